@@ -1,0 +1,184 @@
+"""The project's C++ rules. tools/README.md shows how to use each.
+
+They add what all targets share: the warnings, the `serf/` that every include begins
+with, a compilation of each header alone, and :lint_sources for //testing/lint.
+"""
+
+load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+
+_COPTS = [
+    "-Wall",
+    "-Wextra",
+    "-Wshadow",
+    "-Wnon-virtual-dtor",
+    "-Woverloaded-virtual",
+    "-Wconversion",
+    "-Wno-sign-conversion",
+]
+
+# With Clang: a file may include only headers of its target's direct dependencies.
+# (Here and not in .bazelrc, because abseil's own files break that rule.)
+_FEATURES = ["layering_check"]
+
+def _lint_sources():
+    """Declares the package's files as :lint_sources, once per package."""
+    if not native.existing_rule("lint_sources"):
+        native.filegroup(
+            name = "lint_sources",
+            srcs = native.glob(
+                ["**/*.h", "**/*.cc", "BUILD.bazel"],
+                exclude = ["testdata/**"],
+            ),
+            visibility = ["//testing/lint:__pkg__"],
+        )
+
+def _under_serf():
+    """Whether the package's path begins with serf/ by itself."""
+    package = native.package_name()
+    return package == "serf" or package.startswith("serf/")
+
+def serf_cc_library(name, hdrs = [], srcs = [], deps = [], copts = [], visibility = None, **kwargs):
+    """A library, and NAME_hdrs: each of its headers compiled on its own.
+
+    A header is included by its path in the repository, with serf/ before it unless the
+    path begins so: serf/serf.h as "serf/serf.h", rpc/client.h as "serf/rpc/client.h".
+
+    Args:
+      name: name of the library
+      hdrs: its headers
+      srcs: .cc files, for testing/ and cmd/: what is published is header-only
+      deps: of headers and sources
+      copts: further compiler options for the sources
+      visibility: by default this repository; what consumers name is public
+      **kwargs: further attributes of cc_library
+    """
+    _lint_sources()
+    prefix = {} if _under_serf() else {"include_prefix": "serf", "strip_include_prefix": "/"}
+    cc_library(
+        name = name,
+        srcs = srcs,
+        hdrs = hdrs,
+        copts = _COPTS + copts,
+        features = _FEATURES,
+        linkstatic = True,
+        visibility = visibility or ["//:__subpackages__"],
+        deps = deps,
+        **dict(prefix, **kwargs)
+    )
+    checks = []
+    for hdr in hdrs:
+        check = "%s_%s_check.cc" % (name, hdr.replace("/", "_").replace(".", "_"))
+        include = "#include \"%s%s/%s\"" % ("" if _under_serf() else "serf/", native.package_name(), hdr)
+
+        # Twice: that shows a missing include guard too.
+        native.genrule(
+            name = check[:-len(".cc")],
+            testonly = True,
+            outs = [check],
+            cmd = "printf '%%s\\n' '%s' '%s' >$@" % (include, include),
+        )
+        checks.append(check)
+    if checks:
+        cc_library(
+            name = name + "_hdrs",
+            testonly = True,
+            srcs = checks,
+            copts = _COPTS,
+            features = _FEATURES,
+            linkstatic = True,
+            visibility = ["//visibility:private"],
+            deps = [":" + name],
+        )
+
+def serf_cc_binary(name, copts = [], **kwargs):
+    """A program: cc_binary with the project's warnings."""
+    _lint_sources()
+    cc_binary(
+        name = name,
+        copts = _COPTS + copts,
+        features = _FEATURES,
+        **kwargs
+    )
+
+def serf_cc_test(name, srcs, size = "small", copts = [], deps = [], **kwargs):
+    """A GoogleTest program: gtest, gmock and a main() are linked in.
+
+    Args:
+      name: name of the test
+      srcs: the .cc files; one of them may define a main() of its own
+      size: small (60 s), medium (300 s) or large (900 s)
+      copts: further compiler options
+      deps: without GoogleTest
+      **kwargs: further attributes of cc_test
+    """
+    _lint_sources()
+    cc_test(
+        name = name,
+        size = size,
+        srcs = srcs,
+        copts = _COPTS + copts,
+        features = _FEATURES,
+        linkstatic = True,
+        deps = deps + [
+            "//tools:tsan_suppressions",
+            "@com_google_googletest//:gtest_main",
+        ],
+        **kwargs
+    )
+
+def serf_fuzz_test(name, srcs, corpus = [], size = "small", copts = [], deps = [], **kwargs):
+    """NAME, a test that runs the corpus, and NAME.fuzzer, the libFuzzer program.
+
+    Args:
+      name: name of the test
+      srcs: define LLVMFuzzerTestOneInput
+      corpus: files, each an input
+      size: as in serf_cc_test
+      copts: further compiler options
+      deps: as in cc_test
+      **kwargs: further attributes of the test
+    """
+    _lint_sources()
+    cc_test(
+        name = name,
+        size = size,
+        srcs = srcs,
+        args = ["$(rootpath %s)" % f for f in corpus],
+        copts = _COPTS + copts,
+        data = corpus,
+        features = _FEATURES,
+        linkstatic = True,
+        deps = deps + ["//tools:fuzz_main"],
+        **kwargs
+    )
+    cc_binary(
+        name = name + ".fuzzer",
+        testonly = True,
+        srcs = srcs,
+        copts = _COPTS + copts,
+        features = _FEATURES,
+        linkopts = ["-fsanitize=fuzzer"],
+        tags = ["manual"],
+        deps = deps,
+    )
+
+def serf_cc_benchmark(name, srcs, copts = [], deps = [], **kwargs):
+    """A Google Benchmark program with a main(): built with the tests, run by hand.
+
+    Args:
+      name: name of the program: bazel run -c opt //PACKAGE:NAME
+      srcs: the .cc files
+      copts: further compiler options
+      deps: without Google Benchmark
+      **kwargs: further attributes of cc_binary
+    """
+    _lint_sources()
+    cc_binary(
+        name = name,
+        testonly = True,
+        srcs = srcs,
+        copts = _COPTS + copts,
+        features = _FEATURES,
+        deps = deps + ["@com_github_google_benchmark//:benchmark_main"],
+        **kwargs
+    )
