@@ -1,0 +1,49 @@
+#ifndef SERF_OUTBOX_H_
+#define SERF_OUTBOX_H_
+
+// Outbox of serf::Serf: the engine's datagrams and streams, and what the application gets.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "serf/event.h"
+#include "serf/swim/outbox.h"
+
+namespace serf {
+
+using swim::RequestId;
+
+// A request ended. Each request completes exactly once, if the machine lives on.
+struct Completion {
+  RequestId request;
+  absl::Status status;  // with the texts of spec/agent.md 1.5
+  // Of Join only: how many targets answered, and one text for each that did not.
+  int contacted = 0;
+  std::vector<std::string> errors;
+};
+
+class Outbox : public swim::Outbox {
+ public:
+  const std::vector<Event>& events() const { return events_; }
+  const std::vector<Completion>& completions() const { return completions_; }
+
+  void Clear() {
+    swim::Outbox::Clear();
+    events_.clear();
+    completions_.clear();
+  }
+
+  // --- for the machine ---
+  void Emit(Event event) { events_.push_back(std::move(event)); }
+  void Complete(Completion completion) { completions_.push_back(std::move(completion)); }
+
+ private:
+  std::vector<Event> events_;
+  std::vector<Completion> completions_;
+};
+
+}  // namespace serf
+
+#endif  // SERF_OUTBOX_H_

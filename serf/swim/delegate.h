@@ -1,0 +1,81 @@
+#ifndef SERF_SWIM_DELEGATE_H_
+#define SERF_SWIM_DELEGATE_H_
+
+// Delegate: what the membership engine asks of, and tells, the layer above it (the Serf layer; a
+// test). Called synchronously within an input of swim::Node. A method must not call back into the
+// Node, except for the ones named in its comment. Source: spec/memberlist.md 7.8.
+
+#include <cstddef>
+#include <optional>
+
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/time.h"
+#include "serf/swim/node_info.h"
+
+namespace serf::swim {
+
+// What a merge filter sees of a remote node.
+struct RemoteNode {
+  absl::string_view name;
+  Endpoint endpoint;
+  ByteView meta;
+  wire::VersionVector versions;
+  NodeState state = NodeState::kAlive;
+};
+
+class Delegate {
+ public:
+  virtual ~Delegate() = default;
+
+  // --- membership events; `member` stays valid until the member is purged ---
+
+  // A node became alive that was unknown, dead or left.
+  virtual void OnNodeJoin(Instant now, MemberIndex member) = 0;
+  // A node was declared dead, or left (Node::state(member) tells which).
+  virtual void OnNodeLeave(Instant now, MemberIndex member) = 0;
+  // The metadata of a node changed.
+  virtual void OnNodeUpdate(Instant now, MemberIndex member) = 0;
+  // The engine forgot a dead or left node; its index will be reused.
+  virtual void OnNodePurged(Instant now, MemberIndex member) = 0;
+  // Another endpoint claims the name of a living member.
+  virtual void OnConflict(Instant now, MemberIndex existing, const Endpoint& other) = 0;
+
+  // --- messages ---
+
+  // A user message, from a datagram or a stream. The bytes are valid during the call only.
+  virtual void OnUserMessage(Instant now, const Endpoint& from, ByteView message) = 0;
+
+  // Appends user messages to `parts` while they fit: each costs its size plus `overhead` of
+  // `budget`. Called when a packet is filled. Counts as one transmission of each.
+  // Returns the bytes used, overheads included.
+  virtual std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget,
+                                     std::vector<ByteView>& parts) = 0;
+  // Messages that wait in the queues behind DrawBroadcasts.
+  virtual std::size_t QueuedBroadcasts() const = 0;
+
+  // --- push/pull ---
+
+  // Appends the user state for a push/pull to `out`.
+  virtual void AppendLocalState(bool join, ByteVector& out) = 0;
+  // Merges a non-empty user state.
+  virtual void MergeRemoteState(Instant now, ByteView state, bool join) = 0;
+
+  // --- probes ---
+
+  // Appends the payload of the acknowledgement of a direct ping (network coordinates).
+  virtual void AppendAckPayload(ByteVector& out) = 0;
+  // A direct ping was answered after `rtt` within the probe timeout.
+  virtual void OnPingComplete(Instant now, MemberIndex member, Duration rtt, ByteView payload) = 0;
+
+  // --- own broadcasts ---
+
+  // The broadcast of the own departure was sent as often as it is to be, or was displaced.
+  virtual void OnLeaveBroadcast(Instant now) = 0;
+  // The same for the announcement made by UpdateMeta.
+  virtual void OnUpdateBroadcast(Instant now) = 0;
+};
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_DELEGATE_H_

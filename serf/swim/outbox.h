@@ -1,0 +1,109 @@
+#ifndef SERF_SWIM_OUTBOX_H_
+#define SERF_SWIM_OUTBOX_H_
+
+// Outbox: the effects of one or more inputs, in order. The driver lends one to every input of the
+// machine, carries the effects out, and clears it; nothing is allocated in the steady state.
+//
+//   node.OnDatagram(now, from, bytes, out);
+//   for (const Outbox::Datagram& d : out.datagrams()) socket.Send(d.to, out.bytes(d));
+//   for (const Outbox::StreamOp& op : out.stream_ops()) ...
+//   out.Clear();
+//
+// Not thread-safe; neither are the machines.
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/newtype.h"
+
+namespace serf::swim {
+
+// A TCP connection, dialled or accepted. Given out by the machine, never used twice.
+using StreamId = Newtype<struct StreamIdTag, std::uint64_t>;
+
+// Given by the caller of a request to find its completion again.
+using RequestId = Newtype<struct RequestIdTag, std::uint64_t>;
+
+class Outbox {
+ public:
+  // A range of the byte arena.
+  struct Slice {
+    std::size_t offset = 0;
+    std::size_t size = 0;
+  };
+
+  struct Datagram {
+    Endpoint to;
+    Slice slice;
+  };
+
+  // What to do with streams; to be carried out in this order.
+  struct StreamOp {
+    enum class Kind : std::uint8_t {
+      kDial,   // connect to `to`; then OnStreamConnected, or OnStreamClosed with the reason
+      kWrite,  // write the slice; the machine never waits for the end of a write
+      kClose,  // send what was written, then close; no input follows for this id
+    };
+    Kind kind = Kind::kClose;
+    StreamId stream;
+    Endpoint to;
+    Slice slice;
+  };
+
+  const std::vector<Datagram>& datagrams() const { return datagrams_; }
+  const std::vector<StreamOp>& stream_ops() const { return stream_ops_; }
+
+  ByteView bytes(Slice slice) const { return ByteView(arena_).subspan(slice.offset, slice.size); }
+  ByteView bytes(const Datagram& datagram) const { return bytes(datagram.slice); }
+  ByteView bytes(const StreamOp& op) const { return bytes(op.slice); }
+
+  // Empties the outbox and keeps its memory, up to kArenaKeepMax.
+  void Clear() {
+    datagrams_.clear();
+    stream_ops_.clear();
+    arena_.clear();
+    if (arena_.capacity() > kArenaKeepMax) arena_.shrink_to_fit();
+  }
+
+  // --- for the machine ---
+
+  // Append bytes to arena() between a BeginSlice() and the call that uses its result.
+  ByteVector& arena() { return arena_; }
+  std::size_t BeginSlice() const { return arena_.size(); }
+
+  // Sends what was appended since `begin` as one datagram.
+  void SendDatagram(const Endpoint& to, std::size_t begin) {
+    assert(begin < arena_.size());
+    datagrams_.push_back({to, {begin, arena_.size() - begin}});
+  }
+
+  void DialStream(StreamId stream, const Endpoint& to) {
+    stream_ops_.push_back({StreamOp::Kind::kDial, stream, to, {}});
+  }
+
+  // Writes what was appended since `begin`.
+  void WriteStream(StreamId stream, std::size_t begin) {
+    assert(begin <= arena_.size());
+    stream_ops_.push_back({StreamOp::Kind::kWrite, stream, {}, {begin, arena_.size() - begin}});
+  }
+
+  void CloseStream(StreamId stream) {
+    stream_ops_.push_back({StreamOp::Kind::kClose, stream, {}, {}});
+  }
+
+ private:
+  // A push/pull of a large cluster may need megabytes once; don't keep them for ever.
+  static constexpr std::size_t kArenaKeepMax = 1 << 20;
+
+  std::vector<Datagram> datagrams_;
+  std::vector<StreamOp> stream_ops_;
+  ByteVector arena_;
+};
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_OUTBOX_H_
