@@ -1,0 +1,122 @@
+#ifndef SERF_SWIM_RELAY_H_
+#define SERF_SWIM_RELAY_H_
+
+// RelayTable: the pings that this node sends on behalf of others (SWIM's ping-req). Remembers who
+// asked under which number, for the probe timeout; an acknowledgement in that time goes back to
+// the asker, else a nack, if one is wanted. Source: spec/memberlist.md 5.3.
+//
+// All entries live equally long, so they end in the order in which they came: a ring suffices.
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "serf/base/endpoint.h"
+#include "serf/base/time.h"
+#include "serf/wire/ids.h"
+
+namespace serf::swim {
+
+struct Relay {
+  wire::SequenceNumber own;        // of the ping that this node sends
+  wire::SequenceNumber requested;  // of the asker
+  Endpoint asker;
+  Endpoint target;
+  Instant deadline;
+  bool nack_wanted = false;
+  bool asker_is_member = false;  // broadcasts may ride on what is sent to it
+  bool done = false;             // acknowledged
+};
+
+class RelayTable {
+ public:
+  // A node of a large cluster helps three probes per second on average. The limit is what keeps a
+  // flood of requests from using memory; it allows for a thousand times that rate.
+  static constexpr std::size_t kRelaysMax = 1024;
+
+  // False if the table is full; then the request is dropped. Deadlines must not descend.
+  bool Add(const Relay& relay);
+
+  // Takes the entry whose ping was acknowledged; none if the number is unknown.
+  std::optional<Relay> Acknowledge(wire::SequenceNumber own);
+
+  // The earliest deadline; kNever if there is none.
+  Instant NextDeadline() const { return size_ == 0 ? kNever : At(0).deadline; }
+
+  // Takes an entry that ended at `now` or before without an acknowledgement; none if all such are
+  // taken. To be called until it returns none.
+  std::optional<Relay> TakeExpired(Instant now);
+
+  std::size_t size() const { return size_; }
+
+ private:
+  static constexpr std::size_t kFirstCapacity = 16;
+
+  const Relay& At(std::size_t i) const { return ring_[(head_ + i) % ring_.size()]; }
+  Relay& At(std::size_t i) { return ring_[(head_ + i) % ring_.size()]; }
+  void PopFront() {
+    head_ = (head_ + 1) % ring_.size();
+    --size_;
+  }
+  // Done entries at the front would only wake the driver for nothing.
+  void DropDoneFront() {
+    while (size_ > 0 && At(0).done) PopFront();
+  }
+  void Grow();
+
+  std::vector<Relay> ring_;
+  std::size_t head_ = 0;
+  std::size_t size_ = 0;
+};
+
+inline bool RelayTable::Add(const Relay& relay) {
+  if (size_ == kRelaysMax) return false;
+  assert(size_ == 0 || At(size_ - 1).deadline <= relay.deadline);
+  if (size_ == ring_.size()) Grow();
+  ++size_;
+  At(size_ - 1) = relay;
+  return true;
+}
+
+inline std::optional<Relay> RelayTable::Acknowledge(wire::SequenceNumber own) {
+  // Numbers ascend along the ring, modulo 2^32: the distance to the first one is sorted.
+  std::size_t low = 0;
+  std::size_t high = size_;
+  while (low < high) {
+    const std::size_t middle = low + (high - low) / 2;
+    const std::uint32_t base = At(0).own.value();
+    if (At(middle).own.value() - base < own.value() - base) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  if (low == size_ || At(low).own != own || At(low).done) return std::nullopt;
+  At(low).done = true;
+  const Relay found = At(low);
+  DropDoneFront();
+  return found;
+}
+
+inline std::optional<Relay> RelayTable::TakeExpired(Instant now) {
+  DropDoneFront();
+  if (size_ == 0 || now < At(0).deadline) return std::nullopt;
+  const Relay expired = At(0);
+  PopFront();
+  DropDoneFront();
+  return expired;
+}
+
+inline void RelayTable::Grow() {
+  std::vector<Relay> larger(ring_.empty() ? kFirstCapacity : ring_.size() * 2);
+  for (std::size_t i = 0; i < size_; ++i) larger[i] = At(i);
+  ring_ = std::move(larger);
+  head_ = 0;
+}
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_RELAY_H_
