@@ -1,0 +1,363 @@
+#ifndef SERF_SWIM_BROADCAST_QUEUE_H_
+#define SERF_SWIM_BROADCAST_QUEUE_H_
+
+// BroadcastQueue: messages that wait to be gossiped, each a limited number of times
+// (spec/memberlist.md 6.1). Ordered by transmissions so far, then the longest, then the newest.
+// The engine has one for membership messages, the Serf layer one each for intents, events, queries.
+//
+//   queue.Enqueue("node-7", message);           // displaces what was queued about node-7
+//   queue.Draw(limit, 2, budget, parts);        // fills a packet; counts one transmission of each
+//   for (auto token : queue.finished()) ...;    // who wanted to know of an end
+//   queue.ClearFinished();
+//
+// Operations take O(log n). A treap over slots with reused buffers, so that a steady queue
+// allocates nothing. One thread.
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+
+namespace serf::swim {
+
+class BroadcastQueue {
+ public:
+  // Who waits for the end of a message; the user gives out the numbers. Zero: nobody.
+  using Token = std::uint64_t;
+
+  // Whether a draw fills the first packet for a target or a further one, which must not hold the
+  // messages of the ones before.
+  enum class Packet : std::uint8_t { kFirst, kFurther };
+
+  // `max_messages` is the bound on insert; at least 1.
+  explicit BroadcastQueue(std::size_t max_messages) : max_(max_messages) { assert(max_ > 0); }
+  BroadcastQueue(const BroadcastQueue&) = delete;
+  BroadcastQueue& operator=(const BroadcastQueue&) = delete;
+
+  // Queues a copy of `message`. A non-empty `subject` displaces the message queued about the same
+  // subject; an empty one displaces none. When the queue is full the last in order is dropped (the
+  // most transmitted, of these the shortest, of these the oldest), never the new one.
+  void Enqueue(absl::string_view subject, ByteView message, Token token = 0);
+
+  // Drops the message about `subject`, if there is one.
+  void Invalidate(absl::string_view subject);
+
+  // Appends messages to `parts` in order while they fit in `budget` bytes, each costing its size
+  // plus `overhead`, and counts a transmission of each; one that was transmitted
+  // `transmit_limit` times (at least once) is finished and dropped. The views stay valid until
+  // the next Enqueue or Clear. Returns the bytes used, overheads included.
+  std::size_t Draw(int transmit_limit, std::size_t overhead, std::size_t budget,
+                   std::vector<ByteView>& parts, Packet packet = Packet::kFirst);
+
+  // Drops the last in order while there are more than `max_messages`, and keeps that bound.
+  void SetMax(std::size_t max_messages);
+  // Drops all.
+  void Clear();
+
+  // Tokens of the messages that were transmitted as often as they should, displaced or dropped
+  // since ClearFinished, in the order of their ends.
+  const std::vector<Token>& finished() const { return finished_; }
+  void ClearFinished() { finished_.clear(); }
+
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  // Bytes of the messages that wait, without overheads.
+  std::size_t message_bytes() const { return bytes_; }
+  // Messages dropped because the queue was full.
+  std::uint64_t dropped() const { return dropped_; }
+
+  // Messages in the order of transmission, for tests and checkers.
+  struct Peek {
+    absl::string_view subject;
+    ByteView message;
+    int transmits;
+  };
+  std::vector<Peek> PeekForTest();
+
+ private:
+  using Slot = std::uint32_t;
+  static constexpr Slot kNil = 0xffffffffu;
+  // A slot that was free keeps the memory of its last message up to this; more than a packet
+  // holds is rare.
+  static constexpr std::size_t kSlotBytesKeepMax = 2048;
+
+  struct Entry {
+    ByteVector message;
+    std::string subject;
+    Token token = 0;
+    std::uint64_t id = 0;  // ascending; newer is larger
+    std::uint64_t priority = 0;
+    std::uint32_t transmits = 0;
+    Slot left = kNil;
+    Slot right = kNil;
+  };
+
+  // The order of transmission: fewer transmits, longer, newer.
+  struct Key {
+    std::uint32_t transmits;
+    std::size_t length;
+    std::uint64_t id;
+
+    friend bool operator<(const Key& a, const Key& b) {
+      if (a.transmits != b.transmits) return a.transmits < b.transmits;
+      if (a.length != b.length) return a.length > b.length;
+      return a.id > b.id;
+    }
+  };
+
+  struct SubjectHash {
+    using is_transparent = void;
+    const BroadcastQueue* queue;
+    std::size_t operator()(absl::string_view s) const { return absl::HashOf(s); }
+    std::size_t operator()(Slot s) const { return (*this)(queue->slots_[s].subject); }
+  };
+  struct SubjectEqual {
+    using is_transparent = void;
+    const BroadcastQueue* queue;
+    bool operator()(Slot a, Slot b) const { return a == b; }
+    bool operator()(Slot a, absl::string_view b) const { return queue->slots_[a].subject == b; }
+    bool operator()(absl::string_view a, Slot b) const { return (*this)(b, a); }
+  };
+
+  Key KeyOf(Slot s) const {
+    return {slots_[s].transmits, slots_[s].message.size(), slots_[s].id};
+  }
+
+  // --- the treap: a search tree by Key, a heap by priority ---
+  void TreeInsert(Slot s);
+  void TreeErase(Slot s);
+  // Splits `tree` into what is before `key` and the rest.
+  void Split(Slot tree, const Key& key, Slot& before, Slot& rest);
+  Slot Join(Slot before, Slot rest);
+  // The first whose key is not before `key`; kNil if there is none.
+  Slot LowerBound(const Key& key) const;
+  Slot Last() const;
+
+  // Puts back what draws set aside.
+  void Restore();
+  // Ends the message in `s`, which is in no tree any more; its bytes stay until the slot is used.
+  void Finish(Slot s);
+  void DropLast();
+
+  std::vector<Entry> slots_;
+  std::vector<Slot> free_;
+  std::vector<Slot> aside_;  // drawn for the present target, to be put back
+  absl::flat_hash_set<Slot, SubjectHash, SubjectEqual> subjects_{
+      0, SubjectHash{this}, SubjectEqual{this}};
+  std::vector<Token> finished_;
+  Slot root_ = kNil;
+  std::size_t max_;
+  std::size_t size_ = 0;
+  std::size_t bytes_ = 0;
+  std::uint64_t next_id_ = 1;
+  std::uint64_t dropped_ = 0;
+};
+
+inline void BroadcastQueue::Enqueue(absl::string_view subject, ByteView message, Token token) {
+  Restore();
+  Invalidate(subject);
+  while (size_ >= max_) {
+    ++dropped_;
+    DropLast();
+  }
+  Slot s = static_cast<Slot>(slots_.size());
+  if (free_.empty()) {
+    slots_.emplace_back();
+  } else {
+    s = free_.back();
+    free_.pop_back();
+  }
+  Entry& e = slots_[s];
+  if (e.message.capacity() > kSlotBytesKeepMax) ByteVector().swap(e.message);
+  e.message.assign(message.begin(), message.end());
+  e.subject.assign(subject.data(), subject.size());
+  e.token = token;
+  e.id = next_id_++;
+  e.transmits = 0;
+  // The finalizer of SplitMix64: the same tree for the same history, balanced on average.
+  std::uint64_t z = e.id * 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  e.priority = z ^ (z >> 31);
+  if (!subject.empty()) subjects_.insert(s);
+  ++size_;
+  bytes_ += message.size();
+  TreeInsert(s);
+}
+
+inline void BroadcastQueue::Invalidate(absl::string_view subject) {
+  if (subject.empty()) return;
+  Restore();
+  const auto it = subjects_.find(subject);
+  if (it == subjects_.end()) return;
+  const Slot s = *it;
+  TreeErase(s);
+  Finish(s);
+}
+
+inline std::size_t BroadcastQueue::Draw(int transmit_limit, std::size_t overhead,
+                                        std::size_t budget, std::vector<ByteView>& parts,
+                                        Packet packet) {
+  if (packet == Packet::kFirst) Restore();
+  std::size_t used = 0;
+  Slot at = LowerBound({0, SIZE_MAX, UINT64_MAX});
+  while (at != kNil && used + overhead < budget) {
+    // `at` is the first of its transmit count; take the longest of this count that fit.
+    const std::uint32_t transmits = slots_[at].transmits;
+    for (;;) {
+      if (used + overhead >= budget) break;
+      const std::size_t room = budget - used - overhead;
+      const Slot s = LowerBound({transmits, room, UINT64_MAX});
+      if (s == kNil || slots_[s].transmits != transmits) break;
+      TreeErase(s);
+      Entry& e = slots_[s];
+      used += overhead + e.message.size();
+      parts.push_back(e.message);
+      if (static_cast<int>(++e.transmits) >= transmit_limit) {
+        Finish(s);
+      } else {
+        aside_.push_back(s);
+      }
+    }
+    at = LowerBound({transmits + 1, SIZE_MAX, UINT64_MAX});
+  }
+  return used;
+}
+
+inline void BroadcastQueue::SetMax(std::size_t max_messages) {
+  assert(max_messages > 0);
+  Restore();
+  max_ = max_messages;
+  while (size_ > max_) {
+    ++dropped_;
+    DropLast();
+  }
+}
+
+inline void BroadcastQueue::Clear() {
+  Restore();
+  while (size_ > 0) DropLast();
+}
+
+inline std::vector<BroadcastQueue::Peek> BroadcastQueue::PeekForTest() {
+  Restore();
+  std::vector<Peek> list;
+  Slot s = LowerBound({0, SIZE_MAX, UINT64_MAX});
+  while (s != kNil) {
+    const Entry& e = slots_[s];
+    list.push_back({e.subject, e.message, static_cast<int>(e.transmits)});
+    s = e.id > 0 ? LowerBound({e.transmits, e.message.size(), e.id - 1}) : kNil;
+  }
+  return list;
+}
+
+inline void BroadcastQueue::TreeInsert(Slot s) {
+  // Go down while the priorities above are higher, then split what is below around the key.
+  Entry& e = slots_[s];
+  const Key key = KeyOf(s);
+  Slot* link = &root_;
+  while (*link != kNil && slots_[*link].priority > e.priority) {
+    link = KeyOf(*link) < key ? &slots_[*link].right : &slots_[*link].left;
+  }
+  Split(*link, key, e.left, e.right);
+  *link = s;
+}
+
+inline void BroadcastQueue::TreeErase(Slot s) {
+  const Key key = KeyOf(s);
+  Slot* link = &root_;
+  while (*link != s) {
+    assert(*link != kNil);
+    link = KeyOf(*link) < key ? &slots_[*link].right : &slots_[*link].left;
+  }
+  *link = Join(slots_[s].left, slots_[s].right);
+  slots_[s].left = slots_[s].right = kNil;
+}
+
+inline void BroadcastQueue::Split(Slot tree, const Key& key, Slot& before, Slot& rest) {
+  Slot* before_link = &before;
+  Slot* rest_link = &rest;
+  while (tree != kNil) {
+    if (KeyOf(tree) < key) {
+      *before_link = tree;
+      before_link = &slots_[tree].right;
+      tree = *before_link;
+    } else {
+      *rest_link = tree;
+      rest_link = &slots_[tree].left;
+      tree = *rest_link;
+    }
+  }
+  *before_link = kNil;
+  *rest_link = kNil;
+}
+
+inline BroadcastQueue::Slot BroadcastQueue::Join(Slot before, Slot rest) {
+  Slot root = kNil;
+  Slot* link = &root;
+  while (before != kNil && rest != kNil) {
+    if (slots_[before].priority > slots_[rest].priority) {
+      *link = before;
+      link = &slots_[before].right;
+      before = *link;
+    } else {
+      *link = rest;
+      link = &slots_[rest].left;
+      rest = *link;
+    }
+  }
+  *link = before != kNil ? before : rest;
+  return root;
+}
+
+inline BroadcastQueue::Slot BroadcastQueue::LowerBound(const Key& key) const {
+  Slot found = kNil;
+  Slot s = root_;
+  while (s != kNil) {
+    if (KeyOf(s) < key) {
+      s = slots_[s].right;
+    } else {
+      found = s;
+      s = slots_[s].left;
+    }
+  }
+  return found;
+}
+
+inline BroadcastQueue::Slot BroadcastQueue::Last() const {
+  Slot s = root_;
+  while (s != kNil && slots_[s].right != kNil) s = slots_[s].right;
+  return s;
+}
+
+inline void BroadcastQueue::Restore() {
+  for (const Slot s : aside_) TreeInsert(s);
+  aside_.clear();
+}
+
+inline void BroadcastQueue::Finish(Slot s) {
+  const Entry& e = slots_[s];
+  if (!e.subject.empty()) subjects_.erase(s);
+  if (e.token != 0) finished_.push_back(e.token);
+  --size_;
+  bytes_ -= e.message.size();
+  free_.push_back(s);
+}
+
+inline void BroadcastQueue::DropLast() {
+  const Slot s = Last();
+  assert(s != kNil);
+  TreeErase(s);
+  Finish(s);
+}
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_BROADCAST_QUEUE_H_

@@ -1,0 +1,173 @@
+#ifndef SERF_SWIM_MEMBER_TABLE_H_
+#define SERF_SWIM_MEMBER_TABLE_H_
+
+// MemberTable: what one node knows of every node: rows of 32 bytes with a stable index, an index
+// by name, and counts. It knows no rules: those are in state_rules.h.
+//
+//   MemberIndex m = table.Add(pool.Intern(view), now);   // dead, incarnation 0
+//   table.SetState(m, NodeState::kAlive, now);
+//   if (auto found = table.Find("node-7")) table.row(*found).incarnation = ...;
+//
+// Budget: 64 bytes per row, all told (architecture.md 3): 32 here, 5 to 12 in the name index, 4 to
+// 5 in the probe ring, 16 in the Serf layer's parallel table.
+
+#include <array>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/time.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/paged_vector.h"
+#include "serf/swim/suspicion.h"
+#include "serf/wire/ids.h"
+
+namespace serf::swim {
+
+class MemberTable {
+ public:
+  struct Row {
+    NodeInfoRef info;  // null: the row is free
+    Instant changed_at{};
+    wire::Incarnation incarnation{};
+    SuspicionSlot suspicion = kNoSuspicion;
+    NodeState state = NodeState::kDead;  // read only: SetState keeps the counts
+    std::uint8_t flags = 0;              // the engine's own
+  };
+
+  MemberTable() : names_(0, NameHash{this}, NameEqual{this}) {}
+  MemberTable(const MemberTable&) = delete;
+  MemberTable& operator=(const MemberTable&) = delete;
+
+  // Adds a row in state dead with incarnation 0. The name must be unknown. The lowest free index
+  // is not promised; purged indexes are used again before new ones.
+  MemberIndex Add(NodeInfoRef info, Instant changed_at);
+
+  // Forgets the node; the index is reused. Its suspicion must be dropped before.
+  void Purge(MemberIndex member);
+
+  std::optional<MemberIndex> Find(absl::string_view name) const {
+    const auto it = names_.find(NameKey{name, NodeNameHash(name)});
+    if (it == names_.end()) return std::nullopt;
+    return *it;
+  }
+
+  // References stay valid until the row is purged.
+  Row& row(MemberIndex member) {
+    assert(rows_[member.value()].info);
+    return rows_[member.value()];
+  }
+  const Row& row(MemberIndex member) const {
+    assert(rows_[member.value()].info);
+    return rows_[member.value()];
+  }
+  const NodeInfo& info(MemberIndex member) const { return *row(member).info; }
+  NodeState state(MemberIndex member) const { return row(member).state; }
+
+  // True for the index of a row in use; for views that come from outside.
+  bool Contains(MemberIndex member) const {
+    return member.value() < rows_.size() && rows_[member.value()].info;
+  }
+
+  void SetState(MemberIndex member, NodeState state, Instant changed_at) {
+    Row& r = row(member);
+    --by_state_[static_cast<std::size_t>(r.state)];
+    ++by_state_[static_cast<std::size_t>(state)];
+    r.state = state;
+    r.changed_at = changed_at;
+  }
+
+  // New address, metadata or versions of the same name.
+  void SetInfo(MemberIndex member, NodeInfoRef info) {
+    Row& r = row(member);
+    assert(info && info->name() == r.info->name());
+    r.info = std::move(info);
+  }
+
+  // Every known node, in all states: the N of the scaling formulas (spec/memberlist.md 4.1).
+  std::size_t known() const { return names_.size(); }
+  std::size_t count(NodeState state) const { return by_state_[static_cast<std::size_t>(state)]; }
+  // Alive and suspect ones.
+  std::size_t live() const { return count(NodeState::kAlive) + count(NodeState::kSuspect); }
+
+  // One past the highest index ever used; parallel tables need that many rows.
+  std::size_t index_limit() const { return rows_.size(); }
+
+  // Calls f(MemberIndex) for each row in use, in order of index.
+  template <typename F>
+  void ForEach(F&& f) const {
+    for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+      if (rows_[i].info) f(MemberIndex(i));
+    }
+  }
+
+  // Bytes of rows and name index, slack included, without the shared NodeInfos.
+  std::size_t memory_bytes() const {
+    return rows_.memory_bytes() + free_.capacity() * sizeof(free_[0]) +
+           names_.capacity() * (sizeof(MemberIndex) + 1);
+  }
+
+ private:
+  struct NameKey {
+    absl::string_view name;
+    std::size_t hash;
+  };
+  struct NameHash {
+    using is_transparent = void;
+    const MemberTable* table;
+    std::size_t operator()(MemberIndex m) const { return table->rows_[m.value()].info->hash(); }
+    std::size_t operator()(const NameKey& key) const { return key.hash; }
+  };
+  struct NameEqual {
+    using is_transparent = void;
+    const MemberTable* table;
+    bool operator()(MemberIndex a, MemberIndex b) const { return a == b; }
+    bool operator()(MemberIndex a, const NameKey& b) const {
+      const NodeInfo& info = *table->rows_[a.value()].info;
+      return info.hash() == b.hash && info.name() == b.name;
+    }
+    bool operator()(const NameKey& a, MemberIndex b) const { return (*this)(b, a); }
+  };
+
+  PagedVector<Row> rows_;
+  std::vector<MemberIndex> free_;
+  absl::flat_hash_set<MemberIndex, NameHash, NameEqual> names_;
+  std::array<std::size_t, 4> by_state_ = {};
+};
+
+static_assert(sizeof(MemberTable::Row) == 32, "the budget of a member row");
+
+inline MemberIndex MemberTable::Add(NodeInfoRef info, Instant changed_at) {
+  assert(info && !Find(info->name()));
+  MemberIndex member(static_cast<std::uint32_t>(rows_.size()));
+  if (free_.empty()) {
+    rows_.GrowTo(rows_.size() + 1);
+  } else {
+    member = free_.back();
+    free_.pop_back();
+  }
+  Row& r = rows_[member.value()];
+  r.info = std::move(info);
+  r.changed_at = changed_at;
+  ++by_state_[static_cast<std::size_t>(r.state)];
+  names_.insert(member);
+  return member;
+}
+
+inline void MemberTable::Purge(MemberIndex member) {
+  Row& r = row(member);
+  assert(r.suspicion == kNoSuspicion);
+  names_.erase(member);
+  --by_state_[static_cast<std::size_t>(r.state)];
+  r = Row{};
+  free_.push_back(member);
+}
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_MEMBER_TABLE_H_

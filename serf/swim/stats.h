@@ -1,0 +1,78 @@
+#ifndef SERF_SWIM_STATS_H_
+#define SERF_SWIM_STATS_H_
+
+// Stats: what a Node counted since its start. Each datagram, stream or message that is dropped is
+// counted under one reason. Sources: spec/memberlist.md 8.1, 10.
+
+#include <cstdint>
+
+namespace serf::swim {
+
+struct Stats {
+  // --- traffic; bytes as handed to the socket ---
+  std::uint64_t datagrams_sent = 0;
+  std::uint64_t datagram_bytes_sent = 0;
+  std::uint64_t datagrams_received = 0;
+  std::uint64_t datagram_bytes_received = 0;
+  std::uint64_t streams_dialled = 0;
+  std::uint64_t streams_accepted = 0;
+  std::uint64_t stream_bytes_sent = 0;
+  std::uint64_t stream_bytes_received = 0;
+
+  // --- datagrams dropped ---
+  std::uint64_t dropped_empty = 0;
+  std::uint64_t dropped_label = 0;
+  std::uint64_t dropped_decrypt = 0;
+  std::uint64_t dropped_checksum = 0;
+  std::uint64_t dropped_decompress = 0;
+  std::uint64_t dropped_compound = 0;     // truncated or too many parts
+  std::uint64_t dropped_nesting = 0;      // wrappers too deep
+  std::uint64_t dropped_type = 0;         // a type that is unknown or not for datagrams
+  std::uint64_t dropped_malformed = 0;    // a body that does not decode
+  std::uint64_t dropped_address = 0;      // an address of neither 4 nor 16 bytes
+  std::uint64_t dropped_versions = 0;     // no version vector, or one that makes no sense
+  std::uint64_t dropped_filtered = 0;     // refused by a filter or by the CIDR list
+  std::uint64_t dropped_incarnation = 0;  // an absurd accusation (state_rules.h)
+  std::uint64_t dropped_oversize = 0;     // metadata, name or payload beyond its limit
+  std::uint64_t dropped_not_for_us = 0;   // a ping for another name
+
+  // --- streams dropped ---
+  std::uint64_t streams_refused = 0;    // too many
+  std::uint64_t streams_malformed = 0;  // did not decode
+  std::uint64_t streams_timed_out = 0;
+  std::uint64_t streams_failed = 0;
+
+  // --- membership messages applied ---
+  std::uint64_t alive_applied = 0;
+  std::uint64_t suspect_applied = 0;
+  std::uint64_t dead_applied = 0;
+  std::uint64_t refutations = 0;
+  std::uint64_t conflicts = 0;
+
+  // --- failure detector ---
+  std::uint64_t probes = 0;
+  std::uint64_t probes_failed = 0;
+  std::uint64_t probes_degraded = 0;  // with a health score above zero
+  std::uint64_t indirect_probes = 0;
+  std::uint64_t fallback_pings = 0;
+  std::uint64_t acks_received = 0;
+  std::uint64_t nacks_received = 0;
+  std::uint64_t suspicions_expired = 0;
+  std::uint64_t suspicions_degraded = 0;  // expired with fewer confirmations than awaited
+
+  // --- gossip ---
+  std::uint64_t gossip_rounds = 0;
+  std::uint64_t gossip_datagrams = 0;
+  std::uint64_t broadcasts_sent = 0;     // messages in packets, piggybacked ones included
+  std::uint64_t broadcasts_dropped = 0;  // the queue was full
+
+  // --- push/pull ---
+  std::uint64_t push_pulls_started = 0;
+  std::uint64_t push_pulls_answered = 0;
+  std::uint64_t push_pulls_merged = 0;
+  std::uint64_t push_pulls_refused = 0;
+};
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_STATS_H_

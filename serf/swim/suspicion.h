@@ -1,0 +1,133 @@
+#ifndef SERF_SWIM_SUSPICION_H_
+#define SERF_SWIM_SUSPICION_H_
+
+// Suspicions that run: a slot table, and the time a suspicion has left as a pure function of its
+// confirmations (Lifeguard, 2018, section IV-B; spec/memberlist.md 5.4). It keeps no timers: the
+// engine arms one for deadline().
+//
+//   SuspicionSlot s = suspicions.Start(now, member, from, SuspicionTimes::For(...));
+//   if (suspicions[s].Confirm(other)) { re-gossip; re-arm for suspicions[s].deadline(); }
+//   suspicions.Drop(s);
+
+#include <cassert>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/time.h"
+#include "serf/swim/node_info.h"
+
+namespace serf::swim {
+
+// A place in the SuspicionTable. 32 bits, since every member row holds one.
+using SuspicionSlot = Newtype<struct SuspicionSlotTag, std::uint32_t>;
+inline constexpr SuspicionSlot kNoSuspicion{0xffffffffu};
+
+// How long a suspicion lasts: `max` without confirmation, `min` with `k` of them.
+struct SuspicionTimes {
+  Duration min{};
+  Duration max{};
+  int k = 0;
+
+  // `min` is SuspicionTimeout(n) (scaling.h). In a cluster too small to give k confirmations
+  // (n - 2 < k) none is awaited. `known_nodes` counts every known node, itself included.
+  static SuspicionTimes For(int suspicion_mult, int max_timeout_mult, Duration min,
+                            std::size_t known_nodes) {
+    int k = suspicion_mult - 2;
+    if (static_cast<std::int64_t>(known_nodes) - 2 < k) k = 0;
+    return {min, min * max_timeout_mult, k < 0 ? 0 : k};
+  }
+};
+
+// The whole time of a suspicion, from its start, after `confirmations` of `times.k`. Truncated to
+// milliseconds as the protocol does, never below min. `confirmations` is at most k.
+inline Duration SuspicionDuration(const SuspicionTimes& times, int confirmations) {
+  if (times.k < 1) return times.min;
+  if (confirmations == 0) return times.max;
+  const double fraction = std::log(confirmations + 1.0) / std::log(times.k + 1.0);
+  const double seconds =
+      ToSeconds(times.max) - fraction * (ToSeconds(times.max) - ToSeconds(times.min));
+  const Duration raw =
+      std::chrono::milliseconds(static_cast<std::int64_t>(std::floor(seconds * 1000.0)));
+  return raw < times.min ? times.min : raw;
+}
+
+class Suspicion {
+ public:
+  MemberIndex member() const { return member_; }
+  Instant started() const { return started_; }
+  Instant deadline() const { return started_ + SuspicionDuration(times_, confirmations()); }
+  int confirmations() const { return static_cast<int>(seen_.size()) - 1; }
+  // Confirmations that shorten it; fewer at the end mean a degraded detector (8.1).
+  int k() const { return times_.k; }
+
+  // True if `from` is new and counts: the caller re-gossips and re-arms; the deadline may have
+  // passed already. The originator never counts.
+  bool Confirm(absl::string_view from) {
+    if (confirmations() >= times_.k) return false;
+    const std::uint64_t accuser = StableNameHash(from);
+    for (const std::uint64_t seen : seen_) {
+      if (seen == accuser) return false;
+    }
+    seen_.push_back(accuser);
+    return true;
+  }
+
+  // For the engine: its timer of this suspicion.
+  std::uint64_t timer = 0;
+
+ private:
+  friend class SuspicionTable;
+
+  MemberIndex member_;
+  Instant started_{};
+  SuspicionTimes times_;
+  // Hashes of the originator and of who confirmed. A name may be of any length and belong to
+  // nobody, so the hash is kept; two names with one hash merely count once. Five places suffice
+  // for the profiles (k is at most 4).
+  absl::InlinedVector<std::uint64_t, 5> seen_;
+};
+
+class SuspicionTable {
+ public:
+  SuspicionSlot Start(Instant now, MemberIndex member, absl::string_view from,
+                      const SuspicionTimes& times) {
+    SuspicionSlot slot(static_cast<std::uint32_t>(slots_.size()));
+    if (free_.empty()) {
+      slots_.emplace_back();
+    } else {
+      slot = free_.back();
+      free_.pop_back();
+    }
+    Suspicion& s = slots_[slot.value()];
+    s.timer = 0;
+    s.member_ = member;
+    s.started_ = now;
+    s.times_ = times;
+    s.seen_.clear();
+    s.seen_.push_back(StableNameHash(from));
+    return slot;
+  }
+
+  void Drop(SuspicionSlot slot) {
+    assert(slot.value() < slots_.size());
+    free_.push_back(slot);
+  }
+
+  // Valid until the next Start.
+  Suspicion& operator[](SuspicionSlot slot) { return slots_[slot.value()]; }
+  const Suspicion& operator[](SuspicionSlot slot) const { return slots_[slot.value()]; }
+
+  // Suspicions that run.
+  std::size_t size() const { return slots_.size() - free_.size(); }
+
+ private:
+  std::vector<Suspicion> slots_;
+  std::vector<SuspicionSlot> free_;
+};
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_SUSPICION_H_
