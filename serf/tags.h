@@ -2,15 +2,79 @@
 #define SERF_TAGS_H_
 
 // Tags: what a member says of itself, "role" -> "web". Sorted, so that equal tags have equal bytes.
-// Source: spec/serf.md 7.1.
+// They travel as the engine's metadata. Source: spec/serf.md 7.1.
+//
+// meta = 0xff map of text to text     protocol version 3 and later
+//      | value of the tag "role"      before; any bytes that do not begin with 0xff
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/wire/msgpack.h"
+#include "serf/wire/swim_messages.h"
+
 namespace serf {
 
 using Tags = std::map<std::string, std::string, std::less<>>;
+
+// The first byte of metadata that holds a map.
+inline constexpr std::uint8_t kTagsMagic = 0xff;
+// The tag that stands for all where only one can be told.
+inline constexpr absl::string_view kRoleTag = "role";
+// Of Serf: the first that has tags.
+inline constexpr std::uint8_t kTagsProtocolVersion = 3;
+
+// The metadata that tells `tags`. Error: more than wire::kMetaMax bytes.
+absl::StatusOr<ByteVector> EncodeTags(const Tags& tags, std::uint8_t protocol_version);
+
+// Adds the tags of `meta` to `tags`. After a failure, those before the fault are in it.
+wire::DecodeResult DecodeTags(ByteView meta, Tags& tags);
+
+inline absl::StatusOr<ByteVector> EncodeTags(const Tags& tags, std::uint8_t protocol_version) {
+  ByteVector meta;
+  if (protocol_version >= kTagsProtocolVersion) {
+    meta.push_back(kTagsMagic);
+    wire::MsgpackWriter writer(meta);
+    writer.Map(tags.size());
+    for (const auto& [key, value] : tags) writer.Pair(key, absl::string_view(value));
+  } else if (const auto role = tags.find(kRoleTag); role != tags.end()) {
+    Append(meta, AsBytes(role->second));
+  }
+  if (meta.size() > wire::kMetaMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Encoded length of tags exceeds limit of ", wire::kMetaMax, " bytes"));
+  }
+  return meta;
+}
+
+inline wire::DecodeResult DecodeTags(ByteView meta, Tags& tags) {
+  if (meta.empty() || meta.front() != kTagsMagic) {
+    tags.insert_or_assign(std::string(kRoleTag), std::string(AsText(meta)));
+    return wire::DecodeResult::kOk;
+  }
+  wire::DecodeScratch scratch;
+  wire::MsgpackReader reader(meta.subspan(1), scratch);
+  wire::MsgpackReader::Head head;
+  if (!reader.ReadHead(head) || head.kind == wire::MsgpackReader::Kind::kNil) {
+    return reader.result();
+  }
+  if (head.kind != wire::MsgpackReader::Kind::kMap) return wire::DecodeResult::kBadType;
+  for (std::uint64_t i = 0; i < head.value; ++i) {
+    absl::string_view key;
+    absl::string_view value;
+    if (!reader.ReadKey(key) || !reader.Read(value)) break;
+    tags.insert_or_assign(std::string(key), std::string(value));
+  }
+  return reader.result();
+}
 
 }  // namespace serf
 
