@@ -1,0 +1,10 @@
+"""What //testing/lint reads. tools/check_deps.py tells what is missing here."""
+
+# Every package with sources of ours.
+PACKAGES = [
+    "//testing/lint",
+]
+
+# Libraries which lead to every header that a consumer may include.
+PUBLISHED = [
+]

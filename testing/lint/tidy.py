@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""The project's rules for its own sources: tables, and the code that applies them.
+
+    testing/lint/tidy.py [FOLDER]    checks every .h, .cc and BUILD.bazel below FOLDER,
+                                     by default the work tree this file is in
+
+As //testing/lint:tidy_test it checks the packages of packages.bzl. Where a rule names
+what to use instead, so does its message. To make an exception, name the file in the
+rule's `allowed`, with the reason: there is no comment that silences a rule.
+"""
+import collections
+import fnmatch
+import os
+import re
+import sys
+
+MAX_COLUMNS = 100
+MAX_LINES = 700
+
+# A path matches a pattern as in a shell, but * crosses folders.
+OURS = ["serf/*", "transport/*", "rpc/*", "cmd/*", "testing/*", "tools/*"]
+CORE = ["serf/*"]
+LIBRARIES = ["serf/*.h", "transport/*.h", "rpc/*.h"]  # what consumers include
+HEADERS = [p + ".h" for p in OURS]
+TESTS = ["*_test.cc", "*_benchmark.cc", "*_fuzz.cc", "testing/*"]
+
+# Include(name, headers, where, allowed, instead): no file of `where`, except `allowed`,
+# includes a header that begins with one of `headers` (those that end in > are whole).
+Include = collections.namedtuple("Include", "name headers where allowed instead")
+
+INCLUDES = [
+    # The core is a pure machine: no clock, thread, socket, entropy or log of its own.
+    Include("core-threads",
+            ["atomic>", "barrier>", "condition_variable>", "future>", "latch>", "mutex>",
+             "pthread.h>", "semaphore>", "shared_mutex>", "stop_token>", "thread>",
+             "absl/synchronization/", "absl/base/call_once.h"],
+            CORE, [], "the core runs on its driver's one thread"),
+    Include("core-sockets",
+            ["arpa/", "net/", "netdb.h>", "netinet/", "poll.h>", "sys/", "unistd.h>"],
+            CORE, [], "serf/base/endpoint.h; sockets are transport/'s"),
+    Include("core-entropy", ["random>", "absl/random/"],
+            CORE, [], "serf/base/rng.h"),
+    Include("core-clock", ["ctime>", "time.h>", "absl/time/clock.h"],
+            CORE, [], "the Instant that the driver passes"),
+    Include("core-log", ["absl/log/", "syslog.h>"],
+            CORE, [], "serf/base/logger.h"),
+    Include("iostream", ["iostream>"],
+            LIBRARIES + ["cmd/*.h", "testing/*.h"], [],
+            "nothing, or <ostream>: it adds a static initializer to every file"),
+
+    # Each library has its place.
+    Include("asio", ["boost/", "asio.hpp>", "asio/"],
+            OURS, ["transport/*", "rpc/*_io.h", "rpc/*_io_*.cc", "cmd/*", "testing/*"],
+            "a driver in transport/ or rpc/*_io.h"),
+    Include("whole-asio", ["boost/asio.hpp"],
+            OURS, [], "single headers, e.g. <boost/asio/ip/udp.hpp>: they compile faster"),
+    Include("openssl", ["openssl/"],
+            OURS, ["serf/wire/openssl_aead.h"], "serf/wire/aead.h"),
+    Include("msgpack", ["msgpack.h", "msgpack/"],
+            OURS, ["serf/wire/msgpack.h", "serf/wire/*_test.cc", "rpc/*"],
+            "serf/wire/msgpack.h"),
+    Include("re2", ["re2/"],
+            OURS, ["serf/tag_filter.h"], "serf/tag_filter.h"),
+    Include("std-regex", ["regex>", "regex.h>"],
+            OURS, [], "serf/tag_filter.h: the standard one recurses as deep as its input is long"),
+    Include("glog-gflags", ["glog/", "gflags/"],
+            OURS, ["cmd/*"], "serf/base/logger.h and Config; cmd/ has the flags and the sink"),
+    Include("json", ["nlohmann/"],
+            OURS, ["cmd/*"] + TESTS, "msgpack on the wire; JSON is cmd/'s"),
+    Include("gtest", ["gtest/", "gmock/"],
+            OURS, TESTS, "a test"),
+
+    # Layers: what is below does not know what is above.
+    Include("base-layer", ["serf/"],
+            ["serf/base/*.h"], [], "what serf/base/ has"),
+    Include("wire-layer", ["serf/"],
+            ["serf/wire/*.h"], [], "what serf/base/ and serf/wire/ have"),
+    Include("swim-layer", ["serf/"],
+            ["serf/swim/*.h"], [], "what serf/base/, serf/wire/ and serf/swim/ have"),
+    Include("core-layer", ["serf/transport/", "serf/rpc/", "serf/cmd/"],
+            CORE, [], "the core knows no driver"),
+    Include("transport-layer", ["serf/rpc/", "serf/cmd/"],
+            ["transport/*"], [], "transport/ and rpc/ meet in cmd/"),
+    Include("rpc-layer", ["serf/transport/", "serf/cmd/"],
+            ["rpc/*"], TESTS, "transport/ and rpc/ meet in cmd/"),
+    Include("testing-layer", ["serf/testing/"],
+            OURS, TESTS, "only tests use testing/"),
+]
+# For the three layers above: the folders each may include from.
+LAYERS = {
+    "base-layer": ("serf/base/",),
+    "wire-layer": ("serf/base/", "serf/wire/"),
+    "swim-layer": ("serf/base/", "serf/wire/", "serf/swim/"),
+}
+
+# Ban(name, pattern, where, allowed, instead): the pattern does not occur in the code
+# (comments and literals left out) of `where`, except `allowed`.
+Ban = collections.namedtuple("Ban", "name pattern where allowed instead")
+
+BANS = [
+    Ban("core-now", r"(::|\.)now\s*\(|\bNow\s*\(\s*\)|\bgettimeofday\b|\bclock_gettime\b",
+        CORE, [], "the Instant that the driver passes"),
+    Ban("core-random", r"\brandom_device\b|\bBitGen\b|\bInsecureBitGen\b|\bmt19937|"
+        r"\w+_distribution\b|\bminstd_rand|\bs?rand\s*\(|\bgetrandom\b|\bstd::shuffle\b",
+        CORE, [], "serf/base/rng.h, whose sequence is the same everywhere"),
+    Ban("core-environment", r"\b(secure_)?getenv\b|\bgethostname\b",
+        CORE, [], "Config"),
+    Ban("core-threads-code", r"\bstd::(jthread|thread|mutex|atomic\w*|async)\b|\bthread_local\b|"
+        r"\babsl::Mutex\b", CORE, [], "the core runs on its driver's one thread"),
+    Ban("string-view", r"\bstd::(string_view\b|literals\b|string_view_literals\b)",
+        HEADERS, [], "absl::string_view: Debian's does not convert to the standard one"),
+    Ban("absl-vocabulary", r"\babsl::(optional|variant|any|nullopt|monostate|visit|make_unique)\b",
+        OURS, [], "the same name in std::"),
+    Ban("using-namespace", r"\busing\s+namespace\b",
+        HEADERS, [], "qualified names"),
+    Ban("anonymous-namespace", r"\bnamespace\s*\{",
+        HEADERS, [], "namespace internal, and inline: each file that includes it has its own copy"),
+    # clang-format sets what is at namespace scope into the first column.
+    Ban("namespace-static", r"(?m)^static\b",
+        HEADERS, [], "inline: each file that includes it has its own copy"),
+    Ban("throw", r"\bthrow\b",
+        LIBRARIES, [], "absl::Status, or an enum on the data plane"),
+    Ban("console", r"\bstd::(cout|cerr|clog)\b|\b(printf|puts)\s*\(",
+        LIBRARIES, [], "serf/base/logger.h"),
+    Ban("sleep", r"\bsleep_(for|until)\b|\b[un]?(nano)?sleep\s*\(|\bSleepFor\b",
+        OURS, [], "wait for a condition with a deadline"),
+    Ban("skipped-test", r"\bGTEST_SKIP\b|\bDISABLED_",
+        OURS, [], "a test that runs"),
+]
+
+# Text(name, pattern, where, allowed, instead): as Ban, in the whole text.
+TEXTS = [
+    Ban("todo", r"\b(TODO|FIXME|XXX|HACK)\b", ["*"], [], "an issue, or the thing itself"),
+    Ban("flaky", r"\bflaky\s*=\s*(True|1)\b", ["*BUILD.bazel"], [], "a test that always passes"),
+    Ban("machine-path", r"(?<![\w.])/(work|root)/", ["*"], [], "a path in the repository"),
+    Ban("pragma-once", r"(?m)^\s*#\s*pragma\s+once\b", ["*"], [], "an include guard"),
+]
+
+# What may stand in quotes: ours, and the libraries' own habit.
+QUOTED = ("serf/", "absl/", "benchmark/", "gflags/", "glog/", "gmock/", "gtest/", "msgpack",
+          "nlohmann/", "re2/", "tools/cpp/runfiles/")
+
+INCLUDE = re.compile(r'(?m)^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]')
+TOKEN = re.compile(r"""
+      (?P<comment> //(?:\\\n|[^\n])* | /\*.*?\*/ )
+    | (?P<raw> R"(?P<mark>[^(\s]{0,16})\(.*?\)(?P=mark)" )
+    | (?P<string> "(?:\\.|[^"\\\n])*" )
+    | (?P<char> (?<![0-9A-Fa-f])'(?:\\.|[^'\\\n])+' )
+""", re.X | re.S)
+
+
+def matches(path, patterns):
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def applies(rule, path):
+    return matches(path, rule.where) and not matches(path, rule.allowed)
+
+
+def blank(text, literals):
+    """The text without comments (and literals), every line where it was."""
+    def replace(match):
+        if match.lastgroup != "comment" and not literals:
+            return match.group()
+        return " " + "\n" * match.group().count("\n")
+    return TOKEN.sub(replace, text)
+
+
+def line_of(text, position):
+    return text.count("\n", 0, position) + 1
+
+
+def guard_of(path):
+    name = path[len("serf/"):] if path.startswith("serf/") else path
+    return "SERF_%s_" % re.sub(r"\W", "_", name).upper()
+
+
+def check_guard(path, text):
+    guard = guard_of(path)
+    lines = [line.strip() for line in text.split("\n")]
+    at = next((n for n, line in enumerate(lines) if line.startswith("#")), None)
+    opened = at is not None and lines[at:at + 2] == ["#ifndef " + guard, "#define " + guard]
+    closed = [line for line in lines if line][-1:] == ["#endif  // " + guard]
+    if not (opened and closed):
+        yield (at or 0) + 1, "guard", "the include guard is %s, also after #endif" % guard
+
+
+def check_includes(path, text):
+    for match in INCLUDE.finditer(blank(text, literals=False)):
+        quote, header = match.groups()
+        line = line_of(text, match.start(2))
+        if quote == '"' and not header.startswith(QUOTED):
+            yield line, "quoted-include", '"%s": our headers begin with serf/, others stand in <>' % header
+        for rule in INCLUDES:
+            if not applies(rule, path):
+                continue
+            if header.startswith(LAYERS.get(rule.name, ())):
+                continue
+            if any(header + ">" == h if h.endswith(">") else header.startswith(h)
+                   for h in rule.headers):
+                yield line, rule.name, "%s is not for %s; use: %s" % (header, path, rule.instead)
+
+
+def check(path, text):
+    """Yields (line, rule, message) for each violation in a file of the work tree."""
+    is_code = path.endswith((".h", ".cc"))
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        # A long include, address or label cannot be broken.
+        if len(line) > MAX_COLUMNS and is_code and not re.search(r"#include|https?://", line):
+            yield number, "columns", "%d columns, the limit is %d" % (len(line), MAX_COLUMNS)
+        if line != line.rstrip():
+            yield number, "trailing-space", "space at the end of the line"
+    if len(lines) - 1 > MAX_LINES:
+        yield MAX_LINES, "lines", "%d lines, the limit is %d: split it by nouns" % (
+            len(lines) - 1, MAX_LINES)
+    if text and not text.endswith("\n"):
+        yield len(lines), "final-newline", "no newline at the end"
+    for rule in TEXTS:
+        if applies(rule, path):
+            for match in re.finditer(rule.pattern, text):
+                yield line_of(text, match.start()), rule.name, "%s; use: %s" % (
+                    match.group().strip(), rule.instead)
+    if not is_code:
+        return
+    if path.endswith(".h"):
+        yield from check_guard(path, text)
+    yield from check_includes(path, text)
+    code = blank(text, literals=True)
+    for rule in BANS:
+        if applies(rule, path):
+            for match in re.finditer(rule.pattern, code):
+                yield line_of(code, match.start()), rule.name, "%s; use: %s" % (
+                    match.group().strip(), rule.instead)
+
+
+def sources(root):
+    for folder, folders, files in os.walk(root):
+        # Links to folders (Bazel's outputs) are not followed; a workspace of its own is not ours.
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and
+                            not os.path.exists(os.path.join(folder, f, "WORKSPACE")) and
+                            not os.path.islink(os.path.join(folder, f)))
+        for name in sorted(files):
+            if name.endswith((".h", ".cc")) or name == "BUILD.bazel":
+                yield os.path.relpath(os.path.join(folder, name), root)
+
+
+def main(arguments):
+    here = os.path.dirname(os.path.abspath(__file__))
+    root = arguments[0] if arguments else os.path.dirname(os.path.dirname(here))
+    count = bad = 0
+    for path in sources(root):
+        count += 1
+        with open(os.path.join(root, path), encoding="utf-8") as file:
+            text = file.read()
+        for line, rule, message in check(path, text):
+            print("%s:%d: [%s] %s" % (path, line, rule, message))
+            bad += 1
+    print("%d files, %d violations" % (count, bad))
+    return 1 if bad or not count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
