@@ -1,0 +1,581 @@
+#ifndef SERF_WIRE_STREAM_FRAME_H_
+#define SERF_WIRE_STREAM_FRAME_H_
+
+// Streams: one TCP connection carries one unit each way (spec/memberlist.md 3).
+//
+//   StreamReader reader(options);
+//   switch (reader.Feed(bytes)) {             // and FeedEnd() when the peer is done
+//     case StreamStatus::kNeedMore: break;    // wait for further bytes
+//     case StreamStatus::kUnit: Handle(reader.unit()); break;
+//     case StreamStatus::kFailed: Refuse(reader.failure()); break;
+//   }
+//
+//   SealStreamUnit(message, options, /*initiator=*/true, scratch, arena);
+//
+// stream    = [label header] unit            a label header from the initiator only
+// unit      = frame of a payload | payload
+// frame     = 0a length sealed               length: uint32, of what follows
+// payload   = message | compress of a message
+// message   = 00 ping | 02 ack | 0d error | 06 push-pull | 08 user-header byte*
+// push-pull = header record{nodes} byte{user_state_len}
+//
+// Memory grows as bytes arrive, never by an announced length, up to the limits below.
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/wire/aead.h"
+#include "serf/wire/label.h"
+#include "serf/wire/lzw.h"
+#include "serf/wire/message_type.h"
+#include "serf/wire/msgpack.h"
+#include "serf/wire/packet.h"
+#include "serf/wire/swim_messages.h"
+
+namespace serf::wire {
+
+// The original's limits on receipt.
+inline constexpr std::uint64_t kStreamFrameMax = 20 << 20;
+inline constexpr std::int64_t kUserStateMax = 20 << 20;
+inline constexpr std::int64_t kUserMessageMax = 20 << 20;
+inline constexpr std::int64_t kPushPullNodesMax = 1 << 20;
+inline constexpr std::size_t kStreamInflatedMax = 40 << 20;
+// The compressed bytes of a plaintext stream, and the whole body of one that is not compressed: as
+// much as decompression may yield, so that each way of sending carries the same.
+inline constexpr std::size_t kStreamBodyMax = kStreamInflatedMax;
+// Ping, ack and error on a stream: a name and an error text of any sane length.
+inline constexpr std::size_t kStreamMessageMax = 64 << 10;
+
+inline constexpr std::size_t kFrameHeaderSize = 5;
+
+// What was received: complete, its limits checked.
+struct StreamUnit {
+  MessageType type = MessageType::kPing;
+  // After the type byte: the record of a ping, ack or error; the payload alone of a user message;
+  // header, records and user state of a push/pull, for PushPullReader.
+  ByteView body = {};
+};
+
+enum class StreamError : std::uint8_t {
+  kNone,
+  kClosed,  // the peer closed where the next byte was due
+  kLabelTruncated,
+  kLabelZeroLength,
+  kDoubleLabel,  // a label although a proxy removes labels
+  kLabelMismatch,
+  kNotConfigured,  // encrypted, and we have no keys
+  kNotEncrypted,   // plaintext, and we have keys
+  kFrameTooLarge,
+  kNotAuthentic,  // cannot be decrypted, for whatever reason
+  kEmpty,         // nothing left after decryption or decompression
+  kBadCompress,   // no valid compress record, or no known algorithm
+  kBadLzw,
+  kTooLarge,        // one of the limits above
+  kUnexpectedType,  // no message for this side of a stream
+  kBadBody,         // the message does not decode, or ends early
+  kBadCount,        // a negative or huge count or length
+};
+
+// How to end a stream that failed.
+enum class StreamEnd : std::uint8_t {
+  kSilent,  // close, without a log line
+  kClose,   // log, close
+  kAnswer,  // log, answer with an ErrorMessage of the text (acceptors only), close
+};
+
+struct StreamFailure {
+  StreamError error = StreamError::kNone;
+  StreamEnd end = StreamEnd::kClose;
+  std::string text;  // as the original words it
+};
+
+struct StreamOptions {
+  // Which side this is: acceptors read a request, initiators its answer.
+  bool initiator = false;
+  absl::string_view label = {};
+  // As for packets; acceptors only.
+  bool skip_inbound_label_check = false;
+  const Keyring* keyring = nullptr;  // null or empty: streams are plaintext
+  Aead* aead = nullptr;              // needed with keys
+  bool verify_incoming = true;       // false: plaintext is accepted too
+};
+
+enum class StreamStatus : std::uint8_t { kNeedMore, kUnit, kFailed };
+
+// Reads one unit from a stream. What the options point to must outlive the reader, which stays
+// where it was made: its unit's views point into it.
+class StreamReader {
+ public:
+  explicit StreamReader(const StreamOptions& options)
+      : options_(options), phase_(options.initiator ? Phase::kType : Phase::kLabel) {}
+  StreamReader(const StreamReader&) = delete;
+  StreamReader& operator=(const StreamReader&) = delete;
+
+  // Takes bytes as they arrive, in pieces of any size. After kUnit or kFailed it ignores them.
+  StreamStatus Feed(ByteView bytes) {
+    if (status_ != StreamStatus::kNeedMore) return status_;
+    Append(buffer_, bytes);
+    return Run();
+  }
+
+  // The peer will send no more.
+  StreamStatus FeedEnd() {
+    if (status_ != StreamStatus::kNeedMore) return status_;
+    ended_ = true;
+    return Run();
+  }
+
+  StreamStatus status() const { return status_; }
+  // After kUnit; its views live as long as the reader.
+  const StreamUnit& unit() const { return unit_; }
+  // After kFailed.
+  const StreamFailure& failure() const { return failure_; }
+  // Size announced by an encrypted frame, else 0. Near kStreamFrameMax it deserves a warning.
+  std::uint64_t frame_size() const { return frame_size_; }
+
+ private:
+  enum class Phase : std::uint8_t {
+    kLabel,
+    kType,
+    kFrame,
+    kCompress,
+    kMessage,
+    kUser,
+    kHeader,
+    kRecords,
+    kState,
+  };
+
+  StreamStatus Run() {
+    // Nothing is looked at twice before the bytes that it lacked can be there.
+    while (nested_ || ended_ || buffer_.size() >= wanted_) {
+      if (!Step()) break;
+    }
+    return status_;
+  }
+
+  // The steps return true to go on, false to wait or when the stream is done with.
+  bool Step();
+  bool StepLabel();
+  bool StepType();
+  bool StepFrame();
+  bool StepCompress();
+  bool StepMessage();
+  bool StepUser();
+  bool StepHeader();
+  bool StepRecords();
+  bool StepState();
+
+  bool keyed() const { return options_.keyring != nullptr && !options_.keyring->empty(); }
+  // Whether no byte can follow those at hand.
+  bool is_complete() const { return ended_ || nested_; }
+  // The bytes of the innermost layer, and those of them that were not passed.
+  ByteView Layer() const { return nested_ ? layer_ : ByteView(buffer_); }
+  ByteView Rest() const { return Layer().subspan(at_); }
+
+  // Goes on with what a layer held.
+  bool Enter(ByteView layer) {
+    nested_ = true;
+    layer_ = layer;
+    at_ = 0;
+    return To(Phase::kType);
+  }
+  bool To(Phase phase) {
+    phase_ = phase;
+    return true;
+  }
+  // Waits until Rest() has `size` bytes.
+  bool Wait(std::size_t size) {
+    wanted_ = at_ + size;
+    return false;
+  }
+  bool Deliver(MessageType type, ByteView body) {
+    unit_ = {type, body};
+    status_ = StreamStatus::kUnit;
+    return false;
+  }
+  bool Fail(StreamError error, StreamEnd end, std::string text) {
+    failure_ = {error, end, std::move(text)};
+    status_ = StreamStatus::kFailed;
+    return false;
+  }
+  bool Refuse(StreamError error, std::string text) {
+    return Fail(error, StreamEnd::kAnswer, std::move(text));
+  }
+  // A record at Rest() did not decode: waits for the rest of it, or fails. The body before it has
+  // `before` bytes and may have `max` with it.
+  bool WaitOrFail(DecodeResult result, std::size_t before, std::size_t max, StreamEnd end,
+                  absl::string_view what);
+
+  StreamOptions options_;
+  Phase phase_;
+  StreamStatus status_ = StreamStatus::kNeedMore;
+  bool ended_ = false;
+  bool nested_ = false;      // reading layer_, not buffer_
+  bool compressed_ = false;  // a compress layer was opened
+  MessageType type_ = MessageType::kPing;
+  std::size_t at_ = 0;      // passed bytes of the innermost layer
+  std::size_t wanted_ = 0;  // bytes that the buffer must have to go on
+  std::size_t body_ = 0;    // where a push/pull body begins
+  std::int64_t records_left_ = 0;
+  std::size_t state_size_ = 0;
+  std::uint64_t frame_size_ = 0;
+  ByteVector buffer_;
+  ByteVector plain_;
+  ByteVector inflated_;
+  ByteView layer_;
+  DecodeScratch scratch_;
+  StreamUnit unit_;
+  StreamFailure failure_;
+};
+
+// Appends the one unit that a side sends: compressed if asked for (even if that makes it larger),
+// encrypted under the primary key, with the label header before it on the initiator's side.
+// `message` has its type byte; it must not point into the arena. options.crc has no effect. False
+// if the encryption failed; the arena is then as before.
+bool SealStreamUnit(ByteView message, const SealOptions& options, bool initiator,
+                    PacketScratch& scratch, ByteVector& arena);
+
+// What is wrong with the counts of a push/pull header, in the original's words; empty if nothing.
+std::string PushPullHeaderFault(const PushPullHeader& header);
+
+// The content of a push/pull body, record by record.
+//
+//   PushPullReader reader(unit.body);
+//   for (PushPullNode node; reader.Next(node);) ...
+//   if (reader.result() == DecodeResult::kOk) Merge(reader.user_state());
+class PushPullReader {
+ public:
+  // `body` begins after the type byte.
+  explicit PushPullReader(ByteView body) {
+    result_ = Decode(body, header_, scratch_);
+    if (result_ != DecodeResult::kOk) return;
+    if (header_.nodes < 0 || header_.nodes > kPushPullNodesMax || header_.user_state_len < 0 ||
+        header_.user_state_len > kUserStateMax) {
+      result_ = DecodeResult::kOutOfRange;
+      return;
+    }
+    rest_ = body.subspan(scratch_.consumed());
+    left_ = header_.nodes;
+  }
+  PushPullReader(const PushPullReader&) = delete;
+  PushPullReader& operator=(const PushPullReader&) = delete;
+
+  const PushPullHeader& header() const { return header_; }
+  DecodeResult result() const { return result_; }
+
+  // The next record; its views live until the next call. False at the end and on failure.
+  bool Next(PushPullNode& node) {
+    if (result_ != DecodeResult::kOk || left_ == 0) return false;
+    result_ = Decode(rest_, node, scratch_);
+    if (result_ != DecodeResult::kOk) return false;
+    rest_ = rest_.subspan(scratch_.consumed());
+    --left_;
+    const auto state = static_cast<std::size_t>(header_.user_state_len);
+    if (left_ == 0 && rest_.size() < state) result_ = DecodeResult::kTruncated;
+    return true;
+  }
+
+  // After the last record, if result() is kOk.
+  ByteView user_state() const {
+    assert(left_ == 0);
+    const auto size = static_cast<std::size_t>(header_.user_state_len);
+    return rest_.first(std::min(size, rest_.size()));
+  }
+
+ private:
+  PushPullHeader header_;
+  ByteView rest_;
+  std::int64_t left_ = 0;
+  DecodeResult result_ = DecodeResult::kOk;
+  DecodeScratch scratch_;
+};
+
+// --- bodies ---
+
+inline bool StreamReader::Step() {
+  switch (phase_) {
+    case Phase::kLabel:
+      return StepLabel();
+    case Phase::kType:
+      return StepType();
+    case Phase::kFrame:
+      return StepFrame();
+    case Phase::kCompress:
+      return StepCompress();
+    case Phase::kMessage:
+      return StepMessage();
+    case Phase::kUser:
+      return StepUser();
+    case Phase::kHeader:
+      return StepHeader();
+    case Phase::kRecords:
+      return StepRecords();
+    case Phase::kState:
+      return StepState();
+  }
+  return false;
+}
+
+inline bool StreamReader::StepLabel() {
+  const ByteView rest = Rest();
+  if (rest.empty() && !ended_) return Wait(1);
+  absl::string_view label;
+  ByteView after;
+  switch (SplitLabel(rest, label, after)) {
+    case LabelError::kOk:
+      break;
+    case LabelError::kZeroLength:
+      return Fail(StreamError::kLabelZeroLength, StreamEnd::kClose,
+                  "label header cannot be empty when present");
+    case LabelError::kTruncated:
+      if (!ended_) return Wait(rest.size() < 2 ? 2 : 2u + rest[1]);
+      return Fail(StreamError::kLabelTruncated, StreamEnd::kClose,
+                  "cannot decode label; stream has been truncated");
+  }
+  if (options_.skip_inbound_label_check) {
+    if (!label.empty()) {
+      return Fail(StreamError::kDoubleLabel, StreamEnd::kClose,
+                  "unexpected double stream label header");
+    }
+  } else if (label != options_.label && !rest.empty()) {
+    return Fail(StreamError::kLabelMismatch, StreamEnd::kClose,
+                absl::StrCat("discarding stream with unacceptable label \"", label, "\""));
+  }
+  at_ = rest.size() - after.size();
+  return To(Phase::kType);
+}
+
+inline bool StreamReader::StepType() {
+  const ByteView rest = Rest();
+  if (rest.empty()) {
+    if (!is_complete()) return Wait(1);
+    return Fail(StreamError::kClosed, StreamEnd::kSilent, "");
+  }
+  type_ = static_cast<MessageType>(rest[0]);
+  if (!nested_ && type_ == MessageType::kEncrypt) {
+    if (keyed()) return To(Phase::kFrame);
+    return Refuse(StreamError::kNotConfigured,
+                  "remote state is encrypted and encryption is not configured");
+  }
+  if (!nested_ && keyed() && options_.verify_incoming) {
+    return Refuse(StreamError::kNotEncrypted,
+                  "encryption is configured but remote state is not encrypted");
+  }
+  ++at_;
+  switch (type_) {
+    case MessageType::kCompress:
+      if (!compressed_) return To(Phase::kCompress);
+      break;
+    case MessageType::kPushPull:
+      return To(Phase::kHeader);
+    case MessageType::kPing:
+      if (!options_.initiator) return To(Phase::kMessage);
+      break;
+    case MessageType::kUser:
+      if (!options_.initiator) return To(Phase::kUser);
+      break;
+    case MessageType::kAck:
+    case MessageType::kError:
+      if (options_.initiator) return To(Phase::kMessage);
+      break;
+    default:
+      break;
+  }
+  return Fail(StreamError::kUnexpectedType, StreamEnd::kClose,
+              absl::StrCat("Received invalid msgType (", static_cast<int>(type_), ")"));
+}
+
+inline bool StreamReader::StepFrame() {
+  const ByteView rest = Rest();
+  if (rest.size() < kFrameHeaderSize) {
+    if (!ended_) return Wait(kFrameHeaderSize);
+    return Fail(StreamError::kClosed, StreamEnd::kSilent, "");
+  }
+  std::uint64_t size = 0;
+  for (std::size_t i = 1; i < kFrameHeaderSize; ++i) size = size << 8 | rest[i];
+  frame_size_ = size;
+  if (size > kStreamFrameMax) {
+    return Refuse(StreamError::kFrameTooLarge,
+                  absl::StrCat("remote node state is larger than limit (", size, ")"));
+  }
+  const std::size_t whole = kFrameHeaderSize + static_cast<std::size_t>(size);
+  if (rest.size() < whole) {
+    if (!ended_) return Wait(whole);
+    return Fail(StreamError::kClosed, StreamEnd::kSilent, "");
+  }
+  std::array<std::uint8_t, kFrameHeaderSize + kLabelMax> aad;
+  assert(options_.label.size() <= kLabelMax);
+  std::copy_n(rest.begin(), kFrameHeaderSize, aad.begin());
+  std::copy(options_.label.begin(), options_.label.end(), aad.begin() + kFrameHeaderSize);
+  const ByteView sealed = rest.subspan(kFrameHeaderSize, whole - kFrameHeaderSize);
+  ByteView plain;
+  assert(options_.aead != nullptr);
+  const OpenError error =
+      OpenSealed(sealed, ByteView(aad).first(kFrameHeaderSize + options_.label.size()),
+                 *options_.keyring, *options_.aead, plain_, plain);
+  if (error != OpenError::kOk) {
+    return Refuse(StreamError::kNotAuthentic, OpenErrorText(error, sealed));
+  }
+  buffer_ = ByteVector();
+  if (plain.empty()) return Refuse(StreamError::kEmpty, "decrypted message is empty");
+  return Enter(plain);
+}
+
+inline bool StreamReader::StepCompress() {
+  CompressMessage message;
+  const DecodeResult result = Decode(Rest(), message, scratch_);
+  if (result != DecodeResult::kOk) {
+    return WaitOrFail(result, 0, kStreamBodyMax, StreamEnd::kAnswer, "compressed message");
+  }
+  if (message.algo != kCompressLzw) {
+    return Refuse(StreamError::kBadCompress,
+                  absl::StrCat("cannot decompress unknown algorithm ", message.algo));
+  }
+  LzwDecoder decoder;
+  switch (decoder.Decode(message.buf, kStreamInflatedMax, inflated_)) {
+    case LzwResult::kOk:
+      break;
+    case LzwResult::kTruncated:
+      return Refuse(StreamError::kBadLzw, "unexpected EOF");
+    case LzwResult::kBadCode:
+      return Refuse(StreamError::kBadLzw, "lzw: invalid code");
+    case LzwResult::kTooLarge:
+      return Refuse(StreamError::kTooLarge, "decompressed message exceeds limit");
+  }
+  buffer_ = ByteVector();
+  plain_ = ByteVector();
+  if (inflated_.empty()) return Refuse(StreamError::kEmpty, "decompressed message is empty");
+  compressed_ = true;
+  return Enter(inflated_);
+}
+
+inline bool StreamReader::StepMessage() {
+  MsgpackReader reader(Rest(), scratch_);
+  reader.Skip();
+  const DecodeResult result = reader.Finish();
+  if (result != DecodeResult::kOk) {
+    return WaitOrFail(result, 0, kStreamMessageMax, StreamEnd::kClose, "message");
+  }
+  return Deliver(type_, Rest().first(scratch_.consumed()));
+}
+
+inline bool StreamReader::StepUser() {
+  UserHeader header;
+  const ByteView rest = Rest();
+  const DecodeResult result = Decode(rest, header, scratch_);
+  if (result != DecodeResult::kOk) {
+    return WaitOrFail(result, 0, kStreamMessageMax, StreamEnd::kClose, "user message header");
+  }
+  if (header.user_msg_len < 0 || header.user_msg_len > kUserMessageMax) {
+    return Fail(StreamError::kBadCount, StreamEnd::kClose,
+                absl::StrCat("user message length (", header.user_msg_len, ") exceeds limit"));
+  }
+  const auto size = static_cast<std::size_t>(header.user_msg_len);
+  if (rest.size() - scratch_.consumed() < size) {
+    if (!is_complete()) return Wait(scratch_.consumed() + size);
+    return Fail(StreamError::kBadBody, StreamEnd::kClose, "failed to read full user message");
+  }
+  return Deliver(type_, rest.subspan(scratch_.consumed(), size));
+}
+
+inline bool StreamReader::StepHeader() {
+  PushPullHeader header;
+  const DecodeResult result = Decode(Rest(), header, scratch_);
+  if (result != DecodeResult::kOk) {
+    return WaitOrFail(result, 0, kStreamMessageMax, StreamEnd::kClose, "push/pull header");
+  }
+  // Both counts at once, before a single record is waited for.
+  std::string fault = PushPullHeaderFault(header);
+  if (!fault.empty()) return Fail(StreamError::kBadCount, StreamEnd::kClose, std::move(fault));
+  body_ = at_;
+  at_ += scratch_.consumed();
+  records_left_ = header.nodes;
+  state_size_ = static_cast<std::size_t>(header.user_state_len);
+  return To(Phase::kRecords);
+}
+
+inline bool StreamReader::StepRecords() {
+  PushPullNode node;
+  for (; records_left_ > 0; --records_left_) {
+    const DecodeResult result = Decode(Rest(), node, scratch_);
+    if (result != DecodeResult::kOk) {
+      return WaitOrFail(result, at_ - body_, kStreamBodyMax, StreamEnd::kClose, "node record");
+    }
+    at_ += scratch_.consumed();
+  }
+  return To(Phase::kState);
+}
+
+inline bool StreamReader::StepState() {
+  if (Rest().size() < state_size_) {
+    if (!is_complete()) return Wait(state_size_);
+    return Fail(StreamError::kBadBody, StreamEnd::kClose, "failed to read full user state");
+  }
+  return Deliver(type_, Layer().subspan(body_, at_ - body_ + state_size_));
+}
+
+inline bool StreamReader::WaitOrFail(DecodeResult result, std::size_t before, std::size_t max,
+                                     StreamEnd end, absl::string_view what) {
+  const StreamError error =
+      end == StreamEnd::kAnswer ? StreamError::kBadCompress : StreamError::kBadBody;
+  if (result == DecodeResult::kTruncated && !is_complete()) {
+    if (scratch_.needed() <= max - std::min(before, max)) return Wait(scratch_.needed());
+    return Fail(StreamError::kTooLarge, end, absl::StrCat(what, " exceeds limit"));
+  }
+  return Fail(error, end, absl::StrCat("failed to decode ", what, ": ", DecodeResultName(result)));
+}
+
+inline std::string PushPullHeaderFault(const PushPullHeader& header) {
+  if (header.nodes < 0 || header.nodes > kPushPullNodesMax) {
+    return absl::StrCat("number of nodes in header (", header.nodes, ") exceeds limit");
+  }
+  if (header.user_state_len < 0 || header.user_state_len > kUserStateMax) {
+    return absl::StrCat("user state length (", header.user_state_len, ") exceeds limit");
+  }
+  return std::string();
+}
+
+inline bool SealStreamUnit(ByteView message, const SealOptions& options, bool initiator,
+                           PacketScratch& scratch, ByteVector& arena) {
+  assert(!message.empty());
+  const std::size_t begin = arena.size();
+  const bool encrypt = options.keyring != nullptr && !options.keyring->empty();
+  if (initiator) AppendLabelHeader(options.label, arena);
+  const std::size_t frame = arena.size();
+  if (encrypt) arena.resize(arena.size() + kFrameHeaderSize + kSealHeaderSize);
+  const std::size_t body = arena.size();
+  if (options.compress) {
+    internal::Compress(message, kNoCompressLimit, scratch.encoder_, scratch.deflated_, arena);
+  } else {
+    Append(arena, message);
+  }
+  if (!encrypt) return true;
+  assert(options.aead != nullptr && options.nonces != nullptr);
+  const std::size_t size = SealedSize(options.encryption_version, arena.size() - body);
+  std::array<std::uint8_t, kFrameHeaderSize + kLabelMax> aad;
+  aad[0] = static_cast<std::uint8_t>(MessageType::kEncrypt);
+  for (std::size_t i = 0; i < 4; ++i) aad[1 + i] = static_cast<std::uint8_t>(size >> (24 - 8 * i));
+  std::copy(options.label.begin(), options.label.end(), aad.begin() + kFrameHeaderSize);
+  std::copy_n(aad.begin(), kFrameHeaderSize, arena.begin() + static_cast<std::ptrdiff_t>(frame));
+  if (SealTail(arena, frame + kFrameHeaderSize,
+               ByteView(aad).first(kFrameHeaderSize + options.label.size()),
+               options.keyring->primary(), options.encryption_version, *options.aead,
+               *options.nonces)) {
+    return true;
+  }
+  arena.resize(begin);
+  return false;
+}
+
+}  // namespace serf::wire
+
+#endif  // SERF_WIRE_STREAM_FRAME_H_

@@ -1,0 +1,412 @@
+#ifndef SERF_WIRE_SWIM_MESSAGES_H_
+#define SERF_WIRE_SWIM_MESSAGES_H_
+
+// The messages of the membership engine: plain structs, Encode and Decode (spec/memberlist.md 2.3).
+//
+//   Encode(Ping{.seq_no = SequenceNumber(7), .node = "b"}, out);  // type byte and body
+//
+//   DecodeScratch scratch;
+//   Ping ping;
+//   if (Decode(body, ping, scratch) != DecodeResult::kOk) return;  // body: after the type byte
+//
+// Text and bytes are views: of the input and the scratch after decoding, of the caller's memory
+// before encoding. Absent bytes are a default ByteView and go out as nil; received, nil and empty
+// are the same. Integer fields are only checked for their width: what else must hold is the
+// business of the layer above, for which Check() names the format's own rules.
+//
+// message = type-byte body
+// body    = record with the keys of RecordFields, in ascending order on the wire
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/message_type.h"
+#include "serf/wire/msgpack.h"
+
+namespace serf::wire {
+
+// Metadata of a node, in bytes. Senders must obey it; more could not be gossiped in a packet.
+inline constexpr std::size_t kMetaMax = 512;
+
+// What a node understands and speaks: of the engine's protocol and of the application's.
+struct VersionVector {
+  static constexpr std::size_t kSize = 6;
+
+  std::uint8_t protocol_min = 0;
+  std::uint8_t protocol_max = 0;
+  std::uint8_t protocol_cur = 0;
+  std::uint8_t delegate_min = 0;
+  std::uint8_t delegate_max = 0;
+  std::uint8_t delegate_cur = 0;
+
+  // Takes the first six bytes; none if there are fewer.
+  static constexpr std::optional<VersionVector> FromBytes(ByteView vsn) {
+    if (vsn.size() < kSize) return std::nullopt;
+    return VersionVector{vsn[0], vsn[1], vsn[2], vsn[3], vsn[4], vsn[5]};
+  }
+
+  constexpr std::array<std::uint8_t, kSize> ToBytes() const {
+    return {protocol_min, protocol_max, protocol_cur, delegate_min, delegate_max, delegate_cur};
+  }
+
+  friend constexpr auto operator<=>(const VersionVector&, const VersionVector&) = default;
+
+  template <typename H>
+  friend H AbslHashValue(H state, const VersionVector& v) {
+    return H::combine(std::move(state), v.protocol_min, v.protocol_max, v.protocol_cur,
+                      v.delegate_min, v.delegate_max, v.delegate_cur);
+  }
+};
+
+struct Ping {
+  SequenceNumber seq_no = {};
+  absl::string_view node = {};         // the intended recipient; empty: anyone
+  ByteView source_addr = {};           // where to send the ack; left out if empty
+  std::uint16_t source_port = 0;       // left out if 0
+  absl::string_view source_node = {};  // left out if empty
+};
+
+struct IndirectPing {
+  SequenceNumber seq_no = {};
+  ByteView target = {};    // address to ping
+  std::uint16_t port = 0;  // 0: the receiver's own
+  absl::string_view node = {};
+  bool nack = false;                   // a nack is wanted
+  ByteView source_addr = {};           // the requester; left out if empty
+  std::uint16_t source_port = 0;       // left out if 0
+  absl::string_view source_node = {};  // left out if empty
+};
+
+struct Ack {
+  SequenceNumber seq_no = {};
+  ByteView payload = {};
+};
+
+struct Nack {
+  SequenceNumber seq_no = {};
+};
+
+struct Suspect {
+  Incarnation incarnation = {};
+  absl::string_view node = {};  // the accused
+  absl::string_view from = {};  // the accuser
+};
+
+struct Dead {
+  Incarnation incarnation = {};
+  absl::string_view node = {};
+  absl::string_view from = {};  // equal to `node`: it left
+};
+
+struct Alive {
+  Incarnation incarnation = {};
+  absl::string_view node = {};
+  ByteView addr = {};
+  std::uint16_t port = 0;  // 0: the receiver's own
+  ByteView meta = {};
+  ByteView vsn = {};  // a VersionVector
+};
+
+struct PushPullHeader {
+  std::int64_t nodes = 0;           // records that follow
+  std::int64_t user_state_len = 0;  // bytes that follow them
+  bool join = false;
+};
+
+// A record of a push/pull body. Has no type byte.
+struct PushPullNode {
+  absl::string_view name = {};
+  ByteView addr = {};
+  std::uint16_t port = 0;
+  ByteView meta = {};
+  Incarnation incarnation = {};
+  std::int64_t state = 0;  // 0 alive, 1 suspect, 2 dead, 3 left
+  ByteView vsn = {};
+};
+
+// Precedes a user message on a stream. (In a packet the payload follows the type byte at once.)
+struct UserHeader {
+  std::int64_t user_msg_len = 0;
+};
+
+struct ErrorMessage {
+  absl::string_view error = {};
+};
+
+struct CompressMessage {
+  std::uint8_t algo = 0;  // kCompressLzw
+  ByteView buf = {};
+};
+
+inline constexpr std::uint8_t kCompressLzw = 0;
+
+// --- declaration order, by which Decode (msgpack.h) reads them ---
+
+constexpr auto RecordFields(const Ping*) {
+  return std::tuple{Field{"SeqNo", &Ping::seq_no}, Field{"Node", &Ping::node},
+                    Field{"SourceAddr", &Ping::source_addr},
+                    Field{"SourcePort", &Ping::source_port},
+                    Field{"SourceNode", &Ping::source_node}};
+}
+
+constexpr auto RecordFields(const IndirectPing*) {
+  return std::tuple{Field{"SeqNo", &IndirectPing::seq_no},
+                    Field{"Target", &IndirectPing::target},
+                    Field{"Port", &IndirectPing::port},
+                    Field{"Node", &IndirectPing::node},
+                    Field{"Nack", &IndirectPing::nack},
+                    Field{"SourceAddr", &IndirectPing::source_addr},
+                    Field{"SourcePort", &IndirectPing::source_port},
+                    Field{"SourceNode", &IndirectPing::source_node}};
+}
+
+constexpr auto RecordFields(const Ack*) {
+  return std::tuple{Field{"SeqNo", &Ack::seq_no}, Field{"Payload", &Ack::payload}};
+}
+
+constexpr auto RecordFields(const Nack*) { return std::tuple{Field{"SeqNo", &Nack::seq_no}}; }
+
+constexpr auto RecordFields(const Suspect*) {
+  return std::tuple{Field{"Incarnation", &Suspect::incarnation}, Field{"Node", &Suspect::node},
+                    Field{"From", &Suspect::from}};
+}
+
+constexpr auto RecordFields(const Dead*) {
+  return std::tuple{Field{"Incarnation", &Dead::incarnation}, Field{"Node", &Dead::node},
+                    Field{"From", &Dead::from}};
+}
+
+constexpr auto RecordFields(const Alive*) {
+  return std::tuple{Field{"Incarnation", &Alive::incarnation},
+                    Field{"Node", &Alive::node},
+                    Field{"Addr", &Alive::addr},
+                    Field{"Port", &Alive::port},
+                    Field{"Meta", &Alive::meta},
+                    Field{"Vsn", &Alive::vsn}};
+}
+
+constexpr auto RecordFields(const PushPullHeader*) {
+  return std::tuple{Field{"Nodes", &PushPullHeader::nodes},
+                    Field{"UserStateLen", &PushPullHeader::user_state_len},
+                    Field{"Join", &PushPullHeader::join}};
+}
+
+constexpr auto RecordFields(const PushPullNode*) {
+  return std::tuple{Field{"Name", &PushPullNode::name},
+                    Field{"Addr", &PushPullNode::addr},
+                    Field{"Port", &PushPullNode::port},
+                    Field{"Meta", &PushPullNode::meta},
+                    Field{"Incarnation", &PushPullNode::incarnation},
+                    Field{"State", &PushPullNode::state},
+                    Field{"Vsn", &PushPullNode::vsn}};
+}
+
+constexpr auto RecordFields(const UserHeader*) {
+  return std::tuple{Field{"UserMsgLen", &UserHeader::user_msg_len}};
+}
+
+constexpr auto RecordFields(const ErrorMessage*) {
+  return std::tuple{Field{"Error", &ErrorMessage::error}};
+}
+
+constexpr auto RecordFields(const CompressMessage*) {
+  return std::tuple{Field{"Algo", &CompressMessage::algo}, Field{"Buf", &CompressMessage::buf}};
+}
+
+// --- encoding: appends type byte and body; keys in ascending order ---
+
+inline void AppendType(MessageType type, ByteVector& out) {
+  out.push_back(static_cast<std::uint8_t>(type));
+}
+
+inline void Encode(const Ping& m, ByteVector& out) {
+  AppendType(MessageType::kPing, out);
+  MsgpackWriter w(out);
+  w.Map(2u + !m.source_addr.empty() + !m.source_node.empty() + (m.source_port != 0));
+  w.Pair("Node", m.node);
+  w.Pair("SeqNo", m.seq_no);
+  if (!m.source_addr.empty()) w.Pair("SourceAddr", m.source_addr);
+  if (!m.source_node.empty()) w.Pair("SourceNode", m.source_node);
+  if (m.source_port != 0) w.Pair("SourcePort", m.source_port);
+}
+
+inline void Encode(const IndirectPing& m, ByteVector& out) {
+  AppendType(MessageType::kIndirectPing, out);
+  MsgpackWriter w(out);
+  w.Map(5u + !m.source_addr.empty() + !m.source_node.empty() + (m.source_port != 0));
+  w.Pair("Nack", m.nack);
+  w.Pair("Node", m.node);
+  w.Pair("Port", m.port);
+  w.Pair("SeqNo", m.seq_no);
+  if (!m.source_addr.empty()) w.Pair("SourceAddr", m.source_addr);
+  if (!m.source_node.empty()) w.Pair("SourceNode", m.source_node);
+  if (m.source_port != 0) w.Pair("SourcePort", m.source_port);
+  w.Pair("Target", m.target);
+}
+
+inline void Encode(const Ack& m, ByteVector& out) {
+  AppendType(MessageType::kAck, out);
+  MsgpackWriter w(out);
+  w.Map(2);
+  w.Pair("Payload", m.payload);
+  w.Pair("SeqNo", m.seq_no);
+}
+
+inline void Encode(const Nack& m, ByteVector& out) {
+  AppendType(MessageType::kNack, out);
+  MsgpackWriter w(out);
+  w.Map(1);
+  w.Pair("SeqNo", m.seq_no);
+}
+
+inline void Encode(const Suspect& m, ByteVector& out) {
+  AppendType(MessageType::kSuspect, out);
+  MsgpackWriter w(out);
+  w.Map(3);
+  w.Pair("From", m.from);
+  w.Pair("Incarnation", m.incarnation);
+  w.Pair("Node", m.node);
+}
+
+inline void Encode(const Dead& m, ByteVector& out) {
+  AppendType(MessageType::kDead, out);
+  MsgpackWriter w(out);
+  w.Map(3);
+  w.Pair("From", m.from);
+  w.Pair("Incarnation", m.incarnation);
+  w.Pair("Node", m.node);
+}
+
+inline void Encode(const Alive& m, ByteVector& out) {
+  AppendType(MessageType::kAlive, out);
+  MsgpackWriter w(out);
+  w.Map(6);
+  w.Pair("Addr", m.addr);
+  w.Pair("Incarnation", m.incarnation);
+  w.Pair("Meta", m.meta);
+  w.Pair("Node", m.node);
+  w.Pair("Port", m.port);
+  w.Pair("Vsn", m.vsn);
+}
+
+inline void Encode(const PushPullHeader& m, ByteVector& out) {
+  AppendType(MessageType::kPushPull, out);
+  MsgpackWriter w(out);
+  w.Map(3);
+  w.Pair("Join", m.join);
+  w.Pair("Nodes", m.nodes);
+  w.Pair("UserStateLen", m.user_state_len);
+}
+
+// Without a type byte: records follow the header back to back.
+inline void Encode(const PushPullNode& m, ByteVector& out) {
+  MsgpackWriter w(out);
+  w.Map(7);
+  w.Pair("Addr", m.addr);
+  w.Pair("Incarnation", m.incarnation);
+  w.Pair("Meta", m.meta);
+  w.Pair("Name", m.name);
+  w.Pair("Port", m.port);
+  w.Pair("State", m.state);
+  w.Pair("Vsn", m.vsn);
+}
+
+inline void Encode(const UserHeader& m, ByteVector& out) {
+  AppendType(MessageType::kUser, out);
+  MsgpackWriter w(out);
+  w.Map(1);
+  w.Pair("UserMsgLen", m.user_msg_len);
+}
+
+inline void Encode(const ErrorMessage& m, ByteVector& out) {
+  AppendType(MessageType::kError, out);
+  MsgpackWriter w(out);
+  w.Map(1);
+  w.Pair("Error", m.error);
+}
+
+inline void Encode(const CompressMessage& m, ByteVector& out) {
+  AppendType(MessageType::kCompress, out);
+  MsgpackWriter w(out);
+  w.Map(2);
+  w.Pair("Algo", m.algo);
+  w.Pair("Buf", m.buf);
+}
+
+// --- rules of the format that decoding does not enforce (spec/memberlist.md 10) ---
+
+// Why a well-formed message must still be dropped.
+enum class FormatFault : std::uint8_t {
+  kNone,
+  kEmptyName,
+  kAddressLength,  // neither 4 nor 16 bytes
+  kVersionVector,  // fewer than six bytes
+  kMetaLength,     // above kMetaMax: could not be passed on
+};
+
+// "empty node name", ...: for log lines.
+inline constexpr absl::string_view FormatFaultName(FormatFault fault) {
+  switch (fault) {
+    case FormatFault::kNone:
+      return "none";
+    case FormatFault::kEmptyName:
+      return "empty node name";
+    case FormatFault::kAddressLength:
+      return "address is not 4 or 16 bytes long";
+    case FormatFault::kVersionVector:
+      return "incomplete version vector";
+    case FormatFault::kMetaLength:
+      return "metadata too long";
+  }
+  return "unknown";
+}
+
+inline constexpr bool IsAddress(ByteView bytes) {
+  return bytes.size() == IpAddress::kV4Size || bytes.size() == IpAddress::kV6Size;
+}
+
+inline FormatFault Check(const Ping& m) {
+  const bool sourced = !m.source_addr.empty();
+  return sourced && !IsAddress(m.source_addr) ? FormatFault::kAddressLength : FormatFault::kNone;
+}
+
+inline FormatFault Check(const IndirectPing& m) {
+  if (!IsAddress(m.target)) return FormatFault::kAddressLength;
+  const bool sourced = !m.source_addr.empty();
+  return sourced && !IsAddress(m.source_addr) ? FormatFault::kAddressLength : FormatFault::kNone;
+}
+
+inline FormatFault Check(const Suspect& m) {
+  return m.node.empty() ? FormatFault::kEmptyName : FormatFault::kNone;
+}
+
+inline FormatFault Check(const Dead& m) {
+  return m.node.empty() ? FormatFault::kEmptyName : FormatFault::kNone;
+}
+
+inline FormatFault Check(const Alive& m) {
+  if (m.node.empty()) return FormatFault::kEmptyName;
+  if (!IsAddress(m.addr)) return FormatFault::kAddressLength;
+  if (m.vsn.size() < VersionVector::kSize) return FormatFault::kVersionVector;
+  return m.meta.size() > kMetaMax ? FormatFault::kMetaLength : FormatFault::kNone;
+}
+
+inline FormatFault Check(const PushPullNode& m) {
+  if (m.name.empty()) return FormatFault::kEmptyName;
+  if (!IsAddress(m.addr)) return FormatFault::kAddressLength;
+  if (m.vsn.size() < VersionVector::kSize) return FormatFault::kVersionVector;
+  return m.meta.size() > kMetaMax ? FormatFault::kMetaLength : FormatFault::kNone;
+}
+
+}  // namespace serf::wire
+
+#endif  // SERF_WIRE_SWIM_MESSAGES_H_
