@@ -1,0 +1,285 @@
+#ifndef SERF_SWIM_GOSSIP_H_
+#define SERF_SWIM_GOSSIP_H_
+
+// To whom gossip goes (GossipTargets) and when (GossipPacer). What goes is BroadcastQueue's.
+// Neither knows the network; the engine wires the three.
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "serf/base/rng.h"
+#include "serf/base/time.h"
+#include "serf/swim/config.h"
+#include "serf/swim/member_table.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/probe_ring.h"
+
+namespace serf::swim {
+
+// GossipTargets: whom the next packets go to, so that T transmissions per node and message reach
+// everybody.
+//
+// The original sends each packet to a random node. A node is then missed by all with probability
+// e^-T: with T = 4 in a cluster of nine, every sixth message leaves a straggler, until a push/pull
+// much later. Here the nodes are ordered on T - 1 rings by hashes of their names, as Rapid does
+// (Suresh et al., 2018, section 4.1), and a node's targets in turn are its successors on the
+// rings and one random node. Everybody is the successor of exactly one node on each ring, so a
+// message that all forward T times reaches all unless T - 1 packets are lost, whatever T is; the
+// random one keeps a node reachable whose predecessors all fail. The rings need no agreement:
+// where views differ it is still no worse than random.
+class GossipTargets {
+ public:
+  // More transmissions than this repeat targets.
+  static constexpr std::size_t kRingsMax = 32;
+
+  // `table` and `ring` hold the members to choose from, and must outlive this.
+  GossipTargets(const MemberTable& table, const ProbeRing& ring) : table_(table), ring_(ring) {}
+
+  // Once, when the own row exists. The starting point is drawn from `rng`.
+  void Start(MemberIndex self, Rng& rng) {
+    self_ = self;
+    step_ = static_cast<std::size_t>(rng.Below(kRingsMax));
+    dirty_ = true;
+  }
+
+  // `member` became alive; it may be closer on a ring than the present target. Call it for each
+  // join; departures are noticed when their turn comes.
+  void OnJoin(MemberIndex member);
+
+  // The next `count` targets into `targets` (cleared first), distinct, fewer if there are fewer.
+  // eligible(member) must be false for this node itself. `transmit_limit` is RetransmitLimit(n),
+  // so that each message goes to each target once.
+  template <typename Eligible>
+  void Next(std::size_t count, int transmit_limit, Rng& rng, std::vector<MemberIndex>& targets,
+            Eligible&& eligible);
+
+ private:
+  struct Successor {
+    MemberIndex member;
+    std::uint64_t distance;
+  };
+  // Below this a random transmission would cost too much of the certainty.
+  static constexpr std::size_t kRandomFrom = 4;
+
+  // How far `member` is behind this node on a ring; ascending is the ring's order.
+  std::uint64_t Distance(std::size_t ring, MemberIndex member) const {
+    return PlaceOn(ring, member) - PlaceOn(ring, self_);
+  }
+  std::uint64_t PlaceOn(std::size_t ring, MemberIndex member) const {
+    std::uint64_t z = table_.info(member).stable_hash() + (ring + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+  bool IsSuccessor(MemberIndex member) const {
+    return std::any_of(successors_.begin(), successors_.end(),
+                       [member](const Successor& s) { return s.member == member; });
+  }
+  template <typename Eligible>
+  void Rebuild(std::size_t rings, Eligible&& eligible);
+
+  const MemberTable& table_;
+  const ProbeRing& ring_;
+  MemberIndex self_;
+  bool dirty_ = true;
+  std::size_t rings_ = 0;  // wanted; fewer successors if there are fewer members
+  std::size_t step_ = 0;
+  std::vector<Successor> successors_;  // distinct, by ring
+  std::vector<Successor> nearest_;     // scratch of Rebuild
+  std::vector<MemberIndex> random_;    // scratch of Next
+};
+
+// GossipPacer: when the next round of gossip is due, as a pure machine.
+//
+// kTicked is the original: a round at each multiple of the gossip interval while something waits.
+// kPrompt sends the first round at once when the queue turns non-empty and the next ones about
+// `prompt_interval` apart, so that a message spreads in tens of milliseconds. A round of packets
+// that are not full costs a credit; credits come back at the original's rate of one per gossip
+// interval. So a quiet cluster is prompt, and a busy one sends no more packets than the original
+// and fills them as well. Rounds of full packets are free of credits, since waiting would not fill
+// them more; bytes_per_second bounds those.
+class GossipPacer {
+ public:
+  struct Options {
+    GossipPacing pacing = GossipPacing::kPrompt;
+    Duration gossip_interval{};  // zero: never
+    Duration prompt_interval{};
+    std::uint64_t bytes_per_second = 0;  // zero: no limit
+  };
+
+  // What a round sent.
+  struct Round {
+    std::size_t bytes = 0;
+    bool full = false;     // its packets could not hold all that waited
+    bool backlog = false;  // messages still wait, and there is somebody to send them to
+  };
+
+  explicit GossipPacer(const Options& options) : options_(options) {}
+
+  // Ticks count from here.
+  void Start(Instant now) { start_ = credits_back_ = bytes_back_ = now; }
+
+  // Something waits in a queue. Cheap; call it after each input that may have queued.
+  void Wake(Instant now, Rng& rng);
+
+  // When the next round is due; kNever while nothing waits.
+  Instant deadline() const { return deadline_; }
+
+  // The round that was due is done.
+  void OnRound(Instant now, const Round& round, Rng& rng);
+
+ private:
+  // Rounds that may go prompt in a row: a message takes 7 in a cluster of 10,000 (20
+  // transmissions, 3 a round), and half as many again for those that arrive meanwhile.
+  static constexpr int kPromptRounds = 11;
+  // What may be sent at once beyond the rate.
+  static constexpr Duration kByteBurst = std::chrono::milliseconds(100);
+
+  // Uniform within a third of `prompt_interval` around it.
+  Duration Jittered(Rng& rng) const {
+    const Duration third = options_.prompt_interval / 3;
+    return options_.prompt_interval - third + rng.Below(2 * third);
+  }
+  Instant NextTick(Instant now) const {
+    return start_ + ((now - start_) / options_.gossip_interval + 1) * options_.gossip_interval;
+  }
+  // Not before the credits and bytes allow.
+  Instant Allowed(Instant wanted) const {
+    const Instant credits = credits_back_ - (kPromptRounds - 1) * options_.gossip_interval;
+    return std::max({wanted, credits, bytes_back_ - kByteBurst});
+  }
+
+  Options options_;
+  Instant start_{};
+  Instant deadline_ = kNever;
+  Instant credits_back_{};  // when all credits will be back
+  Instant bytes_back_{};    // when all that was sent is within the rate
+};
+
+// --- GossipTargets ---
+
+inline void GossipTargets::OnJoin(MemberIndex member) {
+  if (dirty_ || member == self_) return;
+  if (successors_.size() < rings_) {
+    dirty_ = true;
+    return;
+  }
+  for (std::size_t ring = 0; ring < successors_.size(); ++ring) {
+    if (Distance(ring, member) < successors_[ring].distance) {
+      dirty_ = true;
+      return;
+    }
+  }
+}
+
+template <typename Eligible>
+void GossipTargets::Next(std::size_t count, int transmit_limit, Rng& rng,
+                         std::vector<MemberIndex>& targets, Eligible&& eligible) {
+  targets.clear();
+  const std::size_t limit =
+      std::clamp<std::size_t>(static_cast<std::size_t>(std::max(transmit_limit, 1)), 1, kRingsMax);
+  const bool with_random = limit >= kRandomFrom;
+  const std::size_t rings = with_random ? limit - 1 : limit;
+  const bool all_eligible =
+      std::all_of(successors_.begin(), successors_.end(), [&](const Successor& s) {
+        return table_.Contains(s.member) && eligible(s.member);
+      });
+  if (dirty_ || rings != rings_ || !all_eligible) Rebuild(rings, eligible);
+  if (successors_.empty()) return;
+  const std::size_t cycle = successors_.size() + (with_random ? 1 : 0);
+  const auto is_target = [&targets](MemberIndex m) {
+    return std::find(targets.begin(), targets.end(), m) != targets.end();
+  };
+  for (std::size_t i = 0; i < cycle && targets.size() < count; ++i) {
+    step_ = (step_ + 1) % cycle;
+    if (step_ < successors_.size()) {
+      if (!is_target(successors_[step_].member)) targets.push_back(successors_[step_].member);
+      continue;
+    }
+    ring_.Pick(1, rng, random_, [&](MemberIndex m) {
+      return eligible(m) && !IsSuccessor(m) && !is_target(m);
+    });
+    if (!random_.empty()) targets.push_back(random_.front());
+  }
+}
+
+template <typename Eligible>
+void GossipTargets::Rebuild(std::size_t rings, Eligible&& eligible) {
+  dirty_ = false;
+  rings_ = rings;
+  successors_.clear();
+  nearest_.assign(rings, {self_, UINT64_MAX});
+  // Each pass finds the nearest on each open ring of those not taken yet. Where two rings want
+  // the same, the later one takes its next nearest in a further pass.
+  std::vector<Successor> chosen(rings, {self_, UINT64_MAX});
+  std::size_t open = rings;
+  while (open > 0) {
+    bool any = false;
+    for (std::size_t ring = 0; ring < rings; ++ring) nearest_[ring] = {self_, UINT64_MAX};
+    for (const MemberIndex m : ring_.members()) {
+      if (m == self_ || !eligible(m)) continue;
+      if (std::any_of(chosen.begin(), chosen.end(),
+                      [m](const Successor& s) { return s.member == m; })) {
+        continue;
+      }
+      any = true;
+      for (std::size_t ring = 0; ring < rings; ++ring) {
+        if (chosen[ring].member != self_) continue;
+        const std::uint64_t distance = Distance(ring, m);
+        if (nearest_[ring].member == self_ || distance < nearest_[ring].distance) {
+          nearest_[ring] = {m, distance};
+        }
+      }
+    }
+    if (!any) break;
+    for (std::size_t ring = 0; ring < rings; ++ring) {
+      const Successor& s = nearest_[ring];
+      if (chosen[ring].member != self_ || s.member == self_) continue;
+      if (std::any_of(chosen.begin(), chosen.end(),
+                      [&s](const Successor& c) { return c.member == s.member; })) {
+        continue;
+      }
+      chosen[ring] = s;
+      --open;
+    }
+  }
+  for (const Successor& s : chosen) {
+    if (s.member != self_) successors_.push_back(s);
+  }
+}
+
+// --- GossipPacer ---
+
+inline void GossipPacer::Wake(Instant now, Rng& rng) {
+  if (deadline_ != kNever || options_.gossip_interval <= Duration::zero()) return;
+  if (options_.pacing == GossipPacing::kTicked) {
+    deadline_ = NextTick(now);
+    return;
+  }
+  // A few milliseconds at most, so that what arrives together leaves together.
+  deadline_ = Allowed(now + rng.Below(options_.prompt_interval / 8));
+}
+
+inline void GossipPacer::OnRound(Instant now, const Round& round, Rng& rng) {
+  deadline_ = kNever;
+  if (options_.pacing == GossipPacing::kTicked) {
+    if (round.backlog) deadline_ = NextTick(now);
+    return;
+  }
+  if (round.bytes > 0 && !round.full) {
+    credits_back_ = std::max(credits_back_, now) + options_.gossip_interval;
+  }
+  if (options_.bytes_per_second > 0) {
+    const auto cost = static_cast<double>(round.bytes) * 1e9 /
+                      static_cast<double>(options_.bytes_per_second);
+    bytes_back_ = std::max(bytes_back_, now) + Duration(static_cast<Duration::rep>(cost));
+  }
+  if (round.backlog) deadline_ = Allowed(now + Jittered(rng));
+}
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_GOSSIP_H_
