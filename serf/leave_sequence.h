@@ -1,0 +1,93 @@
+#ifndef SERF_LEAVE_SEQUENCE_H_
+#define SERF_LEAVE_SEQUENCE_H_
+
+// LeaveSequence: the steps of a graceful leave and how long each may take. It knows neither members
+// nor messages: it is told what happened and answers what to do next. Source: spec/serf.md 3.5.3.
+//
+//   idle -> the intent is gossiped -> the engine leaves -> the news spreads -> left
+
+#include <cstdint>
+
+#include "serf/base/time.h"
+
+namespace serf {
+
+class LeaveSequence {
+ public:
+  enum class Step : std::uint8_t {
+    kNone,
+    kLeaveEngine,  // let the engine leave, then call OnEngineLeft when its news is out
+    kLeft,         // done
+  };
+  struct Next {
+    Step step = Step::kNone;
+    // The step before did not finish in time. One goes on nevertheless: who waits for a graceful
+    // leave is better served by one that was not confirmed than by none.
+    bool timed_out = false;
+  };
+
+  // `broadcast_timeout`: for the intent, and again for the engine's message.
+  // `propagate_delay`: how long to keep answering after that.
+  LeaveSequence(Duration broadcast_timeout, Duration propagate_delay)
+      : broadcast_timeout_(broadcast_timeout), propagate_delay_(propagate_delay) {}
+
+  // Once. `await_intent`: an intent was queued, and OnIntentSent will tell of its end.
+  Next Begin(Instant now, bool await_intent) {
+    if (!await_intent) return EnterEngine(now, false);
+    phase_ = Phase::kIntent;
+    deadline_ = now + broadcast_timeout_;
+    return {};
+  }
+
+  Next OnIntentSent(Instant now) {
+    return phase_ == Phase::kIntent ? EnterEngine(now, false) : Next{};
+  }
+
+  Next OnEngineLeft(Instant now) {
+    if (phase_ == Phase::kEngine) EnterPropagate(now);
+    return {};
+  }
+
+  Next OnTimer(Instant now) {
+    if (now < deadline_) return {};
+    switch (phase_) {
+      case Phase::kIntent:
+        return EnterEngine(now, true);
+      case Phase::kEngine:
+        EnterPropagate(now);
+        return {Step::kNone, true};
+      case Phase::kPropagate:
+        phase_ = Phase::kLeft;
+        deadline_ = kNever;
+        return {Step::kLeft, false};
+      case Phase::kIdle:
+      case Phase::kLeft:
+        return {};
+    }
+    return {};
+  }
+
+  Instant NextDeadline() const { return deadline_; }
+
+ private:
+  enum class Phase : std::uint8_t { kIdle, kIntent, kEngine, kPropagate, kLeft };
+
+  Next EnterEngine(Instant now, bool timed_out) {
+    phase_ = Phase::kEngine;
+    deadline_ = now + broadcast_timeout_;
+    return {Step::kLeaveEngine, timed_out};
+  }
+  void EnterPropagate(Instant now) {
+    phase_ = Phase::kPropagate;
+    deadline_ = now + propagate_delay_;
+  }
+
+  Duration broadcast_timeout_;
+  Duration propagate_delay_;
+  Phase phase_ = Phase::kIdle;
+  Instant deadline_ = kNever;
+};
+
+}  // namespace serf
+
+#endif  // SERF_LEAVE_SEQUENCE_H_
