@@ -164,6 +164,11 @@ class MsgpackReader {
     return false;
   }
 
+  // Byte fields read after a mark lose their bytes when it is released.
+  std::size_t ScratchMark() const { return scratch_.used_; }
+  void ReleaseScratch(std::size_t mark) { scratch_.used_ = mark; }
+
+  bool NextIsNil() const { return position_ < input_.size() && input_[position_] == 0xc0; }
   bool ReadHead(Head& head);
   // Passes over one value of any type.
   bool Skip();
@@ -284,13 +289,13 @@ class MsgpackReader {
   DecodeResult result_ = DecodeResult::kOk;
 };
 
-// Decodes one record at the beginning of `body` (after the type byte, where the message has one).
-// What follows the record is ignored; scratch.consumed() tells where it begins. The views in `out`
-// point into `body` and `scratch`.
-template <typename Record>
-DecodeResult Decode(ByteView body, Record& out, DecodeScratch& scratch) {
+// Decodes one message at the beginning of `body` (after the type byte, where it has one). What
+// follows it is ignored; scratch.consumed() tells where that begins. The views in `out` point into
+// `body` and `scratch`.
+template <typename Message>
+DecodeResult Decode(ByteView body, Message& out, DecodeScratch& scratch) {
   MsgpackReader reader(body, scratch);
-  reader.ReadRecord(out);
+  reader.Read(out);
   return reader.Finish();
 }
 
@@ -329,14 +334,19 @@ class MsgpackWriter {
   // A literal is a key or text; without this it would be a bool.
   void Write(const char* text) { Write(absl::string_view(text)); }
 
+  // Any of the above, or a type with a WriteTo(MsgpackWriter&).
   template <typename T>
-  void Pair(absl::string_view key, const T& value) {
-    Write(key);
+  void Element(const T& value) {
     if constexpr (requires { value.WriteTo(*this); }) {
       value.WriteTo(*this);
     } else {
       Write(value);
     }
+  }
+  template <typename T>
+  void Pair(absl::string_view key, const T& value) {
+    Write(key);
+    Element(value);
   }
 
  private:

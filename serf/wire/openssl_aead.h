@@ -1,0 +1,136 @@
+#ifndef SERF_WIRE_OPENSSL_AEAD_H_
+#define SERF_WIRE_OPENSSL_AEAD_H_
+
+// OpensslAead: AES-GCM by OpenSSL. The only header that includes OpenSSL.
+//
+// A cipher context is made once per key and direction and kept, so that a packet costs no
+// allocation and no key schedule. Not thread-safe: one per thread.
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "serf/base/bytes.h"
+#include "serf/wire/aead.h"
+
+namespace serf::wire {
+
+class OpensslAead : public Aead {
+ public:
+  bool Seal(ByteView key, ByteView nonce, ByteView aad, ByteView plaintext,
+            std::uint8_t* out) override {
+    EVP_CIPHER_CTX* const context = Prepare(key, nonce, Direction::kSeal);
+    if (context == nullptr || !FitsInt(aad) || !FitsInt(plaintext)) return false;
+    int size = 0;
+    if (!aad.empty() && EVP_EncryptUpdate(context, nullptr, &size, aad.data(), Int(aad)) != 1) {
+      return false;
+    }
+    if (!plaintext.empty() &&
+        EVP_EncryptUpdate(context, out, &size, plaintext.data(), Int(plaintext)) != 1) {
+      return false;
+    }
+    std::uint8_t* const tag = out + plaintext.size();
+    return EVP_EncryptFinal_ex(context, tag, &size) == 1 &&
+           EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, static_cast<int>(kTagSize), tag) ==
+               1;
+  }
+
+  bool Open(ByteView key, ByteView nonce, ByteView aad, ByteView sealed,
+            std::uint8_t* out) override {
+    if (sealed.size() < kTagSize) return false;
+    EVP_CIPHER_CTX* const context = Prepare(key, nonce, Direction::kOpen);
+    if (context == nullptr || !FitsInt(aad) || !FitsInt(sealed)) return false;
+    const ByteView text = sealed.first(sealed.size() - kTagSize);
+    std::array<std::uint8_t, kTagSize> tag;
+    std::copy_n(sealed.begin() + static_cast<std::ptrdiff_t>(text.size()), kTagSize, tag.begin());
+    int size = 0;
+    if (!aad.empty() && EVP_DecryptUpdate(context, nullptr, &size, aad.data(), Int(aad)) != 1) {
+      return false;
+    }
+    if (!text.empty() && EVP_DecryptUpdate(context, out, &size, text.data(), Int(text)) != 1) {
+      return false;
+    }
+    std::uint8_t rest[1];  // GCM has no last block; the call only compares the tag
+    return EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, static_cast<int>(kTagSize),
+                               tag.data()) == 1 &&
+           EVP_DecryptFinal_ex(context, rest, &size) == 1;
+  }
+
+ private:
+  enum class Direction : std::uint8_t { kSeal, kOpen };
+
+  struct FreeContext {
+    void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
+  };
+
+  struct Context {
+    Keyring::Key key;
+    Direction direction;
+    std::unique_ptr<EVP_CIPHER_CTX, FreeContext> evp;
+  };
+
+  // Both directions of a full keyring. Beyond it, keys of the past are forgotten.
+  static constexpr std::size_t kContextsMax = 2 * Keyring::kKeysMax;
+
+  static bool FitsInt(ByteView bytes) {
+    return bytes.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max());
+  }
+  static int Int(ByteView bytes) { return static_cast<int>(bytes.size()); }
+
+  static const EVP_CIPHER* CipherOf(ByteView key) {
+    switch (key.size()) {
+      case 16:
+        return EVP_aes_128_gcm();
+      case 24:
+        return EVP_aes_192_gcm();
+      case 32:
+        return EVP_aes_256_gcm();
+      default:
+        return nullptr;
+    }
+  }
+
+  // The key's context, set to the nonce; null on failure.
+  EVP_CIPHER_CTX* Prepare(ByteView key, ByteView nonce, Direction direction) {
+    if (nonce.size() != kNonceSize) return nullptr;
+    EVP_CIPHER_CTX* const context = Find(key, direction);
+    if (context == nullptr) return nullptr;
+    const int encrypt = direction == Direction::kSeal ? 1 : 0;
+    return EVP_CipherInit_ex(context, nullptr, nullptr, nullptr, nonce.data(), encrypt) == 1
+               ? context
+               : nullptr;
+  }
+
+  EVP_CIPHER_CTX* Find(ByteView key, Direction direction) {
+    for (const Context& known : contexts_) {
+      if (known.direction == direction && std::ranges::equal(known.key, key)) {
+        return known.evp.get();
+      }
+    }
+    const EVP_CIPHER* const cipher = CipherOf(key);
+    if (cipher == nullptr) return nullptr;
+    Context made{Keyring::Key(key.begin(), key.end()), direction,
+                 std::unique_ptr<EVP_CIPHER_CTX, FreeContext>(EVP_CIPHER_CTX_new())};
+    const int encrypt = direction == Direction::kSeal ? 1 : 0;
+    if (made.evp == nullptr ||
+        EVP_CipherInit_ex(made.evp.get(), cipher, nullptr, key.data(), nullptr, encrypt) != 1) {
+      return nullptr;
+    }
+    if (contexts_.size() >= kContextsMax) contexts_.erase(contexts_.begin());
+    contexts_.push_back(std::move(made));
+    return contexts_.back().evp.get();
+  }
+
+  std::vector<Context> contexts_;
+};
+
+}  // namespace serf::wire
+
+#endif  // SERF_WIRE_OPENSSL_AEAD_H_

@@ -1,0 +1,471 @@
+#ifndef SERF_WIRE_SERF_MESSAGES_H_
+#define SERF_WIRE_SERF_MESSAGES_H_
+
+// The messages of the Serf layer (spec/serf.md 1.4). Structs, Encode and Decode as in
+// swim_messages.h: views everywhere, absent bytes are a default ByteView.
+//
+//   Encode(LeaveMessage{.ltime = LamportTime(7), .node = "node-a"}, out);
+//
+//   DecodeScratch scratch;
+//   LeaveMessage leave;
+//   if (Decode(payload.subspan(1), leave, scratch) != DecodeResult::kOk) ...
+//
+// Lists and maps within messages are ListViews, which give their elements one by one.
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tuple>
+
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/list_view.h"
+#include "serf/wire/message_type.h"
+#include "serf/wire/msgpack.h"
+
+namespace serf::wire {
+
+inline void AppendType(SerfMessageType type, ByteVector& out) {
+  out.push_back(static_cast<std::uint8_t>(type));
+}
+
+// --- gossiped intents ---
+
+struct LeaveMessage {
+  LamportTime ltime = {};
+  absl::string_view node = {};  // who leaves; not always the sender
+  bool prune = false;           // forget the member
+};
+
+struct JoinMessage {
+  LamportTime ltime = {};
+  absl::string_view node = {};
+};
+
+constexpr auto RecordFields(const LeaveMessage*) {
+  return std::tuple{Field{"LTime", &LeaveMessage::ltime}, Field{"Node", &LeaveMessage::node},
+                    Field{"Prune", &LeaveMessage::prune}};
+}
+
+constexpr auto RecordFields(const JoinMessage*) {
+  return std::tuple{Field{"LTime", &JoinMessage::ltime}, Field{"Node", &JoinMessage::node}};
+}
+
+inline void Encode(const LeaveMessage& m, ByteVector& out) {
+  AppendType(SerfMessageType::kLeave, out);
+  MsgpackWriter w(out);
+  w.Map(3);
+  w.Pair("LTime", m.ltime);
+  w.Pair("Node", m.node);
+  w.Pair("Prune", m.prune);
+}
+
+inline void Encode(const JoinMessage& m, ByteVector& out) {
+  AppendType(SerfMessageType::kJoin, out);
+  MsgpackWriter w(out);
+  w.Map(2);
+  w.Pair("LTime", m.ltime);
+  w.Pair("Node", m.node);
+}
+
+// --- push/pull state ---
+
+// An entry of StatusLTimes.
+struct StatusLTime {
+  absl::string_view node = {};
+  LamportTime ltime = {};
+
+  bool ReadEntry(MsgpackReader& reader) { return reader.ReadKey(node) && reader.Read(ltime); }
+  void WriteEntry(MsgpackWriter& writer) const { writer.Pair(node, ltime); }
+};
+
+struct RecentEvent {
+  absl::string_view name = {};
+  ByteView payload = {};
+
+  void WriteTo(MsgpackWriter& writer) const {
+    writer.Map(2);
+    writer.Pair("Name", name);
+    writer.Pair("Payload", payload);
+  }
+};
+
+// A slot of the event ring: the events of one time. An unused one comes and goes as nil.
+struct EventSlot {
+  bool used = false;
+  LamportTime ltime = {};
+  ListView<RecentEvent> events = {};
+
+  bool ReadFrom(MsgpackReader& reader);
+  void WriteTo(MsgpackWriter& writer) const {
+    if (!used) return writer.Nil();
+    writer.Map(2);
+    writer.Pair("Events", events);
+    writer.Pair("LTime", ltime);
+  }
+};
+
+struct PushPullState {
+  LamportTime ltime = {};
+  ListView<StatusLTime> status_ltimes = {};       // of all members; senders sort it by name
+  ListView<absl::string_view> left_members = {};  // senders give a present list, even if empty
+  LamportTime event_ltime = {};
+  ListView<EventSlot> events = {};  // senders may leave out unused slots
+  LamportTime query_ltime = {};
+};
+
+constexpr auto RecordFields(const RecentEvent*) {
+  return std::tuple{Field{"Name", &RecentEvent::name}, Field{"Payload", &RecentEvent::payload}};
+}
+
+constexpr auto RecordFields(const EventSlot*) {
+  return std::tuple{Field{"LTime", &EventSlot::ltime}, Field{"Events", &EventSlot::events}};
+}
+
+constexpr auto RecordFields(const PushPullState*) {
+  return std::tuple{Field{"LTime", &PushPullState::ltime},
+                    Field{"StatusLTimes", &PushPullState::status_ltimes},
+                    Field{"LeftMembers", &PushPullState::left_members},
+                    Field{"EventLTime", &PushPullState::event_ltime},
+                    Field{"Events", &PushPullState::events},
+                    Field{"QueryLTime", &PushPullState::query_ltime}};
+}
+
+inline bool EventSlot::ReadFrom(MsgpackReader& reader) {
+  const bool nil = reader.NextIsNil();
+  if (!reader.ReadRecord(*this)) return false;
+  used = !nil;
+  return true;
+}
+
+inline void Encode(const PushPullState& m, ByteVector& out) {
+  AppendType(SerfMessageType::kPushPull, out);
+  MsgpackWriter w(out);
+  w.Map(6);
+  w.Pair("EventLTime", m.event_ltime);
+  w.Pair("Events", m.events);
+  w.Pair("LTime", m.ltime);
+  w.Pair("LeftMembers", m.left_members);
+  w.Pair("QueryLTime", m.query_ltime);
+  w.Pair("StatusLTimes", m.status_ltimes);
+}
+
+// --- user events ---
+
+struct UserEventMessage {
+  LamportTime ltime = {};
+  absl::string_view name = {};
+  ByteView payload = {};
+  bool cc = false;  // may be coalesced
+};
+
+constexpr auto RecordFields(const UserEventMessage*) {
+  return std::tuple{
+      Field{"LTime", &UserEventMessage::ltime}, Field{"Name", &UserEventMessage::name},
+      Field{"Payload", &UserEventMessage::payload}, Field{"CC", &UserEventMessage::cc}};
+}
+
+inline void Encode(const UserEventMessage& m, ByteVector& out) {
+  AppendType(SerfMessageType::kUserEvent, out);
+  MsgpackWriter w(out);
+  w.Map(4);
+  w.Pair("CC", m.cc);
+  w.Pair("LTime", m.ltime);
+  w.Pair("Name", m.name);
+  w.Pair("Payload", m.payload);
+}
+
+// --- queries ---
+
+inline constexpr std::uint32_t kQueryFlagAck = 1;          // acknowledgements are wanted
+inline constexpr std::uint32_t kQueryFlagNoBroadcast = 2;  // do not gossip it on
+
+struct QueryMessage {
+  LamportTime ltime = {};
+  std::uint32_t id = 0;
+  ByteView addr = {};  // of the issuer: where answers go
+  std::uint16_t port = 0;
+  absl::string_view source_node = {};
+  ListView<ByteView> filters = {};  // absent if there is none; see DecodeFilter
+  std::uint32_t flags = 0;
+  std::uint8_t relay_factor = 0;
+  std::int64_t timeout_ns = 0;  // to answer, from receipt
+  absl::string_view name = {};
+  ByteView payload = {};
+};
+
+inline constexpr std::uint32_t kResponseFlagAck = 1;  // an acknowledgement, else an answer
+
+struct QueryResponseMessage {
+  LamportTime ltime = {};  // of the query
+  std::uint32_t id = 0;    // of the query
+  absl::string_view from = {};
+  std::uint32_t flags = 0;
+  ByteView payload = {};
+};
+
+constexpr auto RecordFields(const QueryMessage*) {
+  return std::tuple{Field{"LTime", &QueryMessage::ltime},
+                    Field{"ID", &QueryMessage::id},
+                    Field{"Addr", &QueryMessage::addr},
+                    Field{"Port", &QueryMessage::port},
+                    Field{"SourceNode", &QueryMessage::source_node},
+                    Field{"Filters", &QueryMessage::filters},
+                    Field{"Flags", &QueryMessage::flags},
+                    Field{"RelayFactor", &QueryMessage::relay_factor},
+                    Field{"Timeout", &QueryMessage::timeout_ns},
+                    Field{"Name", &QueryMessage::name},
+                    Field{"Payload", &QueryMessage::payload}};
+}
+
+constexpr auto RecordFields(const QueryResponseMessage*) {
+  return std::tuple{
+      Field{"LTime", &QueryResponseMessage::ltime}, Field{"ID", &QueryResponseMessage::id},
+      Field{"From", &QueryResponseMessage::from}, Field{"Flags", &QueryResponseMessage::flags},
+      Field{"Payload", &QueryResponseMessage::payload}};
+}
+
+inline void Encode(const QueryMessage& m, ByteVector& out) {
+  AppendType(SerfMessageType::kQuery, out);
+  MsgpackWriter w(out);
+  w.Map(11);
+  w.Pair("Addr", m.addr);
+  w.Pair("Filters", m.filters);
+  w.Pair("Flags", m.flags);
+  w.Pair("ID", m.id);
+  w.Pair("LTime", m.ltime);
+  w.Pair("Name", m.name);
+  w.Pair("Payload", m.payload);
+  w.Pair("Port", m.port);
+  w.Pair("RelayFactor", m.relay_factor);
+  w.Pair("SourceNode", m.source_node);
+  w.Pair("Timeout", m.timeout_ns);
+}
+
+inline void Encode(const QueryResponseMessage& m, ByteVector& out) {
+  AppendType(SerfMessageType::kQueryResponse, out);
+  MsgpackWriter w(out);
+  w.Map(5);
+  w.Pair("Flags", m.flags);
+  w.Pair("From", m.from);
+  w.Pair("ID", m.id);
+  w.Pair("LTime", m.ltime);
+  w.Pair("Payload", m.payload);
+}
+
+// An element of QueryMessage::filters.
+//
+// filter      = 00 list of names | 01 tag-filter
+// tag-filter  = record {Tag, Expr}
+struct TagFilter {
+  absl::string_view tag = {};
+  absl::string_view expr = {};  // RE2 syntax
+};
+
+using NodeFilter = ListView<absl::string_view>;
+
+constexpr auto RecordFields(const TagFilter*) {
+  return std::tuple{Field{"Tag", &TagFilter::tag}, Field{"Expr", &TagFilter::expr}};
+}
+
+inline void EncodeFilter(const NodeFilter& names, ByteVector& out) {
+  out.push_back(static_cast<std::uint8_t>(FilterType::kNode));
+  MsgpackWriter w(out);
+  w.Element(names);
+}
+
+inline void EncodeFilter(const TagFilter& filter, ByteVector& out) {
+  out.push_back(static_cast<std::uint8_t>(FilterType::kTag));
+  MsgpackWriter w(out);
+  w.Map(2);
+  w.Pair("Expr", filter.expr);
+  w.Pair("Tag", filter.tag);
+}
+
+// To read a filter: the first byte is the FilterType (a filter may be empty, and then has none);
+// Decode() what follows as a NodeFilter or TagFilter.
+
+// --- relays ---
+
+struct RelayAddress {
+  ByteView ip = {};
+  std::int64_t port = 0;
+  absl::string_view zone = {};  // of IPv6 link-local addresses
+
+  void WriteTo(MsgpackWriter& writer) const {
+    writer.Map(3);
+    writer.Pair("IP", ip);
+    writer.Pair("Port", port);
+    writer.Pair("Zone", zone);
+  }
+};
+
+// Precedes the message to pass on, which follows the record at once.
+struct RelayHeader {
+  RelayAddress dest_addr = {};
+  absl::string_view dest_name = {};
+};
+
+constexpr auto RecordFields(const RelayAddress*) {
+  return std::tuple{Field{"IP", &RelayAddress::ip}, Field{"Port", &RelayAddress::port},
+                    Field{"Zone", &RelayAddress::zone}};
+}
+
+constexpr auto RecordFields(const RelayHeader*) {
+  return std::tuple{Field{"DestAddr", &RelayHeader::dest_addr},
+                    Field{"DestName", &RelayHeader::dest_name}};
+}
+
+// The caller appends the message.
+inline void Encode(const RelayHeader& m, ByteVector& out) {
+  AppendType(SerfMessageType::kRelay, out);
+  MsgpackWriter w(out);
+  w.Map(2);
+  w.Pair("DestAddr", m.dest_addr);
+  w.Pair("DestName", m.dest_name);
+}
+
+// --- payloads of internal queries and their answers ---
+
+// An entry of a tag map.
+struct TagEntry {
+  absl::string_view name = {};
+  absl::string_view value = {};
+
+  bool ReadEntry(MsgpackReader& reader) { return reader.ReadKey(name) && reader.Read(value); }
+  void WriteEntry(MsgpackWriter& writer) const { writer.Pair(name, value); }
+};
+
+// What a node knows of a name in conflict.
+struct ConflictResponse {
+  absl::string_view name = {};
+  ByteView addr = {};
+  std::uint16_t port = 0;
+  ListView<TagEntry> tags = {};
+  std::int64_t status = 0;  // a MemberStatus
+  std::uint8_t protocol_min = 0;
+  std::uint8_t protocol_max = 0;
+  std::uint8_t protocol_cur = 0;
+  std::uint8_t delegate_min = 0;
+  std::uint8_t delegate_max = 0;
+  std::uint8_t delegate_cur = 0;
+};
+
+struct KeyRequest {
+  ByteView key = {};  // empty for list-keys
+};
+
+struct KeyResponse {
+  bool result = false;
+  absl::string_view message = {};
+  ListView<absl::string_view> keys = {};  // base64, primary first; absent unless listed
+  absl::string_view primary_key = {};     // base64
+};
+
+constexpr auto RecordFields(const ConflictResponse*) {
+  return std::tuple{Field{"Name", &ConflictResponse::name},
+                    Field{"Addr", &ConflictResponse::addr},
+                    Field{"Port", &ConflictResponse::port},
+                    Field{"Tags", &ConflictResponse::tags},
+                    Field{"Status", &ConflictResponse::status},
+                    Field{"ProtocolMin", &ConflictResponse::protocol_min},
+                    Field{"ProtocolMax", &ConflictResponse::protocol_max},
+                    Field{"ProtocolCur", &ConflictResponse::protocol_cur},
+                    Field{"DelegateMin", &ConflictResponse::delegate_min},
+                    Field{"DelegateMax", &ConflictResponse::delegate_max},
+                    Field{"DelegateCur", &ConflictResponse::delegate_cur}};
+}
+
+constexpr auto RecordFields(const KeyRequest*) {
+  return std::tuple{Field{"Key", &KeyRequest::key}};
+}
+
+constexpr auto RecordFields(const KeyResponse*) {
+  return std::tuple{Field{"Result", &KeyResponse::result}, Field{"Message", &KeyResponse::message},
+                    Field{"Keys", &KeyResponse::keys},
+                    Field{"PrimaryKey", &KeyResponse::primary_key}};
+}
+
+inline void Encode(const ConflictResponse& m, ByteVector& out) {
+  AppendType(SerfMessageType::kConflictResponse, out);
+  MsgpackWriter w(out);
+  w.Map(11);
+  w.Pair("Addr", m.addr);
+  w.Pair("DelegateCur", m.delegate_cur);
+  w.Pair("DelegateMax", m.delegate_max);
+  w.Pair("DelegateMin", m.delegate_min);
+  w.Pair("Name", m.name);
+  w.Pair("Port", m.port);
+  w.Pair("ProtocolCur", m.protocol_cur);
+  w.Pair("ProtocolMax", m.protocol_max);
+  w.Pair("ProtocolMin", m.protocol_min);
+  w.Pair("Status", m.status);
+  w.Pair("Tags", m.tags);
+}
+
+// The answer of a node that does not know the name. It decodes as a ConflictResponse of zeros.
+inline void EncodeUnknownConflict(ByteVector& out) {
+  AppendType(SerfMessageType::kConflictResponse, out);
+  MsgpackWriter(out).Nil();
+}
+
+// The key is never nil, as list-keys has it.
+inline void Encode(const KeyRequest& m, ByteVector& out) {
+  AppendType(SerfMessageType::kKeyRequest, out);
+  MsgpackWriter w(out);
+  w.Map(1);
+  w.Pair("Key", AsText(m.key));
+}
+
+inline void Encode(const KeyResponse& m, ByteVector& out) {
+  AppendType(SerfMessageType::kKeyResponse, out);
+  MsgpackWriter w(out);
+  w.Map(4);
+  w.Pair("Keys", m.keys);
+  w.Pair("Message", m.message);
+  w.Pair("PrimaryKey", m.primary_key);
+  w.Pair("Result", m.result);
+}
+
+// --- tags in a node's metadata (spec/serf.md 7.1) ---
+//
+// meta = ff map{text, text}   all tags
+//      | byte*                the value of the tag "role": protocol version 2; so does no meta
+
+inline constexpr std::uint8_t kTagsMagic = 0xff;
+
+// All tags, for protocol version 3 and above; an absent map goes out as an empty one. Sort them by
+// name: the engine compares encoded metadata.
+inline void EncodeTags(const ListView<TagEntry>& tags, ByteVector& out) {
+  out.push_back(kTagsMagic);
+  MsgpackWriter w(out);
+  if (!tags.is_present()) return w.Map(0);
+  w.Element(tags);
+}
+
+// Calls visit(name, value) for each tag. On failure the tags before it were visited and stand, as
+// in the original; a name may come twice, and then the last value counts.
+template <typename F>
+DecodeResult DecodeTags(ByteView meta, F&& visit) {
+  if (meta.empty() || meta[0] != kTagsMagic) {
+    visit(absl::string_view("role"), AsText(meta));
+    return DecodeResult::kOk;
+  }
+  DecodeScratch scratch;
+  MsgpackReader reader(meta.subspan(1), scratch);
+  MsgpackReader::Head head;
+  if (!reader.ReadHead(head) || head.kind == MsgpackReader::Kind::kNil) return reader.result();
+  if (head.kind != MsgpackReader::Kind::kMap) return DecodeResult::kBadType;
+  for (std::uint64_t i = 0; i < head.value; ++i) {
+    TagEntry tag;
+    if (!tag.ReadEntry(reader)) return reader.result();
+    visit(tag.name, tag.value);
+  }
+  return DecodeResult::kOk;
+}
+
+}  // namespace serf::wire
+
+#endif  // SERF_WIRE_SERF_MESSAGES_H_
