@@ -6,12 +6,15 @@
 // Node, except for the ones named in its comment. Source: spec/memberlist.md 7.8.
 
 #include <cstddef>
-#include <optional>
+#include <vector>
 
+#include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/time.h"
+#include "serf/swim/broadcast_queue.h"
 #include "serf/swim/node_info.h"
+#include "serf/wire/swim_messages.h"
 
 namespace serf::swim {
 
@@ -36,7 +39,8 @@ class Delegate {
   virtual void OnNodeLeave(Instant now, MemberIndex member) = 0;
   // The metadata of a node changed.
   virtual void OnNodeUpdate(Instant now, MemberIndex member) = 0;
-  // The engine forgot a dead or left node; its index will be reused.
+  // The engine forgets a dead or left node. Its index can be read during the call for the last
+  // time, and will be reused.
   virtual void OnNodePurged(Instant now, MemberIndex member) = 0;
   // Another endpoint claims the name of a living member.
   virtual void OnConflict(Instant now, MemberIndex existing, const Endpoint& other) = 0;
@@ -47,10 +51,12 @@ class Delegate {
   virtual void OnUserMessage(Instant now, const Endpoint& from, ByteView message) = 0;
 
   // Appends user messages to `parts` while they fit: each costs its size plus `overhead` of
-  // `budget`. Called when a packet is filled. Counts as one transmission of each.
-  // Returns the bytes used, overheads included.
+  // `budget`. Called when a packet is filled. Counts as one transmission of each. A further packet
+  // for the same target must not hold the messages of the ones before it. The views must stay
+  // valid until the input ends. Returns the bytes used, overheads included.
   virtual std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget,
-                                     std::vector<ByteView>& parts) = 0;
+                                     std::vector<ByteView>& parts,
+                                     BroadcastQueue::Packet packet) = 0;
   // Messages that wait in the queues behind DrawBroadcasts.
   virtual std::size_t QueuedBroadcasts() const = 0;
 
@@ -69,6 +75,8 @@ class Delegate {
   virtual void OnPingComplete(Instant now, MemberIndex member, Duration rtt, ByteView payload) = 0;
 
   // --- own broadcasts ---
+
+  // Both may be called within Node::Leave and Node::UpdateMeta themselves.
 
   // The broadcast of the own departure was sent as often as it is to be, or was displaced.
   virtual void OnLeaveBroadcast(Instant now) = 0;
