@@ -3,6 +3,7 @@
 # Every package with sources of ours.
 PACKAGES = [
     "//testing/lint",
+    "//tools",
 ]
 
 # Libraries which lead to every header that a consumer may include.
