@@ -47,7 +47,10 @@ inline void AppendPushPullState(LocalState state, const EventBuffer& events, Byt
       recent.push_back({event.name, payload.empty() ? ByteView() : payload});
     }
     const std::span<const wire::RecentEvent> of_slot(recent.data() + first, recent.size() - first);
-    slots.push_back({time, wire::ListView<wire::RecentEvent>(of_slot), true});
+    wire::EventSlot& sent = slots.emplace_back();
+    sent.used = true;
+    sent.ltime = time;
+    sent.events = wire::ListView<wire::RecentEvent>(of_slot);
   }
   wire::PushPullState message;
   message.ltime = state.member_time;

@@ -65,8 +65,11 @@ TEST(PushPullStateTest, LeftMembersComeFirstAndEventsByTime) {
 TEST(PushPullStateTest, AWrappedRingIsSorted) {
   const std::vector<wire::RecentEvent> event = {{"e", {}}};
   const wire::ListView<wire::RecentEvent> events{event};
-  const std::vector<wire::EventSlot> ring = {
-      {LamportTime(513), events, true}, {}, {LamportTime(3), events, true}};
+  std::vector<wire::EventSlot> ring(3);
+  ring[0].used = ring[2].used = true;
+  ring[0].ltime = LamportTime(513);
+  ring[2].ltime = LamportTime(3);
+  ring[0].events = ring[2].events = events;
   wire::PushPullState message;
   message.events = wire::ListView<wire::EventSlot>(ring);
   ByteVector out;
