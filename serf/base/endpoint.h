@@ -107,8 +107,8 @@ class IpAddress {
 
   template <typename H>
   friend H AbslHashValue(H state, const IpAddress& ip) {
-    return H::combine(
-        H::combine_contiguous(std::move(state), ip.bytes_.data(), ip.bytes_.size()), ip.size_);
+    return H::combine(H::combine_contiguous(std::move(state), ip.bytes_.data(), ip.bytes_.size()),
+                      ip.size_);
   }
 
  private:
@@ -154,8 +154,11 @@ inline std::optional<Endpoint> Endpoint::Parse(absl::string_view text) {
     return std::nullopt;  // a bare IPv6 address
   }
   const std::optional<IpAddress> address = IpAddress::Parse(host);
+  // Digits only: SimpleAtoi also takes spaces and a sign.
+  const absl::string_view digits = text.substr(colon + 1);
   std::uint32_t port = 0;
-  if (!address || !absl::SimpleAtoi(text.substr(colon + 1), &port) || port > 65535) {
+  if (!address || digits.find_first_not_of("0123456789") != absl::string_view::npos ||
+      !absl::SimpleAtoi(digits, &port) || port > 65535) {
     return std::nullopt;
   }
   return Endpoint{*address, static_cast<std::uint16_t>(port)};
@@ -254,7 +257,8 @@ inline std::string IpAddress::ToString() const {
   const auto& b = plain.bytes_;
   if (plain.is_v4()) return absl::StrCat(b[0], ".", b[1], ".", b[2], ".", b[3]);
   std::array<unsigned, 8> groups{};
-  for (std::size_t i = 0; i < 8; ++i) groups[i] = static_cast<unsigned>(b[2 * i] << 8 | b[2 * i + 1]);
+  for (std::size_t i = 0; i < 8; ++i)
+    groups[i] = static_cast<unsigned>(b[2 * i] << 8 | b[2 * i + 1]);
   // RFC 5952: the longest run of two or more zero groups, the first of equals, becomes "::".
   std::size_t run_at = 8;
   std::size_t run = 1;

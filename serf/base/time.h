@@ -30,9 +30,7 @@ using Instant = MonotonicClock::time_point;
 inline constexpr Instant kNever = Instant::max();
 
 // Fractional milliseconds and seconds, for logs and the protocol's formulas.
-inline constexpr double ToSeconds(Duration d) {
-  return std::chrono::duration<double>(d).count();
-}
+inline constexpr double ToSeconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
 }  // namespace serf
 
