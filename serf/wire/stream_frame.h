@@ -265,6 +265,7 @@ class PushPullReader {
     }
     rest_ = body.subspan(scratch_.consumed());
     left_ = header_.nodes;
+    CheckState();
   }
   PushPullReader(const PushPullReader&) = delete;
   PushPullReader& operator=(const PushPullReader&) = delete;
@@ -279,8 +280,7 @@ class PushPullReader {
     if (result_ != DecodeResult::kOk) return false;
     rest_ = rest_.subspan(scratch_.consumed());
     --left_;
-    const auto state = static_cast<std::size_t>(header_.user_state_len);
-    if (left_ == 0 && rest_.size() < state) result_ = DecodeResult::kTruncated;
+    CheckState();
     return true;
   }
 
@@ -292,6 +292,12 @@ class PushPullReader {
   }
 
  private:
+  // After the last record the user state must be there.
+  void CheckState() {
+    const auto size = static_cast<std::size_t>(header_.user_state_len);
+    if (left_ == 0 && rest_.size() < size) result_ = DecodeResult::kTruncated;
+  }
+
   PushPullHeader header_;
   ByteView rest_;
   std::int64_t left_ = 0;
