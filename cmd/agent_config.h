@@ -1,0 +1,104 @@
+#ifndef SERF_CMD_AGENT_CONFIG_H_
+#define SERF_CMD_AGENT_CONFIG_H_
+
+// AgentConfig: what an operator tells `serf agent`, as text and before any look-up, and the checks
+// that need nothing else. Source: spec/agent.md 2.3, 2.5.
+
+#include <net/if.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/tags.h"
+
+namespace serf::cmd {
+
+// Port of -bind, -advertise without one (spec/agent.md 2.6).
+inline constexpr std::uint16_t kDefaultBindPort = 7946;
+
+struct AgentConfig {
+  std::string node_name;         // empty: the host name
+  std::string bind = "0.0.0.0";  // host[:port]
+  std::string advertise;         // host[:port]; empty: what is bound
+  std::string interface;         // "eth0"; empty: none
+  std::string rpc_addr = "127.0.0.1:7373";
+  std::string rpc_auth;     // empty: clients need no key
+  std::string encrypt_key;  // base64; empty: no encryption
+  std::string log_level = "INFO";
+  std::string profile = "lan";
+  std::string role;  // sets the tag of that name
+  Tags tags;
+  std::int64_t protocol = 5;
+  bool enable_compression = true;
+  std::vector<std::string> start_join;
+  std::vector<std::string> retry_join;
+  bool replay_on_join = false;
+  Duration retry_interval = std::chrono::seconds(30);
+  std::int64_t retry_max_attempts = 0;  // zero: no limit
+  Duration broadcast_timeout = std::chrono::seconds(5);
+  bool leave_on_terminate = false;
+  bool skip_leave_on_interrupt = false;
+};
+
+// Fills in what was left out and corrects what is out of range; each warning is a line for the
+// operator. An error's message is what to print before giving up.
+absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warnings);
+
+// "trace" to "ERR", in any case.
+absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text);
+
+inline absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warnings) {
+  if (config.node_name.empty()) {
+    std::array<char, 256> name{};  // above any system's HOST_NAME_MAX
+    if (::gethostname(name.data(), name.size() - 1) != 0) {
+      return absl::InternalError(
+          absl::StrCat("Error determining hostname: ", std::strerror(errno)));
+    }
+    config.node_name = name.data();
+  }
+  if (!config.interface.empty() && ::if_nametoindex(config.interface.c_str()) == 0) {
+    return absl::NotFoundError(
+        "Invalid network interface: route ip+net: no such network interface");
+  }
+  if (!config.role.empty()) {
+    warnings.push_back("Deprecation warning: 'Role' has been replaced with 'Tags'");
+    config.tags["role"] = config.role;
+  }
+  constexpr Duration kLeast = std::chrono::seconds(1);
+  if (config.retry_interval < kLeast) {
+    warnings.push_back("Warning: 'RetryInterval' is too low. Setting to 1s");
+    config.retry_interval = kLeast;
+  }
+  if (config.broadcast_timeout < kLeast) {
+    warnings.push_back("Warning: 'BroadcastTimeout' is too low. Setting to 1s");
+    config.broadcast_timeout = kLeast;
+  }
+  return absl::OkStatus();
+}
+
+inline absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text) {
+  const std::string upper = absl::AsciiStrToUpper(text);
+  for (const LogLevel level :
+       {LogLevel::kTrace, LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
+    if (upper == LogLevelName(level)) return level;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "Invalid log level: ", upper, ". Valid log levels are: [TRACE DEBUG INFO WARN ERR]"));
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_AGENT_CONFIG_H_

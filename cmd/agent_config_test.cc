@@ -1,0 +1,128 @@
+// Tests of what an agent makes of its configuration before it starts.
+
+#include "serf/cmd/agent_config.h"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "serf/cmd/agent_addresses.h"
+#include "serf/cmd/tag_flag.h"
+
+namespace serf::cmd {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ElementsAre;
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+TEST(AgentConfigTest, CompletesWhatIsMissing) {
+  AgentConfig config;
+  std::vector<std::string> warnings;
+  ASSERT_TRUE(CompleteConfig(config, warnings).ok());
+  EXPECT_FALSE(config.node_name.empty());
+  EXPECT_THAT(warnings, ElementsAre());
+}
+
+TEST(AgentConfigTest, WarnsAndCorrects) {
+  AgentConfig config;
+  config.role = "web";
+  config.tags = {{"role", "db"}, {"v", "2"}};
+  config.retry_interval = milliseconds(500);
+  config.broadcast_timeout = -seconds(1);
+  std::vector<std::string> warnings;
+  ASSERT_TRUE(CompleteConfig(config, warnings).ok());
+  EXPECT_THAT(warnings, ElementsAre("Deprecation warning: 'Role' has been replaced with 'Tags'",
+                                    "Warning: 'RetryInterval' is too low. Setting to 1s",
+                                    "Warning: 'BroadcastTimeout' is too low. Setting to 1s"));
+  EXPECT_EQ(config.tags, (Tags{{"role", "web"}, {"v", "2"}}));
+  EXPECT_EQ(config.retry_interval, seconds(1));
+  EXPECT_EQ(config.broadcast_timeout, seconds(1));
+}
+
+TEST(AgentConfigTest, NoSuchInterface) {
+  AgentConfig config;
+  config.interface = "nosuch0";
+  std::vector<std::string> warnings;
+  EXPECT_EQ(Message(CompleteConfig(config, warnings)),
+            "Invalid network interface: route ip+net: no such network interface");
+}
+
+TEST(AgentConfigTest, LogLevels) {
+  EXPECT_EQ(*ParseLogLevel("WaRn"), LogLevel::kWarn);
+  EXPECT_EQ(*ParseLogLevel("trace"), LogLevel::kTrace);
+  EXPECT_EQ(Message(ParseLogLevel("loud").status()),
+            "Invalid log level: LOUD. Valid log levels are: [TRACE DEBUG INFO WARN ERR]");
+}
+
+TEST(AgentConfigTest, Tags) {
+  EXPECT_EQ(*ParseTags({"a=1", "b=x=y", "a=2", "c="}), (Tags{{"a", "2"}, {"b", "x=y"}, {"c", ""}}));
+  EXPECT_EQ(Message(ParseTags({"foo"}).status()), "Invalid tag: 'foo'");
+  EXPECT_EQ(Message(ParseTags({"=foo"}).status()), "Invalid tag: '=foo'");
+}
+
+TEST(AgentAddressesTest, Binds) {
+  const struct {
+    const char* bind;
+    const char* endpoint;
+    const char* shown;
+  } kCases[] = {
+      {"0.0.0.0", "0.0.0.0:7946", "0.0.0.0:7946"},
+      {"127.0.0.1:23131", "127.0.0.1:23131", "127.0.0.1:23131"},
+      {"localhost:0", "127.0.0.1:0", "127.0.0.1:0"},
+      {"[::1]", "[::1]:7946", "[::1]:7946"},
+      {":7000", "0.0.0.0:7000", ":7000"},
+  };
+  for (const auto& c : kCases) {
+    AgentConfig config;
+    config.bind = c.bind;
+    const auto got = LookUpAddresses(config);
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(got->bind.ToString(), c.endpoint);
+    EXPECT_EQ(got->bind_text, c.shown);
+    EXPECT_FALSE(got->advertise.has_value());
+  }
+}
+
+TEST(AgentAddressesTest, RefusesBadAddresses) {
+  AgentConfig config;
+  config.bind = "::1";
+  EXPECT_EQ(Message(LookUpAddresses(config).status()),
+            "Invalid bind address: address ::1: too many colons in address");
+  config.bind = "127.0.0.1:99999";
+  EXPECT_EQ(Message(LookUpAddresses(config).status()),
+            "Invalid bind address: address 99999: invalid port");
+  config.bind = "127.0.0.1";
+  config.advertise = "1.2.3.4:x";
+  EXPECT_EQ(Message(LookUpAddresses(config).status()),
+            "Invalid advertise address: address tcp/x: unknown port");
+}
+
+TEST(AgentAddressesTest, AdvertisesTheBoundPort) {
+  AgentConfig config;
+  config.bind = "127.0.0.1:7000";
+  config.advertise = "10.0.0.1";
+  EXPECT_EQ(LookUpAddresses(config)->advertise->ToString(), "10.0.0.1:7000");
+  config.advertise = "10.0.0.1:8000";
+  EXPECT_EQ(LookUpAddresses(config)->advertise->ToString(), "10.0.0.1:8000");
+}
+
+TEST(AgentAddressesTest, UsesTheInterface) {
+  AgentConfig config;
+  config.interface = "lo";
+  const auto got = LookUpAddresses(config);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->notice, "Using interface 'lo' address '127.0.0.1'");
+  EXPECT_EQ(got->bind_text, "127.0.0.1:7946");
+  config.bind = "127.0.0.9";
+  EXPECT_EQ(Message(LookUpAddresses(config).status()), "Interface 'lo' has no '127.0.0.9' address");
+  config.bind = "127.0.0.1:80";
+  EXPECT_EQ(LookUpAddresses(config)->notice, "");
+}
+
+}  // namespace
+}  // namespace serf::cmd

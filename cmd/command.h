@@ -1,0 +1,51 @@
+#ifndef SERF_CMD_COMMAND_H_
+#define SERF_CMD_COMMAND_H_
+
+// Command: what `serf NAME` runs. Each command is a target of its own, from which both //cmd:serf
+// and a small binary of the same name are made.
+
+#include <cstdio>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace serf::cmd {
+
+// Exit codes of every command (spec/agent.md 4.1).
+inline constexpr int kExitSuccess = 0;
+inline constexpr int kExitFailure = 1;
+inline constexpr int kExitNoSuchCommand = 127;
+
+struct Command {
+  absl::string_view name;      // "members"
+  absl::string_view synopsis;  // one line of the general help
+  absl::string_view help;      // begins with "Usage: serf members"; no LF at its end
+  int (*run)(std::span<const std::string> args);  // the words after the name; the exit code
+};
+
+// Results and errors go to standard output, as in the original (spec/agent.md 4.2).
+inline void Print(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+inline void PrintError(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+// Prints what is wrong with the call, then the help. Returns the exit code.
+inline int UsageError(const Command& command, absl::string_view what) {
+  Print(absl::StrCat(what, "\n\n", command.help, "\n"));
+  return kExitFailure;
+}
+
+// Prints what ParseFlags() refused: its line to standard error, the help after `help_prefix` to
+// standard output. A flag that exists elsewhere needs no help but the line.
+inline int FlagError(const Command& command, const absl::Status& error,
+                     absl::string_view help_prefix = "") {
+  PrintError(absl::StrCat(absl::string_view(error.message()), "\n"));
+  if (!absl::IsUnimplemented(error)) Print(absl::StrCat(help_prefix, command.help, "\n"));
+  return kExitFailure;
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_COMMAND_H_

@@ -1,0 +1,19 @@
+#ifndef SERF_CMD_VERSION_H_
+#define SERF_CMD_VERSION_H_
+
+// What this program calls itself: `serf version`, and `version` in the stats of an agent.
+
+#include "absl/strings/string_view.h"
+
+namespace serf::cmd {
+
+// MODULE.bazel and CHANGELOG.md name the same.
+inline constexpr absl::string_view kVersion = "0.1.0";
+
+// The Serf protocols that it speaks (spec/agent.md 4.16).
+inline constexpr int kProtocolMin = 2;
+inline constexpr int kProtocolMax = 5;
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_VERSION_H_
