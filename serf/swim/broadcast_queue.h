@@ -126,9 +126,7 @@ class BroadcastQueue {
     bool operator()(absl::string_view a, Slot b) const { return (*this)(b, a); }
   };
 
-  Key KeyOf(Slot s) const {
-    return {slots_[s].transmits, slots_[s].message.size(), slots_[s].id};
-  }
+  Key KeyOf(Slot s) const { return {slots_[s].transmits, slots_[s].message.size(), slots_[s].id}; }
 
   // --- the treap: a search tree by Key, a heap by priority ---
   void TreeInsert(Slot s);
@@ -149,8 +147,8 @@ class BroadcastQueue {
   std::vector<Entry> slots_;
   std::vector<Slot> free_;
   std::vector<Slot> aside_;  // drawn for the present target, to be put back
-  absl::flat_hash_set<Slot, SubjectHash, SubjectEqual> subjects_{
-      0, SubjectHash{this}, SubjectEqual{this}};
+  absl::flat_hash_set<Slot, SubjectHash, SubjectEqual> subjects_{0, SubjectHash{this},
+                                                                 SubjectEqual{this}};
   std::vector<Token> finished_;
   Slot root_ = kNil;
   std::size_t max_;

@@ -183,10 +183,9 @@ void GossipTargets::Next(std::size_t count, int transmit_limit, Rng& rng,
       std::clamp<std::size_t>(static_cast<std::size_t>(std::max(transmit_limit, 1)), 1, kRingsMax);
   const bool with_random = limit >= kRandomFrom;
   const std::size_t rings = with_random ? limit - 1 : limit;
-  const bool all_eligible =
-      std::all_of(successors_.begin(), successors_.end(), [&](const Successor& s) {
-        return table_.Contains(s.member) && eligible(s.member);
-      });
+  const bool all_eligible = std::all_of(
+      successors_.begin(), successors_.end(),
+      [&](const Successor& s) { return table_.Contains(s.member) && eligible(s.member); });
   if (dirty_ || rings != rings_ || !all_eligible) Rebuild(rings, eligible);
   if (successors_.empty()) return;
   const std::size_t cycle = successors_.size() + (with_random ? 1 : 0);
@@ -199,9 +198,8 @@ void GossipTargets::Next(std::size_t count, int transmit_limit, Rng& rng,
       if (!is_target(successors_[step_].member)) targets.push_back(successors_[step_].member);
       continue;
     }
-    ring_.Pick(1, rng, random_, [&](MemberIndex m) {
-      return eligible(m) && !IsSuccessor(m) && !is_target(m);
-    });
+    ring_.Pick(1, rng, random_,
+               [&](MemberIndex m) { return eligible(m) && !IsSuccessor(m) && !is_target(m); });
     if (!random_.empty()) targets.push_back(random_.front());
   }
 }
@@ -273,8 +271,8 @@ inline void GossipPacer::OnRound(Instant now, const Round& round, Rng& rng) {
     credits_back_ = std::max(credits_back_, now) + options_.gossip_interval;
   }
   if (options_.bytes_per_second > 0) {
-    const auto cost = static_cast<double>(round.bytes) * 1e9 /
-                      static_cast<double>(options_.bytes_per_second);
+    const auto cost =
+        static_cast<double>(round.bytes) * 1e9 / static_cast<double>(options_.bytes_per_second);
     bytes_back_ = std::max(bytes_back_, now) + Duration(static_cast<Duration::rep>(cost));
   }
   if (round.backlog) deadline_ = Allowed(now + Jittered(rng));

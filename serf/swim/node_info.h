@@ -64,9 +64,7 @@ class NodeInfo {
   NodeInfo(const NodeInfo&) = delete;
   NodeInfo& operator=(const NodeInfo&) = delete;
 
-  absl::string_view name() const {
-    return {reinterpret_cast<const char*>(this + 1), name_size_};
-  }
+  absl::string_view name() const { return {reinterpret_cast<const char*>(this + 1), name_size_}; }
   ByteView meta() const {
     return {reinterpret_cast<const std::uint8_t*>(this + 1) + name_size_, meta_size_};
   }

@@ -56,8 +56,9 @@ class ProbeRing {
   }
 
   // Up to `count` distinct members for which eligible(member) holds, uniformly chosen, into
-  // `picked` (cleared first). Finds all of them if there are no more than `count` (spec/memberlist.md 6.3,
-  // Deviation). By rejection while that is cheap, else by a pass over the ring.
+  // `picked` (cleared first). Finds all of them if there are no more than `count`
+  // (spec/memberlist.md 6.3, Deviation). By rejection while that is cheap, else by a pass over the
+  // ring.
   template <typename Eligible>
   void Pick(std::size_t count, Rng& rng, std::vector<MemberIndex>& picked,
             Eligible&& eligible) const;
@@ -92,8 +93,8 @@ void ProbeRing::Pick(std::size_t count, Rng& rng, std::vector<MemberIndex>& pick
   const std::size_t want = count - have;
   std::size_t seen = 0;
   for (const MemberIndex m : members_) {
-    if (!eligible(m) || std::find(picked.begin(), picked.begin() + have, m) !=
-                            picked.begin() + have) {
+    if (!eligible(m) ||
+        std::find(picked.begin(), picked.begin() + have, m) != picked.begin() + have) {
       continue;
     }
     if (seen++ < want) {

@@ -66,11 +66,11 @@ struct AliveClaim {
 
 enum class AliveVerdict : std::uint8_t {
   kIgnore,
-  kAdd,           // unknown: add the row, then as kAccept
-  kAccept,        // store all; alive from now on; re-gossip
-  kAcceptMoved,   // as kAccept, of a left or dead node at a new address: log it
-  kConflict,      // somebody else claims the name: report, change nothing
-  kRefute,        // about this node and wrong: refute
+  kAdd,          // unknown: add the row, then as kAccept
+  kAccept,       // store all; alive from now on; re-gossip
+  kAcceptMoved,  // as kAccept, of a left or dead node at a new address: log it
+  kConflict,     // somebody else claims the name: report, change nothing
+  kRefute,       // about this node and wrong: refute
 };
 
 // `left`: this node has left. `dead_for`: how long ago the subject's state changed.

@@ -17,6 +17,7 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/time.h"
+#include "serf/base/timer_heap.h"
 #include "serf/swim/node_info.h"
 
 namespace serf::swim {
@@ -76,7 +77,7 @@ class Suspicion {
   }
 
   // For the engine: its timer of this suspicion.
-  std::uint64_t timer = 0;
+  TimerHandle timer;
 
  private:
   friend class SuspicionTable;
@@ -102,7 +103,7 @@ class SuspicionTable {
       free_.pop_back();
     }
     Suspicion& s = slots_[slot.value()];
-    s.timer = 0;
+    s.timer = TimerHandle();
     s.member_ = member;
     s.started_ = now;
     s.times_ = times;

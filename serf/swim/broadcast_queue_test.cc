@@ -1,0 +1,257 @@
+#include "serf/swim/broadcast_queue.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "serf/base/rng.h"
+
+namespace serf::swim {
+namespace {
+
+std::vector<std::string> Texts(const std::vector<ByteView>& parts) {
+  std::vector<std::string> texts;
+  for (const ByteView part : parts) texts.emplace_back(AsText(part));
+  return texts;
+}
+
+using Strings = std::vector<std::string>;
+
+class BroadcastQueueTest : public testing::Test {
+ protected:
+  void Put(absl::string_view subject, absl::string_view message, BroadcastQueue::Token token = 0) {
+    queue_.Enqueue(subject, AsBytes(message), token);
+  }
+  Strings Draw(int limit, std::size_t budget, std::size_t overhead = 2,
+               BroadcastQueue::Packet packet = BroadcastQueue::Packet::kFirst) {
+    parts_.clear();
+    used_ = queue_.Draw(limit, overhead, budget, parts_, packet);
+    return Texts(parts_);
+  }
+
+  BroadcastQueue queue_{100};
+  std::vector<ByteView> parts_;
+  std::size_t used_ = 0;
+};
+
+TEST_F(BroadcastQueueTest, EmptyGivesNothing) {
+  EXPECT_EQ(Draw(4, 1000), Strings{});
+  EXPECT_EQ(used_, 0u);
+}
+
+TEST_F(BroadcastQueueTest, LongestFirstThenNewest) {
+  Put("a", "11");
+  Put("b", "4444");
+  Put("c", "22");
+  Put("d", "333");
+  EXPECT_EQ(Draw(4, 1000), (Strings{"4444", "333", "22", "11"}));
+  EXPECT_EQ(used_, 11u + 4 * 2);
+}
+
+TEST_F(BroadcastQueueTest, FewestTransmitsFirst) {
+  Put("a", "long message");
+  EXPECT_EQ(Draw(4, 1000), Strings{"long message"});
+  Put("b", "new");
+  EXPECT_EQ(Draw(4, 1000), (Strings{"new", "long message"}));
+}
+
+TEST_F(BroadcastQueueTest, TheLongestThatFitsOfEachCount) {
+  Put("a", "1234567890");
+  Put("b", "12345");
+  Put("c", "123");
+  // 10 + 2 do not fit in 11; then 5 + 2, and 4 are left for 1 + 2 at the most.
+  EXPECT_EQ(Draw(4, 11), Strings{"12345"});
+  EXPECT_EQ(used_, 7u);
+  EXPECT_EQ(Draw(4, 12), (Strings{"1234567890"}));
+  EXPECT_EQ(Draw(4, 14), (Strings{"123", "12345"}))
+      << "the untransmitted one first, then of the others the longest that fits";
+}
+
+TEST_F(BroadcastQueueTest, BudgetIsExact) {
+  Put("a", "12345");
+  EXPECT_EQ(Draw(4, 6), Strings{});
+  EXPECT_EQ(Draw(4, 2), Strings{}) << "no room behind the overhead";
+  EXPECT_EQ(Draw(4, 0), Strings{});
+  EXPECT_EQ(Draw(4, 7), Strings{"12345"});
+}
+
+TEST_F(BroadcastQueueTest, FinishesAtTheLimit) {
+  Put("a", "m", 7);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Draw(4, 100), Strings{"m"});
+    EXPECT_TRUE(queue_.finished().empty());
+  }
+  EXPECT_EQ(Draw(4, 100), Strings{"m"}) << "exactly four times";
+  EXPECT_EQ(queue_.finished(), std::vector<BroadcastQueue::Token>{7});
+  queue_.ClearFinished();
+  EXPECT_TRUE(queue_.empty());
+  EXPECT_EQ(Draw(4, 100), Strings{});
+  EXPECT_TRUE(queue_.finished().empty());
+}
+
+TEST_F(BroadcastQueueTest, AtLeastOnce) {
+  Put("a", "m", 1);
+  EXPECT_EQ(Draw(0, 100), Strings{"m"});
+  EXPECT_EQ(queue_.finished(), std::vector<BroadcastQueue::Token>{1});
+  EXPECT_TRUE(queue_.empty());
+}
+
+TEST_F(BroadcastQueueTest, SubjectsDisplace) {
+  Put("node", "suspect", 1);
+  Draw(4, 100);
+  Put("node", "alive", 2);
+  EXPECT_EQ(queue_.finished(), std::vector<BroadcastQueue::Token>{1});
+  EXPECT_EQ(queue_.size(), 1u);
+  EXPECT_EQ(Draw(4, 100), Strings{"alive"});
+  EXPECT_EQ(queue_.PeekForTest()[0].transmits, 1) << "the new one starts at zero";
+}
+
+TEST_F(BroadcastQueueTest, MessagesWithoutSubjectStayApart) {
+  Put("", "x");
+  Put("", "x");
+  EXPECT_EQ(queue_.size(), 2u);
+  EXPECT_EQ(Draw(4, 100), (Strings{"x", "x"})) << "but no entry twice in one draw";
+}
+
+TEST_F(BroadcastQueueTest, InvalidateDropsByName) {
+  Put("a", "x", 5);
+  Put("b", "y");
+  queue_.Invalidate("a");
+  queue_.Invalidate("nobody");
+  EXPECT_EQ(queue_.finished(), std::vector<BroadcastQueue::Token>{5});
+  EXPECT_EQ(Draw(4, 100), Strings{"y"});
+}
+
+TEST_F(BroadcastQueueTest, FurtherPacketsHoldOtherMessages) {
+  Put("a", "1234");
+  Put("b", "123");
+  Put("c", "12");
+  EXPECT_EQ(Draw(4, 6), Strings{"1234"});
+  EXPECT_EQ(Draw(4, 100, 2, BroadcastQueue::Packet::kFurther), (Strings{"123", "12"}));
+  EXPECT_EQ(Draw(4, 100, 2, BroadcastQueue::Packet::kFurther), Strings{});
+  EXPECT_EQ(queue_.size(), 3u) << "set aside, not lost";
+  EXPECT_EQ(Draw(4, 100), (Strings{"1234", "123", "12"})) << "the next target gets all";
+}
+
+TEST_F(BroadcastQueueTest, DisplacesWhatWasSetAside) {
+  Put("a", "old", 1);
+  Draw(4, 100);
+  queue_.Invalidate("a");
+  EXPECT_TRUE(queue_.empty());
+  EXPECT_EQ(Draw(4, 100), Strings{});
+}
+
+TEST(BroadcastQueue, BoundedOnInsert) {
+  BroadcastQueue queue(3);
+  std::vector<ByteView> parts;
+  queue.Enqueue("often", AsBytes("1234"), 1);
+  queue.Draw(9, 2, 100, parts);
+  queue.Enqueue("short-old", AsBytes("1"), 2);
+  queue.Enqueue("long", AsBytes("123"), 3);
+  queue.Enqueue("new", AsBytes("2"), 4);
+  EXPECT_EQ(queue.finished(), std::vector<BroadcastQueue::Token>{1}) << "the most transmitted";
+  queue.Enqueue("newer", AsBytes("3"), 5);
+  EXPECT_EQ(queue.finished().back(), 2u) << "then the shortest, of these the oldest";
+  EXPECT_EQ(queue.size(), 3u);
+  EXPECT_EQ(queue.dropped(), 2u);
+  queue.Enqueue("new", AsBytes("4"), 6);
+  EXPECT_EQ(queue.finished().back(), 4u) << "one of the same subject makes room by itself";
+  EXPECT_EQ(queue.dropped(), 2u);
+  queue.SetMax(1);
+  EXPECT_EQ(queue.size(), 1u);
+  EXPECT_EQ(queue.PeekForTest()[0].subject, "long");
+  queue.ClearFinished();
+  queue.Clear();
+  EXPECT_EQ(queue.finished(), std::vector<BroadcastQueue::Token>{3});
+  EXPECT_EQ(queue.message_bytes(), 0u);
+}
+
+// The rules of the specification, as a list that is sorted whenever it matters.
+class SlowQueue {
+ public:
+  explicit SlowQueue(std::size_t max) : max_(max) {}
+
+  void Enqueue(const std::string& subject, const std::string& message) {
+    if (!subject.empty()) {
+      std::erase_if(entries_, [&](const Entry& e) { return e.subject == subject; });
+    }
+    Sort();
+    while (entries_.size() >= max_) entries_.pop_back();
+    entries_.push_back({subject, message, 0, ++id_});
+  }
+
+  Strings Draw(int limit, std::size_t overhead, std::size_t budget) {
+    Sort();
+    Strings drawn;
+    std::vector<Entry> aside;
+    std::size_t used = 0;
+    std::vector<int> counts;
+    for (const Entry& e : entries_) counts.push_back(e.transmits);
+    counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
+    for (const int count : counts) {
+      for (;;) {
+        if (used + overhead >= budget) break;
+        const std::size_t room = budget - used - overhead;
+        const auto it = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) {
+          return e.transmits == count && e.message.size() <= room;
+        });
+        if (it == entries_.end()) break;
+        used += overhead + it->message.size();
+        drawn.push_back(it->message);
+        Entry e = *it;
+        entries_.erase(it);
+        if (++e.transmits < limit) aside.push_back(e);
+      }
+    }
+    entries_.insert(entries_.end(), aside.begin(), aside.end());
+    return drawn;
+  }
+
+  std::size_t size() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    std::string subject, message;
+    int transmits;
+    std::uint64_t id;
+  };
+  void Sort() {
+    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+      if (a.transmits != b.transmits) return a.transmits < b.transmits;
+      if (a.message.size() != b.message.size()) return a.message.size() > b.message.size();
+      return a.id > b.id;
+    });
+  }
+  std::size_t max_;
+  std::uint64_t id_ = 0;
+  std::vector<Entry> entries_;
+};
+
+TEST(BroadcastQueue, AgreesWithTheSlowQueue) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    Rng rng(seed);
+    BroadcastQueue queue(40);
+    SlowQueue slow(40);
+    std::vector<ByteView> parts;
+    for (int step = 0; step < 2000; ++step) {
+      if (rng.Below(2) == 0) {
+        const std::string subject = rng.Below(4) == 0 ? "" : absl::StrCat("s", rng.Below(50));
+        const std::string message = absl::StrCat(step, std::string(rng.Below(60), 'x'));
+        queue.Enqueue(subject, AsBytes(message));
+        slow.Enqueue(subject, message);
+      } else {
+        const int limit = static_cast<int>(rng.Below(6));
+        const std::size_t budget = rng.Below(400);
+        parts.clear();
+        queue.Draw(limit, 2, budget, parts);
+        ASSERT_EQ(Texts(parts), slow.Draw(limit, 2, budget)) << "seed " << seed << " step " << step;
+      }
+      ASSERT_EQ(queue.size(), slow.size()) << "seed " << seed << " step " << step;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace serf::swim

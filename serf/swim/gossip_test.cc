@@ -1,0 +1,216 @@
+#include "serf/swim/gossip.h"
+
+#include <chrono>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "serf/swim/scaling.h"
+
+namespace serf::swim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// What one node of a cluster sees: everybody alive.
+struct View {
+  View(NodeInfoPool& pool, std::uint32_t nodes, std::uint32_t self_number, std::uint64_t seed)
+      : rng(seed), targets(table, ring) {
+    for (std::uint32_t i = 0; i < nodes; ++i) {
+      Add(pool, i);
+    }
+    self = *table.Find(absl::StrCat("node-", self_number));
+    targets.Start(self, rng);
+  }
+  MemberIndex Add(NodeInfoPool& pool, std::uint32_t i) {
+    const std::string name = absl::StrCat("node-", i);
+    const MemberIndex m = table.Add(
+        pool.Intern({name, {IpAddress::V4(10, 0, 0, 1), 7946}, {}, {1, 5, 2, 2, 5, 5}}), Instant{});
+    table.SetState(m, NodeState::kAlive, Instant{});
+    ring.Insert(m, rng);
+    return m;
+  }
+  std::vector<MemberIndex> Next(std::size_t count) {
+    std::vector<MemberIndex> list;
+    targets.Next(count, RetransmitLimit(4, table.known()), rng, list, [this](MemberIndex m) {
+      return m != self && table.state(m) == NodeState::kAlive;
+    });
+    return list;
+  }
+
+  Rng rng;
+  MemberTable table;
+  ProbeRing ring;
+  GossipTargets targets;
+  MemberIndex self;
+};
+
+TEST(GossipTargets, AloneThereIsNobody) {
+  NodeInfoPool pool;
+  View view(pool, 1, 0, 1);
+  EXPECT_TRUE(view.Next(3).empty());
+}
+
+TEST(GossipTargets, DistinctAndNeverItself) {
+  for (const std::uint32_t nodes : {2u, 3u, 4u, 5u, 9u, 10u, 50u, 200u}) {
+    NodeInfoPool pool;
+    View view(pool, nodes, 1, 7);
+    for (int round = 0; round < 30; ++round) {
+      const auto targets = view.Next(3);
+      EXPECT_EQ(targets.size(), std::min<std::size_t>(3, nodes - 1)) << nodes;
+      std::set<MemberIndex> distinct(targets.begin(), targets.end());
+      EXPECT_EQ(distinct.size(), targets.size()) << nodes;
+      EXPECT_EQ(distinct.count(view.self), 0u) << nodes;
+    }
+  }
+}
+
+// The point of it: as many transmissions as the protocol allows go to as many nodes, and with
+// everybody doing so each node is the target of as many others.
+TEST(GossipTargets, EverybodyIsReachedFromManySides) {
+  for (const std::uint32_t nodes : {5u, 9u, 10u, 30u, 99u, 300u}) {
+    NodeInfoPool pool;
+    const int limit = RetransmitLimit(4, nodes);
+    std::vector<int> in_degree(nodes);
+    for (std::uint32_t i = 0; i < nodes; ++i) {
+      View view(pool, nodes, i, i);
+      std::set<MemberIndex> hit;
+      for (int sent = 0; sent < limit; ++sent) {
+        for (const MemberIndex m : view.Next(1)) hit.insert(m);
+      }
+      EXPECT_EQ(hit.size(), std::min<std::size_t>(nodes - 1, limit)) << nodes << " from " << i;
+      for (const MemberIndex m : hit) ++in_degree[m.value()];
+    }
+    // Random targets would leave e^-T of the nodes with none.
+    for (std::uint32_t i = 0; i < nodes; ++i) {
+      EXPECT_GE(in_degree[i], std::min<int>(nodes - 1, limit) / 2) << nodes << " to " << i;
+    }
+  }
+}
+
+TEST(GossipTargets, NewcomersAndDeparturesAreNoticed) {
+  NodeInfoPool pool;
+  View view(pool, 3, 0, 1);
+  view.Next(3);
+  const MemberIndex late = view.Add(pool, 100);
+  view.targets.OnJoin(late);
+  std::set<MemberIndex> seen;
+  for (const MemberIndex m : view.Next(3)) seen.insert(m);
+  EXPECT_EQ(seen.count(late), 1u);
+
+  view.table.SetState(late, NodeState::kLeft, Instant{});
+  for (int i = 0; i < 5; ++i) {
+    for (const MemberIndex m : view.Next(3)) EXPECT_NE(m, late);
+  }
+}
+
+TEST(GossipTargets, PurgedMembersAreNoticed) {
+  NodeInfoPool pool;
+  View view(pool, 4, 0, 1);
+  view.Next(3);
+  const MemberIndex gone = *view.table.Find("node-2");
+  view.ring.PurgeAndShuffle([gone](MemberIndex m) { return m == gone; }, view.rng);
+  view.table.Purge(gone);
+  EXPECT_EQ(view.Next(3).size(), 2u);
+}
+
+TEST(GossipTargets, TheRandomOneReachesEverybodyInTheEnd) {
+  NodeInfoPool pool;
+  View view(pool, 60, 0, 3);
+  std::set<MemberIndex> seen;
+  for (int i = 0; i < 3000; ++i) {
+    for (const MemberIndex m : view.Next(1)) seen.insert(m);
+  }
+  EXPECT_EQ(seen.size(), 59u);
+}
+
+// --- pacer ---
+
+GossipPacer::Options Prompt() {
+  return {GossipPacing::kPrompt, milliseconds(200), milliseconds(15), 2'000'000};
+}
+constexpr Instant kStart{seconds(1000)};
+
+TEST(GossipPacer, TickedFollowsTheOriginal) {
+  Rng rng(1);
+  GossipPacer pacer({GossipPacing::kTicked, milliseconds(200), milliseconds(15), 0});
+  pacer.Start(kStart);
+  EXPECT_EQ(pacer.deadline(), kNever);
+  pacer.Wake(kStart + milliseconds(30), rng);
+  EXPECT_EQ(pacer.deadline(), kStart + milliseconds(200));
+  pacer.Wake(kStart + milliseconds(70), rng);
+  EXPECT_EQ(pacer.deadline(), kStart + milliseconds(200));
+  pacer.OnRound(kStart + milliseconds(201), {.bytes = 100, .backlog = true}, rng);
+  EXPECT_EQ(pacer.deadline(), kStart + milliseconds(400));
+  pacer.OnRound(kStart + milliseconds(400), {.bytes = 100}, rng);
+  EXPECT_EQ(pacer.deadline(), kNever);
+  pacer.Wake(kStart + milliseconds(1000), rng);
+  EXPECT_EQ(pacer.deadline(), kStart + milliseconds(1200)) << "a tick that is now is over";
+}
+
+TEST(GossipPacer, ZeroIntervalNeverGossips) {
+  Rng rng(1);
+  GossipPacer pacer({GossipPacing::kPrompt, Duration::zero(), milliseconds(15), 0});
+  pacer.Start(kStart);
+  pacer.Wake(kStart, rng);
+  EXPECT_EQ(pacer.deadline(), kNever);
+}
+
+TEST(GossipPacer, PromptIsAtOnceThenPaced) {
+  Rng rng(1);
+  GossipPacer pacer(Prompt());
+  pacer.Start(kStart);
+  pacer.Wake(kStart, rng);
+  EXPECT_LT(pacer.deadline(), kStart + milliseconds(2));
+  Instant now = pacer.deadline();
+  for (int i = 0; i < 6; ++i) {
+    pacer.OnRound(now, {.bytes = 300, .backlog = true}, rng);
+    EXPECT_GE(pacer.deadline(), now + milliseconds(10));
+    EXPECT_LE(pacer.deadline(), now + milliseconds(20));
+    now = pacer.deadline();
+  }
+  pacer.OnRound(now, {.bytes = 300}, rng);
+  EXPECT_EQ(pacer.deadline(), kNever);
+}
+
+// However long the churn lasts, no more rounds of half-filled packets than the original makes.
+TEST(GossipPacer, ChurnIsNoStorm) {
+  Rng rng(1);
+  GossipPacer pacer(Prompt());
+  pacer.Start(kStart);
+  pacer.Wake(kStart, rng);
+  int rounds = 0;
+  Instant now = kStart;
+  while (pacer.deadline() < kStart + seconds(60)) {
+    now = pacer.deadline();
+    pacer.OnRound(now, {.bytes = 900, .backlog = true}, rng);
+    ++rounds;
+  }
+  EXPECT_LE(rounds, 60 * 5 + 12);
+  EXPECT_GE(rounds, 60 * 5);
+  // And prompt again after a calm.
+  pacer.OnRound(now, {.bytes = 900}, rng);
+  now += seconds(10);
+  pacer.Wake(now, rng);
+  EXPECT_LT(pacer.deadline(), now + milliseconds(2));
+}
+
+TEST(GossipPacer, FullPacketsGoAsFastAsTheRateAllows) {
+  Rng rng(1);
+  GossipPacer pacer(Prompt());
+  pacer.Start(kStart);
+  pacer.Wake(kStart, rng);
+  std::uint64_t bytes = 0;
+  while (pacer.deadline() < kStart + seconds(10)) {
+    bytes += 60'000;
+    pacer.OnRound(pacer.deadline(), {.bytes = 60'000, .full = true, .backlog = true}, rng);
+  }
+  EXPECT_LE(bytes, 20'400'000u);
+  EXPECT_GE(bytes, 19'000'000u);
+}
+
+}  // namespace
+}  // namespace serf::swim

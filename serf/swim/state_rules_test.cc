@@ -1,0 +1,272 @@
+#include "serf/swim/state_rules.h"
+
+#include <chrono>
+#include <limits>
+#include <optional>
+
+#include "gtest/gtest.h"
+
+namespace serf::swim {
+namespace {
+
+using std::chrono::seconds;
+using wire::Incarnation;
+
+constexpr std::uint32_t kTop = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint32_t kHigh = kAccusationMax.value();
+
+SubjectState Known(NodeState state, std::uint32_t incarnation) {
+  return {.known = true, .state = state, .incarnation = Incarnation(incarnation)};
+}
+SubjectState Own(NodeState state, std::uint32_t incarnation) {
+  SubjectState subject = Known(state, incarnation);
+  subject.own = true;
+  return subject;
+}
+SubjectState Suspected(std::uint32_t incarnation) {
+  SubjectState subject = Known(NodeState::kSuspect, incarnation);
+  subject.suspicion_runs = true;
+  return subject;
+}
+constexpr NodeState kAlive = NodeState::kAlive;
+constexpr NodeState kSuspect = NodeState::kSuspect;
+constexpr NodeState kDead = NodeState::kDead;
+constexpr NodeState kLeft = NodeState::kLeft;
+
+// --- alive ---
+
+struct AliveCase {
+  const char* what;
+  SubjectState subject;
+  AliveClaim claim;
+  bool left;
+  int dead_for_s;
+  int reclaim_s;
+  AliveVerdict expected;
+};
+
+AliveClaim Claim(std::uint32_t incarnation) { return {.incarnation = Incarnation(incarnation)}; }
+AliveClaim Moved(std::uint32_t incarnation) {
+  return {.incarnation = Incarnation(incarnation), .same_endpoint = false};
+}
+AliveClaim Changed(std::uint32_t incarnation) {
+  return {.incarnation = Incarnation(incarnation), .same_content = false};
+}
+AliveClaim Bootstrap(std::uint32_t incarnation) {
+  return {.incarnation = Incarnation(incarnation), .same_content = false, .bootstrap = true};
+}
+
+TEST(StateRules, Alive) {
+  using V = AliveVerdict;
+  const AliveCase kCases[] = {
+      // Unknown.
+      {"unknown", {}, Claim(1), false, 0, 0, V::kAdd},
+      {"unknown, high", {}, Claim(kTop), false, 0, 0, V::kAdd},
+      {"unknown, incarnation 0 is no node", {}, Claim(0), false, 0, 0, V::kIgnore},
+      // Others: only a strictly higher incarnation.
+      {"alive, lower", Known(kAlive, 5), Claim(4), false, 0, 0, V::kIgnore},
+      {"alive, equal", Known(kAlive, 5), Claim(5), false, 0, 0, V::kIgnore},
+      {"alive, equal with news", Known(kAlive, 5), Changed(5), false, 0, 0, V::kIgnore},
+      {"alive, higher", Known(kAlive, 5), Claim(6), false, 0, 0, V::kAccept},
+      {"suspect, equal", Known(kSuspect, 5), Claim(5), false, 0, 0, V::kIgnore},
+      {"suspect, higher", Known(kSuspect, 5), Claim(6), false, 0, 0, V::kAccept},
+      {"dead, equal", Known(kDead, 5), Claim(5), false, 0, 0, V::kIgnore},
+      {"dead, higher", Known(kDead, 5), Claim(6), false, 0, 0, V::kAccept},
+      {"left, equal", Known(kLeft, 5), Claim(5), false, 0, 0, V::kIgnore},
+      {"left, higher", Known(kLeft, 5), Claim(6), false, 0, 0, V::kAccept},
+      // Another address.
+      {"alive, moved", Known(kAlive, 5), Moved(6), false, 0, 0, V::kConflict},
+      {"alive, moved, long ago", Known(kAlive, 5), Moved(6), false, 90, 30, V::kConflict},
+      {"suspect, moved", Known(kSuspect, 5), Moved(6), false, 90, 30, V::kConflict},
+      {"dead, moved, no reclaim", Known(kDead, 5), Moved(6), false, 90, 0, V::kConflict},
+      {"dead, moved, too early", Known(kDead, 5), Moved(6), false, 30, 30, V::kConflict},
+      {"dead, moved, reclaimed", Known(kDead, 5), Moved(6), false, 31, 30, V::kAcceptMoved},
+      {"dead, moved, lower", Known(kDead, 5), Moved(1), false, 31, 30, V::kAcceptMoved},
+      {"left, moved", Known(kLeft, 5), Moved(6), false, 0, 0, V::kAcceptMoved},
+      {"left, moved, lower", Known(kLeft, 5), Moved(1), false, 0, 0, V::kAcceptMoved},
+      // About this node.
+      {"own, lower", Own(kAlive, 5), Claim(4), false, 0, 0, V::kIgnore},
+      {"own, echo", Own(kAlive, 5), Claim(5), false, 0, 0, V::kIgnore},
+      {"own, equal but different", Own(kAlive, 5), Changed(5), false, 0, 0, V::kRefute},
+      {"own, higher", Own(kAlive, 5), Claim(6), false, 0, 0, V::kRefute},
+      {"own, highest", Own(kAlive, 5), Claim(kTop), false, 0, 0, V::kRefute},
+      {"own, moved", Own(kAlive, 5), Moved(6), false, 0, 0, V::kConflict},
+      {"own, bootstrap", Own(kAlive, 5), Bootstrap(6), false, 0, 0, V::kAccept},
+      {"own, bootstrap, equal", Own(kAlive, 5), Bootstrap(5), false, 0, 0, V::kAccept},
+      {"own, bootstrap, lower", Own(kAlive, 5), Bootstrap(4), false, 0, 0, V::kIgnore},
+      // After leaving: silent about itself, not about others.
+      {"own after leaving", Own(kLeft, 5), Claim(6), true, 0, 0, V::kIgnore},
+      {"own after leaving, moved", Own(kLeft, 5), Moved(6), true, 0, 0, V::kIgnore},
+      {"other after leaving", Known(kAlive, 5), Claim(6), true, 0, 0, V::kAccept},
+  };
+  for (const AliveCase& c : kCases) {
+    EXPECT_EQ(JudgeAlive(c.subject, c.claim, c.left, seconds(c.dead_for_s), seconds(c.reclaim_s)),
+              c.expected)
+        << c.what;
+  }
+}
+
+// --- suspect ---
+
+TEST(StateRules, Suspect) {
+  using V = SuspectVerdict;
+  struct Case {
+    const char* what;
+    SubjectState subject;
+    std::uint32_t incarnation;
+    V expected;
+  };
+  const Case kCases[] = {
+      {"unknown", {}, 1, V::kIgnore},
+      {"alive, lower", Known(kAlive, 5), 4, V::kIgnore},
+      {"alive, equal", Known(kAlive, 5), 5, V::kSuspect},
+      {"alive, higher", Known(kAlive, 5), 6, V::kSuspect},
+      {"suspected, lower", Suspected(5), 4, V::kIgnore},
+      {"suspected, equal", Suspected(5), 5, V::kConfirm},
+      {"suspected, higher", Suspected(5), 6, V::kConfirm},
+      {"dead", Known(kDead, 5), 9, V::kIgnore},
+      {"left", Known(kLeft, 5), 9, V::kIgnore},
+      {"own, lower", Own(kAlive, 5), 4, V::kIgnore},
+      {"own, equal", Own(kAlive, 5), 5, V::kRefute},
+      {"own, higher", Own(kAlive, 5), 9, V::kRefute},
+      {"own, left", Own(kLeft, 5), 9, V::kIgnore},
+      {"alive, highest credible", Known(kAlive, 5), kHigh, V::kSuspect},
+      {"alive, absurd", Known(kAlive, 5), kHigh + 1, V::kAbsurd},
+      {"alive, most absurd", Known(kAlive, 5), kTop, V::kAbsurd},
+      {"suspected, absurd", Suspected(5), kTop, V::kAbsurd},
+      {"own, highest credible", Own(kAlive, 5), kHigh, V::kRefute},
+      {"own, absurd", Own(kAlive, 5), kTop, V::kAbsurd},
+      {"already high, equal", Known(kAlive, kHigh + 1), kHigh + 1, V::kSuspect},
+      {"already high, higher", Known(kAlive, kHigh + 1), kHigh + 2, V::kAbsurd},
+      {"own, already high, equal", Own(kAlive, kHigh + 1), kHigh + 1, V::kRefute},
+      {"unknown, absurd", {}, kTop, V::kIgnore},
+  };
+  for (const Case& c : kCases) {
+    EXPECT_EQ(JudgeSuspect(c.subject, Incarnation(c.incarnation)), c.expected) << c.what;
+  }
+}
+
+// --- dead ---
+
+TEST(StateRules, Dead) {
+  using V = DeadVerdict;
+  struct Case {
+    const char* what;
+    SubjectState subject;
+    std::uint32_t incarnation;
+    bool by_itself;
+    bool left;
+    V expected;
+  };
+  const Case kCases[] = {
+      {"unknown", {}, 1, false, false, V::kIgnore},
+      {"unknown, leaves", {}, 1, true, false, V::kIgnore},
+      {"alive, lower", Known(kAlive, 5), 4, false, false, V::kIgnore},
+      {"alive, equal", Known(kAlive, 5), 5, false, false, V::kDead},
+      {"alive, higher", Known(kAlive, 5), 6, false, false, V::kDead},
+      {"alive, leaves", Known(kAlive, 5), 5, true, false, V::kLeft},
+      {"suspected", Suspected(5), 5, false, false, V::kDead},
+      {"suspected, leaves", Suspected(5), 5, true, false, V::kLeft},
+      {"dead, again", Known(kDead, 5), 6, false, false, V::kIgnore},
+      {"dead never turns into left", Known(kDead, 5), 6, true, false, V::kIgnore},
+      {"left never turns into dead", Known(kLeft, 5), 6, false, false, V::kIgnore},
+      {"own, lower", Own(kAlive, 5), 4, false, false, V::kIgnore},
+      {"own, not leaving", Own(kAlive, 5), 5, false, false, V::kRefute},
+      {"own, not leaving, own words of another life", Own(kAlive, 5), 7, true, false, V::kRefute},
+      {"own, leaving", Own(kAlive, 5), 5, true, true, V::kLeft},
+      {"own, leaving, accused", Own(kAlive, 5), 5, false, true, V::kDead},
+      {"own, has left", Own(kLeft, 5), 5, true, true, V::kIgnore},
+      {"alive, absurd", Known(kAlive, 5), kTop, false, false, V::kAbsurd},
+      {"alive, leaves at an absurd incarnation", Known(kAlive, 5), kTop, true, false, V::kAbsurd},
+      {"own, absurd", Own(kAlive, 5), kTop, false, false, V::kAbsurd},
+      {"own, highest credible", Own(kAlive, 5), kHigh, false, false, V::kRefute},
+      {"already high, equal", Known(kAlive, kTop), kTop, false, false, V::kDead},
+  };
+  for (const Case& c : kCases) {
+    EXPECT_EQ(JudgeDead(c.subject, Incarnation(c.incarnation), c.by_itself, c.left), c.expected)
+        << c.what;
+  }
+}
+
+// --- refutation ---
+
+TEST(StateRules, RefutationIsAboveBothAndNeverWraps) {
+  struct Case {
+    std::uint32_t counter, accused;
+    std::optional<std::uint32_t> expected;
+  };
+  const Case kCases[] = {
+      {1, 1, 2},           {1, 0, 2},     {1, 7, 8},     {9, 7, 10},          {0, 0, 1},
+      {1, kTop - 1, kTop}, {1, kTop, {}}, {kTop, 1, {}}, {kTop - 1, 3, kTop}, {1, kHigh, kHigh + 1},
+  };
+  for (const Case& c : kCases) {
+    const auto got = RefutingIncarnation(Incarnation(c.counter), Incarnation(c.accused));
+    ASSERT_EQ(got.has_value(), c.expected.has_value()) << c.counter << ", " << c.accused;
+    if (got) {
+      EXPECT_EQ(got->value(), *c.expected) << c.counter << ", " << c.accused;
+    }
+  }
+}
+
+// Whoever accuses, as high as it is believed, can be refuted.
+TEST(StateRules, EveryBelievedAccusationCanBeRefuted) {
+  for (const std::uint32_t accused : {1u, 2u, kHigh - 1, kHigh, kHigh + 1, kTop - 1, kTop}) {
+    const SubjectState seen_by_others = Known(kAlive, 1);
+    if (JudgeSuspect(seen_by_others, Incarnation(accused)) != SuspectVerdict::kSuspect) continue;
+    ASSERT_EQ(JudgeSuspect(Own(kAlive, 1), Incarnation(accused)), SuspectVerdict::kRefute);
+    const auto refuted = RefutingIncarnation(Incarnation(1), Incarnation(accused));
+    ASSERT_TRUE(refuted);
+    EXPECT_EQ(JudgeAlive(Suspected(accused), {.incarnation = *refuted}, false, {}, {}),
+              AliveVerdict::kAccept);
+  }
+}
+
+// --- merging and versions ---
+
+TEST(StateRules, MergeRule) {
+  EXPECT_EQ(MergeRule(0), MergeAs::kAlive);
+  EXPECT_EQ(MergeRule(1), MergeAs::kSuspect);
+  EXPECT_EQ(MergeRule(2), MergeAs::kSuspect) << "never believed at once";
+  EXPECT_EQ(MergeRule(3), MergeAs::kLeft);
+  EXPECT_EQ(MergeRule(4), MergeAs::kIgnore);
+  EXPECT_EQ(MergeRule(-1), MergeAs::kIgnore);
+}
+
+TEST(StateRules, SaneVersions) {
+  EXPECT_TRUE(AreSaneVersions({1, 5, 2, 2, 5, 5}));
+  EXPECT_TRUE(AreSaneVersions({1, 1, 1, 0, 0, 0}));
+  EXPECT_FALSE(AreSaneVersions({})) << "a missing vector";
+  EXPECT_FALSE(AreSaneVersions({0, 5, 2, 2, 5, 5}));
+  EXPECT_FALSE(AreSaneVersions({1, 0, 2, 2, 5, 5}));
+  EXPECT_FALSE(AreSaneVersions({3, 2, 2, 2, 5, 5}));
+}
+
+TEST(StateRules, CommonVersions) {
+  CommonVersions common;
+  EXPECT_TRUE(common.Admits({})) << "nobody demands anything";
+  common.Add({1, 5, 2, 2, 5, 5});
+  common.Add({2, 4, 2, 3, 9, 5});
+  EXPECT_EQ(common.protocol_min(), 2);
+  EXPECT_EQ(common.protocol_max(), 4);
+  EXPECT_EQ(common.delegate_min(), 3);
+  EXPECT_EQ(common.delegate_max(), 5);
+  EXPECT_TRUE(common.Admits({0, 0, 2, 0, 0, 3}));
+  EXPECT_TRUE(common.Admits({0, 0, 4, 0, 0, 5}));
+  EXPECT_FALSE(common.AdmitsProtocol({0, 0, 1, 0, 0, 4}));
+  EXPECT_FALSE(common.AdmitsProtocol({0, 0, 5, 0, 0, 4}));
+  EXPECT_FALSE(common.AdmitsDelegate({0, 0, 2, 0, 0, 2}));
+  EXPECT_FALSE(common.AdmitsDelegate({0, 0, 2, 0, 0, 6}));
+}
+
+TEST(StateRules, CompatibleBothWays) {
+  const wire::VersionVector serf{1, 5, 2, 2, 5, 5};
+  EXPECT_TRUE(AreCompatible(serf, serf));
+  EXPECT_TRUE(AreCompatible(serf, {1, 5, 2, 2, 5, 4}));
+  EXPECT_FALSE(AreCompatible(serf, {})) << "no versions";
+  EXPECT_FALSE(AreCompatible(serf, {1, 1, 1, 2, 5, 5})) << "it does not understand us";
+  EXPECT_FALSE(AreCompatible(serf, {1, 9, 9, 2, 5, 5})) << "we do not understand it";
+  EXPECT_FALSE(AreCompatible(serf, {1, 5, 2, 2, 4, 4})) << "its application does not";
+}
+
+}  // namespace
+}  // namespace serf::swim

@@ -1,0 +1,106 @@
+#include "serf/swim/suspicion.h"
+
+#include <chrono>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+namespace serf::swim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Instant kStart{seconds(100)};
+
+// spec/memberlist.md 5.4, Examples.
+TEST(Suspicion, DurationsOfTheSpecification) {
+  const SuspicionTimes lan{seconds(4), seconds(24), 2};
+  EXPECT_EQ(SuspicionDuration(lan, 0), seconds(24));
+  EXPECT_EQ(SuspicionDuration(lan, 1), milliseconds(11381));
+  EXPECT_EQ(SuspicionDuration(lan, 2), seconds(4));
+
+  const SuspicionTimes wan{seconds(30), seconds(180), 4};
+  EXPECT_EQ(SuspicionDuration(wan, 0), seconds(180));
+  EXPECT_EQ(SuspicionDuration(wan, 1), milliseconds(115398));
+  EXPECT_EQ(SuspicionDuration(wan, 2), milliseconds(77609));
+  EXPECT_EQ(SuspicionDuration(wan, 3), milliseconds(50797));
+  EXPECT_EQ(SuspicionDuration(wan, 4), seconds(30));
+}
+
+TEST(Suspicion, WithoutConfirmationsAwaitedItLastsTheShortest) {
+  EXPECT_EQ(SuspicionDuration({seconds(4), seconds(24), 0}, 0), seconds(4));
+}
+
+TEST(Suspicion, NeverShorterThanTheMinimum) {
+  // Truncation to milliseconds would give 4000 ms here.
+  const Duration min = milliseconds(4000) + std::chrono::microseconds(900);
+  EXPECT_EQ(SuspicionDuration({min, min * 6, 2}, 2), min);
+}
+
+TEST(SuspicionTimes, ConfirmationsAwaited) {
+  struct Row {
+    int mult;
+    std::size_t known;
+    int k;
+  };
+  constexpr Row kRows[] = {
+      {4, 1, 0}, {4, 2, 0}, {4, 3, 0}, {4, 4, 2},  {4, 100, 2}, {6, 5, 0},
+      {6, 6, 4}, {3, 2, 0}, {3, 3, 1}, {2, 10, 0}, {1, 10, 0},
+  };
+  for (const Row& row : kRows) {
+    const SuspicionTimes times = SuspicionTimes::For(row.mult, 6, seconds(4), row.known);
+    EXPECT_EQ(times.k, row.k) << "mult " << row.mult << ", known " << row.known;
+    EXPECT_EQ(times.min, seconds(4));
+    EXPECT_EQ(times.max, seconds(24));
+  }
+}
+
+TEST(SuspicionTable, EachAccuserCountsOnceAndTheOriginatorNever) {
+  SuspicionTable table;
+  const SuspicionSlot slot = table.Start(kStart, MemberIndex(7), "a", {seconds(4), seconds(24), 2});
+  EXPECT_EQ(table[slot].member(), MemberIndex(7));
+  EXPECT_EQ(table[slot].started(), kStart);
+  EXPECT_EQ(table[slot].deadline(), kStart + seconds(24));
+  EXPECT_FALSE(table[slot].Confirm("a"));
+  EXPECT_EQ(table[slot].confirmations(), 0);
+  EXPECT_TRUE(table[slot].Confirm("b"));
+  EXPECT_FALSE(table[slot].Confirm("b"));
+  EXPECT_EQ(table[slot].deadline(), kStart + milliseconds(11381));
+  EXPECT_TRUE(table[slot].Confirm("c"));
+  EXPECT_EQ(table[slot].deadline(), kStart + seconds(4));
+  EXPECT_FALSE(table[slot].Confirm("d")) << "k confirmations are enough";
+  EXPECT_EQ(table[slot].confirmations(), 2);
+  EXPECT_EQ(table[slot].k(), 2);
+}
+
+TEST(SuspicionTable, ReusedSlotStartsAfresh) {
+  SuspicionTable table;
+  const SuspicionSlot first =
+      table.Start(kStart, MemberIndex(1), "a", {seconds(4), seconds(24), 2});
+  table[first].Confirm("b");
+  table[first].timer = 99;
+  EXPECT_EQ(table.size(), 1u);
+  table.Drop(first);
+  EXPECT_EQ(table.size(), 0u);
+  const SuspicionSlot second =
+      table.Start(kStart + seconds(1), MemberIndex(2), "b", {seconds(4), seconds(24), 2});
+  EXPECT_EQ(second, first);
+  EXPECT_EQ(table[second].confirmations(), 0);
+  EXPECT_EQ(table[second].timer, 0u);
+  EXPECT_FALSE(table[second].Confirm("b"));
+  EXPECT_TRUE(table[second].Confirm("a"));
+}
+
+TEST(SuspicionTable, UnusualMultipliersAwaitMoreThanFitsInline) {
+  SuspicionTable table;
+  const SuspicionSlot slot =
+      table.Start(kStart, MemberIndex(1), "origin", {seconds(1), seconds(6), 30});
+  for (int i = 0; i < 30; ++i) EXPECT_TRUE(table[slot].Confirm(absl::StrCat("n", i)));
+  EXPECT_FALSE(table[slot].Confirm("n30"));
+  EXPECT_EQ(table[slot].deadline(), kStart + seconds(1));
+}
+
+}  // namespace
+}  // namespace serf::swim
