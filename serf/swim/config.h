@@ -18,6 +18,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/wire/aead.h"
+#include "serf/wire/label.h"
 #include "serf/wire/swim_messages.h"
 
 namespace serf::swim {
@@ -36,8 +37,8 @@ using wire::kMetaMax;
 inline constexpr std::uint8_t kProtocolVersionMin = 1;
 inline constexpr std::uint8_t kProtocolVersionMax = 5;
 
-// A label's length stands in one byte.
-inline constexpr std::size_t kLabelMax = 255;
+// Longest label, in bytes.
+using wire::kLabelMax;
 
 // Bounds of Config::packet_size: what every IPv4 host takes, and the most that UDP carries.
 inline constexpr std::size_t kPacketSizeMin = 548;
@@ -50,10 +51,12 @@ inline constexpr int kIndirectChecksMax = 16;
 // makes sense, and small enough that no product overflows.
 inline constexpr int kGossipNodesMax = 64;
 inline constexpr int kPromptPacketsMax = 64;
-inline constexpr int kMultiplierMax = 1000;
+inline constexpr int kMultiplierMax = 100;
 
-// Longest interval or time-out.
+// Longest interval or time-out; and longest probe interval, since suspicions last up to some
+// 60,000 times as long, which must not overflow.
 inline constexpr Duration kIntervalMax = std::chrono::hours(24 * 365);
+inline constexpr Duration kProbeIntervalMax = std::chrono::hours(1);
 
 // A CIDR block, "10.0.0.0/8".
 struct AddressBlock {
@@ -289,10 +292,11 @@ inline absl::Status Config::ValidateDurations() const {
     absl::string_view name;
     Duration value;
     bool zero_allowed;
+    Duration most = kIntervalMax;
   } durations[] = {
       {"tcp_timeout", tcp_timeout, false},
       {"push_pull_interval", push_pull_interval, true},
-      {"probe_interval", probe_interval, true},
+      {"probe_interval", probe_interval, true, kProbeIntervalMax},
       {"probe_timeout", probe_timeout, false},
       {"gossip_interval", gossip_interval, true},
       {"prompt_interval", prompt_interval, false},
@@ -300,12 +304,12 @@ inline absl::Status Config::ValidateDurations() const {
       {"dead_node_reclaim_time", dead_node_reclaim_time, true},
   };
   for (const auto& duration : durations) {
-    if (duration.value < Duration::zero() || duration.value > kIntervalMax ||
+    if (duration.value < Duration::zero() || duration.value > duration.most ||
         (duration.value == Duration::zero() && !duration.zero_allowed)) {
       return absl::InvalidArgumentError(
           absl::StrCat(duration.name, " is ", ToSeconds(duration.value), " s, must be ",
                        duration.zero_allowed ? "zero or " : "", "positive and at most ",
-                       ToSeconds(kIntervalMax), " s"));
+                       ToSeconds(duration.most), " s"));
     }
   }
   return absl::OkStatus();

@@ -14,11 +14,14 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/newtype.h"
+#include "serf/wire/msgpack.h"
+#include "serf/wire/packet.h"
 
 namespace serf::swim {
 
@@ -27,6 +30,18 @@ using StreamId = Newtype<struct StreamIdTag, std::uint64_t>;
 
 // Given by the caller of a request to find its completion again.
 using RequestId = Newtype<struct RequestIdTag, std::uint64_t>;
+
+// Buffers in which packets are taken apart and put together. They hold nothing between inputs.
+struct PacketWorkspace {
+  wire::PacketScratch packet;
+  wire::DecodeScratch decode;       // of the message being handled
+  ByteVector message;               // on its way out, bare
+  ByteVector compound;              // the same with what rides on it
+  ByteVector user_messages;         // drawn from the delegate, with their type byte
+  ByteVector payload;               // of an acknowledgement
+  std::vector<ByteView> parts;      // of a compound
+  std::vector<ByteView> user_parts;  // as drawn from the delegate
+};
 
 class Outbox {
  public:
@@ -71,6 +86,12 @@ class Outbox {
 
   // --- for the machine ---
 
+  // Made on first use, then kept.
+  PacketWorkspace& workspace() {
+    if (workspace_ == nullptr) workspace_ = std::make_unique<PacketWorkspace>();
+    return *workspace_;
+  }
+
   // Append bytes to arena() between a BeginSlice() and the call that uses its result.
   ByteVector& arena() { return arena_; }
   std::size_t BeginSlice() const { return arena_.size(); }
@@ -102,6 +123,7 @@ class Outbox {
   std::vector<Datagram> datagrams_;
   std::vector<StreamOp> stream_ops_;
   ByteVector arena_;
+  std::unique_ptr<PacketWorkspace> workspace_;
 };
 
 }  // namespace serf::swim

@@ -28,6 +28,7 @@ struct Relay {
   Instant deadline;
   bool nack_wanted = false;
   bool asker_is_member = false;  // broadcasts may ride on what is sent to it
+  bool target_only = false;      // only an acknowledgement from `target` itself counts
   bool done = false;             // acknowledged
 };
 
@@ -40,8 +41,9 @@ class RelayTable {
   // False if the table is full; then the request is dropped. Deadlines must not descend.
   bool Add(const Relay& relay);
 
-  // Takes the entry whose ping was acknowledged; none if the number is unknown.
-  std::optional<Relay> Acknowledge(wire::SequenceNumber own);
+  // Takes the entry whose ping was acknowledged; none if the number is unknown, or if the entry
+  // wants to hear from another source.
+  std::optional<Relay> Acknowledge(wire::SequenceNumber own, const Endpoint& from);
 
   // The earliest deadline; kNever if there is none.
   Instant NextDeadline() const { return size_ == 0 ? kNever : At(0).deadline; }
@@ -81,7 +83,8 @@ inline bool RelayTable::Add(const Relay& relay) {
   return true;
 }
 
-inline std::optional<Relay> RelayTable::Acknowledge(wire::SequenceNumber own) {
+inline std::optional<Relay> RelayTable::Acknowledge(wire::SequenceNumber own,
+                                                    const Endpoint& from) {
   // Numbers ascend along the ring, modulo 2^32: the distance to the first one is sorted.
   std::size_t low = 0;
   std::size_t high = size_;
@@ -95,6 +98,7 @@ inline std::optional<Relay> RelayTable::Acknowledge(wire::SequenceNumber own) {
     }
   }
   if (low == size_ || At(low).own != own || At(low).done) return std::nullopt;
+  if (At(low).target_only && !SameHostAndPort(At(low).target, from)) return std::nullopt;
   At(low).done = true;
   const Relay found = At(low);
   DropDoneFront();

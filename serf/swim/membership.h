@@ -1,0 +1,578 @@
+#ifndef SERF_SWIM_MEMBERSHIP_H_
+#define SERF_SWIM_MEMBERSHIP_H_
+
+// Membership: who is there and in what state, and what of that is to be gossiped. Carries out the
+// verdicts of state_rules.h: alive, suspect, dead, refutation, the suspicions that run, the own
+// departure. Knows nothing of packets and streams. Source: spec/memberlist.md 4, 5.4, 5.6.
+//
+//   membership.Start(now);                    // announces itself
+//   membership.OnAlive(now, alive);           // what others say, from packets and push/pulls
+//   membership.Accuse(now, member, inc);      // an own probe failed
+//   at membership.NextDeadline(): membership.OnTimer(now);
+
+#include <cassert>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/base/timer_heap.h"
+#include "serf/swim/broadcast_queue.h"
+#include "serf/swim/delegate.h"
+#include "serf/swim/gossip.h"
+#include "serf/swim/log_limiter.h"
+#include "serf/swim/member_table.h"
+#include "serf/swim/node_context.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/probe_ring.h"
+#include "serf/swim/scaling.h"
+#include "serf/swim/state_rules.h"
+#include "serf/swim/suspicion.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/swim_messages.h"
+
+namespace serf::swim {
+
+class Membership {
+ public:
+  // Known nodes, dead ones included; alives of further ones are dropped and counted. As many as
+  // a push/pull may carry (wire::kPushPullNodesMax).
+  static constexpr std::size_t kMembersMax = 1 << 20;
+
+  explicit Membership(NodeContext& context)
+      : context_(context),
+        targets_(table_, ring_),
+        queue_(context.config.broadcast_queue_max) {}
+
+  // Adds this node with incarnation 1 and queues its announcement.
+  void Start(Instant now);
+
+  // --- what others say. Messages need not be checked; what must be dropped is counted ---
+  void OnAlive(Instant now, const wire::Alive& alive);
+  void OnSuspect(Instant now, const wire::Suspect& suspect);
+  void OnDead(Instant now, const wire::Dead& dead);
+  // Suspicions that ended.
+  void OnTimer(Instant now);
+  Instant NextDeadline() const { return timers_.next(); }
+
+  // --- what this node says ---
+
+  // An own probe of `member`, begun when it had this incarnation, failed. A refutation that came
+  // meanwhile stands.
+  void Accuse(Instant now, MemberIndex member, wire::Incarnation incarnation);
+  // Announces the departure. A second call does nothing.
+  void Leave(Instant now);
+  // Announces new metadata, at most kMetaMax bytes.
+  void UpdateMeta(Instant now, ByteView meta);
+
+  // The next one to be probed, if any; forgets the long dead when the ring wraps around.
+  std::optional<MemberIndex> NextToProbe(Instant now);
+
+  // Tells the delegate of own announcements that are out. At the end of every input: a message may
+  // be finished by being displaced or drawn anywhere.
+  void ReportFinished(Instant now);
+
+  // --- views ---
+  BroadcastQueue& queue() { return queue_; }
+  const BroadcastQueue& queue() const { return queue_; }
+  const MemberTable& table() const { return table_; }
+  const ProbeRing& ring() const { return ring_; }
+  GossipTargets& targets() { return targets_; }
+  MemberIndex self() const { return self_; }
+  bool has_left() const { return left_; }
+  std::size_t known() const { return table_.known(); }
+  // How often each broadcast is sent.
+  int transmit_limit() const {
+    return RetransmitLimit(context_.config.retransmit_mult, table_.known());
+  }
+  // True if another node is alive or suspect.
+  bool has_company() const {
+    const NodeState own = table_.state(self_);
+    return table_.live() > (own == NodeState::kAlive || own == NodeState::kSuspect ? 1u : 0u);
+  }
+
+  // Whether acknowledgements of this member came from its announced endpoint so far, so that
+  // others can be told apart from it.
+  bool source_is_stable(MemberIndex member) const {
+    return (table_.row(member).flags & kSourceStable) != 0;
+  }
+  void set_source_stable(MemberIndex member, bool stable) {
+    std::uint8_t& flags = table_.row(member).flags;
+    flags = static_cast<std::uint8_t>(stable ? flags | kSourceStable : flags & ~kSourceStable);
+  }
+
+ private:
+  static constexpr std::uint8_t kSourceStable = 1;
+
+  struct Claim {
+    NodeInfoView info;
+    wire::Incarnation incarnation;
+    bool bootstrap = false;
+  };
+
+  SubjectState SubjectOf(std::optional<MemberIndex> member) const;
+
+  void ApplyAlive(Instant now, const Claim& claim);
+  // Steps 2 and 3 of 4.2, and the address list: false if the claim is to be dropped.
+  bool Admit(Instant now, const Claim& claim, std::optional<MemberIndex> known);
+  MemberIndex Add(Instant now, const NodeInfoView& info);
+  void StoreAlive(Instant now, MemberIndex member, const Claim& claim);
+  void ReportConflict(Instant now, MemberIndex existing, const Claim& claim);
+  void ApplySuspect(Instant now, const wire::Suspect& suspect);
+  void ApplyDead(Instant now, const wire::Dead& dead);
+  void Refute(Instant now, wire::Incarnation accused);
+  void StartSuspicion(Instant now, MemberIndex member, absl::string_view from);
+  void DropSuspicion(MemberIndex member);
+  void ExpireSuspicion(Instant now, SuspicionSlot slot);
+  void Purge(Instant now, MemberIndex member);
+
+  // Counts and logs an alive that is dropped.
+  template <typename Text>
+  void Reject(Instant now, std::uint64_t& counter, LogReason reason, const Text& text) {
+    ++counter;
+    context_.limiter.Log(now, reason, LogLevel::kWarn, text);
+  }
+  void QueueAlive(MemberIndex member, BroadcastQueue::Token token = 0);
+  template <typename Message>
+  void Queue(absl::string_view subject, const Message& message, BroadcastQueue::Token token = 0) {
+    message_.clear();
+    wire::Encode(message, message_);
+    queue_.Enqueue(subject, message_, token);
+  }
+
+  NodeContext& context_;
+  MemberTable table_;
+  ProbeRing ring_;
+  GossipTargets targets_;
+  SuspicionTable suspicions_;
+  TimerHeap<SuspicionSlot> timers_;
+  BroadcastQueue queue_;
+  MemberIndex self_;
+  wire::Incarnation incarnation_;  // the last one used for this node
+  bool left_ = false;
+  // The queued messages somebody waits for; a later one about this node takes over the wait.
+  BroadcastQueue::Token last_token_ = 0;
+  BroadcastQueue::Token leave_token_ = 0;
+  BroadcastQueue::Token update_token_ = 0;
+  bool leave_is_out_ = false;   // not yet reported
+  int updates_out_ = 0;
+  ByteVector message_;
+};
+
+inline void Membership::Start(Instant now) {
+  const Config& config = context_.config;
+  incarnation_ = wire::Incarnation(1);
+  const NodeInfoView own{config.name, config.advertise, config.meta, context_.own_versions()};
+  self_ = Add(now, own);
+  targets_.Start(self_, context_.rng);
+  StoreAlive(now, self_, {.info = own, .incarnation = incarnation_, .bootstrap = true});
+}
+
+inline SubjectState Membership::SubjectOf(std::optional<MemberIndex> member) const {
+  if (!member) return {};
+  const MemberTable::Row& row = table_.row(*member);
+  return {.known = true,
+          .own = *member == self_,
+          .state = row.state,
+          .incarnation = row.incarnation,
+          .suspicion_runs = row.suspicion != kNoSuspicion};
+}
+
+// --- alive ---
+
+inline void Membership::OnAlive(Instant now, const wire::Alive& alive) {
+  Stats& stats = context_.stats;
+  const auto ignoring = [&alive](const auto&... why) {
+    return absl::StrCat("memberlist: ignoring alive message for '", alive.node, "'", why...);
+  };
+  switch (wire::Check(alive)) {
+    case wire::FormatFault::kNone:
+      break;
+    case wire::FormatFault::kAddressLength:
+      return Reject(now, stats.dropped_address, LogReason::kRejectedAlive, [&] {
+        return ignoring(": address has ", alive.addr.size(), " bytes");
+      });
+    case wire::FormatFault::kVersionVector:
+      return Reject(now, stats.dropped_versions, LogReason::kRejectedAlive,
+                    [&] { return ignoring(" because Vsn is not present"); });
+    case wire::FormatFault::kMetaLength:
+      return Reject(now, stats.dropped_oversize, LogReason::kRejectedAlive, [&] {
+        return ignoring(": metadata has ", alive.meta.size(), " bytes");
+      });
+    case wire::FormatFault::kEmptyName:
+      return Reject(now, stats.dropped_malformed, LogReason::kRejectedAlive,
+                    [&] { return ignoring(": empty node name"); });
+  }
+  if (alive.node.size() > kNodeNameMax) {
+    ++stats.dropped_oversize;
+    return;
+  }
+  const Endpoint endpoint{*IpAddress::FromBytes(alive.addr), context_.PortOf(alive.port)};
+  const wire::VersionVector versions = *wire::VersionVector::FromBytes(alive.vsn);
+  ApplyAlive(now, {.info = {alive.node, endpoint, alive.meta, versions},
+                   .incarnation = alive.incarnation});
+}
+
+inline void Membership::ApplyAlive(Instant now, const Claim& claim) {
+  const std::optional<MemberIndex> known = table_.Find(claim.info.name);
+  if (left_ && known == self_) return;
+  if (!Admit(now, claim, known)) return;
+  AliveClaim judged{.incarnation = claim.incarnation, .bootstrap = claim.bootstrap};
+  Duration dead_for = Duration::zero();
+  if (known) {
+    const NodeInfo& stored = table_.info(*known);
+    judged.same_endpoint = stored.endpoint() == claim.info.endpoint;
+    judged.same_content = stored.versions() == claim.info.versions &&
+                          NodeInfo::SameBytes(stored.meta(), claim.info.meta);
+    dead_for = now - table_.row(*known).changed_at;
+  }
+  switch (JudgeAlive(SubjectOf(known), judged, left_, dead_for,
+                     context_.config.dead_node_reclaim_time)) {
+    case AliveVerdict::kIgnore:
+      return;
+    case AliveVerdict::kAdd:
+      if (table_.known() >= kMembersMax) {
+        ++context_.stats.dropped_members;
+        return;
+      }
+      return StoreAlive(now, Add(now, claim.info), claim);
+    case AliveVerdict::kAcceptMoved:
+      context_.limiter.Log(now, LogReason::kAddressUpdate, LogLevel::kInfo, [&] {
+        return absl::StrCat("memberlist: Updating address for left or failed node ",
+                            claim.info.name, " from ", table_.info(*known).endpoint().ToString(),
+                            " to ", claim.info.endpoint.ToString());
+      });
+      return StoreAlive(now, *known, claim);
+    case AliveVerdict::kAccept:
+      return StoreAlive(now, *known, claim);
+    case AliveVerdict::kConflict:
+      return ReportConflict(now, *known, claim);
+    case AliveVerdict::kRefute:
+      ++context_.stats.alive_applied;
+      context_.limiter.Log(now, LogReason::kRefute, LogLevel::kWarn, [&] {
+        return absl::StrCat("memberlist: Refuting an alive message for '", claim.info.name, "' (",
+                            claim.info.endpoint.ToString(), ")");
+      });
+      return Refute(now, claim.incarnation);
+  }
+}
+
+inline bool Membership::Admit(Instant now, const Claim& claim, std::optional<MemberIndex> known) {
+  if (claim.bootstrap) return true;
+  const NodeInfoView& info = claim.info;
+  if (!AreSaneVersions(info.versions)) {
+    Reject(now, context_.stats.dropped_versions, LogReason::kRejectedAlive, [&] {
+      return absl::StrCat("memberlist: Ignoring an alive message for '", info.name, "' (",
+                          info.endpoint.ToString(), ") because protocol version(s) are wrong: ",
+                          info.versions.protocol_min, " <= ", info.versions.protocol_cur,
+                          " <= ", info.versions.protocol_max, " should be >0");
+    });
+    return false;
+  }
+  if (context_.config.alive_filter) {
+    const absl::Status status = context_.config.alive_filter(
+        {info.name, info.endpoint, info.meta, info.versions, NodeState::kAlive});
+    if (!status.ok()) {
+      Reject(now, context_.stats.dropped_filtered, LogReason::kRejectedAlive, [&] {
+        return absl::StrCat("memberlist: ignoring alive message for '", info.name,
+                            "': ", status.message());
+      });
+      return false;
+    }
+  }
+  const bool moved = !known || table_.info(*known).endpoint() != info.endpoint;
+  if (!moved || context_.config.AddressAllowed(info.endpoint.address)) return true;
+  const std::string address = info.endpoint.address.ToString();
+  Reject(now, context_.stats.dropped_filtered, LogReason::kRejectedAddress, [&] {
+    return known ? absl::StrCat("memberlist: Rejected IP update from ", info.name, " to ", address,
+                                " for node ", address, ": ", address, " is not allowed")
+                 : absl::StrCat("memberlist: Rejected node ", info.name, " (", address,
+                                "): ", address, " is not allowed");
+  });
+  return false;
+}
+
+inline MemberIndex Membership::Add(Instant now, const NodeInfoView& info) {
+  const MemberIndex member = table_.Add(context_.node_infos->Intern(info), now);
+  ring_.Insert(member, context_.rng);
+  return member;
+}
+
+inline void Membership::StoreAlive(Instant now, MemberIndex member, const Claim& claim) {
+  DropSuspicion(member);
+  const NodeState old_state = table_.state(member);
+  const bool new_meta = !NodeInfo::SameBytes(table_.info(member).meta(), claim.info.meta);
+  table_.row(member).incarnation = claim.incarnation;
+  if (!table_.info(member).SameContent(claim.info)) {
+    if (table_.info(member).endpoint() != claim.info.endpoint) set_source_stable(member, false);
+    table_.SetInfo(member, context_.node_infos->Intern(claim.info));
+  }
+  if (old_state != NodeState::kAlive) table_.SetState(member, NodeState::kAlive, now);
+  QueueAlive(member, claim.bootstrap ? update_token_ : 0);
+  ++context_.stats.alive_applied;
+  if (old_state == NodeState::kDead || old_state == NodeState::kLeft) {
+    targets_.OnJoin(member);
+    context_.delegate.OnNodeJoin(now, member);
+  } else if (new_meta) {
+    context_.delegate.OnNodeUpdate(now, member);
+  }
+}
+
+inline void Membership::ReportConflict(Instant now, MemberIndex existing, const Claim& claim) {
+  ++context_.stats.conflicts;
+  context_.limiter.Log(now, LogReason::kConflict, LogLevel::kError, [&] {
+    return absl::StrCat("memberlist: Conflicting address for ", claim.info.name, ". Mine: ",
+                        table_.info(existing).endpoint().ToString(), " Theirs: ",
+                        claim.info.endpoint.ToString(),
+                        " Old state: ", static_cast<int>(table_.state(existing)));
+  });
+  context_.delegate.OnConflict(now, existing, claim.info.endpoint);
+}
+
+inline void Membership::QueueAlive(MemberIndex member, BroadcastQueue::Token token) {
+  const NodeInfo& info = table_.info(member);
+  const auto versions = info.versions().ToBytes();
+  const ByteView meta = info.meta();
+  Queue(info.name(),
+        wire::Alive{.incarnation = table_.row(member).incarnation,
+                    .node = info.name(),
+                    .addr = info.endpoint().address.bytes(),
+                    .port = info.endpoint().port,
+                    // Nodes without metadata announce nil, as the original does.
+                    .meta = meta.empty() ? ByteView() : meta,
+                    .vsn = versions},
+        token);
+}
+
+// --- suspect ---
+
+inline void Membership::OnSuspect(Instant now, const wire::Suspect& suspect) {
+  if (suspect.node.empty()) {
+    ++context_.stats.dropped_malformed;
+    return;
+  }
+  // The accuser's name is passed on; the other one must be known anyway.
+  if (suspect.from.size() > kNodeNameMax) {
+    ++context_.stats.dropped_oversize;
+    return;
+  }
+  ApplySuspect(now, suspect);
+}
+
+inline void Membership::Accuse(Instant now, MemberIndex member, wire::Incarnation incarnation) {
+  ApplySuspect(now, {.incarnation = incarnation,
+                     .node = table_.info(member).name(),
+                     .from = table_.info(self_).name()});
+}
+
+inline void Membership::ApplySuspect(Instant now, const wire::Suspect& suspect) {
+  const std::optional<MemberIndex> known = table_.Find(suspect.node);
+  switch (JudgeSuspect(SubjectOf(known), suspect.incarnation)) {
+    case SuspectVerdict::kIgnore:
+      return;
+    case SuspectVerdict::kAbsurd:
+      ++context_.stats.dropped_incarnation;
+      return;
+    case SuspectVerdict::kConfirm: {
+      Suspicion& suspicion = suspicions_[table_.row(*known).suspicion];
+      if (!suspicion.Confirm(suspect.from)) return;
+      Queue(suspect.node, suspect);
+      timers_.Reschedule(suspicion.timer, suspicion.deadline());
+      return;
+    }
+    case SuspectVerdict::kRefute:
+      context_.limiter.Log(now, LogReason::kRefute, LogLevel::kWarn, [&] {
+        return absl::StrCat("memberlist: Refuting a suspect message (from: ", suspect.from, ")");
+      });
+      return Refute(now, suspect.incarnation);
+    case SuspectVerdict::kSuspect:
+      Queue(suspect.node, suspect);
+      ++context_.stats.suspect_applied;
+      table_.row(*known).incarnation = suspect.incarnation;
+      table_.SetState(*known, NodeState::kSuspect, now);
+      return StartSuspicion(now, *known, suspect.from);
+  }
+}
+
+inline void Membership::StartSuspicion(Instant now, MemberIndex member, absl::string_view from) {
+  const Config& config = context_.config;
+  // Without probes of its own a node still needs a time to wait for a refutation.
+  const Duration interval = config.probe_interval > Duration::zero()
+                                ? config.probe_interval
+                                : Duration(std::chrono::seconds(1));
+  const Duration min = SuspicionTimeout(config.suspicion_mult, table_.known(), interval);
+  const SuspicionSlot slot = suspicions_.Start(
+      now, member, from,
+      SuspicionTimes::For(config.suspicion_mult, config.suspicion_max_timeout_mult, min,
+                          table_.known()));
+  table_.row(member).suspicion = slot;
+  suspicions_[slot].timer = timers_.Push(suspicions_[slot].deadline(), slot);
+}
+
+inline void Membership::DropSuspicion(MemberIndex member) {
+  SuspicionSlot& slot = table_.row(member).suspicion;
+  if (slot == kNoSuspicion) return;
+  timers_.Remove(suspicions_[slot].timer);
+  suspicions_.Drop(slot);
+  slot = kNoSuspicion;
+}
+
+inline void Membership::OnTimer(Instant now) {
+  while (timers_.next() <= now) ExpireSuspicion(now, timers_.Pop());
+}
+
+inline void Membership::ExpireSuspicion(Instant now, SuspicionSlot slot) {
+  const Suspicion& suspicion = suspicions_[slot];
+  const MemberIndex member = suspicion.member();
+  assert(table_.state(member) == NodeState::kSuspect);
+  ++context_.stats.suspicions_expired;
+  if (suspicion.k() > 0 && suspicion.confirmations() < suspicion.k()) {
+    ++context_.stats.suspicions_degraded;
+  }
+  Log(context_.config.logger, LogLevel::kInfo, "memberlist: Marking ", table_.info(member).name(),
+      " as failed, suspect timeout reached (", suspicion.confirmations(), " peer confirmations)");
+  ApplyDead(now, {.incarnation = table_.row(member).incarnation,
+                  .node = table_.info(member).name(),
+                  .from = table_.info(self_).name()});
+}
+
+// --- dead ---
+
+inline void Membership::OnDead(Instant now, const wire::Dead& dead) {
+  if (dead.node.empty()) {
+    ++context_.stats.dropped_malformed;
+    return;
+  }
+  if (dead.from.size() > kNodeNameMax) {
+    ++context_.stats.dropped_oversize;
+    return;
+  }
+  ApplyDead(now, dead);
+}
+
+inline void Membership::ApplyDead(Instant now, const wire::Dead& dead) {
+  const std::optional<MemberIndex> known = table_.Find(dead.node);
+  const DeadVerdict verdict =
+      JudgeDead(SubjectOf(known), dead.incarnation, dead.node == dead.from, left_);
+  switch (verdict) {
+    case DeadVerdict::kIgnore:
+      return;
+    case DeadVerdict::kAbsurd:
+      ++context_.stats.dropped_incarnation;
+      return;
+    case DeadVerdict::kRefute:
+      context_.limiter.Log(now, LogReason::kRefute, LogLevel::kWarn, [&] {
+        return absl::StrCat("memberlist: Refuting a dead message (from: ", dead.from, ")");
+      });
+      return Refute(now, dead.incarnation);
+    case DeadVerdict::kDead:
+    case DeadVerdict::kLeft:
+      DropSuspicion(*known);
+      Queue(dead.node, dead, *known == self_ ? leave_token_ : 0);
+      ++context_.stats.dead_applied;
+      table_.row(*known).incarnation = dead.incarnation;
+      table_.SetState(*known, verdict == DeadVerdict::kLeft ? NodeState::kLeft : NodeState::kDead,
+                      now);
+      context_.delegate.OnNodeLeave(now, *known);
+      return;
+  }
+}
+
+// --- the node itself ---
+
+inline void Membership::Refute(Instant, wire::Incarnation accused) {
+  const std::optional<wire::Incarnation> next = RefutingIncarnation(incarnation_, accused);
+  if (!next) {
+    ++context_.stats.dropped_incarnation;
+    return;
+  }
+  incarnation_ = *next;
+  table_.row(self_).incarnation = incarnation_;
+  context_.awareness.Apply(1);
+  ++context_.stats.refutations;
+  // It carries the latest metadata too, so whoever waits for those waits for this message now.
+  if (update_token_ != 0) update_token_ = ++last_token_;
+  QueueAlive(self_, update_token_);
+}
+
+inline void Membership::Leave(Instant now) {
+  if (left_) return;
+  left_ = true;
+  if (has_company()) {
+    leave_token_ = ++last_token_;
+  } else {
+    leave_is_out_ = true;
+  }
+  const absl::string_view own = table_.info(self_).name();
+  ApplyDead(now, {.incarnation = table_.row(self_).incarnation, .node = own, .from = own});
+}
+
+inline void Membership::UpdateMeta(Instant now, ByteView meta) {
+  assert(meta.size() <= kMetaMax && !left_);
+  if (incarnation_.value() == std::numeric_limits<std::uint32_t>::max()) return;
+  incarnation_ = wire::Incarnation(incarnation_.value() + 1);
+  // An earlier update ends by being displaced.
+  if (update_token_ != 0) ++updates_out_;
+  update_token_ = 0;
+  if (has_company()) {
+    update_token_ = ++last_token_;
+  } else {
+    ++updates_out_;
+  }
+  const NodeInfo& own = table_.info(self_);
+  StoreAlive(now, self_,
+             {.info = {own.name(), own.endpoint(), meta, own.versions()},
+              .incarnation = incarnation_,
+              .bootstrap = true});
+}
+
+inline void Membership::ReportFinished(Instant now) {
+  for (const BroadcastQueue::Token token : queue_.finished()) {
+    if (token == leave_token_) {
+      leave_token_ = 0;
+      leave_is_out_ = true;
+    } else if (token == update_token_) {
+      update_token_ = 0;
+      ++updates_out_;
+    }
+  }
+  queue_.ClearFinished();
+  for (; updates_out_ > 0; --updates_out_) context_.delegate.OnUpdateBroadcast(now);
+  if (leave_is_out_) {
+    leave_is_out_ = false;
+    context_.delegate.OnLeaveBroadcast(now);
+  }
+}
+
+inline std::optional<MemberIndex> Membership::NextToProbe(Instant now) {
+  const auto eligible = [this](MemberIndex m) {
+    const NodeState state = table_.state(m);
+    return m != self_ && (state == NodeState::kAlive || state == NodeState::kSuspect);
+  };
+  const auto purge = [this, now](MemberIndex m) {
+    const MemberTable::Row& row = table_.row(m);
+    const bool gone = row.state == NodeState::kDead || row.state == NodeState::kLeft;
+    if (!gone || m == self_) return false;
+    if (now - row.changed_at <= context_.config.gossip_to_the_dead_time) return false;
+    Purge(now, m);
+    return true;
+  };
+  return ring_.Next(eligible, [&] { ring_.PurgeAndShuffle(purge, context_.rng); });
+}
+
+inline void Membership::Purge(Instant now, MemberIndex member) {
+  context_.delegate.OnNodePurged(now, member);
+  table_.Purge(member);
+}
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_MEMBERSHIP_H_

@@ -1,0 +1,70 @@
+#ifndef SERF_SWIM_NODE_CONTEXT_H_
+#define SERF_SWIM_NODE_CONTEXT_H_
+
+// NodeContext: what all parts of a Node share. Internal to serf/swim.
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "serf/base/rng.h"
+#include "serf/swim/awareness.h"
+#include "serf/swim/config.h"
+#include "serf/swim/delegate.h"
+#include "serf/swim/log_limiter.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/stats.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/swim_messages.h"
+
+namespace serf::swim {
+
+struct NodeContext {
+  NodeContext(Config node_config, Delegate& node_delegate)
+      : config(std::move(node_config)),
+        delegate(node_delegate),
+        node_infos(config.node_infos != nullptr ? config.node_infos
+                                                : std::make_shared<NodeInfoPool>()),
+        rng(config.seed),
+        awareness(config.awareness_max_multiplier),
+        limiter(config.logger),
+        // Numbers that start at one are easy to guess for whoever forges acknowledgements
+        // (spec/memberlist.md 10).
+        next_sequence_(static_cast<std::uint32_t>(rng.Next())) {}
+
+  NodeContext(const NodeContext&) = delete;
+  NodeContext& operator=(const NodeContext&) = delete;
+
+  // Shared by probes and relays; may wrap.
+  wire::SequenceNumber NextSequence() { return wire::SequenceNumber(next_sequence_++); }
+
+  // The port that stands in for 0 in messages of others; all of them if this node speaks
+  // protocol version 1 (spec/memberlist.md 4.2).
+  std::uint16_t PortOf(std::uint16_t port) const {
+    return port == 0 || config.protocol_version == 1 ? config.default_port : port;
+  }
+
+  bool keyed() const { return config.keyring != nullptr && !config.keyring->empty(); }
+
+  // What this node announces of itself, apart from its delegate's metadata.
+  wire::VersionVector own_versions() const {
+    return {kProtocolVersionMin,          kProtocolVersionMax,          config.protocol_version,
+            config.delegate_protocol_min, config.delegate_protocol_max,
+            config.delegate_protocol_version};
+  }
+
+  const Config config;
+  Delegate& delegate;
+  const std::shared_ptr<NodeInfoPool> node_infos;
+  Rng rng;
+  Awareness awareness;
+  Stats stats;
+  LogLimiter limiter;
+
+ private:
+  std::uint32_t next_sequence_;
+};
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_NODE_CONTEXT_H_

@@ -1,0 +1,376 @@
+#ifndef SERF_SWIM_PROBER_H_
+#define SERF_SWIM_PROBER_H_
+
+// Prober: the failure detector of a node: one probe per probe interval, and the answers to the
+// pings of others, for themselves or as their helper. Source: spec/memberlist.md 5.1 to 5.3, 10.
+//
+// Beyond the original, against forgery: nothing rides on answers to addresses that are no
+// member's, and these answers are limited in number; an acknowledgement must come from whom it was
+// asked of, once that one is known to answer from the endpoint that it announces.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/swim/log_limiter.h"
+#include "serf/swim/member_table.h"
+#include "serf/swim/membership.h"
+#include "serf/swim/node_context.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/outbox.h"
+#include "serf/swim/packet_sender.h"
+#include "serf/swim/probe.h"
+#include "serf/swim/relay.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/swim_messages.h"
+
+namespace serf::swim {
+
+class Prober {
+ public:
+  // Answers per second to sources that are no members. Those who join become members within a
+  // second; whoever forges a source address gets this much reflection and no more.
+  static constexpr int kStrangerAnswersMax = 256;
+
+  // A ping over TCP that the probe wants besides the helpers.
+  struct FallbackPing {
+    Endpoint to;
+    MemberIndex target;
+    wire::SequenceNumber sequence;
+    Instant deadline;
+  };
+
+  Prober(NodeContext& context, Membership& membership, PacketSender& sender)
+      : context_(context), membership_(membership), sender_(sender) {}
+
+  // The first probe is one interval from here.
+  void Start(Instant now);
+  void OnTimer(Instant now, Outbox& out);
+  Instant NextDeadline() const;
+
+  void OnPing(Instant now, const Endpoint& from, const wire::Ping& ping, Outbox& out);
+  void OnIndirectPing(Instant now, const Endpoint& from, const wire::IndirectPing& ping,
+                      Outbox& out);
+  void OnAck(Instant now, const Endpoint& from, const wire::Ack& ack, Outbox& out);
+  void OnNack(const Endpoint& from, const wire::Nack& nack);
+  // The network refused a datagram to this endpoint.
+  void OnSendFailed(Instant now, const Endpoint& to, Outbox& out);
+  // A fallback ping was answered.
+  void OnTcpContact(wire::SequenceNumber sequence) { probe_.OnTcpContact(sequence); }
+
+  // The fallback ping that is to be sent now, if any. After each input.
+  std::optional<FallbackPing> TakeFallbackPing() { return std::exchange(fallback_, std::nullopt); }
+
+  // The ping for `target` under this number, as datagram and stream carry it. Its views live as
+  // long as the two members.
+  wire::Ping MakePing(MemberIndex target, wire::SequenceNumber sequence) const;
+
+ private:
+  using Riders = PacketSender::Riders;
+
+  const NodeInfo& own() const { return membership_.table().info(membership_.self()); }
+
+  void StartDueProbe(Instant now, Outbox& out);
+  void AskHelpers(Instant now, Outbox& out);
+  void EndProbe(Instant now);
+  void EndRelays(Instant now, Outbox& out);
+
+  // Where an answer to a message goes: to the source that it names, if it does so completely.
+  static Endpoint AnswerTo(const Endpoint& from, ByteView source_addr, std::uint16_t source_port);
+  // True if a member of this name announces this endpoint.
+  bool IsMember(absl::string_view name, const Endpoint& endpoint) const;
+  // False if too much was sent to strangers in this second.
+  bool MayAnswerStranger(Instant now);
+  // True if an answer to the probe under way may come from here.
+  bool IsExpectedSource(const Endpoint& from) const;
+
+  NodeContext& context_;
+  Membership& membership_;
+  PacketSender& sender_;
+
+  Instant next_tick_ = kNever;
+  bool tick_waits_ = false;  // one tick came while a probe ran
+  Probe probe_;
+  MemberIndex target_;  // of the probe
+  wire::Incarnation target_incarnation_;
+  bool strange_answer_ = false;       // one came from an unexpected source
+  std::vector<MemberIndex> helpers_;  // of the probe; empty while it is direct
+  std::optional<FallbackPing> fallback_;
+  RelayTable relays_;
+  Instant stranger_second_{};
+  int stranger_answers_ = 0;
+};
+
+inline void Prober::Start(Instant now) {
+  if (context_.config.probe_interval > Duration::zero()) {
+    next_tick_ = now + context_.config.probe_interval;
+  }
+}
+
+inline Instant Prober::NextDeadline() const {
+  return std::min({next_tick_, probe_.deadline(), relays_.NextDeadline()});
+}
+
+inline void Prober::OnTimer(Instant now, Outbox& out) {
+  EndRelays(now, out);
+  // What ends now makes room for the probe of a tick at the same instant.
+  for (bool again = true; again;) {
+    switch (probe_.OnTimer(now)) {
+      case Probe::Step::kNothing:
+        again = false;
+        break;
+      case Probe::Step::kAskHelpers:
+        Log(context_.config.logger, LogLevel::kDebug, "memberlist: Failed UDP ping: ",
+            membership_.table().info(target_).name(), " (timeout reached)");
+        AskHelpers(now, out);
+        break;
+      case Probe::Step::kEnd:
+        EndProbe(now);
+        break;
+    }
+  }
+  if (now >= next_tick_) {
+    // Ticks that nobody served are lost, but the phase stays.
+    const Duration interval = context_.config.probe_interval;
+    next_tick_ += interval * ((now - next_tick_) / interval + 1);
+    tick_waits_ = true;
+  }
+  StartDueProbe(now, out);
+}
+
+inline wire::Ping Prober::MakePing(MemberIndex target, wire::SequenceNumber sequence) const {
+  return {.seq_no = sequence,
+          .node = membership_.table().info(target).name(),
+          .source_addr = own().endpoint().address.bytes(),
+          .source_port = own().endpoint().port,
+          .source_node = own().name()};
+}
+
+inline void Prober::StartDueProbe(Instant now, Outbox& out) {
+  if (!tick_waits_ || probe_.running()) return;
+  tick_waits_ = false;
+  const std::optional<MemberIndex> target = membership_.NextToProbe(now);
+  if (!target) return;
+  ++context_.stats.probes;
+  if (context_.awareness.score() > 0) ++context_.stats.probes_degraded;
+  target_ = *target;
+  target_incarnation_ = membership_.table().row(target_).incarnation;
+  strange_answer_ = false;
+  helpers_.clear();
+  probe_.Start(now, context_.NextSequence(), context_.config.probe_timeout,
+               context_.awareness.Scale(context_.config.probe_interval));
+  const NodeInfo& info = membership_.table().info(target_);
+  const wire::Ping ping = MakePing(target_, probe_.sequence());
+  if (membership_.table().state(target_) == NodeState::kAlive) {
+    sender_.Send(ping, info.endpoint(), Riders::kBroadcasts, out);
+    return;
+  }
+  const wire::Suspect suspect{
+      .incarnation = target_incarnation_, .node = info.name(), .from = own().name()};
+  sender_.SendPingWithSuspicion(ping, suspect, info.endpoint(), info.versions().protocol_max >= 5,
+                                out);
+}
+
+inline void Prober::AskHelpers(Instant, Outbox& out) {
+  const MemberTable& table = membership_.table();
+  const MemberIndex self = membership_.self();
+  membership_.ring().Pick(static_cast<std::size_t>(context_.config.indirect_checks), context_.rng,
+                          helpers_, [&](MemberIndex m) {
+                            return m != self && m != target_ &&
+                                   table.state(m) == NodeState::kAlive;
+                          });
+  const NodeInfo& target = table.info(target_);
+  int nacks_wanted = 0;
+  for (const MemberIndex helper : helpers_) {
+    const NodeInfo& info = table.info(helper);
+    const bool nack = info.versions().protocol_max >= 4;
+    nacks_wanted += nack ? 1 : 0;
+    ++context_.stats.indirect_probes;
+    sender_.Send(wire::IndirectPing{.seq_no = probe_.sequence(),
+                                    .target = target.endpoint().address.bytes(),
+                                    .port = target.endpoint().port,
+                                    .node = target.name(),
+                                    .nack = nack,
+                                    .source_addr = own().endpoint().address.bytes(),
+                                    .source_port = own().endpoint().port,
+                                    .source_node = own().name()},
+                 info.endpoint(), Riders::kBroadcasts, out);
+  }
+  probe_.HelpersAsked(nacks_wanted);
+  if (!context_.config.disable_tcp_pings && target.versions().protocol_max >= 3) {
+    ++context_.stats.fallback_pings;
+    fallback_ = {target.endpoint(), target_, probe_.sequence(), probe_.end()};
+  }
+}
+
+inline void Prober::EndProbe(Instant now) {
+  context_.awareness.Apply(probe_.health_delta());
+  const absl::string_view name = membership_.table().info(target_).name();
+  if (probe_.verdict() == Probe::Verdict::kAcknowledged) return;
+  // It may have moved behind another address: the next probe learns anew where it answers from.
+  // A suspicion that runs is not ended by that.
+  if (strange_answer_) membership_.set_source_stable(target_, false);
+  if (probe_.verdict() == Probe::Verdict::kTcpContact) {
+    Log(context_.config.logger, LogLevel::kWarn, "memberlist: Was able to connect to ", name,
+        " over TCP but UDP probes failed, network may be misconfigured");
+    return;
+  }
+  ++context_.stats.probes_failed;
+  Log(context_.config.logger, LogLevel::kInfo, "memberlist: Suspect ", name,
+      " has failed, no acks received");
+  membership_.Accuse(now, target_, target_incarnation_);
+}
+
+inline void Prober::EndRelays(Instant now, Outbox& out) {
+  while (const std::optional<Relay> relay = relays_.TakeExpired(now)) {
+    if (!relay->nack_wanted) continue;
+    sender_.Send(wire::Nack{relay->requested}, relay->asker,
+                 relay->asker_is_member ? Riders::kBroadcasts : Riders::kNone, out);
+  }
+}
+
+inline void Prober::OnPing(Instant now, const Endpoint& from, const wire::Ping& ping,
+                           Outbox& out) {
+  if (wire::Check(ping) != wire::FormatFault::kNone) {
+    ++context_.stats.dropped_address;
+    return;
+  }
+  if (!ping.node.empty() && ping.node != own().name()) {
+    ++context_.stats.dropped_not_for_us;
+    context_.limiter.Log(now, LogReason::kWrongPing, LogLevel::kWarn, [&] {
+      return absl::StrCat("memberlist: Got ping for unexpected node '", ping.node,
+                          "' from=", from.ToString());
+    });
+    return;
+  }
+  const Endpoint to = AnswerTo(from, ping.source_addr, ping.source_port);
+  const bool is_member = IsMember(ping.source_node, to);
+  if (!is_member && !MayAnswerStranger(now)) return;
+  ByteVector& payload = out.workspace().payload;
+  payload.clear();
+  context_.delegate.AppendAckPayload(payload);
+  sender_.Send(wire::Ack{.seq_no = ping.seq_no,
+                         .payload = payload.empty() ? ByteView() : ByteView(payload)},
+               to, is_member ? Riders::kBroadcasts : Riders::kNone, out);
+}
+
+inline void Prober::OnIndirectPing(Instant now, const Endpoint& from,
+                                   const wire::IndirectPing& ping, Outbox& out) {
+  if (wire::Check(ping) != wire::FormatFault::kNone) {
+    ++context_.stats.dropped_address;
+    return;
+  }
+  Relay relay;
+  relay.requested = ping.seq_no;
+  relay.asker = AnswerTo(from, ping.source_addr, ping.source_port);
+  relay.asker_is_member = IsMember(ping.source_node, relay.asker);
+  relay.target = {*IpAddress::FromBytes(ping.target), context_.PortOf(ping.port)};
+  relay.nack_wanted = ping.nack;
+  const bool target_is_member = IsMember(ping.node, relay.target);
+  relay.target_only =
+      target_is_member && membership_.source_is_stable(*membership_.table().Find(ping.node));
+  if ((!relay.asker_is_member || !target_is_member) && !MayAnswerStranger(now)) return;
+  relay.own = context_.NextSequence();
+  relay.deadline = now + context_.config.probe_timeout;
+  if (!relays_.Add(relay)) {
+    ++context_.stats.dropped_relays;
+    return;
+  }
+  sender_.Send(wire::Ping{.seq_no = relay.own,
+                          .node = ping.node,
+                          .source_addr = own().endpoint().address.bytes(),
+                          .source_port = own().endpoint().port,
+                          .source_node = own().name()},
+               relay.target, target_is_member ? Riders::kBroadcasts : Riders::kNone, out);
+}
+
+inline void Prober::OnAck(Instant now, const Endpoint& from, const wire::Ack& ack, Outbox& out) {
+  ++context_.stats.acks_received;
+  if (const std::optional<Relay> relay = relays_.Acknowledge(ack.seq_no, from)) {
+    // The asker wants to know that the target lives; its payload is for whom it answers only.
+    sender_.Send(wire::Ack{.seq_no = relay->requested, .payload = {}}, relay->asker,
+                 relay->asker_is_member ? Riders::kBroadcasts : Riders::kNone, out);
+    return;
+  }
+  if (!probe_.running() || ack.seq_no != probe_.sequence()) return;
+  if (!IsExpectedSource(from)) {
+    ++context_.stats.dropped_acks;
+    strange_answer_ = true;
+    return;
+  }
+  const Probe::Ack result = probe_.OnAck(now, ack.seq_no);
+  EndProbe(now);
+  if (result.round_trip) {
+    if (SameHostAndPort(from, membership_.table().info(target_).endpoint())) {
+      membership_.set_source_stable(target_, true);
+    }
+    context_.delegate.OnPingComplete(now, target_, *result.round_trip, ack.payload);
+  }
+  StartDueProbe(now, out);
+}
+
+inline void Prober::OnNack(const Endpoint& from, const wire::Nack& nack) {
+  ++context_.stats.nacks_received;
+  if (!probe_.running() || nack.seq_no != probe_.sequence()) return;
+  if (!IsExpectedSource(from)) {
+    ++context_.stats.dropped_acks;
+    return;
+  }
+  probe_.OnNack(nack.seq_no);
+}
+
+inline void Prober::OnSendFailed(Instant now, const Endpoint& to, Outbox& out) {
+  if (!probe_.running()) return;
+  const NodeInfo& target = membership_.table().info(target_);
+  if (!SameHostAndPort(to, target.endpoint()) || !probe_.OnSendFailed()) return;
+  Log(context_.config.logger, LogLevel::kError, "memberlist: Failed to send UDP ping: ",
+      target.name(), " ", to.ToString());
+  AskHelpers(now, out);
+}
+
+inline Endpoint Prober::AnswerTo(const Endpoint& from, ByteView source_addr,
+                                 std::uint16_t source_port) {
+  if (source_addr.empty() || source_port == 0) return from;
+  return {*IpAddress::FromBytes(source_addr), source_port};
+}
+
+inline bool Prober::IsMember(absl::string_view name, const Endpoint& endpoint) const {
+  if (name.empty()) return false;
+  const std::optional<MemberIndex> member = membership_.table().Find(name);
+  return member && SameHostAndPort(membership_.table().info(*member).endpoint(), endpoint);
+}
+
+inline bool Prober::MayAnswerStranger(Instant now) {
+  if (now - stranger_second_ >= std::chrono::seconds(1)) {
+    stranger_second_ = now;
+    stranger_answers_ = 0;
+  }
+  if (stranger_answers_ < kStrangerAnswersMax) {
+    ++stranger_answers_;
+    return true;
+  }
+  ++context_.stats.dropped_strangers;
+  return false;
+}
+
+inline bool Prober::IsExpectedSource(const Endpoint& from) const {
+  const auto fits = [&](MemberIndex m) {
+    return !membership_.source_is_stable(m) ||
+           SameHostAndPort(membership_.table().info(m).endpoint(), from);
+  };
+  return fits(target_) || std::any_of(helpers_.begin(), helpers_.end(), fits);
+}
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_PROBER_H_
