@@ -121,6 +121,7 @@ def serf_cc_test(name, srcs, size = "small", copts = [], deps = [], **kwargs):
         linkstatic = True,
         deps = deps + [
             "//tools:tsan_suppressions",
+            "@com_google_googletest//:gtest",
             "@com_google_googletest//:gtest_main",
         ],
         **kwargs
@@ -179,6 +180,9 @@ def serf_cc_benchmark(name, srcs, copts = [], deps = [], **kwargs):
         srcs = srcs,
         copts = _COPTS + copts,
         features = _FEATURES,
-        deps = deps + ["@com_github_google_benchmark//:benchmark_main"],
+        deps = deps + [
+            "@com_github_google_benchmark//:benchmark",
+            "@com_github_google_benchmark//:benchmark_main",
+        ],
         **kwargs
     )
