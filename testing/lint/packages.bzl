@@ -2,6 +2,9 @@
 
 # Every package with sources of ours.
 PACKAGES = [
+    "//cmd",
+    "//serf/base",
+    "//serf/swim",
     "//testing/lint",
     "//tools",
 ]
