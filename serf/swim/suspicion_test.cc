@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "serf/base/timer_heap.h"
 
 namespace serf::swim {
 namespace {
@@ -80,7 +81,8 @@ TEST(SuspicionTable, ReusedSlotStartsAfresh) {
   const SuspicionSlot first =
       table.Start(kStart, MemberIndex(1), "a", {seconds(4), seconds(24), 2});
   table[first].Confirm("b");
-  table[first].timer = 99;
+  TimerHeap<SuspicionSlot> timers;
+  table[first].timer = timers.Push(kStart, first);
   EXPECT_EQ(table.size(), 1u);
   table.Drop(first);
   EXPECT_EQ(table.size(), 0u);
@@ -88,7 +90,7 @@ TEST(SuspicionTable, ReusedSlotStartsAfresh) {
       table.Start(kStart + seconds(1), MemberIndex(2), "b", {seconds(4), seconds(24), 2});
   EXPECT_EQ(second, first);
   EXPECT_EQ(table[second].confirmations(), 0);
-  EXPECT_EQ(table[second].timer, 0u);
+  EXPECT_EQ(table[second].timer, TimerHandle());
   EXPECT_FALSE(table[second].Confirm("b"));
   EXPECT_TRUE(table[second].Confirm("a"));
 }
