@@ -138,6 +138,8 @@ class StreamReader {
   const StreamUnit& unit() const { return unit_; }
   // After kFailed.
   const StreamFailure& failure() const { return failure_; }
+  // True once the bytes are known to be a push/pull's; those are limited in number.
+  bool reads_push_pull() const { return phase_ >= Phase::kHeader; }
   // Size announced by an encrypted frame, else 0. Near kStreamFrameMax it deserves a warning.
   std::uint64_t frame_size() const { return frame_size_; }
 
