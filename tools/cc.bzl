@@ -100,7 +100,7 @@ def serf_cc_binary(name, copts = [], **kwargs):
         **kwargs
     )
 
-def serf_cc_test(name, srcs, size = "small", copts = [], deps = [], **kwargs):
+def serf_cc_test(name, srcs, size = "small", copts = [], features = [], deps = [], **kwargs):
     """A GoogleTest program: gtest, gmock and a main() are linked in.
 
     Args:
@@ -108,6 +108,7 @@ def serf_cc_test(name, srcs, size = "small", copts = [], deps = [], **kwargs):
       srcs: the .cc files; one of them may define a main() of its own
       size: small (60 s), medium (300 s) or large (900 s)
       copts: further compiler options
+      features: further features of the toolchain
       deps: without GoogleTest
       **kwargs: further attributes of cc_test
     """
@@ -117,7 +118,7 @@ def serf_cc_test(name, srcs, size = "small", copts = [], deps = [], **kwargs):
         size = size,
         srcs = srcs,
         copts = _COPTS + copts,
-        features = _FEATURES,
+        features = _FEATURES + features,
         linkstatic = True,
         deps = deps + [
             "//tools:tsan_suppressions",

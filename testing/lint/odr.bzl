@@ -50,5 +50,7 @@ def serf_odr_test(name, deps):
             name + "_backwards.cc",
             name + "_forwards.cc",
         ],
+        # It includes what its dependencies depend on, too.
+        features = ["-layering_check"],
         deps = deps,
     )
