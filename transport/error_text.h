@@ -1,0 +1,48 @@
+#ifndef SERF_TRANSPORT_ERROR_TEXT_H_
+#define SERF_TRANSPORT_ERROR_TEXT_H_
+
+// Errors of sockets in the words of the original, which operators know and search for:
+// "dial tcp 10.0.0.1:7946: connect: connection refused". Source: spec/agent.md 1.5, 2.5.
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/endpoint.h"
+#include "serf/transport/asio.h"
+
+namespace serf::transport {
+
+// "connection refused": the system's text, which begins with a small letter.
+inline std::string ErrorText(const ErrorCode& error) {
+  std::string text = error.message();
+  if (!text.empty()) text[0] = absl::ascii_tolower(static_cast<unsigned char>(text[0]));
+  return text;
+}
+
+// A connection that did not come about. `call` is the system call that failed.
+inline absl::Status DialError(const Endpoint& to, absl::string_view call, const ErrorCode& error) {
+  return absl::UnavailableError(
+      absl::StrCat("dial tcp ", to.ToString(), ": ", call, ": ", ErrorText(error)));
+}
+
+// A connection that broke. `operation` is "read" or "write".
+inline absl::Status StreamError(absl::string_view operation, const Endpoint& local,
+                                const Endpoint& peer, const ErrorCode& error) {
+  return absl::UnavailableError(absl::StrCat(operation, " tcp ", local.ToString(), "->",
+                                             peer.ToString(), ": ", operation, ": ",
+                                             ErrorText(error)));
+}
+
+// A socket that could not be opened for `network`, "tcp" or "udp".
+inline absl::Status ListenError(absl::string_view network, const Endpoint& at,
+                                absl::string_view call, const ErrorCode& error) {
+  return absl::UnavailableError(
+      absl::StrCat("listen ", network, " ", at.ToString(), ": ", call, ": ", ErrorText(error)));
+}
+
+}  // namespace serf::transport
+
+#endif  // SERF_TRANSPORT_ERROR_TEXT_H_

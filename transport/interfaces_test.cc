@@ -1,0 +1,151 @@
+#include "serf/transport/interfaces.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace serf::transport {
+namespace {
+
+InterfaceAddress On(const char* interface, const char* address, int bits, bool up = true) {
+  return {interface, *IpAddress::Parse(address), bits, up};
+}
+
+TEST(InterfacesTest, PicksTheFirstPrivateAddress) {
+  const struct {
+    const char* what;
+    std::vector<InterfaceAddress> addresses;
+    const char* default_interface;
+    const char* want;  // "" for none
+  } kTable[] = {
+      {"nothing", {}, "", ""},
+      {"loopback only", {On("lo", "127.0.0.1", 8), On("lo", "::1", 128)}, "lo", ""},
+      {"one private", {On("lo", "127.0.0.1", 8), On("eth0", "10.0.0.5", 24)}, "", "10.0.0.5"},
+      {"public ones do not count", {On("eth0", "8.8.8.8", 24)}, "eth0", ""},
+      {"link-local ones neither",
+       {On("eth0", "169.254.1.1", 16), On("eth0", "fe80::1", 64)},
+       "",
+       ""},
+      {"nor those that are down", {On("eth0", "10.0.0.5", 24, false)}, "eth0", ""},
+      {"default route first",
+       {On("eth0", "10.0.0.5", 8), On("eth1", "192.168.1.5", 24)},
+       "eth1",
+       "192.168.1.5"},
+      {"default route before the family",
+       {On("eth0", "10.0.0.5", 8), On("eth1", "fd00::5", 64)},
+       "eth1",
+       "fd00::5"},
+      {"IPv4 before IPv6", {On("eth0", "fd00::5", 8), On("eth0", "10.0.0.5", 24)}, "", "10.0.0.5"},
+      {"the larger network first",
+       {On("eth0", "172.16.0.5", 24), On("eth1", "10.0.0.5", 8), On("eth2", "192.168.0.5", 16)},
+       "",
+       "10.0.0.5"},
+      {"the first of equals",
+       {On("eth0", "192.168.1.5", 24), On("eth1", "10.0.0.5", 24)},
+       "",
+       "192.168.1.5"},
+      {"a public address on the default route",
+       {On("eth0", "8.8.8.8", 24), On("eth1", "10.0.0.5", 24)},
+       "eth0",
+       "10.0.0.5"},
+      {"shared and benchmarking blocks",
+       {On("eth0", "198.18.0.5", 15), On("eth1", "100.64.0.5", 10)},
+       "",
+       "100.64.0.5"},
+  };
+  for (const auto& row : kTable) {
+    const std::optional<IpAddress> got = PickPrivateAddress(row.addresses, row.default_interface);
+    EXPECT_EQ(got ? got->ToString() : "", row.want) << row.what;
+    if (got) {
+      EXPECT_FALSE(got->is_v4()) << "IPv4 is told in 16 bytes";
+    }
+  }
+}
+
+TEST(InterfacesTest, KnowsSpecialPurposeBlocks) {
+  const struct {
+    const char* address;
+    bool forwardable;
+    bool special;
+  } kTable[] = {
+      {"8.8.8.8", true, false},
+      {"10.255.255.255", true, true},
+      {"11.0.0.0", true, false},
+      {"0.1.2.3", false, true},
+      {"127.1.2.3", false, true},
+      {"100.127.255.255", true, true},
+      {"100.128.0.0", true, false},
+      {"169.254.1.1", false, true},
+      {"172.15.255.255", true, false},
+      {"172.16.0.0", true, true},
+      {"172.31.255.255", true, true},
+      {"172.32.0.0", true, false},
+      {"192.0.0.1", false, true},
+      {"192.0.2.1", false, true},
+      {"192.88.99.1", true, true},
+      {"192.168.0.1", true, true},
+      {"192.169.0.1", true, false},
+      {"198.17.255.255", true, false},
+      {"198.19.255.255", true, true},
+      {"198.51.100.1", false, true},
+      {"203.0.113.1", false, true},
+      {"224.0.0.1", true, false},
+      {"240.0.0.1", false, true},
+      {"255.255.255.255", false, true},
+      {"::ffff:10.0.0.1", true, true},
+      {"::ffff:8.8.8.8", true, false},
+      {"::", false, true},
+      {"::1", false, true},
+      {"64:ff9b::1", true, true},
+      {"100::1", true, true},
+      {"2001::1", false, true},
+      {"2001:1ff::1", false, true},
+      {"2001:db8::1", false, true},
+      {"2001:4860::1", true, true},
+      {"2002::1", true, true},
+      {"fc00::1", true, true},
+      {"fdff::1", true, true},
+      {"fe00::1", true, false},
+      {"fe80::1", false, true},
+      {"febf::1", false, true},
+      {"2600::1", true, false},
+  };
+  for (const auto& row : kTable) {
+    const IpAddress address = *IpAddress::Parse(row.address);
+    EXPECT_EQ(IsForwardable(address), row.forwardable) << row.address;
+    EXPECT_EQ(IsSpecialPurpose(address), row.special) << row.address;
+  }
+}
+
+TEST(InterfacesTest, FindsTheDefaultRoute) {
+  constexpr char kHead[] =
+      "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n";
+  EXPECT_EQ(FindDefaultInterface(""), "");
+  EXPECT_EQ(FindDefaultInterface(kHead), "");
+  EXPECT_EQ(FindDefaultInterface(std::string(kHead) +
+                                 "eth1\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\n"
+                                 "eth0\t00000000\t0100000A\t0003\t0\t0\t100\t00000000\t0\n"
+                                 "eth2\t00000000\t0200000A\t0003\t0\t0\t200\t00000000\t0"),
+            "eth0");
+  // Half of the address space, as some tunnels route it, is not the default.
+  EXPECT_EQ(FindDefaultInterface("tun0\t00000000\t0100000A\t0003\t0\t0\t0\t00000080\t0\n"), "");
+  EXPECT_EQ(FindDefaultInterface("nonsense\nmore of it\n"), "");
+}
+
+TEST(InterfacesTest, ListsTheSystemsAddresses) {
+  const std::vector<InterfaceAddress> all = ListInterfaceAddresses();
+  const auto loopback = std::find_if(all.begin(), all.end(), [](const InterfaceAddress& a) {
+    return a.address == IpAddress::V4(127, 0, 0, 1);
+  });
+  ASSERT_NE(loopback, all.end());
+  EXPECT_EQ(loopback->prefix_bits, 8);
+  EXPECT_TRUE(loopback->up);
+  EXPECT_TRUE(std::is_partitioned(all.begin(), all.end(),
+                                  [](const InterfaceAddress& a) { return a.address.is_v4(); }));
+}
+
+}  // namespace
+}  // namespace serf::transport
