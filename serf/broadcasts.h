@@ -40,7 +40,8 @@ class Broadcasts {
 
   // As swim::Delegate::DrawBroadcasts.
   std::size_t Draw(int transmit_limit, std::size_t overhead, std::size_t budget,
-                   std::vector<ByteView>& parts);
+                   std::vector<ByteView>& parts,
+                   swim::BroadcastQueue::Packet packet = swim::BroadcastQueue::Packet::kFirst);
 
   std::vector<Token> TakeFinished() {
     std::vector<Token> finished = intents_.queue.finished();
@@ -81,11 +82,12 @@ class Broadcasts {
 };
 
 inline std::size_t Broadcasts::Draw(int transmit_limit, std::size_t overhead, std::size_t budget,
-                                    std::vector<ByteView>& parts) {
+                                    std::vector<ByteView>& parts,
+                                    swim::BroadcastQueue::Packet packet) {
   std::size_t used = 0;
   for (Named* named : {&intents_, &queries_, &events_}) {
     if (named->queue.empty()) continue;
-    used += named->queue.Draw(transmit_limit, overhead, budget - used, parts);
+    used += named->queue.Draw(transmit_limit, overhead, budget - used, parts, packet);
   }
   return used;
 }

@@ -22,6 +22,9 @@ namespace serf {
 inline constexpr std::uint8_t kSerfProtocolMin = 2;
 inline constexpr std::uint8_t kSerfProtocolMax = 5;
 
+// Of the engine, for all of these.
+inline constexpr std::uint8_t kEngineProtocolVersion = 2;
+
 // Longest of the durations below.
 inline constexpr Duration kDurationMax = std::chrono::hours(24 * 3652);
 

@@ -12,24 +12,54 @@
 //   (*serf)->Start(now, out);
 //   loop: carry out `out`; wait for I/O or NextDeadline(); feed it; ...
 
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/rng.h"
 #include "serf/base/time.h"
+#include "serf/broadcasts.h"
+#include "serf/coalescer.h"
 #include "serf/config.h"
+#include "serf/counters.h"
+#include "serf/event.h"
+#include "serf/gossip_receiver.h"
+#include "serf/join_error.h"
+#include "serf/lamport_clock.h"
+#include "serf/leave_sequence.h"
 #include "serf/member.h"
+#include "serf/member_tracker.h"
 #include "serf/outbox.h"
+#include "serf/push_pull_state.h"
+#include "serf/reconnect.h"
+#include "serf/swim/broadcast_queue.h"
+#include "serf/swim/delegate.h"
 #include "serf/swim/node.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/scaling.h"
+#include "serf/tags.h"
+#include "serf/wire/serf_messages.h"
 
 namespace serf {
 
-class Serf final : private swim::Delegate {
+class Serf final : private swim::Delegate,
+                   private MemberTracker::Listener,
+                   private GossipReceiver::Listener {
  public:
   // "alive", "leaving", "left", "shutdown" (spec/serf.md 3.8).
   enum class State : std::uint8_t { kAlive, kLeaving, kLeft, kShutdown };
@@ -67,17 +97,585 @@ class Serf final : private swim::Delegate {
   void Shutdown(Instant now, Outbox& out);
 
   // --- views ---
-  State state() const;
-  const Config& config() const;
+  State state() const { return state_; }
+  const Config& config() const { return config_; }
   Member LocalMember() const;
-  std::optional<Member> FindMember(absl::string_view name) const;
+  std::optional<Member> FindMember(absl::string_view name) const { return members_.Find(name); }
   // All members, in every state, sorted by name.
-  std::vector<Member> Members() const;
-  std::size_t member_count() const;
+  std::vector<Member> Members() const { return members_.Members(); }
+  std::size_t member_count() const { return members_.table().size(); }
   // Spec 13.2: "members", "failed", "left", "health_score", "member_time", ...
   std::map<std::string, std::string> Stats() const;
-  const swim::Node& node() const;
+  const Counters& counters() const { return counters_; }
+  const swim::Node& node() const { return node_; }
+
+ private:
+  // Joins wait for each other; the first is under way.
+  struct PendingJoin {
+    RequestId request;
+    std::vector<swim::JoinTarget> targets;
+    bool ignore_old = false;
+  };
+  // Waits for the end of a broadcast, or no longer than until the deadline.
+  struct PendingBroadcast {
+    RequestId request;
+    Broadcasts::Token token = 0;
+    Instant deadline;
+  };
+
+  // The engine's tokens of joins that are not requests.
+  static constexpr RequestId kReconnect{0};
+  // The intent of the own departure.
+  static constexpr Broadcasts::Token kLeaveToken = 1;
+
+  explicit Serf(Config config);
+
+  // Runs an input with the Outbox lent to what is called back meanwhile.
+  template <typename F>
+  void Run(Instant now, Outbox& out, F&& input);
+  // Does what must wait until the engine's input is over.
+  void Settle(Instant now);
+
+  // --- swim::Delegate ---
+  void OnNodeJoin(Instant now, swim::MemberIndex member) override;
+  void OnNodeLeave(Instant now, swim::MemberIndex member) override;
+  void OnNodeUpdate(Instant now, swim::MemberIndex member) override;
+  void OnNodePurged(Instant now, swim::MemberIndex member) override;
+  void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) override;
+  void OnUserMessage(Instant now, const Endpoint& from, ByteView message) override;
+  std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget,
+                             std::vector<ByteView>& parts,
+                             swim::BroadcastQueue::Packet packet) override;
+  std::size_t QueuedBroadcasts() const override { return broadcasts_.size(); }
+  void AppendLocalState(bool join, ByteVector& out) override;
+  void MergeRemoteState(Instant now, ByteView state, bool join) override;
+  void AppendAckPayload(ByteVector& out) override;
+  void OnPingComplete(Instant now, swim::MemberIndex member, Duration rtt,
+                      ByteView payload) override;
+  void OnLeaveBroadcast(Instant now) override;
+  void OnUpdateBroadcast(Instant now) override;
+
+  // --- listeners ---
+  void OnMemberEvent(Instant now, MemberEvent event) override;
+  void OnUserEvent(Instant now, UserEvent event) override;
+  void OnAccused(Instant now) override;
+  void SendLater(const Endpoint& to, ByteView message) override;
+  void Emit(Event event) { out_->Emit(std::move(event)); }
+
+  // --- requests ---
+  void StartNextJoin(Instant now);
+  void OnJoinDone(Instant now, swim::Node::JoinDone done);
+  void IssueJoinIntent(Instant now);
+  void Advance(Instant now, LeaveSequence::Next next);
+  void OnBroadcastFinished(Instant now, Broadcasts::Token token);
+  void ExpireRequests(Instant now);
+  void Complete(RequestId request, absl::Status status) {
+    out_->Complete({request, std::move(status), 0, {}});
+  }
+  static absl::Status ShutDownError() { return absl::CancelledError("Serf has been shut down"); }
+
+  // --- schedules ---
+  void Reconnect(Instant now);
+
+  bool IsAlive() const { return state_ == State::kAlive; }
+
+  Config config_;
+  State state_ = State::kAlive;
+  Rng rng_;
+  Counters counters_;
+  swim::Node node_;
+  MemberTracker members_;
+  Broadcasts broadcasts_;
+  GossipReceiver receiver_;
+  std::optional<MemberEventCoalescer> coalescer_;
+  LeaveSequence leave_;
+
+  Outbox* out_ = nullptr;  // lent while an input runs
+  struct Datagram {
+    Endpoint to;
+    ByteVector bytes;
+  };
+  std::vector<Datagram> send_later_;
+  bool wake_gossip_ = false;
+
+  std::deque<PendingJoin> joins_;
+  RequestId join_under_way_ = kReconnect;  // the engine's token; kReconnect: none
+  std::uint64_t next_join_ = 1;
+  std::vector<RequestId> leave_requests_;
+  std::vector<PendingBroadcast> removals_;
+  std::vector<PendingBroadcast> tag_updates_;
+  Broadcasts::Token next_token_ = kLeaveToken + 1;
+
+  Instant reap_at_ = kNever;
+  Instant reconnect_at_ = kNever;
+  Instant queue_check_at_ = kNever;
 };
+
+// "alive", "leaving", "left", "shutdown".
+inline constexpr absl::string_view StateName(Serf::State state) {
+  switch (state) {
+    case Serf::State::kAlive:
+      return "alive";
+    case Serf::State::kLeaving:
+      return "leaving";
+    case Serf::State::kLeft:
+      return "left";
+    case Serf::State::kShutdown:
+      return "shutdown";
+  }
+  return "";
+}
+
+// --- life ---
+
+inline absl::StatusOr<std::unique_ptr<Serf>> Serf::Create(Config config) {
+  if (absl::Status status = config.Validate(); !status.ok()) return status;
+  absl::StatusOr<ByteVector> meta = EncodeTags(config.tags, config.protocol_version);
+  if (!meta.ok()) return meta.status();
+  config.swim.meta = *std::move(meta);
+  config.swim.protocol_version = kEngineProtocolVersion;
+  config.swim.delegate_protocol_min = kSerfProtocolMin;
+  config.swim.delegate_protocol_max = kSerfProtocolMax;
+  config.swim.delegate_protocol_version = config.protocol_version;
+  if (config.swim.node_infos == nullptr) {
+    config.swim.node_infos = std::make_shared<swim::NodeInfoPool>();
+  }
+  if (config.validate_node_names) {
+    config.swim.alive_filter = [](const swim::RemoteNode& node) {
+      return ValidateNodeName(node.name);
+    };
+  }
+  return std::unique_ptr<Serf>(new Serf(std::move(config)));
+}
+
+inline Serf::Serf(Config config)
+    : config_(std::move(config)),
+      // Not the engine's own sequence: two that run alike would be one.
+      rng_(config_.swim.seed ^ 0x5e5f5e5f5e5f5e5fu),
+      node_(config_.swim, *this),
+      members_(config_, node_, counters_, *this),
+      broadcasts_(config_.QueueMax(1)),
+      receiver_(config_, node_, members_, broadcasts_, counters_, *this),
+      leave_(config_.broadcast_timeout, config_.leave_propagate_delay) {
+  if (config_.coalesce_period > Duration::zero() && config_.quiescent_period > Duration::zero()) {
+    coalescer_.emplace(config_.coalesce_period, config_.quiescent_period);
+  }
+}
+
+template <typename F>
+void Serf::Run(Instant now, Outbox& out, F&& input) {
+  assert(out_ == nullptr && "an input within an input");
+  if (state_ == State::kShutdown) return;
+  out_ = &out;
+  input();
+  if (state_ != State::kShutdown) Settle(now);
+  out_ = nullptr;
+}
+
+inline void Serf::Settle(Instant now) {
+  for (bool more = true; more;) {
+    more = false;
+    for (const Broadcasts::Token token : broadcasts_.TakeFinished()) {
+      OnBroadcastFinished(now, token);
+      more = true;
+    }
+    for (swim::Node::JoinDone& done : node_.TakeJoinResults()) {
+      OnJoinDone(now, std::move(done));
+      more = true;
+    }
+  }
+  for (const Datagram& datagram : send_later_) {
+    node_.SendBestEffort(now, datagram.to, datagram.bytes, *out_);
+  }
+  send_later_.clear();
+  if (wake_gossip_) node_.WakeGossip(now);
+  wake_gossip_ = false;
+}
+
+inline void Serf::Start(Instant now, Outbox& out) {
+  reap_at_ = now + config_.reap_interval;
+  reconnect_at_ = NextReconnect(now, config_.reconnect_interval, rng_);
+  queue_check_at_ = now + config_.queue_check_interval;
+  Run(now, out, [&] { node_.Start(now, out); });
+}
+
+inline void Serf::Shutdown(Instant now, Outbox& out) {
+  Run(now, out, [&] {
+    if (state_ != State::kLeft) {
+      Log(config_.swim.logger, LogLevel::kWarn, "serf: Shutdown without a Leave");
+    }
+    state_ = State::kShutdown;
+    if (coalescer_) coalescer_->Flush([&](MemberEvent event) { Emit(std::move(event)); });
+    for (const PendingJoin& join : joins_) Complete(join.request, ShutDownError());
+    for (const RequestId request : leave_requests_) Complete(request, ShutDownError());
+    for (const auto* pending : {&removals_, &tag_updates_}) {
+      for (const PendingBroadcast& broadcast : *pending) {
+        Complete(broadcast.request, ShutDownError());
+      }
+    }
+    joins_.clear();
+    leave_requests_.clear();
+    removals_.clear();
+    tag_updates_.clear();
+  });
+}
+
+// --- inputs ---
+
+inline void Serf::OnDatagram(Instant now, const Endpoint& from, ByteView datagram, Outbox& out) {
+  Run(now, out, [&] { node_.OnDatagram(now, from, datagram, out); });
+}
+
+inline void Serf::OnDatagramFailed(Instant now, const Endpoint& to, Outbox& out) {
+  Run(now, out, [&] { node_.OnDatagramFailed(now, to, out); });
+}
+
+inline std::optional<swim::StreamId> Serf::OnStreamAccepted(Instant now, const Endpoint& from,
+                                                            Outbox& out) {
+  std::optional<swim::StreamId> stream;
+  Run(now, out, [&] { stream = node_.OnStreamAccepted(now, from, out); });
+  return stream;
+}
+
+inline void Serf::OnStreamConnected(Instant now, swim::StreamId stream, Outbox& out) {
+  Run(now, out, [&] { node_.OnStreamConnected(now, stream, out); });
+}
+
+inline void Serf::OnStreamBytes(Instant now, swim::StreamId stream, ByteView bytes, Outbox& out) {
+  Run(now, out, [&] { node_.OnStreamBytes(now, stream, bytes, out); });
+}
+
+inline void Serf::OnStreamClosed(Instant now, swim::StreamId stream, const absl::Status& reason,
+                                 Outbox& out) {
+  Run(now, out, [&] { node_.OnStreamClosed(now, stream, reason, out); });
+}
+
+inline Instant Serf::NextDeadline() const {
+  if (state_ == State::kShutdown) return kNever;
+  Instant next = std::min({node_.NextDeadline(), members_.NextDeadline(), leave_.NextDeadline(),
+                           reap_at_, reconnect_at_, queue_check_at_});
+  if (coalescer_) next = std::min(next, coalescer_->NextDeadline());
+  for (const PendingBroadcast& removal : removals_) next = std::min(next, removal.deadline);
+  for (const PendingBroadcast& update : tag_updates_) next = std::min(next, update.deadline);
+  return next;
+}
+
+inline void Serf::OnTimer(Instant now, Outbox& out) {
+  Run(now, out, [&] {
+    if (now >= node_.NextDeadline()) node_.OnTimer(now, out);
+    members_.OnTimer(now);
+    Advance(now, leave_.OnTimer(now));
+    ExpireRequests(now);
+    if (now >= reap_at_) {
+      reap_at_ = now + config_.reap_interval;
+      members_.Reap(now, IsAlive());
+    }
+    if (now >= reconnect_at_) Reconnect(now);
+    if (now >= queue_check_at_) {
+      queue_check_at_ = now + config_.queue_check_interval;
+      broadcasts_.Check(config_.queue_depth_warning, config_.QueueMax(member_count()),
+                        config_.swim.logger);
+    }
+    if (coalescer_) {
+      coalescer_->OnTimer(now, [&](MemberEvent event) { Emit(std::move(event)); });
+    }
+  });
+}
+
+inline void Serf::Reconnect(Instant now) {
+  const MemberStatusTable& table = members_.table();
+  if (table.failed() == 0 || !IsAlive()) {
+    reconnect_at_ = NextReconnect(now, config_.reconnect_interval, rng_);
+    return;
+  }
+  if (!ShouldReconnect(table.size(), table.failed(), table.left(), rng_)) {
+    Log(config_.swim.logger, LogLevel::kDebug,
+        "serf: forgoing reconnect for random throttling");
+    reconnect_at_ = NextReconnect(now, config_.reconnect_interval, rng_);
+    return;
+  }
+  const swim::NodeInfo& info = *members_.PickFailed(rng_);
+  const std::string endpoint = info.endpoint().ToString();
+  Log(config_.swim.logger, LogLevel::kInfo, "serf: attempting reconnect to ", info.name(), " ",
+      endpoint);
+  reconnect_at_ = kNever;  // until the attempt has ended
+  node_.Join(now, kReconnect, {{endpoint, info.endpoint()}}, *out_);
+}
+
+// --- requests ---
+
+inline void Serf::Join(Instant now, RequestId request, std::vector<swim::JoinTarget> targets,
+                       bool ignore_old, Outbox& out) {
+  if (!IsAlive()) {
+    out.Complete({request,
+                  absl::FailedPreconditionError("Serf can't Join after Leave or Shutdown"), 0, {}});
+    return;
+  }
+  Run(now, out, [&] {
+    joins_.push_back({request, std::move(targets), ignore_old});
+    if (join_under_way_ == kReconnect) StartNextJoin(now);
+  });
+}
+
+inline void Serf::StartNextJoin(Instant now) {
+  join_under_way_ = kReconnect;
+  if (joins_.empty()) return;
+  join_under_way_ = RequestId(next_join_++);
+  receiver_.set_ignore_old_on_join(joins_.front().ignore_old);
+  node_.Join(now, join_under_way_, std::move(joins_.front().targets), *out_);
+}
+
+inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
+  if (done.id == kReconnect) {
+    reconnect_at_ = NextReconnect(now, config_.reconnect_interval, rng_);
+    return;
+  }
+  if (done.id != join_under_way_ || joins_.empty()) return;
+  const RequestId request = joins_.front().request;
+  joins_.pop_front();
+  receiver_.set_ignore_old_on_join(false);
+  // Not after a Leave has begun: it would be taken back.
+  if (done.result.contacted > 0 && IsAlive()) IssueJoinIntent(now);
+  absl::Status status = absl::OkStatus();
+  if (done.result.contacted == 0 && !done.result.errors.empty()) {
+    status = JoinError(done.result.errors);
+  }
+  out_->Complete(
+      {request, std::move(status), done.result.contacted, std::move(done.result.errors)});
+  StartNextJoin(now);
+}
+
+inline void Serf::IssueJoinIntent(Instant now) {
+  const wire::LamportTime time = members_.clock().Take();
+  members_.OnJoinMessage(now, config_.swim.name, time);
+  ByteVector message;
+  Encode(wire::JoinMessage{.ltime = time, .node = config_.swim.name}, message);
+  broadcasts_.AddIntent(config_.swim.name, /*prune=*/false, message);
+  wake_gossip_ = true;
+}
+
+inline void Serf::Leave(Instant now, RequestId request, Outbox& out) {
+  if (state_ == State::kLeft) return out.Complete({request, absl::OkStatus(), 0, {}});
+  if (state_ == State::kShutdown) {
+    return out.Complete(
+        {request, absl::FailedPreconditionError("Leave called after Shutdown"), 0, {}});
+  }
+  Run(now, out, [&] {
+    leave_requests_.push_back(request);
+    if (state_ == State::kLeaving) return;
+    state_ = State::kLeaving;
+    const wire::LamportTime time = members_.clock().Take();
+    members_.OnLeaveMessage(now, config_.swim.name, time, /*prune=*/false, /*self_lives=*/false);
+    const bool tell = members_.HasAlivePeer();
+    if (tell) {
+      ByteVector message;
+      Encode(wire::LeaveMessage{.ltime = time, .node = config_.swim.name}, message);
+      broadcasts_.AddIntent(config_.swim.name, /*prune=*/false, message, kLeaveToken);
+      wake_gossip_ = true;
+    }
+    Advance(now, leave_.Begin(now, tell));
+  });
+}
+
+inline void Serf::Advance(Instant now, LeaveSequence::Next next) {
+  switch (next.step) {
+    case LeaveSequence::Step::kNone:
+      if (next.timed_out) {
+        Log(config_.swim.logger, LogLevel::kWarn,
+            "serf: timeout waiting for leave broadcast: timeout waiting for leave broadcast");
+      }
+      return;
+    case LeaveSequence::Step::kLeaveEngine:
+      if (next.timed_out) {
+        Log(config_.swim.logger, LogLevel::kWarn,
+            "serf: timeout while waiting for graceful leave");
+      }
+      return node_.Leave(now, *out_);
+    case LeaveSequence::Step::kLeft:
+      state_ = State::kLeft;
+      for (const RequestId request : leave_requests_) Complete(request, absl::OkStatus());
+      leave_requests_.clear();
+      return;
+  }
+}
+
+inline void Serf::RemoveFailedNode(Instant now, RequestId request, absl::string_view name,
+                                   bool prune, Outbox& out) {
+  if (state_ == State::kShutdown) return out.Complete({request, ShutDownError(), 0, {}});
+  Run(now, out, [&] {
+    const wire::LamportTime time = members_.clock().Take();
+    const MemberTracker::LeaveOutcome outcome =
+        members_.OnLeaveMessage(now, name, time, prune, IsAlive());
+    // About oneself: the refutation is all that others need to hear.
+    if (outcome.refute) OnAccused(now);
+    if (outcome.refute || !members_.HasAlivePeer()) return Complete(request, absl::OkStatus());
+    ByteVector message;
+    Encode(wire::LeaveMessage{.ltime = time, .node = name, .prune = prune}, message);
+    removals_.push_back({request, next_token_, now + config_.broadcast_timeout});
+    broadcasts_.AddIntent(name, prune, message, next_token_);
+    ++next_token_;
+    wake_gossip_ = true;
+  });
+}
+
+inline void Serf::SetTags(Instant now, RequestId request, Tags tags, Outbox& out) {
+  if (state_ == State::kShutdown) return out.Complete({request, ShutDownError(), 0, {}});
+  Run(now, out, [&] {
+    const absl::StatusOr<ByteVector> meta = EncodeTags(tags, config_.protocol_version);
+    if (!meta.ok()) return Complete(request, meta.status());
+    config_.tags = std::move(tags);
+    // What was announced before is displaced by this, and then done.
+    if (absl::Status status = node_.UpdateMeta(now, *meta, out); !status.ok()) {
+      return Complete(request, std::move(status));
+    }
+    if (node_.live_nodes() <= 1) return Complete(request, absl::OkStatus());
+    tag_updates_.push_back({request, 0, now + config_.broadcast_timeout});
+  });
+}
+
+inline void Serf::OnBroadcastFinished(Instant now, Broadcasts::Token token) {
+  if (token == kLeaveToken) return Advance(now, leave_.OnIntentSent(now));
+  const auto found = std::find_if(removals_.begin(), removals_.end(),
+                                  [&](const auto& removal) { return removal.token == token; });
+  if (found == removals_.end()) return;  // timed out before
+  Complete(found->request, absl::OkStatus());
+  removals_.erase(found);
+}
+
+inline void Serf::ExpireRequests(Instant now) {
+  const auto expire = [&](std::vector<PendingBroadcast>& pending, absl::string_view text) {
+    std::erase_if(pending, [&](const PendingBroadcast& broadcast) {
+      if (now < broadcast.deadline) return false;
+      Complete(broadcast.request, absl::DeadlineExceededError(text));
+      return true;
+    });
+  };
+  expire(removals_, "timed out broadcasting node removal");
+  expire(tag_updates_, "timeout waiting for update broadcast");
+}
+
+// --- swim::Delegate ---
+
+inline void Serf::OnNodeJoin(Instant now, swim::MemberIndex member) {
+  members_.OnNodeJoin(now, member);
+}
+
+inline void Serf::OnNodeLeave(Instant now, swim::MemberIndex member) {
+  members_.OnNodeLeave(now, member);
+}
+
+inline void Serf::OnNodeUpdate(Instant now, swim::MemberIndex member) {
+  members_.OnNodeUpdate(now, member);
+}
+
+inline void Serf::OnNodePurged(Instant now, swim::MemberIndex member) {
+  members_.OnNodePurged(now, member);
+}
+
+inline void Serf::OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) {
+  receiver_.OnConflict(now, existing, other);
+}
+
+inline void Serf::OnUserMessage(Instant now, const Endpoint& from, ByteView message) {
+  static_cast<void>(from);
+  if (receiver_.OnMessage(now, message, IsAlive())) wake_gossip_ = true;
+}
+
+inline std::size_t Serf::DrawBroadcasts(std::size_t overhead, std::size_t budget,
+                                        std::vector<ByteView>& parts,
+                                        swim::BroadcastQueue::Packet packet) {
+  const std::size_t before = parts.size();
+  const int transmit_limit = swim::RetransmitLimit(config_.swim.retransmit_mult, member_count());
+  const std::size_t used = broadcasts_.Draw(transmit_limit, overhead, budget, parts, packet);
+  counters_.messages_sent += parts.size() - before;
+  counters_.message_bytes_sent += used - overhead * (parts.size() - before);
+  return used;
+}
+
+inline void Serf::AppendLocalState(bool join, ByteVector& out) {
+  static_cast<void>(join);
+  LocalState state;
+  state.member_time = members_.clock().time();
+  state.event_time = receiver_.event_clock().time();
+  state.query_time = receiver_.query_clock().time();
+  members_.AppendTo(state);
+  AppendPushPullState(std::move(state), receiver_.events(), out);
+}
+
+inline void Serf::MergeRemoteState(Instant now, ByteView state, bool join) {
+  receiver_.OnRemoteState(now, state, join, IsAlive());
+}
+
+// Without coordinates there is nothing to tell.
+inline void Serf::AppendAckPayload(ByteVector& out) { static_cast<void>(out); }
+
+inline void Serf::OnPingComplete(Instant now, swim::MemberIndex member, Duration rtt,
+                                 ByteView payload) {
+  static_cast<void>(now);
+  static_cast<void>(member);
+  static_cast<void>(rtt);
+  static_cast<void>(payload);
+}
+
+inline void Serf::OnLeaveBroadcast(Instant now) { Advance(now, leave_.OnEngineLeft(now)); }
+
+inline void Serf::OnUpdateBroadcast(Instant now) {
+  static_cast<void>(now);
+  for (const PendingBroadcast& update : tag_updates_) Complete(update.request, absl::OkStatus());
+  tag_updates_.clear();
+}
+
+// --- listeners ---
+
+inline void Serf::OnMemberEvent(Instant now, MemberEvent event) {
+  if (coalescer_) return coalescer_->Add(now, std::move(event));
+  Emit(std::move(event));
+}
+
+inline void Serf::OnUserEvent(Instant now, UserEvent event) {
+  static_cast<void>(now);
+  Emit(std::move(event));
+}
+
+inline void Serf::OnAccused(Instant now) {
+  Log(config_.swim.logger, LogLevel::kDebug, "serf: Refuting an older leave intent");
+  ++counters_.refutations;
+  IssueJoinIntent(now);
+}
+
+inline void Serf::SendLater(const Endpoint& to, ByteView message) {
+  send_later_.push_back({to, ByteVector(message.begin(), message.end())});
+}
+
+// --- views ---
+
+inline Member Serf::LocalMember() const {
+  if (std::optional<Member> member = members_.Find(config_.swim.name)) return *std::move(member);
+  // Before Start.
+  Member member;
+  member.name = config_.swim.name;
+  member.endpoint = config_.swim.advertise;
+  member.tags = config_.tags;
+  return member;
+}
+
+inline std::map<std::string, std::string> Serf::Stats() const {
+  const MemberStatusTable& table = members_.table();
+  const bool encrypted = config_.swim.keyring != nullptr && !config_.swim.keyring->empty();
+  return {
+      {"members", absl::StrCat(table.size())},
+      {"failed", absl::StrCat(table.failed())},
+      {"left", absl::StrCat(table.left())},
+      {"health_score", absl::StrCat(node_.health_score())},
+      {"member_time", absl::StrCat(members_.clock().time().value())},
+      {"event_time", absl::StrCat(receiver_.event_clock().time().value())},
+      {"query_time", absl::StrCat(receiver_.query_clock().time().value())},
+      {"intent_queue", absl::StrCat(broadcasts_.intents())},
+      {"event_queue", absl::StrCat(broadcasts_.events())},
+      {"query_queue", absl::StrCat(broadcasts_.queries())},
+      {"encrypted", encrypted ? "true" : "false"},
+  };
+}
 
 }  // namespace serf
 

@@ -36,6 +36,8 @@ enum class LogReason : std::uint8_t {
   kStreamAccepted,
   kMerge,
   kPendingPushPulls,
+  kOldEvent,      // of the Serf layer, as are the following
+  kUnaskedReply,
   kStateSize,
 };
 inline constexpr std::size_t kLogReasons = static_cast<std::size_t>(LogReason::kStateSize) + 1;

@@ -1,0 +1,394 @@
+#ifndef SERF_GOSSIP_RECEIVER_H_
+#define SERF_GOSSIP_RECEIVER_H_
+
+// GossipReceiver: what comes from other nodes for the Serf layer: user messages and the state of
+// push/pulls. Decodes, checks, hands on, and queues again what is new, byte for byte as it came.
+// Source: spec/serf.md 3.10, 4.3, 5.4, 6.4, 6.7, 12.1.
+//
+// Queries are taken once and passed on, so that they reach the nodes behind this one. Nothing here
+// answers them.
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/broadcasts.h"
+#include "serf/config.h"
+#include "serf/counters.h"
+#include "serf/event.h"
+#include "serf/event_buffer.h"
+#include "serf/lamport_clock.h"
+#include "serf/member_tracker.h"
+#include "serf/push_pull_state.h"
+#include "serf/query_buffer.h"
+#include "serf/swim/config.h"
+#include "serf/swim/log_limiter.h"
+#include "serf/swim/node.h"
+#include "serf/wire/message_type.h"
+#include "serf/wire/msgpack.h"
+#include "serf/wire/serf_messages.h"
+
+namespace serf {
+
+class GossipReceiver {
+ public:
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    virtual void OnUserEvent(Instant now, UserEvent event) = 0;
+    // Somebody claims that this node, which lives, has left.
+    virtual void OnAccused(Instant now) = 0;
+    // A user message for one node, to be sent when the engine's input is over.
+    virtual void SendLater(const Endpoint& to, ByteView message) = 0;
+  };
+
+  // All must outlive the receiver.
+  GossipReceiver(const Config& config, const swim::Node& node, MemberTracker& members,
+                 Broadcasts& broadcasts, Counters& counters, Listener& listener)
+      : config_(config),
+        node_(node),
+        members_(members),
+        broadcasts_(broadcasts),
+        counters_(counters),
+        listener_(listener),
+        log_(config.swim.logger) {}
+  GossipReceiver(const GossipReceiver&) = delete;
+  GossipReceiver& operator=(const GossipReceiver&) = delete;
+
+  // A user message. True if something was queued.
+  bool OnMessage(Instant now, ByteView message, bool self_lives);
+  // The state of a push/pull.
+  void OnRemoteState(Instant now, ByteView bytes, bool join, bool self_lives);
+  // Another endpoint claims a member's name.
+  void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other);
+
+  // While set, a push/pull for a join makes events older than it unwelcome (4.4).
+  void set_ignore_old_on_join(bool ignore) { ignore_old_on_join_ = ignore; }
+
+  const LamportClock& event_clock() const { return event_clock_; }
+  const LamportClock& query_clock() const { return query_clock_; }
+  const EventBuffer& events() const { return events_; }
+
+ private:
+  // The visitor of a push/pull state.
+  struct Merge;
+
+  // Decodes the body; logs and counts a failure. `what`: "leave", "user event", ...
+  template <typename Message>
+  bool DecodeBody(Instant now, ByteView message, absl::string_view what, Message& out,
+                  wire::DecodeScratch& scratch);
+  bool IsMemberName(absl::string_view name);
+  // Witnesses `time` by `clock`; counts an implausible one.
+  bool Witness(LamportClock& clock, wire::LamportTime time);
+
+  // Each is true if the message is new and should be passed on.
+  bool OnUserEvent(Instant now, const wire::UserEventMessage& event);
+  bool OnQuery(Instant now, const wire::QueryMessage& query);
+
+  bool OnLeaveBytes(Instant now, ByteView message, bool self_lives);
+  bool OnJoinBytes(Instant now, ByteView message);
+  bool OnUserEventBytes(Instant now, ByteView message);
+  bool OnQueryBytes(Instant now, ByteView message);
+  void OnResponseBytes(Instant now, ByteView message);
+  void OnRelayBytes(Instant now, ByteView message);
+
+  const Config& config_;
+  const swim::Node& node_;
+  MemberTracker& members_;
+  Broadcasts& broadcasts_;
+  Counters& counters_;
+  Listener& listener_;
+  swim::LogLimiter log_;
+
+  LamportClock event_clock_;
+  LamportClock query_clock_;
+  EventBuffer events_;
+  QueryBuffer queries_;
+  wire::LamportTime event_min_time_;  // older events are unwelcome
+  bool ignore_old_on_join_ = false;
+};
+
+inline bool GossipReceiver::OnMessage(Instant now, ByteView message, bool self_lives) {
+  ++counters_.messages_received;
+  counters_.message_bytes_received += message.size();
+  if (message.empty()) return false;
+  switch (static_cast<wire::SerfMessageType>(message.front())) {
+    case wire::SerfMessageType::kLeave:
+      return OnLeaveBytes(now, message, self_lives);
+    case wire::SerfMessageType::kJoin:
+      return OnJoinBytes(now, message);
+    case wire::SerfMessageType::kUserEvent:
+      return OnUserEventBytes(now, message);
+    case wire::SerfMessageType::kQuery:
+      return OnQueryBytes(now, message);
+    case wire::SerfMessageType::kQueryResponse:
+      OnResponseBytes(now, message);
+      return false;
+    case wire::SerfMessageType::kRelay:
+      OnRelayBytes(now, message);
+      return false;
+    case wire::SerfMessageType::kPushPull:
+    case wire::SerfMessageType::kConflictResponse:
+    case wire::SerfMessageType::kKeyRequest:
+    case wire::SerfMessageType::kKeyResponse:
+      break;
+  }
+  ++counters_.dropped_type;
+  log_.Log(now, swim::LogReason::kUnknownType, LogLevel::kWarn, [&] {
+    return absl::StrCat("serf: Received message of unknown type: ", message.front());
+  });
+  return false;
+}
+
+template <typename Message>
+bool GossipReceiver::DecodeBody(Instant now, ByteView message, absl::string_view what, Message& out,
+                                wire::DecodeScratch& scratch) {
+  const wire::DecodeResult result = Decode(message.subspan(1), out, scratch);
+  if (result == wire::DecodeResult::kOk) return true;
+  ++counters_.dropped_malformed;
+  log_.Log(now, swim::LogReason::kDecode, LogLevel::kError, [&] {
+    return absl::StrCat("serf: Error decoding ", what, ": ", wire::DecodeResultName(result));
+  });
+  return false;
+}
+
+inline bool GossipReceiver::IsMemberName(absl::string_view name) {
+  // The engine admits no other member.
+  if (!name.empty() && name.size() <= swim::kNodeNameMax) return true;
+  ++counters_.dropped_name;
+  return false;
+}
+
+inline bool GossipReceiver::Witness(LamportClock& clock, wire::LamportTime time) {
+  if (!clock.Plausible(time)) {
+    ++counters_.dropped_time;
+    return false;
+  }
+  clock.Witness(time);
+  return true;
+}
+
+// --- intents ---
+
+inline bool GossipReceiver::OnLeaveBytes(Instant now, ByteView message, bool self_lives) {
+  wire::DecodeScratch scratch;
+  wire::LeaveMessage leave;
+  if (!DecodeBody(now, message, "leave message", leave, scratch)) return false;
+  Log(config_.swim.logger, LogLevel::kDebug, "serf: messageLeaveType: ", leave.node);
+  if (!IsMemberName(leave.node)) return false;
+  const MemberTracker::LeaveOutcome outcome =
+      members_.OnLeaveMessage(now, leave.node, leave.ltime, leave.prune, self_lives);
+  if (outcome.refute) listener_.OnAccused(now);
+  if (outcome.rebroadcast) broadcasts_.AddIntent(leave.node, leave.prune, message);
+  return outcome.rebroadcast;
+}
+
+inline bool GossipReceiver::OnJoinBytes(Instant now, ByteView message) {
+  wire::DecodeScratch scratch;
+  wire::JoinMessage join;
+  if (!DecodeBody(now, message, "join message", join, scratch)) return false;
+  Log(config_.swim.logger, LogLevel::kDebug, "serf: messageJoinType: ", join.node);
+  if (!IsMemberName(join.node)) return false;
+  const bool rebroadcast = members_.OnJoinMessage(now, join.node, join.ltime);
+  if (rebroadcast) broadcasts_.AddIntent(join.node, /*prune=*/false, message);
+  return rebroadcast;
+}
+
+// --- user events ---
+
+inline bool GossipReceiver::OnUserEventBytes(Instant now, ByteView message) {
+  wire::DecodeScratch scratch;
+  wire::UserEventMessage event;
+  if (!DecodeBody(now, message, "user event message", event, scratch)) return false;
+  Log(config_.swim.logger, LogLevel::kDebug, "serf: messageUserEventType: ", event.name);
+  const bool rebroadcast = OnUserEvent(now, event);
+  if (rebroadcast) broadcasts_.AddEvent(message);
+  return rebroadcast;
+}
+
+inline bool GossipReceiver::OnUserEvent(Instant now, const wire::UserEventMessage& event) {
+  if (event.name.size() + event.payload.size() > kUserEventMax) {
+    ++counters_.dropped_oversize;
+    return false;
+  }
+  if (!Witness(event_clock_, event.ltime)) return false;
+  if (event.ltime < event_min_time_) return false;
+  const wire::LamportTime current = event_clock_.time();
+  if (events_.TooOld(event.ltime, current)) {
+    ++counters_.dropped_old;
+    log_.Log(now, swim::LogReason::kOldEvent, LogLevel::kWarn, [&] {
+      return absl::StrCat("serf: received old event ", event.name, " from time ",
+                          event.ltime.value(), " (current: ", current.value(), ")");
+    });
+    return false;
+  }
+  if (!events_.Add(event.ltime, current, event.name, AsText(event.payload))) return false;
+  ++counters_.user_events;
+  listener_.OnUserEvent(now, {event.ltime, std::string(event.name),
+                              std::string(AsText(event.payload)), event.cc});
+  return true;
+}
+
+// --- queries ---
+
+inline bool GossipReceiver::OnQueryBytes(Instant now, ByteView message) {
+  wire::DecodeScratch scratch;
+  wire::QueryMessage query;
+  if (!DecodeBody(now, message, "query message", query, scratch)) return false;
+  Log(config_.swim.logger, LogLevel::kDebug, "serf: messageQueryType: ", query.name);
+  const bool rebroadcast = OnQuery(now, query);
+  if (rebroadcast) broadcasts_.AddQuery(message);
+  return rebroadcast;
+}
+
+inline bool GossipReceiver::OnQuery(Instant now, const wire::QueryMessage& query) {
+  if (!Witness(query_clock_, query.ltime)) return false;
+  const wire::LamportTime current = query_clock_.time();
+  if (queries_.TooOld(query.ltime, current)) {
+    ++counters_.dropped_old;
+    log_.Log(now, swim::LogReason::kOldEvent, LogLevel::kWarn, [&] {
+      return absl::StrCat("serf: received old query ", query.name, " from time ",
+                          query.ltime.value(), " (current: ", current.value(), ")");
+    });
+    return false;
+  }
+  if (!queries_.Add(query.ltime, current, query.id)) return false;
+  ++counters_.queries;
+  return (query.flags & wire::kQueryFlagNoBroadcast) == 0;
+}
+
+inline void GossipReceiver::OnResponseBytes(Instant now, ByteView message) {
+  wire::DecodeScratch scratch;
+  wire::QueryResponseMessage response;
+  if (!DecodeBody(now, message, "query response message", response, scratch)) return;
+  Log(config_.swim.logger, LogLevel::kDebug,
+      "serf: messageQueryResponseType: ", response.from);
+  ++counters_.dropped_reply;
+  log_.Log(now, swim::LogReason::kUnaskedReply, LogLevel::kWarn, [&] {
+    return absl::StrCat("serf: reply for non-running query (LTime: ", response.ltime.value(),
+                        ", ID: ", response.id, ") From: ", response.from);
+  });
+}
+
+// --- relays ---
+
+inline void GossipReceiver::OnRelayBytes(Instant now, ByteView message) {
+  wire::DecodeScratch scratch;
+  wire::RelayHeader header;
+  const ByteView body = message.subspan(1);
+  if (const wire::DecodeResult result = Decode(body, header, scratch);
+      result != wire::DecodeResult::kOk) {
+    ++counters_.dropped_malformed;
+    log_.Log(now, swim::LogReason::kDecode, LogLevel::kError, [&] {
+      return absl::StrCat("serf: Error decoding relay header: ", wire::DecodeResultName(result));
+    });
+    return;
+  }
+  // Only answers, and only to members, named and at their address: else anybody could make this
+  // node send anything to anyone (15.2).
+  const ByteView inner = body.subspan(scratch.consumed());
+  const bool is_answer = !inner.empty() && static_cast<wire::SerfMessageType>(inner.front()) ==
+                                               wire::SerfMessageType::kQueryResponse;
+  const auto ip = IpAddress::FromBytes(header.dest_addr.ip);
+  const auto member = node_.Find(header.dest_name);
+  if (!is_answer || !ip.has_value() || !member.has_value()) {
+    ++counters_.dropped_relay;
+    return;
+  }
+  const Endpoint& to = node_.info(*member).endpoint();
+  if (!SameHost(to.address, *ip) || to.port != header.dest_addr.port) {
+    ++counters_.dropped_relay;
+    return;
+  }
+  ++counters_.relayed;
+  Log(config_.swim.logger, LogLevel::kDebug,
+      "serf: Relaying response to addr: ", to.ToString());
+  listener_.SendLater(to, inner);
+}
+
+// --- push/pull ---
+
+struct GossipReceiver::Merge {
+  void OnRemoteLeft(absl::string_view name, wire::LamportTime time) {
+    if (!receiver.IsMemberName(name)) return;
+    if (receiver.members_.OnRemoteLeft(now, name, time, self_lives).refute) {
+      receiver.listener_.OnAccused(now);
+    }
+  }
+  void OnRemoteStatus(absl::string_view name, wire::LamportTime time) {
+    if (receiver.IsMemberName(name)) receiver.members_.OnJoinMessage(now, name, time);
+  }
+  void OnRemoteEvent(wire::LamportTime time, const wire::RecentEvent& event) {
+    wire::UserEventMessage message;
+    message.ltime = time;
+    message.name = event.name;
+    message.payload = event.payload;
+    receiver.OnUserEvent(now, message);
+  }
+
+  GossipReceiver& receiver;
+  Instant now;
+  bool self_lives;
+};
+
+inline void GossipReceiver::OnRemoteState(Instant now, ByteView bytes, bool join, bool self_lives) {
+  const auto fail = [&](const auto& text) {
+    ++counters_.states_malformed;
+    log_.Log(now, swim::LogReason::kMerge, LogLevel::kError, text);
+  };
+  if (bytes.empty()) {
+    return fail([] { return std::string("serf: Remote state is zero bytes"); });
+  }
+  if (static_cast<wire::SerfMessageType>(bytes.front()) != wire::SerfMessageType::kPushPull) {
+    return fail([&] {
+      return absl::StrCat("serf: Remote state has bad type prefix: ", bytes.front());
+    });
+  }
+  wire::DecodeScratch scratch;
+  wire::PushPullState state;
+  if (const wire::DecodeResult result = Decode(bytes.subspan(1), state, scratch);
+      result != wire::DecodeResult::kOk) {
+    return fail([&] {
+      return absl::StrCat("serf: Failed to decode remote state: ", wire::DecodeResultName(result));
+    });
+  }
+  // A clock of zero has nothing to say.
+  const auto witness = [&](LamportClock& clock, wire::LamportTime time) {
+    if (time.value() > 0) Witness(clock, LastUsed(time));
+  };
+  witness(members_.clock(), state.ltime);
+  witness(event_clock_, state.event_ltime);
+  witness(query_clock_, state.query_ltime);
+  if (join && ignore_old_on_join_ && event_clock_.Plausible(state.event_ltime)) {
+    event_min_time_ = std::max(event_min_time_, state.event_ltime);
+  }
+  VisitPushPullState(state, Merge{*this, now, self_lives});
+}
+
+// --- conflicts ---
+
+inline void GossipReceiver::OnConflict(Instant now, swim::MemberIndex existing,
+                                       const Endpoint& other) {
+  const swim::NodeInfo& info = node_.info(existing);
+  if (existing == node_.self()) {
+    log_.Log(now, swim::LogReason::kConflict, LogLevel::kError, [&] {
+      return absl::StrCat("serf: Node name conflicts with another node at ", other.ToString(),
+                          ". Names must be unique! (Resolution enabled: false)");
+    });
+    return;
+  }
+  log_.Log(now, swim::LogReason::kConflict, LogLevel::kWarn, [&] {
+    return absl::StrCat("serf: Name conflict for '", info.name(), "' both ",
+                        info.endpoint().ToString(), " and ", other.ToString(), " are claiming");
+  });
+}
+
+}  // namespace serf
+
+#endif  // SERF_GOSSIP_RECEIVER_H_

@@ -1,0 +1,459 @@
+#ifndef SERF_MEMBER_TRACKER_H_
+#define SERF_MEMBER_TRACKER_H_
+
+// MemberTracker: the members as the Serf layer sees them: follows what the engine reports and what
+// intents and push/pulls claim, and tells the changes as events. The rules are in member_rules.h;
+// here is what follows from them. Source: spec/serf.md 3.
+//
+// Where the original differs, it is wrong (15.3): pruning never waits, never erases the own entry
+// and never one that the engine sees alive; a member that is stuck in leaving becomes alive again;
+// a tombstone's age counts from the leave and not from the failure before it.
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/logger.h"
+#include "serf/base/rng.h"
+#include "serf/base/time.h"
+#include "serf/config.h"
+#include "serf/counters.h"
+#include "serf/event.h"
+#include "serf/intent_log.h"
+#include "serf/lamport_clock.h"
+#include "serf/member.h"
+#include "serf/member_rules.h"
+#include "serf/member_status_table.h"
+#include "serf/push_pull_state.h"
+#include "serf/swim/node.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/scaling.h"
+#include "serf/tags.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/msgpack.h"
+
+namespace serf {
+
+class MemberTracker {
+ public:
+  // Who is told the events, in the order of the changes.
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    virtual void OnMemberEvent(Instant now, MemberEvent event) = 0;
+  };
+
+  // What came of a leave intent.
+  struct LeaveOutcome {
+    bool rebroadcast = false;
+    bool refute = false;  // it was about this node, which lives: issue a join intent
+  };
+
+  // All must outlive the tracker. `config.swim.node_infos` is set, and the pool of `node`.
+  MemberTracker(const Config& config, const swim::Node& node, Counters& counters,
+                Listener& listener)
+      : config_(config), node_(node), counters_(counters), listener_(listener) {}
+  MemberTracker(const MemberTracker&) = delete;
+  MemberTracker& operator=(const MemberTracker&) = delete;
+
+  // --- what the engine reports (3.3) ---
+  void OnNodeJoin(Instant now, swim::MemberIndex member);
+  void OnNodeLeave(Instant now, swim::MemberIndex member);
+  void OnNodeUpdate(Instant now, swim::MemberIndex member);
+  void OnNodePurged(Instant now, swim::MemberIndex member);
+
+  // --- what is claimed (3.4, 4.3); implausible times are counted and ignored ---
+  // True if the message is new and should be passed on.
+  bool OnJoinMessage(Instant now, absl::string_view name, wire::LamportTime time);
+  // `self_lives`: this node has not been told to leave.
+  LeaveOutcome OnLeaveMessage(Instant now, absl::string_view name, wire::LamportTime time,
+                              bool prune, bool self_lives);
+  // A peer has this member as left, since this time.
+  LeaveOutcome OnRemoteLeft(Instant now, absl::string_view name, wire::LamportTime time,
+                            bool self_lives);
+
+  // --- time ---
+  // Prunes what is due.
+  void OnTimer(Instant now);
+  Instant NextDeadline() const { return next_prune_; }
+  // Forgets old tombstones and intents, and frees who is stuck in leaving (3.7). To be called every
+  // reap_interval.
+  void Reap(Instant now, bool self_lives);
+
+  // --- views ---
+  LamportClock& clock() { return clock_; }
+  const LamportClock& clock() const { return clock_; }
+  const MemberStatusTable& table() const { return table_; }
+  const IntentLog& intents() const { return intents_; }
+  // Whether anybody else is alive, to whom a broadcast makes sense.
+  bool HasAlivePeer() const;
+  std::optional<Member> Find(absl::string_view name) const;
+  std::vector<Member> Members() const;
+  // One of the failed, each with the same probability; null if there is none.
+  const swim::NodeInfo* PickFailed(Rng& rng) const;
+  // Adds all status times and the names of the left. The views live until the next change.
+  void AppendTo(LocalState& state) const;
+
+ private:
+  // Leave intents with prune come unauthenticated.
+  static constexpr std::size_t kPrunesMax = 4096;
+
+  bool IsSelf(absl::string_view name) const { return name == config_.swim.name; }
+  // The index of a member that is alive or leaving.
+  std::optional<swim::MemberIndex> FindPresent(absl::string_view name) const;
+  // Witnesses `time`; false if it is implausible.
+  bool Witness(wire::LamportTime time);
+  LeaveOutcome OnLeaveOfDeparted(Instant now, absl::string_view name, wire::LamportTime time,
+                                 bool prune, bool self_lives);
+  void SchedulePrune(Instant now, absl::string_view name);
+  // Whether a prune waits for the member to be gone and is due.
+  void PruneIfDue(Instant now, absl::string_view name);
+  void Prune(Instant now, absl::string_view name);
+  void HealLeaving(Instant now, bool self_lives);
+  void Emit(Instant now, MemberEventKind kind, const swim::NodeInfo& info, MemberStatus status);
+  static Member Describe(const swim::NodeInfo& info, MemberStatus status);
+  void LogMember(absl::string_view event, const swim::NodeInfo& info) const {
+    Log(config_.swim.logger, LogLevel::kInfo, "serf: ", event, ": ", info.name(), " ",
+        info.endpoint().address.ToString());
+  }
+  void CheckTags(const swim::NodeInfo& info) const;
+
+  const Config& config_;
+  const swim::Node& node_;
+  Counters& counters_;
+  Listener& listener_;
+  LamportClock clock_;
+  MemberStatusTable table_;
+  IntentLog intents_;
+  // When to prune those that were leaving when it was asked for; kNever: when they have left.
+  absl::btree_map<std::string, Instant> prunes_;
+  Instant next_prune_ = kNever;
+};
+
+// --- the engine ---
+
+inline void MemberTracker::OnNodeJoin(Instant now, swim::MemberIndex member) {
+  const swim::NodeInfo& info = node_.info(member);
+  std::optional<MemberRecord> known;
+  if (const auto* departed = table_.FindDeparted(info.name()); departed != nullptr) {
+    known = departed->record;
+    if (known->status == MemberStatus::kFailed && now - departed->since < config_.flap_timeout) {
+      ++counters_.member_flaps;
+    }
+    table_.EraseDeparted(info.name());
+  } else if (const MemberRecord record = table_.Present(member);
+             record.status != MemberStatus::kNone) {
+    known = record;
+  }
+  const MemberRecord record = OnNodeAlive(known, intents_.Find(info.name()));
+  table_.SetPresent(now, member, record);
+  CheckTags(info);
+  LogMember("EventMemberJoin", info);
+  ++counters_.member_joins;
+  Emit(now, MemberEventKind::kJoin, info, record.status);
+}
+
+inline void MemberTracker::OnNodeLeave(Instant now, swim::MemberIndex member) {
+  const swim::NodeInfo& info = node_.info(member);
+  MemberRecord record = table_.Present(member);
+  if (record.status == MemberStatus::kNone) {
+    if (const auto* departed = table_.FindDeparted(info.name()); departed != nullptr) {
+      Log(config_.swim.logger, LogLevel::kWarn, "serf: Bad state when leave: ",
+          static_cast<int>(departed->record.status));
+    }
+    return;
+  }
+  const std::optional<MemberEventKind> kind = OnNodeGone(record);
+  if (!kind.has_value()) return;
+  table_.SetPresent(now, member, MemberRecord{});
+  table_.AddDeparted(now, config_.swim.node_infos->Intern(info.view()), record);
+  if (kind == MemberEventKind::kLeave) {
+    LogMember("EventMemberLeave", info);
+    ++counters_.member_leaves;
+  } else {
+    LogMember("EventMemberFailed", info);
+    ++counters_.member_failures;
+  }
+  Emit(now, *kind, info, record.status);
+  PruneIfDue(now, info.name());
+}
+
+inline void MemberTracker::OnNodeUpdate(Instant now, swim::MemberIndex member) {
+  const MemberRecord record = table_.Present(member);
+  if (record.status == MemberStatus::kNone) return;
+  const swim::NodeInfo& info = node_.info(member);
+  CheckTags(info);
+  Log(config_.swim.logger, LogLevel::kInfo, "serf: EventMemberUpdate: ", info.name());
+  ++counters_.member_updates;
+  Emit(now, MemberEventKind::kUpdate, info, record.status);
+}
+
+inline void MemberTracker::OnNodePurged(Instant now, swim::MemberIndex member) {
+  // The engine purges only whom it reported gone, and these have no row any more.
+  assert(table_.Present(member).status == MemberStatus::kNone);
+  table_.SetPresent(now, member, MemberRecord{});
+}
+
+// --- intents ---
+
+inline bool MemberTracker::Witness(wire::LamportTime time) {
+  if (!clock_.Plausible(time)) {
+    ++counters_.dropped_time;
+    return false;
+  }
+  clock_.Witness(time);
+  return true;
+}
+
+inline bool MemberTracker::OnJoinMessage(Instant now, absl::string_view name,
+                                         wire::LamportTime time) {
+  if (!Witness(time)) return false;
+  if (const auto member = FindPresent(name); member.has_value()) {
+    const IntentEffect effect = OnJoinIntent(table_.Present(*member), time);
+    table_.SetPresent(now, *member, effect.after);
+    return effect.rebroadcast;
+  }
+  if (const auto* departed = table_.FindDeparted(name); departed != nullptr) {
+    const IntentEffect effect = OnJoinIntent(departed->record, time);
+    table_.SetDeparted(departed->since, name, effect.after);
+    return effect.rebroadcast;
+  }
+  return intents_.Upsert(now, name, IntentKind::kJoin, time);
+}
+
+inline MemberTracker::LeaveOutcome MemberTracker::OnLeaveMessage(Instant now,
+                                                                 absl::string_view name,
+                                                                 wire::LamportTime time, bool prune,
+                                                                 bool self_lives) {
+  if (!Witness(time)) return {};
+  const auto member = FindPresent(name);
+  if (!member.has_value()) return OnLeaveOfDeparted(now, name, time, prune, self_lives);
+  const bool living_self = self_lives && *member == node_.self();
+  const IntentEffect effect = OnLeaveIntent(table_.Present(*member), time, prune, living_self);
+  table_.SetPresent(now, *member, effect.after);
+  if (effect.prune) SchedulePrune(now, name);
+  return {.rebroadcast = effect.rebroadcast, .refute = effect.refute};
+}
+
+inline MemberTracker::LeaveOutcome MemberTracker::OnLeaveOfDeparted(Instant now,
+                                                                    absl::string_view name,
+                                                                    wire::LamportTime time,
+                                                                    bool prune, bool self_lives) {
+  const auto* departed = table_.FindDeparted(name);
+  if (departed == nullptr) {
+    return {.rebroadcast = intents_.Upsert(now, name, IntentKind::kLeave, time)};
+  }
+  const bool living_self = self_lives && IsSelf(name);
+  const IntentEffect effect = OnLeaveIntent(departed->record, time, prune, living_self);
+  table_.SetDeparted(effect.forced_leave ? now : departed->since, name, effect.after);
+  if (effect.forced_leave) {
+    LogMember("EventMemberLeave (forced)", *departed->info);
+    ++counters_.member_leaves;
+    Emit(now, MemberEventKind::kLeave, *departed->info, effect.after.status);
+  }
+  if (effect.prune && !IsSelf(name)) Prune(now, name);
+  return {.rebroadcast = effect.rebroadcast, .refute = effect.refute};
+}
+
+inline MemberTracker::LeaveOutcome MemberTracker::OnRemoteLeft(Instant now, absl::string_view name,
+                                                               wire::LamportTime time,
+                                                               bool self_lives) {
+  // Both know that it left. To take the time as an intent of its own, one later, would make two
+  // nodes with the same tombstone push each other's clocks up for as long as it lives.
+  const auto raise = [&](MemberRecord record) {
+    if (clock_.Plausible(time)) record.status_time = std::max(record.status_time, time);
+    return record;
+  };
+  if (const auto member = FindPresent(name); member.has_value()) {
+    const MemberRecord record = table_.Present(*member);
+    if (record.status == MemberStatus::kLeaving) {
+      table_.SetPresent(now, *member, raise(record));
+      return {};
+    }
+  } else if (const auto* departed = table_.FindDeparted(name);
+             departed != nullptr && departed->record.status == MemberStatus::kLeft) {
+    table_.SetDeparted(departed->since, name, raise(departed->record));
+    return {};
+  }
+  return OnLeaveMessage(now, name, TimeOfRemoteLeave(time), /*prune=*/false, self_lives);
+}
+
+// --- pruning ---
+
+inline void MemberTracker::SchedulePrune(Instant now, absl::string_view name) {
+  if (IsSelf(name) || prunes_.size() >= kPrunesMax) return;
+  const Instant due = now + config_.broadcast_timeout + config_.leave_propagate_delay;
+  prunes_.insert_or_assign(std::string(name), due);
+  next_prune_ = std::min(next_prune_, due);
+}
+
+inline void MemberTracker::OnTimer(Instant now) {
+  if (now < next_prune_) return;
+  std::vector<std::string> due;
+  for (const auto& [name, at] : prunes_) {
+    if (at <= now) due.push_back(name);
+  }
+  for (const std::string& name : due) {
+    const auto member = FindPresent(name);
+    if (member.has_value() && table_.Present(*member).status == MemberStatus::kLeaving) {
+      prunes_[name] = kNever;  // it takes longer to leave
+    } else {
+      PruneIfDue(now, name);
+      prunes_.erase(name);  // if that did not prune it, it lives: it refuted the leave
+    }
+  }
+  next_prune_ = kNever;
+  for (const auto& [name, at] : prunes_) next_prune_ = std::min(next_prune_, at);
+}
+
+inline void MemberTracker::PruneIfDue(Instant now, absl::string_view name) {
+  const auto found = prunes_.find(name);
+  if (found == prunes_.end() || (found->second != kNever && found->second > now)) return;
+  const auto* departed = table_.FindDeparted(name);
+  if (departed != nullptr && departed->record.status == MemberStatus::kLeft) Prune(now, name);
+}
+
+inline void MemberTracker::Prune(Instant now, absl::string_view name) {
+  const MemberStatusTable::Departed departed = *table_.FindDeparted(name);
+  const swim::NodeInfo& info = *departed.info;
+  LogMember("EventMemberReap (forced)", info);
+  ++counters_.member_reaps;
+  table_.EraseDeparted(info.name());
+  intents_.Upsert(now, info.name(), IntentKind::kPruned, departed.record.status_time);
+  prunes_.erase(info.name());
+  Emit(now, MemberEventKind::kReap, info, departed.record.status);
+}
+
+// --- reaping ---
+
+inline void MemberTracker::Reap(Instant now, bool self_lives) {
+  std::vector<MemberStatusTable::Departed> expired;
+  for (const auto& [name, departed] : table_.departed()) {
+    const bool failed = departed.record.status == MemberStatus::kFailed;
+    const Duration timeout = failed ? config_.reconnect_timeout : config_.tombstone_timeout;
+    if (IsReapable(now, departed.since, timeout) && !IsSelf(name)) expired.push_back(departed);
+  }
+  for (const MemberStatusTable::Departed& departed : expired) {
+    const swim::NodeInfo& info = *departed.info;
+    Log(config_.swim.logger, LogLevel::kInfo, "serf: EventMemberReap: ", info.name());
+    ++counters_.member_reaps;
+    table_.EraseDeparted(info.name());
+    Emit(now, MemberEventKind::kReap, info, departed.record.status);
+  }
+  intents_.Expire(now, config_.recent_intent_timeout, config_.tombstone_timeout);
+  HealLeaving(now, self_lives);
+}
+
+inline void MemberTracker::HealLeaving(Instant now, bool self_lives) {
+  if (table_.leaving() == 0) return;
+  const Duration period =
+      swim::PushPullScale(config_.swim.push_pull_interval, node_.known_nodes());
+  node_.ForEachMember([&](swim::MemberIndex member) {
+    MemberRecord record = table_.Present(member);
+    if (record.status != MemberStatus::kLeaving || (member == node_.self() && !self_lives)) return;
+    if (!IsStuckLeaving(now - table_.PresentSince(member), period)) return;
+    record.status = MemberStatus::kAlive;
+    table_.SetPresent(now, member, record);
+    prunes_.erase(node_.info(member).name());
+    Log(config_.swim.logger, LogLevel::kDebug,
+        "serf: Regarding as alive again who did not leave: ", node_.info(member).name());
+  });
+}
+
+// --- views ---
+
+inline std::optional<swim::MemberIndex> MemberTracker::FindPresent(absl::string_view name) const {
+  const std::optional<swim::MemberIndex> member = node_.Find(name);
+  if (member.has_value() && table_.Present(*member).status != MemberStatus::kNone) return member;
+  return std::nullopt;
+}
+
+inline bool MemberTracker::HasAlivePeer() const {
+  const bool self_alive = table_.Present(node_.self()).status == MemberStatus::kAlive;
+  return table_.alive() > (self_alive ? 1u : 0u);
+}
+
+inline std::optional<Member> MemberTracker::Find(absl::string_view name) const {
+  if (const auto member = FindPresent(name); member.has_value()) {
+    return Describe(node_.info(*member), table_.Present(*member).status);
+  }
+  if (const auto* departed = table_.FindDeparted(name); departed != nullptr) {
+    return Describe(*departed->info, departed->record.status);
+  }
+  return std::nullopt;
+}
+
+inline std::vector<Member> MemberTracker::Members() const {
+  std::vector<Member> members;
+  members.reserve(table_.size());
+  node_.ForEachMember([&](swim::MemberIndex member) {
+    const MemberStatus status = table_.Present(member).status;
+    if (status != MemberStatus::kNone) members.push_back(Describe(node_.info(member), status));
+  });
+  for (const auto& [name, departed] : table_.departed()) {
+    members.push_back(Describe(*departed.info, departed.record.status));
+  }
+  std::sort(members.begin(), members.end(),
+            [](const Member& a, const Member& b) { return a.name < b.name; });
+  return members;
+}
+
+inline const swim::NodeInfo* MemberTracker::PickFailed(Rng& rng) const {
+  if (table_.failed() == 0) return nullptr;
+  std::uint64_t skip = rng.Below(static_cast<std::uint64_t>(table_.failed()));
+  for (const auto& [name, departed] : table_.departed()) {
+    if (departed.record.status == MemberStatus::kFailed && skip-- == 0) return departed.info.get();
+  }
+  return nullptr;
+}
+
+inline void MemberTracker::AppendTo(LocalState& state) const {
+  state.status_times.reserve(table_.size());
+  node_.ForEachMember([&](swim::MemberIndex member) {
+    const MemberRecord record = table_.Present(member);
+    if (record.status == MemberStatus::kNone) return;
+    state.status_times.push_back({node_.info(member).name(), record.status_time});
+  });
+  for (const auto& [name, departed] : table_.departed()) {
+    state.status_times.push_back({name, departed.record.status_time});
+    if (departed.record.status == MemberStatus::kLeft) state.left.push_back(name);
+  }
+}
+
+inline Member MemberTracker::Describe(const swim::NodeInfo& info, MemberStatus status) {
+  Member member;
+  member.name = std::string(info.name());
+  member.endpoint = info.endpoint();
+  DecodeTags(info.meta(), member.tags);
+  member.status = status;
+  member.versions = info.versions();
+  return member;
+}
+
+inline void MemberTracker::CheckTags(const swim::NodeInfo& info) const {
+  if (config_.swim.logger == nullptr) return;
+  Tags tags;
+  if (const wire::DecodeResult result = DecodeTags(info.meta(), tags);
+      result != wire::DecodeResult::kOk) {
+    Log(config_.swim.logger, LogLevel::kError,
+        "serf: Failed to decode tags: ", wire::DecodeResultName(result));
+  }
+}
+
+inline void MemberTracker::Emit(Instant now, MemberEventKind kind, const swim::NodeInfo& info,
+                                MemberStatus status) {
+  MemberEvent event{kind, {}};
+  event.members.push_back(Describe(info, status));
+  listener_.OnMemberEvent(now, std::move(event));
+}
+
+}  // namespace serf
+
+#endif  // SERF_MEMBER_TRACKER_H_
