@@ -1,0 +1,46 @@
+#ifndef SERF_RPC_ASIO_UTIL_H_
+#define SERF_RPC_ASIO_UTIL_H_
+
+// What the socket code of server and client share.
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/system/error_code.hpp>
+#include <cctype>
+#include <chrono>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/time.h"
+
+namespace serf::rpc {
+
+inline Instant SteadyNow() {
+  return Instant(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+}
+
+inline std::chrono::steady_clock::time_point ToSteady(Instant instant) {
+  return std::chrono::steady_clock::time_point(
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(instant.time_since_epoch()));
+}
+
+// The system's text as the original prints it: "connection refused".
+inline std::string ErrorText(const boost::system::error_code& error) {
+  std::string text = error.message();
+  if (!text.empty()) {
+    text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  }
+  return text;
+}
+
+// "127.0.0.1:7373", "[::1]:7373".
+inline std::string EndpointText(const boost::asio::ip::tcp::endpoint& endpoint) {
+  const std::string host = endpoint.address().to_string();
+  return endpoint.address().is_v6() ? absl::StrCat("[", host, "]:", endpoint.port())
+                                    : absl::StrCat(host, ":", endpoint.port());
+}
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_ASIO_UTIL_H_

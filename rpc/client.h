@@ -1,0 +1,210 @@
+#ifndef SERF_RPC_CLIENT_H_
+#define SERF_RPC_CLIENT_H_
+
+// Client: a blocking RPC connection to an agent, for command line programs and tests. One thread.
+//
+//   Client client;
+//   if (absl::Status s = client.Connect("127.0.0.1:7373"); !s.ok()) ...  // s.message(): 4.2
+//   absl::StatusOr<std::vector<Member>> members = client.Members();
+//
+//   client.Stream("*");                       // what `serf monitor` does
+//   client.Monitor("INFO");
+//   while (auto record = client.Next(); record.ok()) ...
+//
+// Every call but Next() ends after the timeouts of ClientOptions. Interrupt() ends a call that
+// blocks: from a handler on io_context(), such as a signal_set's.
+//
+// Source: spec/agent.md 1.11 and 4.2.
+
+#include <boost/asio/io_context.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "serf/member.h"
+#include "serf/rpc/client_io.h"
+#include "serf/rpc/client_session.h"
+#include "serf/rpc/protocol.h"
+#include "serf/rpc/service.h"
+#include "serf/tags.h"
+
+namespace serf::rpc {
+
+class Client {
+ public:
+  using Seq = ClientSession::Seq;
+
+  // A record of a stream or monitor.
+  struct Record {
+    Seq stream = 0;  // as Stream() or Monitor() returned it
+    std::variant<EventRecord, LogRecord> value;
+  };
+
+  explicit Client(ClientOptions options = {})
+      : io_(1), async_(std::make_unique<AsyncClient>(io_, std::move(options))) {}
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Once, before anything else.
+  absl::Status Connect(const std::string& address);
+
+  absl::StatusOr<std::vector<Member>> Members();
+  absl::StatusOr<std::vector<Member>> MembersFiltered(MembersFilteredRequest filter);
+  // An error of the agent comes with the number of addresses that answered nevertheless.
+  JoinResult Join(std::vector<std::string> addresses, bool replay);
+  absl::Status Leave();
+  absl::Status ForceLeave(std::string node, bool prune);
+  absl::Status UpdateTags(Tags set, std::vector<std::string> remove);
+  absl::StatusOr<StatsSections> Stats();
+
+  // Opens a stream; its records come out of Next().
+  absl::StatusOr<Seq> Stream(std::string filter);
+  absl::StatusOr<Seq> Monitor(std::string level);
+  absl::Status Stop(Seq stream);
+  // Waits for the next record of any stream. An error is the end of the connection, or Cancelled.
+  absl::StatusOr<Record> Next();
+
+  // Makes the call that blocks, or the next one, return Cancelled.
+  void Interrupt() { interrupted_ = true; }
+
+  // Runs while a call blocks.
+  boost::asio::io_context& io_context() { return io_; }
+
+ private:
+  // Starts an operation and runs the io_context until it has called its handler.
+  template <typename Result, typename Operation>
+  Result Wait(Operation start);
+  // A handler of records of the stream whose number `seq` will hold.
+  template <typename Value>
+  auto Queue(std::shared_ptr<Seq> seq);
+  // Opens a stream by `start(done)`.
+  template <typename Operation>
+  absl::StatusOr<Seq> Open(std::shared_ptr<Seq> seq, Operation start);
+
+  boost::asio::io_context io_;
+  std::deque<Record> records_;
+  absl::Status ended_;
+  bool interrupted_ = false;
+  // The last member: its end calls handlers that use the others.
+  std::unique_ptr<AsyncClient> async_;
+};
+
+template <typename Result, typename Operation>
+Result Client::Wait(Operation start) {
+  // Shared: an interrupted call leaves it to a handler that comes later.
+  const auto result = std::make_shared<std::optional<Result>>();
+  start([result](Result value) { *result = std::move(value); });
+  io_.restart();
+  while (!*result && !interrupted_ && io_.run_one() > 0) {
+  }
+  if (*result) return std::move(**result);
+  interrupted_ = false;
+  if constexpr (std::is_same_v<Result, JoinResult>) {
+    return JoinResult{absl::CancelledError("interrupted"), 0};
+  } else {
+    return absl::CancelledError("interrupted");
+  }
+}
+
+inline absl::Status Client::Connect(const std::string& address) {
+  return Wait<absl::Status>([&](auto done) { async_->AsyncConnect(address, done); });
+}
+
+inline absl::StatusOr<std::vector<Member>> Client::Members() {
+  return Wait<absl::StatusOr<std::vector<Member>>>([&](auto done) { async_->AsyncMembers(done); });
+}
+
+inline absl::StatusOr<std::vector<Member>> Client::MembersFiltered(MembersFilteredRequest filter) {
+  return Wait<absl::StatusOr<std::vector<Member>>>(
+      [&](auto done) { async_->AsyncMembersFiltered(std::move(filter), done); });
+}
+
+inline JoinResult Client::Join(std::vector<std::string> addresses, bool replay) {
+  return Wait<JoinResult>(
+      [&](auto done) { async_->AsyncJoin(std::move(addresses), replay, done); });
+}
+
+inline absl::Status Client::Leave() {
+  return Wait<absl::Status>([&](auto done) { async_->AsyncLeave(done); });
+}
+
+inline absl::Status Client::ForceLeave(std::string node, bool prune) {
+  return Wait<absl::Status>(
+      [&](auto done) { async_->AsyncForceLeave(std::move(node), prune, done); });
+}
+
+inline absl::Status Client::UpdateTags(Tags set, std::vector<std::string> remove) {
+  return Wait<absl::Status>(
+      [&](auto done) { async_->AsyncUpdateTags(std::move(set), std::move(remove), done); });
+}
+
+inline absl::StatusOr<StatsSections> Client::Stats() {
+  return Wait<absl::StatusOr<StatsSections>>([&](auto done) { async_->AsyncStats(done); });
+}
+
+template <typename Value>
+auto Client::Queue(std::shared_ptr<Seq> seq) {
+  return [this, seq = std::move(seq)](absl::StatusOr<Value> value) {
+    if (value.ok()) {
+      records_.push_back(Record{*seq, *std::move(value)});
+    } else {
+      ended_ = value.status();
+    }
+  };
+}
+
+template <typename Operation>
+absl::StatusOr<Client::Seq> Client::Open(std::shared_ptr<Seq> seq, Operation start) {
+  return Wait<absl::StatusOr<Seq>>([&](auto done) {
+    start([seq, done](absl::StatusOr<Seq> opened) {
+      // Before the first record, which may have come with the reply.
+      if (opened.ok()) *seq = *opened;
+      done(std::move(opened));
+    });
+  });
+}
+
+inline absl::StatusOr<Client::Seq> Client::Stream(std::string filter) {
+  const auto seq = std::make_shared<Seq>(0);
+  return Open(seq, [&](auto done) {
+    async_->AsyncStream(std::move(filter), Queue<EventRecord>(seq), std::move(done));
+  });
+}
+
+inline absl::StatusOr<Client::Seq> Client::Monitor(std::string level) {
+  const auto seq = std::make_shared<Seq>(0);
+  return Open(seq, [&](auto done) {
+    async_->AsyncMonitor(std::move(level), Queue<LogRecord>(seq), std::move(done));
+  });
+}
+
+inline absl::Status Client::Stop(Seq stream) {
+  return Wait<absl::Status>([&](auto done) { async_->AsyncStop(stream, done); });
+}
+
+inline absl::StatusOr<Client::Record> Client::Next() {
+  io_.restart();
+  while (records_.empty() && ended_.ok() && !interrupted_ && io_.run_one() > 0) {
+  }
+  if (std::exchange(interrupted_, false)) return absl::CancelledError("interrupted");
+  if (records_.empty()) {
+    return ended_.ok() ? absl::FailedPreconditionError("no stream is open") : ended_;
+  }
+  Record record = std::move(records_.front());
+  records_.pop_front();
+  return record;
+}
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_CLIENT_H_

@@ -1,0 +1,283 @@
+#ifndef SERF_RPC_CLIENT_CONNECTION_H_
+#define SERF_RPC_CLIENT_CONNECTION_H_
+
+// ClientConnection: a ClientSession over a TCP socket, with its time limits. The part of
+// AsyncClient (client_io.h) that knows no completion tokens; use that.
+//
+// Kept alive by what it waits for; Close() ends that. One thread.
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/system/error_code.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/time.h"
+#include "serf/rpc/address.h"
+#include "serf/rpc/asio_util.h"
+#include "serf/rpc/client_session.h"
+#include "serf/rpc/protocol.h"
+
+namespace serf::rpc {
+
+struct ClientOptions {
+  std::string auth_key;  // empty: no `auth` is sent
+  Duration connect_timeout = std::chrono::seconds(10);
+  // Of handshake, auth and of requests that the agent answers from its memory.
+  Duration reply_timeout = std::chrono::seconds(10);
+  // Of leave, force-leave and tags: they wait for broadcasts, whose time limit the agent's
+  // operator sets.
+  Duration broadcast_timeout = std::chrono::seconds(60);
+  // Of join, per address: the agent dials each in turn, for 10 s at most, and exchanges states.
+  Duration join_timeout = std::chrono::seconds(30);
+};
+
+class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
+ public:
+  using Done = std::function<void(absl::Status)>;
+
+  ClientConnection(boost::asio::io_context& io, ClientOptions options)
+      : io_(io), options_(std::move(options)), socket_(io), resolver_(io), timer_(io) {}
+
+  boost::asio::io_context& io() { return io_; }
+  const ClientOptions& options() const { return options_; }
+  ClientSession& session() { return session_; }
+  Instant ReplyDeadline() const { return SteadyNow() + options_.reply_timeout; }
+  Instant BroadcastDeadline() const { return SteadyNow() + options_.broadcast_timeout; }
+
+  void Connect(const std::string& address, Done done);
+  // Writes what the session has to say, and watches its deadlines.
+  void Flush();
+  void Close() { End(absl::UnavailableError(kClientClosed)); }
+
+ private:
+  using Tcp = boost::asio::ip::tcp;
+
+  // What a read takes at most; larger replies come in pieces.
+  static constexpr std::size_t kReadSize = std::size_t{16} << 10;
+
+  void Resolve(const HostPort& target);
+  // Tries candidates_[index] and those after it.
+  void Dial(std::size_t index);
+  void OnConnected();
+  // Ends AsyncConnect().
+  void Finish(absl::Status status);
+  void Read();
+  void WaitWritable();
+  void Watch();
+  void End(absl::Status reason);
+  std::string TargetText(const Tcp::endpoint& endpoint) const;
+
+  boost::asio::io_context& io_;
+  const ClientOptions options_;
+  Tcp::socket socket_;
+  Tcp::resolver resolver_;
+  boost::asio::steady_timer timer_;
+  Instant armed_ = kNever;
+  ClientSession session_;
+  std::array<std::uint8_t, kReadSize> buffer_;
+  std::vector<Tcp::endpoint> candidates_;
+  std::string host_;
+  absl::Status dial_error_;  // of the first candidate
+  Instant connect_deadline_ = kNever;
+  Done connect_done_;
+  bool connected_ = false;
+  bool waiting_writable_ = false;
+  bool write_failed_ = false;
+};
+
+inline void ClientConnection::Connect(const std::string& address, Done done) {
+  connect_done_ = std::move(done);
+  const absl::StatusOr<HostPort> target = HostPort::Parse(address);
+  if (!target.ok()) {
+    Finish(absl::InvalidArgumentError(absl::StrCat("dial tcp: ", target.status().message())));
+    return;
+  }
+  connect_deadline_ = SteadyNow() + options_.connect_timeout;
+  Watch();
+  Resolve(*target);
+}
+
+inline void ClientConnection::Resolve(const HostPort& target) {
+  host_ = target.host;
+  boost::system::error_code error;
+  const boost::asio::ip::address address = boost::asio::ip::make_address(target.host, error);
+  const bool numeric_port = target.port.find_first_not_of("0123456789") == std::string::npos;
+  if (!error && numeric_port) {
+    // No resolver, and so no second thread, for what needs none.
+    const int port = target.port.empty() ? 0 : std::stoi(target.port);
+    candidates_.emplace_back(address, static_cast<std::uint16_t>(port));
+    Dial(0);
+    return;
+  }
+  if (!target.host.empty() && target.host.find_first_not_of("0123456789.") == std::string::npos) {
+    // The system's resolver would take "10.1" for 10.0.0.1.
+    Finish(absl::NotFoundError(absl::StrCat("dial tcp: lookup ", host_, ": no such host")));
+    return;
+  }
+  const std::string host = target.host.empty() ? "localhost" : target.host;
+  resolver_.async_resolve(
+      host, target.port,
+      [self = shared_from_this(), target](const boost::system::error_code& failure,
+                                          const Tcp::resolver::results_type& results) {
+        if (!self->connect_done_) return;
+        if (failure == boost::asio::error::service_not_found) {
+          self->Finish(absl::InvalidArgumentError(
+              absl::StrCat("dial tcp: address tcp/", target.port, ": unknown port")));
+        } else if (failure || results.empty()) {
+          self->Finish(absl::NotFoundError(
+              absl::StrCat("dial tcp: lookup ", target.host, ": no such host")));
+        } else {
+          for (const auto& result : results) self->candidates_.push_back(result.endpoint());
+          self->Dial(0);
+        }
+      });
+}
+
+inline std::string ClientConnection::TargetText(const Tcp::endpoint& endpoint) const {
+  return host_.empty() ? absl::StrCat(":", endpoint.port()) : EndpointText(endpoint);
+}
+
+inline void ClientConnection::Dial(std::size_t index) {
+  if (index == candidates_.size()) {
+    Finish(dial_error_);
+    return;
+  }
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  socket_.async_connect(candidates_[index], [self = shared_from_this(),
+                                             index](const boost::system::error_code& error) {
+    if (!self->connect_done_) return;
+    if (!error) {
+      self->OnConnected();
+      return;
+    }
+    if (index == 0) {
+      self->dial_error_ = absl::UnavailableError(absl::StrCat(
+          "dial tcp ", self->TargetText(self->candidates_[0]), ": connect: ", ErrorText(error)));
+    }
+    self->Dial(index + 1);
+  });
+}
+
+inline void ClientConnection::OnConnected() {
+  connected_ = true;
+  connect_deadline_ = kNever;
+  boost::system::error_code ignored;
+  socket_.set_option(Tcp::no_delay(true), ignored);
+  socket_.non_blocking(true, ignored);
+  session_.Handshake(ReplyDeadline(), [this](absl::Status status) {
+    if (!status.ok() || options_.auth_key.empty()) {
+      Finish(std::move(status));
+      return;
+    }
+    session_.Auth(ReplyDeadline(), options_.auth_key,
+                  [this](absl::Status auth) { Finish(std::move(auth)); });
+  });
+  Read();
+  Flush();
+}
+
+inline void ClientConnection::Finish(absl::Status status) {
+  if (!connect_done_) return;
+  connect_deadline_ = kNever;
+  const Done done = std::exchange(connect_done_, nullptr);
+  done(status);
+  if (!status.ok()) Close();
+}
+
+inline void ClientConnection::Read() {
+  socket_.async_read_some(
+      boost::asio::buffer(buffer_),
+      [self = shared_from_this()](const boost::system::error_code& error, std::size_t size) {
+        // What came before the end counts first: a reply wins over the end of the stream.
+        self->session_.OnBytes(ByteView(self->buffer_.data(), size));
+        if (error || self->session_.ended()) {
+          self->Close();
+          return;
+        }
+        self->Flush();
+        self->Read();
+      });
+}
+
+inline void ClientConnection::Flush() {
+  if (!connected_) return;
+  while (!waiting_writable_ && !write_failed_ && !session_.ended()) {
+    const ByteView out = session_.Output();
+    if (out.empty()) break;
+    boost::system::error_code error;
+    const std::size_t size = socket_.write_some(boost::asio::buffer(out.data(), out.size()), error);
+    if (error == boost::asio::error::would_block) {
+      WaitWritable();
+    } else if (error) {
+      // What the agent said before it hung up may still wait to be read; the read finds the end.
+      write_failed_ = true;
+    } else {
+      session_.OnWritten(size);
+    }
+  }
+  Watch();
+}
+
+inline void ClientConnection::WaitWritable() {
+  waiting_writable_ = true;
+  socket_.async_wait(Tcp::socket::wait_write,
+                     [self = shared_from_this()](const boost::system::error_code& error) {
+                       self->waiting_writable_ = false;
+                       if (!error) self->Flush();
+                     });
+}
+
+inline void ClientConnection::Watch() {
+  const Instant deadline = std::min(session_.NextDeadline(), connect_deadline_);
+  // A timer that rings too early costs less than one that is set anew with every request.
+  if (deadline >= armed_) return;
+  armed_ = deadline;
+  timer_.expires_at(ToSteady(deadline));
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const std::shared_ptr<ClientConnection> self = weak.lock();
+    if (error || self == nullptr) return;
+    self->armed_ = kNever;
+    const Instant now = SteadyNow();
+    if (now >= self->connect_deadline_) {
+      const std::string target = self->candidates_.empty()
+                                     ? absl::StrCat(": lookup ", self->host_)
+                                     : absl::StrCat(" ", self->TargetText(self->candidates_[0]));
+      self->Finish(absl::DeadlineExceededError(absl::StrCat("dial tcp", target, ": i/o timeout")));
+      return;
+    }
+    self->session_.OnTimer(now);
+    self->Flush();
+  });
+}
+
+inline void ClientConnection::End(absl::Status reason) {
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  resolver_.cancel();
+  timer_.cancel();
+  session_.OnEnd(reason);
+  if (connect_done_) std::exchange(connect_done_, nullptr)(reason);
+}
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_CLIENT_CONNECTION_H_

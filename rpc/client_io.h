@@ -1,0 +1,181 @@
+#ifndef SERF_RPC_CLIENT_IO_H_
+#define SERF_RPC_CLIENT_IO_H_
+
+// AsyncClient: an RPC connection to an agent over TCP. Functions take Asio completion tokens:
+// callbacks, futures or coroutines. client.h is the blocking form.
+//
+//   AsyncClient client(io, options);
+//   client.AsyncConnect("127.0.0.1:7373", [&](absl::Status status) {
+//     client.AsyncMembers([](absl::StatusOr<std::vector<Member>> members) {...});
+//   });
+//
+// Results come in the order of the agent's replies, through the handler's executor and never from
+// within the call. Requests may overlap. All calls on the io_context's thread. Destroying the
+// client closes the connection; what waits ends with "client closed".
+//
+// Source: spec/agent.md 1.11 and, for the texts of a failed connection, 4.2.
+
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "serf/base/time.h"
+#include "serf/member.h"
+#include "serf/rpc/asio_util.h"
+#include "serf/rpc/client_connection.h"
+#include "serf/rpc/client_session.h"
+#include "serf/rpc/protocol.h"
+#include "serf/rpc/service.h"
+#include "serf/tags.h"
+
+namespace serf::rpc {
+
+class AsyncClient {
+ public:
+  AsyncClient(boost::asio::io_context& io, ClientOptions options)
+      : core_(std::make_shared<ClientConnection>(io, std::move(options))) {}
+  ~AsyncClient() { core_->Close(); }
+  AsyncClient(const AsyncClient&) = delete;
+  AsyncClient& operator=(const AsyncClient&) = delete;
+
+  // Connects to "host:port", shakes hands and authenticates. Once; after an error the client is of
+  // no use. The error's message is that of 4.2: "dial tcp 127.0.0.1:7373: connect: ...".
+  template <typename Token>
+  auto AsyncConnect(std::string address, Token&& token) {
+    return Start<absl::Status>(token, [address = std::move(address)](auto& core, auto done) {
+      core->Connect(address, done);
+    });
+  }
+
+  template <typename Token>
+  auto AsyncMembers(Token&& token) {
+    return Start<absl::StatusOr<std::vector<Member>>>(
+        token, [](auto& core, auto done) { core->session().Members(core->ReplyDeadline(), done); });
+  }
+
+  template <typename Token>
+  auto AsyncMembersFiltered(MembersFilteredRequest filter, Token&& token) {
+    return Start<absl::StatusOr<std::vector<Member>>>(
+        token, [filter = std::move(filter)](auto& core, auto done) {
+          core->session().MembersFiltered(core->ReplyDeadline(), filter, done);
+        });
+  }
+
+  // Has an error and a number of joined addresses, or both.
+  template <typename Token>
+  auto AsyncJoin(std::vector<std::string> addresses, bool replay, Token&& token) {
+    return Start<JoinResult>(
+        token, [addresses = std::move(addresses), replay](auto& core, auto done) {
+          const Duration limit = core->options().join_timeout;
+          const auto count = static_cast<Duration::rep>(addresses.size());
+          core->session().Join(SteadyNow() + limit * (count + 1), addresses, replay, done);
+        });
+  }
+
+  template <typename Token>
+  auto AsyncLeave(Token&& token) {
+    return Start<absl::Status>(token, [](auto& core, auto done) {
+      core->session().Leave(core->BroadcastDeadline(), done);
+    });
+  }
+
+  template <typename Token>
+  auto AsyncForceLeave(std::string node, bool prune, Token&& token) {
+    return Start<absl::Status>(token, [node = std::move(node), prune](auto& core, auto done) {
+      core->session().ForceLeave(core->BroadcastDeadline(), node, prune, done);
+    });
+  }
+
+  template <typename Token>
+  auto AsyncUpdateTags(Tags set, std::vector<std::string> remove, Token&& token) {
+    return Start<absl::Status>(
+        token, [set = std::move(set), remove = std::move(remove)](auto& core, auto done) {
+          core->session().UpdateTags(core->BroadcastDeadline(), set, remove, done);
+        });
+  }
+
+  template <typename Token>
+  auto AsyncStats(Token&& token) {
+    return Start<absl::StatusOr<StatsSections>>(
+        token, [](auto& core, auto done) { core->session().Stats(core->ReplyDeadline(), done); });
+  }
+
+  // `on_event` is called on the io_context's thread for each record, and once with an error when
+  // the connection ends. While it runs nothing is read: a slow one makes the agent drop records.
+  template <typename Token>
+  auto AsyncStream(std::string filter, ClientSession::EventHandler on_event, Token&& token) {
+    return Start<absl::StatusOr<ClientSession::Seq>>(
+        token, [filter = std::move(filter), on_event = std::move(on_event)](auto& core, auto done) {
+          core->session().Stream(core->ReplyDeadline(), filter, on_event, done);
+        });
+  }
+
+  // As AsyncStream(), for the agent's log from `level` on ("trace" to "err").
+  template <typename Token>
+  auto AsyncMonitor(std::string level, ClientSession::LogHandler on_log, Token&& token) {
+    return Start<absl::StatusOr<ClientSession::Seq>>(
+        token, [level = std::move(level), on_log = std::move(on_log)](auto& core, auto done) {
+          core->session().Monitor(core->ReplyDeadline(), level, on_log, done);
+        });
+  }
+
+  template <typename Token>
+  auto AsyncStop(ClientSession::Seq stream, Token&& token) {
+    return Start<absl::Status>(token, [stream](auto& core, auto done) {
+      core->session().Stop(core->ReplyDeadline(), stream, done);
+    });
+  }
+
+  // Ends the connection; what waits gets "client closed". Idempotent.
+  void Close() { core_->Close(); }
+
+ private:
+  // A handler and where it is called. Shared, because std::function wants copies and a handler may
+  // be movable only.
+  template <typename Handler, typename Executor>
+  struct Operation {
+    Handler handler;
+    Executor executor;
+    bool initiating = true;
+  };
+
+  // Starts an operation: `start(core, done)` with a copyable `done(Result)`.
+  template <typename Result, typename Token, typename Begin>
+  auto Start(Token& token, Begin start) {
+    return boost::asio::async_initiate<Token, void(Result)>(
+        [core = core_, start = std::move(start)](auto handler) mutable {
+          auto executor = boost::asio::get_associated_executor(handler, core->io().get_executor());
+          using Op = Operation<decltype(handler), decltype(executor)>;
+          auto op = std::make_shared<Op>(Op{std::move(handler), std::move(executor)});
+          start(core, [op](Result result) {
+            auto call = [op, result = std::move(result)]() mutable {
+              std::move(op->handler)(std::move(result));
+            };
+            // At once where that is allowed, so that a stream's reply precedes its records.
+            if (op->initiating) {
+              boost::asio::post(op->executor, std::move(call));
+            } else {
+              boost::asio::dispatch(op->executor, std::move(call));
+            }
+          });
+          op->initiating = false;
+          core->Flush();
+        },
+        token);
+  }
+
+  const std::shared_ptr<ClientConnection> core_;
+};
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_CLIENT_IO_H_

@@ -1,0 +1,597 @@
+#ifndef SERF_RPC_CODEC_H_
+#define SERF_RPC_CODEC_H_
+
+// The records of the RPC protocol as MessagePack (spec/agent.md 1.2): what the original writes byte
+// for byte, and every form that it accepts.
+//
+//   Writer writer(out);
+//   Encode(writer, RequestHeader{"members", 2});
+//
+//   RequestHeader header;
+//   Decoder decoder(object);                      // a complete object: object_scanner.h
+//   if (!decoder.Read(header)) Log(..., decoder.error());
+//
+// Writing is msgpack-c's packer with str8 and bin, unlike the gossip's dialect; keys ascend.
+// Reading builds on the wire's pull reader, stricter: text is never bin.
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "msgpack/pack.hpp"
+#include "msgpack/sbuffer.hpp"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/member.h"
+#include "serf/rpc/protocol.h"
+#include "serf/rpc/service.h"
+#include "serf/tags.h"
+#include "serf/wire/msgpack.h"
+
+namespace serf::rpc {
+
+// Appends MessagePack values to a buffer.
+class Writer {
+ public:
+  explicit Writer(msgpack::sbuffer& out) : packer_(out) {}
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  void Map(std::size_t pairs) { packer_.pack_map(Size32(pairs)); }
+  void List(std::size_t elements) { packer_.pack_array(Size32(elements)); }
+
+  void Text(absl::string_view text) {
+    packer_.pack_str(Size32(text.size()));
+    packer_.pack_str_body(text.data(), Size32(text.size()));
+  }
+  // No bytes are nil, as the original's empty slices are after their way through a decoder.
+  void Bytes(absl::string_view bytes) {
+    if (bytes.empty()) {
+      packer_.pack_nil();
+      return;
+    }
+    packer_.pack_bin(Size32(bytes.size()));
+    packer_.pack_bin_body(bytes.data(), Size32(bytes.size()));
+  }
+  void Uint(std::uint64_t value) { packer_.pack_uint64(value); }
+  void Int(std::int64_t value) { packer_.pack_int64(value); }
+  void Bool(bool value) { value ? packer_.pack_true() : packer_.pack_false(); }
+
+  template <typename TextMap>
+  void Texts(const TextMap& texts) {
+    Map(texts.size());
+    for (const auto& [key, value] : texts) {
+      Text(key);
+      Text(value);
+    }
+  }
+
+ private:
+  // Objects are bounded far below 4 GiB.
+  static std::uint32_t Size32(std::size_t size) {
+    assert(size <= std::numeric_limits<std::uint32_t>::max());
+    return static_cast<std::uint32_t>(size);
+  }
+
+  msgpack::packer<msgpack::sbuffer> packer_;
+};
+
+inline ByteView ViewOf(const msgpack::sbuffer& buffer) {
+  return AsBytes(absl::string_view(buffer.data(), buffer.size()));
+}
+
+inline void Encode(Writer& w, const RequestHeader& header) {
+  w.Map(2);
+  w.Text("Command");
+  w.Text(header.command);
+  w.Text("Seq");
+  w.Uint(header.seq);
+}
+
+inline void Encode(Writer& w, const ResponseHeader& header) {
+  w.Map(2);
+  w.Text("Error");
+  w.Text(header.error);
+  w.Text("Seq");
+  w.Uint(header.seq);
+}
+
+inline void Encode(Writer& w, const HandshakeRequest& request) {
+  w.Map(1);
+  w.Text("Version");
+  w.Int(request.version);
+}
+
+inline void Encode(Writer& w, const AuthRequest& request) {
+  w.Map(1);
+  w.Text("AuthKey");
+  w.Text(request.auth_key);
+}
+
+inline void Encode(Writer& w, const JoinRequest& request) {
+  w.Map(2);
+  w.Text("Existing");
+  w.List(request.existing.size());
+  for (const std::string& address : request.existing) w.Text(address);
+  w.Text("Replay");
+  w.Bool(request.replay);
+}
+
+inline void Encode(Writer& w, const JoinReply& reply) {
+  w.Map(1);
+  w.Text("Num");
+  w.Int(reply.num);
+}
+
+inline void Encode(Writer& w, const ForceLeaveRequest& request) {
+  w.Map(2);
+  w.Text("Node");
+  w.Text(request.node);
+  w.Text("Prune");
+  w.Bool(request.prune);
+}
+
+inline void Encode(Writer& w, const MembersFilteredRequest& request) {
+  w.Map(3);
+  w.Text("Name");
+  w.Text(request.name);
+  w.Text("Status");
+  w.Text(request.status);
+  w.Text("Tags");
+  w.Texts(request.tags);
+}
+
+inline void Encode(Writer& w, const Member& member) {
+  w.Map(11);
+  w.Text("Addr");
+  w.Bytes(AsText(member.endpoint.address.bytes()));
+  w.Text("DelegateCur");
+  w.Uint(member.versions.delegate_cur);
+  w.Text("DelegateMax");
+  w.Uint(member.versions.delegate_max);
+  w.Text("DelegateMin");
+  w.Uint(member.versions.delegate_min);
+  w.Text("Name");
+  w.Text(member.name);
+  w.Text("Port");
+  w.Uint(member.endpoint.port);
+  w.Text("ProtocolCur");
+  w.Uint(member.versions.protocol_cur);
+  w.Text("ProtocolMax");
+  w.Uint(member.versions.protocol_max);
+  w.Text("ProtocolMin");
+  w.Uint(member.versions.protocol_min);
+  w.Text("Status");
+  w.Text(MemberStatusName(member.status));
+  w.Text("Tags");
+  w.Texts(member.tags);
+}
+
+// The body of a members reply is a map with this key and a list. `members` is a range of Member,
+// or of pointers to them.
+template <typename Members>
+void EncodeMembers(Writer& w, const Members& members) {
+  w.Text("Members");
+  w.List(members.size());
+  for (const auto& member : members) {
+    if constexpr (std::is_pointer_v<std::decay_t<decltype(member)>>) {
+      Encode(w, *member);
+    } else {
+      Encode(w, member);
+    }
+  }
+}
+
+template <typename Members>
+void EncodeMembersReply(Writer& w, const Members& members) {
+  w.Map(1);
+  EncodeMembers(w, members);
+}
+
+inline void Encode(Writer& w, const StreamRequest& request) {
+  w.Map(1);
+  w.Text("Type");
+  w.Text(request.type);
+}
+
+inline void Encode(Writer& w, const StopRequest& request) {
+  w.Map(1);
+  w.Text("Stop");
+  w.Uint(request.stop);
+}
+
+inline void Encode(Writer& w, const MonitorRequest& request) {
+  w.Map(1);
+  w.Text("LogLevel");
+  w.Text(request.log_level);
+}
+
+inline void Encode(Writer& w, const TagsRequest& request) {
+  w.Map(2);
+  w.Text("DeleteTags");
+  w.List(request.delete_tags.size());
+  for (const std::string& tag : request.delete_tags) w.Text(tag);
+  w.Text("Tags");
+  w.Texts(request.tags);
+}
+
+inline void Encode(Writer& w, const StatsSections& sections) {
+  w.Map(sections.size());
+  for (const auto& [name, section] : sections) {
+    w.Text(name);
+    w.Texts(section);
+  }
+}
+
+inline void Encode(Writer& w, const MemberEvent& event) {
+  w.Map(2);
+  w.Text("Event");
+  w.Text(MemberEventName(event.kind));
+  EncodeMembers(w, event.members);
+}
+
+inline void Encode(Writer& w, const UserEvent& event) {
+  w.Map(5);
+  w.Text("Coalesce");
+  w.Bool(event.coalesce);
+  w.Text("Event");
+  w.Text("user");
+  w.Text("LTime");
+  w.Uint(event.time.value());
+  w.Text("Name");
+  w.Text(event.name);
+  w.Text("Payload");
+  w.Bytes(event.payload);
+}
+
+// The log record of a line; LogRecord is what a client gets.
+inline void EncodeLogRecord(Writer& w, absl::string_view line) {
+  w.Map(1);
+  w.Text("Log");
+  w.Text(line);
+}
+
+// Decodes one complete object. Methods return false on a value that the field does not take;
+// error() then says why, and the record is unspecified.
+//
+// record = nil | map of fields in any order | list of fields in declaration order
+// text   = str | nil            bytes = bin | str | list of 0..255 | nil
+// list, map, number, bool       also nil for empty or zero; bool also 0 and 1
+class Decoder {
+ public:
+  explicit Decoder(ByteView object) : reader_(object, scratch_) {}
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+
+  absl::string_view error() const {
+    return error_.empty() ? wire::DecodeResultName(reader_.result()) : error_;
+  }
+
+  bool Read(bool& out) { return reader_.Read(out); }
+  bool Read(std::uint8_t& out) { return reader_.Read(out); }
+  bool Read(std::uint16_t& out) { return reader_.Read(out); }
+  bool Read(std::uint64_t& out) { return reader_.Read(out); }
+  bool Read(std::int32_t& out);
+  bool Read(wire::LamportTime& out) { return reader_.Read(out); }
+  // A view of the object.
+  bool Read(absl::string_view& out);
+  bool Read(std::string& out);
+  bool ReadBytes(std::string& out);
+  bool Read(std::vector<std::string>& out);
+  template <typename Value, typename Less>
+  bool Read(std::map<std::string, Value, Less>& out);
+  bool Read(Member& out);
+  bool Read(std::vector<Member>& out);
+  bool Read(EventRecord& out);
+  template <typename Record>
+  requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
+  bool Read(Record& out);
+
+  // Whether the object is a map with exactly the keys Error and Seq: a header, since no body is one
+  // (spec/agent.md 1.3).
+  bool ReadResponseHeader(ResponseHeader& out);
+
+  // Whether the object is a map with a key "Command", so a header and no body of any command. An
+  // object that is no map tells nothing: none.
+  std::optional<bool> IsRequestHeader();
+
+ private:
+  using Head = wire::MsgpackReader::Head;
+  using Kind = wire::MsgpackReader::Kind;
+
+  // The flat form of all stream records.
+  struct AnyEvent;
+  // A Member as it travels.
+  struct FlatMember;
+  // A byte string: its type selects ReadBytes().
+  struct ByteString;
+
+  bool Fail(absl::string_view why) {
+    error_ = why;
+    return false;
+  }
+  bool Read(ByteString& out);
+  bool ReadHead(Head& head) { return reader_.ReadHead(head); }
+  // The bytes of the value whose head was just read.
+  absl::string_view Body(const Head& head) {
+    const absl::string_view body =
+        AsText(reader_.input().subspan(reader_.position(), static_cast<std::size_t>(head.value)));
+    return reader_.SkipBody(head) ? body : absl::string_view();
+  }
+  // Reads the head of a list or map; nil is one of no elements.
+  bool ReadCount(Kind kind, std::uint64_t& count);
+
+  wire::DecodeScratch scratch_;
+  wire::MsgpackReader reader_;
+  absl::string_view error_;
+};
+
+struct Decoder::ByteString {
+  std::string data;
+};
+
+struct Decoder::FlatMember {
+  std::string name;
+  ByteString addr;
+  std::uint16_t port = 0;
+  Tags tags;
+  absl::string_view status;
+  std::uint8_t protocol_min = 0;
+  std::uint8_t protocol_max = 0;
+  std::uint8_t protocol_cur = 0;
+  std::uint8_t delegate_min = 0;
+  std::uint8_t delegate_max = 0;
+  std::uint8_t delegate_cur = 0;
+
+  friend constexpr auto RecordFields(const FlatMember*) {
+    return std::tuple{wire::Field{"Name", &FlatMember::name},
+                      wire::Field{"Addr", &FlatMember::addr},
+                      wire::Field{"Port", &FlatMember::port},
+                      wire::Field{"Tags", &FlatMember::tags},
+                      wire::Field{"Status", &FlatMember::status},
+                      wire::Field{"ProtocolMin", &FlatMember::protocol_min},
+                      wire::Field{"ProtocolMax", &FlatMember::protocol_max},
+                      wire::Field{"ProtocolCur", &FlatMember::protocol_cur},
+                      wire::Field{"DelegateMin", &FlatMember::delegate_min},
+                      wire::Field{"DelegateMax", &FlatMember::delegate_max},
+                      wire::Field{"DelegateCur", &FlatMember::delegate_cur}};
+  }
+};
+
+struct Decoder::AnyEvent {
+  absl::string_view event;
+  std::vector<Member> members;
+  std::uint64_t id = 0;
+  wire::LamportTime time;
+  std::string name;
+  ByteString payload;
+  bool coalesce = false;
+
+  friend constexpr auto RecordFields(const AnyEvent*) {
+    return std::tuple{wire::Field{"Event", &AnyEvent::event},
+                      wire::Field{"Members", &AnyEvent::members},
+                      wire::Field{"ID", &AnyEvent::id},
+                      wire::Field{"LTime", &AnyEvent::time},
+                      wire::Field{"Name", &AnyEvent::name},
+                      wire::Field{"Payload", &AnyEvent::payload},
+                      wire::Field{"Coalesce", &AnyEvent::coalesce}};
+  }
+};
+
+template <typename Record>
+requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
+bool Decoder::Read(Record& out) {
+  constexpr auto kFields = RecordFields(static_cast<const Record*>(nullptr));
+  out = Record{};
+  Head head;
+  if (!ReadHead(head)) return false;
+  if (head.kind == Kind::kNil) return true;
+  if (head.kind == Kind::kList) {
+    std::uint64_t index = 0;
+    const bool ok = std::apply(
+        [&](const auto&... field) {
+          return ((index >= head.value || (++index, Read(out.*field.member))) && ...);
+        },
+        kFields);
+    for (; ok && index < head.value; ++index) {
+      if (!reader_.Skip()) return false;
+    }
+    return ok;
+  }
+  if (head.kind != Kind::kMap) return Fail("only a map or an array can be a record");
+  for (std::uint64_t i = 0; i < head.value; ++i) {
+    absl::string_view key;
+    if (!Read(key)) return false;
+    bool ok = true;
+    const auto try_field = [&](const auto& field) {
+      if (field.name != key) return false;
+      ok = Read(out.*field.member);
+      return true;
+    };
+    const bool known =
+        std::apply([&](const auto&... field) { return (try_field(field) || ...); }, kFields);
+    if (!known) ok = reader_.Skip();
+    if (!ok) return false;
+  }
+  return true;
+}
+
+inline bool Decoder::Read(std::int32_t& out) {
+  std::int64_t wide = 0;
+  if (!reader_.Read(wide)) return false;
+  if (wide < std::numeric_limits<std::int32_t>::min() ||
+      wide > std::numeric_limits<std::int32_t>::max()) {
+    return Fail("integer out of range");
+  }
+  out = static_cast<std::int32_t>(wide);
+  return true;
+}
+
+inline bool Decoder::Read(absl::string_view& out) {
+  Head head;
+  if (!ReadHead(head)) return false;
+  out = absl::string_view();
+  if (head.kind == Kind::kText) {
+    out = Body(head);
+    return true;
+  }
+  return head.kind == Kind::kNil || Fail("expected text");
+}
+
+inline bool Decoder::Read(std::string& out) {
+  absl::string_view view;
+  if (!Read(view)) return false;
+  out.assign(view.data(), view.size());
+  return true;
+}
+
+inline bool Decoder::ReadBytes(std::string& out) {
+  Head head;
+  if (!ReadHead(head)) return false;
+  out.clear();
+  if (head.kind == Kind::kText || head.kind == Kind::kBytes) {
+    const absl::string_view body = Body(head);
+    out.assign(body.data(), body.size());
+    return true;
+  }
+  if (head.kind == Kind::kList) {
+    for (std::uint64_t i = 0; i < head.value; ++i) {
+      std::uint8_t byte = 0;
+      if (!reader_.Read(byte)) return false;
+      out.push_back(static_cast<char>(byte));
+    }
+    return true;
+  }
+  return head.kind == Kind::kNil || Fail("expected bytes");
+}
+
+inline bool Decoder::Read(ByteString& out) { return ReadBytes(out.data); }
+
+inline bool Decoder::ReadCount(Kind kind, std::uint64_t& count) {
+  Head head;
+  if (!ReadHead(head)) return false;
+  if (head.kind == Kind::kNil) {
+    count = 0;
+    return true;
+  }
+  count = head.value;
+  return head.kind == kind || Fail(kind == Kind::kMap ? "expected a map" : "expected an array");
+}
+
+inline bool Decoder::Read(std::vector<std::string>& out) {
+  std::uint64_t count = 0;
+  out.clear();
+  if (!ReadCount(Kind::kList, count)) return false;
+  if (count > kJoinAddressesMax) return Fail("too many elements");
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (!Read(out.emplace_back())) return false;
+  }
+  return true;
+}
+
+template <typename Value, typename Less>
+bool Decoder::Read(std::map<std::string, Value, Less>& out) {
+  std::uint64_t count = 0;
+  out.clear();
+  if (!ReadCount(Kind::kMap, count)) return false;
+  std::string key;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (!Read(key) || !Read(out[key])) return false;
+  }
+  return true;
+}
+
+inline bool Decoder::Read(Member& out) {
+  FlatMember flat;
+  if (!Read(flat)) return false;
+  const std::optional<IpAddress> address = IpAddress::FromBytes(AsBytes(flat.addr.data));
+  if (!address) return Fail("bad address of a member");
+  out.name = std::move(flat.name);
+  out.endpoint = Endpoint{*address, flat.port};
+  out.tags = std::move(flat.tags);
+  out.status = MemberStatus::kNone;
+  for (const MemberStatus status :
+       {MemberStatus::kAlive, MemberStatus::kLeaving, MemberStatus::kLeft, MemberStatus::kFailed}) {
+    if (flat.status == MemberStatusName(status)) out.status = status;
+  }
+  out.versions = {flat.protocol_min, flat.protocol_max, flat.protocol_cur,
+                  flat.delegate_min, flat.delegate_max, flat.delegate_cur};
+  return true;
+}
+
+inline bool Decoder::Read(std::vector<Member>& out) {
+  std::uint64_t count = 0;
+  out.clear();
+  if (!ReadCount(Kind::kList, count)) return false;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (!Read(out.emplace_back())) return false;
+  }
+  return true;
+}
+
+inline bool Decoder::Read(EventRecord& out) {
+  AnyEvent any;
+  if (!Read(any)) return false;
+  if (any.event == "user") {
+    out = UserEvent{any.time, std::move(any.name), std::move(any.payload.data), any.coalesce};
+    return true;
+  }
+  if (any.event == "query") {
+    out = QueryRecord{any.id, any.time, std::move(any.name), std::move(any.payload.data)};
+    return true;
+  }
+  for (const MemberEventKind kind :
+       {MemberEventKind::kJoin, MemberEventKind::kLeave, MemberEventKind::kFailed,
+        MemberEventKind::kUpdate, MemberEventKind::kReap}) {
+    if (any.event == MemberEventName(kind)) {
+      out = MemberEvent{kind, std::move(any.members)};
+      return true;
+    }
+  }
+  return Fail("unknown event");
+}
+
+inline bool Decoder::ReadResponseHeader(ResponseHeader& out) {
+  Head head;
+  if (!ReadHead(head) || head.kind != Kind::kMap || head.value != 2) return false;
+  bool has_error = false;
+  bool has_seq = false;
+  for (int i = 0; i < 2; ++i) {
+    absl::string_view key;
+    if (!Read(key)) return false;
+    if (key == "Error") {
+      has_error = Read(out.error);
+    } else if (key == "Seq") {
+      has_seq = Read(out.seq);
+    } else {
+      return false;
+    }
+  }
+  return has_error && has_seq;
+}
+
+inline std::optional<bool> Decoder::IsRequestHeader() {
+  Head head;
+  if (!ReadHead(head) || head.kind != Kind::kMap) return std::nullopt;
+  for (std::uint64_t i = 0; i < head.value; ++i) {
+    absl::string_view key;
+    if (!Read(key)) return false;
+    if (key == "Command") return true;
+    if (!reader_.Skip()) return false;
+  }
+  return false;
+}
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_CODEC_H_

@@ -1,0 +1,56 @@
+#ifndef SERF_RPC_LOG_HISTORY_H_
+#define SERF_RPC_LOG_HISTORY_H_
+
+// LogHistory: the last lines of an agent's log, of all levels, for monitors that come later
+// (spec/agent.md 1.9.3). Lines are shared with the monitors' queues, never copied.
+//
+//   const LogLinePtr line = MakeLogLine(LogLevel::kInfo, "2013/12/03 13:06:53 [INFO] agent: ...");
+//   history.Append(line);
+//   server.OnLog(line);
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "serf/base/logger.h"
+#include "serf/rpc/protocol.h"
+
+namespace serf::rpc {
+
+// A line of the log with its time stamp, without the line feed at its end.
+struct LogLine {
+  std::optional<LogLevel> level;  // none: passes every filter
+  std::string text;
+};
+
+using LogLinePtr = std::shared_ptr<const LogLine>;
+
+// Takes one line feed off the end of `text`, if there is one.
+inline LogLinePtr MakeLogLine(std::optional<LogLevel> level, absl::string_view text) {
+  if (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  return std::make_shared<const LogLine>(LogLine{level, std::string(text)});
+}
+
+class LogHistory {
+ public:
+  // Drops the oldest line beyond kLogHistoryMax.
+  void Append(LogLinePtr line) {
+    if (lines_.size() == kLogHistoryMax) lines_.pop_front();
+    lines_.push_back(std::move(line));
+  }
+
+  // Oldest first.
+  std::vector<LogLinePtr> Lines() const { return {lines_.begin(), lines_.end()}; }
+
+ private:
+  std::deque<LogLinePtr> lines_;
+};
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_LOG_HISTORY_H_

@@ -1,0 +1,281 @@
+#ifndef SERF_RPC_PROTOCOL_H_
+#define SERF_RPC_PROTOCOL_H_
+
+// The agent's RPC protocol (IPC version 1): its commands, records, error texts and limits.
+// Source: spec/agent.md 1. The bytes are in codec.h.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/event.h"
+#include "serf/member.h"
+#include "serf/tags.h"
+#include "serf/wire/msgpack.h"
+
+namespace serf::rpc {
+
+// The one version of the protocol.
+inline constexpr std::int32_t kIpcVersion = 1;
+
+// --- limits ---
+
+// Bytes of one object from an authenticated client. The largest honest request is a join with
+// thousands of addresses.
+inline constexpr std::size_t kRequestSizeMax = std::size_t{1} << 20;
+// The same before handshake and authentication, where a header and a key is all that must fit.
+inline constexpr std::size_t kLoginSizeMax = std::size_t{16} << 10;
+// Bytes of one object from an agent: 50,000 members with 512 bytes of tags each.
+inline constexpr std::size_t kReplySizeMax = std::size_t{64} << 20;
+// Containers within containers. Records nest four deep.
+inline constexpr std::size_t kNestingMax = wire::kSkipNestingMax;
+// Addresses of one join; each is contacted in turn.
+inline constexpr std::size_t kJoinAddressesMax = 4096;
+// Records that wait for a slow client, per stream and monitor; then they are dropped (1.9.2).
+inline constexpr std::size_t kQueueMax = 512;
+// Lines of the log that a new monitor gets to see (1.9.3).
+inline constexpr std::size_t kLogHistoryMax = 512;
+// Event streams of one connection: each costs a look at every event.
+inline constexpr std::size_t kStreamsMax = 64;
+// Wrong keys of one connection, and how long the answer to each takes: slow enough that trying
+// all the keys of a dictionary is noticed, fast enough for an operator who mistyped.
+inline constexpr int kAuthAttemptsMax = 3;
+inline constexpr Duration kAuthDelay = std::chrono::milliseconds(250);
+// From the connection to the handshake, and to the authentication if there must be one.
+inline constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
+inline constexpr Duration kAuthTimeout = std::chrono::seconds(60);
+// From the first byte of a request to its last.
+inline constexpr Duration kRequestTimeout = std::chrono::seconds(10);
+
+// --- errors (1.5) ---
+
+inline constexpr absl::string_view kUnsupportedCommand = "Unsupported command";
+inline constexpr absl::string_view kUnsupportedVersion = "Unsupported IPC version";
+inline constexpr absl::string_view kDuplicateHandshake = "Handshake already performed";
+inline constexpr absl::string_view kHandshakeRequired = "Handshake required";
+inline constexpr absl::string_view kAuthRequired = "Authentication required";
+inline constexpr absl::string_view kInvalidAuthToken = "Invalid authentication token";
+inline constexpr absl::string_view kMonitorExists = "Monitor already exists";
+inline constexpr absl::string_view kUnknownLogLevel = "Unknown log level: ";
+inline constexpr absl::string_view kInvalidFilter = "Invalid event filter";
+inline constexpr absl::string_view kStreamExists = "Stream with given sequence exists";
+// Ours: the original has no such limit.
+inline constexpr absl::string_view kTooManyStreams = "Too many streams";
+// What waiting calls of a client get when the connection ends (1.11).
+inline constexpr absl::string_view kClientClosed = "client closed";
+
+// No body follows these, whatever the command (1.3).
+inline bool IsHeaderOnlyError(absl::string_view error) {
+  return error == kHandshakeRequired || error == kAuthRequired || error == kUnsupportedCommand;
+}
+
+// --- commands (1.7) ---
+
+enum class Command : std::uint8_t {
+  kHandshake,
+  kAuth,
+  kEvent,
+  kForceLeave,
+  kJoin,
+  kMembers,
+  kMembersFiltered,
+  kStream,
+  kStop,
+  kMonitor,
+  kLeave,
+  kTags,
+  kQuery,
+  kRespond,
+  kInstallKey,
+  kUseKey,
+  kRemoveKey,
+  kListKeys,
+  kStats,
+  kGetCoordinate,
+};
+
+// When a body follows the header of a response.
+enum class ReplyBody : std::uint8_t { kNever, kOnSuccess, kAlways };
+
+struct CommandTraits {
+  Command command;
+  absl::string_view name;
+  bool request_body;
+  ReplyBody reply_body;
+};
+
+// In the order of Command. kAlways does not hold for the errors of IsHeaderOnlyError().
+inline constexpr CommandTraits kCommands[] = {
+    {Command::kHandshake, "handshake", true, ReplyBody::kNever},
+    {Command::kAuth, "auth", true, ReplyBody::kNever},
+    {Command::kEvent, "event", true, ReplyBody::kNever},
+    {Command::kForceLeave, "force-leave", true, ReplyBody::kNever},
+    {Command::kJoin, "join", true, ReplyBody::kAlways},
+    {Command::kMembers, "members", false, ReplyBody::kOnSuccess},
+    {Command::kMembersFiltered, "members-filtered", true, ReplyBody::kOnSuccess},
+    {Command::kStream, "stream", true, ReplyBody::kNever},
+    {Command::kStop, "stop", true, ReplyBody::kNever},
+    {Command::kMonitor, "monitor", true, ReplyBody::kNever},
+    {Command::kLeave, "leave", false, ReplyBody::kNever},
+    {Command::kTags, "tags", true, ReplyBody::kNever},
+    {Command::kQuery, "query", true, ReplyBody::kNever},
+    {Command::kRespond, "respond", true, ReplyBody::kNever},
+    {Command::kInstallKey, "install-key", true, ReplyBody::kAlways},
+    {Command::kUseKey, "use-key", true, ReplyBody::kAlways},
+    {Command::kRemoveKey, "remove-key", true, ReplyBody::kAlways},
+    {Command::kListKeys, "list-keys", false, ReplyBody::kAlways},
+    {Command::kStats, "stats", false, ReplyBody::kOnSuccess},
+    {Command::kGetCoordinate, "get-coordinate", true, ReplyBody::kOnSuccess},
+};
+
+inline constexpr const CommandTraits& TraitsOf(Command command) {
+  return kCommands[static_cast<std::size_t>(command)];
+}
+
+// Null if there is no such command.
+inline const CommandTraits* FindCommand(absl::string_view name) {
+  for (const CommandTraits& traits : kCommands) {
+    if (traits.name == name) return &traits;
+  }
+  return nullptr;
+}
+
+// --- records: RecordFields() lists the fields in declaration order, which the array form has ---
+
+struct RequestHeader {
+  std::string command;
+  std::uint64_t seq = 0;
+};
+
+struct ResponseHeader {
+  absl::string_view error;  // a view of the decoded object
+  std::uint64_t seq = 0;
+};
+
+struct HandshakeRequest {
+  std::int32_t version = 0;
+};
+
+struct AuthRequest {
+  std::string auth_key;
+};
+
+struct JoinRequest {
+  std::vector<std::string> existing;
+  bool replay = false;
+};
+
+struct JoinReply {
+  std::int32_t num = 0;
+};
+
+struct ForceLeaveRequest {
+  std::string node;
+  bool prune = false;
+};
+
+// Each expression is RE2 syntax and must match the whole value (member_filter.h). Empty status and
+// name match all; every tag named must match.
+struct MembersFilteredRequest {
+  Tags tags;
+  std::string status;
+  std::string name;
+};
+
+struct MembersReply {
+  std::vector<Member> members;
+};
+
+struct StreamRequest {
+  std::string type;  // event_filter.h
+};
+
+struct StopRequest {
+  std::uint64_t stop = 0;
+};
+
+struct MonitorRequest {
+  std::string log_level;
+};
+
+struct TagsRequest {
+  Tags tags;
+  std::vector<std::string> delete_tags;
+};
+
+struct LogRecord {
+  std::string log;
+};
+
+// A query, as a stream shows it.
+struct QueryRecord {
+  std::uint64_t id = 0;
+  wire::LamportTime time;
+  std::string name;
+  std::string payload;  // bytes
+};
+
+// What a stream delivers (1.9.2).
+using EventRecord = std::variant<MemberEvent, UserEvent, QueryRecord>;
+
+constexpr auto RecordFields(const RequestHeader*) {
+  return std::tuple{wire::Field{"Command", &RequestHeader::command},
+                    wire::Field{"Seq", &RequestHeader::seq}};
+}
+constexpr auto RecordFields(const ResponseHeader*) {
+  return std::tuple{wire::Field{"Seq", &ResponseHeader::seq},
+                    wire::Field{"Error", &ResponseHeader::error}};
+}
+constexpr auto RecordFields(const HandshakeRequest*) {
+  return std::tuple{wire::Field{"Version", &HandshakeRequest::version}};
+}
+constexpr auto RecordFields(const AuthRequest*) {
+  return std::tuple{wire::Field{"AuthKey", &AuthRequest::auth_key}};
+}
+constexpr auto RecordFields(const JoinRequest*) {
+  return std::tuple{wire::Field{"Existing", &JoinRequest::existing},
+                    wire::Field{"Replay", &JoinRequest::replay}};
+}
+constexpr auto RecordFields(const JoinReply*) {
+  return std::tuple{wire::Field{"Num", &JoinReply::num}};
+}
+constexpr auto RecordFields(const ForceLeaveRequest*) {
+  return std::tuple{wire::Field{"Node", &ForceLeaveRequest::node},
+                    wire::Field{"Prune", &ForceLeaveRequest::prune}};
+}
+constexpr auto RecordFields(const MembersFilteredRequest*) {
+  return std::tuple{wire::Field{"Tags", &MembersFilteredRequest::tags},
+                    wire::Field{"Status", &MembersFilteredRequest::status},
+                    wire::Field{"Name", &MembersFilteredRequest::name}};
+}
+constexpr auto RecordFields(const MembersReply*) {
+  return std::tuple{wire::Field{"Members", &MembersReply::members}};
+}
+constexpr auto RecordFields(const StreamRequest*) {
+  return std::tuple{wire::Field{"Type", &StreamRequest::type}};
+}
+constexpr auto RecordFields(const StopRequest*) {
+  return std::tuple{wire::Field{"Stop", &StopRequest::stop}};
+}
+constexpr auto RecordFields(const MonitorRequest*) {
+  return std::tuple{wire::Field{"LogLevel", &MonitorRequest::log_level}};
+}
+constexpr auto RecordFields(const TagsRequest*) {
+  return std::tuple{wire::Field{"Tags", &TagsRequest::tags},
+                    wire::Field{"DeleteTags", &TagsRequest::delete_tags}};
+}
+constexpr auto RecordFields(const LogRecord*) {
+  return std::tuple{wire::Field{"Log", &LogRecord::log}};
+}
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_PROTOCOL_H_

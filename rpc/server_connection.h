@@ -1,0 +1,269 @@
+#ifndef SERF_RPC_SERVER_CONNECTION_H_
+#define SERF_RPC_SERVER_CONNECTION_H_
+
+// ServerConnection: a ServerSession over a stream socket, with its time limits. Made and owned by
+// Server (server_io.h).
+//
+// It writes synchronously as much as the socket takes, which for a reply is all of it in one call,
+// and waits only for a socket that is full. Kept alive by what it waits for; one thread.
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/system/error_code.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/rpc/asio_util.h"
+#include "serf/rpc/log_history.h"
+#include "serf/rpc/server_session.h"
+#include "serf/rpc/service.h"
+#include "serf/rpc/stream_event.h"
+
+namespace serf::rpc {
+
+class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
+ public:
+  // Of any protocol: TCP, or a Unix domain socket.
+  using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
+                                                  boost::asio::io_context::executor_type>;
+
+  struct Options {
+    std::string auth_key;
+    std::string peer;
+    Logger* logger = nullptr;
+    Duration write_timeout = {};
+    // Called once, when the connection has ended; the owner may drop it then.
+    std::function<void()> on_end;
+  };
+
+  ServerConnection(Socket socket, Service& service, Options options);
+
+  void Start();
+  void OnEvent(const StreamEventPtr& event);
+  void OnLog(const LogLinePtr& line);
+  // Reads no more, writes what is ready, and ends; after `limit` in any case.
+  void Drain(Duration limit);
+  // Ends at once, without on_end.
+  void Abandon();
+
+  bool idle() const { return session_.idle(); }
+  // When the client was last heard of.
+  Instant last_input() const { return last_input_; }
+
+ private:
+  // Requests are small; larger ones come in pieces.
+  static constexpr std::size_t kReadSize = std::size_t{4} << 10;
+
+  void Read();
+  void OnRead(const boost::system::error_code& error, std::size_t size);
+  // Writes, reads on and sets the timer, as the session wants it now.
+  void Update();
+  void Write();
+  void WaitWritable();
+  void OnWriteFailed(absl::string_view why);
+  void UpdateLater();
+  void Watch();
+  void OnTimer();
+  void End();
+  ServerSession::Options SessionOptions();
+
+  Socket socket_;
+  const Options options_;
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                    boost::asio::wait_traits<std::chrono::steady_clock>,
+                                    boost::asio::io_context::executor_type>
+      timer_;
+  Instant armed_ = kNever;
+  ServerSession session_;
+  std::array<std::uint8_t, kReadSize> buffer_;
+  Instant last_input_;
+  Instant write_deadline_ = kNever;
+  Instant drain_deadline_ = kNever;
+  bool reading_ = false;
+  bool waiting_writable_ = false;
+  bool update_posted_ = false;
+  bool draining_ = false;
+  bool ended_ = false;
+};
+
+inline ServerSession::Options ServerConnection::SessionOptions() {
+  ServerSession::Options options;
+  options.auth_key = options_.auth_key;
+  options.peer = options_.peer;
+  options.logger = options_.logger;
+  // Not within the service's completion: it must be free to do with the agent what it likes.
+  options.wake = [this] { UpdateLater(); };
+  return options;
+}
+
+inline ServerConnection::ServerConnection(Socket socket, Service& service, Options options)
+    : socket_(std::move(socket)),
+      options_(std::move(options)),
+      timer_(socket_.get_executor()),
+      session_(SteadyNow(), service, SessionOptions()),
+      last_input_(SteadyNow()) {}
+
+inline void ServerConnection::Start() {
+  boost::system::error_code ignored;
+  socket_.non_blocking(true, ignored);
+  Update();
+}
+
+inline void ServerConnection::OnEvent(const StreamEventPtr& event) {
+  session_.OnEvent(SteadyNow(), event);
+  UpdateLater();
+}
+
+inline void ServerConnection::OnLog(const LogLinePtr& line) {
+  session_.OnLog(SteadyNow(), line);
+  UpdateLater();
+}
+
+// A burst of events or log lines goes out in one write; and whoever logs or emits is not called
+// back in the middle of it.
+inline void ServerConnection::UpdateLater() {
+  if (update_posted_ || ended_) return;
+  update_posted_ = true;
+  boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    self->update_posted_ = false;
+    self->Update();
+  });
+}
+
+inline void ServerConnection::Read() {
+  reading_ = true;
+  socket_.async_read_some(
+      boost::asio::buffer(buffer_),
+      [self = shared_from_this()](const boost::system::error_code& error, std::size_t size) {
+        self->reading_ = false;
+        self->OnRead(error, size);
+      });
+}
+
+inline void ServerConnection::OnRead(const boost::system::error_code& error, std::size_t size) {
+  if (ended_) return;
+  last_input_ = SteadyNow();
+  if (size > 0) session_.OnBytes(last_input_, ByteView(buffer_.data(), size));
+  if (error == boost::asio::error::eof) {
+    session_.OnEnd(last_input_);
+  } else if (error) {
+    End();
+    return;
+  }
+  Update();
+}
+
+inline void ServerConnection::Update() {
+  if (ended_) return;
+  if (session_.NextDeadline() == Instant::min()) session_.OnTimer(SteadyNow());
+  Write();
+  if (ended_) return;
+  if (session_.finished() || (draining_ && !waiting_writable_)) {
+    End();
+    return;
+  }
+  if (!reading_ && !draining_ && session_.wants_input()) Read();
+  Watch();
+}
+
+inline void ServerConnection::Write() {
+  while (!waiting_writable_) {
+    const ByteView out = session_.Output();
+    if (out.empty()) return;
+    boost::system::error_code error;
+    const std::size_t size = socket_.write_some(boost::asio::buffer(out.data(), out.size()), error);
+    if (error == boost::asio::error::would_block) {
+      WaitWritable();
+    } else if (error) {
+      OnWriteFailed(ErrorText(error));
+      return;
+    } else {
+      write_deadline_ = kNever;
+      session_.OnWritten(SteadyNow(), size);
+    }
+  }
+}
+
+inline void ServerConnection::WaitWritable() {
+  waiting_writable_ = true;
+  if (write_deadline_ == kNever) write_deadline_ = SteadyNow() + options_.write_timeout;
+  socket_.async_wait(Socket::wait_write,
+                     [self = shared_from_this()](const boost::system::error_code&) {
+                       self->waiting_writable_ = false;
+                       self->Update();
+                     });
+}
+
+inline void ServerConnection::OnWriteFailed(absl::string_view why) {
+  if (!session_.streaming().empty()) {
+    Log(options_.logger, LogLevel::kError, "agent.ipc: Failed to stream ", session_.streaming(),
+        " to ipc.client: ", options_.peer, ": write: ", why);
+  }
+  End();
+}
+
+inline void ServerConnection::Watch() {
+  const Instant deadline = std::min({session_.NextDeadline(), write_deadline_, drain_deadline_});
+  // A timer that rings too early costs less than one that is set anew with every request.
+  if (deadline >= armed_) return;
+  armed_ = deadline;
+  timer_.expires_at(ToSteady(deadline));
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const std::shared_ptr<ServerConnection> self = weak.lock();
+    if (error || self == nullptr) return;
+    self->armed_ = kNever;
+    self->OnTimer();
+  });
+}
+
+inline void ServerConnection::OnTimer() {
+  if (ended_) return;
+  const Instant now = SteadyNow();
+  if (now >= write_deadline_ || now >= drain_deadline_) {
+    OnWriteFailed("i/o timeout");
+    return;
+  }
+  if (now >= session_.NextDeadline()) session_.OnTimer(now);
+  Update();
+}
+
+inline void ServerConnection::Drain(Duration limit) {
+  draining_ = true;
+  drain_deadline_ = SteadyNow() + limit;
+  Update();
+}
+
+inline void ServerConnection::Abandon() {
+  ended_ = true;
+  boost::system::error_code ignored;
+  socket_.shutdown(Socket::shutdown_both, ignored);
+  socket_.close(ignored);
+  timer_.cancel();
+}
+
+inline void ServerConnection::End() {
+  if (ended_) return;
+  Abandon();
+  if (options_.on_end) options_.on_end();
+}
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_SERVER_CONNECTION_H_

@@ -1,0 +1,342 @@
+#ifndef SERF_RPC_SERVER_IO_H_
+#define SERF_RPC_SERVER_IO_H_
+
+// Server: an agent's RPC listener and its connections, over Asio (spec/agent.md 1).
+//
+//   Server server(io, service, {.auth_key = key, .logger = logger});
+//   if (absl::Status s = server.Listen("127.0.0.1:7373"); !s.ok()) ...
+//   server.OnEvent(event);            // every event of the agent, after coalescing
+//   server.OnLog(line);               // every line of its log
+//   server.Shutdown([&] { io.stop(); });
+//
+// All on the io_context's thread. OnEvent() and OnLog() may be called from anywhere on it, also by
+// a Logger in the middle of the server's own work.
+
+#include <algorithm>
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/system/error_code.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/event.h"
+#include "serf/rpc/address.h"
+#include "serf/rpc/asio_util.h"
+#include "serf/rpc/log_history.h"
+#include "serf/rpc/server_connection.h"
+#include "serf/rpc/service.h"
+#include "serf/rpc/stream_event.h"
+
+namespace serf::rpc {
+
+struct ServerOptions {
+  std::string auth_key;  // empty: no authentication
+  Logger* logger = nullptr;
+  // Half of what a usual limit of 1024 descriptors leaves beside the gossip's streams. At the limit
+  // the connection that has been idle for longest makes room; if none is idle the new one is
+  // closed.
+  std::size_t max_connections = 256;
+  // Without any progress; a client that reads slowly is not cut off.
+  Duration write_timeout = std::chrono::seconds(30);
+};
+
+class Server {
+ public:
+  // `service` and the logger outlive the server.
+  Server(boost::asio::io_context& io, Service& service, ServerOptions options);
+  // Closes everything at once.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Opens "host:port"; port 0 takes a free one, an empty host all addresses. The error's message
+  // reads "listen tcp 127.0.0.1:7373: bind: address already in use". Looks names up, so may block.
+  absl::Status Listen(const std::string& address);
+
+  // Where the listener is; of the last Listen(), if there were several.
+  std::optional<Endpoint> local_endpoint() const { return local_; }
+
+  void OnEvent(const Event& event);
+  void OnLog(const LogLinePtr& line);
+
+  // Stops listening, sends what is ready, closes all connections, and calls `done` later, once.
+  // Requests under way are not answered any more.
+  void Shutdown(std::function<void()> done);
+
+  std::size_t connection_count() const { return connections_.size(); }
+
+ private:
+  using Executor = boost::asio::io_context::executor_type;
+  using ConnectionId = std::uint64_t;
+
+  // After an error of accept, doubled with each further one: when descriptors run out the listener
+  // stays ready, and would spin.
+  static constexpr Duration kAcceptPauseMin = std::chrono::milliseconds(5);
+  static constexpr Duration kAcceptPauseMax = std::chrono::seconds(1);
+  // For clients to take what is ready at a shutdown.
+  static constexpr Duration kDrainTimeout = std::chrono::seconds(1);
+  // Between two log lines on refused connections.
+  static constexpr Duration kRefusalLogInterval = std::chrono::seconds(1);
+
+  class ListenerBase {
+   public:
+    virtual ~ListenerBase() = default;
+    virtual void Close() = 0;
+  };
+  // A listener of any stream protocol.
+  template <typename Protocol>
+  class Listener;
+
+  void Adopt(ServerConnection::Socket socket, std::string peer);
+  // Closes the connection that has been idle for longest. False: there is none.
+  bool MakeRoom();
+  void Forget(ConnectionId id);
+  absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Candidates(const HostPort& target);
+
+  boost::asio::io_context& io_;
+  Service& service_;
+  const ServerOptions options_;
+  std::vector<std::shared_ptr<ListenerBase>> listeners_;
+  std::optional<Endpoint> local_;
+  std::map<ConnectionId, std::shared_ptr<ServerConnection>> connections_;
+  ConnectionId last_id_ = 0;
+  Instant next_refusal_log_ = Instant::min();
+  bool draining_ = false;
+  std::function<void()> shutdown_done_;
+};
+
+template <typename Protocol>
+class Server::Listener final : public Server::ListenerBase,
+                               public std::enable_shared_from_this<Listener<Protocol>> {
+ public:
+  using Acceptor = boost::asio::basic_socket_acceptor<Protocol, Executor>;
+  using Address = typename Protocol::endpoint;
+  using Accepted = std::function<void(ServerConnection::Socket, const Address& peer)>;
+
+  Listener(boost::asio::io_context& io, Logger* logger, Accepted accepted)
+      : acceptor_(io), timer_(io), logger_(logger), accepted_(std::move(accepted)) {}
+
+  Acceptor& acceptor() { return acceptor_; }
+
+  void Accept() {
+    acceptor_.async_accept(peer_,
+                           [self = this->shared_from_this()](const boost::system::error_code& error,
+                                                             AcceptedSocket socket) {
+                             if (self->closed_) return;
+                             if (error) {
+                               self->Pause(error);
+                               return;
+                             }
+                             self->pause_ = kAcceptPauseMin;
+                             self->accepted_(std::move(socket), self->peer_);
+                             if (!self->closed_) self->Accept();
+                           });
+  }
+
+  void Close() override {
+    closed_ = true;
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    timer_.cancel();
+  }
+
+ private:
+  using AcceptedSocket = typename Protocol::socket::template rebind_executor<Executor>::other;
+
+  void Pause(const boost::system::error_code& error) {
+    Log(logger_, LogLevel::kError, "agent.ipc: Failed to accept client: ", ErrorText(error));
+    timer_.expires_after(pause_);
+    pause_ = std::min(pause_ * 2, kAcceptPauseMax);
+    timer_.async_wait([self = this->shared_from_this()](const boost::system::error_code&) {
+      if (!self->closed_) self->Accept();
+    });
+  }
+
+  Acceptor acceptor_;
+  boost::asio::steady_timer timer_;
+  Logger* const logger_;
+  const Accepted accepted_;
+  Address peer_;
+  Duration pause_ = kAcceptPauseMin;
+  bool closed_ = false;
+};
+
+inline Server::Server(boost::asio::io_context& io, Service& service, ServerOptions options)
+    : io_(io), service_(service), options_(std::move(options)) {}
+
+inline Server::~Server() {
+  for (const auto& listener : listeners_) listener->Close();
+  for (const auto& [id, connection] : connections_) connection->Abandon();
+}
+
+inline absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Server::Candidates(
+    const HostPort& target) {
+  using Tcp = boost::asio::ip::tcp;
+  const std::string port = target.port.empty() ? "0" : target.port;
+  boost::system::error_code error;
+  Tcp::resolver resolver(io_);
+  if (target.host.empty()) {
+    // All addresses: one socket for both families where there is IPv6.
+    const auto found = resolver.resolve(Tcp::v4(), "", port, Tcp::resolver::passive, error);
+    if (!error && !found.empty()) {
+      const std::uint16_t number = found.begin()->endpoint().port();
+      return std::vector<Tcp::endpoint>{{Tcp::v6(), number}, {Tcp::v4(), number}};
+    }
+  } else {
+    const auto found = resolver.resolve(target.host, port, Tcp::resolver::passive, error);
+    if (!error && !found.empty()) {
+      std::vector<Tcp::endpoint> endpoints;
+      for (const auto& entry : found) endpoints.push_back(entry.endpoint());
+      return endpoints;
+    }
+  }
+  if (error == boost::asio::error::service_not_found) {
+    return absl::InvalidArgumentError(absl::StrCat("address tcp/", port, ": unknown port"));
+  }
+  return absl::NotFoundError(absl::StrCat("lookup ", target.host, ": no such host"));
+}
+
+inline absl::Status Server::Listen(const std::string& address) {
+  using Tcp = boost::asio::ip::tcp;
+  const absl::StatusOr<HostPort> target = HostPort::Parse(address);
+  if (!target.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("listen tcp: ", target.status().message()));
+  }
+  const absl::StatusOr<std::vector<Tcp::endpoint>> candidates = Candidates(*target);
+  if (!candidates.ok()) {
+    return absl::Status(candidates.status().code(),
+                        absl::StrCat("listen tcp: ", candidates.status().message()));
+  }
+  absl::Status failure;
+  for (const Tcp::endpoint& endpoint : *candidates) {
+    auto listener = std::make_shared<Listener<Tcp>>(
+        io_, options_.logger, [this](ServerConnection::Socket socket, const Tcp::endpoint& peer) {
+          boost::system::error_code ignored;
+          socket.set_option(Tcp::no_delay(true), ignored);
+          Adopt(std::move(socket), EndpointText(peer));
+        });
+    auto& acceptor = listener->acceptor();
+    boost::system::error_code error;
+    absl::string_view call = "socket";
+    acceptor.open(endpoint.protocol(), error);
+    if (!error) {
+      boost::system::error_code ignored;
+      acceptor.set_option(Tcp::acceptor::reuse_address(true), ignored);
+      if (target->host.empty() && endpoint.address().is_v6()) {
+        acceptor.set_option(boost::asio::ip::v6_only(false), ignored);
+      }
+      call = "bind";
+      acceptor.bind(endpoint, error);
+    }
+    if (!error) {
+      call = "listen";
+      acceptor.listen(Tcp::acceptor::max_listen_connections, error);
+    }
+    if (error) {
+      if (failure.ok()) {
+        failure = absl::UnavailableError(absl::StrCat("listen tcp ", EndpointText(endpoint), ": ",
+                                                      call, ": ", ErrorText(error)));
+      }
+      listener->Close();
+      continue;
+    }
+    local_ = Endpoint::Parse(EndpointText(acceptor.local_endpoint(error)));
+    listener->Accept();
+    listeners_.push_back(std::move(listener));
+    return absl::OkStatus();
+  }
+  return failure;
+}
+
+inline void Server::Adopt(ServerConnection::Socket socket, std::string peer) {
+  if (connections_.size() >= options_.max_connections && !MakeRoom()) {
+    const Instant now = SteadyNow();
+    if (now >= next_refusal_log_) {
+      next_refusal_log_ = now + kRefusalLogInterval;
+      Log(options_.logger, LogLevel::kWarn, "agent.ipc: Too many clients, refusing ", peer);
+    }
+    return;  // the socket's end closes it
+  }
+  Log(options_.logger, LogLevel::kInfo, "agent.ipc: Accepted client: ", peer);
+  const ConnectionId id = ++last_id_;
+  ServerConnection::Options options;
+  options.auth_key = options_.auth_key;
+  options.peer = std::move(peer);
+  options.logger = options_.logger;
+  options.write_timeout = options_.write_timeout;
+  options.on_end = [this, id] { Forget(id); };
+  const auto connection =
+      std::make_shared<ServerConnection>(std::move(socket), service_, std::move(options));
+  connections_.emplace(id, connection);
+  connection->Start();
+}
+
+inline bool Server::MakeRoom() {
+  auto oldest = connections_.end();
+  for (auto it = connections_.begin(); it != connections_.end(); ++it) {
+    if (!it->second->idle()) continue;
+    if (oldest == connections_.end() || it->second->last_input() < oldest->second->last_input()) {
+      oldest = it;
+    }
+  }
+  if (oldest == connections_.end()) return false;
+  oldest->second->Abandon();
+  connections_.erase(oldest);
+  return true;
+}
+
+inline void Server::Forget(ConnectionId id) {
+  connections_.erase(id);
+  if (draining_ && connections_.empty() && shutdown_done_) {
+    boost::asio::post(io_, std::exchange(shutdown_done_, nullptr));
+  }
+}
+
+inline void Server::OnEvent(const Event& event) {
+  if (connections_.empty()) return;
+  const auto shared = std::make_shared<const StreamEvent>(event);
+  for (const auto& [id, connection] : connections_) connection->OnEvent(shared);
+}
+
+inline void Server::OnLog(const LogLinePtr& line) {
+  for (const auto& [id, connection] : connections_) connection->OnLog(line);
+}
+
+inline void Server::Shutdown(std::function<void()> done) {
+  draining_ = true;
+  for (const auto& listener : listeners_) listener->Close();
+  if (connections_.empty()) {
+    boost::asio::post(io_, std::move(done));
+    return;
+  }
+  shutdown_done_ = std::move(done);
+  // A connection that ends leaves connections_.
+  std::vector<std::shared_ptr<ServerConnection>> connections;
+  for (const auto& [id, connection] : connections_) connections.push_back(connection);
+  for (const auto& connection : connections) connection->Drain(kDrainTimeout);
+}
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_SERVER_IO_H_

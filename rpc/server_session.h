@@ -1,0 +1,681 @@
+#ifndef SERF_RPC_SERVER_SESSION_H_
+#define SERF_RPC_SERVER_SESSION_H_
+
+// ServerSession: one RPC connection of an agent without its socket (spec/agent.md 1.4 to 1.10).
+//
+//   ServerSession session(now, service, options);
+//   session.OnBytes(now, bytes);                       // a request
+//   session.OnEvent(now, event); session.OnLog(now, line);
+//   socket.Write(session.Output()); session.OnWritten(now, n);
+//   if (session.finished()) socket.Close();
+//   at session.NextDeadline(): session.OnTimer(now);
+//
+// Requests are executed one after another; one that the service takes its time for delays later
+// ones of this connection only. What a client sends is bounded by kRequestSizeMax, what it does not
+// read by kOutputHighWater and one reply, and by kQueueMax records per stream.
+//
+// Other than the original: header fields are not kept from one request to the next, the body of a
+// request that needs authentication is consumed, and a bad expression gets an answer.
+//
+// One thread.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "msgpack/sbuffer.hpp"
+#include "serf/base/bytes.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/member.h"
+#include "serf/rpc/codec.h"
+#include "serf/rpc/event_filter.h"
+#include "serf/rpc/log_history.h"
+#include "serf/rpc/member_filter.h"
+#include "serf/rpc/object_scanner.h"
+#include "serf/rpc/protocol.h"
+#include "serf/rpc/service.h"
+#include "serf/rpc/stream_event.h"
+
+namespace serf::rpc {
+
+class ServerSession {
+ public:
+  struct Options {
+    std::string auth_key;        // empty: no authentication is needed
+    std::string peer;            // "127.0.0.1:45676", for log lines
+    Logger* logger = nullptr;    // null: silent
+    std::function<void()> wake;  // called when OnTimer() became due by a completion of the service
+  };
+
+  // The connection was accepted. `service` outlives the session.
+  ServerSession(Instant now, Service& service, Options options);
+  ServerSession(const ServerSession&) = delete;
+  ServerSession& operator=(const ServerSession&) = delete;
+
+  // --- what happened ---
+
+  void OnBytes(Instant now, ByteView bytes);
+  // The client sends no more. What it has asked for is still answered.
+  void OnEnd(Instant now);
+  void OnTimer(Instant now);
+  void OnEvent(Instant now, const StreamEventPtr& event);
+  void OnLog(Instant now, const LogLinePtr& line);
+  // The first `size` bytes of Output() are on their way.
+  void OnWritten(Instant now, std::size_t size);
+
+  // --- views ---
+
+  // What is to be written. Records move here from their queues only once everything before was
+  // written, so that they wait, and at last are dropped, where they are counted.
+  ByteView Output();
+  // The connection is to be closed: nothing more will be read or written.
+  bool finished() const { return closing_ && written_ == out_.size(); }
+  // False while bytes had better stay in the socket: the client has much to do or to read.
+  bool wants_input() const {
+    return !closing_ && !ended_ && (unread() < kInputPause || !(busy_ || stalled()));
+  }
+  Instant NextDeadline() const {
+    if (due_) return Instant::min();
+    return std::min({login_deadline_, request_deadline_, auth_reply_at_});
+  }
+  // No request is being executed, nothing streams or waits to be written.
+  bool idle() const {
+    return !busy_ && streams_.empty() && !monitor_ && unread() == 0 && written_ == out_.size();
+  }
+  // What a failing write has cut off, for the log: "event", "log", or nothing.
+  absl::string_view streaming() const {
+    return !streams_.empty() ? "event" : monitor_ ? "log" : "";
+  }
+  // Records that a slow client has missed.
+  std::uint64_t dropped() const { return dropped_; }
+
+ private:
+  // Requests are not executed while so much waits to be written: pipelining must not pile up
+  // replies that nobody reads.
+  static constexpr std::size_t kOutputHighWater = std::size_t{64} << 10;
+  // Memory of the output that an idle connection keeps.
+  static constexpr std::size_t kOutputKeepMax = std::size_t{256} << 10;
+  static constexpr std::size_t kOutputInitial = 512;
+  // Bytes of requests that wait behind a slow one; the rest waits in the socket.
+  static constexpr std::size_t kInputPause = std::size_t{64} << 10;
+  // Between two log lines on the same trouble of a connection.
+  static constexpr Duration kLogInterval = std::chrono::seconds(1);
+  // Bytes of a client's text in a log line.
+  static constexpr std::size_t kLogTextMax = 64;
+
+  struct Stream {
+    EventFilter filter;
+    std::deque<StreamEventPtr> queue;
+  };
+
+  struct Monitor {
+    std::uint64_t seq = 0;
+    LogLevel level = LogLevel::kTrace;
+    std::deque<LogLinePtr> queue;
+
+    bool Wants(const LogLine& line) const { return !line.level || *line.level >= level; }
+  };
+
+  // What is done with the object after a request that was refused for want of authentication.
+  enum class Refused : std::uint8_t {
+    kNothing,  // it is a header
+    kBody,     // it is the body of the refused request
+    kPerhaps,  // the command is unknown: it is a body if it is a map without a command
+  };
+
+  std::size_t unread() const { return in_.size() - begin_; }
+  bool stalled() const { return out_.size() >= kOutputHighWater; }
+  bool authenticated() const { return options_.auth_key.empty() || authenticated_; }
+
+  template <typename... Args>
+  void Warn(Instant now, Instant& next, const Args&... args);
+  template <typename... Args>
+  void LogError(const Args&... args) {
+    Log(options_.logger, LogLevel::kError, "agent.ipc: ", args...);
+  }
+
+  // Executes what can be executed.
+  void Process(Instant now);
+  void OnObject(Instant now, ByteView object);
+  void OnHeader(Instant now, ByteView object);
+  // Whether the object belongs to a request that was refused.
+  bool ConsumeRefused(ByteView object);
+  // The client's bytes are no request: closes without a reply.
+  void Reject(absl::string_view why);
+
+  // Execute the request of header_; `body` is its body.
+  void Execute(Instant now, ByteView body);
+  void Handshake(ByteView body);
+  void Auth(Instant now, ByteView body);
+  void Join(ByteView body);
+  void Leave();
+  void ForceLeave(ByteView body);
+  void Members();
+  void MembersFiltered(ByteView body);
+  void Tags(ByteView body);
+  void Stats();
+  void StreamEvents(ByteView body);
+  void StartMonitor(ByteView body);
+  void Stop(ByteView body);
+
+  // Decodes a body, or rejects it.
+  template <typename Record>
+  bool Read(ByteView body, Record& out) {
+    Decoder decoder(body);
+    if (decoder.Read(out)) return true;
+    Reject(decoder.error());
+    return false;
+  }
+
+  void ReplyTo(std::uint64_t seq, absl::string_view error) {
+    Writer writer(out_);
+    Encode(writer, ResponseHeader{error, seq});
+  }
+  void Reply(absl::string_view error) { ReplyTo(header_.seq, error); }
+  void ReplyStatus(const absl::Status& status) {
+    Reply(status.ok() ? absl::string_view() : status.message());
+  }
+
+  // A completion for the service: calls `then(session, result)` if the session still lives.
+  template <typename Result, typename Then>
+  std::function<void(const Result&)> Later(Then then);
+
+  void RefillOutput();
+
+  Service& service_;
+  const Options options_;
+  // Completions hold it weakly: they may come when the session is gone.
+  const std::shared_ptr<ServerSession*> self_ = std::make_shared<ServerSession*>(this);
+
+  ByteVector in_;
+  std::size_t begin_ = 0;  // of what was not yet taken from in_
+  ObjectScanner scanner_;
+  msgpack::sbuffer out_{kOutputInitial};
+  std::size_t written_ = 0;
+
+  RequestHeader header_;
+  bool awaiting_body_ = false;
+  Refused refused_ = Refused::kNothing;
+
+  bool shaken_hands_ = false;
+  bool authenticated_ = false;
+  int auth_failures_ = 0;
+
+  bool processing_ = false;
+  bool busy_ = false;  // a request is being executed
+  bool due_ = false;   // there is more to process
+  bool ended_ = false;
+  bool closing_ = false;
+  Instant start_;
+  Instant login_deadline_;
+  Instant request_deadline_ = kNever;
+  Instant auth_reply_at_ = kNever;
+
+  std::map<std::uint64_t, Stream> streams_;
+  std::optional<Monitor> monitor_;
+  std::uint64_t dropped_ = 0;
+  Instant next_event_warning_ = Instant::min();
+  Instant next_log_warning_ = Instant::min();
+  Instant next_auth_warning_ = Instant::min();
+};
+
+inline ServerSession::ServerSession(Instant now, Service& service, Options options)
+    : service_(service),
+      options_(std::move(options)),
+      start_(now),
+      login_deadline_(now + kHandshakeTimeout) {}
+
+template <typename... Args>
+void ServerSession::Warn(Instant now, Instant& next, const Args&... args) {
+  if (now < next) return;
+  // Before the line is written: it may come back through OnLog().
+  next = now + kLogInterval;
+  Log(options_.logger, LogLevel::kWarn, "agent.ipc: ", args...);
+}
+
+// --- input ---
+
+inline void ServerSession::OnBytes(Instant now, ByteView bytes) {
+  if (closing_) return;
+  Append(in_, bytes);
+  Process(now);
+}
+
+inline void ServerSession::OnEnd(Instant now) {
+  ended_ = true;
+  Process(now);
+}
+
+inline void ServerSession::OnTimer(Instant now) {
+  due_ = false;
+  if (closing_) return;
+  if (now >= auth_reply_at_) {
+    auth_reply_at_ = kNever;
+    busy_ = false;
+    Reply(kInvalidAuthToken);
+    if (auth_failures_ >= kAuthAttemptsMax) closing_ = true;
+  }
+  if (now >= login_deadline_ || now >= request_deadline_) Reject("i/o timeout");
+  Process(now);
+}
+
+inline void ServerSession::Process(Instant now) {
+  if (processing_) return;
+  processing_ = true;
+  while (!closing_ && !busy_ && !stalled()) {
+    const ByteView rest = ByteView(in_).subspan(begin_);
+    const bool trusted = shaken_hands_ && authenticated();
+    const ObjectScanner::Result result =
+        scanner_.Scan(rest, trusted ? kRequestSizeMax : kLoginSizeMax);
+    if (result == ObjectScanner::Result::kInvalid) {
+      Reject(scanner_.error());
+    } else if (result == ObjectScanner::Result::kComplete) {
+      const std::size_t size = scanner_.size();
+      scanner_.Reset();
+      begin_ += size;
+      OnObject(now, rest.first(size));
+    } else if (ended_) {
+      if (rest.empty() && !awaiting_body_) {
+        closing_ = true;
+      } else {
+        Reject("unexpected EOF");
+      }
+    } else {
+      const bool begun = awaiting_body_ || !rest.empty();
+      if (begun && request_deadline_ == kNever) request_deadline_ = now + kRequestTimeout;
+      break;
+    }
+  }
+  processing_ = false;
+  if (closing_) {
+    due_ = false;
+    login_deadline_ = request_deadline_ = auth_reply_at_ = kNever;
+    begin_ = in_.size();
+  }
+  // One move of the rest for all the objects before it.
+  if (begin_ > 0) {
+    in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(begin_));
+    begin_ = 0;
+  }
+}
+
+inline void ServerSession::OnObject(Instant now, ByteView object) {
+  if (!awaiting_body_) {
+    OnHeader(now, object);
+    return;
+  }
+  awaiting_body_ = false;
+  request_deadline_ = kNever;
+  Execute(now, object);
+}
+
+inline bool ServerSession::ConsumeRefused(ByteView object) {
+  const Refused refused = std::exchange(refused_, Refused::kNothing);
+  if (refused == Refused::kNothing) return false;
+  Decoder decoder(object);
+  return !decoder.IsRequestHeader().value_or(refused == Refused::kPerhaps);
+}
+
+inline void ServerSession::OnHeader(Instant now, ByteView object) {
+  if (ConsumeRefused(object)) {
+    request_deadline_ = kNever;
+    return;
+  }
+  Decoder decoder(object);
+  if (!decoder.Read(header_)) {
+    Reject(decoder.error());
+    return;
+  }
+  const CommandTraits* traits = FindCommand(header_.command);
+  const bool is_handshake = traits != nullptr && traits->command == Command::kHandshake;
+  const bool is_auth = traits != nullptr && traits->command == Command::kAuth;
+  if (!shaken_hands_ && !is_handshake) {
+    LogError("Failed to evaluate request: ", kHandshakeRequired);
+    Reply(kHandshakeRequired);
+    closing_ = true;
+    return;
+  }
+  if (!authenticated() && !is_handshake && !is_auth) {
+    Warn(now, next_auth_warning_, "Client sending commands before auth");
+    Reply(kAuthRequired);
+    if (traits == nullptr) {
+      refused_ = Refused::kPerhaps;
+    } else if (traits->request_body) {
+      refused_ = Refused::kBody;
+    }
+    request_deadline_ = kNever;
+    return;
+  }
+  if (traits != nullptr && traits->request_body) {
+    awaiting_body_ = true;
+    return;
+  }
+  request_deadline_ = kNever;
+  Execute(now, {});
+}
+
+inline void ServerSession::Reject(absl::string_view why) {
+  if (closing_) return;
+  closing_ = true;
+  if (awaiting_body_ || busy_) {
+    LogError("Failed to evaluate request: decode failed: ", why);
+  } else {
+    LogError("failed to decode request header: ", why);
+  }
+}
+
+// --- requests ---
+
+inline void ServerSession::Execute(Instant now, ByteView body) {
+  const CommandTraits* traits = FindCommand(header_.command);
+  busy_ = true;
+  if (traits != nullptr) {
+    switch (traits->command) {
+      case Command::kHandshake:
+        Handshake(body);
+        break;
+      case Command::kAuth:
+        Auth(now, body);
+        return;
+      case Command::kJoin:
+        Join(body);
+        return;
+      case Command::kLeave:
+        Leave();
+        return;
+      case Command::kForceLeave:
+        ForceLeave(body);
+        return;
+      case Command::kTags:
+        Tags(body);
+        return;
+      case Command::kMembers:
+        Members();
+        break;
+      case Command::kMembersFiltered:
+        MembersFiltered(body);
+        break;
+      case Command::kStats:
+        Stats();
+        break;
+      case Command::kStream:
+        StreamEvents(body);
+        break;
+      case Command::kMonitor:
+        StartMonitor(body);
+        break;
+      case Command::kStop:
+        Stop(body);
+        break;
+      default:
+        traits = nullptr;
+        break;
+    }
+  }
+  busy_ = false;
+  if (traits != nullptr) return;
+  LogError("Failed to evaluate request: command '",
+           absl::string_view(header_.command).substr(0, kLogTextMax), "' not recognized");
+  Reply(kUnsupportedCommand);
+  closing_ = true;
+}
+
+template <typename Result, typename Then>
+std::function<void(const Result&)> ServerSession::Later(Then then) {
+  return [weak = std::weak_ptr<ServerSession*>(self_), then](const Result& result) {
+    const std::shared_ptr<ServerSession*> self = weak.lock();
+    if (self == nullptr) return;
+    ServerSession& session = **self;
+    if (session.closing_) return;
+    session.busy_ = false;
+    then(session, result);
+    if (session.processing_) return;  // the service has answered at once
+    session.due_ = true;
+    if (session.options_.wake) session.options_.wake();
+  };
+}
+
+inline void ServerSession::Handshake(ByteView body) {
+  HandshakeRequest request;
+  if (!Read(body, request)) return;
+  if (request.version != kIpcVersion) {
+    Reply(kUnsupportedVersion);
+  } else if (shaken_hands_) {
+    Reply(kDuplicateHandshake);
+  } else {
+    shaken_hands_ = true;
+    login_deadline_ = authenticated() ? kNever : start_ + kAuthTimeout;
+    Reply({});
+  }
+}
+
+// Takes the same time for all texts of a length, whatever their bytes.
+inline bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
+  if (a.size() != b.size()) return false;
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
+  }
+  return difference == 0;
+}
+
+inline void ServerSession::Auth(Instant now, ByteView body) {
+  AuthRequest request;
+  if (!Read(body, request)) return;
+  if (EqualInConstantTime(request.auth_key, options_.auth_key)) {
+    authenticated_ = true;
+    login_deadline_ = kNever;
+    busy_ = false;
+    Reply({});
+    return;
+  }
+  ++auth_failures_;
+  auth_reply_at_ = now + kAuthDelay;
+}
+
+inline void ServerSession::Join(ByteView body) {
+  JoinRequest request;
+  if (!Read(body, request)) return;
+  service_.Join(std::move(request.existing), request.replay,
+                Later<JoinResult>([](ServerSession& session, const JoinResult& result) {
+                  session.ReplyStatus(result.status);
+                  Writer writer(session.out_);
+                  Encode(writer, JoinReply{result.joined});
+                }));
+}
+
+inline void ServerSession::Leave() {
+  Log(options_.logger, LogLevel::kInfo, "agent.ipc: Graceful leave triggered");
+  service_.Leave(Later<absl::Status>([](ServerSession& session, const absl::Status& status) {
+    if (!status.ok()) session.LogError("leave failed: ", status.message());
+    session.ReplyStatus(status);
+    // The agent shuts down next: no further request can be answered.
+    if (status.ok()) session.closing_ = true;
+  }));
+}
+
+inline void ServerSession::ForceLeave(ByteView body) {
+  ForceLeaveRequest request;
+  if (!Read(body, request)) return;
+  service_.ForceLeave(std::move(request.node), request.prune,
+                      Later<absl::Status>([](ServerSession& session, const absl::Status& status) {
+                        session.ReplyStatus(status);
+                      }));
+}
+
+inline void ServerSession::Tags(ByteView body) {
+  TagsRequest request;
+  if (!Read(body, request)) return;
+  service_.UpdateTags(std::move(request.tags), std::move(request.delete_tags),
+                      Later<absl::Status>([](ServerSession& session, const absl::Status& status) {
+                        session.ReplyStatus(status);
+                      }));
+}
+
+inline void ServerSession::Members() {
+  Reply({});
+  Writer writer(out_);
+  EncodeMembersReply(writer, service_.Members());
+}
+
+inline void ServerSession::MembersFiltered(ByteView body) {
+  MembersFilteredRequest request;
+  if (!Read(body, request)) return;
+  const absl::StatusOr<MemberFilter> filter = MemberFilter::Compile(request);
+  std::vector<const Member*> wanted;
+  if (filter.ok()) {
+    for (const Member& member : service_.Members()) {
+      if (filter->Matches(member)) wanted.push_back(&member);
+    }
+  } else {
+    LogError("Failed to evaluate request: ", filter.status().message());
+  }
+  // A body after an error too: the original's client expects one after any error of its own.
+  ReplyStatus(filter.status());
+  Writer writer(out_);
+  EncodeMembersReply(writer, wanted);
+}
+
+inline void ServerSession::Stats() {
+  Reply({});
+  Writer writer(out_);
+  Encode(writer, service_.Stats());
+}
+
+inline void ServerSession::StreamEvents(ByteView body) {
+  StreamRequest request;
+  if (!Read(body, request)) return;
+  std::optional<EventFilter> filter = EventFilter::Parse(request.type);
+  if (streams_.contains(header_.seq)) {
+    Reply(kStreamExists);
+  } else if (!filter) {
+    Reply(kInvalidFilter);
+  } else if (streams_.size() == kStreamsMax) {
+    Reply(kTooManyStreams);
+  } else {
+    streams_.emplace(header_.seq, Stream{*std::move(filter), {}});
+    Reply({});
+  }
+}
+
+inline std::optional<LogLevel> ParseLogLevel(absl::string_view text) {
+  for (const LogLevel level :
+       {LogLevel::kTrace, LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
+    if (text == LogLevelName(level)) return level;
+  }
+  return std::nullopt;
+}
+
+inline void ServerSession::StartMonitor(ByteView body) {
+  MonitorRequest request;
+  if (!Read(body, request)) return;
+  const std::string name = absl::AsciiStrToUpper(request.log_level);
+  const std::optional<LogLevel> level = ParseLogLevel(name);
+  if (!level) {
+    Reply(absl::StrCat(kUnknownLogLevel, name));
+    return;
+  }
+  if (monitor_) {
+    Reply(kMonitorExists);
+    return;
+  }
+  monitor_ = Monitor{header_.seq, *level, {}};
+  for (LogLinePtr& line : service_.LogHistory()) {
+    if (monitor_->Wants(*line)) monitor_->queue.push_back(std::move(line));
+  }
+  Reply({});
+}
+
+inline void ServerSession::Stop(ByteView body) {
+  StopRequest request;
+  if (!Read(body, request)) return;
+  streams_.erase(request.stop);
+  if (monitor_ && monitor_->seq == request.stop) monitor_.reset();
+  Reply({});
+}
+
+// --- streams ---
+
+inline void ServerSession::OnEvent(Instant now, const StreamEventPtr& event) {
+  if (closing_) return;
+  bool dropped = false;
+  for (auto& [seq, stream] : streams_) {
+    if (!stream.filter.Matches(event->type(), event->name())) continue;
+    if (stream.queue.size() < kQueueMax) {
+      stream.queue.push_back(event);
+    } else {
+      ++dropped_;
+      dropped = true;
+    }
+  }
+  if (dropped) Warn(now, next_event_warning_, "Dropping event to ipc.client: ", options_.peer);
+}
+
+inline void ServerSession::OnLog(Instant now, const LogLinePtr& line) {
+  if (closing_ || !monitor_ || !monitor_->Wants(*line)) return;
+  if (monitor_->queue.size() < kQueueMax) {
+    monitor_->queue.push_back(line);
+    return;
+  }
+  ++dropped_;
+  Warn(now, next_log_warning_, "Dropping logs to ipc.client: ", options_.peer);
+}
+
+inline void ServerSession::RefillOutput() {
+  Writer writer(out_);
+  // One record of each stream in turn, so that none has to wait for another's backlog.
+  for (bool more = true; more && !stalled();) {
+    more = false;
+    for (auto& [seq, stream] : streams_) {
+      if (stream.queue.empty()) continue;
+      ReplyTo(seq, {});
+      const absl::string_view body = stream.queue.front()->body();
+      out_.write(body.data(), body.size());
+      stream.queue.pop_front();
+      more = true;
+    }
+    if (monitor_ && !monitor_->queue.empty()) {
+      ReplyTo(monitor_->seq, {});
+      EncodeLogRecord(writer, monitor_->queue.front()->text);
+      monitor_->queue.pop_front();
+      more = true;
+    }
+  }
+}
+
+inline ByteView ServerSession::Output() {
+  if (!closing_ && written_ == 0) RefillOutput();
+  return ViewOf(out_).subspan(written_);
+}
+
+inline void ServerSession::OnWritten(Instant now, std::size_t size) {
+  written_ += size;
+  if (written_ < out_.size()) return;
+  written_ = 0;
+  if (out_.size() > kOutputKeepMax) {
+    out_ = msgpack::sbuffer(kOutputInitial);
+  } else {
+    out_.clear();
+  }
+  // Requests may have waited for room.
+  if (unread() > 0 || ended_) Process(now);
+}
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_SERVER_SESSION_H_

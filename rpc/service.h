@@ -1,0 +1,65 @@
+#ifndef SERF_RPC_SERVICE_H_
+#define SERF_RPC_SERVICE_H_
+
+// Service: what an agent offers to RPC sessions. One thread: sessions call it, and it calls the
+// completions back, on the thread of the server.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "serf/member.h"
+#include "serf/rpc/log_history.h"
+#include "serf/tags.h"
+
+namespace serf::rpc {
+
+// How a join ended: the status is an error only if no address answered.
+struct JoinResult {
+  absl::Status status;
+  std::int32_t joined = 0;  // addresses that answered
+};
+
+// "serf" -> "members" -> "3"; the sections of spec/agent.md 1.7.
+using StatsSections = std::map<std::string, std::map<std::string, std::string>>;
+
+class Service {
+ public:
+  // Called exactly once, at once or later, also when the session that asked is gone. The message
+  // of an error goes to the client as it is (spec/agent.md 1.5).
+  using Done = std::function<void(const absl::Status&)>;
+  using JoinDone = std::function<void(const JoinResult&)>;
+
+  virtual ~Service() = default;
+
+  // All members in every state, sorted by name. Valid until the next input of the agent: a session
+  // encodes them at once.
+  virtual std::span<const Member> Members() = 0;
+
+  // The sections of `stats`: agent, runtime, serf, tags, event_handlers.
+  virtual StatsSections Stats() = 0;
+
+  // The last lines of the log, oldest first: what a new monitor begins with.
+  virtual std::vector<LogLinePtr> LogHistory() = 0;
+
+  // Contacts every address. `replay` false: user events older than the join are ignored.
+  virtual void Join(std::vector<std::string> addresses, bool replay, JoinDone done) = 0;
+
+  // Leaves the cluster; after a success the agent shuts down, by itself. Callers that come while
+  // a leave is under way share its result.
+  virtual void Leave(Done done) = 0;
+
+  // Marks a failed member as left; `prune` also forgets it. Unknown names succeed.
+  virtual void ForceLeave(std::string node, bool prune, Done done) = 0;
+
+  // New tags of the agent: the current ones without `remove`, then `set` over them.
+  virtual void UpdateTags(Tags set, std::vector<std::string> remove, Done done) = 0;
+};
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_SERVICE_H_

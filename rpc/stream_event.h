@@ -1,0 +1,56 @@
+#ifndef SERF_RPC_STREAM_EVENT_H_
+#define SERF_RPC_STREAM_EVENT_H_
+
+// StreamEvent: an event as streams deliver it, encoded once and shared by all of them.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/string_view.h"
+#include "msgpack/sbuffer.hpp"
+#include "serf/base/bytes.h"
+#include "serf/event.h"
+#include "serf/rpc/codec.h"
+#include "serf/rpc/event_filter.h"
+
+namespace serf::rpc {
+
+class StreamEvent {
+ public:
+  explicit StreamEvent(const Event& event) {
+    msgpack::sbuffer buffer(256);
+    Writer writer(buffer);
+    std::visit(
+        [&](const auto& e) {
+          Describe(e);
+          Encode(writer, e);
+        },
+        event);
+    body_.assign(buffer.data(), buffer.size());
+  }
+
+  EventType type() const { return type_; }
+  // Of a user event; else empty.
+  absl::string_view name() const { return name_; }
+  // The record that follows the header.
+  absl::string_view body() const { return body_; }
+
+ private:
+  void Describe(const MemberEvent& event) { type_ = EventTypeOf(event.kind); }
+  void Describe(const UserEvent& event) {
+    type_ = EventType::kUser;
+    name_ = event.name;
+  }
+
+  EventType type_ = EventType::kMemberJoin;
+  std::string name_;
+  std::string body_;
+};
+
+using StreamEventPtr = std::shared_ptr<const StreamEvent>;
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_STREAM_EVENT_H_
