@@ -1,0 +1,9 @@
+// main() of the small binary that is `serf members` alone.
+
+#include "serf/cmd/command_line.h"
+#include "serf/cmd/members_command.h"
+
+int main(int argc, char** argv) {
+  return serf::cmd::RunSingleCommand(serf::cmd::kMembersCommand,
+                                     serf::cmd::StartProcess(argc, argv));
+}
