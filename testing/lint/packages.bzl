@@ -3,12 +3,32 @@
 # Every package with sources of ours.
 PACKAGES = [
     "//cmd",
+    "//rpc",
+    "//serf",
     "//serf/base",
     "//serf/swim",
+    "//serf/wire",
     "//testing/lint",
+    "//testing/vectors",
     "//tools",
+    "//transport",
 ]
 
 # Libraries which lead to every header that a consumer may include.
 PUBLISHED = [
+    "//rpc:client",
+    "//rpc:server_io",
+    "//serf",
+    "//serf:serf_fwd",
+    "//serf/base:timer_heap",
+    "//serf/wire:coordinate_message",
+    "//serf/wire:openssl_aead",
+    "//serf/wire:stream_frame",
+    "//transport:clock",
+    "//transport:entropy",
+    "//transport:interfaces",
+    "//transport:resolver",
+    "//transport:tcp_listener",
+    "//transport:tcp_stream",
+    "//transport:udp_socket",
 ]
