@@ -1,0 +1,340 @@
+#ifndef SERF_TRANSPORT_DRIVER_H_
+#define SERF_TRANSPORT_DRIVER_H_
+
+// Driver: what a Host has on its io_context's thread: the machine, its sockets and its timer. Users
+// have Host; this is its inside, which outlives it by the operations that are still under way.
+//
+// Every handler of a socket or timer is one or a few inputs of the machine, then one Flush(), which
+// carries out the Outbox. Flush() is where the application is called; whatever it asks for in
+// return is posted, so that the machine is never entered twice.
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/time.h"
+#include "serf/event.h"
+#include "serf/join_error.h"
+#include "serf/outbox.h"
+#include "serf/serf.h"
+#include "serf/swim/outbox.h"
+#include "serf/transport/asio.h"
+#include "serf/transport/bound_pair.h"
+#include "serf/transport/clock.h"
+#include "serf/transport/lookup.h"
+#include "serf/transport/resolver.h"
+#include "serf/transport/socket_address.h"
+#include "serf/transport/tcp_listener.h"
+#include "serf/transport/tcp_stream.h"
+#include "serf/transport/udp_socket.h"
+
+namespace serf::transport {
+
+// TCP connections at once, dialled, accepted and closing ones: half of the descriptors that a
+// process commonly has, so that a flood of connections leaves the other half to everything else.
+inline constexpr std::size_t kConnectionsMax = 512;
+
+class Driver final : public std::enable_shared_from_this<Driver>, private StreamSink {
+ public:
+  using OnEvent = std::function<void(const Event&)>;
+  using OnCompletion = absl::AnyInvocable<void(const Completion&)>;
+
+  Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<Serf> serf, OnEvent on_event);
+  ~Driver();
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+
+  asio::io_context& io() { return io_; }
+
+  // --- on the io_context's thread, and from handlers only ---
+
+  void Start();
+  // Ends everything. Requests under way complete as cancelled, from within.
+  void Stop();
+
+  // Makes a request of the machine: request(now, id, out). `done` is called when it ends.
+  template <typename Request>
+  void Execute(Request request, OnCompletion done) {
+    const RequestId id(next_request_++);
+    pending_.emplace(id, std::move(done));
+    request(Now(), id, out_);
+    Flush();
+  }
+  void Join(std::vector<std::string> addresses, bool ignore_old, OnCompletion done);
+
+  Serf& serf() { return *serf_; }
+  const UdpSocket& udp() const { return *sockets_.udp; }
+  std::size_t connections() const { return streams_.size(); }
+
+ private:
+  // Batches of datagrams before other sockets get their turn.
+  static constexpr int kBatchesPerTurn = 4;
+  static constexpr std::size_t kReadSize = 64 << 10;
+
+  void WaitForDatagrams();
+  void ReceiveDatagrams();
+  void OnAccepted(asio::ip::tcp::socket socket, const Endpoint& from);
+  void Flush();
+  void CarryOut(const swim::Outbox::StreamOp& op);
+  void Dial(swim::StreamId id, const Endpoint& to);
+  std::shared_ptr<TcpStream> AddStream(asio::ip::tcp::socket socket, swim::StreamId id,
+                                       const Endpoint& peer);
+  void ReportRefused();
+  void ArmTimer();
+  void OnTimer();
+
+  void OnStreamConnected(swim::StreamId stream) override;
+  void OnStreamBytes(swim::StreamId stream, ByteView bytes) override;
+  void OnStreamClosed(swim::StreamId stream, const absl::Status& reason) override;
+  void OnStreamGone(swim::StreamId stream) override { streams_.erase(stream); }
+  MutableByteView ReadBuffer() override;
+
+  asio::io_context& io_;
+  BoundPair sockets_;
+  std::unique_ptr<Serf> serf_;
+  OnEvent on_event_;
+  Outbox out_;
+
+  asio::steady_timer timer_;
+  Instant armed_ = kNever;  // when the timer fires
+  asio::ip::tcp::resolver system_resolver_;
+  Resolver resolver_;
+
+  // Closing ones too, until they are gone.
+  absl::flat_hash_map<swim::StreamId, std::shared_ptr<TcpStream>> streams_;
+  std::unique_ptr<std::array<std::uint8_t, kReadSize>> read_buffer_;
+  std::vector<Endpoint> refused_;  // whom datagrams did not reach; for the machine's next turn
+  bool refused_posted_ = false;
+
+  absl::flat_hash_map<RequestId, OnCompletion> pending_;
+  std::uint64_t next_request_ = 1;
+  bool started_ = false;
+  bool stopped_ = false;
+};
+
+// --- bodies ---
+
+inline Driver::Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<Serf> serf,
+                      OnEvent on_event)
+    : io_(io),
+      sockets_(std::move(sockets)),
+      serf_(std::move(serf)),
+      on_event_(std::move(on_event)),
+      timer_(io),
+      system_resolver_(io),
+      resolver_(SystemLookup(system_resolver_)) {}
+
+// Reached without Stop() when the io_context ends first: nobody is called then.
+inline Driver::~Driver() {
+  for (auto& [id, stream] : streams_) stream->Abort();
+}
+
+inline void Driver::Start() {
+  if (started_ || stopped_) return;
+  started_ = true;
+  sockets_.listener->Start(
+      [weak = weak_from_this()](asio::ip::tcp::socket socket, const Endpoint& from) {
+        if (const auto self = weak.lock()) self->OnAccepted(std::move(socket), from);
+      });
+  serf_->Start(Now(), out_);
+  Flush();
+  WaitForDatagrams();
+}
+
+inline void Driver::Stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  if (started_) serf_->Shutdown(Now(), out_);
+  sockets_.listener->Close();
+  sockets_.udp->Close();
+  timer_.cancel();
+  system_resolver_.cancel();
+  for (auto& [id, stream] : std::exchange(streams_, {})) stream->Abort();
+  Flush();
+  on_event_ = nullptr;
+  // What the machine has not heard of: joins whose names are being resolved.
+  for (auto& [id, done] : std::exchange(pending_, {})) {
+    done({id, absl::CancelledError("shut down"), 0, {}});
+  }
+}
+
+inline void Driver::Join(std::vector<std::string> addresses, bool ignore_old, OnCompletion done) {
+  const RequestId id(next_request_++);
+  auto errors = std::make_shared<std::vector<std::string>>();
+  pending_.emplace(id, [errors, done = std::move(done)](const Completion& completion) mutable {
+    Completion result = completion;
+    result.errors.insert(result.errors.begin(), errors->begin(), errors->end());
+    // Names that did not resolve count as failed targets.
+    const bool was_tried = completion.status.ok() || !completion.errors.empty();
+    if (was_tried && result.contacted == 0 && !result.errors.empty()) {
+      result.status = JoinError(result.errors);
+    }
+    done(result);
+  });
+  // A machine that will refuse does so at once.
+  if (serf_->state() != Serf::State::kAlive) addresses.clear();
+  resolver_.Resolve(std::move(addresses), sockets_.local().port,
+                    [this, id, ignore_old, errors](Resolver::Result result) {
+                      if (!pending_.contains(id)) return;  // cancelled
+                      *errors = std::move(result.errors);
+                      serf_->Join(Now(), id, std::move(result.targets), ignore_old, out_);
+                      Flush();
+                    });
+}
+
+inline void Driver::WaitForDatagrams() {
+  if (stopped_) return;
+  sockets_.udp->AsyncWaitReadable([self = shared_from_this()](const ErrorCode& error) {
+    if (!error && !self->stopped_) self->ReceiveDatagrams();
+  });
+}
+
+inline void Driver::ReceiveDatagrams() {
+  for (int i = 0; i < kBatchesPerTurn; ++i) {
+    const std::span<const UdpSocket::Received> batch = sockets_.udp->Receive(refused_);
+    const Instant now = Now();
+    for (const UdpSocket::Received& datagram : batch) {
+      serf_->OnDatagram(now, datagram.from, datagram.bytes, out_);
+    }
+    Flush();
+    if (batch.size() < UdpSocket::kBatch) break;
+  }
+  WaitForDatagrams();
+}
+
+inline void Driver::OnAccepted(asio::ip::tcp::socket socket, const Endpoint& from) {
+  if (stopped_ || streams_.size() >= kConnectionsMax) return;  // the socket closes
+  const std::optional<swim::StreamId> id = serf_->OnStreamAccepted(Now(), from, out_);
+  if (id) {
+    AddStream(std::move(socket), *id, from)->Start();
+  }
+  Flush();
+}
+
+inline void Driver::Flush() {
+  if (sockets_.udp->is_open()) sockets_.udp->Send(out_, refused_);
+  for (const swim::Outbox::StreamOp& op : out_.stream_ops()) CarryOut(op);
+  // The application may look at the machine and post requests to it, but not enter it.
+  if (on_event_ != nullptr) {
+    for (const Event& event : out_.events()) on_event_(event);
+  }
+  for (const Completion& completion : out_.completions()) {
+    if (auto node = pending_.extract(completion.request)) node.mapped()(completion);
+  }
+  out_.Clear();
+  if (!refused_.empty()) ReportRefused();
+  ArmTimer();
+}
+
+inline void Driver::CarryOut(const swim::Outbox::StreamOp& op) {
+  using Kind = swim::Outbox::StreamOp::Kind;
+  if (stopped_) return;
+  if (op.kind == Kind::kDial) return Dial(op.stream, op.to);
+  // A stream that ended by itself is unknown here before the machine hears of it.
+  const auto found = streams_.find(op.stream);
+  if (found == streams_.end()) return;
+  if (op.kind == Kind::kWrite) {
+    found->second->Write(out_.bytes(op));
+  } else {
+    found->second->Close();
+  }
+}
+
+inline void Driver::Dial(swim::StreamId id, const Endpoint& to) {
+  if (streams_.size() >= kConnectionsMax) {
+    asio::post(io_, [self = shared_from_this(), id, to] {
+      if (self->stopped_) return;
+      self->OnStreamClosed(id, absl::ResourceExhaustedError(absl::StrCat(
+                                   "dial tcp ", to.ToString(), ": too many connections")));
+    });
+    return;
+  }
+  AddStream(asio::ip::tcp::socket(io_), id, to)->Dial();
+}
+
+inline std::shared_ptr<TcpStream> Driver::AddStream(asio::ip::tcp::socket socket, swim::StreamId id,
+                                                    const Endpoint& peer) {
+  StreamSink& sink = *this;
+  auto stream = std::make_shared<TcpStream>(std::move(socket), id, peer,
+                                            serf_->config().swim.tcp_timeout, sink);
+  streams_.emplace(id, stream);
+  return stream;
+}
+
+// Posted: were the machine told at once, and sent again at once, a broken network could keep this
+// thread busy for ever.
+inline void Driver::ReportRefused() {
+  if (refused_posted_) return;
+  refused_posted_ = true;
+  asio::post(io_, [self = shared_from_this()] {
+    self->refused_posted_ = false;
+    const std::vector<Endpoint> refused = std::exchange(self->refused_, {});
+    if (self->stopped_) return;
+    const Instant now = Now();
+    for (const Endpoint& to : refused) self->serf_->OnDatagramFailed(now, to, self->out_);
+    self->Flush();
+  });
+}
+
+inline void Driver::ArmTimer() {
+  const Instant deadline = stopped_ ? kNever : serf_->NextDeadline();
+  if (deadline == armed_) return;
+  armed_ = deadline;
+  if (deadline == kNever) {
+    timer_.cancel();
+    return;
+  }
+  timer_.expires_at(ToSteadyTime(deadline));
+  timer_.async_wait([self = shared_from_this(), deadline](const ErrorCode& error) {
+    // A wait that was replaced may have ended already, without an error.
+    if (!error && !self->stopped_ && self->armed_ == deadline) self->OnTimer();
+  });
+}
+
+inline void Driver::OnTimer() {
+  armed_ = kNever;
+  serf_->OnTimer(Now(), out_);
+  Flush();
+}
+
+inline void Driver::OnStreamConnected(swim::StreamId stream) {
+  serf_->OnStreamConnected(Now(), stream, out_);
+  Flush();
+}
+
+inline void Driver::OnStreamBytes(swim::StreamId stream, ByteView bytes) {
+  serf_->OnStreamBytes(Now(), stream, bytes, out_);
+  Flush();
+}
+
+inline void Driver::OnStreamClosed(swim::StreamId stream, const absl::Status& reason) {
+  serf_->OnStreamClosed(Now(), stream, reason, out_);
+  Flush();
+}
+
+inline MutableByteView Driver::ReadBuffer() {
+  // Not value-initialized: pages that are not needed are not touched.
+  if (read_buffer_ == nullptr) read_buffer_.reset(new std::array<std::uint8_t, kReadSize>);
+  return *read_buffer_;
+}
+
+}  // namespace serf::transport
+
+#endif  // SERF_TRANSPORT_DRIVER_H_

@@ -1,0 +1,303 @@
+#ifndef SERF_TRANSPORT_HOST_H_
+#define SERF_TRANSPORT_HOST_H_
+
+// Host: a member of a Serf cluster in this process: the machine serf::Serf with sockets and a
+// clock, on the application's io_context.
+//
+//   asio::io_context io;
+//   HostOptions options;
+//   options.config = Config::Lan();
+//   options.config.swim.name = "web-1";
+//   options.on_event = [](const Event& event) { ... };
+//   absl::StatusOr<std::unique_ptr<Host>> host = Host::Create(io, std::move(options));
+//   (*host)->Start();
+//   (*host)->AsyncJoin({"10.0.0.1"}, false, [](absl::Status status, JoinOutcome outcome) { ... });
+//   io.run();
+//
+// Threads: one thread runs the io_context, which must outlive the Host. All methods may be called
+// from any thread, at any time, except serf(). `on_event` and plain callbacks are called on the
+// io_context's thread, must not throw, and may do anything with the Host, its destruction included.
+// Each Async... function takes an Asio completion token: a callback, asio::use_future,
+// asio::use_awaitable, ... A handler with an executor of its own is called there.
+// transport/example_test.cc is a whole program.
+
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/config.h"
+#include "serf/event.h"
+#include "serf/member.h"
+#include "serf/outbox.h"
+#include "serf/serf.h"
+#include "serf/tags.h"
+#include "serf/transport/asio.h"
+#include "serf/transport/bound_pair.h"
+#include "serf/transport/driver.h"
+#include "serf/transport/entropy.h"
+#include "serf/transport/interfaces.h"
+#include "serf/wire/openssl_aead.h"
+
+namespace serf::transport {
+
+struct HostOptions {
+  // The Host fills in what it knows: config.swim.advertise, default_port, and, where they are not
+  // set, seed and, with a keyring, aead and nonces.
+  Config config;
+  // Port 0: any free one. An unspecified address means all, IPv4 and IPv6.
+  Endpoint bind = {IpAddress(), 7946};
+  // What others are told, if not what is bound; port 0 is the bound one. Without it and with a
+  // wildcard bound, it is the first private address of the host's interfaces.
+  std::optional<Endpoint> advertise;
+  // Each event, in the order of the state changes.
+  std::function<void(const Event&)> on_event;
+};
+
+// How a join ended.
+struct JoinOutcome {
+  int contacted = 0;                // targets that answered
+  std::vector<std::string> errors;  // one text for each target that did not
+};
+
+class Host {
+ public:
+  // Opens the sockets, which queue what comes until Start(). Errors have the texts of
+  // spec/agent.md 2.5, "Failed to create memberlist: ...".
+  static absl::StatusOr<std::unique_ptr<Host>> Create(asio::io_context& io, HostOptions options);
+  // As Shutdown().
+  ~Host() { Shutdown(); }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  // Announces the node. Before any request.
+  void Start();
+
+  // Push/pulls with each address: "[NODE/]HOST[:PORT]", an IP address or a name, all addresses of
+  // which are tried. Without a port: the one that is bound here. OK if one answered, or if there
+  // were none. `ignore_old` drops user events that are older than the join.
+  // Handler: void(absl::Status, JoinOutcome).
+  template <typename Token>
+  auto AsyncJoin(std::vector<std::string> addresses, bool ignore_old, Token&& token);
+
+  // Leaves the cluster. The Host still runs, as a member that left; Shutdown() follows.
+  // Handler: void(absl::Status).
+  template <typename Token>
+  auto AsyncLeave(Token&& token);
+
+  // Turns a failed member into one that left; `prune` also forgets it.
+  // Handler: void(absl::Status).
+  template <typename Token>
+  auto AsyncForceLeave(std::string name, bool prune, Token&& token);
+
+  // Replaces the own tags and announces them.
+  // Handler: void(absl::Status).
+  template <typename Token>
+  auto AsyncSetTags(Tags tags, Token&& token);
+
+  // All members, sorted by name; also after Shutdown().
+  // Handler: void(std::vector<Member>).
+  template <typename Token>
+  auto AsyncMembers(Token&& token);
+
+  // Serf::Stats(); also after Shutdown().
+  // Handler: void(std::map<std::string, std::string>).
+  template <typename Token>
+  auto AsyncStats(Token&& token);
+
+  // Closes the sockets without telling others, who find out by probing. Requests under way complete
+  // as cancelled. Takes effect once the io_context runs; a second call does nothing.
+  void Shutdown();
+
+  // What is bound, with its port, and what others are told.
+  const Endpoint& local() const { return local_; }
+  const Endpoint& advertise() const { return advertise_; }
+
+  // The machine's views. On the io_context's thread only.
+  const Serf& serf() const { return driver_->serf(); }
+  // The socket's counters. On the io_context's thread only.
+  const UdpSocket::Counters& udp_counters() const { return driver_->udp().counters(); }
+
+ private:
+  // Calls a completion handler on its executor, and counts as work there until then.
+  template <typename Handler>
+  class Completer {
+   public:
+    Completer(Handler handler, asio::io_context& io)
+        : work_(asio::make_work_guard(handler, io.get_executor())), handler_(std::move(handler)) {}
+
+    template <typename... Args>
+    void operator()(Args... args) {
+      auto work = std::move(work_);
+      asio::dispatch(work.get_executor(),
+                     [handler = std::move(handler_), ... args = std::move(args)]() mutable {
+                       std::move(handler)(std::move(args)...);
+                     });
+    }
+
+   private:
+    asio::executor_work_guard<asio::associated_executor_t<Handler, asio::io_context::executor_type>>
+        work_;
+    Handler handler_;
+  };
+
+  Host(std::shared_ptr<Driver> driver, const Endpoint& local, const Endpoint& advertise)
+      : driver_(std::move(driver)), local_(local), advertise_(advertise) {}
+
+  // Runs run(driver, complete) on the io_context's thread, where complete(args...) is to be called
+  // once, with the arguments of Signature.
+  template <typename Signature, typename Token, typename Run>
+  auto Initiate(Token& token, Run run);
+  // The same for a request that ends with nothing but a status: request(serf, now, id, out).
+  template <typename Token, typename Request>
+  auto InitiateRequest(Token& token, Request request);
+
+  const std::shared_ptr<Driver> driver_;
+  const Endpoint local_;
+  const Endpoint advertise_;
+};
+
+// --- bodies ---
+
+inline absl::StatusOr<std::unique_ptr<Host>> Host::Create(asio::io_context& io,
+                                                          HostOptions options) {
+  swim::Config& swim = options.config.swim;
+  if (swim.seed == 0) swim.seed = RandomSeed();
+  if (swim.keyring != nullptr) {
+    if (swim.aead == nullptr) swim.aead = std::make_shared<wire::OpensslAead>();
+    if (swim.nonces == nullptr) swim.nonces = std::make_shared<RandomNonces>();
+  }
+  if (absl::Status status = options.config.Validate(); !status.ok()) return status;
+
+  const auto failed = [](const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat("Failed to create memberlist: ",
+                                                    absl::string_view(status.message())));
+  };
+  absl::StatusOr<BoundPair> sockets = OpenBoundPair(io, options.bind, swim.logger);
+  if (!sockets.ok()) return failed(sockets.status());
+  const Endpoint local = sockets->local();
+
+  std::optional<IpAddress> private_address;
+  if (local.address.is_unspecified() && !options.advertise) {
+    private_address = PickPrivateAddress(ListInterfaceAddresses(), DefaultInterface());
+  }
+  const std::optional<Endpoint> advertise =
+      ChooseAdvertise(local, options.advertise, private_address);
+  if (!advertise) {
+    return failed(absl::NotFoundError(
+        "Failed to get final advertise address: no private IP address found, and explicit IP not "
+        "provided"));
+  }
+  const bool encrypted = swim.keyring != nullptr && !swim.keyring->empty();
+  if (!encrypted && !IsSpecialPurpose(advertise->address)) {
+    Log(swim.logger, LogLevel::kWarn, "memberlist: Binding to public address without encryption!");
+  }
+  swim.advertise = *advertise;
+  swim.default_port = local.port;
+
+  absl::StatusOr<std::unique_ptr<Serf>> serf = Serf::Create(std::move(options.config));
+  if (!serf.ok()) return serf.status();
+  auto driver = std::make_shared<Driver>(io, std::move(*sockets), std::move(*serf),
+                                         std::move(options.on_event));
+  return std::unique_ptr<Host>(new Host(std::move(driver), local, *advertise));
+}
+
+inline void Host::Start() {
+  asio::post(driver_->io(), [driver = driver_] { driver->Start(); });
+}
+
+inline void Host::Shutdown() {
+  asio::post(driver_->io(), [driver = driver_] { driver->Stop(); });
+}
+
+template <typename Signature, typename Token, typename Run>
+auto Host::Initiate(Token& token, Run run) {
+  return asio::async_initiate<Token, Signature>(
+      [](auto handler, std::shared_ptr<Driver> driver, Run what) {
+        asio::io_context& io = driver->io();
+        Completer<decltype(handler)> complete(std::move(handler), io);
+        asio::post(
+            io, [driver = std::move(driver), what = std::move(what),
+                 complete = std::move(complete)]() mutable { what(*driver, std::move(complete)); });
+      },
+      token, driver_, std::move(run));
+}
+
+template <typename Token, typename Request>
+auto Host::InitiateRequest(Token& token, Request request) {
+  return Initiate<void(absl::Status)>(
+      token, [request = std::move(request)](Driver& driver, auto complete) mutable {
+        driver.Execute(
+            [&](Instant now, RequestId id, Outbox& out) { request(driver.serf(), now, id, out); },
+            [complete = std::move(complete)](const Completion& completion) mutable {
+              complete(completion.status);
+            });
+      });
+}
+
+template <typename Token>
+auto Host::AsyncJoin(std::vector<std::string> addresses, bool ignore_old, Token&& token) {
+  return Initiate<void(absl::Status, JoinOutcome)>(
+      token, [addresses = std::move(addresses), ignore_old](Driver& driver, auto complete) mutable {
+        driver.Join(
+            std::move(addresses), ignore_old,
+            [complete = std::move(complete)](const Completion& completion) mutable {
+              complete(completion.status, JoinOutcome{completion.contacted, completion.errors});
+            });
+      });
+}
+
+template <typename Token>
+auto Host::AsyncLeave(Token&& token) {
+  return InitiateRequest(
+      token, [](Serf& serf, Instant now, RequestId id, Outbox& out) { serf.Leave(now, id, out); });
+}
+
+template <typename Token>
+auto Host::AsyncForceLeave(std::string name, bool prune, Token&& token) {
+  return InitiateRequest(
+      token, [name = std::move(name), prune](Serf& serf, Instant now, RequestId id, Outbox& out) {
+        serf.RemoveFailedNode(now, id, name, prune, out);
+      });
+}
+
+template <typename Token>
+auto Host::AsyncSetTags(Tags tags, Token&& token) {
+  return InitiateRequest(
+      token, [tags = std::move(tags)](Serf& serf, Instant now, RequestId id, Outbox& out) mutable {
+        serf.SetTags(now, id, std::move(tags), out);
+      });
+}
+
+template <typename Token>
+auto Host::AsyncMembers(Token&& token) {
+  return Initiate<void(std::vector<Member>)>(
+      token, [](Driver& driver, auto complete) { complete(driver.serf().Members()); });
+}
+
+template <typename Token>
+auto Host::AsyncStats(Token&& token) {
+  return Initiate<void(std::map<std::string, std::string>)>(
+      token, [](Driver& driver, auto complete) { complete(driver.serf().Stats()); });
+}
+
+}  // namespace serf::transport
+
+#endif  // SERF_TRANSPORT_HOST_H_
