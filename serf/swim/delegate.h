@@ -2,8 +2,9 @@
 #define SERF_SWIM_DELEGATE_H_
 
 // Delegate: what the membership engine asks of, and tells, the layer above it (the Serf layer; a
-// test). Called synchronously within an input of swim::Node. A method must not call back into the
-// Node, except for the ones named in its comment. Source: spec/memberlist.md 7.8.
+// test). Called synchronously within an input of swim::Node. A method may read the Node's views and
+// call its SendBestEffort, SendReliable and WakeGossip; nothing else of it.
+// Source: spec/memberlist.md 7.8.
 
 #include <cstddef>
 #include <vector>

@@ -70,8 +70,9 @@ class Membership {
   void Accuse(Instant now, MemberIndex member, wire::Incarnation incarnation);
   // Announces the departure. A second call does nothing.
   void Leave(Instant now);
-  // Announces new metadata, at most kMetaMax bytes.
-  void UpdateMeta(Instant now, ByteView meta);
+  // Announces new metadata, at most kMetaMax bytes. False if the node left, or used up its
+  // incarnations.
+  bool UpdateMeta(Instant now, ByteView meta);
 
   // The next one to be probed, if any; forgets the long dead when the ring wraps around.
   std::optional<MemberIndex> NextToProbe(Instant now);
@@ -97,6 +98,28 @@ class Membership {
   bool has_company() const {
     const NodeState own = table_.state(self_);
     return table_.live() > (own == NodeState::kAlive || own == NodeState::kSuspect ? 1u : 0u);
+  }
+
+  // True if gossip may find a target: another live node, or one that failed so lately that it is
+  // still told (6.2).
+  bool has_gossip_targets(Instant now) const {
+    return has_company() ||
+           (any_failed_ && now - last_failure_ <= context_.config.gossip_to_the_dead_time);
+  }
+  // Gossip looked for targets and there was none, since the last one that failed left or so.
+  void OnNoGossipTargets() { any_failed_ = false; }
+  bool is_gossip_target(Instant now, MemberIndex member) const {
+    const MemberTable::Row& row = table_.row(member);
+    switch (row.state) {
+      case NodeState::kAlive:
+      case NodeState::kSuspect:
+        return member != self_;
+      case NodeState::kDead:
+        return now - row.changed_at <= context_.config.gossip_to_the_dead_time;
+      case NodeState::kLeft:
+        return false;
+    }
+    return false;
   }
 
   // Whether acknowledgements of this member came from its announced endpoint so far, so that
@@ -158,6 +181,8 @@ class Membership {
   MemberIndex self_;
   wire::Incarnation incarnation_;  // the last one used for this node
   bool left_ = false;
+  bool any_failed_ = false;
+  Instant last_failure_{};
   // The queued messages somebody waits for; a later one about this node takes over the wait.
   BroadcastQueue::Token last_token_ = 0;
   BroadcastQueue::Token leave_token_ = 0;
@@ -479,8 +504,13 @@ inline void Membership::ApplyDead(Instant now, const wire::Dead& dead) {
       Queue(dead.node, dead, *known == self_ ? leave_token_ : 0);
       ++context_.stats.dead_applied;
       table_.row(*known).incarnation = dead.incarnation;
-      table_.SetState(*known, verdict == DeadVerdict::kLeft ? NodeState::kLeft : NodeState::kDead,
-                      now);
+      if (verdict == DeadVerdict::kLeft) {
+        table_.SetState(*known, NodeState::kLeft, now);
+      } else {
+        table_.SetState(*known, NodeState::kDead, now);
+        any_failed_ = true;
+        last_failure_ = now;
+      }
       context_.delegate.OnNodeLeave(now, *known);
       return;
   }
@@ -515,9 +545,9 @@ inline void Membership::Leave(Instant now) {
   ApplyDead(now, {.incarnation = table_.row(self_).incarnation, .node = own, .from = own});
 }
 
-inline void Membership::UpdateMeta(Instant now, ByteView meta) {
-  assert(meta.size() <= kMetaMax && !left_);
-  if (incarnation_.value() == std::numeric_limits<std::uint32_t>::max()) return;
+inline bool Membership::UpdateMeta(Instant now, ByteView meta) {
+  assert(meta.size() <= kMetaMax);
+  if (left_ || incarnation_.value() == std::numeric_limits<std::uint32_t>::max()) return false;
   incarnation_ = wire::Incarnation(incarnation_.value() + 1);
   // An earlier update ends by being displaced.
   if (update_token_ != 0) ++updates_out_;
@@ -532,6 +562,7 @@ inline void Membership::UpdateMeta(Instant now, ByteView meta) {
              {.info = {own.name(), own.endpoint(), meta, own.versions()},
               .incarnation = incarnation_,
               .bootstrap = true});
+  return true;
 }
 
 inline void Membership::ReportFinished(Instant now) {

@@ -12,36 +12,36 @@
 //   node.Start(now, out);
 //   loop: carry out `out`; wait for I/O or node.NextDeadline(); feed it; ...
 
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/time.h"
 #include "serf/swim/config.h"
 #include "serf/swim/delegate.h"
+#include "serf/swim/gossiper.h"
+#include "serf/swim/joins.h"
+#include "serf/swim/membership.h"
+#include "serf/swim/node_context.h"
 #include "serf/swim/node_info.h"
 #include "serf/swim/outbox.h"
+#include "serf/swim/packet_receiver.h"
+#include "serf/swim/packet_sender.h"
+#include "serf/swim/prober.h"
+#include "serf/swim/scaling.h"
 #include "serf/swim/stats.h"
+#include "serf/swim/streams.h"
 
 namespace serf::swim {
-
-// An address to join: the text the user gave (for error messages), and what it resolved to.
-struct JoinTarget {
-  std::string text;
-  Endpoint endpoint;
-};
-
-// How a Join ended: how many targets answered and were merged, and one text per failed target
-// ("failed to join 10.0.0.1:7946: ...").
-struct JoinResult {
-  int contacted = 0;
-  std::vector<std::string> errors;
-};
 
 class Node {
  public:
@@ -73,17 +73,16 @@ class Node {
 
   // Push/pulls with each target in order. The result is in TakeJoinResults().
   void Join(Instant now, RequestId id, std::vector<JoinTarget> targets, Outbox& out);
-  struct JoinDone {
-    RequestId id;
-    JoinResult result;
-  };
+  using JoinDone = Joins::Done;  // id, result
   // The joins that ended since the last call.
   std::vector<JoinDone> TakeJoinResults();
 
   // Announces the own departure; Delegate::OnLeaveBroadcast follows when it is out, at once if
-  // nobody else is alive. The node keeps answering until the driver stops it.
+  // nobody else is alive. The node keeps answering until the driver stops it. A second call does
+  // nothing.
   void Leave(Instant now, Outbox& out);
-  // Announces new metadata; Delegate::OnUpdateBroadcast follows. More than kMetaMax bytes: error.
+  // Announces new metadata; Delegate::OnUpdateBroadcast follows, once for each call that returned
+  // OK. InvalidArgumentError: more than kMetaMax bytes. FailedPreconditionError: the node left.
   absl::Status UpdateMeta(Instant now, ByteView meta, Outbox& out);
   // A user message to one node: by datagram, or by a stream of its own.
   void SendBestEffort(Instant now, const Endpoint& to, ByteView message, Outbox& out);
@@ -92,24 +91,178 @@ class Node {
   void WakeGossip(Instant now);
 
   // --- views ---
-  const Config& config() const;
-  MemberIndex self() const;
-  bool has_left() const;
-  std::optional<MemberIndex> Find(absl::string_view name) const;
-  const NodeInfo& info(MemberIndex member) const;
-  NodeState state(MemberIndex member) const;
-  Instant changed_at(MemberIndex member) const;
+  const Config& config() const { return context_.config; }
+  MemberIndex self() const { return membership_.self(); }
+  bool has_left() const { return membership_.has_left(); }
+  std::optional<MemberIndex> Find(absl::string_view name) const {
+    return membership_.table().Find(name);
+  }
+  const NodeInfo& info(MemberIndex member) const { return membership_.table().info(member); }
+  NodeState state(MemberIndex member) const { return membership_.table().state(member); }
+  wire::Incarnation incarnation(MemberIndex member) const {
+    return membership_.table().row(member).incarnation;
+  }
+  Instant changed_at(MemberIndex member) const {
+    return membership_.table().row(member).changed_at;
+  }
   // Every known node, itself and dead ones included: the N of the scaling formulas.
-  std::size_t known_nodes() const;
+  std::size_t known_nodes() const { return membership_.table().known(); }
   // Alive and suspect ones, itself included.
-  std::size_t live_nodes() const;
+  std::size_t live_nodes() const { return membership_.table().live(); }
   // Calls f(MemberIndex) for each known node, in order of index.
   template <typename F>
-  void ForEachMember(F&& f) const;
+  void ForEachMember(F&& f) const {
+    membership_.table().ForEach(std::forward<F>(f));
+  }
   // Zero is healthy (Lifeguard's local health multiplier).
-  int health_score() const;
-  const Stats& stats() const;
+  int health_score() const { return context_.awareness.score(); }
+  // The message queue of the engine itself; the delegate's are its own.
+  const BroadcastQueue& queue() const { return membership_.queue(); }
+  const Stats& stats() const { return context_.stats; }
+
+ private:
+  // The end of every input: carries out what one part wants of another, and tells the delegate
+  // what came of its announcements.
+  void Settle(Instant now, Outbox& out);
+  void OnPushPullTimer(Instant now, Outbox& out);
+
+  NodeContext context_;
+  Membership membership_{context_};
+  PacketSender sender_{context_, membership_};
+  Prober prober_{context_, membership_, sender_};
+  Gossiper gossiper_{context_, membership_, sender_};
+  Streams streams_{context_, membership_, prober_};
+  PacketReceiver receiver_{context_, membership_, prober_};
+  Joins joins_;
+  // The first waits a random part of the interval longer, so that a cluster that starts at once
+  // doesn't synchronize at once (6.5).
+  Instant next_push_pull_ = kNever;
+  bool push_pull_delay_over_ = false;
+  std::vector<MemberIndex> partner_;
 };
+
+inline Node::Node(Config config, Delegate& delegate) : context_(std::move(config), delegate) {}
+
+inline void Node::Start(Instant now, Outbox& out) {
+  membership_.Start(now);
+  prober_.Start(now);
+  gossiper_.Start(now);
+  const Duration interval = context_.config.push_pull_interval;
+  if (interval > Duration::zero()) next_push_pull_ = now + context_.rng.Below(interval);
+  Settle(now, out);
+}
+
+// --- what happened ---
+
+inline void Node::OnDatagram(Instant now, const Endpoint& from, ByteView datagram, Outbox& out) {
+  receiver_.OnDatagram(now, from, datagram, out);
+  Settle(now, out);
+}
+
+inline void Node::OnDatagramFailed(Instant now, const Endpoint& to, Outbox& out) {
+  prober_.OnSendFailed(now, to, out);
+  Settle(now, out);
+}
+
+inline void Node::OnTimer(Instant now, Outbox& out) {
+  membership_.OnTimer(now);
+  prober_.OnTimer(now, out);
+  streams_.OnTimer(now, out);
+  if (now >= next_push_pull_) OnPushPullTimer(now, out);
+  gossiper_.OnTimer(now, out);
+  Settle(now, out);
+}
+
+inline std::optional<StreamId> Node::OnStreamAccepted(Instant now, const Endpoint& from,
+                                                      Outbox& out) {
+  return streams_.OnAccepted(now, from, out);
+}
+
+inline void Node::OnStreamConnected(Instant now, StreamId stream, Outbox& out) {
+  streams_.OnConnected(now, stream, out);
+  Settle(now, out);
+}
+
+inline void Node::OnStreamBytes(Instant now, StreamId stream, ByteView bytes, Outbox& out) {
+  streams_.OnBytes(now, stream, bytes, out);
+  Settle(now, out);
+}
+
+inline void Node::OnStreamClosed(Instant now, StreamId stream, const absl::Status& reason,
+                                 Outbox& out) {
+  streams_.OnClosed(now, stream, reason);
+  Settle(now, out);
+}
+
+inline Instant Node::NextDeadline() const {
+  return std::min({membership_.NextDeadline(), prober_.NextDeadline(), streams_.NextDeadline(),
+                   gossiper_.NextDeadline(), next_push_pull_});
+}
+
+inline void Node::OnPushPullTimer(Instant now, Outbox& out) {
+  next_push_pull_ =
+      now + PushPullScale(context_.config.push_pull_interval, membership_.table().known());
+  if (!std::exchange(push_pull_delay_over_, true)) return;
+  membership_.ring().Pick(1, context_.rng, partner_, [this](MemberIndex m) {
+    return m != self() && state(m) == NodeState::kAlive;
+  });
+  if (!partner_.empty()) streams_.DialPushPull(now, partner_.front(), out);
+}
+
+inline void Node::Settle(Instant now, Outbox& out) {
+  if (const std::optional<Prober::FallbackPing> ping = prober_.TakeFallbackPing()) {
+    streams_.DialFallbackPing(now, *ping, out);
+  }
+  if (joins_.active()) {
+    // A dial may fail at once, which frees the next attempt.
+    for (bool again = true; again;) {
+      for (const Streams::JoinAttempt& ended : streams_.TakeJoinAttempts()) {
+        joins_.OnAttemptEnded(ended.join, ended.status);
+      }
+      const std::optional<Joins::Attempt> attempt = joins_.NextAttempt();
+      again = attempt.has_value();
+      if (again) streams_.DialJoin(now, attempt->id, attempt->to, out);
+    }
+  }
+  membership_.ReportFinished(now);
+  gossiper_.Wake(now);
+}
+
+// --- what is wanted ---
+
+inline void Node::Join(Instant now, RequestId id, std::vector<JoinTarget> targets, Outbox& out) {
+  joins_.Start(id, std::move(targets));
+  Settle(now, out);
+}
+
+inline std::vector<Node::JoinDone> Node::TakeJoinResults() { return joins_.TakeDone(); }
+
+inline void Node::Leave(Instant now, Outbox& out) {
+  membership_.Leave(now);
+  Settle(now, out);
+}
+
+inline absl::Status Node::UpdateMeta(Instant now, ByteView meta, Outbox& out) {
+  if (meta.size() > kMetaMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("metadata has ", meta.size(), " bytes, limit is ", kMetaMax));
+  }
+  if (!membership_.UpdateMeta(now, meta)) {
+    return absl::FailedPreconditionError("the node has left and announces nothing any more");
+  }
+  Settle(now, out);
+  return absl::OkStatus();
+}
+
+inline void Node::SendBestEffort(Instant, const Endpoint& to, ByteView message, Outbox& out) {
+  sender_.SendUser(message, to, /*crc=*/false, out);
+}
+
+inline void Node::SendReliable(Instant now, const Endpoint& to, ByteView message, Outbox& out) {
+  streams_.DialUserMessage(now, to, message, out);
+}
+
+inline void Node::WakeGossip(Instant now) { gossiper_.Wake(now); }
 
 }  // namespace serf::swim
 

@@ -80,8 +80,11 @@ class Outbox {
   void Clear() {
     datagrams_.clear();
     stream_ops_.clear();
-    arena_.clear();
-    if (arena_.capacity() > kArenaKeepMax) arena_.shrink_to_fit();
+    Trim(arena_);
+    if (workspace_ == nullptr) return;
+    Trim(workspace_->message);
+    Trim(workspace_->compound);
+    Trim(workspace_->payload);
   }
 
   // --- for the machine ---
@@ -119,6 +122,11 @@ class Outbox {
  private:
   // A push/pull of a large cluster may need megabytes once; don't keep them for ever.
   static constexpr std::size_t kArenaKeepMax = 1 << 20;
+
+  static void Trim(ByteVector& bytes) {
+    bytes.clear();
+    if (bytes.capacity() > kArenaKeepMax) bytes.shrink_to_fit();
+  }
 
   std::vector<Datagram> datagrams_;
   std::vector<StreamOp> stream_ops_;

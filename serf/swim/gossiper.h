@@ -1,0 +1,103 @@
+#ifndef SERF_SWIM_GOSSIPER_H_
+#define SERF_SWIM_GOSSIPER_H_
+
+// Gossiper: sends what waits in the queues to some members, when its pacer says so.
+// Source: spec/memberlist.md 6.2.
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "serf/base/time.h"
+#include "serf/swim/config.h"
+#include "serf/swim/gossip.h"
+#include "serf/swim/member_table.h"
+#include "serf/swim/membership.h"
+#include "serf/swim/node_context.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/outbox.h"
+#include "serf/swim/packet_sender.h"
+
+namespace serf::swim {
+
+class Gossiper {
+ public:
+  Gossiper(NodeContext& context, Membership& membership, PacketSender& sender)
+      : context_(context),
+        membership_(membership),
+        sender_(sender),
+        pacer_({.pacing = context.config.gossip_pacing,
+                .gossip_interval = context.config.gossip_nodes > 0
+                                       ? context.config.gossip_interval
+                                       : Duration::zero(),
+                .prompt_interval = context.config.prompt_interval,
+                .bytes_per_second = context.config.gossip_bytes_per_second}) {}
+
+  void Start(Instant now) { pacer_.Start(now); }
+
+  // Something may have been queued.
+  void Wake(Instant now);
+
+  Instant NextDeadline() const { return std::min(pacer_.deadline(), retry_at_); }
+  void OnTimer(Instant now, Outbox& out);
+
+ private:
+  std::size_t Waiting() const {
+    return membership_.queue().size() + context_.delegate.QueuedBroadcasts();
+  }
+
+  void SendRound(Instant now, Outbox& out);
+
+  NodeContext& context_;
+  Membership& membership_;
+  PacketSender& sender_;
+  GossipPacer pacer_;
+  std::vector<MemberIndex> targets_;
+  // What waited when a round could send nothing, since it fits no packet: until `retry_at_` only
+  // further messages are worth a round.
+  std::size_t stuck_ = 0;
+  Instant retry_at_ = kNever;
+};
+
+inline void Gossiper::Wake(Instant now) {
+  if (pacer_.deadline() != kNever) return;
+  const std::size_t waiting = Waiting();
+  if (waiting == 0 || (retry_at_ != kNever && waiting == stuck_)) return;
+  if (membership_.has_gossip_targets(now)) pacer_.Wake(now, context_.rng);
+}
+
+inline void Gossiper::OnTimer(Instant now, Outbox& out) {
+  if (now >= retry_at_) retry_at_ = kNever;
+  if (now >= pacer_.deadline()) SendRound(now, out);
+}
+
+inline void Gossiper::SendRound(Instant now, Outbox& out) {
+  const Config& config = context_.config;
+  ++context_.stats.gossip_rounds;
+  membership_.targets().Next(static_cast<std::size_t>(config.gossip_nodes),
+                             membership_.transmit_limit(), context_.rng, targets_,
+                             [&](MemberIndex m) { return membership_.is_gossip_target(now, m); });
+  if (targets_.empty()) membership_.OnNoGossipTargets();
+  const int packets_max =
+      config.gossip_pacing == GossipPacing::kTicked ? 1 : config.prompt_packets_per_target;
+  GossipPacer::Round round;
+  for (const MemberIndex target : targets_) {
+    const NodeInfo& info = membership_.table().info(target);
+    const PacketSender::Gossip sent = sender_.SendGossip(
+        info.endpoint(), info.versions().protocol_max >= 5, packets_max, out);
+    if (sent.packets == 0) break;
+    round.bytes += sent.bytes;
+    round.full = round.full || sent.full;
+  }
+  const std::size_t waiting = Waiting();
+  round.backlog = waiting > 0 && round.bytes > 0;
+  if (waiting > 0 && round.bytes == 0) {
+    stuck_ = waiting;
+    retry_at_ = now + config.gossip_interval;
+  }
+  pacer_.OnRound(now, round, context_.rng);
+}
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_GOSSIPER_H_

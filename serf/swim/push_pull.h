@@ -1,0 +1,221 @@
+#ifndef SERF_SWIM_PUSH_PULL_H_
+#define SERF_SWIM_PUSH_PULL_H_
+
+// Push/pull: the exchange of whole tables between two nodes, which repairs what gossip missed.
+// AppendPushPull() writes the own table as a message; MergePushPull() takes in another's.
+// Source: spec/memberlist.md 3.4, 4.6, 4.7.
+//
+// A merge excludes nodes that this node cannot talk to, and goes on with the others. The original
+// fails as a whole, and for ever, because of one record without versions. It is still refused if
+// none of the nodes that the peer knows as alive is compatible, or if a record is malformed.
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/time.h"
+#include "serf/swim/config.h"
+#include "serf/swim/delegate.h"
+#include "serf/swim/member_table.h"
+#include "serf/swim/membership.h"
+#include "serf/swim/node_context.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/state_rules.h"
+#include "serf/wire/msgpack.h"
+#include "serf/wire/stream_frame.h"
+#include "serf/wire/swim_messages.h"
+
+namespace serf::swim {
+
+// Appends the push/pull message: every known node in ring order, then the delegate's state.
+// `user_state` is scratch.
+inline void AppendPushPull(const NodeContext& context, const Membership& membership, bool join,
+                           ByteVector& user_state, ByteVector& out) {
+  user_state.clear();
+  context.delegate.AppendLocalState(join, user_state);
+  const MemberTable& table = membership.table();
+  wire::Encode(wire::PushPullHeader{.nodes = static_cast<std::int64_t>(membership.ring().size()),
+                                    .user_state_len = static_cast<std::int64_t>(user_state.size()),
+                                    .join = join},
+               out);
+  for (const MemberIndex member : membership.ring().members()) {
+    const MemberTable::Row& row = table.row(member);
+    const NodeInfo& info = *row.info;
+    const auto versions = info.versions().ToBytes();
+    wire::Encode(wire::PushPullNode{.name = info.name(),
+                                    .addr = info.endpoint().address.bytes(),
+                                    .port = info.endpoint().port,
+                                    .meta = info.meta().empty() ? ByteView() : info.meta(),
+                                    .incarnation = row.incarnation,
+                                    .state = static_cast<std::int64_t>(row.state),
+                                    .vsn = versions},
+                 out);
+  }
+  Append(out, user_state);
+}
+
+class PushPullMerge {
+ public:
+  // `body` is that of a complete wire::StreamUnit.
+  PushPullMerge(NodeContext& context, Membership& membership, ByteView body)
+      : context_(context), membership_(membership), body_(body) {}
+
+  // OK, or why nothing was merged: "Node 'b' protocol version (6) is incompatible: [1, 5]", ...
+  absl::Status Run(Instant now);
+
+ private:
+  // Reads all records once; OK if they may be merged.
+  absl::Status Verify();
+  // Asks the merge filter, which sees all records at once.
+  absl::Status AskFilter() const;
+  void Apply(Instant now, const wire::PushPullNode& record);
+
+  // What each of two nodes speaks must be understood by the other: why not, in the original's
+  // words, or OK.
+  static absl::Status Compatible(absl::string_view name, const wire::VersionVector& versions,
+                                 absl::string_view own_name, const wire::VersionVector& own);
+
+  NodeContext& context_;
+  Membership& membership_;
+  ByteView body_;
+};
+
+inline absl::Status PushPullMerge::Run(Instant now) {
+  if (absl::Status status = Verify(); !status.ok()) return status;
+  wire::PushPullReader reader(body_);
+  const bool join = reader.header().join;
+  if (join && context_.config.merge_filter) {
+    if (absl::Status status = AskFilter(); !status.ok()) return status;
+  }
+  for (wire::PushPullNode record; reader.Next(record);) Apply(now, record);
+  const ByteView state = reader.user_state();
+  if (!state.empty()) context_.delegate.MergeRemoteState(now, state, join);
+  ++context_.stats.push_pulls_merged;
+  return absl::OkStatus();
+}
+
+inline absl::Status PushPullMerge::Verify() {
+  const NodeInfo& own = membership_.table().info(membership_.self());
+  absl::Status incompatible;
+  bool any_compatible = false;
+  wire::PushPullReader reader(body_);
+  for (wire::PushPullNode record; reader.Next(record);) {
+    // Without versions it is merely excluded; with some of them the peer is broken.
+    if (!record.vsn.empty() && record.vsn.size() < wire::VersionVector::kSize) {
+      return absl::InvalidArgumentError(absl::StrCat("Node '", record.name,
+                                                     "' has an incomplete version vector of ",
+                                                     record.vsn.size(), " bytes"));
+    }
+    if (MergeRule(record.state) != MergeAs::kAlive || record.vsn.empty()) continue;
+    const wire::VersionVector versions = *wire::VersionVector::FromBytes(record.vsn);
+    if (!AreSaneVersions(versions)) continue;
+    absl::Status status = Compatible(record.name, versions, own.name(), own.versions());
+    if (status.ok()) {
+      any_compatible = true;
+    } else if (incompatible.ok()) {
+      incompatible = std::move(status);
+    }
+  }
+  if (reader.result() != wire::DecodeResult::kOk) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("failed to decode: ", wire::DecodeResultName(reader.result())));
+  }
+  return any_compatible ? absl::OkStatus() : incompatible;
+}
+
+inline absl::Status PushPullMerge::Compatible(absl::string_view name,
+                                              const wire::VersionVector& versions,
+                                              absl::string_view own_name,
+                                              const wire::VersionVector& own) {
+  CommonVersions common;
+  common.Add(versions);
+  common.Add(own);
+  const struct {
+    absl::string_view name;
+    const wire::VersionVector& versions;
+  } nodes[] = {{name, versions}, {own_name, own}};
+  for (const auto& node : nodes) {
+    if (!common.AdmitsProtocol(node.versions)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "Node '", node.name, "' protocol version (", node.versions.protocol_cur,
+          ") is incompatible: [", common.protocol_min(), ", ", common.protocol_max(), "]"));
+    }
+    if (!common.AdmitsDelegate(node.versions)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "Node '", node.name, "' delegate protocol version (", node.versions.delegate_cur,
+          ") is incompatible: [", common.delegate_min(), ", ", common.delegate_max(), "]"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+inline absl::Status PushPullMerge::AskFilter() const {
+  // The reader's views end with the next record, so the filter gets copies.
+  struct Copy {
+    std::string name;
+    ByteVector meta;
+    RemoteNode node;
+  };
+  std::vector<Copy> copies;
+  wire::PushPullReader reader(body_);
+  for (wire::PushPullNode record; reader.Next(record);) {
+    const std::optional<IpAddress> address = IpAddress::FromBytes(record.addr);
+    if (!address || MergeRule(record.state) == MergeAs::kIgnore) continue;
+    Copy copy{std::string(record.name), ByteVector(record.meta.begin(), record.meta.end()), {}};
+    copy.node.endpoint = {*address, context_.PortOf(record.port)};
+    copy.node.versions =
+        wire::VersionVector::FromBytes(record.vsn).value_or(wire::VersionVector());
+    copy.node.state = static_cast<NodeState>(record.state);
+    copies.push_back(std::move(copy));
+  }
+  std::vector<RemoteNode> nodes;
+  nodes.reserve(copies.size());
+  for (const Copy& copy : copies) {
+    nodes.push_back(copy.node);
+    nodes.back().name = copy.name;
+    nodes.back().meta = copy.meta;
+  }
+  return context_.config.merge_filter(nodes);
+}
+
+inline void PushPullMerge::Apply(Instant now, const wire::PushPullNode& record) {
+  switch (MergeRule(record.state)) {
+    case MergeAs::kAlive: {
+      const NodeInfo& own = membership_.table().info(membership_.self());
+      const auto versions = wire::VersionVector::FromBytes(record.vsn);
+      // Nonsense is counted below; who makes sense but cannot be talked to is left out here.
+      if (versions && AreSaneVersions(*versions) && !AreCompatible(*versions, own.versions())) {
+        ++context_.stats.dropped_versions;
+        return;
+      }
+      return membership_.OnAlive(now, {.incarnation = record.incarnation,
+                                       .node = record.name,
+                                       .addr = record.addr,
+                                       .port = record.port,
+                                       .meta = record.meta,
+                                       .vsn = record.vsn});
+    }
+    case MergeAs::kSuspect:
+      return membership_.OnSuspect(
+          now, {.incarnation = record.incarnation,
+                .node = record.name,
+                .from = membership_.table().info(membership_.self()).name()});
+    case MergeAs::kLeft:
+      return membership_.OnDead(
+          now,
+          {.incarnation = record.incarnation, .node = record.name, .from = record.name});
+    case MergeAs::kIgnore:
+      return;
+  }
+}
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_PUSH_PULL_H_

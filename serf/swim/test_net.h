@@ -1,0 +1,326 @@
+#ifndef SERF_SWIM_TEST_NET_H_
+#define SERF_SWIM_TEST_NET_H_
+
+// TestNet: a handful of swim::Nodes on a virtual network, for the engine's own tests: exact virtual
+// time, one latency, links that can be cut. testing::World is the simulator for everything else.
+
+#include <cassert>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/swim/config.h"
+#include "serf/swim/delegate.h"
+#include "serf/swim/node.h"
+#include "serf/swim/outbox.h"
+
+namespace serf::swim {
+
+class LinesLogger final : public Logger {
+ public:
+  bool Enabled(LogLevel level) const override { return level >= least; }
+  void Write(LogLevel level, absl::string_view text) override {
+    lines.push_back(absl::StrCat("[", LogLevelName(level), "] ", text));
+  }
+  // How many lines contain `part`.
+  int Count(absl::string_view part) const {
+    int n = 0;
+    for (const std::string& line : lines) n += line.find(part.data(), 0, part.size()) != std::string::npos;
+    return n;
+  }
+
+  LogLevel least = LogLevel::kDebug;
+  std::vector<std::string> lines;
+};
+
+// Writes down what it is told, in order.
+class RecordingDelegate : public Delegate {
+ public:
+  void OnNodeJoin(Instant, MemberIndex m) override { Note("join", m); }
+  void OnNodeLeave(Instant, MemberIndex m) override {
+    Note(node->state(m) == NodeState::kLeft ? "left" : "failed", m);
+  }
+  void OnNodeUpdate(Instant, MemberIndex m) override { Note("update", m); }
+  void OnNodePurged(Instant, MemberIndex m) override { Note("purged", m); }
+  void OnConflict(Instant, MemberIndex m, const Endpoint& other) override {
+    events.push_back(absl::StrCat("conflict ", node->info(m).name(), " ", other.ToString()));
+  }
+  void OnUserMessage(Instant, const Endpoint&, ByteView message) override {
+    messages.emplace_back(AsText(message));
+  }
+  std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget, std::vector<ByteView>& parts,
+                             BroadcastQueue::Packet packet) override {
+    return queue.Draw(transmit_limit, overhead, budget, parts, packet);
+  }
+  std::size_t QueuedBroadcasts() const override { return queue.size(); }
+  void AppendLocalState(bool join, ByteVector& out) override {
+    if (!state.empty()) Append(out, AsBytes(absl::StrCat(state, join ? "+join" : "")));
+  }
+  void MergeRemoteState(Instant, ByteView remote, bool join) override {
+    merged.push_back(absl::StrCat(AsText(remote), join ? " join" : ""));
+  }
+  void AppendAckPayload(ByteVector& out) override { Append(out, AsBytes(ack_payload)); }
+  void OnPingComplete(Instant, MemberIndex m, Duration rtt, ByteView payload) override {
+    pings.push_back(absl::StrCat(node->info(m).name(), " ",
+                                 std::chrono::duration_cast<std::chrono::milliseconds>(rtt).count(),
+                                 "ms ", AsText(payload)));
+  }
+  void OnLeaveBroadcast(Instant) override { events.push_back("leave is out"); }
+  void OnUpdateBroadcast(Instant) override { events.push_back("update is out"); }
+
+  void Note(absl::string_view what, MemberIndex m) {
+    events.push_back(absl::StrCat(what, " ", node->info(m).name()));
+  }
+  int Count(absl::string_view event) const {
+    int n = 0;
+    for (const std::string& e : events) n += e == event;
+    return n;
+  }
+
+  const Node* node = nullptr;
+  int transmit_limit = 4;
+  BroadcastQueue queue{1024};
+  std::string state;
+  std::string ack_payload;
+  std::vector<std::string> events;
+  std::vector<std::string> messages;
+  std::vector<std::string> merged;
+  std::vector<std::string> pings;
+};
+
+class TestNet {
+ public:
+  struct Host {
+    std::string name;
+    Endpoint endpoint;
+    LinesLogger logger;
+    RecordingDelegate delegate;
+    std::unique_ptr<Node> node;
+    bool up = true;
+    std::vector<Node::JoinDone> joins;
+  };
+
+  struct Packet {
+    std::string from;  // names; an unknown sender is its endpoint
+    Endpoint to;
+    ByteVector bytes;
+  };
+
+  static Endpoint EndpointOf(int i) {
+    return {IpAddress::V4(10, 0, 0, static_cast<std::uint8_t>(i)), 7946};
+  }
+
+  // A node "n<i>" at 10.0.0.<i>, started at once. Compression and gossip's promptness stay as the
+  // profile has them.
+  Host& Add(int i, Config config = Config::Lan()) {
+    auto host = std::make_unique<Host>();
+    host->name = absl::StrCat("n", i);
+    host->endpoint = EndpointOf(i);
+    config.name = host->name;
+    config.advertise = host->endpoint;
+    config.seed = seed + static_cast<std::uint64_t>(i);
+    config.logger = &host->logger;
+    assert(config.Validate().ok());
+    host->node = std::make_unique<Node>(config, host->delegate);
+    host->delegate.node = host->node.get();
+    Host& added = *host;
+    hosts_[host->endpoint] = std::move(host);
+    added.node->Start(now, out_);
+    Flush(added);
+    return added;
+  }
+
+  void Remove(Host& host) { hosts_.erase(host.endpoint); }
+  Host* Find(const Endpoint& endpoint) {
+    const auto it = hosts_.find(endpoint);
+    return it == hosts_.end() ? nullptr : it->second.get();
+  }
+
+  // `host` push/pulls with `other`; returns when that is done.
+  JoinResult Join(Host& host, const Endpoint& other) {
+    const RequestId id(next_request_++);
+    host.node->Join(now, id, {{other.ToString(), other}}, out_);
+    Flush(host);
+    for (int i = 0; i < 100000; ++i) {
+      for (const Node::JoinDone& done : host.joins) {
+        if (done.id == id) return done.result;
+      }
+      Step();
+    }
+    return {};
+  }
+
+  // Calls input(node, now, out) and carries out the effects.
+  template <typename Input>
+  void Do(Host& host, const Input& input) {
+    input(*host.node, now, out_);
+    Flush(host);
+  }
+  // A datagram from anywhere, at once.
+  void Inject(Host& host, const Endpoint& from, ByteView datagram) {
+    host.node->OnDatagram(now, from, datagram, out_);
+    Flush(host);
+  }
+
+  void RunFor(Duration duration) {
+    const Instant end = now + duration;
+    while (NextEvent() <= end) Step();
+    now = end;
+  }
+  // Runs until `done()` or the time is over; true if done.
+  template <typename Done>
+  bool RunUntil(Duration limit, const Done& done) {
+    const Instant end = now + limit;
+    while (!done()) {
+      if (NextEvent() > end) {
+        now = end;
+        return done();
+      }
+      Step();
+    }
+    return true;
+  }
+
+  std::uint64_t seed = 1;
+  Instant now{std::chrono::hours(1)};
+  Duration latency = std::chrono::milliseconds(1);
+  // Datagrams and streams for which these return true are lost, or refused.
+  std::function<bool(const Host& from, const Endpoint& to)> drop;
+  std::function<bool(const Host& from, const Endpoint& to)> refuse;
+  // Sees every datagram that is sent.
+  std::function<void(const Host& from, const Endpoint& to, ByteView bytes)> on_send;
+
+ private:
+  struct StreamEnd {
+    Host* host = nullptr;
+    StreamId id;
+    bool operator<(const StreamEnd& other) const {
+      return std::pair(host->endpoint, id) < std::pair(other.host->endpoint, other.id);
+    }
+  };
+  using Event = std::function<void()>;
+
+  void At(Instant when, Event event) { events_.emplace(std::pair(when, next_event_++), std::move(event)); }
+
+  Instant NextEvent() const {
+    Instant next = events_.empty() ? kNever : events_.begin()->first.first;
+    for (const auto& [endpoint, host] : hosts_) {
+      if (host->up) next = std::min(next, host->node->NextDeadline());
+    }
+    return next;
+  }
+
+  void Step() {
+    const Instant next = NextEvent();
+    assert(next != kNever);
+    now = std::max(now, next);
+    if (!events_.empty() && events_.begin()->first.first <= now) {
+      Event event = std::move(events_.begin()->second);
+      events_.erase(events_.begin());
+      event();
+      return;
+    }
+    for (const auto& [endpoint, host] : hosts_) {
+      if (!host->up || host->node->NextDeadline() > now) continue;
+      host->node->OnTimer(now, out_);
+      Flush(*host);
+      return;
+    }
+  }
+
+  void Flush(Host& host) {
+    for (const Outbox::Datagram& d : out_.datagrams()) Send(host, d.to, out_.bytes(d));
+    for (const Outbox::StreamOp& op : out_.stream_ops()) Carry(host, op);
+    out_.Clear();
+    for (Node::JoinDone& done : host.node->TakeJoinResults()) host.joins.push_back(std::move(done));
+  }
+
+  void Send(Host& host, const Endpoint& to, ByteView bytes) {
+    if (on_send) on_send(host, to, bytes);
+    if (!host.up || (drop && drop(host, to))) return;
+    At(now + latency, [this, from = host.endpoint, to, b = ByteVector(bytes.begin(), bytes.end())] {
+      Host* target = Find(to);
+      if (target == nullptr || !target->up) return;
+      target->node->OnDatagram(now, from, b, out_);
+      Flush(*target);
+    });
+  }
+
+  void Carry(Host& host, const Outbox::StreamOp& op) {
+    const StreamEnd self{&host, op.stream};
+    switch (op.kind) {
+      case Outbox::StreamOp::Kind::kDial:
+        At(now + latency, [this, self, to = op.to] { Connect(self, to); });
+        return;
+      case Outbox::StreamOp::Kind::kWrite: {
+        const auto peer = peers_.find(self);
+        if (peer == peers_.end()) return;
+        const ByteView bytes = out_.bytes(op);
+        At(now + latency, [this, self, b = ByteVector(bytes.begin(), bytes.end())] {
+          const auto found = peers_.find(self);
+          if (found == peers_.end()) return;
+          const StreamEnd end = found->second;
+          end.host->node->OnStreamBytes(now, end.id, b, out_);
+          Flush(*end.host);
+        });
+        return;
+      }
+      case Outbox::StreamOp::Kind::kClose:
+        At(now + latency, [this, self] {
+          const auto found = peers_.find(self);
+          if (found == peers_.end()) return;
+          const StreamEnd end = found->second;
+          peers_.erase(self);
+          peers_.erase(end);
+          end.host->node->OnStreamClosed(now, end.id, absl::OkStatus(), out_);
+          Flush(*end.host);
+        });
+        return;
+    }
+  }
+
+  void Connect(const StreamEnd& self, const Endpoint& to) {
+    Host* target = Find(to);
+    if (target == nullptr || !target->up || (refuse && refuse(*self.host, to))) {
+      self.host->node->OnStreamClosed(
+          now, self.id,
+          absl::UnavailableError(
+              absl::StrCat("dial tcp ", to.ToString(), ": connect: connection refused")),
+          out_);
+      Flush(*self.host);
+      return;
+    }
+    const auto id = target->node->OnStreamAccepted(now, {self.host->endpoint.address, 50000}, out_);
+    Flush(*target);
+    if (id) {
+      peers_[self] = {target, *id};
+      peers_[{target, *id}] = self;
+    }
+    self.host->node->OnStreamConnected(now, self.id, out_);
+    Flush(*self.host);
+  }
+
+  std::map<Endpoint, std::unique_ptr<Host>> hosts_;
+  std::map<std::pair<Instant, std::uint64_t>, Event> events_;
+  std::map<StreamEnd, StreamEnd> peers_;
+  std::uint64_t next_event_ = 0;
+  std::uint64_t next_request_ = 1;
+  Outbox out_;
+};
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_TEST_NET_H_
