@@ -46,8 +46,8 @@ struct Config {
   swim::Config swim;
 
   Tags tags;
-  std::uint8_t protocol_version = 5;  // of Serf: 2 to 5
-  Duration broadcast_timeout = std::chrono::seconds(5);       // leave, force-leave, tags
+  std::uint8_t protocol_version = 5;                     // of Serf: 2 to 5
+  Duration broadcast_timeout = std::chrono::seconds(5);  // leave, force-leave, tags
   Duration leave_propagate_delay = std::chrono::seconds(1);
   Duration reap_interval = std::chrono::seconds(15);
   Duration reconnect_interval = std::chrono::seconds(30);
@@ -74,15 +74,14 @@ inline constexpr std::size_t kValidNodeNameMax = 128;
 inline absl::Status ValidateNodeName(absl::string_view name) {
   for (const char c : name) {
     if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '.') {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "Node name contains invalid characters ", name,
-          " , Valid characters include all alpha-numerics and dashes and '.' "));
+      return absl::InvalidArgumentError(
+          absl::StrCat("Node name contains invalid characters ", name,
+                       " , Valid characters include all alpha-numerics and dashes and '.' "));
     }
   }
   if (name.size() > kValidNodeNameMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Node name is ", name.size(),
-                     " characters. Valid length is between 1 and 128 characters"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "Node name is ", name.size(), " characters. Valid length is between 1 and 128 characters"));
   }
   return absl::OkStatus();
 }
@@ -107,10 +106,10 @@ inline Config Config::Local() {
 
 inline absl::Status Config::Validate() const {
   if (protocol_version < kSerfProtocolMin || protocol_version > kSerfProtocolMax) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "Protocol version '", protocol_version, "' too ",
-        protocol_version < kSerfProtocolMin ? "low" : "high", ". Must be in range: [",
-        kSerfProtocolMin, ", ", kSerfProtocolMax, "]"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("Protocol version '", protocol_version, "' too ",
+                     protocol_version < kSerfProtocolMin ? "low" : "high", ". Must be in range: [",
+                     kSerfProtocolMin, ", ", kSerfProtocolMax, "]"));
   }
   if (auto meta = EncodeTags(tags, protocol_version); !meta.ok()) return meta.status();
   if (validate_node_names) {
@@ -142,9 +141,9 @@ inline absl::Status Config::ValidateDurations() const {
   };
   for (const auto& duration : durations) {
     if (duration.value < duration.low) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          duration.name, duration.low > Duration::zero() ? " must be positive"
-                                                         : " must not be negative"));
+      return absl::InvalidArgumentError(absl::StrCat(duration.name, duration.low > Duration::zero()
+                                                                        ? " must be positive"
+                                                                        : " must not be negative"));
     }
     // So that no sum of an instant and a duration overflows.
     if (duration.value > kDurationMax) {

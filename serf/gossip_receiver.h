@@ -230,8 +230,8 @@ inline bool GossipReceiver::OnUserEvent(Instant now, const wire::UserEventMessag
   }
   if (!events_.Add(event.ltime, current, event.name, AsText(event.payload))) return false;
   ++counters_.user_events;
-  listener_.OnUserEvent(now, {event.ltime, std::string(event.name),
-                              std::string(AsText(event.payload)), event.cc});
+  listener_.OnUserEvent(
+      now, {event.ltime, std::string(event.name), std::string(AsText(event.payload)), event.cc});
   return true;
 }
 
@@ -267,8 +267,7 @@ inline void GossipReceiver::OnResponseBytes(Instant now, ByteView message) {
   wire::DecodeScratch scratch;
   wire::QueryResponseMessage response;
   if (!DecodeBody(now, message, "query response message", response, scratch)) return;
-  Log(config_.swim.logger, LogLevel::kDebug,
-      "serf: messageQueryResponseType: ", response.from);
+  Log(config_.swim.logger, LogLevel::kDebug, "serf: messageQueryResponseType: ", response.from);
   ++counters_.dropped_reply;
   log_.Log(now, swim::LogReason::kUnaskedReply, LogLevel::kWarn, [&] {
     return absl::StrCat("serf: reply for non-running query (LTime: ", response.ltime.value(),
@@ -307,8 +306,7 @@ inline void GossipReceiver::OnRelayBytes(Instant now, ByteView message) {
     return;
   }
   ++counters_.relayed;
-  Log(config_.swim.logger, LogLevel::kDebug,
-      "serf: Relaying response to addr: ", to.ToString());
+  Log(config_.swim.logger, LogLevel::kDebug, "serf: Relaying response to addr: ", to.ToString());
   listener_.SendLater(to, inner);
 }
 
@@ -346,9 +344,8 @@ inline void GossipReceiver::OnRemoteState(Instant now, ByteView bytes, bool join
     return fail([] { return std::string("serf: Remote state is zero bytes"); });
   }
   if (static_cast<wire::SerfMessageType>(bytes.front()) != wire::SerfMessageType::kPushPull) {
-    return fail([&] {
-      return absl::StrCat("serf: Remote state has bad type prefix: ", bytes.front());
-    });
+    return fail(
+        [&] { return absl::StrCat("serf: Remote state has bad type prefix: ", bytes.front()); });
   }
   wire::DecodeScratch scratch;
   wire::PushPullState state;

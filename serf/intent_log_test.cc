@@ -8,8 +8,8 @@
 namespace serf {
 namespace {
 
-using std::chrono::minutes;
 using std::chrono::hours;
+using std::chrono::minutes;
 using wire::LamportTime;
 
 constexpr Instant kStart{};

@@ -27,9 +27,9 @@ struct MemberRecord {
 struct IntentEffect {
   MemberRecord after;
   bool rebroadcast = false;
-  bool refute = false;       // the own departure was claimed: issue a join intent
+  bool refute = false;        // the own departure was claimed: issue a join intent
   bool forced_leave = false;  // a failed member became a left one: an event
-  bool prune = false;        // erase it; not before the engine has lost it
+  bool prune = false;         // erase it; not before the engine has lost it
 };
 
 // A join intent about a known member (3.4.1).

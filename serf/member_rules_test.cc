@@ -15,7 +15,9 @@ using enum MemberStatus;
 // spec/serf.md appendix A: one input applied to a member whose status time is 10.
 constexpr LamportTime kTime(10);
 
-MemberRecord At(MemberStatus status, std::uint64_t time = 10) { return {status, LamportTime(time)}; }
+MemberRecord At(MemberStatus status, std::uint64_t time = 10) {
+  return {status, LamportTime(time)};
+}
 
 struct IntentCase {
   std::string name;

@@ -165,8 +165,8 @@ inline void MemberTracker::OnNodeLeave(Instant now, swim::MemberIndex member) {
   MemberRecord record = table_.Present(member);
   if (record.status == MemberStatus::kNone) {
     if (const auto* departed = table_.FindDeparted(info.name()); departed != nullptr) {
-      Log(config_.swim.logger, LogLevel::kWarn, "serf: Bad state when leave: ",
-          static_cast<int>(departed->record.status));
+      Log(config_.swim.logger, LogLevel::kWarn,
+          "serf: Bad state when leave: ", static_cast<int>(departed->record.status));
     }
     return;
   }
@@ -353,8 +353,7 @@ inline void MemberTracker::Reap(Instant now, bool self_lives) {
 
 inline void MemberTracker::HealLeaving(Instant now, bool self_lives) {
   if (table_.leaving() == 0) return;
-  const Duration period =
-      swim::PushPullScale(config_.swim.push_pull_interval, node_.known_nodes());
+  const Duration period = swim::PushPullScale(config_.swim.push_pull_interval, node_.known_nodes());
   node_.ForEachMember([&](swim::MemberIndex member) {
     MemberRecord record = table_.Present(member);
     if (record.status != MemberStatus::kLeaving || (member == node_.self() && !self_lives)) return;

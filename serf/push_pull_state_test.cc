@@ -19,8 +19,8 @@ struct Recorder {
   void OnRemoteLeft(absl::string_view name, LamportTime time) { Line("left", name, time); }
   void OnRemoteStatus(absl::string_view name, LamportTime time) { Line("status", name, time); }
   void OnRemoteEvent(LamportTime time, const wire::RecentEvent& event) {
-    lines.push_back(absl::StrCat("event ", time.value(), " ", event.name, "=",
-                                 AsText(event.payload)));
+    lines.push_back(
+        absl::StrCat("event ", time.value(), " ", event.name, "=", AsText(event.payload)));
   }
   void Line(const char* what, absl::string_view name, LamportTime time) {
     lines.push_back(absl::StrCat(what, " ", name, " ", time.value()));
@@ -40,9 +40,9 @@ std::vector<std::string> Visited(ByteView message) {
 // spec/serf.md 1.4.3, with a ring of none.
 TEST(PushPullStateTest, AFreshNode) {
   ByteVector out;
-  AppendPushPullState({LamportTime(1), LamportTime(1), LamportTime(1),
-                       {{"node-a", LamportTime(0)}}, {}},
-                      EventBuffer(), out);
+  AppendPushPullState(
+      {LamportTime(1), LamportTime(1), LamportTime(1), {{"node-a", LamportTime(0)}}, {}},
+      EventBuffer(), out);
   EXPECT_EQ(absl::BytesToHexString(AsText(out)),
             "0286aa4576656e744c54696d6501a64576656e747390a54c54696d6501ab4c6566744d656d6265727390aa"
             "51756572794c54696d6501ac5374617475734c54696d657381a66e6f64652d6100");
@@ -54,7 +54,9 @@ TEST(PushPullStateTest, LeftMembersComeFirstAndEventsByTime) {
   events.Add(LamportTime(511), LamportTime(601), "a", "");
   events.Add(LamportTime(600), LamportTime(601), "a", "1");
   ByteVector out;
-  AppendPushPullState({LamportTime(9), LamportTime(601), LamportTime(1),
+  AppendPushPullState({LamportTime(9),
+                       LamportTime(601),
+                       LamportTime(1),
                        {{"n3", LamportTime(3)}, {"n1", LamportTime(1)}, {"n2", LamportTime(200)}},
                        {"n2"}},
                       events, out);

@@ -143,8 +143,7 @@ class Serf final : private swim::Delegate,
   void OnNodePurged(Instant now, swim::MemberIndex member) override;
   void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) override;
   void OnUserMessage(Instant now, const Endpoint& from, ByteView message) override;
-  std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget,
-                             std::vector<ByteView>& parts,
+  std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget, std::vector<ByteView>& parts,
                              swim::BroadcastQueue::Packet packet) override;
   std::size_t QueuedBroadcasts() const override { return broadcasts_.size(); }
   void AppendLocalState(bool join, ByteVector& out) override;
@@ -389,8 +388,7 @@ inline void Serf::Reconnect(Instant now) {
     return;
   }
   if (!ShouldReconnect(table.size(), table.failed(), table.left(), rng_)) {
-    Log(config_.swim.logger, LogLevel::kDebug,
-        "serf: forgoing reconnect for random throttling");
+    Log(config_.swim.logger, LogLevel::kDebug, "serf: forgoing reconnect for random throttling");
     reconnect_at_ = NextReconnect(now, config_.reconnect_interval, rng_);
     return;
   }
@@ -407,8 +405,8 @@ inline void Serf::Reconnect(Instant now) {
 inline void Serf::Join(Instant now, RequestId request, std::vector<swim::JoinTarget> targets,
                        bool ignore_old, Outbox& out) {
   if (!IsAlive()) {
-    out.Complete({request,
-                  absl::FailedPreconditionError("Serf can't Join after Leave or Shutdown"), 0, {}});
+    out.Complete(
+        {request, absl::FailedPreconditionError("Serf can't Join after Leave or Shutdown"), 0, {}});
     return;
   }
   Run(now, out, [&] {
@@ -487,8 +485,7 @@ inline void Serf::Advance(Instant now, LeaveSequence::Next next) {
       return;
     case LeaveSequence::Step::kLeaveEngine:
       if (next.timed_out) {
-        Log(config_.swim.logger, LogLevel::kWarn,
-            "serf: timeout while waiting for graceful leave");
+        Log(config_.swim.logger, LogLevel::kWarn, "serf: timeout while waiting for graceful leave");
       }
       return node_.Leave(now, *out_);
     case LeaveSequence::Step::kLeft:
