@@ -64,6 +64,18 @@ class Process {
   bool WaitUntil(const std::function<bool(const std::string& out)>& condition,
                  std::chrono::seconds deadline = kDeadline) const;
 
+  // Waits until standard output has more than `size` bytes, or it ended.
+  void WaitForMoreOutput(std::size_t size, std::chrono::milliseconds deadline) const {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait_for(lock, deadline, [&] { return ended_ || out_.size() > size; });
+  }
+
+  // True when its output is at the end: it has ended, or is about to.
+  bool ended() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return ended_;
+  }
+
   void Signal(int number) const { ::kill(pid_, number); }
 
   // Waits for the end, also of the output. The exit code; 128 plus the number of a signal that

@@ -1,0 +1,328 @@
+#ifndef SERF_CMD_AGENT_H_
+#define SERF_CMD_AGENT_H_
+
+// Agent: the life of a `serf agent` process: start, banner, joins, signals, end. Source:
+// spec/agent.md 2.1, 2.11, 2.13, 2.15.
+//
+//   return RunAgent(config, terminal);
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "boost/asio/io_context.hpp"
+#include "boost/asio/post.hpp"
+#include "boost/asio/signal_set.hpp"
+#include "boost/asio/steady_timer.hpp"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/cmd/agent_config.h"
+#include "serf/cmd/agent_node.h"
+#include "serf/cmd/agent_service.h"
+#include "serf/cmd/command.h"
+#include "serf/cmd/duration.h"
+#include "serf/cmd/glog_logger.h"
+#include "serf/cmd/terminal.h"
+#include "serf/event.h"
+#include "serf/rpc/server_io.h"
+#include "serf/rpc/service.h"
+#include "serf/transport/host.h"
+
+namespace serf::cmd {
+
+// Runs an agent until its end; returns the exit code. All that it says goes to `terminal`.
+int RunAgent(AgentConfig config, Terminal& terminal);
+
+class Agent {
+ public:
+  Agent(const AgentConfig& config, Terminal& terminal, GlogLogger& logger)
+      : config_(config), terminal_(terminal), logger_(logger) {}
+
+  ~Agent() { logger_.set_listener(nullptr); }
+
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // Once. The exit code.
+  int Run(AgentNode node);
+
+ private:
+  // Why the agent cannot start is said here.
+  bool Start(AgentNode node);
+  void PrintBanner(const AgentNode& node);
+  // -join: waits for its end, false if nobody answered.
+  bool JoinAtStart();
+  void WarnOfOpenRpc();
+
+  void OnEvent(const Event& event);
+  void WaitForSignal();
+  void OnSignal(int signal);
+  void LeaveGracefully();
+  // One attempt of -retry-join.
+  void RetryJoin();
+  void OnRetryFailed(const absl::Status& status);
+  // Closes RPC, then the node, then ends Run().
+  void Finish(int exit_code);
+
+  const AgentConfig& config_;
+  Terminal& terminal_;
+  GlogLogger& logger_;
+  boost::asio::io_context io_{1};
+  boost::asio::signal_set signals_{io_};
+  boost::asio::steady_timer leave_timer_{io_};
+  boost::asio::steady_timer retry_timer_{io_};
+  std::unique_ptr<transport::Host> host_;
+  std::unique_ptr<AgentService> service_;
+  std::unique_ptr<rpc::Server> server_;
+  Duration leave_limit_ = Duration::zero();
+  std::int64_t failed_joins_ = 0;  // of -retry-join
+  bool leaving_ = false;           // because of a signal
+  bool finishing_ = false;
+  int exit_code_ = kExitSuccess;
+};
+
+namespace agent_internal {
+
+// "member-join", "user-event: deploy".
+inline std::string EventTitle(const Event& event) {
+  if (const auto* members = std::get_if<MemberEvent>(&event)) {
+    return std::string(MemberEventName(members->kind));
+  }
+  return absl::StrCat("user-event: ", std::get<UserEvent>(event).name);
+}
+
+// The original waits for 3 s, whatever the profile, which is too short where gossip is slow: WAN
+// gossips 2.5 times less often than LAN.
+inline Duration LeaveLimit(Duration gossip_interval) {
+  constexpr Duration kLimit = std::chrono::seconds(3);
+  constexpr Duration kLanGossipInterval = std::chrono::milliseconds(200);
+  return std::max(kLimit, kLimit / kLanGossipInterval * gossip_interval);
+}
+
+}  // namespace agent_internal
+
+inline int RunAgent(AgentConfig config, Terminal& terminal) {
+  const auto fail = [&terminal](const absl::Status& status) {
+    terminal.Output(absl::string_view(status.message()));
+    return kExitFailure;
+  };
+  std::vector<std::string> warnings;
+  const absl::Status complete = CompleteConfig(config, warnings);
+  for (const std::string& warning : warnings) terminal.Output(warning);
+  if (!complete.ok()) return fail(complete);
+  const absl::StatusOr<LogLevel> level = ParseLogLevel(config.log_level);
+  if (!level.ok()) return fail(level.status());
+  GlogLogger logger([&terminal](absl::string_view entry) { terminal.Info(entry); });
+  logger.set_level(*level);
+  absl::StatusOr<AgentNode> node = PrepareNode(config, &logger);
+  if (!node.ok()) return fail(node.status());
+  if (!node->addresses.notice.empty()) terminal.Output(node->addresses.notice);
+  return Agent(config, terminal, logger).Run(*std::move(node));
+}
+
+inline int Agent::Run(AgentNode node) {
+  leave_limit_ = agent_internal::LeaveLimit(node.options.config.swim.gossip_interval);
+  if (!Start(std::move(node)) || !JoinAtStart()) {
+    Finish(kExitFailure);
+    io_.run();
+    return exit_code_;
+  }
+  terminal_.Info("");
+  terminal_.Output("Log data will now stream in as it occurs:\n");
+  logger_.OpenGate();
+  WarnOfOpenRpc();
+  signals_.add(SIGINT);
+  signals_.add(SIGTERM);
+  signals_.add(SIGHUP);
+  WaitForSignal();
+  if (!config_.retry_join.empty()) RetryJoin();
+  io_.run();
+  return exit_code_;
+}
+
+inline bool Agent::Start(AgentNode node) {
+  const auto fail = [this](absl::string_view what, const absl::Status& status) {
+    terminal_.Output(absl::StrCat(what, ": ", absl::string_view(status.message())));
+    return false;
+  };
+  terminal_.Output("Starting Serf agent...");
+  Log(&logger_, LogLevel::kInfo, "agent: Serf agent starting");
+  constexpr absl::string_view kNotStarted = "Failed to start the Serf agent: Error creating Serf";
+  if (const absl::Status status = CheckNode(config_, node); !status.ok()) {
+    return fail(kNotStarted, status);
+  }
+  transport::HostOptions options = node.options;
+  options.on_event = [this](const Event& event) { OnEvent(event); };
+  absl::StatusOr<std::unique_ptr<transport::Host>> host =
+      transport::Host::Create(io_, std::move(options));
+  if (!host.ok()) return fail(kNotStarted, host.status());
+  host_ = *std::move(host);
+  host_->Start();
+  io_.poll();  // the node knows itself before anybody can ask
+
+  service_ = std::make_unique<AgentService>(*host_, logger_, [this] { Finish(kExitSuccess); });
+  server_ = std::make_unique<rpc::Server>(
+      io_, *service_, rpc::ServerOptions{.auth_key = config_.rpc_auth, .logger = &logger_});
+  if (const absl::Status status = server_->Listen(config_.rpc_addr); !status.ok()) {
+    return fail("Error starting RPC listener", status);
+  }
+  logger_.set_listener([this](const rpc::LogLinePtr& line) { server_->OnLog(line); });
+  Log(&logger_, LogLevel::kInfo, "agent: Serf agent started");
+  PrintBanner(node);
+  return true;
+}
+
+inline void Agent::PrintBanner(const AgentNode& node) {
+  const auto quoted = [](absl::string_view text) { return absl::StrCat("'", text, "'"); };
+  const auto boolean = [](bool value) { return value ? "true" : "false"; };
+  terminal_.Output("Starting Serf agent RPC...");
+  terminal_.Output("Serf agent running!");
+  terminal_.Info(absl::StrCat("                  Node name: ", quoted(config_.node_name)));
+  terminal_.Info(absl::StrCat("                  Bind addr: ", quoted(node.addresses.bind_text)));
+  if (node.addresses.advertise) {
+    terminal_.Info(absl::StrCat("Advertise addr: ", quoted(node.addresses.advertise->ToString())));
+  }
+  terminal_.Info(absl::StrCat("                   RPC addr: ", quoted(config_.rpc_addr)));
+  terminal_.Info(absl::StrCat("                  Encrypted: ", boolean(!node.key.empty())));
+  terminal_.Info("                   Snapshot: false");
+  terminal_.Info(absl::StrCat("                    Profile: ", config_.profile));
+  terminal_.Info(
+      absl::StrCat("Message Compression Enabled: ", boolean(config_.enable_compression)));
+}
+
+inline bool Agent::JoinAtStart() {
+  if (config_.start_join.empty()) return true;
+  terminal_.Output(
+      absl::StrCat("Joining cluster...(replay: ", config_.replay_on_join ? "true" : "false", ")"));
+  bool done = false;
+  rpc::JoinResult result;
+  service_->Join(config_.start_join, config_.replay_on_join, [&](const rpc::JoinResult& joined) {
+    result = joined;
+    done = true;
+  });
+  while (!done && !finishing_ && io_.run_one() > 0) continue;
+  if (finishing_) return false;  // a client made the agent leave
+  if (!result.status.ok()) {
+    terminal_.Output(absl::string_view(result.status.message()));
+    return false;
+  }
+  terminal_.Info(absl::StrCat("Join completed. Synced with ", result.joined, " initial agents"));
+  return true;
+}
+
+// The original is silent about it (spec/agent.md 8.2).
+inline void Agent::WarnOfOpenRpc() {
+  const std::optional<Endpoint> local = server_->local_endpoint();
+  if (!local || local->address.is_loopback() || !config_.rpc_auth.empty()) return;
+  Log(&logger_, LogLevel::kWarn, "agent.ipc: RPC is open to other hosts at ", local->ToString(),
+      " without authentication");
+}
+
+inline void Agent::OnEvent(const Event& event) {
+  Log(&logger_, LogLevel::kInfo, "agent: Received event: ", agent_internal::EventTitle(event));
+  if (server_ != nullptr) server_->OnEvent(event);
+}
+
+// --- signals ---
+
+inline void Agent::WaitForSignal() {
+  signals_.async_wait([this](const auto& error, int signal) {
+    if (error) return;
+    OnSignal(signal);
+    WaitForSignal();
+  });
+}
+
+inline void Agent::OnSignal(int signal) {
+  if (finishing_) return;
+  if (leaving_) return Finish(kExitFailure);
+  terminal_.Output(absl::StrCat("Caught signal: ", signal == SIGINT    ? "interrupt"
+                                                   : signal == SIGTERM ? "terminated"
+                                                                       : "hangup"));
+  if (signal == SIGHUP) {
+    // Flags are all there is to read again, and they say what they said.
+    terminal_.Output("Reloading configuration...");
+    return;
+  }
+  const bool graceful =
+      signal == SIGINT ? !config_.skip_leave_on_interrupt : config_.leave_on_terminate;
+  if (!graceful) return Finish(kExitFailure);
+  LeaveGracefully();
+}
+
+inline void Agent::LeaveGracefully() {
+  terminal_.Output("Gracefully shutting down agent...");
+  leaving_ = true;
+  service_->LeaveCluster([this](const absl::Status& status) {
+    if (finishing_) return;
+    if (status.ok()) return Finish(kExitSuccess);
+    terminal_.Output(absl::StrCat("Error: ", absl::string_view(status.message())));
+  });
+  leave_timer_.expires_after(leave_limit_);
+  leave_timer_.async_wait([this](const auto& error) {
+    if (!error) Finish(kExitFailure);
+  });
+}
+
+// --- retry-join ---
+
+inline void Agent::RetryJoin() {
+  Log(&logger_, LogLevel::kInfo,
+      "agent: Joining cluster...(replay: ", config_.replay_on_join ? "true" : "false", ")");
+  service_->Join(config_.retry_join, config_.replay_on_join, [this](const rpc::JoinResult& result) {
+    if (finishing_) return;
+    if (!result.status.ok()) return OnRetryFailed(result.status);
+    Log(&logger_, LogLevel::kInfo, "agent: Join completed. Synced with ", result.joined,
+        " initial agents");
+  });
+}
+
+inline void Agent::OnRetryFailed(const absl::Status& status) {
+  ++failed_joins_;
+  if (config_.retry_max_attempts > 0 && failed_joins_ > config_.retry_max_attempts) {
+    Log(&logger_, LogLevel::kError, "agent: maximum retry join attempts made, exiting");
+    return Finish(kExitFailure);
+  }
+  logger_.WriteLines(LogLevel::kWarn,
+                     absl::StrCat("agent: Join failed: ", absl::string_view(status.message()),
+                                  ", retrying in ", FormatDuration(config_.retry_interval)));
+  retry_timer_.expires_after(config_.retry_interval);
+  retry_timer_.async_wait([this](const auto& error) {
+    if (!error && !finishing_) RetryJoin();
+  });
+}
+
+// --- the end ---
+
+inline void Agent::Finish(int exit_code) {
+  if (finishing_) return;
+  finishing_ = true;
+  exit_code_ = exit_code;
+  const auto end_node = [this] {
+    if (host_ == nullptr) return io_.stop();
+    Log(&logger_, LogLevel::kInfo, "agent: requesting serf shutdown");
+    host_->Shutdown();
+    boost::asio::post(io_, [this] {
+      Log(&logger_, LogLevel::kInfo, "agent: shutdown complete");
+      io_.stop();
+    });
+  };
+  if (server_ == nullptr) return boost::asio::post(io_, end_node);
+  server_->Shutdown(end_node);
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_AGENT_H_

@@ -1,0 +1,151 @@
+#ifndef SERF_CMD_AGENT_SERVICE_H_
+#define SERF_CMD_AGENT_SERVICE_H_
+
+// AgentService: what clients ask of an agent, done by its Host, with the agent's log entries
+// (spec/agent.md 1.7, 2.12). One thread, that of the io_context.
+
+#include <sys/utsname.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <span>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/logger.h"
+#include "serf/cmd/glog_logger.h"
+#include "serf/cmd/version.h"
+#include "serf/member.h"
+#include "serf/rpc/log_history.h"
+#include "serf/rpc/service.h"
+#include "serf/tags.h"
+#include "serf/transport/host.h"
+
+namespace serf::cmd {
+
+class AgentService final : public rpc::Service {
+ public:
+  // `on_left` is called when a leave that a client asked for has ended, well or not: the agent is
+  // to shut down. Host and logger outlive the service.
+  AgentService(transport::Host& host, GlogLogger& logger, std::function<void()> on_left)
+      : host_(host), logger_(logger), on_left_(std::move(on_left)) {}
+
+  std::span<const Member> Members() override;
+  rpc::StatsSections Stats() override;
+  std::vector<rpc::LogLinePtr> LogHistory() override { return logger_.History(); }
+  void Join(std::vector<std::string> addresses, bool replay, JoinDone done) override;
+  void Leave(Done done) override;
+  void ForceLeave(std::string node, bool prune, Done done) override;
+  void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override;
+
+  // Leave() without the end that follows: for a leave that the agent itself wants.
+  void LeaveCluster(Done done);
+
+ private:
+  static std::map<std::string, std::string> RuntimeStats();
+
+  transport::Host& host_;
+  GlogLogger& logger_;
+  const std::function<void()> on_left_;
+  std::vector<Member> members_;  // what Members() lends
+};
+
+inline std::span<const Member> AgentService::Members() {
+  members_ = host_.serf().Members();
+  return members_;
+}
+
+inline rpc::StatsSections AgentService::Stats() {
+  const Member local = host_.serf().LocalMember();
+  rpc::StatsSections sections;
+  sections["agent"] = {{"name", local.name}};
+  sections["event_handlers"] = {};
+  sections["runtime"] = RuntimeStats();
+  sections["serf"] = host_.serf().Stats();
+  sections["tags"].insert(local.tags.begin(), local.tags.end());
+  return sections;
+}
+
+inline std::map<std::string, std::string> AgentService::RuntimeStats() {
+  utsname system{};
+  ::uname(&system);
+  const absl::string_view machine = system.machine;
+  // The original counts its own kind of threads.
+  std::error_code error;
+  const auto threads = std::distance(std::filesystem::directory_iterator("/proc/self/task", error),
+                                     std::filesystem::directory_iterator());
+  const std::string cpus = absl::StrCat(std::thread::hardware_concurrency());
+  return {{"os", absl::AsciiStrToLower(system.sysname)},
+          {"arch", std::string(machine == "x86_64"    ? "amd64"
+                               : machine == "aarch64" ? "arm64"
+                                                      : machine)},
+          {"version", absl::StrCat("serf-", kVersion)},
+          {"max_procs", "1"},  // all work is done on one thread
+          {"goroutines", absl::StrCat(threads)},
+          {"cpu_count", cpus}};
+}
+
+inline void AgentService::Join(std::vector<std::string> addresses, bool replay, JoinDone done) {
+  Log(&logger_, LogLevel::kInfo, "agent: joining: [", absl::StrJoin(addresses, " "),
+      "] replay: ", replay ? "true" : "false");
+  host_.AsyncJoin(
+      std::move(addresses), /*ignore_old=*/!replay,
+      [this, done = std::move(done)](const absl::Status& status,
+                                     const transport::JoinOutcome& outcome) {
+        if (outcome.contacted > 0) {
+          Log(&logger_, LogLevel::kInfo, "agent: joined: ", outcome.contacted, " nodes");
+        }
+        if (!status.ok()) {
+          logger_.WriteLines(LogLevel::kWarn, absl::StrCat("agent: error joining: ",
+                                                           absl::string_view(status.message())));
+        }
+        done({status, outcome.contacted});
+      });
+}
+
+inline void AgentService::Leave(Done done) {
+  LeaveCluster([this, done = std::move(done)](const absl::Status& status) {
+    done(status);
+    on_left_();
+  });
+}
+
+inline void AgentService::LeaveCluster(Done done) {
+  Log(&logger_, LogLevel::kInfo, "agent: requesting graceful leave from Serf");
+  host_.AsyncLeave(std::move(done));
+}
+
+inline void AgentService::ForceLeave(std::string node, bool prune, Done done) {
+  const absl::string_view how = prune ? " (prune)" : "";
+  Log(&logger_, LogLevel::kInfo, "agent: Force leaving node", how, ": ", node);
+  host_.AsyncForceLeave(std::move(node), prune,
+                        [this, how, done = std::move(done)](const absl::Status& status) {
+                          if (!status.ok()) {
+                            Log(&logger_, LogLevel::kWarn, "agent: failed to remove node", how,
+                                ": ", absl::string_view(status.message()));
+                          }
+                          done(status);
+                        });
+}
+
+inline void AgentService::UpdateTags(Tags set, std::vector<std::string> remove, Done done) {
+  Tags tags = host_.serf().config().tags;
+  for (const std::string& key : remove) tags.erase(key);
+  for (auto& [key, value] : set) tags[key] = value;
+  host_.AsyncSetTags(std::move(tags), std::move(done));
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_AGENT_SERVICE_H_
