@@ -99,9 +99,13 @@ inline absl::StatusOr<MemberFilter::Regex> MemberFilter::CompileOne(absl::string
   options.set_max_mem(kRegexMemoryMax);
   auto regex = std::make_unique<const re2::RE2>(anchored, options);
   if (regex->ok()) return regex;
+  // RE2 does not say what of an expression is no UTF-8.
+  const absl::string_view culprit = regex->error_arg().empty()
+                                        ? absl::string_view(anchored)
+                                        : absl::string_view(regex->error_arg());
   return absl::InvalidArgumentError(absl::StrCat(
       "Failed to compile regex: error parsing regexp: ", ErrorName(regex->error_code()), ": `",
-      regex->error_arg(), "`"));
+      culprit, "`"));
 }
 
 inline absl::StatusOr<MemberFilter> MemberFilter::Compile(const MembersFilteredRequest& request) {

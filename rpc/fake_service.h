@@ -1,0 +1,110 @@
+#ifndef SERF_RPC_FAKE_SERVICE_H_
+#define SERF_RPC_FAKE_SERVICE_H_
+
+// FakeService: a Service for tests. It answers from its public fields, at once, or when told if
+// `hold` is set; and it remembers what it was asked.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/member.h"
+#include "serf/rpc/log_history.h"
+#include "serf/rpc/service.h"
+#include "serf/tags.h"
+
+namespace serf::rpc {
+
+// A living member as the original's single-node agent shows it.
+inline Member TestMember(std::string name, std::uint16_t port = 7946) {
+  Member member;
+  member.name = std::move(name);
+  member.endpoint = Endpoint{IpAddress::V4(127, 0, 0, 1), port};
+  member.status = MemberStatus::kAlive;
+  member.versions = {1, 5, 2, 2, 5, 5};
+  return member;
+}
+
+class FakeService : public Service {
+ public:
+  std::span<const Member> Members() override { return members; }
+  StatsSections Stats() override { return stats; }
+  std::vector<LogLinePtr> LogHistory() override { return history.Lines(); }
+
+  void Join(std::vector<std::string> addresses, bool replay, JoinDone done) override {
+    joined = std::move(addresses);
+    replayed = replay;
+    Answer([this, done] { done(join_result); });
+  }
+  void Leave(Done done) override {
+    ++leaves;
+    Answer([this, done] { done(status); });
+  }
+  void ForceLeave(std::string node, bool prune, Done done) override {
+    removed = std::move(node);
+    pruned = prune;
+    Answer([this, done] { done(status); });
+  }
+  void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override {
+    set_tags = std::move(set);
+    removed_tags = std::move(remove);
+    Answer([this, done] { done(status); });
+  }
+
+  // Ends what `hold` has held back.
+  void Release() {
+    for (const auto& answer : std::exchange(held, {})) answer();
+  }
+
+  std::vector<Member> members;
+  StatsSections stats;
+  rpc::LogHistory history;
+  JoinResult join_result;
+  absl::Status status;
+
+  bool hold = false;
+  std::vector<std::function<void()>> held;
+
+  std::vector<std::string> joined;
+  bool replayed = false;
+  std::string removed;
+  bool pruned = false;
+  Tags set_tags;
+  std::vector<std::string> removed_tags;
+  int leaves = 0;
+
+ private:
+  void Answer(std::function<void()> answer) {
+    if (hold) {
+      held.push_back(std::move(answer));
+    } else {
+      answer();
+    }
+  }
+};
+
+// Keeps all lines, as "[WARN] agent.ipc: ...".
+class FakeLogger : public Logger {
+ public:
+  bool Enabled(LogLevel) const override { return true; }
+  void Write(LogLevel level, absl::string_view text) override {
+    lines.push_back(absl::StrCat("[", LogLevelName(level), "] ", text));
+    if (on_line) on_line(level, lines.back());
+  }
+
+  std::vector<std::string> lines;
+  std::function<void(LogLevel, const std::string&)> on_line;
+};
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_FAKE_SERVICE_H_

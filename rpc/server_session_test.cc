@@ -1,0 +1,542 @@
+#include "serf/rpc/server_session.h"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gtest/gtest.h"
+#include "msgpack/sbuffer.hpp"
+#include "nlohmann/json.hpp"
+#include "serf/base/bytes.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/event.h"
+#include "serf/rpc/codec.h"
+#include "serf/rpc/fake_service.h"
+#include "serf/rpc/log_history.h"
+#include "serf/rpc/object_scanner.h"
+#include "serf/rpc/protocol.h"
+#include "serf/rpc/stream_event.h"
+#include "serf/testing/vectors/vectors.h"
+
+namespace serf::rpc {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// A session and the client's hands.
+class ServerSessionTest : public ::testing::Test {
+ protected:
+  ServerSessionTest() { Connect(); }
+
+  void Connect(std::string auth_key = "") {
+    ServerSession::Options options;
+    options.auth_key = std::move(auth_key);
+    options.peer = "127.0.0.1:45676";
+    options.logger = &logger_;
+    options.wake = [this] { ++wakes_; };
+    session_.emplace(now_, service_, std::move(options));
+    logger_.lines.clear();
+  }
+
+  void Send(const json& object) {
+    const ByteVector bytes = json::to_msgpack(object);
+    session_->OnBytes(now_, bytes);
+  }
+  void SendHex(absl::string_view hex) { session_->OnBytes(now_, testing::Unhex(hex)); }
+
+  void Request(const std::string& command, std::uint64_t seq) {
+    Send({{"Command", command}, {"Seq", seq}});
+  }
+  void Request(const std::string& command, std::uint64_t seq, const json& body) {
+    Request(command, seq);
+    Send(body);
+  }
+  void Handshake() {
+    Request("handshake", 1, {{"Version", 1}});
+    EXPECT_EQ(Take(), Objects({Header(1)}));
+  }
+
+  static json Header(std::uint64_t seq, absl::string_view error = "") {
+    return {{"Error", std::string(error)}, {"Seq", seq}};
+  }
+  static json Objects(std::vector<json> objects) { return json(std::move(objects)); }
+
+  // Reads all that the session has to say.
+  json Take() {
+    ByteVector bytes;
+    for (ByteView out = session_->Output(); !out.empty(); out = session_->Output()) {
+      Append(bytes, out);
+      session_->OnWritten(now_, out.size());
+    }
+    json objects = json::array();
+    ByteView rest = bytes;
+    while (!rest.empty()) {
+      ObjectScanner scanner;
+      EXPECT_EQ(scanner.Scan(rest, kReplySizeMax), ObjectScanner::Result::kComplete);
+      const ByteView object = rest.first(scanner.size());
+      objects.push_back(json::from_msgpack(object.begin(), object.end()));
+      rest = rest.subspan(scanner.size());
+    }
+    return objects;
+  }
+
+  // Lets time pass up to the next deadline.
+  void Wait() {
+    now_ = session_->NextDeadline();
+    session_->OnTimer(now_);
+  }
+
+  static StreamEventPtr JoinEvent(const std::string& name) {
+    return std::make_shared<const StreamEvent>(
+        Event(MemberEvent{MemberEventKind::kJoin, {TestMember(name)}}));
+  }
+
+  Instant now_ = Instant(seconds(1000));
+  FakeService service_;
+  FakeLogger logger_;
+  int wakes_ = 0;
+  std::optional<ServerSession> session_;
+};
+
+// --- commands ---
+
+TEST_F(ServerSessionTest, JoinAnswersWhenTheServiceDoes) {
+  Handshake();
+  service_.hold = true;
+  Request("join", 2, {{"Existing", {"10.0.0.1", "10.0.0.2:7000"}}, {"Replay", true}});
+  Request("stop", 3, {{"Stop", 9}});  // waits its turn
+  EXPECT_EQ(Take(), Objects({}));
+  EXPECT_EQ(service_.joined, (std::vector<std::string>{"10.0.0.1", "10.0.0.2:7000"}));
+  EXPECT_TRUE(service_.replayed);
+  EXPECT_EQ(session_->NextDeadline(), kNever);
+
+  service_.join_result = {absl::OkStatus(), 2};
+  service_.Release();
+  EXPECT_EQ(wakes_, 1);
+  EXPECT_EQ(session_->NextDeadline(), Instant::min());
+  session_->OnTimer(now_);
+  EXPECT_EQ(Take(), Objects({Header(2), {{"Num", 2}}, Header(3)}));
+}
+
+TEST_F(ServerSessionTest, JoinErrorHasABody) {
+  Handshake();
+  service_.join_result = {absl::UnavailableError("Serf can't Join after Leave or Shutdown"), 0};
+  Request("join", 2, {{"Existing", {"a"}}, {"Replay", false}});
+  EXPECT_EQ(Take(), Objects({Header(2, "Serf can't Join after Leave or Shutdown"), {{"Num", 0}}}));
+}
+
+TEST_F(ServerSessionTest, JoinOfTooManyIsRefused) {
+  Handshake();
+  Request("join", 2, {{"Existing", std::vector<std::string>(kJoinAddressesMax + 1, "a")}});
+  EXPECT_TRUE(session_->finished());
+  EXPECT_TRUE(service_.joined.empty());
+}
+
+TEST_F(ServerSessionTest, ForceLeaveAndTags) {
+  Handshake();
+  Request("force-leave", 2, {{"Node", "beta"}, {"Prune", true}});
+  EXPECT_EQ(service_.removed, "beta");
+  EXPECT_TRUE(service_.pruned);
+  service_.status = absl::DeadlineExceededError("timed out broadcasting node removal");
+  Request("force-leave", 3, {{"Node", "gamma"}});
+  EXPECT_FALSE(service_.pruned);
+  EXPECT_EQ(Take(), Objects({Header(2), Header(3, "timed out broadcasting node removal")}));
+
+  service_.status = absl::OkStatus();
+  Request("tags", 4, {{"Tags", {{"a", "1"}}}, {"DeleteTags", {"b", "c"}}});
+  EXPECT_EQ(service_.set_tags, (Tags{{"a", "1"}}));
+  EXPECT_EQ(service_.removed_tags, (std::vector<std::string>{"b", "c"}));
+  EXPECT_EQ(Take(), Objects({Header(4)}));
+}
+
+TEST_F(ServerSessionTest, LeaveIsSharedAndClosesAfterTheReply) {
+  Handshake();
+  service_.hold = true;
+  Request("leave", 2);
+  ServerSession other(now_, service_, {});
+  other.OnBytes(now_, json::to_msgpack(json{{"Command", "handshake"}, {"Seq", 1}}));
+  other.OnBytes(now_, json::to_msgpack(json{{"Version", 1}}));
+  other.OnBytes(now_, json::to_msgpack(json{{"Command", "leave"}, {"Seq", 2}}));
+  EXPECT_EQ(service_.leaves, 2);
+  service_.Release();
+  EXPECT_EQ(Take(), Objects({Header(2)}));
+  EXPECT_TRUE(session_->finished());
+  EXPECT_FALSE(other.finished());  // its reply is not yet written
+  other.OnWritten(now_, other.Output().size());
+  EXPECT_TRUE(other.finished());
+  EXPECT_EQ(logger_.lines.front(), "[INFO] agent.ipc: Graceful leave triggered");
+}
+
+TEST_F(ServerSessionTest, FailedLeaveKeepsTheConnection) {
+  Handshake();
+  service_.status = absl::DeadlineExceededError("timeout while waiting for graceful leave");
+  Request("leave", 2);
+  EXPECT_EQ(Take(), Objects({Header(2, "timeout while waiting for graceful leave")}));
+  EXPECT_FALSE(session_->finished());
+  EXPECT_EQ(logger_.lines.back(),
+            "[ERR] agent.ipc: leave failed: timeout while waiting for graceful leave");
+}
+
+// Until they are implemented.
+TEST_F(ServerSessionTest, CommandsOfLaterFeaturesAreUnsupported) {
+  for (const char* const command : {"event", "query", "respond", "install-key", "use-key",
+                                    "remove-key", "list-keys", "get-coordinate"}) {
+    SCOPED_TRACE(command);
+    Connect();
+    Handshake();
+    Request(command, 2);
+    Send(json::object());
+    EXPECT_EQ(Take(), Objects({Header(2, kUnsupportedCommand)}));
+    EXPECT_TRUE(session_->finished());
+    EXPECT_EQ(logger_.lines.back(),
+              absl::StrCat("[ERR] agent.ipc: Failed to evaluate request: command '", command,
+                           "' not recognized"));
+  }
+}
+
+TEST_F(ServerSessionTest, AnswersWhatWasAskedBeforeTheEndOfStream) {
+  Handshake();
+  service_.hold = true;
+  Request("join", 2, {{"Existing", {"a"}}});
+  Request("members", 3);
+  session_->OnEnd(now_);
+  EXPECT_FALSE(session_->finished());
+  service_.Release();
+  session_->OnTimer(now_);
+  EXPECT_FALSE(session_->finished());
+  EXPECT_EQ(Take(), Objects({Header(2), {{"Num", 0}}, Header(3), {{"Members", json::array()}}}));
+  EXPECT_TRUE(session_->finished());
+}
+
+TEST_F(ServerSessionTest, CompletionAfterTheSessionsEnd) {
+  Handshake();
+  service_.hold = true;
+  Request("join", 2, {{"Existing", {"a"}}});
+  Request("leave", 3);
+  session_.reset();
+  service_.Release();
+  EXPECT_EQ(wakes_, 0);
+}
+
+// --- streams ---
+
+TEST_F(ServerSessionTest, StreamsDeliverWhatTheirFilterWants) {
+  Handshake();
+  Request("stream", 2, {{"Type", "member-leave"}});
+  Request("stream", 3, {{"Type", "*"}});
+  Request("stream", 4, {{"Type", "user:deploy"}});
+  EXPECT_EQ(Take(), Objects({Header(2), Header(3), Header(4)}));
+  session_->OnEvent(now_, JoinEvent("a"));
+  session_->OnEvent(now_, std::make_shared<const StreamEvent>(
+                              Event(UserEvent{wire::LamportTime(7), "deploy", "", true})));
+  const json all = Take();
+  ASSERT_EQ(all.size(), 6u);
+  EXPECT_EQ(all[0], Header(3));
+  EXPECT_EQ(all[1]["Event"], "member-join");
+  EXPECT_EQ(all[1]["Members"][0]["Name"], "a");
+  // Records of two streams take turns.
+  EXPECT_EQ(all[2], Header(4));
+  EXPECT_EQ(all[3], all[5]);
+  EXPECT_EQ(all[3], (json{{"Event", "user"},
+                          {"LTime", 7},
+                          {"Name", "deploy"},
+                          {"Payload", nullptr},
+                          {"Coalesce", true}}));
+  EXPECT_EQ(all[4], Header(3));
+}
+
+TEST_F(ServerSessionTest, StopEndsAStream) {
+  Handshake();
+  Request("stream", 2, {{"Type", ""}});
+  Request("stop", 3, {{"Stop", 2}});
+  Request("stop", 4, {{"Stop", 2}});
+  session_->OnEvent(now_, JoinEvent("a"));
+  EXPECT_EQ(Take(), Objects({Header(2), Header(3), Header(4)}));
+}
+
+TEST_F(ServerSessionTest, StreamsAreBounded) {
+  Handshake();
+  for (std::uint64_t seq = 2; seq < 2 + kStreamsMax; ++seq) Request("stream", seq, {{"Type", "*"}});
+  Take();
+  Request("stream", 1000, {{"Type", "*"}});
+  EXPECT_EQ(Take(), Objects({Header(1000, kTooManyStreams)}));
+}
+
+TEST_F(ServerSessionTest, SlowReaderLosesRecordsAndIsWarnedOfOnce) {
+  Handshake();
+  Request("stream", 2, {{"Type", "*"}});
+  Take();
+  const ByteView first = session_->Output();
+  EXPECT_TRUE(first.empty());
+  session_->OnEvent(now_, JoinEvent("a"));
+  // The socket took a byte, then no more.
+  ASSERT_GT(session_->Output().size(), 1u);
+  session_->OnWritten(now_, 1);
+  const std::size_t pending = session_->Output().size();
+  for (std::size_t i = 0; i < kQueueMax + 10; ++i) session_->OnEvent(now_, JoinEvent("b"));
+  EXPECT_EQ(session_->Output().size(), pending);
+  EXPECT_EQ(session_->dropped(), 10u);
+  ASSERT_EQ(logger_.lines.size(), 1u);
+  EXPECT_EQ(logger_.lines[0], "[WARN] agent.ipc: Dropping event to ipc.client: 127.0.0.1:45676");
+  now_ += seconds(1);
+  session_->OnEvent(now_, JoinEvent("b"));
+  EXPECT_EQ(logger_.lines.size(), 2u);
+
+  // It reads again: what was queued comes, in order, and the stream goes on.
+  session_->OnWritten(now_, pending);
+  EXPECT_EQ(Take().size(), 2 * kQueueMax);
+  session_->OnEvent(now_, JoinEvent("c"));
+  EXPECT_EQ(Take()[1]["Members"][0]["Name"], "c");
+}
+
+TEST_F(ServerSessionTest, MonitorBeginsWithTheHistory) {
+  for (int i = 0; i < 3; ++i) {
+    service_.history.Append(MakeLogLine(LogLevel::kDebug, absl::StrCat("[DEBUG] ", i)));
+    service_.history.Append(MakeLogLine(LogLevel::kWarn, absl::StrCat("[WARN] ", i, "\n")));
+  }
+  service_.history.Append(MakeLogLine(std::nullopt, "no level"));
+  Handshake();
+  Request("monitor", 2, {{"LogLevel", "info"}});
+  session_->OnLog(now_, MakeLogLine(LogLevel::kInfo, "[INFO] new"));
+  session_->OnLog(now_, MakeLogLine(LogLevel::kTrace, "[TRACE] new"));
+  EXPECT_EQ(Take(), Objects({Header(2),
+                             Header(2),
+                             {{"Log", "[WARN] 0"}},
+                             Header(2),
+                             {{"Log", "[WARN] 1"}},
+                             Header(2),
+                             {{"Log", "[WARN] 2"}},
+                             Header(2),
+                             {{"Log", "no level"}},
+                             Header(2),
+                             {{"Log", "[INFO] new"}}}));
+  Request("stop", 3, {{"Stop", 2}});
+  Request("monitor", 4, {{"LogLevel", "ERR"}});
+  EXPECT_EQ(Take(), Objects({Header(3), Header(4), Header(4), {{"Log", "no level"}}}));
+}
+
+TEST_F(ServerSessionTest, HistoryHoldsTheLastLines) {
+  for (std::size_t i = 0; i < kLogHistoryMax + 5; ++i) {
+    service_.history.Append(MakeLogLine(LogLevel::kInfo, absl::StrCat(i)));
+  }
+  const std::vector<LogLinePtr> lines = service_.history.Lines();
+  ASSERT_EQ(lines.size(), kLogHistoryMax);
+  EXPECT_EQ(lines.front()->text, "5");
+}
+
+// The warning about a dropped line is a line itself.
+TEST_F(ServerSessionTest, MonitorOfItsOwnDrops) {
+  Handshake();
+  Request("monitor", 2, {{"LogLevel", "DEBUG"}});
+  Take();
+  logger_.on_line = [this](LogLevel level, const std::string& text) {
+    session_->OnLog(now_, MakeLogLine(level, text));
+  };
+  for (std::size_t i = 0; i < kQueueMax + 3; ++i) {
+    session_->OnLog(now_, MakeLogLine(LogLevel::kInfo, "[INFO] x"));
+  }
+  EXPECT_EQ(session_->dropped(), 4u);
+  ASSERT_EQ(logger_.lines.size(), 1u);
+  EXPECT_EQ(logger_.lines[0], "[WARN] agent.ipc: Dropping logs to ipc.client: 127.0.0.1:45676");
+}
+
+// --- hostile clients: spec/agent.md 8.1 ---
+
+TEST_F(ServerSessionTest, AnnouncedLengthsAreNotBelieved) {
+  for (const char* const hex : {
+           "81a158ddffffffff",    // an array of 4 billion
+           "81a158dfffffffff",    // a map of 4 billion
+           "81a158c6ffffffff",    // 4 GiB of bytes
+           "81a158dbffffffff",    // 4 GiB of text
+           "81a158c9ffffffff00",  // 4 GiB of an extension
+       }) {
+    SCOPED_TRACE(hex);
+    Connect();
+    SendHex(hex);
+    EXPECT_TRUE(session_->finished());
+    EXPECT_EQ(Take(), Objects({}));
+    EXPECT_EQ(logger_.lines.back(),
+              "[ERR] agent.ipc: failed to decode request header: object too large");
+  }
+  Connect();
+  Handshake();
+  Request("join", 2);
+  SendHex("81a84578697374696e67dd7fffffff");  // Existing: 2^31 - 1 elements
+  EXPECT_TRUE(session_->finished());
+  EXPECT_EQ(logger_.lines.back(),
+            "[ERR] agent.ipc: Failed to evaluate request: decode failed: object too large");
+}
+
+TEST_F(ServerSessionTest, DeepNestingIsRefused) {
+  session_->OnBytes(now_, ByteVector(5'000'000, 0x91));
+  EXPECT_TRUE(session_->finished());
+  Connect();
+  Handshake();
+  Request("stop", 2);
+  SendHex("81a158");
+  session_->OnBytes(now_, ByteVector(5'000'000, 0x91));
+  EXPECT_TRUE(session_->finished());
+}
+
+TEST_F(ServerSessionTest, LargeRequestsNeedALogin) {
+  const json large = {{"Command", "handshake"}, {"X", std::string(kLoginSizeMax, 'x')}};
+  Send(large);
+  EXPECT_TRUE(session_->finished());
+  Connect();
+  Handshake();
+  Request("stop", 2, {{"Stop", 1}, {"X", std::string(kRequestSizeMax - 100, 'x')}});
+  EXPECT_EQ(Take(), Objects({Header(2)}));
+  Request("stop", 3, {{"Stop", 1}, {"X", std::string(kRequestSizeMax, 'x')}});
+  EXPECT_TRUE(session_->finished());
+}
+
+TEST_F(ServerSessionTest, SilenceEndsAtTheHandshakeDeadline) {
+  EXPECT_EQ(session_->NextDeadline(), now_ + kHandshakeTimeout);
+  Wait();
+  EXPECT_TRUE(session_->finished());
+  EXPECT_EQ(session_->NextDeadline(), kNever);
+}
+
+TEST_F(ServerSessionTest, TrickleEndsAtTheRequestDeadline) {
+  Handshake();
+  now_ += seconds(3600);  // idle between requests is allowed
+  session_->OnTimer(now_);
+  EXPECT_EQ(session_->NextDeadline(), kNever);
+  const Instant begun = now_;
+  Request("stop", 2);
+  for (int i = 0; i < 3; ++i) {
+    now_ += seconds(3);
+    SendHex(i == 0 ? "82" : i == 1 ? "a1" : "58");
+    EXPECT_EQ(session_->NextDeadline(), begun + kRequestTimeout);
+  }
+  EXPECT_FALSE(session_->finished());
+  Wait();
+  EXPECT_TRUE(session_->finished());
+}
+
+TEST_F(ServerSessionTest, ClientThatNeverReadsIsNotServedFurther) {
+  service_.members.assign(100, TestMember(std::string(200, 'm')));
+  Handshake();
+  Request("stream", 2, {{"Type", "*"}});
+  std::size_t size = 0;
+  for (std::uint64_t seq = 3; seq < 10000; ++seq) {
+    if (!session_->wants_input()) continue;
+    Send({{"Command", "members"}, {"Seq", seq}, {"X", std::string(4000, 'x')}});
+    size = session_->Output().size();
+  }
+  EXPECT_LT(size, 200u << 10);
+  EXPECT_FALSE(session_->wants_input());
+  // It reads after all, and gets everything it asked for.
+  Take();
+  EXPECT_TRUE(session_->wants_input());
+}
+
+TEST_F(ServerSessionTest, SlowRequestsPauseTheInput) {
+  Handshake();
+  service_.hold = true;
+  Request("join", 2, {{"Existing", {"a"}}});
+  int sent = 0;
+  while (session_->wants_input()) {
+    Request("stop", 3, {{"Stop", 1}});
+    ASSERT_LT(++sent, 10000);
+  }
+  service_.Release();
+  session_->OnTimer(now_);
+  EXPECT_TRUE(session_->wants_input());
+  EXPECT_EQ(Take().size(), 2u + sent);
+}
+
+TEST_F(ServerSessionTest, WrongKeysAreSlowAndFew) {
+  Connect("secret");
+  Handshake();
+  for (int i = 1; i <= kAuthAttemptsMax; ++i) {
+    EXPECT_FALSE(session_->finished());
+    Request("auth", 2, {{"AuthKey", "guess"}});
+    EXPECT_EQ(Take(), Objects({}));
+    EXPECT_EQ(session_->NextDeadline(), now_ + kAuthDelay);
+    Wait();
+    EXPECT_EQ(Take(), Objects({Header(2, kInvalidAuthToken)}));
+  }
+  EXPECT_TRUE(session_->finished());
+}
+
+TEST_F(ServerSessionTest, AuthenticationHasADeadline) {
+  Connect("secret");
+  const Instant start = now_;
+  Handshake();
+  Request("members", 2);
+  EXPECT_EQ(Take(), Objects({Header(2, kAuthRequired)}));
+  EXPECT_EQ(session_->NextDeadline(), start + kAuthTimeout);
+  EXPECT_EQ(logger_.lines.back(), "[WARN] agent.ipc: Client sending commands before auth");
+  const std::size_t lines = logger_.lines.size();
+  Request("members", 3);
+  EXPECT_EQ(logger_.lines.size(), lines);
+  Request("auth", 4, {{"AuthKey", "secret"}});
+  EXPECT_EQ(session_->NextDeadline(), kNever);
+
+  Connect("secret");
+  Handshake();
+  Wait();
+  EXPECT_TRUE(session_->finished());
+}
+
+// Whatever follows a refused request: its body is consumed, the next header is not.
+TEST_F(ServerSessionTest, BodiesOfRefusedRequests) {
+  Connect("secret");
+  Handshake();
+  Request("members-filtered", 2, {{"Tags", json::object()}, {"Status", ""}, {"Name", ""}});
+  Request("join", 3, json::array({json::array({"a"}), false}));
+  Request("stop", 4, json());
+  Request("frobnicate", 5, {{"X", 1}});
+  Request("frobnicate", 6);
+  Request("members", 7);
+  Request("stream", 8);  // the body is missing
+  Request("members", 9);
+  json expected = json::array();
+  for (std::uint64_t seq = 2; seq <= 9; ++seq) expected.push_back(Header(seq, kAuthRequired));
+  EXPECT_EQ(Take(), expected);
+}
+
+TEST_F(ServerSessionTest, OtherProtocols) {
+  for (const absl::string_view text : {"GET / HTTP/1.1\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n",
+                                       "\x16\x03\x01\x02", "\xc1\xc1\xc1", "\xff\xff\xff\xff"}) {
+    Connect();
+    session_->OnBytes(now_, AsBytes(text));
+    EXPECT_TRUE(session_->finished());
+    EXPECT_EQ(Take(), Objects({}));
+    EXPECT_EQ(logger_.lines.size(), 1u);
+  }
+}
+
+TEST_F(ServerSessionTest, LongCommandNamesAreCutInTheLog) {
+  Handshake();
+  Request(std::string(100'000, 'x'), 2);
+  EXPECT_EQ(Take(), Objects({Header(2, kUnsupportedCommand)}));
+  EXPECT_LT(logger_.lines.back().size(), 200u);
+}
+
+TEST_F(ServerSessionTest, NothingIsReadAfterTheEnd) {
+  SendHex("c1");
+  EXPECT_TRUE(session_->finished());
+  EXPECT_FALSE(session_->wants_input());
+  Request("handshake", 1, {{"Version", 1}});
+  session_->OnEvent(now_, JoinEvent("a"));
+  session_->OnLog(now_, MakeLogLine(LogLevel::kError, "x"));
+  session_->OnEnd(now_);
+  session_->OnTimer(now_ + seconds(100));
+  EXPECT_EQ(Take(), Objects({}));
+  EXPECT_TRUE(session_->finished());
+}
+
+}  // namespace
+}  // namespace serf::rpc
