@@ -1,0 +1,370 @@
+#!/usr/bin/env python3
+"""Runs two serf binaries in turns under the same load and prints their figures and ratios.
+
+  bazel run -c opt //testing/bench:compare                      # ours against Debian's Go serf
+  bazel run -c opt //testing/bench:compare -- --other PATH ...  # against another binary
+  ... -- --only idle,ping --rounds 3
+
+Machines are noisy: the two binaries alternate (A B A B ...), each figure is the median over the
+rounds, and what counts is the ratio. Everything runs on loopback and ends by itself. Figures are
+the kernel's (/proc/PID): resident memory, CPU ticks, context switches of all threads.
+"""
+import argparse
+import os
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import time
+
+HERE = "127.0.0.1"
+TICK = os.sysconf("SC_CLK_TCK")
+DEADLINE_SECONDS = 120
+
+# Figure -> the highest ratio ours/other that the project aims at; None: only shown.
+TARGETS = {
+    "idle: resident memory (MiB)": 1 / 4,
+    "idle: context switches / s": 1 / 4,
+    "idle: CPU (ms / s)": None,
+    "cluster of 30: idle CPU of all (ms / s)": 1 / 5,
+    "cluster of 30: context switches of all / s": 1 / 4,
+    "cluster of 30: resident memory of one (MiB)": 1 / 4,
+    "cluster of 30: convergence (s)": 1,
+    "cluster of 30: detection of a killed agent by all (s)": 1,
+    "ping: CPU per answered ping (us)": 1 / 10,
+    "rpc: CPU per `members` call, 1 member (us)": 2 / 3,
+    "rpc: CPU per `members` call, 50 members (us)": 1 / 3,
+    "rpc: `members` calls / s, 1 member": None,
+    "rpc: `members` calls / s, 50 members": None,
+    "cli: wall time of `serf members` (ms)": None,
+}
+
+
+# --- MessagePack, as much as the loads need -----------------------------------------------------
+
+def pack(value):
+    if isinstance(value, dict):
+        return bytes([0x80 | len(value)]) + b"".join(
+            pack(k) + pack(v) for k, v in sorted(value.items()))
+    if isinstance(value, str):
+        value = value.encode()
+    if isinstance(value, bytes):
+        if len(value) < 32:
+            return bytes([0xa0 | len(value)]) + value
+        return b"\xda" + struct.pack(">H", len(value)) + value
+    if isinstance(value, int):
+        if value < 128:
+            return bytes([value])
+        if value < 65536:
+            return b"\xcd" + struct.pack(">H", value)
+        return b"\xce" + struct.pack(">I", value)
+    raise TypeError(value)
+
+
+def skip(data, at):
+    """The end of the value at `at`; IndexError if it is not all there."""
+    kind = data[at]
+    at += 1
+    if kind <= 0x7f or kind >= 0xe0 or kind in (0xc0, 0xc2, 0xc3):
+        return at
+    if kind <= 0x8f:
+        count = 2 * (kind & 15)
+    elif kind <= 0x9f:
+        count = kind & 15
+    elif kind <= 0xbf:
+        return need(data, at + (kind & 31))
+    elif kind in (0xcc, 0xcd, 0xce, 0xcf):
+        return need(data, at + (1 << (kind - 0xcc)))
+    elif kind in (0xc4, 0xd9):
+        return need(data, at + 1 + data[at])
+    elif kind in (0xc5, 0xda):
+        return need(data, at + 2 + struct.unpack_from(">H", data, need(data, at + 2) - 2)[0])
+    elif kind == 0xdc:
+        count = struct.unpack_from(">H", data, need(data, at + 2) - 2)[0]
+        at += 2
+    elif kind == 0xde:
+        count = 2 * struct.unpack_from(">H", data, need(data, at + 2) - 2)[0]
+        at += 2
+    else:
+        raise ValueError("unexpected MessagePack byte %02x" % kind)
+    for _ in range(count):
+        at = skip(data, at)
+    return at
+
+
+def need(data, end):
+    if end > len(data):
+        raise IndexError
+    return end
+
+
+# --- an agent under test ------------------------------------------------------------------------
+
+def free_ports(count):
+    """Ports free for TCP and UDP, held together while they are looked for."""
+    held, ports = [], []
+    while len(ports) < count:
+        tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+        tcp.bind((HERE, 0))
+        port = tcp.getsockname()[1]
+        try:
+            udp.bind((HERE, port))
+            ports.append(port)
+        except OSError:
+            pass
+        held += [tcp, udp]
+    for sock in held:
+        sock.close()
+    return ports
+
+
+class Agent:
+    def __init__(self, binary, name, join=None, profile="lan"):
+        self.binary = binary
+        self.port, self.rpc_port = free_ports(2)
+        self.name = name
+        args = [binary, "agent", "-node", name, "-bind", "%s:%d" % (HERE, self.port), "-rpc-addr",
+                "%s:%d" % (HERE, self.rpc_port), "-profile", profile, "-log-level", "err"]
+        if join is not None:
+            args += ["-retry-join", "%s:%d" % (HERE, join.port), "-retry-interval", "1s"]
+        self.process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        stdin=subprocess.DEVNULL)
+        wait_until(lambda: self._listens(), "agent %s of %s did not start" % (name, binary))
+
+    def _listens(self):
+        if self.process.poll() is not None:
+            sys.exit("%s agent ended at once with %d" % (self.binary, self.process.returncode))
+        try:
+            socket.create_connection((HERE, self.rpc_port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def resident_mib(self):
+        with open("/proc/%d/statm" % self.process.pid) as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+    def cpu_seconds(self):
+        """User and system time of all threads, in nanoseconds' resolution."""
+        total = 0
+        for task in os.listdir("/proc/%d/task" % self.process.pid):
+            with open("/proc/%d/task/%s/schedstat" % (self.process.pid, task)) as file:
+                total += int(file.read().split()[0])
+        return total / 1e9
+
+    def switches(self):
+        total = 0
+        for task in os.listdir("/proc/%d/task" % self.process.pid):
+            with open("/proc/%d/task/%s/status" % (self.process.pid, task)) as file:
+                total += sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
+        return total
+
+    def statuses(self):
+        """The members as this agent sees them: name -> status."""
+        out = subprocess.run([self.binary, "members", "-rpc-addr", "%s:%d" % (HERE, self.rpc_port)],
+                             stdout=subprocess.PIPE, check=True, text=True).stdout
+        return {fields[0]: fields[2] for fields in (line.split() for line in out.splitlines())
+                if len(fields) > 2}
+
+
+def wait_until(condition, complaint):
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            sys.exit(complaint)
+        time.sleep(0.02)
+
+
+class Rpc:
+    def __init__(self, agent):
+        self.sock = socket.create_connection((HERE, agent.rpc_port), 10)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.data, self.seq = b"", 0
+        self.call("handshake", {"Version": 1}, 1)
+
+    def call(self, command, body, objects):
+        """Sends one request and reads a reply of so many objects; returns its bytes."""
+        self.seq += 1
+        request = pack({"Command": command, "Seq": self.seq})
+        self.sock.sendall(request + (pack(body) if body is not None else b""))
+        while True:
+            try:
+                end = 0
+                for _ in range(objects):
+                    end = skip(self.data, end)
+                reply, self.data = self.data[:end], self.data[end:]
+                return reply
+            except (IndexError, struct.error):
+                piece = self.sock.recv(1 << 20)
+                if not piece:
+                    sys.exit("the agent closed an RPC connection")
+                self.data += piece
+
+
+# --- the loads: each returns {figure: value} ----------------------------------------------------
+
+def measure_idle(binary):
+    agent = Agent(binary, "idle")
+    try:
+        time.sleep(3)  # start-up is over
+        cpu, switches, begin = agent.cpu_seconds(), agent.switches(), time.monotonic()
+        time.sleep(10)
+        seconds = time.monotonic() - begin
+        return {"idle: resident memory (MiB)": agent.resident_mib(),
+                "idle: context switches / s": (agent.switches() - switches) / seconds,
+                "idle: CPU (ms / s)": 1e3 * (agent.cpu_seconds() - cpu) / seconds}
+    finally:
+        agent.stop()
+
+
+def measure_cluster(binary, size=30):
+    agents = []
+    try:
+        begin = time.monotonic()
+        for i in range(size):
+            agents.append(Agent(binary, "node%d" % i, agents[0] if agents else None))
+
+        def all_see(count, status, who):
+            return all(sum(s == status for s in a.statuses().values()) == count for a in who)
+
+        wait_until(lambda: all_see(size, "alive", agents), "%s: no convergence" % binary)
+        converged = time.monotonic() - begin
+        time.sleep(5)
+        cpu = sum(a.cpu_seconds() for a in agents)
+        switches = sum(a.switches() for a in agents)
+        begin = time.monotonic()
+        time.sleep(15)
+        seconds = time.monotonic() - begin
+        result = {
+            "cluster of 30: convergence (s)": converged,
+            "cluster of 30: idle CPU of all (ms / s)":
+                1e3 * (sum(a.cpu_seconds() for a in agents) - cpu) / seconds,
+            "cluster of 30: context switches of all / s":
+                (sum(a.switches() for a in agents) - switches) / seconds,
+            "cluster of 30: resident memory of one (MiB)":
+                statistics.median(a.resident_mib() for a in agents)}
+        agents.pop().stop()
+        begin = time.monotonic()
+        wait_until(lambda: all_see(1, "failed", agents), "%s: no detection" % binary)
+        result["cluster of 30: detection of a killed agent by all (s)"] = time.monotonic() - begin
+        return result
+    finally:
+        for agent in agents:
+            agent.stop()
+
+
+def measure_ping(binary, pings=60000, window=64):
+    agent = Agent(binary, "pinged")
+    sock = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        sock.bind((HERE, 0))
+        sock.connect((HERE, agent.port))
+        sock.settimeout(1)
+        answered, flying, seq = 0, 0, 1000
+        cpu = agent.cpu_seconds()
+        while answered < pings:
+            while flying < window:
+                seq += 1
+                sock.send(b"\x00" + pack({"SeqNo": seq, "Node": "pinged"}))
+                flying += 1
+            try:
+                sock.recv(65536)
+                answered += 1
+                flying -= 1
+            except socket.timeout:
+                flying = 0  # the rest was lost
+        return {"ping: CPU per answered ping (us)": 1e6 * (agent.cpu_seconds() - cpu) / answered}
+    finally:
+        sock.close()
+        agent.stop()
+
+
+def alive(name, port):
+    return b"\x04" + pack({"Incarnation": 1, "Node": name, "Addr": socket.inet_aton(HERE),
+                           "Port": port, "Meta": b"\xff\x80", "Vsn": bytes([1, 5, 2, 2, 5, 5])})
+
+
+def measure_rpc(binary, calls=3000):
+    result = {}
+    for members in (1, 50):
+        agent = Agent(binary, "self")
+        sock = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            port = free_ports(1)[0]  # nobody listens there
+            for i in range(1, members):
+                sock.sendto(alive("made-up-%d" % i, port), (HERE, agent.port))
+                time.sleep(0.002)
+            wait_until(lambda: len(agent.statuses()) == members, "%s: made-up members" % binary)
+            rpc = Rpc(agent)
+            cpu, begin = agent.cpu_seconds(), time.monotonic()
+            for _ in range(calls):
+                rpc.call("members", None, 2)
+            seconds = time.monotonic() - begin
+            plural = "1 member" if members == 1 else "%d members" % members
+            result["rpc: CPU per `members` call, %s (us)" % plural] = \
+                1e6 * (agent.cpu_seconds() - cpu) / calls
+            result["rpc: `members` calls / s, %s" % plural] = calls / seconds
+        finally:
+            sock.close()
+            agent.stop()
+    return result
+
+
+def measure_cli(binary, runs=40):
+    agent = Agent(binary, "asked")
+    try:
+        times = []
+        for _ in range(runs):
+            begin = time.monotonic()
+            agent.statuses()
+            times.append(1e3 * (time.monotonic() - begin))
+        return {"cli: wall time of `serf members` (ms)": statistics.median(times)}
+    finally:
+        agent.stop()
+
+
+LOADS = {"idle": measure_idle, "cluster": measure_cluster, "ping": measure_ping,
+         "rpc": measure_rpc, "cli": measure_cli}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--ours", required=True, help="our serf binary")
+    parser.add_argument("--other", required=True, help="the serf binary to compare with")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each binary per load")
+    parser.add_argument("--only", default=",".join(LOADS), help="loads, comma-separated")
+    options = parser.parse_args()
+    for load in options.only.split(","):
+        if load not in LOADS:
+            parser.error("no load '%s'; there are %s" % (load, ", ".join(LOADS)))
+    for binary in (options.ours, options.other):
+        if not os.access(binary, os.X_OK):
+            parser.error("'%s' is no executable" % binary)
+
+    print("%-56s %10s %10s %8s %8s" % ("", "ours", "other", "ratio", "aim"))
+    missed = 0
+    for load in options.only.split(","):
+        runs = [(LOADS[load](options.ours), LOADS[load](options.other))
+                for _ in range(options.rounds)]
+        for name in runs[0][0]:
+            ours, other = (statistics.median(run[side][name] for run in runs) for side in (0, 1))
+            ratio = ours / other if other else float("inf")
+            aim = TARGETS[name]
+            verdict = ""
+            if aim is not None:
+                verdict = "%8.2f" % aim + ("" if ratio <= aim else "  missed")
+                missed += ratio > aim
+            print("%-56s %10.3f %10.3f %8.3f %s" % (name, ours, other, ratio, verdict), flush=True)
+    print("%d aim(s) missed" % missed)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
