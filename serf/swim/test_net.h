@@ -4,6 +4,7 @@
 // TestNet: a handful of swim::Nodes on a virtual network, for the engine's own tests: exact virtual
 // time, one latency, links that can be cut. testing::World is the simulator for everything else.
 
+#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <cstdint>
@@ -26,6 +27,12 @@
 #include "serf/swim/delegate.h"
 #include "serf/swim/node.h"
 #include "serf/swim/outbox.h"
+#include "serf/wire/crc32.h"
+#include "serf/wire/label.h"
+#include "serf/wire/message_type.h"
+#include "serf/wire/msgpack.h"
+#include "serf/wire/packet.h"
+#include "serf/wire/swim_messages.h"
 
 namespace serf::swim {
 
@@ -38,7 +45,9 @@ class LinesLogger final : public Logger {
   // How many lines contain `part`.
   int Count(absl::string_view part) const {
     int n = 0;
-    for (const std::string& line : lines) n += line.find(part.data(), 0, part.size()) != std::string::npos;
+    for (const std::string& line : lines) {
+      n += line.find(part.data(), 0, part.size()) != std::string::npos;
+    }
     return n;
   }
 
@@ -113,10 +122,15 @@ class TestNet {
     std::vector<Node::JoinDone> joins;
   };
 
-  struct Packet {
-    std::string from;  // names; an unknown sender is its endpoint
+  // A datagram that some node sent, as text: the messages in it, " + " between them.
+  struct Sent {
+    Instant at;
+    std::string from;
     Endpoint to;
-    ByteVector bytes;
+    std::string text;
+    std::vector<wire::SequenceNumber> sequences;  // of its pings, indirect pings, acks and nacks
+    std::size_t size = 0;
+    bool crc = false;
   };
 
   static Endpoint EndpointOf(int i) {
@@ -200,8 +214,26 @@ class TestNet {
   // Datagrams and streams for which these return true are lost, or refused.
   std::function<bool(const Host& from, const Endpoint& to)> drop;
   std::function<bool(const Host& from, const Endpoint& to)> refuse;
-  // Sees every datagram that is sent.
-  std::function<void(const Host& from, const Endpoint& to, ByteView bytes)> on_send;
+  // All datagrams that were sent. Encrypted ones are "sealed".
+  std::vector<Sent> sent;
+
+  // Those to `to` whose text contains `part`.
+  std::vector<Sent> SentTo(const Endpoint& to, absl::string_view part) const {
+    std::vector<Sent> found;
+    for (const Sent& s : sent) {
+      if (s.to == to && s.text.find(part.data(), 0, part.size()) != std::string::npos) {
+        found.push_back(s);
+      }
+    }
+    return found;
+  }
+
+  template <typename Message>
+  static ByteVector Encoded(const Message& message) {
+    ByteVector bytes;
+    wire::Encode(message, bytes);
+    return bytes;
+  }
 
  private:
   struct StreamEnd {
@@ -249,7 +281,7 @@ class TestNet {
   }
 
   void Send(Host& host, const Endpoint& to, ByteView bytes) {
-    if (on_send) on_send(host, to, bytes);
+    sent.push_back(Describe(host, to, bytes));
     if (!host.up || (drop && drop(host, to))) return;
     At(now + latency, [this, from = host.endpoint, to, b = ByteVector(bytes.begin(), bytes.end())] {
       Host* target = Find(to);
@@ -258,6 +290,8 @@ class TestNet {
       Flush(*target);
     });
   }
+
+  Sent Describe(const Host& host, const Endpoint& to, ByteView bytes);
 
   void Carry(Host& host, const Outbox::StreamOp& op) {
     const StreamEnd self{&host, op.stream};
@@ -319,7 +353,69 @@ class TestNet {
   std::uint64_t next_event_ = 0;
   std::uint64_t next_request_ = 1;
   Outbox out_;
+  wire::PacketScratch scratch_;
 };
+
+inline std::string DescribeMessage(wire::MessageType type, ByteView body,
+                                   std::vector<wire::SequenceNumber>& sequences) {
+  wire::DecodeScratch scratch;
+  const auto decoded = [&](auto message, const auto& describe) -> std::string {
+    if (wire::Decode(body, message, scratch) != wire::DecodeResult::kOk) return "malformed";
+    if constexpr (requires { message.seq_no; }) sequences.push_back(message.seq_no);
+    return describe(message);
+  };
+  switch (type) {
+    case wire::MessageType::kPing:
+      return decoded(wire::Ping{}, [](const auto& m) {
+        return absl::StrCat("ping ", m.node, " from ", m.source_node);
+      });
+    case wire::MessageType::kIndirectPing:
+      return decoded(wire::IndirectPing{}, [](const auto& m) {
+        return absl::StrCat("indirect-ping ", m.node, m.nack ? " nack" : "", " from ",
+                            m.source_node);
+      });
+    case wire::MessageType::kAck:
+      return decoded(wire::Ack{}, [](const auto& m) {
+        return absl::StrCat("ack", m.payload.empty() ? "" : " ", AsText(m.payload));
+      });
+    case wire::MessageType::kNack:
+      return decoded(wire::Nack{}, [](const auto&) { return std::string("nack"); });
+    case wire::MessageType::kSuspect:
+      return decoded(wire::Suspect{}, [](const auto& m) {
+        return absl::StrCat("suspect ", m.node, "@", m.incarnation.value(), " by ", m.from);
+      });
+    case wire::MessageType::kDead:
+      return decoded(wire::Dead{}, [](const auto& m) {
+        return absl::StrCat("dead ", m.node, "@", m.incarnation.value(), " by ", m.from);
+      });
+    case wire::MessageType::kAlive:
+      return decoded(wire::Alive{}, [](const auto& m) {
+        return absl::StrCat("alive ", m.node, "@", m.incarnation.value(),
+                            m.meta.empty() ? "" : " ", AsText(m.meta));
+      });
+    default:
+      return absl::StrCat("user ", AsText(body));
+  }
+}
+
+inline TestNet::Sent TestNet::Describe(const Host& host, const Endpoint& to, ByteView bytes) {
+  Sent described{now, host.name, to, "", {}, bytes.size(), false};
+  const Config& config = host.node->config();
+  if (config.keyring != nullptr && !config.keyring->empty() && config.verify_outgoing) {
+    described.text = "sealed";
+    return described;
+  }
+  absl::string_view label;
+  ByteView rest;
+  wire::SplitLabel(bytes, label, rest);
+  described.crc = wire::HasCrc(rest);
+  wire::OpenPacket(bytes, {.label = config.label}, scratch_,
+                   [&](wire::MessageType type, ByteView body) {
+                     absl::StrAppend(&described.text, described.text.empty() ? "" : " + ",
+                                     DescribeMessage(type, body, described.sequences));
+                   });
+  return described;
+}
 
 }  // namespace serf::swim
 

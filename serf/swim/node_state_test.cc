@@ -1,0 +1,675 @@
+// What a Node makes of alive, suspect and dead messages: every branch of spec/memberlist.md 4,
+// through datagrams, seen in the table, the events, the log and what is gossiped.
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "serf/swim/node.h"
+#include "serf/swim/test_net.h"
+
+namespace serf::swim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using wire::Incarnation;
+
+constexpr std::uint32_t kTop = 0xffffffffu;
+
+// One node, n1, and what it hears from 10.0.0.9 about others. Probes are off, so that only what
+// the test says happens.
+class NodeStateTest : public ::testing::Test {
+ protected:
+  NodeStateTest() : NodeStateTest(Quiet()) {}
+  explicit NodeStateTest(const Config& config) : host_(net_.Add(1, config)) {
+    host_.delegate.events.clear();
+  }
+
+  static Config Quiet() {
+    Config config = Config::Lan();
+    config.probe_interval = Duration::zero();
+    config.push_pull_interval = Duration::zero();
+    return config;
+  }
+
+  struct AliveText {
+    std::string node;
+    std::uint32_t incarnation = 1;
+    Endpoint endpoint;
+    std::string meta = {};
+    wire::VersionVector versions = {1, 5, 2, 0, 0, 0};
+  };
+  void Alive(const AliveText& a) {
+    const auto vsn = a.versions.ToBytes();
+    Hear(wire::Alive{.incarnation = Incarnation(a.incarnation),
+                     .node = a.node,
+                     .addr = a.endpoint.address.bytes(),
+                     .port = a.endpoint.port,
+                     .meta = AsBytes(a.meta),
+                     .vsn = vsn});
+  }
+  void Alive(int i, std::uint32_t incarnation, const std::string& meta = {}) {
+    Alive({absl::StrCat("n", i), incarnation, TestNet::EndpointOf(i), meta});
+  }
+  void Suspect(const std::string& node, std::uint32_t incarnation, const std::string& from) {
+    Hear(wire::Suspect{.incarnation = Incarnation(incarnation), .node = node, .from = from});
+  }
+  void Dead(const std::string& node, std::uint32_t incarnation, const std::string& from) {
+    Hear(wire::Dead{.incarnation = Incarnation(incarnation), .node = node, .from = from});
+  }
+  template <typename Message>
+  void Hear(const Message& message) {
+    net_.Inject(host_, TestNet::EndpointOf(9), TestNet::Encoded(message));
+  }
+
+  // "alive 3", "unknown", ...
+  std::string StateOf(const std::string& name) const {
+    const auto member = node().Find(name);
+    if (!member) return "unknown";
+    const char* const names[] = {"alive", "suspect", "dead", "left"};
+    return absl::StrCat(names[static_cast<int>(node().state(*member))], " ",
+                        node().incarnation(*member).value());
+  }
+  // The events since the last call.
+  std::vector<std::string> Events() { return std::exchange(host_.delegate.events, {}); }
+  // True if `text` was sent to anybody within two seconds from now.
+  bool Gossips(const std::string& text) {
+    const std::size_t before = net_.sent.size();
+    net_.RunFor(seconds(2));
+    for (std::size_t i = before; i < net_.sent.size(); ++i) {
+      if (net_.sent[i].text.find(text) != std::string::npos) return true;
+    }
+    return false;
+  }
+  const Node& node() const { return *host_.node; }
+  const Stats& stats() const { return node().stats(); }
+
+  TestNet net_;
+  TestNet::Host& host_;
+};
+
+// --- alive (4.2) ---
+
+TEST_F(NodeStateTest, AliveOfAnUnknownNodeAddsIt) {
+  Alive(2, 7, "m");
+  EXPECT_EQ(StateOf("n2"), "alive 7");
+  EXPECT_THAT(Events(), ElementsAre("join n2"));
+  const NodeInfo& info = node().info(*node().Find("n2"));
+  EXPECT_EQ(info.endpoint(), TestNet::EndpointOf(2));
+  EXPECT_EQ(AsText(info.meta()), "m");
+  EXPECT_EQ(node().known_nodes(), 2u);
+  EXPECT_EQ(stats().alive_applied, 2u);
+  EXPECT_TRUE(Gossips("alive n2@7 m"));
+}
+
+TEST_F(NodeStateTest, AliveOfIncarnationZeroLeavesNoPlaceholder) {
+  Alive(2, 0);
+  EXPECT_EQ(StateOf("n2"), "unknown");
+  EXPECT_EQ(node().known_nodes(), 1u);
+}
+
+TEST_F(NodeStateTest, AliveNeedsAHigherIncarnation) {
+  Alive(2, 5, "a");
+  Alive(2, 5, "b");
+  Alive(2, 4, "c");
+  EXPECT_EQ(AsText(node().info(*node().Find("n2")).meta()), "a");
+  EXPECT_THAT(Events(), ElementsAre("join n2"));
+  Alive(2, 6, "d");
+  EXPECT_EQ(AsText(node().info(*node().Find("n2")).meta()), "d");
+  EXPECT_THAT(Events(), ElementsAre("update n2"));
+  // No event if the metadata stays.
+  Alive(2, 7, "d");
+  EXPECT_EQ(StateOf("n2"), "alive 7");
+  EXPECT_THAT(Events(), IsEmpty());
+}
+
+TEST_F(NodeStateTest, AliveStoresNewVersions) {
+  Alive(2, 1);
+  Alive({"n2", 2, TestNet::EndpointOf(2), "", {1, 4, 2, 1, 5, 5}});
+  EXPECT_EQ(node().info(*node().Find("n2")).versions(), (wire::VersionVector{1, 4, 2, 1, 5, 5}));
+}
+
+TEST_F(NodeStateTest, SuspectIsClearedByAHigherIncarnationOnly) {
+  Alive(2, 5);
+  Suspect("n2", 5, "n3");
+  EXPECT_EQ(StateOf("n2"), "suspect 5");
+  Events();
+  Alive(2, 5);
+  EXPECT_EQ(StateOf("n2"), "suspect 5");
+  Alive(2, 6);
+  EXPECT_EQ(StateOf("n2"), "alive 6");
+  EXPECT_THAT(Events(), IsEmpty());
+  // Its suspicion is over too: nothing happens later.
+  net_.RunFor(seconds(60));
+  EXPECT_EQ(StateOf("n2"), "alive 6");
+}
+
+TEST_F(NodeStateTest, DeadIsRevivedByAHigherIncarnationOnly) {
+  Alive(2, 5);
+  Dead("n2", 5, "n3");
+  EXPECT_THAT(Events(), ElementsAre("join n2", "failed n2"));
+  Alive(2, 5);
+  EXPECT_EQ(StateOf("n2"), "dead 5");
+  Alive(2, 6);
+  EXPECT_EQ(StateOf("n2"), "alive 6");
+  EXPECT_THAT(Events(), ElementsAre("join n2"));
+}
+
+TEST_F(NodeStateTest, LeftNodeAtTheSameAddressNeedsAHigherIncarnation) {
+  Alive(2, 5);
+  Dead("n2", 5, "n2");
+  EXPECT_EQ(StateOf("n2"), "left 5");
+  EXPECT_THAT(Events(), ElementsAre("join n2", "left n2"));
+  Alive(2, 5);
+  EXPECT_EQ(StateOf("n2"), "left 5");
+  Alive(2, 6);
+  EXPECT_EQ(StateOf("n2"), "alive 6");
+  EXPECT_THAT(Events(), ElementsAre("join n2"));
+}
+
+TEST_F(NodeStateTest, LeftNodeMayComeBackElsewhereWithAnyIncarnation) {
+  Alive(2, 5);
+  Dead("n2", 5, "n2");
+  Alive({"n2", 1, TestNet::EndpointOf(7)});
+  EXPECT_EQ(StateOf("n2"), "alive 1");
+  EXPECT_EQ(node().info(*node().Find("n2")).endpoint(), TestNet::EndpointOf(7));
+  EXPECT_EQ(host_.logger.Count("[INFO] memberlist: Updating address for left or failed node n2 "
+                               "from 10.0.0.2:7946 to 10.0.0.7:7946"),
+            1);
+}
+
+TEST_F(NodeStateTest, LivingNameAtAnotherAddressIsAConflict) {
+  Alive(2, 5);
+  Events();
+  Alive({"n2", 9, TestNet::EndpointOf(7)});
+  EXPECT_EQ(StateOf("n2"), "alive 5");
+  EXPECT_EQ(node().info(*node().Find("n2")).endpoint(), TestNet::EndpointOf(2));
+  EXPECT_THAT(Events(), ElementsAre("conflict n2 10.0.0.7:7946"));
+  EXPECT_EQ(host_.logger.Count("[ERR] memberlist: Conflicting address for n2. Mine: 10.0.0.2:7946 "
+                               "Theirs: 10.0.0.7:7946 Old state: 0"),
+            1);
+  // A port is an address too, and so is the form of an IPv4 address.
+  Alive({"n2", 9, {TestNet::EndpointOf(2).address, 7947}});
+  Alive({"n2", 9, {TestNet::EndpointOf(2).address.Mapped(), 7946}});
+  EXPECT_EQ(stats().conflicts, 3u);
+}
+
+TEST_F(NodeStateTest, OwnNameAtAnotherAddressIsAConflictAndNoRefutation) {
+  Alive({"n1", 9, TestNet::EndpointOf(7)});
+  EXPECT_EQ(StateOf("n1"), "alive 1");
+  EXPECT_THAT(Events(), ElementsAre("conflict n1 10.0.0.7:7946"));
+  EXPECT_EQ(stats().refutations, 0u);
+}
+
+TEST_F(NodeStateTest, DeadNameAtAnotherAddressIsAConflictWithoutReclaim) {
+  Alive(2, 5);
+  Dead("n2", 5, "n3");
+  net_.RunFor(std::chrono::hours(10));
+  Events();
+  Alive({"n2", 9, TestNet::EndpointOf(7)});
+  EXPECT_EQ(StateOf("n2"), "dead 5");
+  EXPECT_THAT(Events(), ElementsAre("conflict n2 10.0.0.7:7946"));
+}
+
+class NodeReclaimTest : public NodeStateTest {
+ protected:
+  NodeReclaimTest() : NodeStateTest(Reclaiming()) {}
+  static Config Reclaiming() {
+    Config config = Quiet();
+    config.dead_node_reclaim_time = seconds(30);
+    return config;
+  }
+};
+
+TEST_F(NodeReclaimTest, DeadNameMayMoveAfterTheReclaimTime) {
+  Alive(2, 5);
+  Dead("n2", 5, "n3");
+  net_.RunFor(seconds(30));
+  Alive({"n2", 1, TestNet::EndpointOf(7)});
+  EXPECT_EQ(StateOf("n2"), "dead 5");
+  net_.RunFor(milliseconds(1));
+  Alive({"n2", 1, TestNet::EndpointOf(7)});
+  EXPECT_EQ(StateOf("n2"), "alive 1");
+  EXPECT_EQ(node().info(*node().Find("n2")).endpoint(), TestNet::EndpointOf(7));
+}
+
+TEST_F(NodeStateTest, AliveWithNonsenseVersionsIsDropped) {
+  for (const wire::VersionVector v :
+       {wire::VersionVector{0, 5, 2, 0, 0, 0}, wire::VersionVector{1, 0, 2, 0, 0, 0},
+        wire::VersionVector{5, 1, 2, 0, 0, 0}, wire::VersionVector{}}) {
+    Alive({"n2", 1, TestNet::EndpointOf(2), "", v});
+  }
+  EXPECT_EQ(StateOf("n2"), "unknown");
+  EXPECT_EQ(stats().dropped_versions, 4u);
+  EXPECT_EQ(host_.logger.Count("Ignoring an alive message for 'n2' (10.0.0.2:7946) because "
+                               "protocol version(s) are wrong"),
+            1);
+}
+
+TEST_F(NodeStateTest, AliveThatCannotBeStoredIsDropped) {
+  const auto versions = wire::VersionVector{1, 5, 2, 0, 0, 0}.ToBytes();
+  const std::uint8_t address[16] = {10, 0, 0, 2};
+  const wire::Alive good{.incarnation = Incarnation(1),
+                         .node = "n2",
+                         .addr = ByteView(address).first(4),
+                         .port = 7946,
+                         .meta = {},
+                         .vsn = versions};
+  const std::string long_name(kNodeNameMax + 1, 'x');
+  const ByteVector long_meta(kMetaMax + 1);
+  wire::Alive bad = good;
+  for (const std::size_t size : {0, 1, 5, 15}) {
+    bad.addr = ByteView(address).first(size);
+    Hear(bad);
+  }
+  EXPECT_EQ(stats().dropped_address, 4u);
+  bad = good;
+  for (const std::size_t size : {0, 1, 5}) {
+    bad.vsn = ByteView(versions).first(size);
+    Hear(bad);
+  }
+  EXPECT_EQ(stats().dropped_versions, 3u);
+  bad = good;
+  bad.node = "";
+  Hear(bad);
+  EXPECT_EQ(stats().dropped_malformed, 1u);
+  bad.node = long_name;
+  Hear(bad);
+  bad = good;
+  bad.meta = long_meta;
+  Hear(bad);
+  EXPECT_EQ(stats().dropped_oversize, 2u);
+  EXPECT_EQ(node().known_nodes(), 1u);
+  Hear(good);
+  EXPECT_EQ(StateOf("n2"), "alive 1");
+}
+
+TEST_F(NodeStateTest, PortZeroIsTheOwnPort) {
+  Alive({"n2", 1, {TestNet::EndpointOf(2).address, 0}});
+  EXPECT_EQ(node().info(*node().Find("n2")).endpoint().port, 7946);
+}
+
+class NodeVersionOneTest : public NodeStateTest {
+ protected:
+  NodeVersionOneTest() : NodeStateTest(Old()) {}
+  static Config Old() {
+    Config config = Quiet();
+    config.protocol_version = 1;
+    return config;
+  }
+};
+
+TEST_F(NodeVersionOneTest, AllPortsAreTheOwnPort) {
+  Alive({"n2", 1, {TestNet::EndpointOf(2).address, 1234}});
+  EXPECT_EQ(node().info(*node().Find("n2")).endpoint().port, 7946);
+}
+
+class NodeFilterTest : public NodeStateTest {
+ protected:
+  NodeFilterTest() : NodeStateTest(Filtering()) {}
+  static Config Filtering() {
+    Config config = Quiet();
+    config.alive_filter = [](const RemoteNode& node) {
+      return node.name == "n3" ? absl::PermissionDeniedError("not him") : absl::OkStatus();
+    };
+    return config;
+  }
+};
+
+TEST_F(NodeFilterTest, TheAliveFilterRefuses) {
+  Alive(2, 1);
+  Alive(3, 1);
+  EXPECT_EQ(StateOf("n2"), "alive 1");
+  EXPECT_EQ(StateOf("n3"), "unknown");
+  EXPECT_EQ(stats().dropped_filtered, 1u);
+  EXPECT_EQ(host_.logger.Count("[WARN] memberlist: ignoring alive message for 'n3': not him"), 1);
+}
+
+class NodeCidrTest : public NodeStateTest {
+ protected:
+  NodeCidrTest() : NodeStateTest(Fenced()) {}
+  static Config Fenced() {
+    Config config = Quiet();
+    config.cidrs_allowed = {{IpAddress::V4(10, 0, 0, 0), 24}, {IpAddress::V4(127, 0, 0, 0), 8}};
+    return config;
+  }
+};
+
+TEST_F(NodeCidrTest, AddressesOutsideTheListAreRefused) {
+  const Endpoint outside{IpAddress::V4(10, 0, 1, 2), 7946};
+  Alive({"n2", 1, outside});
+  EXPECT_EQ(StateOf("n2"), "unknown");
+  EXPECT_EQ(host_.logger.Count("Rejected node n2 (10.0.1.2)"), 1);
+  Alive(2, 1);
+  EXPECT_EQ(StateOf("n2"), "alive 1");
+  Dead("n2", 1, "n2");
+  net_.RunFor(seconds(2));
+  Alive({"n2", 2, outside});
+  EXPECT_EQ(StateOf("n2"), "left 1");
+  EXPECT_EQ(host_.logger.Count("Rejected IP update from n2 to 10.0.1.2 for node 10.0.1.2"), 1);
+  EXPECT_EQ(stats().conflicts, 0u);
+}
+
+TEST_F(NodeCidrTest, AlivesFromOutsideAreNotHeard) {
+  const auto vsn = wire::VersionVector{1, 5, 2, 0, 0, 0}.ToBytes();
+  const Endpoint two = TestNet::EndpointOf(2);
+  net_.Inject(host_, {IpAddress::V4(10, 0, 1, 2), 7946},
+              TestNet::Encoded(wire::Alive{.incarnation = Incarnation(1),
+                                           .node = "n2",
+                                           .addr = two.address.bytes(),
+                                           .port = two.port,
+                                           .meta = {},
+                                           .vsn = vsn}));
+  EXPECT_EQ(StateOf("n2"), "unknown");
+  EXPECT_EQ(host_.logger.Count("[DEBUG] memberlist: Blocked alive message: 10.0.1.2"), 1);
+}
+
+// --- about oneself (4.2 step 5 to 7, 4.3) ---
+
+TEST_F(NodeStateTest, TheOwnEchoIsIgnored) {
+  Alive({"n1", 1, TestNet::EndpointOf(1)});
+  EXPECT_EQ(stats().refutations, 0u);
+  EXPECT_EQ(StateOf("n1"), "alive 1");
+  EXPECT_EQ(node().health_score(), 0);
+}
+
+TEST_F(NodeStateTest, WordsOfAnEarlierLifeAreRefuted) {
+  Alive(2, 1);
+  Alive({"n1", 4, TestNet::EndpointOf(1)});
+  EXPECT_EQ(StateOf("n1"), "alive 5");
+  EXPECT_EQ(node().health_score(), 1);
+  EXPECT_TRUE(Gossips("alive n1@5"));
+  Alive({"n1", 5, TestNet::EndpointOf(1), "other"});
+  EXPECT_EQ(StateOf("n1"), "alive 6");
+  Alive({"n1", 6, TestNet::EndpointOf(1), "", {1, 5, 3, 0, 0, 0}});
+  EXPECT_EQ(StateOf("n1"), "alive 7");
+  // Older ones are stale.
+  Alive({"n1", 6, TestNet::EndpointOf(1), "other"});
+  EXPECT_EQ(StateOf("n1"), "alive 7");
+  EXPECT_THAT(Events(), ElementsAre("join n2"));
+  EXPECT_GE(host_.logger.Count("[WARN] memberlist: Refuting an alive message for 'n1'"), 1);
+}
+
+TEST_F(NodeStateTest, SuspicionOfItselfIsRefuted) {
+  Alive(2, 1);
+  Suspect("n1", 1, "n2");
+  EXPECT_EQ(StateOf("n1"), "alive 2");
+  EXPECT_EQ(stats().refutations, 1u);
+  EXPECT_EQ(node().health_score(), 1);
+  EXPECT_EQ(host_.logger.Count("[WARN] memberlist: Refuting a suspect message (from: n2)"), 1);
+  EXPECT_TRUE(Gossips("alive n1@2"));
+  Suspect("n1", 1, "n2");
+  EXPECT_EQ(StateOf("n1"), "alive 2");
+  Suspect("n1", 100, "n2");
+  EXPECT_EQ(StateOf("n1"), "alive 101");
+}
+
+TEST_F(NodeStateTest, OwnDeathIsRefuted) {
+  Alive(2, 1);
+  Dead("n1", 3, "n2");
+  EXPECT_EQ(StateOf("n1"), "alive 4");
+  EXPECT_EQ(host_.logger.Count("[WARN] memberlist: Refuting a dead message (from: n2)"), 1);
+  // Also if it claims to be an own farewell: one of an earlier life.
+  Dead("n1", 9, "n1");
+  EXPECT_EQ(StateOf("n1"), "alive 10");
+  EXPECT_TRUE(Gossips("alive n1@10"));
+}
+
+TEST_F(NodeStateTest, AbsurdAccusationsNeitherEvictNorWrap) {
+  Alive(2, 1);
+  Events();
+  for (const std::uint32_t absurd : {0x80000000u, kTop - 1, kTop}) {
+    Suspect("n1", absurd, "n2");
+    Dead("n1", absurd, "n2");
+    Suspect("n2", absurd, "n3");
+    Dead("n2", absurd, "n3");
+    Dead("n2", absurd, "n2");
+  }
+  EXPECT_EQ(StateOf("n1"), "alive 1");
+  EXPECT_EQ(StateOf("n2"), "alive 1");
+  EXPECT_THAT(Events(), IsEmpty());
+  EXPECT_EQ(stats().dropped_incarnation, 15u);
+  EXPECT_EQ(stats().refutations, 0u);
+}
+
+TEST_F(NodeStateTest, AtTheCeilingNothingWraps) {
+  Alive(2, 1);
+  Alive({"n1", kTop - 1, TestNet::EndpointOf(1)});
+  EXPECT_EQ(StateOf("n1"), absl::StrCat("alive ", kTop));
+  Suspect("n1", kTop, "n2");
+  Dead("n1", kTop, "n2");
+  Alive({"n1", kTop, TestNet::EndpointOf(1), "x"});
+  EXPECT_EQ(StateOf("n1"), absl::StrCat("alive ", kTop));
+  EXPECT_EQ(stats().refutations, 1u);
+  EXPECT_EQ(stats().dropped_incarnation, 3u);
+  absl::Status status;
+  net_.Do(host_, [&](Node& n, Instant now, Outbox& out) {
+    status = n.UpdateMeta(now, AsBytes("new"), out);
+  });
+  EXPECT_FALSE(status.ok());
+}
+
+// --- suspect (4.4, 5.4) ---
+
+TEST_F(NodeStateTest, SuspectOfUnknownOrOlderIsIgnored) {
+  Suspect("n2", 1, "n3");
+  Alive(2, 5);
+  Suspect("n2", 4, "n3");
+  EXPECT_EQ(StateOf("n2"), "alive 5");
+  EXPECT_EQ(stats().suspect_applied, 0u);
+}
+
+TEST_F(NodeStateTest, SuspectRaisesTheIncarnationAndIsPassedOn) {
+  Alive(2, 5);
+  Suspect("n2", 8, "n3");
+  EXPECT_EQ(StateOf("n2"), "suspect 8");
+  EXPECT_EQ(stats().suspect_applied, 1u);
+  EXPECT_TRUE(Gossips("suspect n2@8 by n3"));
+}
+
+TEST_F(NodeStateTest, SuspectOfADeadOrLeftNodeIsIgnored) {
+  Alive(2, 5);
+  Alive(3, 5);
+  Dead("n2", 5, "n3");
+  Dead("n3", 5, "n3");
+  Suspect("n2", 6, "n4");
+  Suspect("n3", 6, "n4");
+  EXPECT_EQ(StateOf("n2"), "dead 5");
+  EXPECT_EQ(StateOf("n3"), "left 5");
+}
+
+TEST_F(NodeStateTest, UnconfirmedSuspicionLastsItsLongestTime) {
+  // Four nodes: k = 2, 4 s at least, 24 s at most.
+  for (int i = 2; i <= 4; ++i) Alive(i, 1);
+  Suspect("n2", 1, "n3");
+  Suspect("n2", 1, "n3");  // the originator is no confirmation
+  net_.RunFor(seconds(24) - milliseconds(1));
+  EXPECT_EQ(StateOf("n2"), "suspect 1");
+  net_.RunFor(milliseconds(1));
+  EXPECT_EQ(StateOf("n2"), "dead 1");
+  EXPECT_EQ(host_.logger.Count("[INFO] memberlist: Marking n2 as failed, suspect timeout reached "
+                               "(0 peer confirmations)"),
+            1);
+  EXPECT_EQ(stats().suspicions_expired, 1u);
+  EXPECT_EQ(stats().suspicions_degraded, 1u);
+  EXPECT_TRUE(Gossips("dead n2@1 by n1"));
+}
+
+TEST_F(NodeStateTest, ConfirmationsShortenASuspicion) {
+  for (int i = 2; i <= 5; ++i) Alive(i, 1);
+  Suspect("n2", 1, "n3");
+  net_.RunFor(seconds(1));
+  Suspect("n2", 1, "n4");
+  EXPECT_TRUE(Gossips("suspect n2@1 by n4"));
+  Suspect("n2", 1, "n4");  // twice counts once
+  EXPECT_FALSE(Gossips("suspect n2"));
+  net_.RunFor(milliseconds(11381) - seconds(5) - milliseconds(1));
+  EXPECT_EQ(StateOf("n2"), "suspect 1");
+  net_.RunFor(milliseconds(1));
+  EXPECT_EQ(StateOf("n2"), "dead 1");
+}
+
+TEST_F(NodeStateTest, TheLastConfirmationMayEndASuspicionAtOnce) {
+  for (int i = 2; i <= 5; ++i) Alive(i, 1);
+  Suspect("n2", 1, "n3");
+  net_.RunFor(seconds(5));
+  Suspect("n2", 1, "n4");
+  Suspect("n2", 1, "n5");
+  net_.RunFor(Duration::zero());
+  EXPECT_EQ(StateOf("n2"), "dead 1");
+  EXPECT_EQ(stats().suspicions_degraded, 0u);
+}
+
+TEST_F(NodeStateTest, InASmallClusterNobodyCanConfirm) {
+  Alive(2, 1);
+  Alive(3, 1);
+  Suspect("n2", 1, "n3");
+  Suspect("n2", 1, "n4");
+  net_.RunFor(seconds(4) - milliseconds(1));
+  EXPECT_EQ(StateOf("n2"), "suspect 1");
+  net_.RunFor(milliseconds(1));
+  EXPECT_EQ(StateOf("n2"), "dead 1");
+}
+
+TEST_F(NodeStateTest, DeadEndsASuspicion) {
+  for (int i = 2; i <= 4; ++i) Alive(i, 1);
+  Suspect("n2", 1, "n3");
+  Dead("n2", 1, "n3");
+  EXPECT_EQ(StateOf("n2"), "dead 1");
+  net_.RunFor(seconds(30));
+  EXPECT_EQ(stats().suspicions_expired, 0u);
+  EXPECT_EQ(host_.delegate.Count("failed n2"), 1);
+}
+
+// --- dead (4.5) ---
+
+TEST_F(NodeStateTest, DeadOfUnknownOrOlderIsIgnored) {
+  Dead("n2", 1, "n3");
+  EXPECT_EQ(StateOf("n2"), "unknown");
+  Alive(2, 5);
+  Dead("n2", 4, "n3");
+  EXPECT_EQ(StateOf("n2"), "alive 5");
+}
+
+TEST_F(NodeStateTest, ADeadNodeNeverTurnsIntoALeftOne) {
+  Alive(2, 5);
+  Dead("n2", 5, "n3");
+  Dead("n2", 6, "n2");
+  EXPECT_EQ(StateOf("n2"), "dead 5");
+  EXPECT_THAT(Events(), ElementsAre("join n2", "failed n2"));
+}
+
+TEST_F(NodeStateTest, DeadIsPassedOnAlsoToTheDeadThemselves) {
+  Alive(2, 5);
+  net_.RunFor(seconds(5));
+  net_.sent.clear();
+  Dead("n2", 5, "n3");
+  net_.RunFor(seconds(5));
+  EXPECT_FALSE(net_.SentTo(TestNet::EndpointOf(2), "dead n2@5 by n3").empty());
+}
+
+TEST_F(NodeStateTest, LeftNodesGetNoGossip) {
+  Alive(2, 5);
+  net_.RunFor(seconds(5));
+  Dead("n2", 5, "n2");
+  net_.sent.clear();
+  Alive(3, 1);
+  net_.RunFor(seconds(5));
+  EXPECT_TRUE(net_.SentTo(TestNet::EndpointOf(2), "").empty());
+  EXPECT_FALSE(net_.SentTo(TestNet::EndpointOf(3), "dead n2@5 by n2").empty());
+}
+
+TEST_F(NodeStateTest, TheLongDeadGetNoGossip) {
+  Alive(2, 5);
+  Dead("n2", 5, "n3");
+  net_.RunFor(seconds(31));
+  net_.sent.clear();
+  Alive(3, 1);
+  Dead("n3", 1, "n3");
+  net_.RunFor(seconds(10));
+  EXPECT_TRUE(net_.sent.empty());
+}
+
+// --- leaving (4.8) ---
+
+TEST_F(NodeStateTest, AfterLeavingTheNodeIsSilentAboutItself) {
+  Alive(2, 1);
+  Events();
+  net_.Do(host_, [](Node& n, Instant now, Outbox& out) { n.Leave(now, out); });
+  EXPECT_EQ(StateOf("n1"), "left 1");
+  EXPECT_TRUE(node().has_left());
+  EXPECT_TRUE(Gossips("dead n1@1 by n1"));
+  EXPECT_THAT(Events(), ElementsAre("left n1", "leave is out"));
+  Suspect("n1", 5, "n2");
+  Dead("n1", 5, "n2");
+  Alive({"n1", 7, TestNet::EndpointOf(1), "x"});
+  EXPECT_EQ(StateOf("n1"), "left 1");
+  EXPECT_EQ(stats().refutations, 0u);
+  net_.Do(host_, [](Node& n, Instant now, Outbox& out) { n.Leave(now, out); });
+  net_.RunFor(seconds(120));
+  EXPECT_THAT(Events(), IsEmpty());
+  EXPECT_TRUE(node().Find("n1").has_value());
+  // It answers still.
+  net_.sent.clear();
+  Hear(wire::Ping{.seq_no = wire::SequenceNumber(3), .node = "n1"});
+  EXPECT_EQ(net_.SentTo(TestNet::EndpointOf(9), "ack").size(), 1u);
+}
+
+TEST_F(NodeStateTest, LeavingAloneIsDoneAtOnce) {
+  net_.Do(host_, [](Node& n, Instant now, Outbox& out) { n.Leave(now, out); });
+  EXPECT_THAT(Events(), ElementsAre("left n1", "leave is out"));
+}
+
+// --- new metadata (7.7) ---
+
+TEST_F(NodeStateTest, UpdateMetaIsAnnouncedWithAHigherIncarnation) {
+  Alive(2, 1);
+  Events();
+  const auto update = [&](absl::string_view meta) {
+    absl::Status status;
+    net_.Do(host_, [&](Node& n, Instant now, Outbox& out) {
+      status = n.UpdateMeta(now, AsBytes(meta), out);
+    });
+    return status;
+  };
+  EXPECT_TRUE(update("new").ok());
+  EXPECT_EQ(StateOf("n1"), "alive 2");
+  EXPECT_EQ(AsText(node().info(node().self()).meta()), "new");
+  EXPECT_THAT(Events(), ElementsAre("update n1"));
+  EXPECT_TRUE(Gossips("alive n1@2 new"));
+  EXPECT_THAT(Events(), ElementsAre("update is out"));
+  // A later update and a refutation displace what waits; each call is told once all the same.
+  EXPECT_TRUE(update("newer").ok());
+  EXPECT_TRUE(update("newest").ok());
+  EXPECT_THAT(Events(), ElementsAre("update n1", "update n1", "update is out"));
+  Suspect("n1", 4, "n2");
+  EXPECT_THAT(Events(), IsEmpty());
+  EXPECT_TRUE(Gossips("alive n1@5 newest"));
+  EXPECT_THAT(Events(), ElementsAre("update is out"));
+  EXPECT_EQ(update(std::string(kMetaMax + 1, 'm')).code(), absl::StatusCode::kInvalidArgument);
+  net_.Do(host_, [](Node& n, Instant now, Outbox& out) { n.Leave(now, out); });
+  EXPECT_EQ(update("x").code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(NodeStateTest, UpdateMetaAloneIsDoneAtOnce) {
+  net_.Do(host_, [&](Node& n, Instant now, Outbox& out) {
+    EXPECT_TRUE(n.UpdateMeta(now, AsBytes("new"), out).ok());
+  });
+  EXPECT_THAT(Events(), ElementsAre("update n1", "update is out"));
+}
+
+// --- log lines that the network triggers are limited ---
+
+TEST_F(NodeStateTest, AFloodOfRefusalsIsLoggedOnceASecond) {
+  for (int i = 0; i < 1000; ++i) Alive({"n2", 1, TestNet::EndpointOf(2), "", {}});
+  EXPECT_EQ(host_.logger.Count("Ignoring an alive message"), 1);
+  EXPECT_EQ(stats().dropped_versions, 1000u);
+}
+
+}  // namespace
+}  // namespace serf::swim
