@@ -9,6 +9,7 @@
 // return is posted, so that the machine is never entered twice.
 
 #include <array>
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -61,7 +62,11 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
+  // --- any thread ---
+
   asio::io_context& io() { return io_; }
+  // No event is told from now on, but for one that is being told on another thread.
+  void Silence() { silent_.store(true, std::memory_order_relaxed); }
 
   // --- on the io_context's thread, and from handlers only ---
 
@@ -110,6 +115,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   BoundPair sockets_;
   std::unique_ptr<Serf> serf_;
   OnEvent on_event_;
+  std::atomic<bool> silent_ = false;
   Outbox out_;
 
   asio::steady_timer timer_;
@@ -232,8 +238,8 @@ inline void Driver::Flush() {
   if (sockets_.udp->is_open()) sockets_.udp->Send(out_, refused_);
   for (const swim::Outbox::StreamOp& op : out_.stream_ops()) CarryOut(op);
   // The application may look at the machine and post requests to it, but not enter it.
-  if (on_event_ != nullptr) {
-    for (const Event& event : out_.events()) on_event_(event);
+  for (const Event& event : out_.events()) {
+    if (on_event_ != nullptr && !silent_.load(std::memory_order_relaxed)) on_event_(event);
   }
   for (const Completion& completion : out_.completions()) {
     if (auto node = pending_.extract(completion.request)) node.mapped()(completion);

@@ -60,7 +60,8 @@ namespace serf::transport {
 
 struct HostOptions {
   // The Host fills in what it knows: config.swim.advertise, default_port, and, where they are not
-  // set, seed and, with a keyring, aead and nonces.
+  // set, seed and, with a keyring, aead and nonces. config.swim.logger must live as long as the
+  // io_context runs, since the end of a Host takes effect there.
   Config config;
   // Port 0: any free one. An unspecified address means all, IPv4 and IPv6.
   Endpoint bind = {IpAddress(), 7946};
@@ -82,8 +83,11 @@ class Host {
   // Opens the sockets, which queue what comes until Start(). Errors have the texts of
   // spec/agent.md 2.5, "Failed to create memberlist: ...".
   static absl::StatusOr<std::unique_ptr<Host>> Create(asio::io_context& io, HostOptions options);
-  // As Shutdown().
-  ~Host() { Shutdown(); }
+  // As Shutdown(); and no event is told after it, if it is called where the io_context runs.
+  ~Host() {
+    driver_->Silence();
+    Shutdown();
+  }
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 

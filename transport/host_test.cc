@@ -1,0 +1,474 @@
+#include "serf/transport/host.h"
+
+#include <array>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/asio/write.hpp>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "gtest/gtest.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/config.h"
+#include "serf/event.h"
+#include "serf/member.h"
+#include "serf/wire/aead.h"
+
+namespace serf::transport {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr auto kPatience = seconds(30);
+
+Endpoint At(absl::string_view address, std::uint16_t port = 0) {
+  return {*IpAddress::Parse(address), port};
+}
+
+// A profile for tests: failures are found in a second.
+HostOptions Options(const std::string& name, const Endpoint& bind) {
+  HostOptions options;
+  options.config = Config::Local();
+  options.config.swim.name = name;
+  options.config.swim.probe_interval = milliseconds(100);
+  options.config.swim.probe_timeout = milliseconds(50);
+  options.config.leave_propagate_delay = milliseconds(100);
+  options.bind = bind;
+  return options;
+}
+
+std::shared_ptr<wire::Keyring> Keys(std::uint8_t seed) {
+  auto keyring = std::make_shared<wire::Keyring>();
+  EXPECT_TRUE(keyring->Add(ByteVector(32, seed)).ok());
+  return keyring;
+}
+
+// A Host, and the events it told: "member-join a".
+struct Agent {
+  Agent(asio::io_context& io, HostOptions options) {
+    options.on_event = [this](const Event& event) {
+      if (const auto* e = std::get_if<MemberEvent>(&event)) {
+        for (const Member& member : e->members) {
+          events.push_back(absl::StrCat(MemberEventName(e->kind), " ", member.name));
+        }
+      }
+    };
+    absl::StatusOr<std::unique_ptr<Host>> created = Host::Create(io, std::move(options));
+    EXPECT_TRUE(created.ok()) << created.status();
+    host = std::move(*created);
+    host->Start();
+  }
+
+  bool Told(const std::string& event) const {
+    return std::find(events.begin(), events.end(), event) != events.end();
+  }
+  // "a:alive b:left"
+  std::string Members() const {
+    return absl::StrJoin(host->serf().Members(), " ", [](std::string* out, const Member& m) {
+      absl::StrAppend(out, m.name, ":", MemberStatusName(m.status));
+    });
+  }
+  std::string address() const { return host->local().ToString(); }
+
+  std::unique_ptr<Host> host;
+  std::vector<std::string> events;
+};
+
+class HostTest : public ::testing::Test {
+ protected:
+  template <typename Condition>
+  bool RunUntil(Condition condition) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      if (io_.stopped()) io_.restart();
+      io_.run_one_until(deadline);
+    }
+    return true;
+  }
+
+  struct JoinResult {
+    absl::Status status;
+    JoinOutcome outcome;
+  };
+  JoinResult Join(Agent& agent, std::vector<std::string> addresses) {
+    std::optional<JoinResult> result;
+    agent.host->AsyncJoin(std::move(addresses), false, [&](absl::Status s, JoinOutcome o) {
+      result = {std::move(s), std::move(o)};
+    });
+    EXPECT_TRUE(RunUntil([&] { return result.has_value(); }));
+    return result.value_or(JoinResult());
+  }
+  // Runs start(handler) and waits for its status.
+  template <typename Start>
+  absl::Status Await(Start start) {
+    std::optional<absl::Status> result;
+    start([&](absl::Status status) { result = std::move(status); });
+    EXPECT_TRUE(RunUntil([&] { return result.has_value(); }));
+    return result.value_or(absl::UnknownError("no answer"));
+  }
+
+  asio::io_context io_;
+};
+
+class HostOn : public HostTest, public ::testing::WithParamInterface<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Loopback, HostOn, ::testing::Values("127.0.0.1", "::1"));
+
+TEST_P(HostOn, TwoJoinChangeTagsAndLeave) {
+  Agent a(io_, Options("a", At(GetParam())));
+  Agent b(io_, Options("b", At(GetParam())));
+  const JoinResult joined = Join(b, {a.address()});
+  EXPECT_TRUE(joined.status.ok()) << joined.status;
+  EXPECT_EQ(joined.outcome.contacted, 1);
+  EXPECT_TRUE(joined.outcome.errors.empty());
+  ASSERT_TRUE(RunUntil([&] { return a.Members() == "a:alive b:alive"; }));
+  EXPECT_EQ(b.Members(), "a:alive b:alive");
+  EXPECT_EQ(a.host->serf().FindMember("b")->endpoint, b.host->local());
+  EXPECT_EQ(b.events, (std::vector<std::string>{"member-join b", "member-join a"}));
+
+  EXPECT_TRUE(Await([&](auto done) {
+                b.host->AsyncSetTags({{"role", "web"}}, std::move(done));
+              }).ok());
+  ASSERT_TRUE(RunUntil([&] { return a.Told("member-update b"); }));
+  EXPECT_EQ(a.host->serf().FindMember("b")->tags, (Tags{{"role", "web"}}));
+
+  EXPECT_TRUE(Await([&](auto done) { b.host->AsyncLeave(std::move(done)); }).ok());
+  EXPECT_EQ(b.host->serf().state(), Serf::State::kLeft);
+  ASSERT_TRUE(RunUntil([&] { return a.Members() == "a:alive b:left"; }));
+  EXPECT_FALSE(a.Told("member-failed b"));
+}
+
+TEST_P(HostOn, ThreeNoticeThatOneFailedAndForceItOut) {
+  Agent a(io_, Options("a", At(GetParam())));
+  Agent b(io_, Options("b", At(GetParam())));
+  auto c = std::make_unique<Agent>(io_, Options("c", At(GetParam())));
+  ASSERT_TRUE(Join(b, {a.address()}).status.ok());
+  ASSERT_TRUE(Join(*c, {a.address()}).status.ok());
+  const char* all = "a:alive b:alive c:alive";
+  ASSERT_TRUE(RunUntil([&] { return a.Members() == all && b.Members() == all; }));
+
+  c.reset();
+  const char* failed = "a:alive b:alive c:failed";
+  ASSERT_TRUE(RunUntil([&] { return a.Members() == failed && b.Members() == failed; }));
+  EXPECT_TRUE(a.Told("member-failed c"));
+  EXPECT_EQ(a.host->serf().node().health_score(), 0);
+
+  EXPECT_TRUE(Await([&](auto done) { b.host->AsyncForceLeave("c", false, std::move(done)); }).ok());
+  const char* left = "a:alive b:alive c:left";
+  ASSERT_TRUE(RunUntil([&] { return a.Members() == left && b.Members() == left; }));
+}
+
+TEST_P(HostOn, EncryptedOnesKeepOthersOut) {
+  HostOptions keyed = Options("a", At(GetParam()));
+  keyed.config.swim.keyring = Keys(1);
+  Agent a(io_, keyed);
+  HostOptions same = Options("b", At(GetParam()));
+  same.config.swim.keyring = Keys(1);
+  Agent b(io_, same);
+  ASSERT_TRUE(Join(b, {a.address()}).status.ok());
+  ASSERT_TRUE(RunUntil([&] { return a.Members() == "a:alive b:alive"; }));
+  EXPECT_TRUE(Await([&](auto done) { b.host->AsyncSetTags({{"x", "y"}}, std::move(done)); }).ok());
+  ASSERT_TRUE(RunUntil([&] { return a.Told("member-update b"); }));
+
+  Agent plain(io_, Options("plain", At(GetParam())));
+  EXPECT_FALSE(Join(plain, {a.address()}).status.ok());
+  HostOptions other = Options("other", At(GetParam()));
+  other.config.swim.keyring = Keys(2);
+  Agent stranger(io_, other);
+  EXPECT_FALSE(Join(stranger, {a.address()}).status.ok());
+  EXPECT_EQ(a.Members(), "a:alive b:alive");
+}
+
+TEST_P(HostOn, WorksOnTheWildcard) {
+  HostOptions options = Options("any", At("0.0.0.0"));
+  options.advertise = At(GetParam());  // port 0: the bound one
+  Agent any(io_, options);
+  EXPECT_EQ(any.host->advertise(), At(GetParam(), any.host->local().port));
+  Agent b(io_, Options("b", At(GetParam())));
+  ASSERT_TRUE(Join(b, {any.host->advertise().ToString()}).status.ok());
+  ASSERT_TRUE(RunUntil([&] { return any.Members() == "any:alive b:alive"; }));
+  // Probes go both ways, and are answered.
+  const auto acks = [](Agent& agent) { return agent.host->serf().node().stats().acks_received; };
+  ASSERT_TRUE(RunUntil([&] { return acks(any) >= 3 && acks(b) >= 3; }));
+  EXPECT_EQ(any.Members(), "any:alive b:alive");
+}
+
+TEST_P(HostOn, DropsGarbage) {
+  Agent a(io_, Options("a", At(GetParam())));
+  Agent b(io_, Options("b", At(GetParam())));
+  const asio::ip::tcp::endpoint to = ToAsio(a.host->local());
+  asio::ip::udp::socket udp(io_);
+  udp.open(to.address().is_v4() ? asio::ip::udp::v4() : asio::ip::udp::v6());
+  const std::string garbage(60000, '\xc1');
+  for (std::size_t size : {std::size_t{0}, std::size_t{1}, garbage.size()}) {
+    udp.send_to(asio::buffer(garbage.data(), size), {to.address(), to.port()});
+  }
+  asio::ip::tcp::socket tcp(io_);
+  tcp.connect(to);
+  ASSERT_TRUE(RunUntil([&] { return a.host->serf().node().stats().datagrams_received == 3; }));
+  asio::write(tcp, asio::buffer(garbage));
+  // The connection is closed; the rest of what was sent does not matter.
+  std::array<char, 4096> rest;
+  bool closed = false;
+  std::function<void()> read = [&] {
+    tcp.async_read_some(asio::buffer(rest), [&](const ErrorCode& error, std::size_t) {
+      closed = static_cast<bool>(error);
+      if (!closed) read();
+    });
+  };
+  read();
+  ASSERT_TRUE(RunUntil([&] { return closed; }));
+  EXPECT_TRUE(Join(b, {a.address()}).status.ok());
+}
+
+TEST_F(HostTest, CreateNamesWhatIsWrong) {
+  Agent a(io_, Options("a", At("127.0.0.1")));
+  EXPECT_EQ(
+      Host::Create(io_, Options("b", a.host->local())).status().message(),
+      absl::StrCat("Failed to create memberlist: Could not set up network transport: failed "
+                   "to obtain an address: Failed to start TCP listener on \"127.0.0.1\" port ",
+                   a.host->local().port, ": listen tcp ", a.address(),
+                   ": bind: address already in use"));
+  HostOptions old = Options("b", At("127.0.0.1"));
+  old.config.protocol_version = 1;
+  EXPECT_EQ(Host::Create(io_, old).status().message(),
+            "Protocol version '1' too low. Must be in range: [2, 5]");
+}
+
+TEST_F(HostTest, JoinTellsEachFailedTarget) {
+  Agent a(io_, Options("a", At("127.0.0.1")));
+  Agent b(io_, Options("b", At("127.0.0.1")));
+  Agent gone(io_, Options("gone", At("127.0.0.1")));
+  const Endpoint nobody = gone.host->local();
+  gone.host.reset();
+  const std::string refused = absl::StrCat("Failed to join ", nobody.ToString(), ": dial tcp ",
+                                           nobody.ToString(), ": connect: connection refused");
+  const std::string unresolved =
+      "Failed to resolve x:y: strconv.ParseUint: parsing \"y\": invalid syntax";
+
+  const JoinResult some = Join(b, {nobody.ToString(), "x:y", a.address()});
+  EXPECT_TRUE(some.status.ok());
+  EXPECT_EQ(some.outcome.contacted, 1);
+  EXPECT_EQ(some.outcome.errors, (std::vector<std::string>{unresolved, refused}));
+
+  const JoinResult none = Join(b, {nobody.ToString(), "x:y"});
+  EXPECT_EQ(none.status.message(),
+            absl::StrCat("2 errors occurred:\n\t* ", unresolved, "\n\t* ", refused, "\n\n"));
+  EXPECT_EQ(Join(b, {"x:y"}).status.message(),
+            absl::StrCat("1 error occurred:\n\t* ", unresolved, "\n\n"));
+  EXPECT_TRUE(Join(b, {}).status.ok());
+}
+
+TEST_F(HostTest, JoinResolvesNames) {
+  Agent a(io_, Options("a", At("127.0.0.1")));
+  Agent b(io_, Options("b", At("127.0.0.1")));
+  const JoinResult joined = Join(b, {absl::StrCat("a/localhost:", a.host->local().port)});
+  EXPECT_TRUE(joined.status.ok()) << joined.status;
+  EXPECT_GE(joined.outcome.contacted, 1);
+  EXPECT_EQ(b.Members(), "a:alive b:alive");
+}
+
+TEST_F(HostTest, RefusesToJoinAfterLeaving) {
+  Agent a(io_, Options("a", At("127.0.0.1")));
+  EXPECT_TRUE(Await([&](auto done) { a.host->AsyncLeave(std::move(done)); }).ok());
+  EXPECT_EQ(Join(a, {"x:y"}).status.message(), "Serf can't Join after Leave or Shutdown");
+  a.host->Shutdown();
+  EXPECT_EQ(Join(a, {"x:y"}).status.message(), "Serf can't Join after Leave or Shutdown");
+}
+
+TEST_F(HostTest, ShutdownCancelsWhatIsUnderWay) {
+  // Accepts in the kernel and never answers.
+  asio::ip::tcp::acceptor mute(io_, {asio::ip::make_address("127.0.0.1"), 0});
+  Agent a(io_, Options("a", At("127.0.0.1")));
+  Agent b(io_, Options("b", At("127.0.0.1")));
+  ASSERT_TRUE(Join(b, {a.address()}).status.ok());
+  const std::string silent = FromAsio(mute.local_endpoint()).ToString();
+  std::vector<absl::Status> results;
+  const auto joined = [&](absl::Status status, JoinOutcome) { results.push_back(status); };
+  b.host->AsyncJoin({silent}, false, joined);
+  b.host->AsyncJoin({silent}, false, joined);
+  b.host->AsyncJoin({"localhost"}, false, joined);  // in the resolver when the end comes
+  b.host->AsyncSetTags({{"a", "b"}}, [&](absl::Status status) { results.push_back(status); });
+  b.host->AsyncLeave([&](absl::Status status) { results.push_back(status); });
+  b.host->Shutdown();
+  b.host->Shutdown();
+  ASSERT_TRUE(RunUntil([&] { return results.size() == 5; }));
+  for (const absl::Status& status : results) EXPECT_FALSE(status.ok());
+  EXPECT_TRUE(absl::IsCancelled(results.back()) || absl::IsCancelled(results.front()));
+
+  // It still answers, and its port is free.
+  std::vector<Member> members;
+  b.host->AsyncMembers([&](std::vector<Member> m) { members = std::move(m); });
+  ASSERT_TRUE(RunUntil([&] { return members.size() == 2; }));
+  EXPECT_TRUE(OpenBoundPair(io_, b.host->local(), nullptr).ok());
+}
+
+TEST_F(HostTest, ContextRunsOutOfWorkAfterTheEnd) {
+  auto a = std::make_unique<Agent>(io_, Options("a", At("127.0.0.1")));
+  auto b = std::make_unique<Agent>(io_, Options("b", At("127.0.0.1")));
+  ASSERT_TRUE(Join(*b, {a->address()}).status.ok());
+  a.reset();
+  b->host->Shutdown();
+  EXPECT_TRUE(RunUntil([&] { return io_.stopped(); }));
+}
+
+TEST_F(HostTest, MayBeDestroyedByItsOwnCallbacks) {
+  auto a = std::make_unique<Agent>(io_, Options("a", At("127.0.0.1")));
+  auto b = std::make_unique<Agent>(io_, Options("b", At("127.0.0.1")));
+  bool joined = false;
+  b->host->AsyncJoin({a->address()}, false, [&](absl::Status, JoinOutcome) {
+    joined = true;
+    b->host.reset();
+  });
+  ASSERT_TRUE(RunUntil([&] { return joined; }));
+
+  std::unique_ptr<Host> c;
+  bool told = false;
+  HostOptions options = Options("c", At("127.0.0.1"));
+  options.on_event = [&](const Event&) {
+    told = true;
+    c.reset();
+  };
+  c = *Host::Create(io_, std::move(options));
+  c->Start();
+  ASSERT_TRUE(RunUntil([&] { return told; }));
+  a.reset();
+  EXPECT_TRUE(RunUntil([&] { return io_.stopped(); }));
+}
+
+TEST(HostLifetimeTest, ContextMayEndWithEverythingOutstanding) {
+  bool called = false;
+  {
+    asio::io_context io;
+    Agent a(io, Options("a", At("127.0.0.1")));
+    Agent b(io, Options("b", At("127.0.0.1")));
+    b.host->AsyncJoin({a.address(), "localhost"}, false,
+                      [&](absl::Status, JoinOutcome) { called = true; });
+    io.poll();
+    b.host->AsyncLeave([&](absl::Status) { called = true; });
+  }
+  EXPECT_FALSE(called);
+}
+
+TEST_F(HostTest, StartsNothingIfItIsDestroyedAtOnce) {
+  { Agent a(io_, Options("a", At("127.0.0.1"))); }
+  EXPECT_TRUE(RunUntil([&] { return io_.stopped(); }));
+}
+
+TEST_F(HostTest, TakesCoroutinesAndCallsHandlersWhereTheyBelong) {
+  Agent a(io_, Options("a", At("127.0.0.1")));
+  Agent b(io_, Options("b", At("127.0.0.1")));
+  bool done = false;
+  asio::co_spawn(
+      io_,
+      [&]() -> asio::awaitable<void> {
+        std::vector<std::string> addresses(1, a.address());
+        const std::tuple<absl::Status, JoinOutcome> joined =
+            co_await b.host->AsyncJoin(std::move(addresses), true, asio::use_awaitable);
+        EXPECT_TRUE(std::get<0>(joined).ok());
+        const std::vector<Member> members = co_await b.host->AsyncMembers(asio::use_awaitable);
+        EXPECT_EQ(members.size(), 2u);
+        done = true;
+      },
+      asio::detached);
+  ASSERT_TRUE(RunUntil([&] { return done; }));
+
+  asio::io_context other;
+  std::optional<std::map<std::string, std::string>> stats;
+  a.host->AsyncStats(asio::bind_executor(other.get_executor(), [&](auto s) { stats = s; }));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!stats && std::chrono::steady_clock::now() < deadline) {
+    io_.run_one_for(milliseconds(1));
+    EXPECT_FALSE(stats.has_value());
+    // The request counts as work of the other context until it is answered.
+    EXPECT_FALSE(other.stopped());
+    other.poll();
+  }
+  ASSERT_TRUE(stats.has_value());
+  EXPECT_EQ((*stats)["members"], "2");
+}
+
+TEST(HostThreadsTest, AnyThreadMayAskAndEndIt) {
+  asio::io_context io;
+  auto work = asio::make_work_guard(io);
+  std::thread runner([&] { io.run(); });
+  {
+    const auto create = [&](const char* name) {
+      auto host = Host::Create(io, Options(name, At("127.0.0.1")));
+      EXPECT_TRUE(host.ok());
+      (*host)->Start();
+      return std::move(*host);
+    };
+    const std::unique_ptr<Host> a = create("a");
+    const std::unique_ptr<Host> b = create("b");
+    auto joined = b->AsyncJoin({a->local().ToString()}, false, asio::use_future);
+    ASSERT_EQ(joined.wait_for(kPatience), std::future_status::ready);
+    const std::tuple<absl::Status, JoinOutcome> result = joined.get();
+    EXPECT_TRUE(std::get<0>(result).ok());
+    EXPECT_EQ(std::get<1>(result).contacted, 1);
+
+    std::vector<std::thread> askers;
+    for (int i = 0; i < 4; ++i) {
+      askers.emplace_back([&, i] {
+        for (int j = 0; j < 50; ++j) {
+          const std::vector<Member> members = a->AsyncMembers(asio::use_future).get();
+          EXPECT_EQ(members.size(), 2u);
+          EXPECT_EQ(b->AsyncStats(asio::use_future).get()["members"], "2");
+        }
+        const Tags tags = {{"asker", absl::StrCat(i)}};
+        EXPECT_TRUE(b->AsyncSetTags(tags, asio::use_future).get().ok());
+      });
+    }
+    for (std::thread& asker : askers) asker.join();
+    EXPECT_TRUE(b->AsyncLeave(asio::use_future).get().ok());
+  }
+  work.reset();
+  runner.join();  // nothing keeps the context busy once both are gone
+}
+
+TEST_F(HostTest, WarnsOfPublicAddressesWithoutEncryption) {
+  struct Lines final : Logger {
+    bool Enabled(LogLevel) const override { return true; }
+    void Write(LogLevel, absl::string_view text) override { lines.emplace_back(text); }
+    std::vector<std::string> lines;
+  };
+  const std::string warning = "memberlist: Binding to public address without encryption!";
+  for (const bool encrypted : {false, true}) {
+    for (const char* advertise : {"8.8.8.8", "10.0.0.1"}) {
+      Lines lines;
+      HostOptions options = Options("a", At("127.0.0.1"));
+      options.advertise = At(advertise);
+      options.config.swim.logger = &lines;
+      if (encrypted) options.config.swim.keyring = Keys(1);
+      ASSERT_TRUE(Host::Create(io_, options).ok());
+      const bool warned =
+          std::find(lines.lines.begin(), lines.lines.end(), warning) != lines.lines.end();
+      EXPECT_EQ(warned, !encrypted && advertise[0] == '8') << advertise;
+      io_.restart();
+      io_.poll();  // its end, before the logger's
+    }
+  }
+}
+
+}  // namespace
+}  // namespace serf::transport
