@@ -24,11 +24,6 @@ PUBLISHED = [
     "//serf/wire:coordinate_message",
     "//serf/wire:openssl_aead",
     "//serf/wire:stream_frame",
-    "//transport:clock",
-    "//transport:entropy",
-    "//transport:interfaces",
-    "//transport:resolver",
-    "//transport:tcp_listener",
-    "//transport:tcp_stream",
-    "//transport:udp_socket",
+    "//transport:bind_address",
+    "//transport:host",
 ]
