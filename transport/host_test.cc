@@ -370,9 +370,15 @@ TEST(HostLifetimeTest, ContextMayEndWithEverythingOutstanding) {
   EXPECT_FALSE(called);
 }
 
-TEST_F(HostTest, StartsNothingIfItIsDestroyedAtOnce) {
-  { Agent a(io_, Options("a", At("127.0.0.1"))); }
+TEST_F(HostTest, TellsNoEventAfterItsEnd) {
+  int events = 0;
+  HostOptions options = Options("a", At("127.0.0.1"));
+  options.on_event = [&](const Event&) { ++events; };
+  std::unique_ptr<Host> host = *Host::Create(io_, std::move(options));
+  host->Start();
+  host.reset();  // before the context runs for the first time
   EXPECT_TRUE(RunUntil([&] { return io_.stopped(); }));
+  EXPECT_EQ(events, 0);
 }
 
 TEST_F(HostTest, TakesCoroutinesAndCallsHandlersWhereTheyBelong) {
