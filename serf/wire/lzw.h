@@ -15,6 +15,7 @@
 // hi reaches 512, then 10, and so on up to 12. Entry number hi is the expansion of the code before
 // last with the first byte of the last one.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -104,8 +105,8 @@ enum class LzwResult : std::uint8_t {
 class LzwDecoder {
  public:
   // Appends the expansion of `input` to `out`, at most `max` bytes. Bytes after the end code are
-  // ignored. On failure `out` holds what was expanded so far. The vector grows with the output
-  // only, never by an announced size.
+  // ignored. On failure `out` holds what was expanded so far. The vector at most doubles ahead of
+  // the output.
   LzwResult Decode(ByteView input, std::size_t max, ByteVector& out);
 
  private:
@@ -116,6 +117,13 @@ class LzwDecoder {
     std::uint32_t size = 0;
   };
 
+  // Bytes made ahead of the output, at least.
+  static constexpr std::size_t kRoom = 1024;
+
+  // Writes up to end_; `out` may be longer, by as much again as was written.
+  LzwResult Expand(ByteView input, std::size_t max, ByteVector& out);
+
+  std::size_t end_ = 0;
   std::array<Entry, kLzwCodes> entries_;
 };
 
@@ -154,8 +162,15 @@ inline bool LzwEncoder::Encode(ByteView input, std::size_t max, ByteVector& out)
 }
 
 inline LzwResult LzwDecoder::Decode(ByteView input, std::size_t max, ByteVector& out) {
+  end_ = out.size();
+  const LzwResult result = Expand(input, max, out);
+  out.resize(end_);
+  return result;
+}
+
+inline LzwResult LzwDecoder::Expand(ByteView input, std::size_t max, ByteVector& out) {
   constexpr Entry kNone{std::numeric_limits<std::uint32_t>::max(), 0};
-  const std::size_t base = out.size();
+  const std::size_t base = end_;
   std::uint64_t bits = 0;
   unsigned bit_count = 0;
   unsigned width = kLzwWidthMin;
@@ -180,26 +195,24 @@ inline LzwResult LzwDecoder::Decode(ByteView input, std::size_t max, ByteVector&
     }
     if (code == kLzwEnd) return LzwResult::kOk;
     if (code > hi) return LzwResult::kBadCode;
-    const bool follows = last.size > 0;
-    if (follows) entries_[hi] = {last.begin, last.size + 1};
+    if (last.size > 0) entries_[hi] = {last.begin, last.size + 1};
 
-    const std::size_t room = max - (out.size() - base);
-    const auto begin = static_cast<std::uint32_t>(out.size() - base);
-    Entry entry{begin, 1};
+    last = {static_cast<std::uint32_t>(end_ - base), code < kLzwClear ? 1 : entries_[code].size};
+    if (last.size > max - last.begin) return LzwResult::kTooLarge;
+    if (last.size > out.size() - end_) {
+      const std::size_t ahead = std::max(end_ - base, kRoom);
+      out.resize(end_ + last.size + std::min(ahead, max - last.begin - last.size));
+    }
+    std::uint8_t* const to = out.data() + end_;
+    end_ += last.size;
     if (code < kLzwClear) {
-      if (room < 1) return LzwResult::kTooLarge;
-      out.push_back(static_cast<std::uint8_t>(code));
+      *to = static_cast<std::uint8_t>(code);
     } else {
       // Entry hi itself may be meant: its last byte is the first one that this very copy writes,
       // hence byte by byte and forwards.
-      entry.size = entries_[code].size;
-      if (room < entry.size) return LzwResult::kTooLarge;
-      out.resize(out.size() + entry.size);
-      const std::uint8_t* from = out.data() + base + entries_[code].begin;
-      std::uint8_t* to = out.data() + base + begin;
-      for (std::uint32_t i = 0; i < entry.size; ++i) to[i] = from[i];
+      const std::uint8_t* const from = out.data() + base + entries_[code].begin;
+      for (std::uint32_t i = 0; i < last.size; ++i) to[i] = from[i];
     }
-    last = entry;
     if (++hi < 1u << width) continue;
     if (width < kLzwWidthMax) {
       ++width;

@@ -22,6 +22,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <tuple>
 #include <type_traits>
@@ -257,9 +258,12 @@ class MsgpackReader {
 
   template <typename Record, typename Fields>
   bool ReadNamed(absl::string_view key, Record& out, const Fields& fields) {
+    if (key.empty()) return Skip();
     bool ok = true;
     const auto try_field = [&](const auto& field) {
-      if (field.name != key) return false;
+      // The last byte first: keys of one length rarely share it, and a comparison is a call.
+      if (field.name.size() != key.size() || field.name.back() != key.back()) return false;
+      if (std::memcmp(field.name.data(), key.data(), key.size()) != 0) return false;
       ok = Read(out.*field.member);
       return true;
     };
@@ -303,7 +307,9 @@ DecodeResult Decode(ByteView body, Message& out, DecodeScratch& scratch) {
 // their shortest unsigned form. The caller writes the keys of a record in ascending byte order.
 class MsgpackWriter {
  public:
-  explicit MsgpackWriter(ByteVector& out) : sink_{out}, packer_(sink_) {}
+  // Nobody else may change `out` while the writer lives.
+  explicit MsgpackWriter(ByteVector& out) : sink_(out), packer_(sink_) {}
+  ~MsgpackWriter() { sink_.Finish(); }
   MsgpackWriter(const MsgpackWriter&) = delete;
   MsgpackWriter& operator=(const MsgpackWriter&) = delete;
 
@@ -312,7 +318,13 @@ class MsgpackWriter {
   void Nil() { packer_.pack_nil(); }
 
   void Write(bool value) { value ? packer_.pack_true() : packer_.pack_false(); }
-  void Write(double value) { packer_.pack_double(value); }
+  // Always eight bytes: the packer's own pack_double makes an integer of a whole number.
+  void Write(double value) {
+    const auto bits = std::bit_cast<std::uint64_t>(value);
+    std::array<std::uint8_t, 9> bytes = {0xcb};
+    for (unsigned i = 0; i < 8; ++i) bytes[1 + i] = static_cast<std::uint8_t>(bits >> (56 - 8 * i));
+    sink_.write(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
   void Write(std::int64_t value) { packer_.pack_int64(value); }
   template <typename T>
   requires std::is_unsigned_v<T>
@@ -350,12 +362,23 @@ class MsgpackWriter {
   }
 
  private:
-  struct Sink {
-    ByteVector& out;
+  // Writes into room made ahead: most pieces have a few bytes, for which a vector's own insert
+  // takes longer than the rest of the encoding.
+  class Sink {
+   public:
+    explicit Sink(ByteVector& out) : out_(out), end_(out.size()) {}
     void write(const char* bytes, std::size_t size) {
-      const auto* first = reinterpret_cast<const std::uint8_t*>(bytes);
-      out.insert(out.end(), first, first + size);
+      if (size > out_.size() - end_) out_.resize(end_ + size + kRoom);
+      if (size > 0) std::memcpy(out_.data() + end_, bytes, size);
+      end_ += size;
     }
+    void Finish() { out_.resize(end_); }
+
+   private:
+    static constexpr std::size_t kRoom = 128;
+
+    ByteVector& out_;
+    std::size_t end_;
   };
 
   // Messages are bounded by the packet and stream limits, far below 4 GiB.

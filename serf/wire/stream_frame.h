@@ -192,6 +192,7 @@ class StreamReader {
   }
   bool To(Phase phase) {
     phase_ = phase;
+    attempts_ = 0;
     return true;
   }
   // Waits until Rest() has `size` bytes.
@@ -217,6 +218,11 @@ class StreamReader {
   bool WaitOrFail(DecodeResult result, std::size_t before, std::size_t max, StreamEnd end,
                   absl::string_view what);
 
+  // Decodings of one record that arrives in pieces. A record that anyone sends needs fewer even if
+  // it comes byte by byte; beyond it the bytes at hand must grow by a quarter for each, so that a
+  // huge record of tiny unknown values cannot make us read it over and over.
+  static constexpr int kAttemptsMax = 64;
+
   StreamOptions options_;
   Phase phase_;
   StreamStatus status_ = StreamStatus::kNeedMore;
@@ -224,6 +230,7 @@ class StreamReader {
   bool nested_ = false;      // reading layer_, not buffer_
   bool compressed_ = false;  // a compress layer was opened
   MessageType type_ = MessageType::kPing;
+  int attempts_ = 0;
   std::size_t at_ = 0;      // passed bytes of the innermost layer
   std::size_t wanted_ = 0;  // bytes that the buffer must have to go on
   std::size_t body_ = 0;    // where a push/pull body begins
@@ -519,6 +526,7 @@ inline bool StreamReader::StepRecords() {
       return WaitOrFail(result, at_ - body_, kStreamBodyMax, StreamEnd::kClose, "node record");
     }
     at_ += scratch_.consumed();
+    attempts_ = 0;
   }
   return To(Phase::kState);
 }
@@ -536,8 +544,11 @@ inline bool StreamReader::WaitOrFail(DecodeResult result, std::size_t before, st
   const StreamError error =
       end == StreamEnd::kAnswer ? StreamError::kBadCompress : StreamError::kBadBody;
   if (result == DecodeResult::kTruncated && !is_complete()) {
-    if (scratch_.needed() <= max - std::min(before, max)) return Wait(scratch_.needed());
-    return Fail(StreamError::kTooLarge, end, absl::StrCat(what, " exceeds limit"));
+    if (scratch_.needed() > max - std::min(before, max)) {
+      return Fail(StreamError::kTooLarge, end, absl::StrCat(what, " exceeds limit"));
+    }
+    if (++attempts_ <= kAttemptsMax) return Wait(scratch_.needed());
+    return Wait(std::max(scratch_.needed(), Rest().size() + Rest().size() / 4));
   }
   return Fail(error, end, absl::StrCat("failed to decode ", what, ": ", DecodeResultName(result)));
 }

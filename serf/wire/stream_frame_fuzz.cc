@@ -1,0 +1,75 @@
+// Any stream gives the same whatever its pieces, on both sides, with and without label and keys;
+// the push/pulls among them can be read to their end.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "serf/base/bytes.h"
+#include "serf/wire/aead.h"
+#include "serf/wire/message_type.h"
+#include "serf/wire/msgpack.h"
+#include "serf/wire/openssl_aead.h"
+#include "serf/wire/stream_frame.h"
+#include "serf/wire/swim_messages.h"
+
+namespace serf::wire {
+namespace {
+
+Keyring MakeRing() {
+  Keyring ring;
+  for (const std::size_t size : {std::size_t{32}, std::size_t{16}}) {
+    Keyring::Key key(size);
+    for (std::size_t i = 0; i < size; ++i) key[i] = static_cast<std::uint8_t>(i);
+    if (!ring.Add(key).ok()) std::abort();
+  }
+  return ring;
+}
+
+void Feed(StreamReader& reader, ByteView bytes, std::size_t piece) {
+  while (!bytes.empty() && reader.status() == StreamStatus::kNeedMore) {
+    reader.Feed(bytes.first(std::min(piece, bytes.size())));
+    bytes = bytes.subspan(std::min(piece, bytes.size()));
+  }
+  reader.FeedEnd();
+}
+
+void ReadPushPull(ByteView body) {
+  PushPullReader reader(body);
+  for (PushPullNode node; reader.Next(node);) Check(node);
+  if (reader.result() != DecodeResult::kOk) std::abort();
+  if (reader.user_state().size() > body.size()) std::abort();
+}
+
+void Try(ByteView bytes) {
+  static const Keyring ring = MakeRing();
+  static OpensslAead aead;
+  StreamOptions cases[] = {
+      {},
+      {.keyring = &ring, .aead = &aead},
+      {.label = "blue", .keyring = &ring, .aead = &aead, .verify_incoming = false},
+  };
+  for (StreamOptions& options : cases) {
+    for (const bool initiator : {false, true}) {
+      options.initiator = initiator;
+      StreamReader whole(options);
+      Feed(whole, bytes, bytes.size());
+      if (whole.status() == StreamStatus::kNeedMore) std::abort();
+      StreamReader pieces(options);
+      Feed(pieces, bytes, 1 + bytes.size() / 16);
+      if (pieces.status() != whole.status()) std::abort();
+      if (whole.status() == StreamStatus::kFailed) continue;
+      if (!std::ranges::equal(whole.unit().body, pieces.unit().body)) std::abort();
+      if (whole.unit().type == MessageType::kPushPull) ReadPushPull(whole.unit().body);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace serf::wire
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  serf::wire::Try(serf::ByteView(data, size));
+  return 0;
+}
