@@ -119,15 +119,17 @@ inline void ClientConnection::Resolve(const HostPort& target) {
   host_ = target.host;
   boost::system::error_code error;
   const boost::asio::ip::address address = boost::asio::ip::make_address(target.host, error);
+  const bool is_address = !error;
   const bool numeric_port = target.port.find_first_not_of("0123456789") == std::string::npos;
-  if (!error && numeric_port) {
+  if (is_address && numeric_port) {
     // No resolver, and so no second thread, for what needs none.
     const int port = target.port.empty() ? 0 : std::stoi(target.port);
     candidates_.emplace_back(address, static_cast<std::uint16_t>(port));
     Dial(0);
     return;
   }
-  if (!target.host.empty() && target.host.find_first_not_of("0123456789.") == std::string::npos) {
+  if (!is_address && !target.host.empty() &&
+      target.host.find_first_not_of("0123456789.") == std::string::npos) {
     // The system's resolver would take "10.1" for 10.0.0.1.
     Finish(absl::NotFoundError(absl::StrCat("dial tcp: lookup ", host_, ": no such host")));
     return;

@@ -17,6 +17,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <map>
 #include <optional>
@@ -43,7 +44,7 @@ namespace serf::rpc {
 // Appends MessagePack values to a buffer.
 class Writer {
  public:
-  explicit Writer(msgpack::sbuffer& out) : packer_(out) {}
+  explicit Writer(msgpack::sbuffer& out) : out_(out), packer_(out) {}
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
@@ -53,6 +54,15 @@ class Writer {
   void Text(absl::string_view text) {
     packer_.pack_str(Size32(text.size()));
     packer_.pack_str_body(text.data(), Size32(text.size()));
+  }
+  // The key of a record: its head and text are constants of the program.
+  template <std::size_t kSize>
+  void Key(const char (&key)[kSize]) {
+    static_assert(kSize <= 32, "a fixstr");
+    char encoded[kSize];
+    encoded[0] = static_cast<char>(0xa0 | (kSize - 1));
+    std::memcpy(encoded + 1, key, kSize - 1);
+    out_.write(encoded, kSize);
   }
   // No bytes are nil, as the original's empty slices are after their way through a decoder.
   void Bytes(absl::string_view bytes) {
@@ -83,6 +93,7 @@ class Writer {
     return static_cast<std::uint32_t>(size);
   }
 
+  msgpack::sbuffer& out_;
   msgpack::packer<msgpack::sbuffer> packer_;
 };
 
@@ -92,88 +103,88 @@ inline ByteView ViewOf(const msgpack::sbuffer& buffer) {
 
 inline void Encode(Writer& w, const RequestHeader& header) {
   w.Map(2);
-  w.Text("Command");
+  w.Key("Command");
   w.Text(header.command);
-  w.Text("Seq");
+  w.Key("Seq");
   w.Uint(header.seq);
 }
 
 inline void Encode(Writer& w, const ResponseHeader& header) {
   w.Map(2);
-  w.Text("Error");
+  w.Key("Error");
   w.Text(header.error);
-  w.Text("Seq");
+  w.Key("Seq");
   w.Uint(header.seq);
 }
 
 inline void Encode(Writer& w, const HandshakeRequest& request) {
   w.Map(1);
-  w.Text("Version");
+  w.Key("Version");
   w.Int(request.version);
 }
 
 inline void Encode(Writer& w, const AuthRequest& request) {
   w.Map(1);
-  w.Text("AuthKey");
+  w.Key("AuthKey");
   w.Text(request.auth_key);
 }
 
 inline void Encode(Writer& w, const JoinRequest& request) {
   w.Map(2);
-  w.Text("Existing");
+  w.Key("Existing");
   w.List(request.existing.size());
   for (const std::string& address : request.existing) w.Text(address);
-  w.Text("Replay");
+  w.Key("Replay");
   w.Bool(request.replay);
 }
 
 inline void Encode(Writer& w, const JoinReply& reply) {
   w.Map(1);
-  w.Text("Num");
+  w.Key("Num");
   w.Int(reply.num);
 }
 
 inline void Encode(Writer& w, const ForceLeaveRequest& request) {
   w.Map(2);
-  w.Text("Node");
+  w.Key("Node");
   w.Text(request.node);
-  w.Text("Prune");
+  w.Key("Prune");
   w.Bool(request.prune);
 }
 
 inline void Encode(Writer& w, const MembersFilteredRequest& request) {
   w.Map(3);
-  w.Text("Name");
+  w.Key("Name");
   w.Text(request.name);
-  w.Text("Status");
+  w.Key("Status");
   w.Text(request.status);
-  w.Text("Tags");
+  w.Key("Tags");
   w.Texts(request.tags);
 }
 
 inline void Encode(Writer& w, const Member& member) {
   w.Map(11);
-  w.Text("Addr");
+  w.Key("Addr");
   w.Bytes(AsText(member.endpoint.address.bytes()));
-  w.Text("DelegateCur");
+  w.Key("DelegateCur");
   w.Uint(member.versions.delegate_cur);
-  w.Text("DelegateMax");
+  w.Key("DelegateMax");
   w.Uint(member.versions.delegate_max);
-  w.Text("DelegateMin");
+  w.Key("DelegateMin");
   w.Uint(member.versions.delegate_min);
-  w.Text("Name");
+  w.Key("Name");
   w.Text(member.name);
-  w.Text("Port");
+  w.Key("Port");
   w.Uint(member.endpoint.port);
-  w.Text("ProtocolCur");
+  w.Key("ProtocolCur");
   w.Uint(member.versions.protocol_cur);
-  w.Text("ProtocolMax");
+  w.Key("ProtocolMax");
   w.Uint(member.versions.protocol_max);
-  w.Text("ProtocolMin");
+  w.Key("ProtocolMin");
   w.Uint(member.versions.protocol_min);
-  w.Text("Status");
+  w.Key("Status");
   w.Text(MemberStatusName(member.status));
-  w.Text("Tags");
+  w.Key("Tags");
   w.Texts(member.tags);
 }
 
@@ -181,7 +192,7 @@ inline void Encode(Writer& w, const Member& member) {
 // or of pointers to them.
 template <typename Members>
 void EncodeMembers(Writer& w, const Members& members) {
-  w.Text("Members");
+  w.Key("Members");
   w.List(members.size());
   for (const auto& member : members) {
     if constexpr (std::is_pointer_v<std::decay_t<decltype(member)>>) {
@@ -200,28 +211,28 @@ void EncodeMembersReply(Writer& w, const Members& members) {
 
 inline void Encode(Writer& w, const StreamRequest& request) {
   w.Map(1);
-  w.Text("Type");
+  w.Key("Type");
   w.Text(request.type);
 }
 
 inline void Encode(Writer& w, const StopRequest& request) {
   w.Map(1);
-  w.Text("Stop");
+  w.Key("Stop");
   w.Uint(request.stop);
 }
 
 inline void Encode(Writer& w, const MonitorRequest& request) {
   w.Map(1);
-  w.Text("LogLevel");
+  w.Key("LogLevel");
   w.Text(request.log_level);
 }
 
 inline void Encode(Writer& w, const TagsRequest& request) {
   w.Map(2);
-  w.Text("DeleteTags");
+  w.Key("DeleteTags");
   w.List(request.delete_tags.size());
   for (const std::string& tag : request.delete_tags) w.Text(tag);
-  w.Text("Tags");
+  w.Key("Tags");
   w.Texts(request.tags);
 }
 
@@ -235,29 +246,29 @@ inline void Encode(Writer& w, const StatsSections& sections) {
 
 inline void Encode(Writer& w, const MemberEvent& event) {
   w.Map(2);
-  w.Text("Event");
+  w.Key("Event");
   w.Text(MemberEventName(event.kind));
   EncodeMembers(w, event.members);
 }
 
 inline void Encode(Writer& w, const UserEvent& event) {
   w.Map(5);
-  w.Text("Coalesce");
+  w.Key("Coalesce");
   w.Bool(event.coalesce);
-  w.Text("Event");
+  w.Key("Event");
   w.Text("user");
-  w.Text("LTime");
+  w.Key("LTime");
   w.Uint(event.time.value());
-  w.Text("Name");
+  w.Key("Name");
   w.Text(event.name);
-  w.Text("Payload");
+  w.Key("Payload");
   w.Bytes(event.payload);
 }
 
 // The log record of a line; LogRecord is what a client gets.
 inline void EncodeLogRecord(Writer& w, absl::string_view line) {
   w.Map(1);
-  w.Text("Log");
+  w.Key("Log");
   w.Text(line);
 }
 

@@ -54,6 +54,7 @@ class ObjectScanner {
   };
 
   static constexpr Shape ShapeOf(std::uint8_t first);
+  static constexpr std::array<Shape, 256> MakeShapes();
 
   Result Fail(absl::string_view why) {
     error_ = why;
@@ -123,6 +124,12 @@ constexpr ObjectScanner::Shape ObjectScanner::ShapeOf(std::uint8_t first) {
   }
 }
 
+constexpr std::array<ObjectScanner::Shape, 256> ObjectScanner::MakeShapes() {
+  std::array<Shape, 256> shapes = {};
+  for (std::size_t i = 0; i < shapes.size(); ++i) shapes[i] = ShapeOf(static_cast<std::uint8_t>(i));
+  return shapes;
+}
+
 inline bool ObjectScanner::Enter(Shape::Kind kind, std::uint64_t length, std::size_t size_max) {
   // The value that begins here is no longer to come.
   --pending_;
@@ -141,9 +148,10 @@ inline bool ObjectScanner::Enter(Shape::Kind kind, std::uint64_t length, std::si
 }
 
 inline ObjectScanner::Result ObjectScanner::Scan(ByteView buffered, std::size_t size_max) {
+  static constexpr std::array<Shape, 256> kShapes = MakeShapes();
   while (pending_ > 0) {
     if (position_ >= buffered.size()) return Result::kNeedMore;
-    const Shape shape = ShapeOf(buffered[position_]);
+    const Shape& shape = kShapes[buffered[position_]];
     if (shape.kind == Shape::Kind::kReserved) return Fail("reserved byte");
     const std::size_t head = 1u + shape.length_size;
     if (buffered.size() - position_ < head) return Result::kNeedMore;

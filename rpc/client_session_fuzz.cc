@@ -1,0 +1,77 @@
+// What an agent sends: never a crash, each handler is called once, and how it is cut into pieces
+// makes no difference.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "serf/base/bytes.h"
+#include "serf/base/time.h"
+#include "serf/member.h"
+#include "serf/rpc/client_session.h"
+#include "serf/rpc/protocol.h"
+#include "serf/rpc/service.h"
+
+namespace {
+
+using serf::ByteView;
+using serf::Instant;
+using serf::rpc::ClientSession;
+
+// What the handlers were told, in order.
+std::string Outcome(ByteView input, std::size_t piece) {
+  const Instant later = Instant(std::chrono::seconds(1));
+  std::string told;
+  int replies = 0;
+  const auto note = [&](int request, const absl::Status& status, std::size_t size) {
+    ++replies;
+    absl::StrAppend(&told, request, ":", status.message(), ":", size, "\n");
+  };
+  const auto status_of = [&](int request) {
+    return [&note, request](absl::Status status) { note(request, status, 0); };
+  };
+  ClientSession session;
+  session.Handshake(later, status_of(1));
+  session.Members(later, [&](absl::StatusOr<std::vector<serf::Member>> members) {
+    note(2, members.status(), members.ok() ? members->size() : 0);
+  });
+  session.Join(later, {"a"}, false,
+               [&](serf::rpc::JoinResult result) { note(3, result.status, 0); });
+  session.Stream(
+      later, "*",
+      [&](absl::StatusOr<serf::rpc::EventRecord> event) {
+        absl::StrAppend(&told, "event ", event.status().message(), "\n");
+      },
+      [&](absl::StatusOr<ClientSession::Seq> seq) { note(4, seq.status(), 0); });
+  session.Monitor(
+      later, "INFO",
+      [&](absl::StatusOr<serf::rpc::LogRecord> log) {
+        absl::StrAppend(&told, "log ", log.ok() ? log->log : "", "\n");
+      },
+      [&](absl::StatusOr<ClientSession::Seq> seq) { note(5, seq.status(), 0); });
+  session.Stats(later, [&](absl::StatusOr<serf::rpc::StatsSections> stats) {
+    note(6, stats.status(), stats.ok() ? stats->size() : 0);
+  });
+  for (ByteView rest = input; !rest.empty(); rest = rest.subspan(std::min(piece, rest.size()))) {
+    session.OnBytes(rest.first(std::min(piece, rest.size())));
+  }
+  session.OnTimer(later);
+  session.OnEnd();
+  if (replies != 6) std::abort();
+  return told;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const ByteView input(data, size);
+  if (Outcome(input, size + 1) != Outcome(input, 1)) std::abort();
+  return 0;
+}

@@ -1,0 +1,420 @@
+// Server and clients over loopback.
+
+#include "serf/rpc/server_io.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/system/error_code.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gtest/gtest.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/event.h"
+#include "serf/member.h"
+#include "serf/rpc/client.h"
+#include "serf/rpc/client_io.h"
+#include "serf/rpc/fake_service.h"
+#include "serf/rpc/log_history.h"
+#include "serf/rpc/protocol.h"
+#include "serf/rpc/service.h"
+#include "serf/testing/vectors/vectors.h"
+
+namespace serf::rpc {
+namespace {
+
+using boost::asio::ip::tcp;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr absl::string_view kHandshakeHex =
+    "82a7436f6d6d616e64a968616e647368616b65a35365710181a756657273696f6e01";
+constexpr absl::string_view kStreamHex =
+    "82a7436f6d6d616e64a673747265616da35365710281a454797065a12a";
+
+class ServerTest : public ::testing::Test {
+ protected:
+  ServerTest() { service_.members = {TestMember("alpha"), TestMember("beta")}; }
+
+  void Start(ServerOptions options = {}) {
+    options.logger = &logger_;
+    server_.emplace(io_, service_, std::move(options));
+    const absl::Status listening = server_->Listen("127.0.0.1:0");
+    ASSERT_TRUE(listening.ok()) << listening;
+    address_ = server_->local_endpoint()->ToString();
+  }
+
+  // Runs the server until the condition holds.
+  void RunUntil(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + seconds(20);
+    while (!condition()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      io_.restart();
+      io_.run_one_for(milliseconds(5));
+    }
+  }
+
+  // Runs the server while a client does its work on another thread.
+  template <typename Work>
+  auto Serve(Work work) {
+    auto result = std::async(std::launch::async, std::move(work));
+    RunUntil([&] { return result.wait_for(seconds(0)) == std::future_status::ready; });
+    return result.get();
+  }
+
+  absl::Status Connect(Client& client) {
+    return Serve([&] { return client.Connect(address_); });
+  }
+
+  // A client of bare bytes, shaken hands.
+  std::unique_ptr<tcp::socket> Raw(absl::string_view hex = "") {
+    auto socket = std::make_unique<tcp::socket>(raw_io_);
+    socket->connect(
+        tcp::endpoint(boost::asio::ip::address_v4::loopback(), server_->local_endpoint()->port));
+    const ByteVector bytes = testing::Unhex(absl::StrCat(kHandshakeHex, hex));
+    boost::system::error_code error;
+    socket->write_some(boost::asio::buffer(bytes), error);
+    return socket;
+  }
+
+  // Whether the server has closed the connection. What it has sent is thrown away.
+  static bool Closed(tcp::socket& socket) {
+    socket.non_blocking(true);
+    char buffer[4096];
+    boost::system::error_code error;
+    while (socket.read_some(boost::asio::buffer(buffer), error) > 0) {
+    }
+    return error != boost::asio::error::would_block;
+  }
+
+  bool Logged(absl::string_view text) const {
+    for (const std::string& line : logger_.lines) {
+      if (line.find(std::string(text)) != std::string::npos) return true;
+    }
+    return false;
+  }
+
+  static Event JoinEvent(const std::string& name) {
+    return MemberEvent{MemberEventKind::kJoin, {TestMember(name)}};
+  }
+
+  boost::asio::io_context io_;
+  boost::asio::io_context raw_io_;
+  FakeService service_;
+  FakeLogger logger_;
+  std::optional<Server> server_;
+  std::string address_;
+};
+
+TEST_F(ServerTest, EveryCommand) {
+  Start();
+  Client client;
+  ASSERT_TRUE(Connect(client).ok());
+  EXPECT_TRUE(Logged("[INFO] agent.ipc: Accepted client: 127.0.0.1:"));
+
+  const auto members = Serve([&] { return client.Members(); });
+  ASSERT_TRUE(members.ok()) << members.status();
+  ASSERT_EQ(members->size(), 2u);
+  EXPECT_EQ((*members)[1].name, "beta");
+
+  const auto filtered = Serve([&] { return client.MembersFiltered({{}, "", "b.*"}); });
+  ASSERT_TRUE(filtered.ok());
+  EXPECT_EQ(filtered->size(), 1u);
+  const auto bad = Serve([&] { return client.MembersFiltered({{}, "", "["}); });
+  EXPECT_EQ(std::string(bad.status().message()),
+            "Failed to compile regex: error parsing regexp: missing closing ]: `[$`");
+
+  service_.join_result = {absl::UnavailableError("nobody"), 0};
+  const JoinResult joined = Serve([&] { return client.Join({"a", "b"}, true); });
+  EXPECT_EQ(joined.status.message(), "nobody");
+  EXPECT_EQ(service_.joined.size(), 2u);
+
+  EXPECT_TRUE(Serve([&] { return client.ForceLeave("beta", true); }).ok());
+  EXPECT_EQ(service_.removed, "beta");
+  EXPECT_TRUE(Serve([&] { return client.UpdateTags({{"a", "b"}}, {"c"}); }).ok());
+  EXPECT_EQ(service_.set_tags, (Tags{{"a", "b"}}));
+
+  service_.stats = {{"agent", {{"name", "alpha"}}}, {"tags", {}}};
+  const auto stats = Serve([&] { return client.Stats(); });
+  ASSERT_TRUE(stats.ok());
+  EXPECT_EQ(*stats, service_.stats);
+}
+
+TEST_F(ServerTest, Authentication) {
+  Start({.auth_key = "secret"});
+  Client right({.auth_key = "secret"});
+  EXPECT_TRUE(Connect(right).ok());
+  EXPECT_TRUE(Serve([&] { return right.Members(); }).ok());
+  Client wrong({.auth_key = "guess"});
+  EXPECT_EQ(Connect(wrong).message(), kInvalidAuthToken);
+  EXPECT_EQ(Serve([&] { return wrong.Members(); }).status().message(), kClientClosed);
+  Client none;
+  EXPECT_TRUE(Connect(none).ok());
+  EXPECT_EQ(Serve([&] { return none.MembersFiltered({}); }).status().message(), kAuthRequired);
+}
+
+TEST_F(ServerTest, StreamAndMonitor) {
+  Start();
+  service_.history.Append(MakeLogLine(LogLevel::kInfo, "[INFO] old"));
+  Client client;
+  ASSERT_TRUE(Connect(client).ok());
+  const auto stream = Serve([&] { return client.Stream("member-join"); });
+  const auto monitor = Serve([&] { return client.Monitor("info"); });
+  ASSERT_TRUE(stream.ok() && monitor.ok());
+  const auto old = Serve([&] { return client.Next(); });
+  ASSERT_TRUE(old.ok());
+  EXPECT_EQ(old->stream, *monitor);
+  EXPECT_EQ(std::get<LogRecord>(old->value).log, "[INFO] old");
+
+  server_->OnEvent(JoinEvent("gamma"));
+  server_->OnEvent(MemberEvent{MemberEventKind::kFailed, {TestMember("gamma")}});
+  server_->OnLog(MakeLogLine(LogLevel::kDebug, "[DEBUG] hidden"));
+  const auto event = Serve([&] { return client.Next(); });
+  ASSERT_TRUE(event.ok());
+  EXPECT_EQ(event->stream, *stream);
+  const auto& record = std::get<MemberEvent>(std::get<EventRecord>(event->value));
+  EXPECT_EQ(record.members[0].name, "gamma");
+
+  EXPECT_TRUE(Serve([&] { return client.Stop(*stream); }).ok());
+  EXPECT_TRUE(Serve([&] { return client.Stop(*stream); }).ok());
+  server_->OnEvent(JoinEvent("delta"));
+  server_->OnLog(MakeLogLine(LogLevel::kError, "[ERR] new"));
+  const auto line = Serve([&] { return client.Next(); });
+  ASSERT_TRUE(line.ok());
+  EXPECT_EQ(std::get<LogRecord>(line->value).log, "[ERR] new");
+
+  server_.reset();
+  EXPECT_EQ(Serve([&] { return client.Next(); }).status().message(), kClientClosed);
+  EXPECT_EQ(Serve([&] { return client.Stats(); }).status().message(), kClientClosed);
+}
+
+// The reply is on its way before the agent goes; a client sees it, not the end.
+TEST_F(ServerTest, LeaveThenShutdown) {
+  Start();
+  Client client;
+  Client second;
+  ASSERT_TRUE(Connect(client).ok());
+  ASSERT_TRUE(Connect(second).ok());
+  service_.hold = true;
+  auto one = std::async(std::launch::async, [&] { return client.Leave(); });
+  auto two = std::async(std::launch::async, [&] { return second.Leave(); });
+  RunUntil([&] { return service_.leaves == 2; });
+  bool down = false;
+  service_.Release();
+  server_->Shutdown([&] { down = true; });
+  RunUntil([&] { return down; });
+  EXPECT_EQ(server_->connection_count(), 0u);
+  EXPECT_EQ(one.get(), absl::OkStatus());
+  EXPECT_EQ(two.get(), absl::OkStatus());
+}
+
+TEST_F(ServerTest, ShutdownEndsWaitingClients) {
+  Start();
+  Client client;
+  ASSERT_TRUE(Connect(client).ok());
+  service_.hold = true;
+  auto join = std::async(std::launch::async, [&] { return client.Join({"a"}, false); });
+  RunUntil([&] { return !service_.joined.empty(); });
+  bool down = false;
+  server_->Shutdown([&] { down = true; });
+  RunUntil([&] { return down; });
+  EXPECT_EQ(join.get().status.message(), kClientClosed);
+  service_.Release();
+}
+
+TEST_F(ServerTest, ListenErrors) {
+  Start();
+  Server other(io_, service_, {});
+  EXPECT_EQ(std::string(other.Listen(address_).message()),
+            absl::StrCat("listen tcp ", address_, ": bind: address already in use"));
+  EXPECT_EQ(std::string(other.Listen("x").message()),
+            "listen tcp: address x: missing port in address");
+  EXPECT_EQ(std::string(other.Listen("127.0.0.1:nosuchservice").message()),
+            "listen tcp: address tcp/nosuchservice: unknown port");
+}
+
+TEST_F(ServerTest, DialErrors) {
+  Start();
+  server_.reset();  // nobody listens there now
+  Client refused;
+  EXPECT_EQ(std::string(refused.Connect(address_).message()),
+            absl::StrCat("dial tcp ", address_, ": connect: connection refused"));
+  const struct {
+    const char* address;
+    const char* error;
+  } cases[] = {
+      {"x", "dial tcp: address x: missing port in address"},
+      {"127.0.0.1:99999", "dial tcp: address 99999: invalid port"},
+      {"127.0.0.1:nosuchservice", "dial tcp: address tcp/nosuchservice: unknown port"},
+      {"127.1:7373", "dial tcp: lookup 127.1: no such host"},
+  };
+  for (const auto& c : cases) {
+    Client client;
+    EXPECT_EQ(std::string(client.Connect(c.address).message()), c.error);
+    EXPECT_EQ(client.Members().status().message(), kClientClosed);
+  }
+}
+
+TEST_F(ServerTest, SilentAgentTimesOut) {
+  tcp::acceptor silent(io_, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+  Client client({.reply_timeout = milliseconds(50)});
+  const absl::Status status =
+      client.Connect(absl::StrCat("127.0.0.1:", silent.local_endpoint().port()));
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(ServerTest, InterruptEndsACall) {
+  Start();
+  Client client;
+  ASSERT_TRUE(Connect(client).ok());
+  ASSERT_TRUE(Serve([&] { return client.Stream("*"); }).ok());
+  boost::asio::post(client.io_context(), [&] { client.Interrupt(); });
+  EXPECT_EQ(client.Next().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(Serve([&] { return client.Members(); }).ok());
+}
+
+TEST_F(ServerTest, CompletionTokens) {
+  Start();
+  AsyncClient client(io_, {});
+  std::future<absl::Status> connected = client.AsyncConnect(address_, boost::asio::use_future);
+  RunUntil([&] { return connected.wait_for(seconds(0)) == std::future_status::ready; });
+  EXPECT_EQ(connected.get(), absl::OkStatus());
+  // Movable only, and in the order of the requests.
+  std::vector<int> order;
+  auto token = std::make_unique<int>(1);
+  client.AsyncMembers([&order, token = std::move(token)](absl::StatusOr<std::vector<Member>> m) {
+    EXPECT_TRUE(m.ok());
+    order.push_back(*token);
+  });
+  client.AsyncStats([&](absl::StatusOr<StatsSections>) { order.push_back(2); });
+  EXPECT_TRUE(order.empty());
+  RunUntil([&] { return order.size() == 2; });
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+  client.AsyncStats([&](absl::StatusOr<StatsSections> stats) {
+    EXPECT_EQ(stats.status().message(), kClientClosed);
+    order.push_back(3);
+  });
+  client.Close();
+  client.Close();
+  RunUntil([&] { return order.size() == 3; });
+}
+
+// --- slow and hostile clients ---
+
+TEST_F(ServerTest, ClientThatNeverReadsHarmsNobodyAndIsCutOff) {
+  Start({.write_timeout = milliseconds(200)});
+  const auto slow = Raw(kStreamHex);
+  Client client;
+  ASSERT_TRUE(Connect(client).ok());
+  ASSERT_TRUE(Serve([&] { return client.Stream("*"); }).ok());
+  const std::string name(1000, 'n');
+  std::size_t published = 0;
+  std::size_t received = 0;
+  while (!Logged("Failed to stream event to ipc.client")) {
+    for (int i = 0; i < 100; ++i, ++published) server_->OnEvent(JoinEvent(name));
+    received += Serve([&] {
+      std::size_t count = 0;
+      for (; count < 100 && client.Next().ok(); ++count) {
+      }
+      return count;
+    });
+    ASSERT_LT(published, 1'000'000u);
+  }
+  EXPECT_EQ(received, published);
+  EXPECT_TRUE(Logged("[WARN] agent.ipc: Dropping event to ipc.client: 127.0.0.1:"));
+  EXPECT_TRUE(Logged(": write: i/o timeout"));
+  EXPECT_EQ(server_->connection_count(), 1u);
+}
+
+TEST_F(ServerTest, IdleConnectionsMakeRoom) {
+  Start({.max_connections = 8});
+  std::vector<std::unique_ptr<tcp::socket>> idle;
+  for (int i = 0; i < 30; ++i) idle.push_back(Raw());
+  Client client;
+  ASSERT_TRUE(Connect(client).ok());
+  EXPECT_TRUE(Serve([&] { return client.Members(); }).ok());
+  EXPECT_EQ(server_->connection_count(), 8u);
+}
+
+TEST_F(ServerTest, BusyConnectionsDoNot) {
+  Start({.max_connections = 8});
+  std::vector<std::unique_ptr<tcp::socket>> busy;
+  for (std::size_t i = 1; i <= 8; ++i) {
+    busy.push_back(Raw(kStreamHex));
+    RunUntil([&] { return server_->connection_count() == i && busy.back()->available() > 13; });
+  }
+  Client client;
+  EXPECT_FALSE(Connect(client).ok());
+  EXPECT_TRUE(Logged("[WARN] agent.ipc: Too many clients, refusing 127.0.0.1:"));
+  for (const auto& socket : busy) EXPECT_FALSE(Closed(*socket));
+  busy.pop_back();
+  RunUntil([&] { return server_->connection_count() == 7; });
+  Client next;
+  EXPECT_TRUE(Connect(next).ok());
+}
+
+TEST_F(ServerTest, GarbageIsClosed) {
+  Start();
+  const auto socket = Raw("c1c1c1");
+  RunUntil([&] { return Closed(*socket); });
+  EXPECT_EQ(server_->connection_count(), 0u);
+}
+
+// A disconnection in the middle of a request and of a delivery.
+TEST_F(ServerTest, ClientsThatVanish) {
+  Start();
+  service_.hold = true;
+  auto joining = Raw("82a7436f6d6d616e64a46a6f696ea35365710281a84578697374696e6791a161");
+  auto streaming = Raw(kStreamHex);
+  RunUntil([&] { return !service_.joined.empty() && server_->connection_count() == 2; });
+  joining->set_option(tcp::socket::linger(true, 0));
+  joining.reset();
+  streaming.reset();
+  for (int i = 0; i < 100; ++i) server_->OnEvent(JoinEvent("x"));
+  RunUntil([&] { return server_->connection_count() == 0; });
+  service_.Release();
+}
+
+// When descriptors run out the listener waits between its attempts, and recovers.
+TEST_F(ServerTest, AcceptErrorsArePaced) {
+  Start();
+  auto client = std::make_unique<tcp::socket>(raw_io_, tcp::v4());
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int free_descriptor = dup(0);
+  ASSERT_GE(free_descriptor, 0);
+  close(free_descriptor);
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(free_descriptor);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  client->connect(
+      tcp::endpoint(boost::asio::ip::address_v4::loopback(), server_->local_endpoint()->port));
+  RunUntil([&] { return Logged("[ERR] agent.ipc: Failed to accept client: too many open files"); });
+  const auto start = std::chrono::steady_clock::now();
+  RunUntil([&] { return std::chrono::steady_clock::now() - start > milliseconds(100); });
+  EXPECT_LT(logger_.lines.size(), 8u);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  RunUntil([&] { return server_->connection_count() == 1; });
+}
+
+}  // namespace
+}  // namespace serf::rpc

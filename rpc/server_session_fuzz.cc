@@ -1,0 +1,90 @@
+// What a client sends: never a crash, never an unbounded answer; and how it is cut into pieces
+// makes no difference.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/time.h"
+#include "serf/event.h"
+#include "serf/rpc/fake_service.h"
+#include "serf/rpc/object_scanner.h"
+#include "serf/rpc/protocol.h"
+#include "serf/rpc/server_session.h"
+#include "serf/rpc/stream_event.h"
+
+namespace {
+
+using serf::ByteVector;
+using serf::ByteView;
+using serf::Instant;
+
+void Require(bool condition) {
+  if (!condition) std::abort();
+}
+
+// The answer to `input`, given in pieces of `piece` bytes.
+ByteVector Answer(ByteView input, std::size_t piece, absl::string_view auth_key, bool hold) {
+  serf::rpc::FakeService service;
+  service.members = {serf::rpc::TestMember("alpha"), serf::rpc::TestMember("beta")};
+  service.stats = {{"serf", {{"members", "2"}}}};
+  service.hold = hold;
+  serf::rpc::ServerSession::Options options;
+  options.auth_key = std::string(auth_key);
+  Instant now = Instant(std::chrono::seconds(1));
+  serf::rpc::ServerSession session(now, service, std::move(options));
+  ByteVector answer;
+  const auto take = [&] {
+    for (ByteView out = session.Output(); !out.empty(); out = session.Output()) {
+      serf::Append(answer, out);
+      session.OnWritten(now, out.size());
+    }
+  };
+  const auto settle = [&] {
+    service.Release();
+    while (!session.finished() && session.NextDeadline() <= now + serf::rpc::kAuthDelay) {
+      now = std::max(now, session.NextDeadline());
+      session.OnTimer(now);
+      service.Release();
+    }
+    take();
+  };
+  for (ByteView rest = input; !rest.empty(); rest = rest.subspan(std::min(piece, rest.size()))) {
+    session.OnBytes(now, rest.first(std::min(piece, rest.size())));
+    if (piece < input.size()) settle();
+  }
+  settle();
+  session.OnEvent(now, std::make_shared<const serf::rpc::StreamEvent>(serf::Event(
+                           serf::MemberEvent{serf::MemberEventKind::kJoin, service.members})));
+  session.OnLog(now, serf::rpc::MakeLogLine({}, "line"));
+  take();
+  session.OnEnd(now);
+  settle();
+  Require(session.finished());
+  return answer;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const ByteView input(data, size);
+  const ByteVector whole = Answer(input, size + 1, "", false);
+  Require(whole == Answer(input, 1, "", true));
+  const ByteVector guarded = Answer(input, size + 1, "my-secret-auth-token", true);
+  Require(guarded == Answer(input, 3, "my-secret-auth-token", false));
+  // What it says is a row of objects.
+  for (ByteView rest = whole; !rest.empty();) {
+    serf::rpc::ObjectScanner scanner;
+    Require(scanner.Scan(rest, serf::rpc::kReplySizeMax) ==
+            serf::rpc::ObjectScanner::Result::kComplete);
+    rest = rest.subspan(scanner.size());
+  }
+  return 0;
+}
