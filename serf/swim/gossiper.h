@@ -78,6 +78,9 @@ inline void Gossiper::SendRound(Instant now, Outbox& out) {
                              membership_.transmit_limit(), context_.rng, targets_,
                              [&](MemberIndex m) { return membership_.is_gossip_target(now, m); });
   if (targets_.empty()) membership_.OnNoGossipTargets();
+  // When more waits than fits, each target of a round gets other messages than the one before it:
+  // in a fixed order the same target would get the same ones in every pass through the queue.
+  context_.rng.Shuffle(targets_);
   const int packets_max =
       config.gossip_pacing == GossipPacing::kTicked ? 1 : config.prompt_packets_per_target;
   GossipPacer::Round round;

@@ -69,6 +69,7 @@ class RecordingDelegate : public Delegate {
   }
   void OnUserMessage(Instant, const Endpoint&, ByteView message) override {
     messages.emplace_back(AsText(message));
+    if (regossip && heard.insert(messages.back()).second) queue.Enqueue("", message);
   }
   std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget, std::vector<ByteView>& parts,
                              BroadcastQueue::Packet packet) override {
@@ -102,6 +103,8 @@ class RecordingDelegate : public Delegate {
   const Node* node = nullptr;
   int transmit_limit = 4;
   BroadcastQueue queue{1024};
+  bool regossip = false;        // passes on each user message that is new
+  std::set<std::string> heard;  // then
   std::string state;
   std::string ack_payload;
   std::vector<std::string> events;
