@@ -4,7 +4,8 @@
 // LeaveSequence: the steps of a graceful leave and how long each may take. It knows neither members
 // nor messages: it is told what happened and answers what to do next. Source: spec/serf.md 3.5.3.
 //
-//   idle -> the intent is gossiped -> the engine leaves -> the news spreads -> left
+//   idle -> the intent is gossiped -> it gets a head start -> the engine leaves -> the news
+//   spreads -> left
 
 #include <cstdint>
 
@@ -27,9 +28,14 @@ class LeaveSequence {
   };
 
   // `broadcast_timeout`: for the intent, and again for the engine's message.
-  // `propagate_delay`: how long to keep answering after that.
-  LeaveSequence(Duration broadcast_timeout, Duration propagate_delay)
-      : broadcast_timeout_(broadcast_timeout), propagate_delay_(propagate_delay) {}
+  // `propagate_delay`: how long to keep answering after that. `head_start`: how long the intent
+  // travels alone after it was sent for the last time. Prompt gossip sends it within milliseconds,
+  // and whoever hears of the engine's departure first believes in a failure (3.3.2).
+  LeaveSequence(Duration broadcast_timeout, Duration propagate_delay,
+                Duration head_start = Duration::zero())
+      : broadcast_timeout_(broadcast_timeout),
+        propagate_delay_(propagate_delay),
+        head_start_(head_start) {}
 
   // Once. `await_intent`: an intent was queued, and OnIntentSent will tell of its end.
   Next Begin(Instant now, bool await_intent) {
@@ -40,7 +46,11 @@ class LeaveSequence {
   }
 
   Next OnIntentSent(Instant now) {
-    return phase_ == Phase::kIntent ? EnterEngine(now, false) : Next{};
+    if (phase_ != Phase::kIntent) return {};
+    if (head_start_ <= Duration::zero()) return EnterEngine(now, false);
+    phase_ = Phase::kHeadStart;
+    deadline_ = now + head_start_;
+    return {};
   }
 
   Next OnEngineLeft(Instant now) {
@@ -53,6 +63,8 @@ class LeaveSequence {
     switch (phase_) {
       case Phase::kIntent:
         return EnterEngine(now, true);
+      case Phase::kHeadStart:
+        return EnterEngine(now, false);
       case Phase::kEngine:
         EnterPropagate(now);
         return {Step::kNone, true};
@@ -70,7 +82,7 @@ class LeaveSequence {
   Instant NextDeadline() const { return deadline_; }
 
  private:
-  enum class Phase : std::uint8_t { kIdle, kIntent, kEngine, kPropagate, kLeft };
+  enum class Phase : std::uint8_t { kIdle, kIntent, kHeadStart, kEngine, kPropagate, kLeft };
 
   Next EnterEngine(Instant now, bool timed_out) {
     phase_ = Phase::kEngine;
@@ -84,6 +96,7 @@ class LeaveSequence {
 
   Duration broadcast_timeout_;
   Duration propagate_delay_;
+  Duration head_start_;
   Phase phase_ = Phase::kIdle;
   Instant deadline_ = kNever;
 };

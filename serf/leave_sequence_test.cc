@@ -28,6 +28,17 @@ TEST(LeaveSequenceTest, EachStepFollowsTheNewsOfTheOneBefore) {
   EXPECT_EQ(leave.NextDeadline(), kNever);
 }
 
+TEST(LeaveSequenceTest, TheIntentTravelsAloneForAWhile) {
+  LeaveSequence leave(seconds(5), seconds(1), seconds(2));
+  leave.Begin(kStart, true);
+  EXPECT_EQ(leave.OnIntentSent(kStart + seconds(1)).step, Step::kNone);
+  EXPECT_EQ(leave.NextDeadline(), kStart + seconds(3));
+  EXPECT_EQ(leave.OnTimer(kStart + seconds(2)).step, Step::kNone);
+  const LeaveSequence::Next next = leave.OnTimer(kStart + seconds(3));
+  EXPECT_EQ(next.step, Step::kLeaveEngine);
+  EXPECT_FALSE(next.timed_out);
+}
+
 TEST(LeaveSequenceTest, NobodyToTell) {
   LeaveSequence leave(seconds(5), seconds(1));
   EXPECT_EQ(leave.Begin(kStart, false).step, Step::kLeaveEngine);

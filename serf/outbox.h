@@ -36,7 +36,11 @@ class Outbox : public swim::Outbox {
   }
 
   // --- for the machine ---
-  void Emit(Event event) { events_.push_back(std::move(event)); }
+  // A MemberEvent or a UserEvent.
+  template <typename E>
+  void Emit(E event) {
+    events_.emplace_back(std::move(event));
+  }
   void Complete(Completion completion) { completions_.push_back(std::move(completion)); }
 
  private:

@@ -159,7 +159,6 @@ class Serf final : private swim::Delegate,
   void OnUserEvent(Instant now, UserEvent event) override;
   void OnAccused(Instant now) override;
   void SendLater(const Endpoint& to, ByteView message) override;
-  void Emit(Event event) { out_->Emit(std::move(event)); }
 
   // --- requests ---
   void StartNextJoin(Instant now);
@@ -255,7 +254,8 @@ inline Serf::Serf(Config config)
       members_(config_, node_, counters_, *this),
       broadcasts_(config_.QueueMax(1)),
       receiver_(config_, node_, members_, broadcasts_, counters_, *this),
-      leave_(config_.broadcast_timeout, config_.leave_propagate_delay) {
+      leave_(config_.broadcast_timeout, config_.leave_propagate_delay,
+             config_.swim.gossip_interval) {
   if (config_.coalesce_period > Duration::zero() && config_.quiescent_period > Duration::zero()) {
     coalescer_.emplace(config_.coalesce_period, config_.quiescent_period);
   }
@@ -304,7 +304,7 @@ inline void Serf::Shutdown(Instant now, Outbox& out) {
       Log(config_.swim.logger, LogLevel::kWarn, "serf: Shutdown without a Leave");
     }
     state_ = State::kShutdown;
-    if (coalescer_) coalescer_->Flush([&](MemberEvent event) { Emit(std::move(event)); });
+    if (coalescer_) coalescer_->Flush([&](MemberEvent event) { out_->Emit(std::move(event)); });
     for (const PendingJoin& join : joins_) Complete(join.request, ShutDownError());
     for (const RequestId request : leave_requests_) Complete(request, ShutDownError());
     for (const auto* pending : {&removals_, &tag_updates_}) {
@@ -376,7 +376,7 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
                         config_.swim.logger);
     }
     if (coalescer_) {
-      coalescer_->OnTimer(now, [&](MemberEvent event) { Emit(std::move(event)); });
+      coalescer_->OnTimer(now, [&](MemberEvent event) { out_->Emit(std::move(event)); });
     }
   });
 }
@@ -626,12 +626,12 @@ inline void Serf::OnUpdateBroadcast(Instant now) {
 
 inline void Serf::OnMemberEvent(Instant now, MemberEvent event) {
   if (coalescer_) return coalescer_->Add(now, std::move(event));
-  Emit(std::move(event));
+  out_->Emit(std::move(event));
 }
 
 inline void Serf::OnUserEvent(Instant now, UserEvent event) {
   static_cast<void>(now);
-  Emit(std::move(event));
+  out_->Emit(std::move(event));
 }
 
 inline void Serf::OnAccused(Instant now) {
