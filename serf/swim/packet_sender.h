@@ -64,6 +64,13 @@ class PacketSender {
         wire::EncryptionVersionFor(context_.config.protocol_version));
   }
 
+  // Prompt gossip leaves within milliseconds and wants no rides: each would take one of the few
+  // transmissions that together reach everybody (GossipTargets).
+  bool GossipsPromptly() const {
+    return context_.config.gossip_pacing == GossipPacing::kPrompt &&
+           context_.config.gossip_interval > Duration::zero() && context_.config.gossip_nodes > 0;
+  }
+
   // Appends broadcasts to workspace.parts: memberships first, then user messages. Returns the
   // bytes that they take of `budget`.
   std::size_t DrawBroadcasts(std::size_t budget, BroadcastQueue::Packet packet,
@@ -83,7 +90,7 @@ void PacketSender::Send(const Message& message, const Endpoint& to, Riders rider
   workspace.message.clear();
   wire::Encode(message, workspace.message);
   workspace.parts.assign(1, workspace.message);
-  if (riders == Riders::kBroadcasts) {
+  if (riders == Riders::kBroadcasts && !GossipsPromptly()) {
     const bool encrypt = context_.keyed() && context_.config.verify_outgoing;
     const std::size_t budget =
         wire::PiggybackBudget(context_.config.packet_size, workspace.message.size(),
