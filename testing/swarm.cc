@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "serf/base/bytes.h"
 #include "serf/base/rng.h"
@@ -40,6 +41,23 @@ class StatsCollector : public World::Observer {
   SwarmFaults& faults_;
 };
 
+// Tells of every datagram, for the study of a seed.
+class SendLogger : public World::Observer {
+ public:
+  SendLogger(World& world, Logger* logger) : world_(world), logger_(logger) {
+    if (logger != nullptr) world.AddObserver(this);
+  }
+  void OnSend(NodeId node, const Endpoint& to, ByteView bytes) override {
+    Log(logger_, LogLevel::kTrace, ToSeconds(world_.now().time_since_epoch()), " ",
+        world_.name(node), " -> ", to.ToString(), " ", bytes.size(), " bytes ",
+        absl::BytesToHexString(AsText(bytes.first(std::min<std::size_t>(bytes.size(), 48)))));
+  }
+
+ private:
+  World& world_;
+  Logger* logger_;
+};
+
 class Swarm {
  public:
   Swarm(std::uint64_t seed, Logger* logger)
@@ -50,7 +68,8 @@ class Swarm {
         incarnations_(world_, violations_),
         events_(world_, violations_),
         bounds_(world_, violations_),
-        stats_(world_, result_.faults) {
+        stats_(world_, result_.faults),
+        sends_(world_, logger) {
     world_.SetLogger(logger);
   }
 
@@ -110,6 +129,7 @@ class Swarm {
   EventChecker events_;
   BoundsChecker bounds_;
   StatsCollector stats_;
+  SendLogger sends_;
   // Nodes that an operator declared gone while they lived may stay apart until told to join.
   bool removed_the_living_ = false;
 };
@@ -125,7 +145,8 @@ void Swarm::Start() {
   if (Chance(20)) config.swim.packet_size = 600 + rng_.Below(800);
   if (Chance(20)) config.swim.disable_tcp_pings = true;
   if (Chance(20)) config.reconnect_timeout = config.tombstone_timeout = minutes(2);
-  Say(nodes, " nodes");
+  Say(nodes, " nodes, retransmit_mult ", config.swim.retransmit_mult,
+      config.swim.gossip_pacing == swim::GossipPacing::kPrompt ? ", prompt" : ", ticked");
   for (std::size_t i = 0; i < nodes; ++i) {
     config.tags = {{"number", absl::StrCat(i)}};
     const NodeId node = world_.Add(absl::StrCat("n", i), config);
@@ -296,15 +317,20 @@ void Swarm::LeaveInCalm() {
       !world_.completion(request)->status.ok()) {
     violations_.Add("the leave of ", world_.name(*leaver), " did not end well");
   }
-  world_.RunFor(seconds(5));
-  for (std::uint32_t i = 0; i < world_.size(); ++i) {
-    if (!IsActive(NodeId(i))) continue;
-    const auto member = world_.serf(NodeId(i)).FindMember(world_.name(*leaver));
-    if (!member || member->status != MemberStatus::kLeft) {
-      violations_.Add(world_.name(NodeId(i)), " has ", world_.name(*leaver), " as ",
-                      MemberStatusName(member ? member->status : MemberStatus::kNone),
-                      ", but it left");
-    }
+  const auto straggler = [&]() -> std::optional<NodeId> {
+    return Pick([&](NodeId n) {
+      if (!IsActive(n)) return false;
+      const auto member = world_.serf(n).FindMember(world_.name(*leaver));
+      return !member || member->status != MemberStatus::kLeft;
+    });
+  };
+  // Ticked gossip may need a push/pull to reach the last.
+  const bool ticked =
+      world_.serf(*leaver).config().swim.gossip_pacing == swim::GossipPacing::kTicked;
+  if (!world_.RunUntil([&] { return !straggler(); }, ticked ? minutes(3) : Duration(seconds(3)),
+                       milliseconds(100))) {
+    violations_.Add(world_.name(*straggler()), " does not have ", world_.name(*leaver),
+                    " as left");
   }
 }
 

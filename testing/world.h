@@ -37,6 +37,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/base/timer_heap.h"
@@ -145,7 +146,7 @@ class World {
 
   // `observer` must outlive the last call of the World; its destructor makes none.
   void AddObserver(Observer* observer) { observers_.push_back(observer); }
-  // Machines created from now on log here.
+  // Nodes added from now on log here, each line behind the time in seconds and the node's name.
   void SetLogger(Logger* logger) { logger_ = logger; }
 
  private:
@@ -162,8 +163,25 @@ class World {
     ByteVector bytes;
   };
 
+  class NodeLogger : public Logger {
+   public:
+    NodeLogger(const World& world, std::string name, Logger& to)
+        : world_(world), name_(std::move(name)), to_(to) {}
+    bool Enabled(LogLevel level) const override { return to_.Enabled(level); }
+    void Write(LogLevel level, absl::string_view text) override {
+      to_.Write(level,
+                absl::StrCat(ToSeconds(world_.now_.time_since_epoch()), " ", name_, ": ", text));
+    }
+
+   private:
+    const World& world_;
+    std::string name_;
+    Logger& to_;
+  };
+
   struct Slot {
     Config config;
+    std::unique_ptr<NodeLogger> logger;
     Endpoint endpoint;
     std::unique_ptr<Serf> serf;  // null while crashed
     TimerHandle timer;
@@ -234,6 +252,10 @@ inline NodeId World::Add(Config config) {
   config.swim.advertise = slot.endpoint;
   config.swim.node_infos = pool_;
   slot.config = std::move(config);
+  if (logger_ != nullptr) {
+    slot.logger = std::make_unique<NodeLogger>(*this, slot.config.swim.name, *logger_);
+    slot.config.swim.logger = slot.logger.get();
+  }
   by_endpoint_.emplace(slot.endpoint, node);
   slots_.push_back(std::move(slot));
   StartMachine(node);
@@ -243,7 +265,6 @@ inline NodeId World::Add(Config config) {
 inline void World::StartMachine(NodeId node) {
   Slot& slot = slots_[node.value()];
   slot.config.swim.seed = rng_.Next();
-  slot.config.swim.logger = logger_;
   auto serf = Serf::Create(slot.config);
   if (!serf.ok()) {
     std::fprintf(stderr, "World: %s\n", serf.status().ToString().c_str());
