@@ -51,7 +51,8 @@ INCLUDES = [
     # Each library has its place.
     Include("asio", ["boost/", "asio.hpp>", "asio/"],
             OURS, ["transport/*", "rpc/*_io.h", "rpc/*_connection.h", "rpc/asio_util.h",
-                   "rpc/client.h", "rpc/server.h", "rpc/*_test.cc", "cmd/*", "testing/*"],
+                   "rpc/client.h", "rpc/server.h", "rpc/*_test.cc", "rpc/*_benchmark.cc",
+                   "cmd/*", "testing/*"],
             "a driver in transport/ or rpc/*_io.h"),
     Include("whole-asio", ["boost/asio.hpp"],
             OURS, [], "single headers, e.g. <boost/asio/ip/udp.hpp>: they compile faster"),
