@@ -51,6 +51,8 @@ class TcpListener {
   // As asked for, with the port that it got.
   const Endpoint& local() const { return core_->local; }
 
+  int NativeHandleForTest() { return core_->acceptor.native_handle(); }
+
   // The pause after `pause`, which is zero after a success.
   static Duration NextPause(Duration pause) {
     return pause <= Duration::zero() ? kPauseMin : std::min(2 * pause, kPauseMax);
