@@ -254,11 +254,26 @@ TEST_F(NodeStreamTest, OnesOwnDeathInAPushPullIsRefuted) {
 // --- versions (4.7, section 10) ---
 
 TEST_F(NodeStreamTest, RecordsWithoutVersionsDoNotBlockAMerge) {
-  Feed(Accept(), PushPull({{.name = "old", .versions = std::nullopt}, {"n2"}}, true));
+  const Record old{.name = "old", .versions = std::nullopt};
+  Feed(Accept(), PushPull({old, {"n2"}}, false));
   EXPECT_EQ(StateOf("old"), "unknown");
   EXPECT_EQ(StateOf("n2"), "alive 1");
+  Join({TestNet::EndpointOf(3)});
+  Connect(dialled_);
+  Feed(dialled_, PushPull({old, {"n3"}}, true));
+  EXPECT_EQ(StateOf("old"), "unknown");
+  EXPECT_EQ(StateOf("n3"), "alive 1");
   EXPECT_EQ(stats().push_pulls_refused, 0u);
-  EXPECT_EQ(stats().dropped_versions, 1u);
+  EXPECT_EQ(stats().dropped_versions, 2u);
+}
+
+TEST_F(NodeStreamTest, ANewcomerMayNotBringRecordsWithoutVersions) {
+  Feed(Accept(), PushPull({{"n2"}, {.name = "old", .state = 2, .versions = std::nullopt}}, true));
+  EXPECT_EQ(StateOf("n2"), "unknown");
+  EXPECT_EQ(stats().push_pulls_refused, 1u);
+  EXPECT_EQ(host_.logger.Count("Failed push/pull merge: Node 'old' protocol version (0) is "
+                               "incompatible: [1, 5]"),
+            1);
 }
 
 TEST_F(NodeStreamTest, PartsOfAVersionVectorRefuseTheMerge) {

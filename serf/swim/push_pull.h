@@ -6,8 +6,10 @@
 // Source: spec/memberlist.md 3.4, 4.6, 4.7.
 //
 // A merge excludes nodes that this node cannot talk to, and goes on with the others. The original
-// fails as a whole, and for ever, because of one record without versions. It is still refused if
-// none of the nodes that the peer knows as alive is compatible, or if a record is malformed.
+// fails as a whole, and for ever, because of one record without versions. It is still refused
+// - if none of the nodes that the peer knows as alive is compatible,
+// - if a record is malformed,
+// - if somebody who joins brings a record without versions: this cluster need not know it.
 
 #include <cassert>
 #include <cstddef>
@@ -63,9 +65,10 @@ inline void AppendPushPull(const NodeContext& context, const Membership& members
 
 class PushPullMerge {
  public:
-  // `body` is that of a complete wire::StreamUnit.
-  PushPullMerge(NodeContext& context, Membership& membership, ByteView body)
-      : context_(context), membership_(membership), body_(body) {}
+  // `body` is that of a complete wire::StreamUnit: a peer's request, or its answer to this node's.
+  enum class Role : std::uint8_t { kRequest, kAnswer };
+  PushPullMerge(NodeContext& context, Membership& membership, Role role, ByteView body)
+      : context_(context), membership_(membership), role_(role), body_(body) {}
 
   // OK, or why nothing was merged: "Node 'b' protocol version (6) is incompatible: [1, 5]", ...
   absl::Status Run(Instant now);
@@ -84,6 +87,7 @@ class PushPullMerge {
 
   NodeContext& context_;
   Membership& membership_;
+  Role role_;
   ByteView body_;
 };
 
@@ -106,14 +110,18 @@ inline absl::Status PushPullMerge::Verify() {
   absl::Status incompatible;
   bool any_compatible = false;
   wire::PushPullReader reader(body_);
+  const bool newcomer = role_ == Role::kRequest && reader.header().join;
   for (wire::PushPullNode record; reader.Next(record);) {
-    // Without versions it is merely excluded; with some of them the peer is broken.
-    if (!record.vsn.empty() && record.vsn.size() < wire::VersionVector::kSize) {
+    if (record.vsn.empty()) {
+      if (!newcomer) continue;
+      return Compatible(record.name, wire::VersionVector(), own.name(), own.versions());
+    }
+    if (record.vsn.size() < wire::VersionVector::kSize) {
       return absl::InvalidArgumentError(absl::StrCat("Node '", record.name,
                                                      "' has an incomplete version vector of ",
                                                      record.vsn.size(), " bytes"));
     }
-    if (MergeRule(record.state) != MergeAs::kAlive || record.vsn.empty()) continue;
+    if (MergeRule(record.state) != MergeAs::kAlive) continue;
     const wire::VersionVector versions = *wire::VersionVector::FromBytes(record.vsn);
     if (!AreSaneVersions(versions)) continue;
     absl::Status status = Compatible(record.name, versions, own.name(), own.versions());
@@ -135,7 +143,7 @@ inline absl::Status PushPullMerge::Compatible(absl::string_view name,
                                               absl::string_view own_name,
                                               const wire::VersionVector& own) {
   CommonVersions common;
-  common.Add(versions);
+  if (AreSaneVersions(versions)) common.Add(versions);
   common.Add(own);
   const struct {
     absl::string_view name;

@@ -376,7 +376,8 @@ inline void Streams::OnPushPullRequest(Instant now, StreamId id, StreamExchange&
       ++context_.stats.push_pulls_answered;
     }
   }
-  const absl::Status status = PushPullMerge(context_, membership_, body).Run(now);
+  const absl::Status status =
+      PushPullMerge(context_, membership_, PushPullMerge::Role::kRequest, body).Run(now);
   if (status.ok()) return;
   ++context_.stats.push_pulls_refused;
   context_.limiter.Log(now, LogReason::kMerge, LogLevel::kError, [&] {
@@ -389,7 +390,7 @@ inline absl::Status Streams::OnPushPullAnswer(Instant now, StreamExchange& excha
   const wire::StreamUnit& unit = exchange.reader().unit();
   switch (unit.type) {
     case wire::MessageType::kPushPull:
-      return PushPullMerge(context_, membership_, unit.body).Run(now);
+      return PushPullMerge(context_, membership_, PushPullMerge::Role::kAnswer, unit.body).Run(now);
     case wire::MessageType::kError: {
       wire::ErrorMessage error;
       wire::DecodeScratch scratch;
