@@ -139,14 +139,14 @@ inline int Agent::Run(AgentNode node) {
     io_.run();
     return exit_code_;
   }
+  // Before the heading, which tells that the agent is ready for them. A signal during -join ends
+  // the process, as the system does by default.
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) signals_.add(signal);
+  WaitForSignal();
   terminal_.Info("");
   terminal_.Output("Log data will now stream in as it occurs:\n");
   logger_.OpenGate();
   WarnOfOpenRpc();
-  signals_.add(SIGINT);
-  signals_.add(SIGTERM);
-  signals_.add(SIGHUP);
-  WaitForSignal();
   if (!config_.retry_join.empty()) RetryJoin();
   io_.run();
   return exit_code_;
@@ -319,8 +319,11 @@ inline void Agent::Finish(int exit_code) {
       io_.stop();
     });
   };
-  if (server_ == nullptr) return boost::asio::post(io_, end_node);
-  server_->Shutdown(end_node);
+  // Later: a leave that ends may have to answer other clients as well.
+  boost::asio::post(io_, [this, end_node] {
+    if (server_ == nullptr) return end_node();
+    server_->Shutdown(end_node);
+  });
 }
 
 }  // namespace serf::cmd

@@ -49,8 +49,8 @@ class AgentProcess {
   struct Options {
     std::string program;
     std::string name;
-    std::vector<std::string> flags;  // beside -node, -bind, -rpc-addr and -profile
-    std::string profile = "local";   // its timing is the fastest
+    std::vector<std::string> flags = {};  // beside -node, -bind, -rpc-addr and -profile
+    std::string profile = "local";        // its timing is the fastest
     std::string address = NextLoopbackAddress();
   };
 
@@ -78,8 +78,10 @@ class AgentProcess {
   MemberStates States() const;
 
   // Until it lists exactly these.
-  bool WaitForMembers(const MemberStates& expected) const;
-  bool WaitUntil(const std::function<bool(const std::vector<Member>&)>& condition) const;
+  bool WaitForMembers(const MemberStates& expected,
+                      std::chrono::seconds deadline = kDeadline) const;
+  bool WaitUntil(const std::function<bool(const std::vector<Member>&)>& condition,
+                 std::chrono::seconds deadline = kDeadline) const;
 
   void Interrupt() { process_->Signal(SIGINT); }
   void Kill() { process_->Kill(); }
@@ -122,28 +124,25 @@ inline MemberStates AgentProcess::States() const {
   return states;
 }
 
-inline bool AgentProcess::WaitForMembers(const MemberStates& expected) const {
-  return WaitUntil([&expected](const std::vector<Member>& members) {
-    if (members.size() != expected.size()) return false;
-    for (const Member& member : members) {
-      const auto found = expected.find(member.name);
-      if (found == expected.end() || found->second != MemberStatusName(member.status)) return false;
-    }
-    return true;
-  });
+inline bool AgentProcess::WaitForMembers(const MemberStates& expected,
+                                         std::chrono::seconds deadline) const {
+  return WaitUntil(
+      [&expected](const std::vector<Member>& members) {
+        if (members.size() != expected.size()) return false;
+        for (const Member& member : members) {
+          const auto found = expected.find(member.name);
+          if (found == expected.end() || found->second != MemberStatusName(member.status))
+            return false;
+        }
+        return true;
+      },
+      deadline);
 }
 
 inline bool AgentProcess::WaitUntil(
-    const std::function<bool(const std::vector<Member>&)>& condition) const {
-  const auto deadline = std::chrono::steady_clock::now() + kDeadline;
-  std::size_t seen = 0;
-  while (!condition(Members())) {
-    if (std::chrono::steady_clock::now() >= deadline) return false;
-    // What changes is mostly logged: look again then, or a little later.
-    process_->WaitForMoreOutput(seen, std::chrono::milliseconds(100));
-    seen = process_->out().size();
-  }
-  return true;
+    const std::function<bool(const std::vector<Member>&)>& condition,
+    std::chrono::seconds deadline) const {
+  return process_->WaitUntil([&] { return condition(Members()); }, deadline);
 }
 
 }  // namespace serf::testing

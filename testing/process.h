@@ -60,15 +60,10 @@ class Process {
   // Waits until standard output contains `text`. False at the deadline, or if it ended without.
   bool WaitForOutput(absl::string_view text, std::chrono::seconds deadline = kDeadline) const;
 
-  // Waits until `condition` holds of standard output; checked whenever there is more of it.
-  bool WaitUntil(const std::function<bool(const std::string& out)>& condition,
+  // Waits until `condition` holds: it is asked at once, then twenty times per second. False at the
+  // deadline, or if the process ended without.
+  bool WaitUntil(const std::function<bool()>& condition,
                  std::chrono::seconds deadline = kDeadline) const;
-
-  // Waits until standard output has more than `size` bytes, or it ended.
-  void WaitForMoreOutput(std::size_t size, std::chrono::milliseconds deadline) const {
-    std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait_for(lock, deadline, [&] { return ended_ || out_.size() > size; });
-  }
 
   // True when its output is at the end: it has ended, or is about to.
   bool ended() const {
@@ -172,15 +167,21 @@ inline std::string Process::err() const {
 }
 
 inline bool Process::WaitForOutput(absl::string_view text, std::chrono::seconds deadline) const {
-  return WaitUntil([text](const std::string& out) { return absl::StrContains(out, text); },
-                   deadline);
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait_for(lock, deadline, [&] { return ended_ || absl::StrContains(out_, text); });
+  return absl::StrContains(out_, text);
 }
 
-inline bool Process::WaitUntil(const std::function<bool(const std::string& out)>& condition,
+inline bool Process::WaitUntil(const std::function<bool()>& condition,
                                std::chrono::seconds deadline) const {
-  std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait_for(lock, deadline, [&] { return ended_ || condition(out_); });
-  return condition(out_);
+  const auto end = std::chrono::steady_clock::now() + deadline;
+  for (bool last = false; !condition();) {
+    if (last) return false;
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait_for(lock, std::chrono::milliseconds(50), [&] { return ended_; });
+    last = ended_ || std::chrono::steady_clock::now() >= end;
+  }
+  return true;
 }
 
 inline std::optional<int> Process::Wait(std::chrono::seconds deadline) {
