@@ -307,7 +307,7 @@ DecodeResult Decode(ByteView body, Message& out, DecodeScratch& scratch) {
 // their shortest unsigned form. The caller writes the keys of a record in ascending byte order.
 class MsgpackWriter {
  public:
-  // Nobody else may change `out` while the writer lives.
+  // What was written is in `out` once the writer is gone; until then nobody else may touch `out`.
   explicit MsgpackWriter(ByteVector& out) : sink_(out), packer_(sink_) {}
   ~MsgpackWriter() { sink_.Finish(); }
   MsgpackWriter(const MsgpackWriter&) = delete;

@@ -28,8 +28,10 @@ std::string Written(const T& value) {
 
 std::string WrittenSize(void (MsgpackWriter::*head)(std::size_t), std::size_t size) {
   ByteVector out;
-  MsgpackWriter writer(out);
-  (writer.*head)(size);
+  {
+    MsgpackWriter writer(out);
+    (writer.*head)(size);
+  }
   return Hex(out);
 }
 
