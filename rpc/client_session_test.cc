@@ -19,7 +19,7 @@
 #include "serf/base/bytes.h"
 #include "serf/base/time.h"
 #include "serf/member.h"
-#include "serf/rpc/codec.h"
+#include "serf/rpc/encode.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
 #include "serf/testing/vectors/vectors.h"

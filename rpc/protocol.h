@@ -2,7 +2,7 @@
 #define SERF_RPC_PROTOCOL_H_
 
 // The agent's RPC protocol (IPC version 1): its commands, records, error texts and limits.
-// Source: spec/agent.md 1. The bytes are in codec.h.
+// Source: spec/agent.md 1. The bytes are in encode.h and decode.h.
 
 #include <chrono>
 #include <cstddef>

@@ -17,7 +17,7 @@
 #include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/member.h"
-#include "serf/rpc/codec.h"
+#include "serf/rpc/decode.h"
 #include "serf/rpc/fake_service.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/object_scanner.h"

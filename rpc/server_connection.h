@@ -127,11 +127,13 @@ inline void ServerConnection::Start() {
 }
 
 inline void ServerConnection::OnEvent(const StreamEventPtr& event) {
+  if (session_.subscriptions().empty()) return;
   session_.OnEvent(SteadyNow(), event);
   UpdateLater();
 }
 
 inline void ServerConnection::OnLog(const LogLinePtr& line) {
+  if (session_.subscriptions().empty()) return;
   session_.OnLog(SteadyNow(), line);
   UpdateLater();
 }
@@ -212,8 +214,9 @@ inline void ServerConnection::WaitWritable() {
 }
 
 inline void ServerConnection::OnWriteFailed(absl::string_view why) {
-  if (!session_.streaming().empty()) {
-    Log(options_.logger, LogLevel::kError, "agent.ipc: Failed to stream ", session_.streaming(),
+  const absl::string_view kind = session_.subscriptions().kind();
+  if (!kind.empty()) {
+    Log(options_.logger, LogLevel::kError, "agent.ipc: Failed to stream ", kind,
         " to ipc.client: ", options_.peer, ": write: ", why);
   }
   End();

@@ -23,9 +23,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,14 +40,15 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/member.h"
-#include "serf/rpc/codec.h"
-#include "serf/rpc/event_filter.h"
+#include "serf/rpc/decode.h"
+#include "serf/rpc/encode.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/member_filter.h"
 #include "serf/rpc/object_scanner.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
 #include "serf/rpc/stream_event.h"
+#include "serf/rpc/subscriptions.h"
 
 namespace serf::rpc {
 
@@ -95,14 +94,10 @@ class ServerSession {
   }
   // No request is being executed, nothing streams or waits to be written.
   bool idle() const {
-    return !busy_ && streams_.empty() && !monitor_ && unread() == 0 && written_ == out_.size();
+    return !busy_ && subscriptions_.empty() && unread() == 0 && written_ == out_.size();
   }
-  // What a failing write has cut off, for the log: "event", "log", or nothing.
-  absl::string_view streaming() const {
-    return !streams_.empty() ? "event" : monitor_ ? "log" : "";
-  }
-  // Records that a slow client has missed.
-  std::uint64_t dropped() const { return dropped_; }
+  // What a failing write cuts off.
+  const Subscriptions& subscriptions() const { return subscriptions_; }
 
  private:
   // Requests are not executed while so much waits to be written: pipelining must not pile up
@@ -117,19 +112,6 @@ class ServerSession {
   static constexpr Duration kLogInterval = std::chrono::seconds(1);
   // Bytes of a client's text in a log line.
   static constexpr std::size_t kLogTextMax = 64;
-
-  struct Stream {
-    EventFilter filter;
-    std::deque<StreamEventPtr> queue;
-  };
-
-  struct Monitor {
-    std::uint64_t seq = 0;
-    LogLevel level = LogLevel::kTrace;
-    std::deque<LogLinePtr> queue;
-
-    bool Wants(const LogLine& line) const { return !line.level || *line.level >= level; }
-  };
 
   // What is done with the object after a request that was refused for want of authentication.
   enum class Refused : std::uint8_t {
@@ -195,8 +177,6 @@ class ServerSession {
   template <typename Result, typename Then>
   std::function<void(const Result&)> Later(Then then);
 
-  void RefillOutput();
-
   Service& service_;
   const Options options_;
   // Completions hold it weakly: they may come when the session is gone.
@@ -226,9 +206,7 @@ class ServerSession {
   Instant request_deadline_ = kNever;
   Instant auth_reply_at_ = kNever;
 
-  std::map<std::uint64_t, Stream> streams_;
-  std::optional<Monitor> monitor_;
-  std::uint64_t dropped_ = 0;
+  Subscriptions subscriptions_;
   Instant next_event_warning_ = Instant::min();
   Instant next_log_warning_ = Instant::min();
   Instant next_auth_warning_ = Instant::min();
@@ -559,18 +537,7 @@ inline void ServerSession::Stats() {
 
 inline void ServerSession::StreamEvents(ByteView body) {
   StreamRequest request;
-  if (!Read(body, request)) return;
-  std::optional<EventFilter> filter = EventFilter::Parse(request.type);
-  if (streams_.contains(header_.seq)) {
-    Reply(kStreamExists);
-  } else if (!filter) {
-    Reply(kInvalidFilter);
-  } else if (streams_.size() == kStreamsMax) {
-    Reply(kTooManyStreams);
-  } else {
-    streams_.emplace(header_.seq, Stream{*std::move(filter), {}});
-    Reply({});
-  }
+  if (Read(body, request)) Reply(subscriptions_.AddStream(header_.seq, request.type));
 }
 
 inline std::optional<LogLevel> ParseLogLevel(absl::string_view text) {
@@ -590,76 +557,30 @@ inline void ServerSession::StartMonitor(ByteView body) {
     Reply(absl::StrCat(kUnknownLogLevel, name));
     return;
   }
-  if (monitor_) {
-    Reply(kMonitorExists);
-    return;
-  }
-  monitor_ = Monitor{header_.seq, *level, {}};
-  for (LogLinePtr& line : service_.LogHistory()) {
-    if (monitor_->Wants(*line)) monitor_->queue.push_back(std::move(line));
-  }
-  Reply({});
+  Reply(subscriptions_.AddMonitor(header_.seq, *level, service_.LogHistory()));
 }
 
 inline void ServerSession::Stop(ByteView body) {
   StopRequest request;
   if (!Read(body, request)) return;
-  streams_.erase(request.stop);
-  if (monitor_ && monitor_->seq == request.stop) monitor_.reset();
+  subscriptions_.Stop(request.stop);
   Reply({});
 }
 
-// --- streams ---
+// --- streams and output ---
 
 inline void ServerSession::OnEvent(Instant now, const StreamEventPtr& event) {
-  if (closing_) return;
-  bool dropped = false;
-  for (auto& [seq, stream] : streams_) {
-    if (!stream.filter.Matches(event->type(), event->name())) continue;
-    if (stream.queue.size() < kQueueMax) {
-      stream.queue.push_back(event);
-    } else {
-      ++dropped_;
-      dropped = true;
-    }
-  }
-  if (dropped) Warn(now, next_event_warning_, "Dropping event to ipc.client: ", options_.peer);
+  if (closing_ || subscriptions_.Push(event)) return;
+  Warn(now, next_event_warning_, "Dropping event to ipc.client: ", options_.peer);
 }
 
 inline void ServerSession::OnLog(Instant now, const LogLinePtr& line) {
-  if (closing_ || !monitor_ || !monitor_->Wants(*line)) return;
-  if (monitor_->queue.size() < kQueueMax) {
-    monitor_->queue.push_back(line);
-    return;
-  }
-  ++dropped_;
+  if (closing_ || subscriptions_.Push(line)) return;
   Warn(now, next_log_warning_, "Dropping logs to ipc.client: ", options_.peer);
 }
 
-inline void ServerSession::RefillOutput() {
-  Writer writer(out_);
-  // One record of each stream in turn, so that none has to wait for another's backlog.
-  for (bool more = true; more && !stalled();) {
-    more = false;
-    for (auto& [seq, stream] : streams_) {
-      if (stream.queue.empty()) continue;
-      ReplyTo(seq, {});
-      const absl::string_view body = stream.queue.front()->body();
-      out_.write(body.data(), body.size());
-      stream.queue.pop_front();
-      more = true;
-    }
-    if (monitor_ && !monitor_->queue.empty()) {
-      ReplyTo(monitor_->seq, {});
-      EncodeLogRecord(writer, monitor_->queue.front()->text);
-      monitor_->queue.pop_front();
-      more = true;
-    }
-  }
-}
-
 inline ByteView ServerSession::Output() {
-  if (!closing_ && written_ == 0) RefillOutput();
+  if (!closing_ && written_ == 0) subscriptions_.WriteTo(out_, kOutputHighWater);
   return ViewOf(out_).subspan(written_);
 }
 

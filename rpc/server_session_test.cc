@@ -18,7 +18,6 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
-#include "serf/rpc/codec.h"
 #include "serf/rpc/fake_service.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/object_scanner.h"
@@ -285,7 +284,7 @@ TEST_F(ServerSessionTest, SlowReaderLosesRecordsAndIsWarnedOfOnce) {
   const std::size_t pending = session_->Output().size();
   for (std::size_t i = 0; i < kQueueMax + 10; ++i) session_->OnEvent(now_, JoinEvent("b"));
   EXPECT_EQ(session_->Output().size(), pending);
-  EXPECT_EQ(session_->dropped(), 10u);
+  EXPECT_EQ(session_->subscriptions().dropped(), 10u);
   ASSERT_EQ(logger_.lines.size(), 1u);
   EXPECT_EQ(logger_.lines[0], "[WARN] agent.ipc: Dropping event to ipc.client: 127.0.0.1:45676");
   now_ += seconds(1);
@@ -345,7 +344,7 @@ TEST_F(ServerSessionTest, MonitorOfItsOwnDrops) {
   for (std::size_t i = 0; i < kQueueMax + 3; ++i) {
     session_->OnLog(now_, MakeLogLine(LogLevel::kInfo, "[INFO] x"));
   }
-  EXPECT_EQ(session_->dropped(), 4u);
+  EXPECT_EQ(session_->subscriptions().dropped(), 4u);
   ASSERT_EQ(logger_.lines.size(), 1u);
   EXPECT_EQ(logger_.lines[0], "[WARN] agent.ipc: Dropping logs to ipc.client: 127.0.0.1:45676");
 }

@@ -12,7 +12,7 @@
 #include "msgpack/sbuffer.hpp"
 #include "serf/base/bytes.h"
 #include "serf/event.h"
-#include "serf/rpc/codec.h"
+#include "serf/rpc/encode.h"
 #include "serf/rpc/event_filter.h"
 
 namespace serf::rpc {

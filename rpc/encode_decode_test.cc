@@ -1,5 +1,3 @@
-#include "serf/rpc/codec.h"
-
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -13,6 +11,8 @@
 #include "serf/base/endpoint.h"
 #include "serf/event.h"
 #include "serf/member.h"
+#include "serf/rpc/decode.h"
+#include "serf/rpc/encode.h"
 #include "serf/rpc/protocol.h"
 #include "serf/testing/vectors/vectors.h"
 
@@ -49,7 +49,7 @@ void ExpectRoundTrip(const std::string& session, std::size_t frame) {
   FAIL() << "no such session";
 }
 
-TEST(CodecTest, RecordedRequests) {
+TEST(EncodeDecodeTest, RecordedRequests) {
   ExpectRoundTrip<RequestHeader>("members-single", 3);
   ExpectRoundTrip<RequestHeader>("seq-max", 0);
   ExpectRoundTrip<HandshakeRequest>("handshake", 1);
@@ -63,7 +63,7 @@ TEST(CodecTest, RecordedRequests) {
 }
 
 // spec/agent.md 1.2: what a reader must accept, and what it must not.
-TEST(CodecTest, FormsOfARecord) {
+TEST(EncodeDecodeTest, FormsOfARecord) {
   const struct {
     const char* hex;
     bool ok;
@@ -105,7 +105,7 @@ TEST(CodecTest, FormsOfARecord) {
   }
 }
 
-TEST(CodecTest, Integers) {
+TEST(EncodeDecodeTest, Integers) {
   const struct {
     const char* hex;
     bool ok;
@@ -138,7 +138,7 @@ TEST(CodecTest, Integers) {
   EXPECT_FALSE(DecodeHex("91ff", stop));
 }
 
-TEST(CodecTest, LengthsOfText) {
+TEST(EncodeDecodeTest, LengthsOfText) {
   for (const std::size_t size : {0, 1, 31, 32, 255, 256, 65535, 65536}) {
     const StreamRequest request{std::string(size, 'x')};
     StreamRequest decoded;
@@ -148,7 +148,7 @@ TEST(CodecTest, LengthsOfText) {
   EXPECT_EQ(EncodeHex(StreamRequest{std::string(32, 'x')}).substr(0, 16), "81a454797065d920");
 }
 
-TEST(CodecTest, AddressesOfMembers) {
+TEST(EncodeDecodeTest, AddressesOfMembers) {
   const auto address = [](absl::string_view value) {
     const ByteVector head = testing::Unhex("81a441646472");
     return testing::Hex(head) + std::string(value);
@@ -167,7 +167,7 @@ TEST(CodecTest, AddressesOfMembers) {
   EXPECT_FALSE(DecodeHex(address("94cd0100000001"), member));  // 256
 }
 
-TEST(CodecTest, ResponseHeaders) {
+TEST(EncodeDecodeTest, ResponseHeaders) {
   const auto is_header = [](absl::string_view hex) {
     const ByteVector bytes = testing::Unhex(hex);
     ResponseHeader header;
@@ -184,7 +184,7 @@ TEST(CodecTest, ResponseHeaders) {
   EXPECT_FALSE(is_header("c0"));
 }
 
-TEST(CodecTest, UnknownEventIsRefused) {
+TEST(EncodeDecodeTest, UnknownEventIsRefused) {
   EventRecord event;
   EXPECT_FALSE(DecodeHex("81a54576656e74a178", event));
   ASSERT_TRUE(DecodeHex("82a54576656e74a475736572a75061796c6f6164c400", event));

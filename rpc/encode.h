@@ -1,0 +1,265 @@
+#ifndef SERF_RPC_ENCODE_H_
+#define SERF_RPC_ENCODE_H_
+
+// The records of the RPC protocol to MessagePack, byte for byte as the original writes them
+// (spec/agent.md 1.2): msgpack-c's packer with str8 and bin, unlike the gossip's dialect, and keys
+// in ascending order.
+//
+//   Writer writer(out);
+//   Encode(writer, RequestHeader{"members", 2});
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <type_traits>
+
+#include "absl/strings/string_view.h"
+#include "msgpack/pack.hpp"
+#include "msgpack/sbuffer.hpp"
+#include "serf/base/bytes.h"
+#include "serf/event.h"
+#include "serf/member.h"
+#include "serf/rpc/protocol.h"
+#include "serf/rpc/service.h"
+
+namespace serf::rpc {
+
+// Appends MessagePack values to a buffer.
+class Writer {
+ public:
+  explicit Writer(msgpack::sbuffer& out) : out_(out), packer_(out) {}
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  void Map(std::size_t pairs) { packer_.pack_map(Size32(pairs)); }
+  void List(std::size_t elements) { packer_.pack_array(Size32(elements)); }
+
+  void Text(absl::string_view text) {
+    packer_.pack_str(Size32(text.size()));
+    packer_.pack_str_body(text.data(), Size32(text.size()));
+  }
+  // The key of a record: its head and text are constants of the program.
+  template <std::size_t kSize>
+  void Key(const char (&key)[kSize]) {
+    static_assert(kSize <= 32, "a fixstr");
+    char encoded[kSize];
+    encoded[0] = static_cast<char>(0xa0 | (kSize - 1));
+    std::memcpy(encoded + 1, key, kSize - 1);
+    out_.write(encoded, kSize);
+  }
+  // An object that is encoded already.
+  void Encoded(absl::string_view object) { out_.write(object.data(), object.size()); }
+  // No bytes are nil, as the original's empty slices are after their way through a decoder.
+  void Bytes(absl::string_view bytes) {
+    if (bytes.empty()) {
+      packer_.pack_nil();
+      return;
+    }
+    packer_.pack_bin(Size32(bytes.size()));
+    packer_.pack_bin_body(bytes.data(), Size32(bytes.size()));
+  }
+  void Uint(std::uint64_t value) { packer_.pack_uint64(value); }
+  void Int(std::int64_t value) { packer_.pack_int64(value); }
+  void Bool(bool value) { value ? packer_.pack_true() : packer_.pack_false(); }
+
+  template <typename TextMap>
+  void Texts(const TextMap& texts) {
+    Map(texts.size());
+    for (const auto& [key, value] : texts) {
+      Text(key);
+      Text(value);
+    }
+  }
+
+ private:
+  // Objects are bounded far below 4 GiB.
+  static std::uint32_t Size32(std::size_t size) {
+    assert(size <= std::numeric_limits<std::uint32_t>::max());
+    return static_cast<std::uint32_t>(size);
+  }
+
+  msgpack::sbuffer& out_;
+  msgpack::packer<msgpack::sbuffer> packer_;
+};
+
+inline ByteView ViewOf(const msgpack::sbuffer& buffer) {
+  return AsBytes(absl::string_view(buffer.data(), buffer.size()));
+}
+
+inline void Encode(Writer& w, const RequestHeader& header) {
+  w.Map(2);
+  w.Key("Command");
+  w.Text(header.command);
+  w.Key("Seq");
+  w.Uint(header.seq);
+}
+
+inline void Encode(Writer& w, const ResponseHeader& header) {
+  w.Map(2);
+  w.Key("Error");
+  w.Text(header.error);
+  w.Key("Seq");
+  w.Uint(header.seq);
+}
+
+inline void Encode(Writer& w, const HandshakeRequest& request) {
+  w.Map(1);
+  w.Key("Version");
+  w.Int(request.version);
+}
+
+inline void Encode(Writer& w, const AuthRequest& request) {
+  w.Map(1);
+  w.Key("AuthKey");
+  w.Text(request.auth_key);
+}
+
+inline void Encode(Writer& w, const JoinRequest& request) {
+  w.Map(2);
+  w.Key("Existing");
+  w.List(request.existing.size());
+  for (const std::string& address : request.existing) w.Text(address);
+  w.Key("Replay");
+  w.Bool(request.replay);
+}
+
+inline void Encode(Writer& w, const JoinReply& reply) {
+  w.Map(1);
+  w.Key("Num");
+  w.Int(reply.num);
+}
+
+inline void Encode(Writer& w, const ForceLeaveRequest& request) {
+  w.Map(2);
+  w.Key("Node");
+  w.Text(request.node);
+  w.Key("Prune");
+  w.Bool(request.prune);
+}
+
+inline void Encode(Writer& w, const MembersFilteredRequest& request) {
+  w.Map(3);
+  w.Key("Name");
+  w.Text(request.name);
+  w.Key("Status");
+  w.Text(request.status);
+  w.Key("Tags");
+  w.Texts(request.tags);
+}
+
+inline void Encode(Writer& w, const Member& member) {
+  w.Map(11);
+  w.Key("Addr");
+  w.Bytes(AsText(member.endpoint.address.bytes()));
+  w.Key("DelegateCur");
+  w.Uint(member.versions.delegate_cur);
+  w.Key("DelegateMax");
+  w.Uint(member.versions.delegate_max);
+  w.Key("DelegateMin");
+  w.Uint(member.versions.delegate_min);
+  w.Key("Name");
+  w.Text(member.name);
+  w.Key("Port");
+  w.Uint(member.endpoint.port);
+  w.Key("ProtocolCur");
+  w.Uint(member.versions.protocol_cur);
+  w.Key("ProtocolMax");
+  w.Uint(member.versions.protocol_max);
+  w.Key("ProtocolMin");
+  w.Uint(member.versions.protocol_min);
+  w.Key("Status");
+  w.Text(MemberStatusName(member.status));
+  w.Key("Tags");
+  w.Texts(member.tags);
+}
+
+// The body of a members reply is a map with this key and a list. `members` is a range of Member,
+// or of pointers to them.
+template <typename Members>
+void EncodeMembers(Writer& w, const Members& members) {
+  w.Key("Members");
+  w.List(members.size());
+  for (const auto& member : members) {
+    if constexpr (std::is_pointer_v<std::decay_t<decltype(member)>>) {
+      Encode(w, *member);
+    } else {
+      Encode(w, member);
+    }
+  }
+}
+
+template <typename Members>
+void EncodeMembersReply(Writer& w, const Members& members) {
+  w.Map(1);
+  EncodeMembers(w, members);
+}
+
+inline void Encode(Writer& w, const StreamRequest& request) {
+  w.Map(1);
+  w.Key("Type");
+  w.Text(request.type);
+}
+
+inline void Encode(Writer& w, const StopRequest& request) {
+  w.Map(1);
+  w.Key("Stop");
+  w.Uint(request.stop);
+}
+
+inline void Encode(Writer& w, const MonitorRequest& request) {
+  w.Map(1);
+  w.Key("LogLevel");
+  w.Text(request.log_level);
+}
+
+inline void Encode(Writer& w, const TagsRequest& request) {
+  w.Map(2);
+  w.Key("DeleteTags");
+  w.List(request.delete_tags.size());
+  for (const std::string& tag : request.delete_tags) w.Text(tag);
+  w.Key("Tags");
+  w.Texts(request.tags);
+}
+
+inline void Encode(Writer& w, const StatsSections& sections) {
+  w.Map(sections.size());
+  for (const auto& [name, section] : sections) {
+    w.Text(name);
+    w.Texts(section);
+  }
+}
+
+inline void Encode(Writer& w, const MemberEvent& event) {
+  w.Map(2);
+  w.Key("Event");
+  w.Text(MemberEventName(event.kind));
+  EncodeMembers(w, event.members);
+}
+
+inline void Encode(Writer& w, const UserEvent& event) {
+  w.Map(5);
+  w.Key("Coalesce");
+  w.Bool(event.coalesce);
+  w.Key("Event");
+  w.Text("user");
+  w.Key("LTime");
+  w.Uint(event.time.value());
+  w.Key("Name");
+  w.Text(event.name);
+  w.Key("Payload");
+  w.Bytes(event.payload);
+}
+
+// The log record of a line; LogRecord is what a client gets.
+inline void EncodeLogRecord(Writer& w, absl::string_view line) {
+  w.Map(1);
+  w.Key("Log");
+  w.Text(line);
+}
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_ENCODE_H_
