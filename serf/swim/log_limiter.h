@@ -46,7 +46,11 @@ class LogLimiter {
  public:
   static constexpr Duration kPeriod = std::chrono::seconds(1);
 
-  explicit LogLimiter(Logger* logger) : logger_(logger) { next_.fill(Instant::min()); }
+  // Counts the lines that are not written in `suppressed`, which must outlive this.
+  LogLimiter(Logger* logger, std::uint64_t& suppressed)
+      : logger_(logger), suppressed_(suppressed) {
+    next_.fill(Instant::min());
+  }
 
   // Calls text() for the line if it is to be written.
   template <typename Text>
@@ -61,12 +65,9 @@ class LogLimiter {
     logger_->Write(level, text());
   }
 
-  // Lines that were not written.
-  std::uint64_t suppressed() const { return suppressed_; }
-
  private:
   Logger* logger_;
-  std::uint64_t suppressed_ = 0;
+  std::uint64_t& suppressed_;
   std::array<Instant, kLogReasons> next_;
 };
 

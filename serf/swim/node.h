@@ -225,6 +225,7 @@ inline void Node::Settle(Instant now, Outbox& out) {
     }
   }
   membership_.ReportFinished(now);
+  context_.stats.broadcasts_dropped = membership_.queue().dropped();
   gossiper_.Wake(now);
 }
 

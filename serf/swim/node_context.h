@@ -27,7 +27,7 @@ struct NodeContext {
                                                 : std::make_shared<NodeInfoPool>()),
         rng(config.seed),
         awareness(config.awareness_max_multiplier),
-        limiter(config.logger),
+        limiter(config.logger, stats.log_lines_suppressed),
         // Numbers that start at one are easy to guess for whoever forges acknowledgements
         // (spec/memberlist.md 10).
         next_sequence_(static_cast<std::uint32_t>(rng.Next())) {}

@@ -10,7 +10,6 @@
 #include "gtest/gtest.h"
 #include "serf/swim/node.h"
 #include "serf/swim/test_net.h"
-#include "serf/testing/test_crypto.h"
 
 namespace serf::swim {
 namespace {
@@ -239,7 +238,7 @@ TEST(NodeGossipTest, TheQueueIsBounded) {
   }
   EXPECT_EQ(a.node->known_nodes(), 99u);
   EXPECT_EQ(a.node->queue().size(), 10u);
-  EXPECT_EQ(a.node->queue().dropped(), 89u);
+  EXPECT_EQ(a.node->stats().broadcasts_dropped, 89u);
 }
 
 // --- user messages by datagram ---
@@ -277,7 +276,7 @@ class NodeLayersTest : public ::testing::TestWithParam<Layers> {
   static Config Make(const Layers& layers) {
     Config config = Config::Lan();
     config.push_pull_interval = seconds(2);
-    if (!layers.key.empty()) testing::Encrypt(config, AsBytes(layers.key));
+    if (!layers.key.empty()) Encrypt(config, AsBytes(layers.key));
     config.label = layers.label;
     config.enable_compression = layers.compress;
     config.protocol_version = layers.protocol_version;
@@ -328,11 +327,11 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(NodeLayersMismatchTest, AnotherKeyOrLabelIsAnotherCluster) {
   TestNet net;
   Config a = Config::Lan();
-  testing::Encrypt(a, AsBytes("0123456789abcdef"));
+  Encrypt(a, AsBytes("0123456789abcdef"));
   Config b = Config::Lan();
-  testing::Encrypt(b, AsBytes("fedcba9876543210"));
+  Encrypt(b, AsBytes("fedcba9876543210"));
   Config c = Config::Lan();
-  testing::Encrypt(c, AsBytes("0123456789abcdef"));
+  Encrypt(c, AsBytes("0123456789abcdef"));
   c.label = "blue";
   Host& ha = net.Add(1, a);
   Host& hb = net.Add(2, b);
@@ -367,7 +366,7 @@ TEST(NodeLayersMismatchTest, KeysMayBeIntroducedInARunningCluster) {
   TestNet net;
   // First decrypting is optional and encrypting off, then encrypting is on, then both.
   Config open = WithoutPushPull();
-  testing::Encrypt(open, AsBytes("0123456789abcdef"));
+  Encrypt(open, AsBytes("0123456789abcdef"));
   open.verify_incoming = false;
   open.verify_outgoing = false;
   Host& a = net.Add(1, open);

@@ -13,7 +13,6 @@
 #include "serf/base/rng.h"
 #include "serf/swim/node.h"
 #include "serf/swim/test_net.h"
-#include "serf/testing/test_crypto.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/packet.h"
 
@@ -60,7 +59,7 @@ class Target {
     if (keyed) {
       ByteVector key(32);
       for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::uint8_t>(i);
-      testing::Encrypt(config, key);
+      Encrypt(config, key);
     }
     node_ = std::make_unique<Node>(config, delegate_);
     delegate_.node = node_.get();

@@ -669,6 +669,7 @@ TEST_F(NodeStateTest, AFloodOfRefusalsIsLoggedOnceASecond) {
   for (int i = 0; i < 1000; ++i) Alive({"n2", 1, TestNet::EndpointOf(2), "", {}});
   EXPECT_EQ(host_.logger.Count("Ignoring an alive message"), 1);
   EXPECT_EQ(stats().dropped_versions, 1000u);
+  EXPECT_EQ(stats().log_lines_suppressed, 999u);
 }
 
 }  // namespace

@@ -30,6 +30,10 @@ namespace serf::swim {
 
 class PacketSender {
  public:
+  // Shorter messages are not tried: with nine bits for a literal and 18 bytes around them they
+  // seldom shrink, and most packets are pings and acks.
+  static constexpr std::size_t kCompressMin = 128;
+
   // Whether broadcasts fill up the packet. Only towards members: else whoever forges a source
   // address would make this node send much more than was sent to it (spec/memberlist.md 10).
   enum class Riders : std::uint8_t { kNone, kBroadcasts };
@@ -196,7 +200,7 @@ inline std::size_t PacketSender::Seal(ByteView message, const Endpoint& to, bool
       .aead = config.aead.get(),
       .nonces = config.nonces.get(),
       .encryption_version = wire::EncryptionVersionFor(config.protocol_version),
-      .compress = config.enable_compression,
+      .compress = config.enable_compression && message.size() >= kCompressMin,
       .crc = crc,
   };
   const std::size_t begin = out.BeginSlice();

@@ -41,6 +41,9 @@ struct Stats {
   std::uint64_t dropped_acks = 0;         // an ack or nack from a source that cannot have sent it
   std::uint64_t dropped_sends = 0;        // of ours: the encryption failed, or too many streams
 
+  // Log lines that were not written, since their like was less than a second before.
+  std::uint64_t log_lines_suppressed = 0;
+
   // --- streams dropped ---
   std::uint64_t streams_refused = 0;    // too many
   std::uint64_t streams_malformed = 0;  // did not decode

@@ -27,14 +27,40 @@
 #include "serf/swim/delegate.h"
 #include "serf/swim/node.h"
 #include "serf/swim/outbox.h"
+#include "serf/wire/aead.h"
 #include "serf/wire/crc32.h"
 #include "serf/wire/label.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
+#include "serf/wire/openssl_aead.h"
 #include "serf/wire/packet.h"
 #include "serf/wire/swim_messages.h"
 
 namespace serf::swim {
+
+// Nonces that count: where runs must be repeated.
+class CountingNonces final : public wire::NonceSource {
+ public:
+  void Fill(wire::Nonce& nonce) override {
+    ++count_;
+    for (std::size_t i = 0; i < nonce.size(); ++i) {
+      nonce[i] = i < 8 ? static_cast<std::uint8_t>(count_ >> (8 * i)) : std::uint8_t{0};
+    }
+  }
+
+ private:
+  std::uint64_t count_ = 0;
+};
+
+// Installs a keyring with `key`, of 16, 24 or 32 bytes.
+inline void Encrypt(Config& config, ByteView key) {
+  config.keyring = std::make_shared<wire::Keyring>();
+  const absl::Status status = config.keyring->Add(key);
+  assert(status.ok());
+  (void)status;
+  config.aead = std::make_shared<wire::OpensslAead>();
+  config.nonces = std::make_shared<CountingNonces>();
+}
 
 class LinesLogger final : public Logger {
  public:
