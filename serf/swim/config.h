@@ -88,11 +88,11 @@ struct Config {
   // True if a node may have this address: no list, or a block that contains it.
   bool AddressAllowed(const IpAddress& address) const;
 
-  std::string name;                // 1 to kNodeNameMax bytes, any value
-  Endpoint advertise;              // what others are told; the driver fills it in before Start
+  std::string name;                   // 1 to kNodeNameMax bytes, any value
+  Endpoint advertise;                 // what others are told; the driver fills it in before Start
   std::uint16_t default_port = 7946;  // stands in for port 0 in messages of others
-  ByteVector meta;                 // at most kMetaMax bytes
-  std::string label;               // at most 255 bytes
+  ByteVector meta;                    // at most kMetaMax bytes
+  std::string label;                  // at most 255 bytes
   bool skip_inbound_label_check = false;
 
   std::uint8_t protocol_version = 2;  // 1 to 5
@@ -277,9 +277,9 @@ inline absl::Status Config::ValidateCounts() const {
   // compound, 2 of its length table, at most 45 of encryption, 2 before the label, and the message.
   const std::size_t announcement = 51 + 76 + 2 + label.size() + name.size() + meta.size();
   if (packet_size < announcement) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("packet_size is ", packet_size, ", the own announcement needs ", announcement,
-                     " with this name, metadata and label"));
+    return absl::InvalidArgumentError(absl::StrCat("packet_size is ", packet_size,
+                                                   ", the own announcement needs ", announcement,
+                                                   " with this name, metadata and label"));
   }
   if (broadcast_queue_max == 0) {
     return absl::InvalidArgumentError("broadcast_queue_max is 0");

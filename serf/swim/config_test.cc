@@ -112,9 +112,13 @@ TEST(ConfigTest, ValidateNamesTheFirstWrongValue) {
       {"probe_timeout is 0 s", [](Config& c) { c.probe_timeout = Duration::zero(); }},
       {"gossip_interval is -1 s", [](Config& c) { c.gossip_interval = seconds(-1); }},
       {"allowed address block 10.0.0.0/33 has no valid prefix length",
-       [](Config& c) { c.cidrs_allowed = {{IpAddress::V4(10, 0, 0, 0), 33}}; }},
+       [](Config& c) {
+         c.cidrs_allowed = {{IpAddress::V4(10, 0, 0, 0), 33}};
+       }},
       {"advertised address 10.0.0.1 is not in the allowed address blocks",
-       [](Config& c) { c.cidrs_allowed = {{IpAddress::V4(192, 168, 0, 0), 16}}; }},
+       [](Config& c) {
+         c.cidrs_allowed = {{IpAddress::V4(192, 168, 0, 0), 16}};
+       }},
       {"a keyring needs an AEAD and a source of nonces",
        [](Config& c) { c.keyring = std::make_shared<wire::Keyring>(); }},
   };

@@ -80,8 +80,8 @@ class Joins {
       if (status.ok()) {
         ++request.result.contacted;
       } else {
-        request.result.errors.push_back(absl::StrCat(
-            "Failed to join ", target.endpoint.ToString(), ": ", status.message()));
+        request.result.errors.push_back(
+            absl::StrCat("Failed to join ", target.endpoint.ToString(), ": ", status.message()));
       }
       return;
     }

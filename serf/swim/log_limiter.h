@@ -36,7 +36,7 @@ enum class LogReason : std::uint8_t {
   kStreamAccepted,
   kMerge,
   kPendingPushPulls,
-  kOldEvent,      // of the Serf layer, as are the following
+  kOldEvent,  // of the Serf layer, as are the following
   kUnaskedReply,
   kStateSize,
 };
@@ -46,11 +46,7 @@ class LogLimiter {
  public:
   static constexpr Duration kPeriod = std::chrono::seconds(1);
 
-  // Counts the lines that are not written in `suppressed`, which must outlive this.
-  LogLimiter(Logger* logger, std::uint64_t& suppressed)
-      : logger_(logger), suppressed_(suppressed) {
-    next_.fill(Instant::min());
-  }
+  explicit LogLimiter(Logger* logger) : logger_(logger) { next_.fill(Instant::min()); }
 
   // Calls text() for the line if it is to be written.
   template <typename Text>
@@ -65,9 +61,12 @@ class LogLimiter {
     logger_->Write(level, text());
   }
 
+  // Lines that were not written.
+  std::uint64_t suppressed() const { return suppressed_; }
+
  private:
   Logger* logger_;
-  std::uint64_t& suppressed_;
+  std::uint64_t suppressed_ = 0;
   std::array<Instant, kLogReasons> next_;
 };
 

@@ -48,9 +48,7 @@ class Membership {
   static constexpr std::size_t kMembersMax = 1 << 20;
 
   explicit Membership(NodeContext& context)
-      : context_(context),
-        targets_(table_, ring_),
-        queue_(context.config.broadcast_queue_max) {}
+      : context_(context), targets_(table_, ring_), queue_(context.config.broadcast_queue_max) {}
 
   // Adds this node with incarnation 1 and queues its announcement.
   void Start(Instant now);
@@ -187,7 +185,7 @@ class Membership {
   BroadcastQueue::Token last_token_ = 0;
   BroadcastQueue::Token leave_token_ = 0;
   BroadcastQueue::Token update_token_ = 0;
-  bool leave_is_out_ = false;   // not yet reported
+  bool leave_is_out_ = false;  // not yet reported
   int updates_out_ = 0;
   ByteVector message_;
 };
@@ -222,16 +220,14 @@ inline void Membership::OnAlive(Instant now, const wire::Alive& alive) {
     case wire::FormatFault::kNone:
       break;
     case wire::FormatFault::kAddressLength:
-      return Reject(now, stats.dropped_address, LogReason::kRejectedAlive, [&] {
-        return ignoring(": address has ", alive.addr.size(), " bytes");
-      });
+      return Reject(now, stats.dropped_address, LogReason::kRejectedAlive,
+                    [&] { return ignoring(": address has ", alive.addr.size(), " bytes"); });
     case wire::FormatFault::kVersionVector:
       return Reject(now, stats.dropped_versions, LogReason::kRejectedAlive,
                     [&] { return ignoring(" because Vsn is not present"); });
     case wire::FormatFault::kMetaLength:
-      return Reject(now, stats.dropped_oversize, LogReason::kRejectedAlive, [&] {
-        return ignoring(": metadata has ", alive.meta.size(), " bytes");
-      });
+      return Reject(now, stats.dropped_oversize, LogReason::kRejectedAlive,
+                    [&] { return ignoring(": metadata has ", alive.meta.size(), " bytes"); });
     case wire::FormatFault::kEmptyName:
       return Reject(now, stats.dropped_malformed, LogReason::kRejectedAlive,
                     [&] { return ignoring(": empty node name"); });
@@ -295,10 +291,10 @@ inline bool Membership::Admit(Instant now, const Claim& claim, std::optional<Mem
   const NodeInfoView& info = claim.info;
   if (!AreSaneVersions(info.versions)) {
     Reject(now, context_.stats.dropped_versions, LogReason::kRejectedAlive, [&] {
-      return absl::StrCat("memberlist: Ignoring an alive message for '", info.name, "' (",
-                          info.endpoint.ToString(), ") because protocol version(s) are wrong: ",
-                          info.versions.protocol_min, " <= ", info.versions.protocol_cur,
-                          " <= ", info.versions.protocol_max, " should be >0");
+      return absl::StrCat(
+          "memberlist: Ignoring an alive message for '", info.name, "' (", info.endpoint.ToString(),
+          ") because protocol version(s) are wrong: ", info.versions.protocol_min,
+          " <= ", info.versions.protocol_cur, " <= ", info.versions.protocol_max, " should be >0");
     });
     return false;
   }
@@ -354,9 +350,9 @@ inline void Membership::StoreAlive(Instant now, MemberIndex member, const Claim&
 inline void Membership::ReportConflict(Instant now, MemberIndex existing, const Claim& claim) {
   ++context_.stats.conflicts;
   context_.limiter.Log(now, LogReason::kConflict, LogLevel::kError, [&] {
-    return absl::StrCat("memberlist: Conflicting address for ", claim.info.name, ". Mine: ",
-                        table_.info(existing).endpoint().ToString(), " Theirs: ",
-                        claim.info.endpoint.ToString(),
+    return absl::StrCat("memberlist: Conflicting address for ", claim.info.name,
+                        ". Mine: ", table_.info(existing).endpoint().ToString(),
+                        " Theirs: ", claim.info.endpoint.ToString(),
                         " Old state: ", static_cast<int>(table_.state(existing)));
   });
   context_.delegate.OnConflict(now, existing, claim.info.endpoint);

@@ -226,6 +226,7 @@ inline void Node::Settle(Instant now, Outbox& out) {
   }
   membership_.ReportFinished(now);
   context_.stats.broadcasts_dropped = membership_.queue().dropped();
+  context_.stats.log_lines_suppressed = context_.limiter.suppressed();
   gossiper_.Wake(now);
 }
 

@@ -27,7 +27,7 @@ struct NodeContext {
                                                 : std::make_shared<NodeInfoPool>()),
         rng(config.seed),
         awareness(config.awareness_max_multiplier),
-        limiter(config.logger, stats.log_lines_suppressed),
+        limiter(config.logger),
         // Numbers that start at one are easy to guess for whoever forges acknowledgements
         // (spec/memberlist.md 10).
         next_sequence_(static_cast<std::uint32_t>(rng.Next())) {}
@@ -48,9 +48,9 @@ struct NodeContext {
 
   // What this node announces of itself, apart from its delegate's metadata.
   wire::VersionVector own_versions() const {
-    return {kProtocolVersionMin,          kProtocolVersionMax,          config.protocol_version,
-            config.delegate_protocol_min, config.delegate_protocol_max,
-            config.delegate_protocol_version};
+    return {kProtocolVersionMin,          kProtocolVersionMax,
+            config.protocol_version,      config.delegate_protocol_min,
+            config.delegate_protocol_max, config.delegate_protocol_version};
   }
 
   const Config config;

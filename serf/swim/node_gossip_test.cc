@@ -229,12 +229,13 @@ TEST(NodeGossipTest, TheQueueIsBounded) {
   for (int i = 2; i < 100; ++i) {
     const Endpoint e = TestNet::EndpointOf(i);
     const std::string name = absl::StrCat("n", i);
-    net.Inject(a, e, TestNet::Encoded(wire::Alive{.incarnation = wire::Incarnation(1),
-                                                  .node = name,
-                                                  .addr = e.address.bytes(),
-                                                  .port = e.port,
-                                                  .meta = {},
-                                                  .vsn = vsn}));
+    net.Inject(a, e,
+               TestNet::Encoded(wire::Alive{.incarnation = wire::Incarnation(1),
+                                            .node = name,
+                                            .addr = e.address.bytes(),
+                                            .port = e.port,
+                                            .meta = {},
+                                            .vsn = vsn}));
   }
   EXPECT_EQ(a.node->known_nodes(), 99u);
   EXPECT_EQ(a.node->queue().size(), 10u);
@@ -358,7 +359,8 @@ TEST(NodeLayersMismatchTest, AnotherKeyOrLabelIsAnotherCluster) {
   EXPECT_EQ(ha.node->stats().dropped_decrypt, 1u);
   EXPECT_EQ(ha.node->stats().dropped_label, 1u);
   EXPECT_EQ(ha.logger.Count("[ERR] memberlist: Decrypt packet failed: "), 1);
-  EXPECT_EQ(ha.logger.Count("[ERR] memberlist: discarding packet with unacceptable label \"blue\""), 1);
+  EXPECT_EQ(ha.logger.Count("[ERR] memberlist: discarding packet with unacceptable label \"blue\""),
+            1);
   EXPECT_EQ(ha.node->known_nodes(), 1u);
 }
 

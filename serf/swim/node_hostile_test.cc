@@ -118,7 +118,8 @@ class Target {
 
   std::string Names() const {
     std::string names;
-    node_->ForEachMember([&](MemberIndex m) { absl::StrAppend(&names, node_->info(m).name(), " "); });
+    node_->ForEachMember(
+        [&](MemberIndex m) { absl::StrAppend(&names, node_->info(m).name(), " "); });
     return names;
   }
   Node& node() { return *node_; }
@@ -198,7 +199,8 @@ TEST(NodeHostileTest, RandomDatagramsAreSurvived) {
       bytes.resize(rng.Below(std::uint64_t{80}));
       for (std::uint8_t& b : bytes) b = static_cast<std::uint8_t>(rng.Next());
       // Most would be of an unknown type.
-      if (!bytes.empty() && i % 2 == 0) bytes[0] = static_cast<std::uint8_t>(rng.Below(std::uint64_t{14}));
+      if (!bytes.empty() && i % 2 == 0)
+        bytes[0] = static_cast<std::uint8_t>(rng.Below(std::uint64_t{14}));
       target.Datagram(bytes);
     }
     EXPECT_EQ(target.node().stats().datagrams_received, 50000u);
@@ -220,7 +222,8 @@ TEST(NodeHostileTest, MutatedDatagramsAreSurvived) {
   Target target(false);
   for (int i = 0; i < 100000; ++i) {
     ByteVector bytes = seeds[rng.Below(seeds.size())];
-    for (std::uint64_t flips = rng.Below(std::uint64_t{4}) + 1; flips > 0 && !bytes.empty(); --flips) {
+    for (std::uint64_t flips = rng.Below(std::uint64_t{4}) + 1; flips > 0 && !bytes.empty();
+         --flips) {
       bytes[rng.Below(bytes.size())] = static_cast<std::uint8_t>(rng.Next());
     }
     target.Datagram(bytes);

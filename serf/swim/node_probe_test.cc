@@ -37,7 +37,8 @@ class NodeProbeTest : public ::testing::Test {
   }
 
   // Makes n1 believe in a node n<i> of these versions.
-  void Know(int i, wire::VersionVector versions = {1, 5, 2, 0, 0, 0}, std::uint32_t incarnation = 1) {
+  void Know(int i, wire::VersionVector versions = {1, 5, 2, 0, 0, 0},
+            std::uint32_t incarnation = 1) {
     const auto vsn = versions.ToBytes();
     const Endpoint endpoint = TestNet::EndpointOf(i);
     const std::string name = absl::StrCat("n", i);
@@ -424,8 +425,9 @@ TEST_F(NodeProbeTest, PingsForOthersAreNotAnswered) {
 
 TEST_F(NodeProbeTest, SourcesOfNoAddressAreDropped) {
   const std::uint8_t three[3] = {1, 2, 3};
-  Hear(9, wire::Ping{.seq_no = SequenceNumber(1), .node = "n1", .source_addr = three,
-                     .source_port = 7946});
+  Hear(9,
+       wire::Ping{
+           .seq_no = SequenceNumber(1), .node = "n1", .source_addr = three, .source_port = 7946});
   Hear(9, wire::IndirectPing{.seq_no = SequenceNumber(1), .target = three, .node = "n2"});
   EXPECT_TRUE(net_.sent.empty());
   EXPECT_EQ(stats().dropped_address, 2u);
@@ -452,11 +454,17 @@ TEST_F(NodeProbeTest, StrangersGetBareAnswersAndNotMany) {
 TEST_F(NodeProbeTest, BroadcastsRideOnAnswersToMembers) {
   const Endpoint nine = TestNet::EndpointOf(9);
   const auto vsn = wire::VersionVector{1, 5, 2, 0, 0, 0}.ToBytes();
-  Hear(9, wire::Alive{.incarnation = Incarnation(1), .node = "n9", .addr = nine.address.bytes(),
-                      .port = nine.port, .meta = {}, .vsn = vsn});
+  Hear(9, wire::Alive{.incarnation = Incarnation(1),
+                      .node = "n9",
+                      .addr = nine.address.bytes(),
+                      .port = nine.port,
+                      .meta = {},
+                      .vsn = vsn});
   net_.sent.clear();
-  const wire::Ping ping{.seq_no = SequenceNumber(5), .node = "n1",
-                        .source_addr = nine.address.bytes(), .source_port = nine.port,
+  const wire::Ping ping{.seq_no = SequenceNumber(5),
+                        .node = "n1",
+                        .source_addr = nine.address.bytes(),
+                        .source_port = nine.port,
                         .source_node = "n9"};
   Hear(9, ping);
   ASSERT_EQ(net_.sent.size(), 1u);
@@ -557,8 +565,8 @@ TEST_F(NodeRelayTest, RequestsBeyondTheTableAreDropped) {
 TEST_F(NodeRelayTest, PortZeroOfATargetIsTheOwnPort) {
   const Endpoint four = TestNet::EndpointOf(4);
   net_.sent.clear();
-  Hear(3, wire::IndirectPing{.seq_no = SequenceNumber(1), .target = four.address.bytes(),
-                             .node = "n4"});
+  Hear(3, wire::IndirectPing{
+              .seq_no = SequenceNumber(1), .target = four.address.bytes(), .node = "n4"});
   ASSERT_EQ(net_.sent.size(), 1u);
   EXPECT_EQ(net_.sent[0].to, four);
   // The asker named no source: the answer goes where the request came from.

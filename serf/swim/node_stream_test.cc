@@ -51,14 +51,15 @@ ByteVector PushPull(const std::vector<Record>& records, bool join, absl::string_
                bytes);
   for (const Record& r : records) {
     const auto vsn = r.versions.value_or(wire::VersionVector()).ToBytes();
-    wire::Encode(wire::PushPullNode{.name = r.name,
-                                    .addr = r.endpoint.address.bytes(),
-                                    .port = r.endpoint.port,
-                                    .meta = {},
-                                    .incarnation = Incarnation(r.incarnation),
-                                    .state = r.state,
-                                    .vsn = r.versions ? ByteView(vsn).first(r.vsn_size) : ByteView()},
-                 bytes);
+    wire::Encode(
+        wire::PushPullNode{.name = r.name,
+                           .addr = r.endpoint.address.bytes(),
+                           .port = r.endpoint.port,
+                           .meta = {},
+                           .incarnation = Incarnation(r.incarnation),
+                           .state = r.state,
+                           .vsn = r.versions ? ByteView(vsn).first(r.vsn_size) : ByteView()},
+        bytes);
   }
   Append(bytes, AsBytes(state));
   return bytes;
@@ -106,18 +107,16 @@ class NodeStreamTest : public ::testing::Test {
     return id.value_or(StreamId());
   }
   Reaction Feed(StreamId id, ByteView bytes) {
-    return React([&](Node& node, Instant now, Outbox& out) {
-      node.OnStreamBytes(now, id, bytes, out);
-    });
+    return React(
+        [&](Node& node, Instant now, Outbox& out) { node.OnStreamBytes(now, id, bytes, out); });
   }
   Reaction Connect(StreamId id) {
     return React(
         [&](Node& node, Instant now, Outbox& out) { node.OnStreamConnected(now, id, out); });
   }
   Reaction Closed(StreamId id, const absl::Status& reason = absl::OkStatus()) {
-    return React([&](Node& node, Instant now, Outbox& out) {
-      node.OnStreamClosed(now, id, reason, out);
-    });
+    return React(
+        [&](Node& node, Instant now, Outbox& out) { node.OnStreamClosed(now, id, reason, out); });
   }
   void Join(const std::vector<Endpoint>& targets) {
     std::vector<JoinTarget> list;
@@ -153,7 +152,8 @@ class NodeStreamTest : public ::testing::Test {
       nodes.insert(absl::StrCat(" ", node.name, "@", node.incarnation.value(), ":", node.state));
     }
     for (const std::string& n : nodes) text += n;
-    if (!content.user_state().empty()) absl::StrAppend(&text, " state=", AsText(content.user_state()));
+    if (!content.user_state().empty())
+      absl::StrAppend(&text, " state=", AsText(content.user_state()));
     return text;
   }
 
@@ -374,7 +374,8 @@ TEST_F(NodeStreamTest, WhatCannotBeOpenedIsAnsweredWithAnError) {
   EXPECT_TRUE(reaction.closed);
   EXPECT_EQ(Text(reaction.bytes, true),
             "err remote state is encrypted and encryption is not configured");
-  EXPECT_EQ(host_.logger.Count("[ERR] memberlist: failed to receive: remote state is encrypted"), 1);
+  EXPECT_EQ(host_.logger.Count("[ERR] memberlist: failed to receive: remote state is encrypted"),
+            1);
 }
 
 TEST_F(NodeStreamTest, APeerThatHangsUpIsSilence) {

@@ -34,12 +34,12 @@ using RequestId = Newtype<struct RequestIdTag, std::uint64_t>;
 // Buffers in which packets are taken apart and put together. They hold nothing between inputs.
 struct PacketWorkspace {
   wire::PacketScratch packet;
-  wire::DecodeScratch decode;       // of the message being handled
-  ByteVector message;               // on its way out, bare
-  ByteVector compound;              // the same with what rides on it
-  ByteVector user_messages;         // drawn from the delegate, with their type byte
-  ByteVector payload;               // of an acknowledgement
-  std::vector<ByteView> parts;      // of a compound
+  wire::DecodeScratch decode;        // of the message being handled
+  ByteVector message;                // on its way out, bare
+  ByteVector compound;               // the same with what rides on it
+  ByteVector user_messages;          // drawn from the delegate, with their type byte
+  ByteVector payload;                // of an acknowledgement
+  std::vector<ByteView> parts;       // of a compound
   std::vector<ByteView> user_parts;  // as drawn from the delegate
 };
 

@@ -71,9 +71,8 @@ inline void PacketReceiver::OnDatagram(Instant now, const Endpoint& from, ByteVi
   };
   wire::PacketScratch& scratch = out.workspace().packet;
   const wire::PacketError error = wire::OpenPacket(
-      datagram, options, scratch, [&](wire::MessageType type, ByteView body) {
-        OnMessage(now, from, type, body, out);
-      });
+      datagram, options, scratch,
+      [&](wire::MessageType type, ByteView body) { OnMessage(now, from, type, body, out); });
   if (error != wire::PacketError::kOk) OnFault(now, from, datagram, error, scratch);
 }
 
@@ -81,9 +80,8 @@ inline void PacketReceiver::OnMessage(Instant now, const Endpoint& from, wire::M
                                       ByteView body, Outbox& out) {
   switch (type) {
     case wire::MessageType::kPing:
-      return Decoded<wire::Ping>(now, from, "ping request", body, out, [&](const auto& m) {
-        prober_.OnPing(now, from, m, out);
-      });
+      return Decoded<wire::Ping>(now, from, "ping request", body, out,
+                                 [&](const auto& m) { prober_.OnPing(now, from, m, out); });
     case wire::MessageType::kIndirectPing:
       return Decoded<wire::IndirectPing>(
           now, from, "indirect ping request", body, out,
@@ -119,8 +117,8 @@ void PacketReceiver::Decoded(Instant now, const Endpoint& from, absl::string_vie
   if (result == wire::DecodeResult::kOk) return handle(message);
   ++context_.stats.dropped_malformed;
   context_.limiter.Log(now, LogReason::kDecode, LogLevel::kError, [&] {
-    return absl::StrCat("memberlist: Failed to decode ", what, ": ",
-                        wire::DecodeResultName(result), " from=", from.ToString());
+    return absl::StrCat("memberlist: Failed to decode ", what, ": ", wire::DecodeResultName(result),
+                        " from=", from.ToString());
   });
 }
 

@@ -64,8 +64,7 @@ class PacketSender {
 
  private:
   std::size_t encryption_overhead() const {
-    return wire::EncryptionOverhead(
-        wire::EncryptionVersionFor(context_.config.protocol_version));
+    return wire::EncryptionOverhead(wire::EncryptionVersionFor(context_.config.protocol_version));
   }
 
   // Prompt gossip leaves within milliseconds and wants no rides: each would take one of the few
@@ -128,9 +127,8 @@ inline void PacketSender::SendUser(ByteView message, const Endpoint& to, bool cr
 inline PacketSender::Gossip PacketSender::SendGossip(const Endpoint& to, bool crc, int packets_max,
                                                      Outbox& out) {
   PacketWorkspace& workspace = out.workspace();
-  const std::size_t budget =
-      wire::GossipBudget(context_.config.packet_size, context_.config.label,
-                         context_.keyed() ? encryption_overhead() : 0);
+  const std::size_t budget = wire::GossipBudget(context_.config.packet_size, context_.config.label,
+                                                context_.keyed() ? encryption_overhead() : 0);
   Gossip sent;
   for (int i = 0; i < packets_max; ++i) {
     workspace.parts.clear();
@@ -150,9 +148,8 @@ inline PacketSender::Gossip PacketSender::SendGossip(const Endpoint& to, bool cr
 inline std::size_t PacketSender::DrawBroadcasts(std::size_t budget, BroadcastQueue::Packet packet,
                                                 PacketWorkspace& workspace) {
   const std::size_t before = workspace.parts.size();
-  std::size_t used =
-      membership_.queue().Draw(membership_.transmit_limit(), wire::kCompoundPartOverhead, budget,
-                               workspace.parts, packet);
+  std::size_t used = membership_.queue().Draw(
+      membership_.transmit_limit(), wire::kCompoundPartOverhead, budget, workspace.parts, packet);
   // User messages stand with a type byte of their own.
   const std::size_t user_overhead = wire::kCompoundPartOverhead + 1;
   if (budget > used + user_overhead) {
@@ -191,8 +188,7 @@ inline std::size_t PacketSender::SendParts(const Endpoint& to, bool crc, Outbox&
   return bytes;
 }
 
-inline std::size_t PacketSender::Seal(ByteView message, const Endpoint& to, bool crc,
-                                      Outbox& out) {
+inline std::size_t PacketSender::Seal(ByteView message, const Endpoint& to, bool crc, Outbox& out) {
   const Config& config = context_.config;
   const wire::SealOptions options{
       .label = config.label,

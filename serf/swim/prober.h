@@ -130,8 +130,9 @@ inline void Prober::OnTimer(Instant now, Outbox& out) {
         again = false;
         break;
       case Probe::Step::kAskHelpers:
-        Log(context_.config.logger, LogLevel::kDebug, "memberlist: Failed UDP ping: ",
-            membership_.table().info(target_).name(), " (timeout reached)");
+        Log(context_.config.logger, LogLevel::kDebug,
+            "memberlist: Failed UDP ping: ", membership_.table().info(target_).name(),
+            " (timeout reached)");
         AskHelpers(now, out);
         break;
       case Probe::Step::kEnd:
@@ -186,8 +187,7 @@ inline void Prober::AskHelpers(Instant, Outbox& out) {
   const MemberIndex self = membership_.self();
   membership_.ring().Pick(static_cast<std::size_t>(context_.config.indirect_checks), context_.rng,
                           helpers_, [&](MemberIndex m) {
-                            return m != self && m != target_ &&
-                                   table.state(m) == NodeState::kAlive;
+                            return m != self && m != target_ && table.state(m) == NodeState::kAlive;
                           });
   const NodeInfo& target = table.info(target_);
   int nacks_wanted = 0;
@@ -239,8 +239,7 @@ inline void Prober::EndRelays(Instant now, Outbox& out) {
   }
 }
 
-inline void Prober::OnPing(Instant now, const Endpoint& from, const wire::Ping& ping,
-                           Outbox& out) {
+inline void Prober::OnPing(Instant now, const Endpoint& from, const wire::Ping& ping, Outbox& out) {
   if (wire::Check(ping) != wire::FormatFault::kNone) {
     ++context_.stats.dropped_address;
     return;
@@ -259,9 +258,9 @@ inline void Prober::OnPing(Instant now, const Endpoint& from, const wire::Ping& 
   ByteVector& payload = out.workspace().payload;
   payload.clear();
   context_.delegate.AppendAckPayload(payload);
-  sender_.Send(wire::Ack{.seq_no = ping.seq_no,
-                         .payload = payload.empty() ? ByteView() : ByteView(payload)},
-               to, is_member ? Riders::kBroadcasts : Riders::kNone, out);
+  sender_.Send(
+      wire::Ack{.seq_no = ping.seq_no, .payload = payload.empty() ? ByteView() : ByteView(payload)},
+      to, is_member ? Riders::kBroadcasts : Riders::kNone, out);
 }
 
 inline void Prober::OnIndirectPing(Instant now, const Endpoint& from,
@@ -333,8 +332,8 @@ inline void Prober::OnSendFailed(Instant now, const Endpoint& to, Outbox& out) {
   if (!probe_.running()) return;
   const NodeInfo& target = membership_.table().info(target_);
   if (!SameHostAndPort(to, target.endpoint()) || !probe_.OnSendFailed()) return;
-  Log(context_.config.logger, LogLevel::kError, "memberlist: Failed to send UDP ping: ",
-      target.name(), " ", to.ToString());
+  Log(context_.config.logger, LogLevel::kError,
+      "memberlist: Failed to send UDP ping: ", target.name(), " ", to.ToString());
   AskHelpers(now, out);
 }
 

@@ -178,8 +178,7 @@ inline absl::Status PushPullMerge::AskFilter() const {
     if (!address || MergeRule(record.state) == MergeAs::kIgnore) continue;
     Copy copy{std::string(record.name), ByteVector(record.meta.begin(), record.meta.end()), {}};
     copy.node.endpoint = {*address, context_.PortOf(record.port)};
-    copy.node.versions =
-        wire::VersionVector::FromBytes(record.vsn).value_or(wire::VersionVector());
+    copy.node.versions = wire::VersionVector::FromBytes(record.vsn).value_or(wire::VersionVector());
     copy.node.state = static_cast<NodeState>(record.state);
     copies.push_back(std::move(copy));
   }
@@ -211,14 +210,13 @@ inline void PushPullMerge::Apply(Instant now, const wire::PushPullNode& record) 
                                        .vsn = record.vsn});
     }
     case MergeAs::kSuspect:
-      return membership_.OnSuspect(
-          now, {.incarnation = record.incarnation,
-                .node = record.name,
-                .from = membership_.table().info(membership_.self()).name()});
+      return membership_.OnSuspect(now,
+                                   {.incarnation = record.incarnation,
+                                    .node = record.name,
+                                    .from = membership_.table().info(membership_.self()).name()});
     case MergeAs::kLeft:
       return membership_.OnDead(
-          now,
-          {.incarnation = record.incarnation, .node = record.name, .from = record.name});
+          now, {.incarnation = record.incarnation, .node = record.name, .from = record.name});
     case MergeAs::kIgnore:
       return;
   }

@@ -57,10 +57,10 @@ class StreamExchange {
   // --- kept for the table ---
   TimerHandle timer;
   bool connected = false;
-  bool counted_push_pull = false;       // among those that peers started
-  ByteVector request;                   // ping or user message, until it is written
-  RequestId join{};                     // of kJoin
-  std::string peer_name;                // of kPushPull, for the log
+  bool counted_push_pull = false;        // among those that peers started
+  ByteVector request;                    // ping or user message, until it is written
+  RequestId join{};                      // of kJoin
+  std::string peer_name;                 // of kPushPull, for the log
   wire::SequenceNumber ping_sequence{};  // of kFallbackPing
 
  private:

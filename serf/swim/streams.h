@@ -46,7 +46,8 @@ class Streams {
   static constexpr std::size_t kDialledMax = 256;
   // Push/pulls that peers have begun; the original refuses the 128th.
   static constexpr std::size_t kPushPullsMax = 127;
-  // Bytes that wait in unfinished streams, all together. One alone is bounded by wire::StreamReader.
+  // Bytes that wait in unfinished streams, all together. One alone is bounded by
+  // wire::StreamReader.
   static constexpr std::size_t kBufferedMax = 256 << 20;
 
   Streams(NodeContext& context, Membership& membership, Prober& prober)
@@ -187,8 +188,8 @@ inline void Streams::DialJoin(Instant now, RequestId join, const Endpoint& to, O
 
 inline void Streams::DialPushPull(Instant now, MemberIndex partner, Outbox& out) {
   const NodeInfo& info = membership_.table().info(partner);
-  Log(context_.config.logger, LogLevel::kDebug, "memberlist: Initiating push/pull sync with: ",
-      info.name(), " ", info.endpoint().ToString());
+  Log(context_.config.logger, LogLevel::kDebug,
+      "memberlist: Initiating push/pull sync with: ", info.name(), " ", info.endpoint().ToString());
   ++context_.stats.push_pulls_started;
   StreamExchange* exchange = Dial(now, Purpose::kPushPull, info.endpoint(),
                                   now + context_.config.tcp_timeout, RequestId(), out);
@@ -205,8 +206,8 @@ inline void Streams::DialFallbackPing(Instant now, const Prober::FallbackPing& p
 
 inline void Streams::DialUserMessage(Instant now, const Endpoint& to, ByteView message,
                                      Outbox& out) {
-  StreamExchange* exchange = Dial(now, Purpose::kUserMessage, to,
-                                  now + context_.config.tcp_timeout, RequestId(), out);
+  StreamExchange* exchange =
+      Dial(now, Purpose::kUserMessage, to, now + context_.config.tcp_timeout, RequestId(), out);
   if (exchange == nullptr) return;
   wire::Encode(wire::UserHeader{.user_msg_len = static_cast<std::int64_t>(message.size())},
                exchange->request);
@@ -400,10 +401,9 @@ inline absl::Status Streams::OnPushPullAnswer(Instant now, StreamExchange& excha
     default:
       break;
   }
-  return absl::InvalidArgumentError(absl::StrCat("received invalid msgType (",
-                                                 static_cast<int>(unit.type), "), expected ",
-                                                 "pushPullMsg (6) from=",
-                                                 exchange.peer().ToString()));
+  return absl::InvalidArgumentError(
+      absl::StrCat("received invalid msgType (", static_cast<int>(unit.type), "), expected ",
+                   "pushPullMsg (6) from=", exchange.peer().ToString()));
 }
 
 inline void Streams::OnPingAnswer(Instant now, StreamExchange& exchange) {
@@ -413,29 +413,26 @@ inline void Streams::OnPingAnswer(Instant now, StreamExchange& exchange) {
   if (unit.type != wire::MessageType::kAck ||
       wire::Decode(unit.body, ack, scratch) != wire::DecodeResult::kOk) {
     return Finish(now, exchange,
-                  absl::InvalidArgumentError(absl::StrCat("unexpected msgType (",
-                                                          static_cast<int>(unit.type),
-                                                          ") from ping")));
+                  absl::InvalidArgumentError(absl::StrCat(
+                      "unexpected msgType (", static_cast<int>(unit.type), ") from ping")));
   }
   if (ack.seq_no != exchange.ping_sequence) {
     return Finish(now, exchange,
-                  absl::InvalidArgumentError(absl::StrCat(
-                      "sequence number from ack (", ack.seq_no.value(),
-                      ") doesn't match ping (", exchange.ping_sequence.value(), ")")));
+                  absl::InvalidArgumentError(
+                      absl::StrCat("sequence number from ack (", ack.seq_no.value(),
+                                   ") doesn't match ping (", exchange.ping_sequence.value(), ")")));
   }
   prober_.OnTcpContact(ack.seq_no);
 }
 
 // --- failures ---
 
-inline void Streams::OnMalformed(Instant now, StreamId id, StreamExchange& exchange,
-                                 Outbox* out) {
+inline void Streams::OnMalformed(Instant now, StreamId id, StreamExchange& exchange, Outbox* out) {
   const wire::StreamFailure& failure = exchange.reader().failure();
   if (failure.end != wire::StreamEnd::kSilent) ++context_.stats.streams_malformed;
   if (!exchange.accepted()) {
     const bool closed = failure.end == wire::StreamEnd::kSilent;
-    return Finish(now, exchange,
-                  absl::InvalidArgumentError(closed ? "EOF" : failure.text.c_str()));
+    return Finish(now, exchange, absl::InvalidArgumentError(closed ? "EOF" : failure.text.c_str()));
   }
   if (failure.end == wire::StreamEnd::kSilent) return;
   context_.limiter.Log(now, LogReason::kStream, LogLevel::kError, [&] {

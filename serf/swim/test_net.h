@@ -274,7 +274,9 @@ class TestNet {
   };
   using Event = std::function<void()>;
 
-  void At(Instant when, Event event) { events_.emplace(std::pair(when, next_event_++), std::move(event)); }
+  void At(Instant when, Event event) {
+    events_.emplace(std::pair(when, next_event_++), std::move(event));
+  }
 
   Instant NextEvent() const {
     Instant next = events_.empty() ? kNever : events_.begin()->first.first;
@@ -419,8 +421,8 @@ inline std::string DescribeMessage(wire::MessageType type, ByteView body,
       });
     case wire::MessageType::kAlive:
       return decoded(wire::Alive{}, [](const auto& m) {
-        return absl::StrCat("alive ", m.node, "@", m.incarnation.value(),
-                            m.meta.empty() ? "" : " ", AsText(m.meta));
+        return absl::StrCat("alive ", m.node, "@", m.incarnation.value(), m.meta.empty() ? "" : " ",
+                            AsText(m.meta));
       });
     default:
       return absl::StrCat("user ", AsText(body));
