@@ -48,9 +48,14 @@ int RunAgent(AgentConfig config, Terminal& terminal);
 class Agent {
  public:
   Agent(const AgentConfig& config, Terminal& terminal, GlogLogger& logger)
-      : config_(config), terminal_(terminal), logger_(logger) {}
+      : config_(config), terminal_(terminal), logger_(logger) {
+    terminal_.set_on_stalled([this] { FlushTerminal(); });
+  }
 
-  ~Agent() { logger_.set_listener(nullptr); }
+  ~Agent() {
+    logger_.set_listener(nullptr);
+    terminal_.set_on_stalled(nullptr);
+  }
 
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
@@ -65,6 +70,8 @@ class Agent {
   // -join: waits for its end, false if nobody answered.
   bool JoinAtStart();
   void WarnOfOpenRpc();
+  // Tries again and again until the reader has taken all.
+  void FlushTerminal();
 
   void OnEvent(const Event& event);
   void WaitForSignal();
@@ -83,6 +90,7 @@ class Agent {
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer leave_timer_{io_};
   boost::asio::steady_timer retry_timer_{io_};
+  boost::asio::steady_timer flush_timer_{io_};
   std::unique_ptr<transport::Host> host_;
   std::unique_ptr<AgentService> service_;
   std::unique_ptr<rpc::Server> server_;
@@ -228,6 +236,13 @@ inline void Agent::WarnOfOpenRpc() {
   if (!local || local->address.is_loopback() || !config_.rpc_auth.empty()) return;
   Log(&logger_, LogLevel::kWarn, "agent.ipc: RPC is open to other hosts at ", local->ToString(),
       " without authentication");
+}
+
+inline void Agent::FlushTerminal() {
+  flush_timer_.expires_after(std::chrono::milliseconds(100));
+  flush_timer_.async_wait([this](const auto& error) {
+    if (!error && !terminal_.Flush()) FlushTerminal();
+  });
 }
 
 inline void Agent::OnEvent(const Event& event) {

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <csignal>
 #include <functional>
 #include <map>
@@ -78,10 +77,8 @@ class AgentProcess {
   MemberStates States() const;
 
   // Until it lists exactly these.
-  bool WaitForMembers(const MemberStates& expected,
-                      std::chrono::seconds deadline = kDeadline) const;
-  bool WaitUntil(const std::function<bool(const std::vector<Member>&)>& condition,
-                 std::chrono::seconds deadline = kDeadline) const;
+  bool WaitForMembers(const MemberStates& expected) const;
+  bool WaitUntil(const std::function<bool(const std::vector<Member>&)>& condition) const;
 
   void Interrupt() { process_->Signal(SIGINT); }
   void Kill() { process_->Kill(); }
@@ -124,25 +121,20 @@ inline MemberStates AgentProcess::States() const {
   return states;
 }
 
-inline bool AgentProcess::WaitForMembers(const MemberStates& expected,
-                                         std::chrono::seconds deadline) const {
-  return WaitUntil(
-      [&expected](const std::vector<Member>& members) {
-        if (members.size() != expected.size()) return false;
-        for (const Member& member : members) {
-          const auto found = expected.find(member.name);
-          if (found == expected.end() || found->second != MemberStatusName(member.status))
-            return false;
-        }
-        return true;
-      },
-      deadline);
+inline bool AgentProcess::WaitForMembers(const MemberStates& expected) const {
+  return WaitUntil([&expected](const std::vector<Member>& members) {
+    if (members.size() != expected.size()) return false;
+    for (const Member& member : members) {
+      const auto found = expected.find(member.name);
+      if (found == expected.end() || found->second != MemberStatusName(member.status)) return false;
+    }
+    return true;
+  });
 }
 
 inline bool AgentProcess::WaitUntil(
-    const std::function<bool(const std::vector<Member>&)>& condition,
-    std::chrono::seconds deadline) const {
-  return process_->WaitUntil([&] { return condition(Members()); }, deadline);
+    const std::function<bool(const std::vector<Member>&)>& condition) const {
+  return process_->WaitUntil([&] { return condition(Members()); });
 }
 
 }  // namespace serf::testing
