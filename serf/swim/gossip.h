@@ -49,15 +49,21 @@ class GossipTargets {
   // join; departures are noticed when their turn comes.
   void OnJoin(MemberIndex member);
 
+  // Whether the next targets are the ones in turn, which send each message once to each while a
+  // packet holds all that waits; or any, for when it does not: then each target gets other messages
+  // than the one before, and in turn it would get the same ones in every pass through the queue.
+  enum class Order : std::uint8_t { kInTurn, kScattered };
+
   // The next `count` targets into `targets` (cleared first), distinct, fewer if there are fewer.
   // eligible(member) must be false for this node itself. `transmit_limit` is RetransmitLimit(n),
   // so that each message goes to each target once.
   template <typename Eligible>
   void Next(std::size_t count, int transmit_limit, Rng& rng, std::vector<MemberIndex>& targets,
-            Eligible&& eligible);
+            Eligible&& eligible, Order order = Order::kInTurn);
 
  private:
   struct Successor {
+    std::size_t ring;
     MemberIndex member;
     std::uint64_t distance;
   };
@@ -167,17 +173,13 @@ inline void GossipTargets::OnJoin(MemberIndex member) {
     dirty_ = true;
     return;
   }
-  for (std::size_t ring = 0; ring < successors_.size(); ++ring) {
-    if (Distance(ring, member) < successors_[ring].distance) {
-      dirty_ = true;
-      return;
-    }
-  }
+  dirty_ = std::any_of(successors_.begin(), successors_.end(),
+                       [&](const Successor& s) { return Distance(s.ring, member) < s.distance; });
 }
 
 template <typename Eligible>
 void GossipTargets::Next(std::size_t count, int transmit_limit, Rng& rng,
-                         std::vector<MemberIndex>& targets, Eligible&& eligible) {
+                         std::vector<MemberIndex>& targets, Eligible&& eligible, Order order) {
   targets.clear();
   const std::size_t limit =
       std::clamp<std::size_t>(static_cast<std::size_t>(std::max(transmit_limit, 1)), 1, kRingsMax);
@@ -189,6 +191,7 @@ void GossipTargets::Next(std::size_t count, int transmit_limit, Rng& rng,
   if (dirty_ || rings != rings_ || !all_eligible) Rebuild(rings, eligible);
   if (successors_.empty()) return;
   const std::size_t cycle = successors_.size() + (with_random ? 1 : 0);
+  if (order == Order::kScattered) step_ = static_cast<std::size_t>(rng.Below(cycle));
   const auto is_target = [&targets](MemberIndex m) {
     return std::find(targets.begin(), targets.end(), m) != targets.end();
   };
@@ -209,43 +212,26 @@ void GossipTargets::Rebuild(std::size_t rings, Eligible&& eligible) {
   dirty_ = false;
   rings_ = rings;
   successors_.clear();
-  nearest_.assign(rings, {self_, UINT64_MAX});
   // Each pass finds the nearest on each open ring of those not taken yet. Where two rings want
   // the same, the later one takes its next nearest in a further pass.
-  std::vector<Successor> chosen(rings, {self_, UINT64_MAX});
-  std::size_t open = rings;
-  while (open > 0) {
-    bool any = false;
-    for (std::size_t ring = 0; ring < rings; ++ring) nearest_[ring] = {self_, UINT64_MAX};
-    for (const MemberIndex m : ring_.members()) {
-      if (m == self_ || !eligible(m)) continue;
-      if (std::any_of(chosen.begin(), chosen.end(),
-                      [m](const Successor& s) { return s.member == m; })) {
-        continue;
-      }
-      any = true;
-      for (std::size_t ring = 0; ring < rings; ++ring) {
-        if (chosen[ring].member != self_) continue;
-        const std::uint64_t distance = Distance(ring, m);
-        if (nearest_[ring].member == self_ || distance < nearest_[ring].distance) {
-          nearest_[ring] = {m, distance};
-        }
-      }
-    }
-    if (!any) break;
+  while (successors_.size() < rings) {
+    nearest_.clear();
     for (std::size_t ring = 0; ring < rings; ++ring) {
-      const Successor& s = nearest_[ring];
-      if (chosen[ring].member != self_ || s.member == self_) continue;
-      if (std::any_of(chosen.begin(), chosen.end(),
-                      [&s](const Successor& c) { return c.member == s.member; })) {
-        continue;
-      }
-      chosen[ring] = s;
-      --open;
+      const bool taken = std::any_of(successors_.begin(), successors_.end(),
+                                     [ring](const Successor& s) { return s.ring == ring; });
+      if (!taken) nearest_.push_back({ring, self_, UINT64_MAX});
     }
-  }
-  for (const Successor& s : chosen) {
-    if (s.member != self_) successors_.push_back(s);
+    for (const MemberIndex m : ring_.members()) {
+      if (m == self_ || !eligible(m) || IsSuccessor(m)) continue;
+      for (Successor& s : nearest_) {
+        const std::uint64_t distance = Distance(s.ring, m);
+        if (s.member == self_ || distance < s.distance) s = {s.ring, m, distance};
+      }
+    }
+    if (nearest_.front().member == self_) return;  // nobody is left
+    for (const Successor& s : nearest_) {
+      if (!IsSuccessor(s.member)) successors_.push_back(s);
+    }
   }
 }
 

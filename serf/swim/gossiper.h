@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "serf/base/time.h"
@@ -53,6 +54,7 @@ class Gossiper {
   PacketSender& sender_;
   GossipPacer pacer_;
   std::vector<MemberIndex> targets_;
+  bool full_ = false;  // the last round could not send all that waited
   // What waited when a round could send nothing, since it fits no packet: until `retry_at_` only
   // further messages are worth a round.
   std::size_t stuck_ = 0;
@@ -76,11 +78,10 @@ inline void Gossiper::SendRound(Instant now, Outbox& out) {
   ++context_.stats.gossip_rounds;
   membership_.targets().Next(static_cast<std::size_t>(config.gossip_nodes),
                              membership_.transmit_limit(), context_.rng, targets_,
-                             [&](MemberIndex m) { return membership_.is_gossip_target(now, m); });
+                             [&](MemberIndex m) { return membership_.is_gossip_target(now, m); },
+                             std::exchange(full_, false) ? GossipTargets::Order::kScattered
+                                                         : GossipTargets::Order::kInTurn);
   if (targets_.empty()) membership_.OnNoGossipTargets();
-  // When more waits than fits, each target of a round gets other messages than the one before it:
-  // in a fixed order the same target would get the same ones in every pass through the queue.
-  context_.rng.Shuffle(targets_);
   const int packets_max =
       config.gossip_pacing == GossipPacing::kTicked ? 1 : config.prompt_packets_per_target;
   GossipPacer::Round round;
@@ -98,6 +99,7 @@ inline void Gossiper::SendRound(Instant now, Outbox& out) {
     stuck_ = waiting;
     retry_at_ = now + config.gossip_interval;
   }
+  full_ = round.full && round.backlog;
   pacer_.OnRound(now, round, context_.rng);
 }
 
