@@ -218,6 +218,8 @@ inline bool MemberTracker::OnJoinMessage(Instant now, absl::string_view name,
   if (const auto member = FindPresent(name); member.has_value()) {
     const IntentEffect effect = OnJoinIntent(table_.Present(*member), time);
     table_.SetPresent(now, *member, effect.after);
+    // It refuted the leave that was to prune it; a later one of its own is another matter.
+    if (effect.after.status == MemberStatus::kAlive) prunes_.erase(name);
     return effect.rebroadcast;
   }
   if (const auto* departed = table_.FindDeparted(name); departed != nullptr) {

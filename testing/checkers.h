@@ -277,6 +277,8 @@ inline void EventChecker::OnFailure(NodeId observer, const std::string& name) {
   const auto subject = world_.FindNode(name);
   if (!subject || !world_.is_up(*subject)) return;
   ++false_failures_;
+  // Nobody gossips to one that left.
+  if (world_.serf(observer).state() != Serf::State::kAlive) return;
   const Duration aftermath = DetectorBounds::Of(world_).aftermath;
   const Instant calm_since = std::max(
       {world_.last_fault(), lives_[subject->value()].since, lives_[observer.value()].since});
