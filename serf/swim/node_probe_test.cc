@@ -141,6 +141,19 @@ TEST_F(NodeProbeTest, ADirectAckGivesTheRoundTrip) {
   EXPECT_EQ(host_.delegate.pings.size(), 1u);
 }
 
+TEST_F(NodeProbeTest, AnAckOfAnotherNumberIsNothing) {
+  Know(2);
+  const Sent ping = NextPing(2);
+  Hear(2, wire::Ack{.seq_no = SequenceNumber(ping.sequences[0].value() + 1)});
+  Hear(2, wire::Nack{SequenceNumber(ping.sequences[0].value() + 1)});
+  EXPECT_EQ(stats().probes_failed, 0u);
+  EXPECT_EQ(health(), 0);
+  EXPECT_TRUE(host_.delegate.pings.empty());
+  net_.RunFor(seconds(1));
+  EXPECT_EQ(stats().probes_failed, 1u);
+  EXPECT_EQ(StateOf(2), NodeState::kSuspect);
+}
+
 TEST_F(NodeProbeTest, ALateAckIsGoodButTellsNoRoundTrip) {
   for (int i = 2; i <= 3; ++i) Know(i);
   net_.RunUntil(seconds(2), [&] { return !net_.sent.empty(); });
