@@ -20,6 +20,12 @@ using testing::ElementsAre;
 
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
+TEST(AgentConfigTest, DefaultsKeepRpcOnLoopback) {
+  const AgentConfig config;
+  EXPECT_EQ(config.rpc_addr, "127.0.0.1:7373");
+  EXPECT_EQ(LookUpAddresses(config)->bind.ToString(), "0.0.0.0:7946");
+}
+
 TEST(AgentConfigTest, CompletesWhatIsMissing) {
   AgentConfig config;
   std::vector<std::string> warnings;

@@ -107,6 +107,37 @@ TEST(ClusterTest, TwoRpcLeavesShareTheResult) {
   EXPECT_EQ(agent.process().Wait(), 0);
 }
 
+TEST(ClusterTest, HangupChangesNothing) {
+  AgentProcess agent({.program = OurSerf(), .name = "a"});
+  ASSERT_TRUE(agent.WaitUntilRunning());
+  agent.process().Signal(SIGHUP);
+  EXPECT_TRUE(agent.WaitForLog("==> Caught signal: hangup\n==> Reloading configuration...\n"));
+  EXPECT_EQ(agent.States(), (MemberStates{{"a", "alive"}}));
+}
+
+// Each command that has a program of its own.
+TEST(ClusterTest, SmallPrograms) {
+  const std::string address = NextLoopbackAddress();
+  const std::string rpc = absl::StrCat("-rpc-addr=", address, ":7373");
+  AgentProcess other({.program = OurSerf(), .name = "other"});
+  ASSERT_TRUE(other.WaitUntilRunning());
+  Process agent({ProgramFromEnvironment("AGENT_PROGRAM"), "-node=n1",
+                 absl::StrCat("-bind=", address), rpc, "-profile=local"});
+  ASSERT_TRUE(agent.WaitForOutput("==> Log data will now stream")) << agent.out();
+  Process join({ProgramFromEnvironment("JOIN_PROGRAM"), rpc, other.gossip()});
+  EXPECT_EQ(join.Wait(), 0) << join.out();
+  EXPECT_EQ(join.out(), "Successfully joined cluster by contacting 1 nodes.\n");
+  Process members({ProgramFromEnvironment("MEMBERS_PROGRAM"), rpc, "-name=n1"});
+  EXPECT_EQ(members.Wait(), 0);
+  EXPECT_EQ(members.out(), absl::StrCat("n1  ", address, ":7946  alive\n"));
+  Process help({ProgramFromEnvironment("MEMBERS_PROGRAM"), "--help"});
+  EXPECT_EQ(help.Wait(), 0);
+  EXPECT_TRUE(absl::StartsWith(help.err(), "Usage: serf members [options]\n"));
+  Process leave({ProgramFromEnvironment("LEAVE_PROGRAM"), rpc});
+  EXPECT_EQ(leave.Wait(), 0) << leave.out();
+  EXPECT_EQ(agent.Wait(), 0);
+}
+
 TEST(ClusterTest, TerminateIsAFailure) {
   Cluster cluster;
   Fill(cluster, 3);
