@@ -77,6 +77,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   // Makes a request of the machine: request(now, id, out). `done` is called when it ends.
   template <typename Request>
   void Execute(Request request, OnCompletion done) {
+    if (!started_) return done(NotStarted());
     const RequestId id(next_request_++);
     pending_.emplace(id, std::move(done));
     request(Now(), id, out_);
@@ -93,6 +94,9 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   static constexpr int kBatchesPerTurn = 4;
   static constexpr std::size_t kReadSize = 64 << 10;
 
+  static Completion NotStarted() {
+    return {RequestId(), absl::FailedPreconditionError("the node has not been started"), 0, {}};
+  }
   void WaitForDatagrams();
   void ReceiveDatagrams();
   void OnAccepted(asio::ip::tcp::socket socket, const Endpoint& from);
@@ -182,6 +186,7 @@ inline void Driver::Stop() {
 }
 
 inline void Driver::Join(std::vector<std::string> addresses, bool ignore_old, OnCompletion done) {
+  if (!started_) return done(NotStarted());
   const RequestId id(next_request_++);
   auto errors = std::make_shared<std::vector<std::string>>();
   pending_.emplace(id, [errors, done = std::move(done)](const Completion& completion) mutable {

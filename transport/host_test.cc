@@ -296,6 +296,43 @@ TEST_F(HostTest, RefusesToJoinAfterLeaving) {
   EXPECT_EQ(Join(a, {"x:y"}).status.message(), "Serf can't Join after Leave or Shutdown");
 }
 
+TEST_F(HostTest, AnswersEveryRequestBeforeItsStartAndAfterItsEnd) {
+  const auto ask_all = [this](Host& host, absl::StatusCode code) {
+    const auto ask = [&](auto start) { EXPECT_EQ(Await(start).code(), code); };
+    ask([&](auto done) { host.AsyncSetTags({{"a", "b"}}, std::move(done)); });
+    ask([&](auto done) { host.AsyncForceLeave("x", true, std::move(done)); });
+    ask([&](auto done) {
+      host.AsyncJoin({"127.0.0.1"}, false,
+                     [done = std::move(done)](absl::Status s, JoinOutcome) { done(s); });
+    });
+  };
+  const std::unique_ptr<Host> idle = *Host::Create(io_, Options("idle", At("127.0.0.1")));
+  ask_all(*idle, absl::StatusCode::kFailedPrecondition);
+  Agent a(io_, Options("a", At("127.0.0.1")));
+  a.host->Shutdown();
+  EXPECT_FALSE(Await([&](auto done) { a.host->AsyncLeave(std::move(done)); }).ok());
+  EXPECT_FALSE(Await([&](auto done) { a.host->AsyncSetTags({}, std::move(done)); }).ok());
+  EXPECT_FALSE(
+      Await([&](auto done) { a.host->AsyncForceLeave("x", false, std::move(done)); }).ok());
+}
+
+TEST_F(HostTest, TellsThePrivateAddressOfTheHostIfNothingElseIsSaid) {
+  const std::optional<IpAddress> expected =
+      PickPrivateAddress(ListInterfaceAddresses(), DefaultInterface());
+  for (const char* wildcard : {"0.0.0.0", "::"}) {
+    const absl::StatusOr<std::unique_ptr<Host>> host =
+        Host::Create(io_, Options("a", At(wildcard)));
+    if (expected) {
+      ASSERT_TRUE(host.ok()) << host.status();
+      EXPECT_EQ((*host)->advertise(), (Endpoint{*expected, (*host)->local().port}));
+    } else {
+      EXPECT_EQ(host.status().message(),
+                "Failed to create memberlist: Failed to get final advertise address: no private "
+                "IP address found, and explicit IP not provided");
+    }
+  }
+}
+
 TEST_F(HostTest, ShutdownCancelsWhatIsUnderWay) {
   // Accepts in the kernel and never answers.
   asio::ip::tcp::acceptor mute(io_, {asio::ip::make_address("127.0.0.1"), 0});

@@ -5,6 +5,7 @@
 // Names are left to the system's resolver; the original's own DNS query over TCP for names with a
 // dot, which finds the same records, is not made.
 
+#include <boost/asio/error.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -47,7 +48,7 @@ class Resolver {
   explicit Resolver(LookupFunction lookup) : lookup_(std::move(lookup)) {}
 
   // Resolves the entries, one after the other, then calls `done`: at once if all are IP addresses.
-  // After the resolver's end nothing is called.
+  // After the resolver's end, or when a lookup is cancelled, nothing is called.
   void Resolve(std::vector<std::string> entries, std::uint16_t default_port,
                std::function<void(Result)> done);
 
@@ -139,7 +140,7 @@ inline void Resolver::Continue(std::shared_ptr<Work> work) {
     const std::string host = parsed->host;
     lookup_(host, [this, alive = std::weak_ptr<bool>(alive_), work, host, port = parsed->port](
                       const ErrorCode& error, const std::vector<IpAddress>& addresses) {
-      if (alive.expired()) return;
+      if (alive.expired() || error == asio::error::operation_aborted) return;
       if (error || addresses.empty()) {
         AddError(*work, work->entries[work->next - 1], LookupError(host, error));
       }

@@ -115,6 +115,16 @@ TEST(ResolverTest, CallsNobodyAfterItsEnd) {
   EXPECT_FALSE(done);
 }
 
+TEST(ResolverTest, StopsWhenALookupIsCancelled) {
+  Names names;
+  Resolver resolver(names.Function());
+  bool done = false;
+  resolver.Resolve({"db", "web"}, 7946, [&](Resolver::Result) { done = true; });
+  names.Answer(asio::error::operation_aborted, {});
+  EXPECT_FALSE(done);
+  EXPECT_EQ(names.asked, std::vector<std::string>{"db"});
+}
+
 TEST(ResolverTest, WordsErrorsAsTheOriginal) {
   EXPECT_EQ(LookupError("x", asio::error::host_not_found).message(), "lookup x: no such host");
   EXPECT_EQ(LookupError("x", asio::error::no_data).message(), "lookup x: no such host");
