@@ -108,8 +108,8 @@ TEST_F(HostileTest, DamagedMessagesAreSurvived) {
 
 TEST_F(HostileTest, AStateThatPromisesMuchIsSmall) {
   // A map of 2^32-1 status times.
-  self_.ReceiveState(ByteVector{0x02, 0x81, 0xac, 'S', 't', 'a', 't', 'u', 's', 'L', 'T', 'i', 'm',
-                                'e', 's', 0xdf, 0xff, 0xff, 0xff, 0xff});
+  self_.ReceiveState(ByteVector{0x02, 0x81, 0xac, 'S', 't', 'a',  't',  'u',  's',  'L',
+                                'T',  'i',  'm',  'e', 's', 0xdf, 0xff, 0xff, 0xff, 0xff});
   EXPECT_EQ(self_.serf().counters().states_malformed, 1u);
 }
 

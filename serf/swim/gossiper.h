@@ -28,9 +28,8 @@ class Gossiper {
         membership_(membership),
         sender_(sender),
         pacer_({.pacing = context.config.gossip_pacing,
-                .gossip_interval = context.config.gossip_nodes > 0
-                                       ? context.config.gossip_interval
-                                       : Duration::zero(),
+                .gossip_interval = context.config.gossip_nodes > 0 ? context.config.gossip_interval
+                                                                   : Duration::zero(),
                 .prompt_interval = context.config.prompt_interval,
                 .bytes_per_second = context.config.gossip_bytes_per_second}) {}
 
@@ -76,19 +75,19 @@ inline void Gossiper::OnTimer(Instant now, Outbox& out) {
 inline void Gossiper::SendRound(Instant now, Outbox& out) {
   const Config& config = context_.config;
   ++context_.stats.gossip_rounds;
-  membership_.targets().Next(static_cast<std::size_t>(config.gossip_nodes),
-                             membership_.transmit_limit(), context_.rng, targets_,
-                             [&](MemberIndex m) { return membership_.is_gossip_target(now, m); },
-                             std::exchange(full_, false) ? GossipTargets::Order::kScattered
-                                                         : GossipTargets::Order::kInTurn);
+  membership_.targets().Next(
+      static_cast<std::size_t>(config.gossip_nodes), membership_.transmit_limit(), context_.rng,
+      targets_, [&](MemberIndex m) { return membership_.is_gossip_target(now, m); },
+      std::exchange(full_, false) ? GossipTargets::Order::kScattered
+                                  : GossipTargets::Order::kInTurn);
   if (targets_.empty()) membership_.OnNoGossipTargets();
   const int packets_max =
       config.gossip_pacing == GossipPacing::kTicked ? 1 : config.prompt_packets_per_target;
   GossipPacer::Round round;
   for (const MemberIndex target : targets_) {
     const NodeInfo& info = membership_.table().info(target);
-    const PacketSender::Gossip sent = sender_.SendGossip(
-        info.endpoint(), info.versions().protocol_max >= 5, packets_max, out);
+    const PacketSender::Gossip sent =
+        sender_.SendGossip(info.endpoint(), info.versions().protocol_max >= 5, packets_max, out);
     if (sent.packets == 0) break;
     round.bytes += sent.bytes;
     round.full = round.full || sent.full;

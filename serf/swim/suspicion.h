@@ -18,7 +18,6 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/time.h"
 #include "serf/base/timer_heap.h"
-#include "serf/base/timer_heap.h"
 #include "serf/swim/node_info.h"
 
 namespace serf::swim {
