@@ -420,7 +420,12 @@ inline void MemberTracker::AppendTo(LocalState& state) const {
   node_.ForEachMember([&](swim::MemberIndex member) {
     const MemberRecord record = table_.Present(member);
     if (record.status == MemberStatus::kNone) return;
-    state.status_times.push_back({node_.info(member).name(), record.status_time});
+    // Peers take the time for that of a join. That of a leave which is not complete would make
+    // them ignore the leave intent itself when it reaches them.
+    const bool leaving = record.status == MemberStatus::kLeaving && record.status_time.value() > 0;
+    state.status_times.push_back(
+        {node_.info(member).name(),
+         wire::LamportTime(record.status_time.value() - (leaving ? 1 : 0))});
   });
   for (const auto& [name, departed] : table_.departed()) {
     state.status_times.push_back({name, departed.record.status_time});

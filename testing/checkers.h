@@ -91,6 +91,7 @@ class IncarnationChecker : public World::Observer {
     Endpoint endpoint;
     wire::Incarnation incarnation;
     swim::NodeState state = swim::NodeState::kDead;
+    Instant changed_at{};
     std::uint64_t transition = 0;
   };
 
@@ -199,7 +200,11 @@ inline void IncarnationChecker::OnTransition(NodeId node) {
     const wire::Incarnation incarnation = machine.incarnation(m);
     const swim::NodeState state = machine.state(m);
     const bool same_row = s.transition != 0 && s.name == info.name();
-    if (same_row && s.endpoint == info.endpoint()) {
+    // One that is gone for long comes back as if it were unknown.
+    const bool gone = s.state == swim::NodeState::kDead || s.state == swim::NodeState::kLeft;
+    const bool forgotten =
+        gone && world_.now() - s.changed_at > machine.config().gossip_to_the_dead_time;
+    if (same_row && !forgotten && s.endpoint == info.endpoint()) {
       if (incarnation < s.incarnation) {
         violations_.Add(world_.name(node), " lowered the incarnation of ", s.name, " from ",
                         s.incarnation.value(), " to ", incarnation.value());
@@ -215,6 +220,7 @@ inline void IncarnationChecker::OnTransition(NodeId node) {
     s.endpoint = info.endpoint();
     s.incarnation = incarnation;
     s.state = state;
+    s.changed_at = machine.changed_at(m);
   });
   // A row that is gone was purged; its next tenant starts afresh.
   for (Seen& s : seen) {

@@ -120,6 +120,18 @@ class Membership {
     return false;
   }
 
+  // A member that is dead or left for so long that it is purged when the probe ring wraps (5.6),
+  // if probes turn it. Until
+  // then it counts as unknown to others: nodes wrap at different times, and one that left and came
+  // back would be accepted by those that purged it, and declared gone again by push/pulls with the
+  // others, who hold its old incarnation.
+  bool is_forgotten(Instant now, MemberIndex member) const {
+    const MemberTable::Row& row = table_.row(member);
+    const bool gone = row.state == NodeState::kDead || row.state == NodeState::kLeft;
+    return gone && member != self_ && context_.config.probe_interval > Duration::zero() &&
+           now - row.changed_at > context_.config.gossip_to_the_dead_time;
+  }
+
   // Whether acknowledgements of this member came from its announced endpoint so far, so that
   // others can be told apart from it.
   bool source_is_stable(MemberIndex member) const {
@@ -255,8 +267,9 @@ inline void Membership::ApplyAlive(Instant now, const Claim& claim) {
                           NodeInfo::SameBytes(stored.meta(), claim.info.meta);
     dead_for = now - table_.row(*known).changed_at;
   }
-  switch (JudgeAlive(SubjectOf(known), judged, left_, dead_for,
-                     context_.config.dead_node_reclaim_time)) {
+  SubjectState subject = SubjectOf(known);
+  subject.forgotten = known && is_forgotten(now, *known);
+  switch (JudgeAlive(subject, judged, left_, dead_for, context_.config.dead_node_reclaim_time)) {
     case AliveVerdict::kIgnore:
       return;
     case AliveVerdict::kAdd:
@@ -585,10 +598,7 @@ inline std::optional<MemberIndex> Membership::NextToProbe(Instant now) {
     return m != self_ && (state == NodeState::kAlive || state == NodeState::kSuspect);
   };
   const auto purge = [this, now](MemberIndex m) {
-    const MemberTable::Row& row = table_.row(m);
-    const bool gone = row.state == NodeState::kDead || row.state == NodeState::kLeft;
-    if (!gone || m == self_) return false;
-    if (now - row.changed_at <= context_.config.gossip_to_the_dead_time) return false;
+    if (!is_forgotten(now, m)) return false;
     Purge(now, m);
     return true;
   };

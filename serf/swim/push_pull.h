@@ -11,6 +11,7 @@
 // - if a record is malformed,
 // - if somebody who joins brings a record without versions: this cluster need not know it.
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -36,18 +37,22 @@
 
 namespace serf::swim {
 
-// Appends the push/pull message: every known node in ring order, then the delegate's state.
-// `user_state` is scratch.
-inline void AppendPushPull(const NodeContext& context, const Membership& membership, bool join,
-                           ByteVector& user_state, ByteVector& out) {
+// Appends the push/pull message: every known node in ring order except the forgotten, then the
+// delegate's state. `user_state` is scratch.
+inline void AppendPushPull(Instant now, const NodeContext& context, const Membership& membership,
+                           bool join, ByteVector& user_state, ByteVector& out) {
   user_state.clear();
   context.delegate.AppendLocalState(join, user_state);
   const MemberTable& table = membership.table();
-  wire::Encode(wire::PushPullHeader{.nodes = static_cast<std::int64_t>(membership.ring().size()),
+  const std::vector<MemberIndex>& members = membership.ring().members();
+  const auto nodes = std::count_if(members.begin(), members.end(),
+                                   [&](MemberIndex m) { return !membership.is_forgotten(now, m); });
+  wire::Encode(wire::PushPullHeader{.nodes = nodes,
                                     .user_state_len = static_cast<std::int64_t>(user_state.size()),
                                     .join = join},
                out);
-  for (const MemberIndex member : membership.ring().members()) {
+  for (const MemberIndex member : members) {
+    if (membership.is_forgotten(now, member)) continue;
     const MemberTable::Row& row = table.row(member);
     const NodeInfo& info = *row.info;
     const auto versions = info.versions().ToBytes();

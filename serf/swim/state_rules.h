@@ -14,6 +14,8 @@
 // - Alives without a version vector, or with one that makes no sense, are dropped, and stored
 //   nodes without versions take no part in the compatibility check: the original fails every
 //   later merge because of them.
+// - A node that is dead or left for so long that it only waits to be purged comes back as if it
+//   were unknown, with any incarnation and address.
 
 #include <algorithm>
 #include <cstdint>
@@ -34,6 +36,7 @@ struct SubjectState {
   NodeState state = NodeState::kDead;
   wire::Incarnation incarnation{};
   bool suspicion_runs = false;
+  bool forgotten = false;  // dead or left for long: only waits to be purged
 };
 
 // --- refutation ---
@@ -180,6 +183,10 @@ inline AliveVerdict JudgeAlive(const SubjectState& subject, const AliveClaim& cl
   if (subject.own && left) return AliveVerdict::kIgnore;
   if (!subject.known) {
     return claim.incarnation == wire::Incarnation{} ? AliveVerdict::kIgnore : AliveVerdict::kAdd;
+  }
+  if (subject.forgotten && !subject.own) {
+    if (claim.incarnation == wire::Incarnation{}) return AliveVerdict::kIgnore;
+    return claim.same_endpoint ? AliveVerdict::kAccept : AliveVerdict::kAcceptMoved;
   }
   bool moved = false;
   if (!claim.same_endpoint) {

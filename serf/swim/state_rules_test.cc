@@ -28,6 +28,11 @@ SubjectState Suspected(std::uint32_t incarnation) {
   subject.suspicion_runs = true;
   return subject;
 }
+SubjectState Forgotten(NodeState state, std::uint32_t incarnation) {
+  SubjectState subject = Known(state, incarnation);
+  subject.forgotten = true;
+  return subject;
+}
 constexpr NodeState kAlive = NodeState::kAlive;
 constexpr NodeState kSuspect = NodeState::kSuspect;
 constexpr NodeState kDead = NodeState::kDead;
@@ -84,6 +89,11 @@ TEST(StateRules, Alive) {
       {"dead, moved, lower", Known(kDead, 5), Moved(1), false, 31, 30, V::kAcceptMoved},
       {"left, moved", Known(kLeft, 5), Moved(6), false, 0, 0, V::kAcceptMoved},
       {"left, moved, lower", Known(kLeft, 5), Moved(1), false, 0, 0, V::kAcceptMoved},
+      // Waits to be purged: as if unknown.
+      {"forgotten, lower", Forgotten(kLeft, 5), Claim(1), false, 31, 0, V::kAccept},
+      {"forgotten, dead, equal", Forgotten(kDead, 5), Claim(5), false, 31, 0, V::kAccept},
+      {"forgotten, moved", Forgotten(kDead, 5), Moved(1), false, 31, 0, V::kAcceptMoved},
+      {"forgotten, incarnation 0", Forgotten(kLeft, 5), Claim(0), false, 31, 0, V::kIgnore},
       // About this node.
       {"own, lower", Own(kAlive, 5), Claim(4), false, 0, 0, V::kIgnore},
       {"own, echo", Own(kAlive, 5), Claim(5), false, 0, 0, V::kIgnore},

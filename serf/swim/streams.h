@@ -110,7 +110,7 @@ class Streams {
   // False if the peer's push/pull is one too many.
   bool CountPushPull(Instant now, StreamExchange& exchange);
   bool WriteUnit(StreamId id, ByteView message, bool initiator, Outbox& out);
-  bool WritePushPull(StreamId id, bool join, bool initiator, Outbox& out);
+  bool WritePushPull(Instant now, StreamId id, bool join, bool initiator, Outbox& out);
 
   NodeContext& context_;
   Membership& membership_;
@@ -225,7 +225,8 @@ inline void Streams::OnConnected(Instant now, StreamId id, Outbox& out) {
     case Purpose::kJoin:
     case Purpose::kPushPull:
       timers_.Reschedule(exchange->timer, now + context_.config.tcp_timeout);
-      written = WritePushPull(id, exchange->purpose() == Purpose::kJoin, /*initiator=*/true, out);
+      written =
+          WritePushPull(now, id, exchange->purpose() == Purpose::kJoin, /*initiator=*/true, out);
       break;
     case Purpose::kFallbackPing:
     case Purpose::kUserMessage:
@@ -373,7 +374,7 @@ inline void Streams::OnPushPullRequest(Instant now, StreamId id, StreamExchange&
   // hung up gets none.
   if (out != nullptr) {
     const bool join = wire::PushPullReader(body).header().join;
-    if (WritePushPull(id, join, /*initiator=*/false, *out)) {
+    if (WritePushPull(now, id, join, /*initiator=*/false, *out)) {
       ++context_.stats.push_pulls_answered;
     }
   }
@@ -531,10 +532,11 @@ inline bool Streams::WriteUnit(StreamId id, ByteView message, bool initiator, Ou
   return true;
 }
 
-inline bool Streams::WritePushPull(StreamId id, bool join, bool initiator, Outbox& out) {
+inline bool Streams::WritePushPull(Instant now, StreamId id, bool join, bool initiator,
+                                   Outbox& out) {
   PacketWorkspace& workspace = out.workspace();
   workspace.message.clear();
-  AppendPushPull(context_, membership_, join, workspace.payload, workspace.message);
+  AppendPushPull(now, context_, membership_, join, workspace.payload, workspace.message);
   return WriteUnit(id, workspace.message, initiator, out);
 }
 
