@@ -120,11 +120,10 @@ class Membership {
     return false;
   }
 
-  // A member that is dead or left for so long that it is purged when the probe ring wraps (5.6),
-  // if probes turn it. Until
-  // then it counts as unknown to others: nodes wrap at different times, and one that left and came
-  // back would be accepted by those that purged it, and declared gone again by push/pulls with the
-  // others, who hold its old incarnation.
+  // A member that is dead or left for so long that it is purged when the probe ring wraps (5.6), if
+  // probes turn it. Until then it counts as unknown to others: nodes wrap at different times, and
+  // one that left and came back would be accepted by those that purged it, and declared gone again
+  // by push/pulls with the others, who hold its old incarnation.
   bool is_forgotten(Instant now, MemberIndex member) const {
     const MemberTable::Row& row = table_.row(member);
     const bool gone = row.state == NodeState::kDead || row.state == NodeState::kLeft;
