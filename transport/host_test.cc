@@ -171,7 +171,6 @@ TEST_P(HostOn, ThreeNoticeThatOneFailedAndForceItOut) {
   const char* failed = "a:alive b:alive c:failed";
   ASSERT_TRUE(RunUntil([&] { return a.Members() == failed && b.Members() == failed; }));
   EXPECT_TRUE(a.Told("member-failed c"));
-  EXPECT_EQ(a.host->serf().node().health_score(), 0);
 
   EXPECT_TRUE(Await([&](auto done) { b.host->AsyncForceLeave("c", false, std::move(done)); }).ok());
   const char* left = "a:alive b:alive c:left";
@@ -397,10 +396,13 @@ TEST(HostLifetimeTest, ContextMayEndWithEverythingOutstanding) {
   bool called = false;
   {
     asio::io_context io;
+    // Accepts in the kernel and never answers.
+    asio::ip::tcp::acceptor mute(io, {asio::ip::make_address("127.0.0.1"), 0});
     Agent a(io, Options("a", At("127.0.0.1")));
     Agent b(io, Options("b", At("127.0.0.1")));
-    b.host->AsyncJoin({a.address(), "localhost"}, false,
+    b.host->AsyncJoin({FromAsio(mute.local_endpoint()).ToString()}, false,
                       [&](absl::Status, JoinOutcome) { called = true; });
+    b.host->AsyncJoin({"localhost"}, false, [](absl::Status, JoinOutcome) {});
     io.poll();
     b.host->AsyncLeave([&](absl::Status) { called = true; });
   }
