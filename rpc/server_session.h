@@ -170,7 +170,9 @@ class ServerSession {
   }
   void Reply(absl::string_view error) { ReplyTo(header_.seq, error); }
   void ReplyStatus(const absl::Status& status) {
-    Reply(status.ok() ? absl::string_view() : status.message());
+    // An empty text would be a success.
+    const bool silent = !status.ok() && status.message().empty();
+    Reply(silent ? absl::string_view("unknown error") : status.message());
   }
 
   // A completion for the service: calls `then(session, result)` if the session still lives.
