@@ -9,14 +9,17 @@
 //   self.Receive(wire::LeaveMessage{.ltime = LamportTime(5), .node = "a"});
 //   EXPECT_EQ(self.Status("a"), MemberStatus::kLeaving);
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
@@ -50,6 +53,10 @@ class LineLogger final : public Logger {
     return count;
   }
   bool Has(absl::string_view line) const { return Count(line) > 0; }
+  bool Contains(absl::string_view part) const {
+    return std::any_of(lines_.begin(), lines_.end(),
+                       [&](const std::string& line) { return absl::StrContains(line, part); });
+  }
   const std::vector<std::string>& lines() const { return lines_; }
 
  private:

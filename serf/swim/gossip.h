@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -49,6 +50,14 @@ class GossipTargets {
   // join; departures are noticed when their turn comes.
   void OnJoin(MemberIndex member);
 
+  // `member` joined by a push/pull with this node, and knows what this node knew then. News that
+  // was on its way meanwhile comes here, but maybe not there, since its senders don't know of the
+  // newcomer yet. So for a while this node's transmissions go there too, instead of to others.
+  void OnPulled(Instant now, MemberIndex member) {
+    if (newcomers_.size() >= kNewcomersMax) newcomers_.erase(newcomers_.begin());
+    newcomers_.push_back({member, now + kNewcomerTime});
+  }
+
   // Whether the next targets are the ones in turn, which send each message once to each while a
   // packet holds all that waits; or any, for when it does not: then each target gets other messages
   // than the one before, and in turn it would get the same ones in every pass through the queue.
@@ -58,8 +67,8 @@ class GossipTargets {
   // eligible(member) must be false for this node itself. `transmit_limit` is RetransmitLimit(n),
   // so that each message goes to each target once.
   template <typename Eligible>
-  void Next(std::size_t count, int transmit_limit, Rng& rng, std::vector<MemberIndex>& targets,
-            Eligible&& eligible, Order order = Order::kInTurn);
+  void Next(Instant now, std::size_t count, int transmit_limit, Rng& rng,
+            std::vector<MemberIndex>& targets, Eligible&& eligible, Order order = Order::kInTurn);
 
  private:
   struct Successor {
@@ -67,8 +76,16 @@ class GossipTargets {
     MemberIndex member;
     std::uint64_t distance;
   };
+  struct Newcomer {
+    MemberIndex member;
+    Instant until;
+  };
   // Below this a random transmission would cost too much of the certainty.
   static constexpr std::size_t kRandomFrom = 4;
+  // Of those who joined by way of this node lately; more than one at a time is a storm of joins.
+  static constexpr std::size_t kNewcomersMax = 8;
+  // How long news may be on its way, in the original's timing too.
+  static constexpr Duration kNewcomerTime = std::chrono::seconds(2);
 
   // How far `member` is behind this node on a ring; ascending is the ring's order.
   std::uint64_t Distance(std::size_t ring, MemberIndex member) const {
@@ -95,7 +112,8 @@ class GossipTargets {
   std::size_t step_ = 0;
   std::vector<Successor> successors_;  // distinct, by ring
   std::vector<Successor> nearest_;     // scratch of Rebuild
-  std::vector<MemberIndex> random_;    // scratch of Next
+  std::vector<Newcomer> newcomers_;
+  std::vector<MemberIndex> random_;  // scratch of Next
 };
 
 // GossipPacer: when the next round of gossip is due, as a pure machine.
@@ -178,7 +196,7 @@ inline void GossipTargets::OnJoin(MemberIndex member) {
 }
 
 template <typename Eligible>
-void GossipTargets::Next(std::size_t count, int transmit_limit, Rng& rng,
+void GossipTargets::Next(Instant now, std::size_t count, int transmit_limit, Rng& rng,
                          std::vector<MemberIndex>& targets, Eligible&& eligible, Order order) {
   targets.clear();
   const std::size_t limit =
@@ -190,13 +208,24 @@ void GossipTargets::Next(std::size_t count, int transmit_limit, Rng& rng,
       [&](const Successor& s) { return table_.Contains(s.member) && eligible(s.member); });
   if (dirty_ || rings != rings_ || !all_eligible) Rebuild(rings, eligible);
   if (successors_.empty()) return;
+  std::erase_if(newcomers_, [&](const Newcomer& n) {
+    return n.until < now || !table_.Contains(n.member) || !eligible(n.member);
+  });
   const std::size_t cycle = successors_.size() + (with_random ? 1 : 0);
+  // The last places of the cycle are the newcomers', at most a quarter of it.
+  const std::size_t first_newcomer =
+      cycle - std::min(newcomers_.size(), std::max<std::size_t>(cycle / 4, 1));
   if (order == Order::kScattered) step_ = static_cast<std::size_t>(rng.Below(cycle));
   const auto is_target = [&targets](MemberIndex m) {
     return std::find(targets.begin(), targets.end(), m) != targets.end();
   };
   for (std::size_t i = 0; i < cycle && targets.size() < count; ++i) {
     step_ = (step_ + 1) % cycle;
+    if (step_ >= first_newcomer) {
+      const MemberIndex newcomer = newcomers_[cycle - 1 - step_].member;
+      if (!is_target(newcomer)) targets.push_back(newcomer);
+      continue;
+    }
     if (step_ < successors_.size()) {
       if (!is_target(successors_[step_].member)) targets.push_back(successors_[step_].member);
       continue;

@@ -76,8 +76,8 @@ inline void Gossiper::SendRound(Instant now, Outbox& out) {
   const Config& config = context_.config;
   ++context_.stats.gossip_rounds;
   membership_.targets().Next(
-      static_cast<std::size_t>(config.gossip_nodes), membership_.transmit_limit(), context_.rng,
-      targets_, [&](MemberIndex m) { return membership_.is_gossip_target(now, m); },
+      now, static_cast<std::size_t>(config.gossip_nodes), membership_.transmit_limit(),
+      context_.rng, targets_, [&](MemberIndex m) { return membership_.is_gossip_target(now, m); },
       std::exchange(full_, false) ? GossipTargets::Order::kScattered
                                   : GossipTargets::Order::kInTurn);
   if (targets_.empty()) membership_.OnNoGossipTargets();

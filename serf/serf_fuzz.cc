@@ -1,0 +1,53 @@
+// What peers say to a running machine: user messages and push/pull states, one after the other.
+//
+// input  = record*
+// record = kind length-low length-high byte*{length}    kind is taken modulo 5
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "serf/base/bytes.h"
+#include "serf/lone_serf.h"
+#include "serf/serf.h"
+
+namespace {
+
+void Feed(serf::testing::LoneSerf& self, std::uint8_t kind, serf::ByteView bytes) {
+  switch (kind % 5) {
+    case 0:
+      return self.ReceiveBytes(bytes);
+    case 1:
+      return self.ReceiveState(bytes);
+    case 2:
+      return self.ReceiveState(bytes, /*join=*/true);
+    case 3:
+      return self.RunFor(std::chrono::seconds(bytes.size()));
+    default:
+      // A packet of the engine: members come and go.
+      return bytes.empty() ? self.PeerGone("a") : self.ReceivePacket(bytes);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  serf::testing::LoneSerf self;
+  self.PeerAlive("a");
+  self.PeerAlive("b");
+  self.PeerGone("b");
+  serf::ByteView rest(data, size);
+  while (rest.size() >= 3) {
+    const std::uint8_t kind = rest[0];
+    const std::size_t length =
+        std::min<std::size_t>(rest[1] | static_cast<std::size_t>(rest[2]) << 8, rest.size() - 3);
+    Feed(self, kind, rest.subspan(3, length));
+    rest = rest.subspan(3 + length);
+  }
+  // Whatever was said, the node lives and knows itself.
+  if (self.serf().state() != serf::Serf::State::kAlive) std::abort();
+  if (!self.serf().FindMember("self").has_value()) std::abort();
+  return 0;
+}
