@@ -22,11 +22,11 @@ namespace {
 using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
-using testing::NodeId;
-using testing::World;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::NodeId;
+using testing::World;
 using enum MemberStatus;
 
 // Keeps the events of all nodes as "a: member-join b alive".
@@ -40,8 +40,7 @@ class EventLog final : public World::Observer {
                                       member.name, " ", MemberStatusName(member.status)));
       }
     } else {
-      lines_.push_back(
-          absl::StrCat(world_.name(node), ": user ", std::get<UserEvent>(event).name));
+      lines_.push_back(absl::StrCat(world_.name(node), ": user ", std::get<UserEvent>(event).name));
     }
   }
   // Of one node, since the last call for any.

@@ -49,9 +49,7 @@ TEST(Replay, TwoProcessesGiveTheSameTrace) {
   EXPECT_EQ(TraceOfAnotherProcess(), here);
 }
 
-TEST(Replay, SeedsDiffer) {
-  EXPECT_NE(RunSwarm(11).trace_hash, RunSwarm(12).trace_hash);
-}
+TEST(Replay, SeedsDiffer) { EXPECT_NE(RunSwarm(11).trace_hash, RunSwarm(12).trace_hash); }
 
 }  // namespace
 }  // namespace serf::testing

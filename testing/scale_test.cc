@@ -1,8 +1,8 @@
 // A thousand nodes: they join, converge, lose ten and agree; news spreads several times faster than
 // with the timing of the original, for no more bytes; and churn is no storm.
 
-#include <chrono>
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -109,10 +109,10 @@ TEST(Scale, PromptGossipIsFasterForNoMoreBytesAndChurnIsNoStorm) {
   const Figures prompt = Measure(swim::GossipPacing::kPrompt);
   const Figures ticked = Measure(swim::GossipPacing::kTicked);
   const auto tell = [this](const char* name, const Figures& f) {
-    const std::string text = absl::StrCat(
-        ToSeconds(f.one) * 1000, " ms until all know; ", f.bytes_per_change / 1e6,
-        " MB per lone change, ", f.churn_bytes / 1e6, " MB under churn; ", f.churn_datagrams,
-        " datagrams per node and second under churn");
+    const std::string text =
+        absl::StrCat(ToSeconds(f.one) * 1000, " ms until all know; ", f.bytes_per_change / 1e6,
+                     " MB per lone change, ", f.churn_bytes / 1e6, " MB under churn; ",
+                     f.churn_datagrams, " datagrams per node and second under churn");
     RecordProperty(name, text);
     std::printf("%s: %s\n", name, text.c_str());
   };

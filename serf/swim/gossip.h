@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "serf/base/rng.h"
@@ -58,17 +59,20 @@ class GossipTargets {
     newcomers_.push_back({member, now + kNewcomerTime});
   }
 
-  // Whether the next targets are the ones in turn, which send each message once to each while a
-  // packet holds all that waits; or any, for when it does not: then each target gets other messages
-  // than the one before, and in turn it would get the same ones in every pass through the queue.
-  enum class Order : std::uint8_t { kInTurn, kScattered };
+  // A target, and its place in the cycle: BroadcastQueue sends each message to each place once.
+  struct Target {
+    MemberIndex member;
+    std::uint8_t place;
+  };
 
   // The next `count` targets into `targets` (cleared first), distinct, fewer if there are fewer.
   // eligible(member) must be false for this node itself. `transmit_limit` is RetransmitLimit(n),
   // so that each message goes to each target once.
   template <typename Eligible>
   void Next(Instant now, std::size_t count, int transmit_limit, Rng& rng,
-            std::vector<MemberIndex>& targets, Eligible&& eligible, Order order = Order::kInTurn);
+            std::vector<Target>& targets, Eligible&& eligible);
+  // The places of the cycle, as of the last Next.
+  std::uint8_t places() const { return static_cast<std::uint8_t>(places_); }
 
  private:
   struct Successor {
@@ -110,6 +114,7 @@ class GossipTargets {
   bool dirty_ = true;
   std::size_t rings_ = 0;  // wanted; fewer successors if there are fewer members
   std::size_t step_ = 0;
+  std::size_t places_ = 0;
   std::vector<Successor> successors_;  // distinct, by ring
   std::vector<Successor> nearest_;     // scratch of Rebuild
   std::vector<Newcomer> newcomers_;
@@ -197,7 +202,7 @@ inline void GossipTargets::OnJoin(MemberIndex member) {
 
 template <typename Eligible>
 void GossipTargets::Next(Instant now, std::size_t count, int transmit_limit, Rng& rng,
-                         std::vector<MemberIndex>& targets, Eligible&& eligible, Order order) {
+                         std::vector<Target>& targets, Eligible&& eligible) {
   targets.clear();
   const std::size_t limit =
       std::clamp<std::size_t>(static_cast<std::size_t>(std::max(transmit_limit, 1)), 1, kRingsMax);
@@ -211,28 +216,31 @@ void GossipTargets::Next(Instant now, std::size_t count, int transmit_limit, Rng
   std::erase_if(newcomers_, [&](const Newcomer& n) {
     return n.until < now || !table_.Contains(n.member) || !eligible(n.member);
   });
-  const std::size_t cycle = successors_.size() + (with_random ? 1 : 0);
+  // A place for a random one only if there is somebody else.
+  places_ = successors_.size() +
+            (with_random && table_.live() > successors_.size() + 1 ? std::size_t{1} : 0);
   // The last places of the cycle are the newcomers', at most a quarter of it.
   const std::size_t first_newcomer =
-      cycle - std::min(newcomers_.size(), std::max<std::size_t>(cycle / 4, 1));
-  if (order == Order::kScattered) step_ = static_cast<std::size_t>(rng.Below(cycle));
+      places_ - std::min(newcomers_.size(), std::max<std::size_t>(places_ / 4, 1));
   const auto is_target = [&targets](MemberIndex m) {
-    return std::find(targets.begin(), targets.end(), m) != targets.end();
+    return std::any_of(targets.begin(), targets.end(),
+                       [m](const Target& t) { return t.member == m; });
   };
-  for (std::size_t i = 0; i < cycle && targets.size() < count; ++i) {
-    step_ = (step_ + 1) % cycle;
+  for (std::size_t i = 0; i < places_ && targets.size() < count; ++i) {
+    step_ = (step_ + 1) % places_;
+    std::optional<MemberIndex> member;
     if (step_ >= first_newcomer) {
-      const MemberIndex newcomer = newcomers_[cycle - 1 - step_].member;
-      if (!is_target(newcomer)) targets.push_back(newcomer);
-      continue;
+      member = newcomers_[places_ - 1 - step_].member;
+    } else if (step_ < successors_.size()) {
+      member = successors_[step_].member;
+    } else {
+      ring_.Pick(1, rng, random_,
+                 [&](MemberIndex m) { return eligible(m) && !IsSuccessor(m) && !is_target(m); });
+      if (!random_.empty()) member = random_.front();
     }
-    if (step_ < successors_.size()) {
-      if (!is_target(successors_[step_].member)) targets.push_back(successors_[step_].member);
-      continue;
+    if (member && !is_target(*member)) {
+      targets.push_back({*member, static_cast<std::uint8_t>(step_)});
     }
-    ring_.Pick(1, rng, random_,
-               [&](MemberIndex m) { return eligible(m) && !IsSuccessor(m) && !is_target(m); });
-    if (!random_.empty()) targets.push_back(random_.front());
   }
 }
 

@@ -34,11 +34,16 @@ struct View {
     return m;
   }
   std::vector<MemberIndex> Next(std::size_t count) {
-    std::vector<MemberIndex> list;
+    std::vector<GossipTargets::Target> list;
     targets.Next(now, count, RetransmitLimit(4, table.known()), rng, list, [this](MemberIndex m) {
       return m != self && table.state(m) == NodeState::kAlive;
     });
-    return list;
+    std::vector<MemberIndex> members;
+    for (const GossipTargets::Target& target : list) {
+      EXPECT_LT(target.place, targets.places());
+      members.push_back(target.member);
+    }
+    return members;
   }
 
   Rng rng;
