@@ -4,4 +4,4 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=${RUNFILES_DIR:-$0.runfiles}
 exec python3 "$here/compare.py" --ours "$root/serf/cmd/serf" \
-  --other "$root/debian_serf/usr/bin/serf" "$@"
+  --other "$root/debian_serf/bin/serf" "$@"
