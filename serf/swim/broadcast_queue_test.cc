@@ -135,47 +135,6 @@ TEST_F(BroadcastQueueTest, FurtherPacketsHoldOtherMessages) {
   EXPECT_EQ(Draw(4, 100), (Strings{"1234", "123", "12"})) << "the next target gets all";
 }
 
-TEST_F(BroadcastQueueTest, EachPlaceGetsAMessageOnceBeforeAnyGetsItAgain) {
-  Put("a", "a");
-  const auto draw = [&](std::uint8_t place) {
-    parts_.clear();
-    queue_.Draw(5, 2, 100, parts_, {.place = place, .places = 3});
-    return parts_.size();
-  };
-  EXPECT_EQ(draw(1), 1u);
-  EXPECT_EQ(draw(1), 0u) << "it had it";
-  EXPECT_EQ(draw(0), 1u);
-  EXPECT_EQ(Draw(5, 100), Strings{"a"}) << "a ride has no place";
-  EXPECT_EQ(draw(1), 0u);
-  EXPECT_EQ(draw(2), 1u);
-  EXPECT_EQ(draw(1), 1u) << "a second pass";
-  EXPECT_TRUE(queue_.empty()) << "five transmissions";
-}
-
-// However the packets fill, the transmissions of a message go to different places.
-TEST(BroadcastQueue, PlacesOfALongQueue) {
-  constexpr int kMessages = 300;
-  constexpr std::uint8_t kPlaces = 16;
-  BroadcastQueue queue(1000);
-  std::vector<std::vector<int>> hits(kMessages, std::vector<int>(kPlaces));
-  for (int i = 0; i < kMessages; ++i) {
-    const ByteVector message = {static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i >> 8)};
-    queue.Enqueue("", message);
-  }
-  std::vector<ByteView> parts;
-  std::uint8_t place = 0;
-  for (int draw = 0; draw < 10'000 && !queue.empty(); ++draw) {
-    parts.clear();
-    queue.Draw(kPlaces, 2, 60, parts, {.place = place, .places = kPlaces});
-    for (const ByteView part : parts) ++hits[part[0] + 256 * part[1]][place];
-    place = static_cast<std::uint8_t>((place + 1) % kPlaces);
-  }
-  ASSERT_TRUE(queue.empty());
-  for (const std::vector<int>& places : hits) {
-    for (const int times : places) ASSERT_EQ(times, 1);
-  }
-}
-
 TEST_F(BroadcastQueueTest, DisplacesWhatWasSetAside) {
   Put("a", "old", 1);
   Draw(4, 100);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "serf/base/time.h"
@@ -51,7 +52,8 @@ class Gossiper {
   Membership& membership_;
   PacketSender& sender_;
   GossipPacer pacer_;
-  std::vector<GossipTargets::Target> targets_;
+  std::vector<MemberIndex> targets_;
+  bool full_ = false;  // the last round could not send all that waited
   // What waited when a round could send nothing, since it fits no packet: until `retry_at_` only
   // further messages are worth a round.
   std::size_t stuck_ = 0;
@@ -73,18 +75,19 @@ inline void Gossiper::OnTimer(Instant now, Outbox& out) {
 inline void Gossiper::SendRound(Instant now, Outbox& out) {
   const Config& config = context_.config;
   ++context_.stats.gossip_rounds;
-  membership_.targets().Next(now, static_cast<std::size_t>(config.gossip_nodes),
-                             membership_.transmit_limit(), context_.rng, targets_,
-                             [&](MemberIndex m) { return membership_.is_gossip_target(now, m); });
+  membership_.targets().Next(
+      static_cast<std::size_t>(config.gossip_nodes), membership_.transmit_limit(), context_.rng,
+      targets_, [&](MemberIndex m) { return membership_.is_gossip_target(now, m); },
+      std::exchange(full_, false) ? GossipTargets::Order::kScattered
+                                  : GossipTargets::Order::kInTurn);
   if (targets_.empty()) membership_.OnNoGossipTargets();
   const int packets_max =
       config.gossip_pacing == GossipPacing::kTicked ? 1 : config.prompt_packets_per_target;
   GossipPacer::Round round;
-  for (const GossipTargets::Target& target : targets_) {
-    const NodeInfo& info = membership_.table().info(target.member);
-    const PacketSender::Gossip sent = sender_.SendGossip(
-        info.endpoint(), info.versions().protocol_max >= 5,
-        {.place = target.place, .places = membership_.targets().places()}, packets_max, out);
+  for (const MemberIndex target : targets_) {
+    const NodeInfo& info = membership_.table().info(target);
+    const PacketSender::Gossip sent =
+        sender_.SendGossip(info.endpoint(), info.versions().protocol_max >= 5, packets_max, out);
     if (sent.packets == 0) break;
     round.bytes += sent.bytes;
     round.full = round.full || sent.full;
@@ -95,6 +98,7 @@ inline void Gossiper::SendRound(Instant now, Outbox& out) {
     stuck_ = waiting;
     retry_at_ = now + config.gossip_interval;
   }
+  full_ = round.full && round.backlog;
   pacer_.OnRound(now, round, context_.rng);
 }
 
