@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_DURATION_H_
 #define SERF_CMD_DURATION_H_
 
-// Durations as text, the way Serf's flags, files and log lines have them: "1h30m0s", "500ms".
-// Source: spec/agent.md B.1 and B.2.
+// ParseDuration: durations as Serf's flags and files have them: "1h30m0s", "500ms". Their text is
+// made by FormatDuration. Source: spec/agent.md B.1.
 //
 //   duration := [ "+" | "-" ] ( "0" | { number unit } )
 //   number   := digits [ "." [ digits ] ] | "." digits
@@ -10,12 +10,12 @@
 
 #include <cstdint>
 #include <limits>
-#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/duration_text.h"  // for its users too
 #include "serf/base/time.h"
 #include "serf/cmd/quote.h"
 
@@ -24,9 +24,6 @@ namespace serf::cmd {
 // Reads the grammar above; within +-2^63 ns. The errors have the original's texts:
 // `time: missing unit in duration "5"`.
 absl::StatusOr<Duration> ParseDuration(absl::string_view text);
-
-// "1m0s", "1.5s", "500ms", "0s": the largest unit first, no trailing zeros of a fraction.
-std::string FormatDuration(Duration duration);
 
 namespace duration_internal {
 
@@ -44,20 +41,6 @@ inline std::uint64_t UnitSize(absl::string_view unit) {
 }
 
 inline bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
-// `value`, cut after `unit`, with the rest as a fraction: 1500 of 1000 is "1.5".
-inline std::string Fraction(std::uint64_t value, std::uint64_t unit) {
-  std::string text = absl::StrCat(value / unit);
-  std::uint64_t rest = value % unit;
-  if (rest == 0) return text;
-  text += '.';
-  while (rest != 0) {
-    unit /= 10;
-    text += static_cast<char>('0' + rest / unit);
-    rest %= unit;
-  }
-  return text;
-}
 
 }  // namespace duration_internal
 
@@ -124,30 +107,6 @@ inline absl::StatusOr<Duration> ParseDuration(absl::string_view text) {
   }
   const auto value = static_cast<Duration::rep>(total);
   return Duration(negative ? -value : value);
-}
-
-inline std::string FormatDuration(Duration duration) {
-  namespace internal = duration_internal;
-  if (duration == Duration::zero()) return "0s";
-  const bool negative = duration < Duration::zero();
-  // The magnitude of the most negative value fits only without sign.
-  auto ns = static_cast<std::uint64_t>(duration.count());
-  if (negative) ns = -ns;
-  std::string text(negative ? "-" : "");
-  if (ns < 1'000) {
-    absl::StrAppend(&text, ns, "ns");
-  } else if (ns < 1'000'000) {
-    absl::StrAppend(&text, internal::Fraction(ns, 1'000), "\u00b5s");
-  } else if (ns < internal::kSecond) {
-    absl::StrAppend(&text, internal::Fraction(ns, 1'000'000), "ms");
-  } else {
-    const std::uint64_t minutes = ns / (60 * internal::kSecond);
-    if (minutes >= 60) absl::StrAppend(&text, minutes / 60, "h");
-    if (minutes > 0) absl::StrAppend(&text, minutes % 60, "m");
-    absl::StrAppend(&text, internal::Fraction(ns % (60 * internal::kSecond), internal::kSecond),
-                    "s");
-  }
-  return text;
 }
 
 }  // namespace serf::cmd

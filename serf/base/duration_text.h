@@ -1,0 +1,64 @@
+#ifndef SERF_BASE_DURATION_TEXT_H_
+#define SERF_BASE_DURATION_TEXT_H_
+
+// FormatDuration: durations the way Serf's log lines and errors have them: "1h30m0s", "500ms".
+// Source: spec/agent.md B.2.
+
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "serf/base/time.h"
+
+namespace serf {
+
+// "1m0s", "1.5s", "500ms", "0s": the largest unit first, no trailing zeros of a fraction.
+std::string FormatDuration(Duration duration);
+
+namespace duration_text_internal {
+
+inline constexpr std::uint64_t kSecond = 1'000'000'000;
+
+// `value`, cut after `unit`, with the rest as a fraction: 1500 of 1000 is "1.5".
+inline std::string Fraction(std::uint64_t value, std::uint64_t unit) {
+  std::string text = absl::StrCat(value / unit);
+  std::uint64_t rest = value % unit;
+  if (rest == 0) return text;
+  text += '.';
+  while (rest != 0) {
+    unit /= 10;
+    text += static_cast<char>('0' + rest / unit);
+    rest %= unit;
+  }
+  return text;
+}
+
+}  // namespace duration_text_internal
+
+inline std::string FormatDuration(Duration duration) {
+  namespace internal = duration_text_internal;
+  if (duration == Duration::zero()) return "0s";
+  const bool negative = duration < Duration::zero();
+  // The magnitude of the most negative value fits only without sign.
+  auto ns = static_cast<std::uint64_t>(duration.count());
+  if (negative) ns = -ns;
+  std::string text(negative ? "-" : "");
+  if (ns < 1'000) {
+    absl::StrAppend(&text, ns, "ns");
+  } else if (ns < 1'000'000) {
+    absl::StrAppend(&text, internal::Fraction(ns, 1'000), "\u00b5s");
+  } else if (ns < internal::kSecond) {
+    absl::StrAppend(&text, internal::Fraction(ns, 1'000'000), "ms");
+  } else {
+    const std::uint64_t minutes = ns / (60 * internal::kSecond);
+    if (minutes >= 60) absl::StrAppend(&text, minutes / 60, "h");
+    if (minutes > 0) absl::StrAppend(&text, minutes % 60, "m");
+    absl::StrAppend(&text, internal::Fraction(ns % (60 * internal::kSecond), internal::kSecond),
+                    "s");
+  }
+  return text;
+}
+
+}  // namespace serf
+
+#endif  // SERF_BASE_DURATION_TEXT_H_
