@@ -256,4 +256,12 @@ _REPOSITORIES = {
         programs = ["serf"],
         build_file_content = _SERF,
     ),
+    # Its 0.10.1, which Debian 12 does not have but can run.
+    "debian_serf_0_10": dict(
+        packages = ["serf"],
+        release = "trixie",
+        probe = "/usr/share/doc/serf/copyright",
+        programs = ["serf"],
+        build_file_content = _SERF,
+    ),
 }

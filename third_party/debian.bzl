@@ -71,7 +71,19 @@ fetch() {  # fetch OPTIONS PACKAGE: of "a|b|c" the first that this release has
   done
   echo "no package $2"; return 1
 }
+if [ -n "$release" ]; then  # of that release, from the mirror that apt uses
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(COMPONENT) $(RELEASE)' 'Created-By: Packages' |
+    awk '$2 == "main" && $3 !~ /-/ { print $1; exit }')
+  [ -n "$mirror" ] || { echo "apt knows no Debian mirror"; exit 1; } >&2
+  keys=/usr/share/keyrings/debian-archive-keyring.gpg
+  echo "deb [signed-by=$keys] $mirror $release main" >"$store/$release.list"
+  mkdir -p "$store/$release-lists/partial"
+  private="$private -o Dir::State::Lists=$store/$release-lists -o Acquire::Languages=none"
+  private="$private -o Dir::Etc::SourceList=$store/$release.list -o Dir::Etc::SourceParts=/dev/null"
+  refresh "$release" "" >>log 2>&1 || { cat log >&2; exit 1; }
+fi
 for wanted in "$@"; do
+  [ -z "$release" ] || { fetch "$private" "$wanted" >>log 2>&1 || { cat log >&2; exit 1; }; continue; }
   { fetch "" "$wanted" || { refresh deb "" && fetch "$private" "$wanted"; }; } >>log 2>&1 ||
     { cat log >&2; exit 1; }
 done
@@ -118,11 +130,16 @@ def debian_root(rctx):
     mode = rctx.os.environ.get("SERF_DEBIAN_DEPS", "auto")
     if mode not in ("auto", "system", "download"):
         fail("SERF_DEBIAN_DEPS must be auto, system or download, not " + mode)
-    if mode != "download" and _system_ok(rctx):
+    if mode != "download" and not rctx.attr.release and _system_ok(rctx):
         return "/usr"
-    if mode == "system" or not rctx.attr.packages:
+    if (mode == "system" and not rctx.attr.release) or not rctx.attr.packages:
         fail("%s: %s is missing or too old; install %s" % (rctx.name, rctx.attr.probe, " ".join(rctx.attr.packages)))
-    _run(rctx, ["sh", "-c", _DOWNLOAD, "sh"] + rctx.attr.packages, "apt-get download " + " ".join(rctx.attr.packages))
+    _run(
+        rctx,
+        ["sh", "-c", _DOWNLOAD, "sh"] + rctx.attr.packages,
+        "apt-get download " + " ".join(rctx.attr.packages),
+        env = {"release": rctx.attr.release},
+    )
     return str(rctx.path("root/usr"))
 
 def link_files(rctx, root, includes, archives, triplet):
@@ -164,6 +181,7 @@ def _impl(rctx):
 
 COMMON_ATTRS = {
     "packages": attr.string_list(doc = "Debian packages to download when the system has none"),
+    "release": attr.string(doc = "download from this Debian release, whatever the system has"),
     "probe": attr.string(mandatory = True, doc = "file whose presence shows that the package is installed"),
     "min_macro": attr.string(doc = "macro in the probe file that holds the version"),
     "min_value": attr.int(),
