@@ -34,6 +34,7 @@
 #include "serf/cmd/command.h"
 #include "serf/cmd/duration.h"
 #include "serf/cmd/glog_logger.h"
+#include "serf/cmd/memory_footprint.h"
 #include "serf/cmd/terminal.h"
 #include "serf/event.h"
 #include "serf/rpc/server_io.h"
@@ -122,6 +123,7 @@ inline Duration LeaveLimit(Duration gossip_interval) {
 }  // namespace agent_internal
 
 inline int RunAgent(AgentConfig config, Terminal& terminal) {
+  LimitHeap();
   const auto fail = [&terminal](const absl::Status& status) {
     terminal.Output(absl::string_view(status.message()));
     return kExitFailure;
@@ -156,6 +158,7 @@ inline int Agent::Run(AgentNode node) {
   logger_.OpenGate();
   WarnOfOpenRpc();
   if (!config_.retry_join.empty()) RetryJoin();
+  ReleaseStartUpMemory();
   io_.run();
   return exit_code_;
 }
