@@ -39,8 +39,9 @@ enum class LogReason : std::uint8_t {
   kOldEvent,  // of the Serf layer, as are the following
   kUnaskedReply,
   kStateSize,
+  kPingPayload,
 };
-inline constexpr std::size_t kLogReasons = static_cast<std::size_t>(LogReason::kStateSize) + 1;
+inline constexpr std::size_t kLogReasons = static_cast<std::size_t>(LogReason::kPingPayload) + 1;
 
 class LogLimiter {
  public:
