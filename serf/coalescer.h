@@ -12,7 +12,6 @@
 // batch, one that follows a join does not hide the join, and reaped members are forgotten. A member
 // that went and returned within a batch with other tags or another address is told as an update.
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
@@ -22,6 +21,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "serf/base/time.h"
+#include "serf/batch_timer.h"
 #include "serf/event.h"
 #include "serf/member.h"
 
@@ -29,15 +29,13 @@ namespace serf {
 
 class MemberEventCoalescer {
  public:
-  // A batch ends `period` after its first event or `quiescent` after its last, whichever is first.
-  // Both are positive.
-  MemberEventCoalescer(Duration period, Duration quiescent)
-      : period_(period), quiescent_(quiescent) {}
+  // See BatchTimer.
+  MemberEventCoalescer(Duration period, Duration quiescent) : timer_(period, quiescent) {}
 
   void Add(Instant now, MemberEvent event);
 
   // When the batch is due; kNever if nothing is held back.
-  Instant NextDeadline() const { return std::min(batch_end_, quiet_end_); }
+  Instant NextDeadline() const { return timer_.deadline(); }
 
   // Delivers the batch if it is due: one event for each kind, members sorted by name.
   template <typename Deliver>
@@ -67,17 +65,13 @@ class MemberEventCoalescer {
   // Whether there is something to tell, and then notes it as told; may change the kind.
   bool Tell(Pending& pending);
 
-  Duration period_;
-  Duration quiescent_;
-  Instant batch_end_ = kNever;
-  Instant quiet_end_ = kNever;
+  BatchTimer timer_;
   absl::btree_map<std::string, Pending> pending_;
   absl::flat_hash_map<std::string, Told> told_;
 };
 
 inline void MemberEventCoalescer::Add(Instant now, MemberEvent event) {
-  if (batch_end_ == kNever) batch_end_ = now + period_;
-  quiet_end_ = now + quiescent_;
+  timer_.OnEvent(now);
   for (Member& member : event.members) {
     const auto [at, is_new] = pending_.try_emplace(member.name);
     Pending& pending = at->second;
@@ -112,7 +106,7 @@ inline bool MemberEventCoalescer::Tell(Pending& pending) {
 
 template <typename Deliver>
 void MemberEventCoalescer::Flush(Deliver&& deliver) {
-  batch_end_ = quiet_end_ = kNever;
+  timer_.Stop();
   std::array<MemberEvent, kKinds> batch;
   for (auto& [name, pending] : pending_) {
     if (!Tell(pending)) continue;

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/time.h"
+#include "serf/event.h"
 #include "serf/swim/config.h"
 #include "serf/tags.h"
 
@@ -62,7 +63,11 @@ struct Config {
   // Member events are held back to merge what belongs together; zero: off.
   Duration coalesce_period = Duration::zero();
   Duration quiescent_period = Duration::zero();
-  bool validate_node_names = false;  // own and others: see ValidateNodeName
+  // The same for user events that allow it.
+  Duration user_coalesce_period = Duration::zero();
+  Duration user_quiescent_period = Duration::zero();
+  std::size_t user_event_size_limit = 512;  // bytes, bare and encoded; at most kUserEventMax
+  bool validate_node_names = false;         // own and others: see ValidateNodeName
 
  private:
   absl::Status ValidateDurations() const;
@@ -111,6 +116,10 @@ inline absl::Status Config::Validate() const {
                      protocol_version < kSerfProtocolMin ? "low" : "high", ". Must be in range: [",
                      kSerfProtocolMin, ", ", kSerfProtocolMax, "]"));
   }
+  if (user_event_size_limit > kUserEventMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("user event size limit exceeds limit of ", kUserEventMax, " bytes"));
+  }
   if (auto meta = EncodeTags(tags, protocol_version); !meta.ok()) return meta.status();
   if (validate_node_names) {
     if (absl::Status status = ValidateNodeName(swim.name); !status.ok()) return status;
@@ -138,6 +147,8 @@ inline absl::Status Config::ValidateDurations() const {
       {"recent_intent_timeout", recent_intent_timeout, Duration::zero()},
       {"coalesce_period", coalesce_period, Duration::zero()},
       {"quiescent_period", quiescent_period, Duration::zero()},
+      {"user_coalesce_period", user_coalesce_period, Duration::zero()},
+      {"user_quiescent_period", user_quiescent_period, Duration::zero()},
   };
   for (const auto& duration : durations) {
     if (duration.value < duration.low) {

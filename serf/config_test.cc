@@ -66,6 +66,14 @@ TEST(ConfigTest, PeriodsMustBePositive) {
   EXPECT_EQ(Fault(config), "reconnect_timeout is longer than ten years");
 }
 
+TEST(ConfigTest, UserEventSizeLimit) {
+  Config config = Valid();
+  config.user_event_size_limit = 9216;
+  EXPECT_EQ(Fault(config), "");
+  config.user_event_size_limit = 9217;
+  EXPECT_EQ(Fault(config), "user event size limit exceeds limit of 9216 bytes");
+}
+
 TEST(ConfigTest, QueueDepth) {
   Config config = Valid();
   EXPECT_EQ(config.QueueMax(10'000), 4096u);

@@ -4,6 +4,7 @@
 // Event: what the application is told, in the order of the state changes.
 // Source: spec/serf.md 11.1.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -41,6 +42,10 @@ struct MemberEvent {
   MemberEventKind kind = MemberEventKind::kJoin;
   std::vector<Member> members;
 };
+
+// Bytes of name and payload of a user event. The original refuses to send more; more is not taken
+// either.
+inline constexpr std::size_t kUserEventMax = 9216;
 
 struct UserEvent {
   wire::LamportTime time;

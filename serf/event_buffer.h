@@ -8,13 +8,11 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "serf/event.h"
 #include "serf/lamport_window.h"
 #include "serf/wire/ids.h"
 
 namespace serf {
-
-// Bytes of name and payload. The original refuses to send more; more is not taken either.
-inline constexpr std::size_t kUserEventMax = 9216;
 
 // An event as the buffer keeps it. Two are the same if time, name and payload are.
 struct BufferedEvent {

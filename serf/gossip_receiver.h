@@ -8,7 +8,6 @@
 // Queries are taken once and passed on, so that they reach the nodes behind this one. Nothing here
 // answers them.
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -21,8 +20,6 @@
 #include "serf/broadcasts.h"
 #include "serf/config.h"
 #include "serf/counters.h"
-#include "serf/event.h"
-#include "serf/event_buffer.h"
 #include "serf/lamport_clock.h"
 #include "serf/member_tracker.h"
 #include "serf/push_pull_state.h"
@@ -30,6 +27,7 @@
 #include "serf/swim/config.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/node.h"
+#include "serf/user_events.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/serf_messages.h"
@@ -41,7 +39,6 @@ class GossipReceiver {
   class Listener {
    public:
     virtual ~Listener() = default;
-    virtual void OnUserEvent(Instant now, UserEvent event) = 0;
     // Somebody claims that this node, which lives, has left.
     virtual void OnAccused(Instant now) = 0;
     // A user message for one node, to be sent when the engine's input is over.
@@ -50,10 +47,12 @@ class GossipReceiver {
 
   // All must outlive the receiver.
   GossipReceiver(const Config& config, const swim::Node& node, MemberTracker& members,
-                 Broadcasts& broadcasts, Counters& counters, Listener& listener)
+                 UserEvents& user_events, Broadcasts& broadcasts, Counters& counters,
+                 Listener& listener)
       : config_(config),
         node_(node),
         members_(members),
+        user_events_(user_events),
         broadcasts_(broadcasts),
         counters_(counters),
         listener_(listener),
@@ -71,9 +70,7 @@ class GossipReceiver {
   // While set, a push/pull for a join makes events older than it unwelcome (4.4).
   void set_ignore_old_on_join(bool ignore) { ignore_old_on_join_ = ignore; }
 
-  const LamportClock& event_clock() const { return event_clock_; }
   const LamportClock& query_clock() const { return query_clock_; }
-  const EventBuffer& events() const { return events_; }
 
  private:
   // The visitor of a push/pull state.
@@ -88,7 +85,6 @@ class GossipReceiver {
   bool Witness(LamportClock& clock, wire::LamportTime time);
 
   // Each is true if the message is new and should be passed on.
-  bool OnUserEvent(Instant now, const wire::UserEventMessage& event);
   bool OnQuery(Instant now, const wire::QueryMessage& query);
 
   bool OnLeaveBytes(Instant now, ByteView message, bool self_lives);
@@ -101,16 +97,14 @@ class GossipReceiver {
   const Config& config_;
   const swim::Node& node_;
   MemberTracker& members_;
+  UserEvents& user_events_;
   Broadcasts& broadcasts_;
   Counters& counters_;
   Listener& listener_;
   swim::LogLimiter log_;
 
-  LamportClock event_clock_;
   LamportClock query_clock_;
-  EventBuffer events_;
   QueryBuffer queries_;
-  wire::LamportTime event_min_time_;  // older events are unwelcome
   bool ignore_old_on_join_ = false;
 };
 
@@ -207,32 +201,9 @@ inline bool GossipReceiver::OnUserEventBytes(Instant now, ByteView message) {
   wire::UserEventMessage event;
   if (!DecodeBody(now, message, "user event message", event, scratch)) return false;
   Log(config_.swim.logger, LogLevel::kDebug, "serf: messageUserEventType: ", event.name);
-  const bool rebroadcast = OnUserEvent(now, event);
+  const bool rebroadcast = user_events_.OnMessage(now, event);
   if (rebroadcast) broadcasts_.AddEvent(message);
   return rebroadcast;
-}
-
-inline bool GossipReceiver::OnUserEvent(Instant now, const wire::UserEventMessage& event) {
-  if (event.name.size() + event.payload.size() > kUserEventMax) {
-    ++counters_.dropped_oversize;
-    return false;
-  }
-  if (!Witness(event_clock_, event.ltime)) return false;
-  if (event.ltime < event_min_time_) return false;
-  const wire::LamportTime current = event_clock_.time();
-  if (events_.TooOld(event.ltime, current)) {
-    ++counters_.dropped_old;
-    log_.Log(now, swim::LogReason::kOldEvent, LogLevel::kWarn, [&] {
-      return absl::StrCat("serf: received old event ", event.name, " from time ",
-                          event.ltime.value(), " (current: ", current.value(), ")");
-    });
-    return false;
-  }
-  if (!events_.Add(event.ltime, current, event.name, AsText(event.payload))) return false;
-  ++counters_.user_events;
-  listener_.OnUserEvent(
-      now, {event.ltime, std::string(event.name), std::string(AsText(event.payload)), event.cc});
-  return true;
 }
 
 // --- queries ---
@@ -327,7 +298,7 @@ struct GossipReceiver::Merge {
     message.ltime = time;
     message.name = event.name;
     message.payload = event.payload;
-    receiver.OnUserEvent(now, message);
+    receiver.user_events_.OnMessage(now, message);
   }
 
   GossipReceiver& receiver;
@@ -360,11 +331,9 @@ inline void GossipReceiver::OnRemoteState(Instant now, ByteView bytes, bool join
     if (time.value() > 0) Witness(clock, LastUsed(time));
   };
   witness(members_.clock(), state.ltime);
-  witness(event_clock_, state.event_ltime);
+  if (state.event_ltime.value() > 0) user_events_.Witness(LastUsed(state.event_ltime));
   witness(query_clock_, state.query_ltime);
-  if (join && ignore_old_on_join_ && event_clock_.Plausible(state.event_ltime)) {
-    event_min_time_ = std::max(event_min_time_, state.event_ltime);
-  }
+  if (join && ignore_old_on_join_) user_events_.IgnoreBefore(state.event_ltime);
   VisitPushPullState(state, Merge{*this, now, self_lives});
 }
 

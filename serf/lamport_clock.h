@@ -41,6 +41,13 @@ class LamportClock {
     time_ = seen.value() == kLast ? kLast : seen.value() + 1;
   }
 
+  // Moves past `seen` if it is plausible; false if not.
+  constexpr bool TryWitness(wire::LamportTime seen) {
+    if (!Plausible(seen)) return false;
+    Witness(seen);
+    return true;
+  }
+
   // Whether to believe `seen` at all (spec/serf.md 15.2, clock poisoning).
   constexpr bool Plausible(wire::LamportTime seen) const {
     return seen.value() <= time_ || seen.value() - time_ <= kJumpMax;

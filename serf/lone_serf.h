@@ -142,9 +142,9 @@ class LoneSerf {
     serf_->Leave(now_, request, out_);
     return Done(request);
   }
-  RequestId Join(std::vector<swim::JoinTarget> targets) {
+  RequestId Join(std::vector<swim::JoinTarget> targets, bool ignore_old = false) {
     const RequestId request = NewRequest();
-    serf_->Join(now_, request, std::move(targets), false, out_);
+    serf_->Join(now_, request, std::move(targets), ignore_old, out_);
     return Done(request);
   }
   RequestId RemoveFailedNode(absl::string_view name, bool prune) {
@@ -156,6 +156,13 @@ class LoneSerf {
     const RequestId request = NewRequest();
     serf_->SetTags(now_, request, std::move(tags), out_);
     return Done(request);
+  }
+  // The error's text, or "ok".
+  std::string SendUserEvent(absl::string_view name, absl::string_view payload = {},
+                            bool coalesce = false) {
+    const absl::Status status = serf_->SendUserEvent(now_, name, payload, coalesce, out_);
+    Collect();
+    return status.ok() ? "ok" : std::string(status.message());
   }
   void Shutdown() {
     serf_->Shutdown(now_, out_);
@@ -183,6 +190,7 @@ class LoneSerf {
   }
   // The events since the last call, as "member-join a alive" and "user deploy".
   std::vector<std::string> TakeEvents() { return std::exchange(events_, {}); }
+  std::vector<UserEvent> TakeUserEvents() { return std::exchange(user_events_, {}); }
   // How a request ended: its text, "ok", or "pending".
   std::string Result(RequestId request) const {
     const auto found = completions_.find(request);
@@ -225,6 +233,7 @@ class LoneSerf {
   std::unique_ptr<Serf> serf_;
   std::map<std::string, std::uint32_t, std::less<>> incarnations_;
   std::vector<std::string> events_;
+  std::vector<UserEvent> user_events_;
   std::map<RequestId, Completion> completions_;
   std::vector<Packet> packets_;
   bool closed_ = false;
@@ -241,6 +250,7 @@ inline void LoneSerf::Collect() {
       events_.push_back(line);
     } else {
       events_.push_back(absl::StrCat("user ", std::get<UserEvent>(event).name));
+      user_events_.push_back(std::get<UserEvent>(event));
     }
   }
   for (const Completion& completion : out_.completions()) {

@@ -34,10 +34,10 @@
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/broadcasts.h"
-#include "serf/coalescer.h"
 #include "serf/config.h"
 #include "serf/counters.h"
 #include "serf/event.h"
+#include "serf/event_pipeline.h"
 #include "serf/gossip_receiver.h"
 #include "serf/join_error.h"
 #include "serf/lamport_clock.h"
@@ -45,6 +45,7 @@
 #include "serf/member.h"
 #include "serf/member_tracker.h"
 #include "serf/outbox.h"
+#include "serf/pending_broadcasts.h"
 #include "serf/push_pull_state.h"
 #include "serf/reconnect.h"
 #include "serf/swim/broadcast_queue.h"
@@ -53,12 +54,14 @@
 #include "serf/swim/node_info.h"
 #include "serf/swim/scaling.h"
 #include "serf/tags.h"
+#include "serf/user_events.h"
 #include "serf/wire/serf_messages.h"
 
 namespace serf {
 
 class Serf final : private swim::Delegate,
                    private MemberTracker::Listener,
+                   private UserEvents::Listener,
                    private GossipReceiver::Listener {
  public:
   // "alive", "leaving", "left", "shutdown" (spec/serf.md 3.8).
@@ -93,6 +96,11 @@ class Serf final : private swim::Delegate,
                         Outbox& out);
   // Replaces the own tags and announces them.
   void SetTags(Instant now, RequestId request, Tags tags, Outbox& out);
+  // Tells all nodes, this one too; `coalesce` lets each merge it with others of that name. Ends at
+  // once: InvalidArgumentError if it is too large, with the texts of spec/agent.md 1.5.
+  absl::Status SendUserEvent(Instant now, absl::string_view name, absl::string_view payload,
+                             bool coalesce, Outbox& out);
+
   // Stops: no message is sent, no deadline remains, requests under way complete as cancelled.
   void Shutdown(Instant now, Outbox& out);
 
@@ -115,12 +123,6 @@ class Serf final : private swim::Delegate,
     RequestId request;
     std::vector<swim::JoinTarget> targets;
     bool ignore_old = false;
-  };
-  // Waits for the end of a broadcast, or no longer than until the deadline.
-  struct PendingBroadcast {
-    RequestId request;
-    Broadcasts::Token token = 0;
-    Instant deadline;
   };
 
   // The engine's tokens of joins that are not requests.
@@ -165,8 +167,6 @@ class Serf final : private swim::Delegate,
   void OnJoinDone(Instant now, swim::Node::JoinDone done);
   void IssueJoinIntent(Instant now);
   void Advance(Instant now, LeaveSequence::Next next);
-  void OnBroadcastFinished(Instant now, Broadcasts::Token token);
-  void ExpireRequests(Instant now);
   void Complete(RequestId request, absl::Status status) {
     out_->Complete({request, std::move(status), 0, {}});
   }
@@ -184,8 +184,9 @@ class Serf final : private swim::Delegate,
   swim::Node node_;
   MemberTracker members_;
   Broadcasts broadcasts_;
+  UserEvents user_events_;
   GossipReceiver receiver_;
-  std::optional<MemberEventCoalescer> coalescer_;
+  EventPipeline pipeline_;
   LeaveSequence leave_;
 
   Outbox* out_ = nullptr;  // lent while an input runs
@@ -200,8 +201,8 @@ class Serf final : private swim::Delegate,
   RequestId join_under_way_ = kReconnect;  // the engine's token; kReconnect: none
   std::uint64_t next_join_ = 1;
   std::vector<RequestId> leave_requests_;
-  std::vector<PendingBroadcast> removals_;
-  std::vector<PendingBroadcast> tag_updates_;
+  PendingBroadcasts removals_;
+  PendingBroadcasts tag_updates_;
   Broadcasts::Token next_token_ = kLeaveToken + 1;
 
   Instant reap_at_ = kNever;
@@ -253,13 +254,11 @@ inline Serf::Serf(Config config)
       node_(config_.swim, *this),
       members_(config_, node_, counters_, *this),
       broadcasts_(config_.QueueMax(1)),
-      receiver_(config_, node_, members_, broadcasts_, counters_, *this),
+      user_events_(config_, broadcasts_, counters_, *this),
+      receiver_(config_, node_, members_, user_events_, broadcasts_, counters_, *this),
+      pipeline_(config_),
       leave_(config_.broadcast_timeout, config_.leave_propagate_delay,
-             config_.swim.gossip_interval) {
-  if (config_.coalesce_period > Duration::zero() && config_.quiescent_period > Duration::zero()) {
-    coalescer_.emplace(config_.coalesce_period, config_.quiescent_period);
-  }
-}
+             config_.swim.gossip_interval) {}
 
 template <typename F>
 void Serf::Run(Instant now, Outbox& out, F&& input) {
@@ -275,7 +274,8 @@ inline void Serf::Settle(Instant now) {
   for (bool more = true; more;) {
     more = false;
     for (const Broadcasts::Token token : broadcasts_.TakeFinished()) {
-      OnBroadcastFinished(now, token);
+      if (token == kLeaveToken) Advance(now, leave_.OnIntentSent(now));
+      removals_.Finish(token, [&](RequestId request) { Complete(request, absl::OkStatus()); });
       more = true;
     }
     for (swim::Node::JoinDone& done : node_.TakeJoinResults()) {
@@ -283,6 +283,7 @@ inline void Serf::Settle(Instant now) {
       more = true;
     }
   }
+  pipeline_.Settle(now, *out_);
   for (const Datagram& datagram : send_later_) {
     node_.SendBestEffort(now, datagram.to, datagram.bytes, *out_);
   }
@@ -304,18 +305,12 @@ inline void Serf::Shutdown(Instant now, Outbox& out) {
       Log(config_.swim.logger, LogLevel::kWarn, "serf: Shutdown without a Leave");
     }
     state_ = State::kShutdown;
-    if (coalescer_) coalescer_->Flush([&](MemberEvent event) { out_->Emit(std::move(event)); });
-    for (const PendingJoin& join : joins_) Complete(join.request, ShutDownError());
-    for (const RequestId request : leave_requests_) Complete(request, ShutDownError());
-    for (const auto* pending : {&removals_, &tag_updates_}) {
-      for (const PendingBroadcast& broadcast : *pending) {
-        Complete(broadcast.request, ShutDownError());
-      }
-    }
-    joins_.clear();
-    leave_requests_.clear();
-    removals_.clear();
-    tag_updates_.clear();
+    pipeline_.Flush(now, out);
+    const auto cancel = [this](RequestId request) { Complete(request, ShutDownError()); };
+    for (const PendingJoin& join : std::exchange(joins_, {})) cancel(join.request);
+    for (const RequestId request : std::exchange(leave_requests_, {})) cancel(request);
+    removals_.FinishAll(cancel);
+    tag_updates_.FinishAll(cancel);
   });
 }
 
@@ -351,12 +346,9 @@ inline void Serf::OnStreamClosed(Instant now, swim::StreamId stream, const absl:
 
 inline Instant Serf::NextDeadline() const {
   if (state_ == State::kShutdown) return kNever;
-  Instant next = std::min({node_.NextDeadline(), members_.NextDeadline(), leave_.NextDeadline(),
-                           reap_at_, reconnect_at_, queue_check_at_});
-  if (coalescer_) next = std::min(next, coalescer_->NextDeadline());
-  for (const PendingBroadcast& removal : removals_) next = std::min(next, removal.deadline);
-  for (const PendingBroadcast& update : tag_updates_) next = std::min(next, update.deadline);
-  return next;
+  return std::min({node_.NextDeadline(), members_.NextDeadline(), leave_.NextDeadline(),
+                   pipeline_.NextDeadline(), removals_.NextDeadline(), tag_updates_.NextDeadline(),
+                   reap_at_, reconnect_at_, queue_check_at_});
 }
 
 inline void Serf::OnTimer(Instant now, Outbox& out) {
@@ -364,7 +356,12 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
     if (now >= node_.NextDeadline()) node_.OnTimer(now, out);
     members_.OnTimer(now);
     Advance(now, leave_.OnTimer(now));
-    ExpireRequests(now);
+    removals_.Expire(now, [this](RequestId request) {
+      Complete(request, absl::DeadlineExceededError("timed out broadcasting node removal"));
+    });
+    tag_updates_.Expire(now, [this](RequestId request) {
+      Complete(request, absl::DeadlineExceededError("timeout waiting for update broadcast"));
+    });
     if (now >= reap_at_) {
       reap_at_ = now + config_.reap_interval;
       members_.Reap(now, IsAlive());
@@ -375,9 +372,7 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
       broadcasts_.Check(config_.queue_depth_warning, config_.QueueMax(member_count()),
                         config_.swim.logger);
     }
-    if (coalescer_) {
-      coalescer_->OnTimer(now, [&](MemberEvent event) { out_->Emit(std::move(event)); });
-    }
+    pipeline_.OnTimer(now, out);
   });
 }
 
@@ -508,7 +503,7 @@ inline void Serf::RemoveFailedNode(Instant now, RequestId request, absl::string_
     if (outcome.refute || !members_.HasAlivePeer()) return Complete(request, absl::OkStatus());
     ByteVector message;
     Encode(wire::LeaveMessage{.ltime = time, .node = name, .prune = prune}, message);
-    removals_.push_back({request, next_token_, now + config_.broadcast_timeout});
+    removals_.Add(request, next_token_, now + config_.broadcast_timeout);
     broadcasts_.AddIntent(name, prune, message, next_token_);
     ++next_token_;
     wake_gossip_ = true;
@@ -526,29 +521,18 @@ inline void Serf::SetTags(Instant now, RequestId request, Tags tags, Outbox& out
       return Complete(request, std::move(status));
     }
     if (node_.live_nodes() <= 1) return Complete(request, absl::OkStatus());
-    tag_updates_.push_back({request, 0, now + config_.broadcast_timeout});
+    tag_updates_.Add(request, 0, now + config_.broadcast_timeout);
   });
 }
 
-inline void Serf::OnBroadcastFinished(Instant now, Broadcasts::Token token) {
-  if (token == kLeaveToken) return Advance(now, leave_.OnIntentSent(now));
-  const auto found = std::find_if(removals_.begin(), removals_.end(),
-                                  [&](const auto& removal) { return removal.token == token; });
-  if (found == removals_.end()) return;  // timed out before
-  Complete(found->request, absl::OkStatus());
-  removals_.erase(found);
-}
-
-inline void Serf::ExpireRequests(Instant now) {
-  const auto expire = [&](std::vector<PendingBroadcast>& pending, absl::string_view text) {
-    std::erase_if(pending, [&](const PendingBroadcast& broadcast) {
-      if (now < broadcast.deadline) return false;
-      Complete(broadcast.request, absl::DeadlineExceededError(text));
-      return true;
-    });
-  };
-  expire(removals_, "timed out broadcasting node removal");
-  expire(tag_updates_, "timeout waiting for update broadcast");
+inline absl::Status Serf::SendUserEvent(Instant now, absl::string_view name,
+                                        absl::string_view payload, bool coalesce, Outbox& out) {
+  absl::Status status = ShutDownError();
+  Run(now, out, [&] {
+    status = user_events_.Send(now, name, payload, coalesce);
+    if (status.ok()) wake_gossip_ = true;
+  });
+  return status;
 }
 
 // --- swim::Delegate ---
@@ -593,10 +577,10 @@ inline void Serf::AppendLocalState(bool join, ByteVector& out) {
   static_cast<void>(join);
   LocalState state;
   state.member_time = members_.clock().time();
-  state.event_time = receiver_.event_clock().time();
+  state.event_time = user_events_.clock().time();
   state.query_time = receiver_.query_clock().time();
   members_.AppendTo(state);
-  AppendPushPullState(std::move(state), receiver_.events(), out);
+  AppendPushPullState(std::move(state), user_events_.recent(), out);
 }
 
 inline void Serf::MergeRemoteState(Instant now, ByteView state, bool join) {
@@ -618,20 +602,18 @@ inline void Serf::OnLeaveBroadcast(Instant now) { Advance(now, leave_.OnEngineLe
 
 inline void Serf::OnUpdateBroadcast(Instant now) {
   static_cast<void>(now);
-  for (const PendingBroadcast& update : tag_updates_) Complete(update.request, absl::OkStatus());
-  tag_updates_.clear();
+  tag_updates_.FinishAll([this](RequestId request) { Complete(request, absl::OkStatus()); });
 }
 
 // --- listeners ---
 
 inline void Serf::OnMemberEvent(Instant now, MemberEvent event) {
-  if (coalescer_) return coalescer_->Add(now, std::move(event));
-  out_->Emit(std::move(event));
+  pipeline_.Add(now, std::move(event), *out_);
 }
 
 inline void Serf::OnUserEvent(Instant now, UserEvent event) {
   static_cast<void>(now);
-  out_->Emit(std::move(event));
+  pipeline_.Add(std::move(event));
 }
 
 inline void Serf::OnAccused(Instant now) {
@@ -665,7 +647,7 @@ inline std::map<std::string, std::string> Serf::Stats() const {
       {"left", absl::StrCat(table.left())},
       {"health_score", absl::StrCat(node_.health_score())},
       {"member_time", absl::StrCat(members_.clock().time().value())},
-      {"event_time", absl::StrCat(receiver_.event_clock().time().value())},
+      {"event_time", absl::StrCat(user_events_.clock().time().value())},
       {"query_time", absl::StrCat(receiver_.query_clock().time().value())},
       {"intent_queue", absl::StrCat(broadcasts_.intents())},
       {"event_queue", absl::StrCat(broadcasts_.events())},

@@ -169,6 +169,14 @@ TEST_F(MemberTest, ANewerIntentReplacesTheQueuedOne) {
   EXPECT_EQ(IntentQueue(), "2");
 }
 
+TEST_F(MemberTest, AnImplausibleTimeIsIgnored) {
+  self_.Receive(JoinOf("x", std::numeric_limits<std::uint64_t>::max()));
+  self_.Receive(LeaveOf("a", std::numeric_limits<std::uint64_t>::max() - 1));
+  EXPECT_EQ(self_.Stat("member_time"), "1");
+  EXPECT_EQ(self_.Status("a"), kAlive);
+  EXPECT_EQ(self_.serf().counters().dropped_time, 2u);
+}
+
 TEST_F(MemberTest, IntentsAboutTheUnknownWaitForThem) {
   self_.Receive(LeaveOf("b", 5));
   self_.Receive(JoinOf("c", 6));
@@ -473,40 +481,7 @@ TEST(CoalescingTest, MemberEventsAreHeldBackAndMerged) {
   EXPECT_THAT(self.TakeEvents(), ElementsAre("member-failed a failed"));
 }
 
-// --- user events and queries ---
-
-TEST(UserEventTest, ANewEventIsToldAndPassedOnOnce) {
-  LoneSerf self;
-  self.PeerAlive("a");
-  self.TakeEvents();
-  self.Receive(EventOf("deploy", 4));
-  self.Receive(EventOf("deploy", 4));
-  self.Receive(EventOf("restart", 4));
-  EXPECT_THAT(self.TakeEvents(), ElementsAre("user deploy", "user restart"));
-  EXPECT_EQ(self.Stat("event_queue"), "2");
-  EXPECT_EQ(self.Stat("event_time"), "5");
-}
-
-TEST(UserEventTest, TheWindowIs512) {
-  LoneSerf self;
-  self.Receive(EventOf("new", 999));  // the clock now stands at 1000
-  self.Receive(EventOf("oldest", 488));
-  self.Receive(EventOf("too old", 487));
-  EXPECT_THAT(self.TakeEvents(), ElementsAre("member-join self alive", "user new", "user oldest"));
-  EXPECT_TRUE(
-      self.log().Has("[WARN] serf: received old event too old from time 487 (current: 1000)"));
-}
-
-TEST(UserEventTest, AnImplausibleTimeIsIgnored) {
-  LoneSerf self;
-  self.Receive(EventOf("x", std::numeric_limits<std::uint64_t>::max() - 1));
-  self.Receive(JoinOf("x", std::numeric_limits<std::uint64_t>::max()));
-  EXPECT_EQ(self.Stat("event_time"), "1");
-  EXPECT_EQ(self.Stat("member_time"), "1");
-  EXPECT_EQ(self.serf().counters().dropped_time, 2u);
-  self.Receive(EventOf("y", 1'000'000'000));
-  EXPECT_EQ(self.Stat("event_time"), "1000000001");
-}
+// --- queries ---
 
 TEST(QueryTest, IsPassedOnOnceUnlessItSaysNot) {
   LoneSerf self;

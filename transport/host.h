@@ -116,6 +116,11 @@ class Host {
   template <typename Token>
   auto AsyncSetTags(Tags tags, Token&& token);
 
+  // Tells all nodes, this one too; `coalesce` lets each merge it with others of that name. Error:
+  // it is too large. Handler: void(absl::Status).
+  template <typename Token>
+  auto AsyncUserEvent(std::string name, std::string payload, bool coalesce, Token&& token);
+
   // All members, sorted by name; also after Shutdown().
   // Handler: void(std::vector<Member>).
   template <typename Token>
@@ -288,6 +293,15 @@ auto Host::AsyncSetTags(Tags tags, Token&& token) {
       token, [tags = std::move(tags)](Serf& serf, Instant now, RequestId id, Outbox& out) mutable {
         serf.SetTags(now, id, std::move(tags), out);
       });
+}
+
+template <typename Token>
+auto Host::AsyncUserEvent(std::string name, std::string payload, bool coalesce, Token&& token) {
+  return InitiateRequest(token, [name = std::move(name), payload = std::move(payload), coalesce](
+                                    Serf& serf, Instant now, RequestId id, Outbox& out) {
+    absl::Status status = serf.SendUserEvent(now, name, payload, coalesce, out);
+    out.Complete({id, std::move(status), 0, {}});
+  });
 }
 
 template <typename Token>

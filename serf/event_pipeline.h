@@ -1,0 +1,83 @@
+#ifndef SERF_EVENT_PIPELINE_H_
+#define SERF_EVENT_PIPELINE_H_
+
+// EventPipeline: the way of member and user events to the application: through the coalescers, if
+// they are configured, and in order. Source: spec/serf.md 11.1.
+//
+// The user events of one input (a packet, a push/pull) are told by ascending Lamport time: gossip
+// sends the newest first, and the original then tells those of one sender backwards.
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "serf/base/time.h"
+#include "serf/coalescer.h"
+#include "serf/config.h"
+#include "serf/event.h"
+#include "serf/outbox.h"
+#include "serf/user_event_coalescer.h"
+
+namespace serf {
+
+class EventPipeline {
+ public:
+  explicit EventPipeline(const Config& config) {
+    const Duration zero = Duration::zero();
+    if (config.coalesce_period > zero && config.quiescent_period > zero) {
+      member_coalescer_.emplace(config.coalesce_period, config.quiescent_period);
+    }
+    if (config.user_coalesce_period > zero && config.user_quiescent_period > zero) {
+      user_coalescer_.emplace(config.user_coalesce_period, config.user_quiescent_period);
+    }
+  }
+
+  void Add(Instant now, MemberEvent event, Outbox& out) {
+    if (member_coalescer_) return member_coalescer_->Add(now, std::move(event));
+    out.Emit(std::move(event));
+  }
+  // Takes effect with Settle().
+  void Add(UserEvent event) { fresh_.push_back(std::move(event)); }
+
+  // The end of an input.
+  void Settle(Instant now, Outbox& out) {
+    if (fresh_.empty()) return;
+    std::stable_sort(fresh_.begin(), fresh_.end(),
+                     [](const UserEvent& a, const UserEvent& b) { return a.time < b.time; });
+    for (UserEvent& event : fresh_) {
+      if (event.coalesce && user_coalescer_) {
+        user_coalescer_->Add(now, std::move(event));
+      } else {
+        out.Emit(std::move(event));
+      }
+    }
+    fresh_.clear();
+  }
+
+  Instant NextDeadline() const {
+    return std::min(member_coalescer_ ? member_coalescer_->NextDeadline() : kNever,
+                    user_coalescer_ ? user_coalescer_->NextDeadline() : kNever);
+  }
+  void OnTimer(Instant now, Outbox& out) {
+    const auto emit = [&out](auto event) { out.Emit(std::move(event)); };
+    if (member_coalescer_) member_coalescer_->OnTimer(now, emit);
+    if (user_coalescer_) user_coalescer_->OnTimer(now, emit);
+  }
+  // Tells all that is held back.
+  void Flush(Instant now, Outbox& out) {
+    Settle(now, out);
+    const auto emit = [&out](auto event) { out.Emit(std::move(event)); };
+    if (member_coalescer_) member_coalescer_->Flush(emit);
+    if (user_coalescer_) user_coalescer_->Flush(emit);
+  }
+
+ private:
+  std::optional<MemberEventCoalescer> member_coalescer_;
+  std::optional<UserEventCoalescer> user_coalescer_;
+  std::vector<UserEvent> fresh_;  // of this input
+};
+
+}  // namespace serf
+
+#endif  // SERF_EVENT_PIPELINE_H_

@@ -1,0 +1,146 @@
+#ifndef SERF_USER_EVENTS_H_
+#define SERF_USER_EVENTS_H_
+
+// UserEvents: the user events of a node: issues own ones, takes those of others once, and remembers
+// the last ones for nodes that missed them. Source: spec/serf.md 5, 4.3, 4.4.
+//
+// Unlike the original it refuses to issue an event that no packet of gossip can carry: nobody would
+// hear of it before the next push/pull (5.1).
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/broadcasts.h"
+#include "serf/config.h"
+#include "serf/counters.h"
+#include "serf/event.h"
+#include "serf/event_buffer.h"
+#include "serf/gossip_room.h"
+#include "serf/lamport_clock.h"
+#include "serf/swim/log_limiter.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/serf_messages.h"
+
+namespace serf {
+
+class UserEvents {
+ public:
+  // Who is told each event, own ones too.
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    virtual void OnUserEvent(Instant now, UserEvent event) = 0;
+  };
+
+  // All must outlive it.
+  UserEvents(const Config& config, Broadcasts& broadcasts, Counters& counters, Listener& listener)
+      : config_(config),
+        broadcasts_(broadcasts),
+        counters_(counters),
+        listener_(listener),
+        log_(config.swim.logger) {}
+  UserEvents(const UserEvents&) = delete;
+  UserEvents& operator=(const UserEvents&) = delete;
+
+  // Goes on after the last event time that a former life of the node recorded: older events are
+  // not told again (2.3).
+  void Restore(wire::LamportTime last) {
+    clock_.Witness(last);
+    min_time_ = clock_.time();
+  }
+
+  // Issues an event: tells it here and queues it. InvalidArgumentError, and nothing was done: it
+  // is too large; the texts are those of 5.1.
+  absl::Status Send(Instant now, absl::string_view name, absl::string_view payload, bool coalesce);
+
+  // An event of another node. True if it is new and should be passed on.
+  bool OnMessage(Instant now, const wire::UserEventMessage& event);
+
+  // A peer's clock has reached this time.
+  void Witness(wire::LamportTime time) {
+    if (!clock_.TryWitness(time)) ++counters_.dropped_time;
+  }
+  // Events before this time are unwelcome from now on, whoever sends them.
+  void IgnoreBefore(wire::LamportTime time) {
+    if (clock_.Plausible(time)) min_time_ = std::max(min_time_, time);
+  }
+
+  const LamportClock& clock() const { return clock_; }
+  const EventBuffer& recent() const { return recent_; }
+
+ private:
+  const Config& config_;
+  Broadcasts& broadcasts_;
+  Counters& counters_;
+  Listener& listener_;
+  swim::LogLimiter log_;
+
+  LamportClock clock_;
+  EventBuffer recent_;
+  wire::LamportTime min_time_;
+};
+
+inline absl::Status UserEvents::Send(Instant now, absl::string_view name, absl::string_view payload,
+                                     bool coalesce) {
+  const std::size_t limit = config_.user_event_size_limit;
+  if (name.size() + payload.size() > limit) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("user event exceeds configured limit of ", limit, " bytes before encoding"));
+  }
+  wire::UserEventMessage message;
+  message.ltime = clock_.time();
+  message.name = name;
+  message.payload = payload.empty() ? ByteView() : AsBytes(payload);
+  message.cc = coalesce;
+  ByteVector bytes;
+  Encode(message, bytes);
+  if (bytes.size() > limit) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "encoded user event exceeds configured limit of ", limit, " bytes after encoding"));
+  }
+  if (const std::size_t room = GossipRoom(config_.swim); bytes.size() > room) {
+    return absl::InvalidArgumentError(absl::StrCat("encoded user event has ", bytes.size(),
+                                                   " bytes, a packet of gossip holds ", room));
+  }
+  clock_.Take();
+  OnMessage(now, message);
+  broadcasts_.AddEvent(bytes);
+  return absl::OkStatus();
+}
+
+inline bool UserEvents::OnMessage(Instant now, const wire::UserEventMessage& event) {
+  if (event.name.size() + event.payload.size() > kUserEventMax) {
+    ++counters_.dropped_oversize;
+    return false;
+  }
+  if (!clock_.TryWitness(event.ltime)) {
+    ++counters_.dropped_time;
+    return false;
+  }
+  if (event.ltime < min_time_) return false;
+  const wire::LamportTime current = clock_.time();
+  if (recent_.TooOld(event.ltime, current)) {
+    ++counters_.dropped_old;
+    log_.Log(now, swim::LogReason::kOldEvent, LogLevel::kWarn, [&] {
+      return absl::StrCat("serf: received old event ", event.name, " from time ",
+                          event.ltime.value(), " (current: ", current.value(), ")");
+    });
+    return false;
+  }
+  if (!recent_.Add(event.ltime, current, event.name, AsText(event.payload))) return false;
+  ++counters_.user_events;
+  listener_.OnUserEvent(
+      now, {event.ltime, std::string(event.name), std::string(AsText(event.payload)), event.cc});
+  return true;
+}
+
+}  // namespace serf
+
+#endif  // SERF_USER_EVENTS_H_
