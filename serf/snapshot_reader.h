@@ -1,0 +1,214 @@
+#ifndef SERF_SNAPSHOT_READER_H_
+#define SERF_SNAPSHOT_READER_H_
+
+// SnapshotReader: what a snapshot file says of the life before a restart. The file is one's own,
+// but its lines carry names that others chose, and may be torn: nothing in it is an error, what
+// can't be understood is logged and skipped. Source: spec/serf.md 9.2, 9.6.
+//
+//   SnapshotReader reader(rejoin_after_leave, logger);
+//   while (...) reader.Read(bytes);
+//   const SnapshotState state = std::move(reader).Finish();
+//
+//   file      = { line LF } [ torn ]               the torn one is as if it had not been written
+//   line      = "alive: " name " " address         the last space separates
+//             | "not-alive: " name
+//             | "clock: " n | "event-clock: " n | "query-clock: " n        the last one counts
+//             | "leave"                            forgets all that is above, but see below
+//             | "coordinate: " any                 of old releases
+//             | "# failed: " name " " address      ours; a comment to the original
+//             | "#" any
+//   n         = decimal digits, at most 2^64 - 1
+//   name      = any bytes but LF;  address = bytes without space and LF
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "serf/base/logger.h"
+#include "serf/wire/ids.h"
+
+namespace serf {
+
+// Bytes of a line: eight of the longest names that a member can have.
+inline constexpr std::size_t kSnapshotLineMax = 4096;
+// Nodes of each kind: more than any cluster has.
+inline constexpr std::size_t kSnapshotNodesMax = std::size_t{1} << 20;
+// Lines of the log about one file; the rest is summed up.
+inline constexpr int kSnapshotWarningsMax = 100;
+
+// Also what a Snapshot goes on from.
+struct SnapshotState {
+  // Name to address, as written; sorted by name.
+  using Nodes = std::map<std::string, std::string, std::less<>>;
+
+  Nodes alive;
+  Nodes failed;  // when last seen; neither alive, nor left, nor reaped
+  // The last times that were seen; zero: none.
+  wire::LamportTime clock;
+  wire::LamportTime event_clock;
+  wire::LamportTime query_clock;
+  // Bytes of the file's whole lines.
+  std::uint64_t size = 0;
+};
+
+class SnapshotReader {
+ public:
+  // With `rejoin_after_leave`, a node that left on purpose remembers its peers nevertheless.
+  SnapshotReader(bool rejoin_after_leave, Logger* logger)
+      : rejoin_after_leave_(rejoin_after_leave), logger_(logger) {}
+
+  // The next bytes of the file, in pieces of any size.
+  void Read(absl::string_view bytes);
+
+  SnapshotState Finish() &&;
+
+ private:
+  void OnLine(absl::string_view line);
+  void OnNode(SnapshotState::Nodes& nodes, absl::string_view rest, absl::string_view line);
+  void OnClock(wire::LamportTime& clock, absl::string_view what, absl::string_view digits);
+  void OnLeave();
+  template <typename... Args>
+  void Warn(const Args&... args) {
+    if (++warnings_ <= kSnapshotWarningsMax) Log(logger_, LogLevel::kWarn, args...);
+  }
+
+  bool rejoin_after_leave_;
+  Logger* logger_;
+  SnapshotState state_;
+  std::string partial_;     // the beginning of the line under way, at most kSnapshotLineMax of it
+  std::size_t length_ = 0;  // of all of it
+  int warnings_ = 0;
+  std::uint64_t too_many_ = 0;
+};
+
+inline void SnapshotReader::Read(absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::size_t end = bytes.find('\n');
+    const absl::string_view piece = bytes.substr(0, end);
+    length_ += piece.size();
+    const std::size_t room = kSnapshotLineMax - partial_.size();
+    if (end == absl::string_view::npos) {
+      partial_.append(piece.data(), std::min(piece.size(), room));
+      return;
+    }
+    bytes.remove_prefix(end + 1);
+    state_.size += length_ + 1;
+    if (partial_.empty() && length_ <= kSnapshotLineMax) {
+      OnLine(piece);
+    } else {
+      partial_.append(piece.data(), std::min(piece.size(), room));
+      if (length_ <= kSnapshotLineMax) {
+        OnLine(partial_);
+      } else if (partial_.front() != '#') {
+        Warn("serf: Unrecognized snapshot line: ", absl::string_view(partial_).substr(0, 64),
+             "... (", length_, " bytes)");
+      }
+    }
+    partial_.clear();
+    length_ = 0;
+  }
+}
+
+inline SnapshotState SnapshotReader::Finish() && {
+  if (warnings_ > kSnapshotWarningsMax) {
+    Log(logger_, LogLevel::kWarn, "serf: ", warnings_ - kSnapshotWarningsMax,
+        " further snapshot lines were not understood");
+  }
+  if (too_many_ > 0) {
+    Log(logger_, LogLevel::kWarn, "serf: ", too_many_, " nodes in the snapshot are beyond the ",
+        kSnapshotNodesMax, " that are read");
+  }
+  return std::move(state_);
+}
+
+inline void SnapshotReader::OnLine(absl::string_view line) {
+  absl::string_view rest = line;
+  if (absl::ConsumePrefix(&rest, "alive: ")) return OnNode(state_.alive, rest, line);
+  if (absl::ConsumePrefix(&rest, "not-alive: ")) {
+    for (SnapshotState::Nodes* nodes : {&state_.alive, &state_.failed}) {
+      if (const auto found = nodes->find(rest); found != nodes->end()) nodes->erase(found);
+    }
+    return;
+  }
+  if (absl::ConsumePrefix(&rest, "clock: ")) return OnClock(state_.clock, "clock", rest);
+  if (absl::ConsumePrefix(&rest, "event-clock: ")) {
+    return OnClock(state_.event_clock, "event clock", rest);
+  }
+  if (absl::ConsumePrefix(&rest, "query-clock: ")) {
+    return OnClock(state_.query_clock, "query clock", rest);
+  }
+  if (line == "leave") return OnLeave();
+  if (absl::ConsumePrefix(&rest, "# failed: ")) return OnNode(state_.failed, rest, line);
+  if (absl::StartsWith(line, "#") || absl::StartsWith(line, "coordinate: ")) return;
+  Warn("serf: Unrecognized snapshot line: ", line);
+}
+
+inline void SnapshotReader::OnNode(SnapshotState::Nodes& nodes, absl::string_view rest,
+                                   absl::string_view line) {
+  const std::size_t space = rest.rfind(' ');
+  if (space == absl::string_view::npos) {
+    // Whoever wrote a comment that only looks like ours meant no node.
+    if (line.front() != '#') Warn("serf: Failed to parse address: ", line);
+    return;
+  }
+  const absl::string_view name = rest.substr(0, space);
+  SnapshotState::Nodes& others = &nodes == &state_.alive ? state_.failed : state_.alive;
+  if (const auto found = others.find(name); found != others.end()) others.erase(found);
+  auto found = nodes.find(name);
+  if (found == nodes.end()) {
+    if (nodes.size() == kSnapshotNodesMax) {
+      ++too_many_;
+      return;
+    }
+    found = nodes.try_emplace(std::string(name)).first;
+  }
+  found->second = std::string(rest.substr(space + 1));
+}
+
+inline void SnapshotReader::OnClock(wire::LamportTime& clock, absl::string_view what,
+                                    absl::string_view digits) {
+  constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t value = 0;
+  absl::string_view error = digits.empty() ? "invalid syntax" : "";
+  // The first fault counts, as in the original's texts.
+  for (const char c : digits) {
+    const auto digit = static_cast<std::uint64_t>(static_cast<unsigned char>(c)) - '0';
+    if (digit > 9) {
+      error = "invalid syntax";
+    } else if (value > kMax / 10 || value * 10 > kMax - digit) {
+      error = "value out of range";
+    } else {
+      value = value * 10 + digit;
+    }
+    if (!error.empty()) break;
+  }
+  if (!error.empty()) {
+    return Warn("serf: Failed to convert ", what, " time: strconv.ParseUint: parsing \"",
+                absl::Utf8SafeCHexEscape(digits), "\": ", error);
+  }
+  clock = wire::LamportTime(value);
+}
+
+inline void SnapshotReader::OnLeave() {
+  if (rejoin_after_leave_) {
+    Log(logger_, LogLevel::kInfo, "serf: Ignoring previous leave in snapshot");
+    return;
+  }
+  state_.alive.clear();
+  state_.failed.clear();
+  state_.clock = state_.event_clock = state_.query_clock = {};
+}
+
+}  // namespace serf
+
+#endif  // SERF_SNAPSHOT_READER_H_
