@@ -66,6 +66,10 @@ class World {
     virtual void OnCompletion(NodeId /*node*/, const Completion& /*completion*/) {}
     // A datagram leaves a node, whatever becomes of it.
     virtual void OnSend(NodeId /*node*/, const Endpoint& /*to*/, ByteView /*bytes*/) {}
+    // A node dials, writes (these bytes) or closes; or somebody's dial reached it.
+    virtual void OnStreamOp(NodeId /*node*/, const swim::Outbox::StreamOp& /*op*/,
+                            ByteView /*bytes*/) {}
+    virtual void OnAccept(NodeId /*node*/, swim::StreamId /*stream*/, const Endpoint& /*from*/) {}
     // An input was handled; all calls above for it came before.
     virtual void OnTransition(NodeId /*node*/) {}
   };
@@ -477,6 +481,9 @@ inline void World::HandleStream(const VirtualStreams::Arrival& arrival) {
     case Kind::kAccept: {
       const std::optional<swim::StreamId> id =
           slot.serf->OnStreamAccepted(now_, arrival.from, out_);
+      for (Observer* o : observers_) {
+        if (id) o->OnAccept(arrival.node, *id, arrival.from);
+      }
       Schedule(id ? streams_.Accepted(now_, arrival.connection, *id)
                   : streams_.Rejected(now_, arrival.connection));
       break;
@@ -537,6 +544,7 @@ inline void World::Send(NodeId from, const Endpoint& to, ByteView bytes) {
 
 inline void World::CarryOut(NodeId node, const swim::Outbox::StreamOp& op) {
   using Kind = swim::Outbox::StreamOp::Kind;
+  for (Observer* o : observers_) o->OnStreamOp(node, op, out_.bytes(op));
   switch (op.kind) {
     case Kind::kDial: {
       const auto target = by_endpoint_.find(op.to);
