@@ -4,12 +4,13 @@
 // Agent: the life of a `serf agent` process: start, banner, joins, signals, end. Source:
 // spec/agent.md 2.1, 2.11, 2.13, 2.15.
 //
-//   return RunAgent(config, terminal);
+//   return RunAgent([&] { return LoadConfig(flags); }, terminal);
 
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,20 +37,26 @@
 #include "serf/cmd/glog_logger.h"
 #include "serf/cmd/memory_footprint.h"
 #include "serf/cmd/terminal.h"
+#include "serf/config.h"
 #include "serf/event.h"
 #include "serf/rpc/server_io.h"
 #include "serf/rpc/service.h"
+#include "serf/tags.h"
 #include "serf/transport/host.h"
 
 namespace serf::cmd {
 
-// Runs an agent until its end; returns the exit code. All that it says goes to `terminal`.
-int RunAgent(AgentConfig config, Terminal& terminal);
+// Reads flags and files. The message of an error is what to print.
+using ConfigLoader = std::function<absl::StatusOr<AgentConfig>()>;
+
+// Runs an agent until its end; returns the exit code. All that it says goes to `terminal`. The
+// configuration is loaded at the start, and again at each SIGHUP.
+int RunAgent(ConfigLoader load, Terminal& terminal);
 
 class Agent {
  public:
-  Agent(const AgentConfig& config, Terminal& terminal, GlogLogger& logger)
-      : config_(config), terminal_(terminal), logger_(logger) {
+  Agent(AgentConfig config, ConfigLoader load, Terminal& terminal, GlogLogger& logger)
+      : config_(std::move(config)), load_(std::move(load)), terminal_(terminal), logger_(logger) {
     terminal_.set_on_stalled([this] { FlushTerminal(); });
   }
 
@@ -78,13 +85,17 @@ class Agent {
   void WaitForSignal();
   void OnSignal(int signal);
   void LeaveGracefully();
+  // What of the configuration can change while the agent runs (spec/agent.md 2.16).
+  void Reload();
+  void ReloadTags(const Tags& tags);
   // One attempt of -retry-join.
   void RetryJoin();
   void OnRetryFailed(const absl::Status& status);
   // Closes RPC, then the node, then ends Run().
   void Finish(int exit_code);
 
-  const AgentConfig& config_;
+  AgentConfig config_;
+  const ConfigLoader load_;
   Terminal& terminal_;
   GlogLogger& logger_;
   boost::asio::io_context io_{1};
@@ -120,18 +131,28 @@ inline Duration LeaveLimit(Duration gossip_interval) {
   return std::max(kLimit, kLimit / kLanGossipInterval * gossip_interval);
 }
 
+// Loads and completes, telling of the warnings. The message of an error is what to print.
+inline absl::StatusOr<AgentConfig> LoadAndComplete(const ConfigLoader& load, Terminal& terminal) {
+  absl::StatusOr<AgentConfig> config = load();
+  if (!config.ok()) return config;
+  std::vector<std::string> warnings;
+  absl::Status complete = CompleteConfig(*config, warnings);
+  for (const std::string& warning : warnings) terminal.Output(warning);
+  if (!complete.ok()) return complete;
+  return config;
+}
+
 }  // namespace agent_internal
 
-inline int RunAgent(AgentConfig config, Terminal& terminal) {
+inline int RunAgent(ConfigLoader load, Terminal& terminal) {
   LimitHeap();
   const auto fail = [&terminal](const absl::Status& status) {
     terminal.Output(absl::string_view(status.message()));
     return kExitFailure;
   };
-  std::vector<std::string> warnings;
-  const absl::Status complete = CompleteConfig(config, warnings);
-  for (const std::string& warning : warnings) terminal.Output(warning);
-  if (!complete.ok()) return fail(complete);
+  absl::StatusOr<AgentConfig> loaded = agent_internal::LoadAndComplete(load, terminal);
+  if (!loaded.ok()) return fail(loaded.status());
+  AgentConfig& config = *loaded;
   const absl::StatusOr<LogLevel> level = ParseLogLevel(config.log_level);
   if (!level.ok()) return fail(level.status());
   GlogLogger logger([&terminal](absl::string_view entry) { terminal.Info(entry); });
@@ -139,7 +160,7 @@ inline int RunAgent(AgentConfig config, Terminal& terminal) {
   absl::StatusOr<AgentNode> node = PrepareNode(config, &logger);
   if (!node.ok()) return fail(node.status());
   if (!node->addresses.notice.empty()) terminal.Output(node->addresses.notice);
-  return Agent(config, terminal, logger).Run(*std::move(node));
+  return Agent(std::move(config), std::move(load), terminal, logger).Run(*std::move(node));
 }
 
 inline int Agent::Run(AgentNode node) {
@@ -169,6 +190,9 @@ inline bool Agent::Start(AgentNode node) {
     return false;
   };
   terminal_.Output("Starting Serf agent...");
+  if (const absl::Status status = ReadStateFiles(config_, node, &logger_); !status.ok()) {
+    return fail("Failed to setup the Serf agent", status);
+  }
   Log(&logger_, LogLevel::kInfo, "agent: Serf agent starting");
   constexpr absl::string_view kNotStarted = "Failed to start the Serf agent: Error creating Serf";
   if (const absl::Status status = CheckNode(config_, node); !status.ok()) {
@@ -184,6 +208,7 @@ inline bool Agent::Start(AgentNode node) {
   io_.poll();  // the node knows itself before anybody can ask
 
   service_ = std::make_unique<AgentService>(*host_, logger_, [this] { Finish(kExitSuccess); });
+  service_->set_tags_file(config_.tags_file);
   server_ = std::make_unique<rpc::Server>(
       io_, *service_, rpc::ServerOptions{.auth_key = config_.rpc_auth, .logger = &logger_});
   if (const absl::Status status = server_->Listen(config_.rpc_addr); !status.ok()) {
@@ -206,11 +231,11 @@ inline void Agent::PrintBanner(const AgentNode& node) {
     terminal_.Info(absl::StrCat("Advertise addr: ", quoted(node.addresses.advertise->ToString())));
   }
   terminal_.Info(absl::StrCat("                   RPC addr: ", quoted(config_.rpc_addr)));
-  terminal_.Info(absl::StrCat("                  Encrypted: ", boolean(!node.key.empty())));
+  terminal_.Info(absl::StrCat("                  Encrypted: ", boolean(node.encrypted())));
   terminal_.Info("                   Snapshot: false");
   terminal_.Info(absl::StrCat("                    Profile: ", config_.profile));
-  terminal_.Info(
-      absl::StrCat("Message Compression Enabled: ", boolean(config_.enable_compression)));
+  terminal_.Info(absl::StrCat("Message Compression Enabled: ",
+                              boolean(config_.enable_compression.value_or(true))));
 }
 
 inline bool Agent::JoinAtStart() {
@@ -269,11 +294,7 @@ inline void Agent::OnSignal(int signal) {
   terminal_.Output(absl::StrCat("Caught signal: ", signal == SIGINT    ? "interrupt"
                                                    : signal == SIGTERM ? "terminated"
                                                                        : "hangup"));
-  if (signal == SIGHUP) {
-    // Flags are all there is to read again, and they say what they said.
-    terminal_.Output("Reloading configuration...");
-    return;
-  }
+  if (signal == SIGHUP) return Reload();
   const bool graceful =
       signal == SIGINT ? !config_.skip_leave_on_interrupt : config_.leave_on_terminate;
   if (!graceful) return Finish(kExitFailure);
@@ -291,6 +312,45 @@ inline void Agent::LeaveGracefully() {
   leave_timer_.expires_after(leave_limit_);
   leave_timer_.async_wait([this](const auto& error) {
     if (!error) Finish(kExitFailure);
+  });
+}
+
+inline void Agent::Reload() {
+  terminal_.Output("Reloading configuration...");
+  absl::StatusOr<AgentConfig> loaded = agent_internal::LoadAndComplete(load_, terminal_);
+  if (!loaded.ok()) {
+    terminal_.Output(absl::string_view(loaded.status().message()));
+    terminal_.Output("Failed to reload configs");
+    return;
+  }
+  const absl::StatusOr<LogLevel> level = ParseLogLevel(loaded->log_level);
+  if (level.ok()) {
+    logger_.set_level(*level);
+  } else {
+    terminal_.Output(absl::string_view(level.status().message()));
+  }
+  ReloadTags(loaded->tags);
+  config_.leave_on_terminate = loaded->leave_on_terminate;
+  config_.skip_leave_on_interrupt = loaded->skip_leave_on_interrupt;
+}
+
+// Only what the configuration said or says: tags that clients set stay, unlike in the original,
+// which also empties the tags file (spec/agent.md 2.16).
+inline void Agent::ReloadTags(const Tags& tags) {
+  if (!config_.tags_file.empty()) return;
+  const auto failed = [this](const absl::Status& status) {
+    terminal_.Output(absl::StrCat("Failed to update tags: ", absl::string_view(status.message())));
+  };
+  const Config& serf = host_->serf().config();
+  Tags all = serf.tags;
+  for (const auto& [key, value] : config_.tags) all.erase(key);
+  for (const auto& [key, value] : tags) all[key] = value;
+  if (const auto meta = EncodeTags(all, serf.protocol_version); !meta.ok()) {
+    return failed(meta.status());
+  }
+  config_.tags = tags;
+  host_->AsyncSetTags(std::move(all), [this, failed](const absl::Status& status) {
+    if (!status.ok() && !finishing_) failed(status);
   });
 }
 

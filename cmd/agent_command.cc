@@ -2,7 +2,7 @@
 
 #include <span>
 #include <string>
-#include <utility>
+#include <type_traits>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -10,34 +10,43 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gflags/gflags.h"
+#include "serf/base/time.h"
 #include "serf/cmd/agent.h"
 #include "serf/cmd/agent_config.h"
 #include "serf/cmd/command.h"
+#include "serf/cmd/config_file.h"
 #include "serf/cmd/duration.h"
 #include "serf/cmd/flags.h"
 #include "serf/cmd/tag_flag.h"
 #include "serf/cmd/terminal.h"
+#include "serf/tags.h"
 
 DEFINE_string(agent_advertise, "", "address told to others; empty: what is bound");
-DEFINE_string(agent_bind, "0.0.0.0", "address of gossip, TCP and UDP");
-DEFINE_string(agent_broadcast_timeout, "5s", "most that leaving and other broadcasts may take");
+DEFINE_string(agent_bind, "", "address of gossip, TCP and UDP; empty: 0.0.0.0");
+DEFINE_string(agent_broadcast_timeout, "", "most that leaving and other broadcasts may take");
 DEFINE_bool(agent_disable_compression, false, "send gossip as it is");
 DEFINE_string(agent_encrypt, "", "key in base64");
 DEFINE_string(agent_iface, "", "network interface to bind to");
-DEFINE_string(agent_log_level, "INFO", "trace, debug, info, warn or err");
+DEFINE_string(agent_keyring_file, "", "where keys are kept");
+DEFINE_string(agent_log_level, "", "trace, debug, info, warn or err; empty: info");
 DEFINE_string(agent_node, "", "unique name of the node; empty: the host name");
-DEFINE_string(agent_profile, "lan", "lan, wan or local");
-DEFINE_int64(agent_protocol, 5, "Serf protocol to speak; zero and below: the default");
+DEFINE_string(agent_profile, "", "lan, wan or local; empty: lan");
+DEFINE_int64(agent_protocol, 0, "Serf protocol to speak; zero and below: the default");
+DEFINE_bool(agent_rejoin, false, "with a snapshot: join again after a leave");
 DEFINE_bool(agent_replay, false, "replay old user events when joining");
-DEFINE_string(agent_retry_interval, "30s", "between two attempts of -retry-join");
+DEFINE_string(agent_retry_interval, "", "between two attempts of -retry-join");
 DEFINE_int64(agent_retry_max, 0, "attempts after the first of -retry-join; zero: no limit");
 DEFINE_string(agent_role, "", "deprecated: the tag \"role\"");
-DEFINE_string(agent_rpc_addr, "127.0.0.1:7373", "address of RPC");
+DEFINE_string(agent_rpc_addr, "", "address of RPC; empty: 127.0.0.1:7373");
+DEFINE_string(agent_tags_file, "", "where tags are kept");
 
 namespace serf::cmd {
 namespace {
 
+// What repeatable flags collect.
 struct Lists {
+  std::vector<std::string> config;  // files and folders, in one order
+  std::vector<std::string> event_handler;
   std::vector<std::string> join;
   std::vector<std::string> retry_join;
   std::vector<std::string> tag;
@@ -48,15 +57,15 @@ std::vector<Flag> Flags(Lists& lists) {
       {.name = "advertise", .gflag = "agent_advertise"},
       {.name = "bind", .gflag = "agent_bind"},
       {.name = "broadcast-timeout", .gflag = "agent_broadcast_timeout"},
-      {.name = "config-dir"},
-      {.name = "config-file"},
+      {.name = "config-dir", .list = &lists.config},
+      {.name = "config-file", .list = &lists.config},
       {.name = "disable-compression", .gflag = "agent_disable_compression"},
       {.name = "discover"},
       {.name = "encrypt", .gflag = "agent_encrypt"},
-      {.name = "event-handler"},
+      {.name = "event-handler", .list = &lists.event_handler},
       {.name = "iface", .gflag = "agent_iface"},
       {.name = "join", .list = &lists.join},
-      {.name = "keyring-file"},
+      {.name = "keyring-file", .gflag = "agent_keyring_file"},
       {.name = "log-level", .gflag = "agent_log_level"},
       {.name = "mdns-disable-ipv4"},
       {.name = "mdns-disable-ipv6"},
@@ -64,7 +73,7 @@ std::vector<Flag> Flags(Lists& lists) {
       {.name = "node", .gflag = "agent_node"},
       {.name = "profile", .gflag = "agent_profile"},
       {.name = "protocol", .gflag = "agent_protocol"},
-      {.name = "rejoin"},
+      {.name = "rejoin", .gflag = "agent_rejoin"},
       {.name = "replay", .gflag = "agent_replay"},
       {.name = "retry-interval", .gflag = "agent_retry_interval"},
       {.name = "retry-join", .list = &lists.retry_join},
@@ -74,42 +83,67 @@ std::vector<Flag> Flags(Lists& lists) {
       {.name = "snapshot"},
       {.name = "syslog"},
       {.name = "tag", .list = &lists.tag},
-      {.name = "tags-file"},
+      {.name = "tags-file", .gflag = "agent_tags_file"},
   };
 }
 
-// The configuration that the flags describe. An empty or zero value leaves the default, as in the
-// original, where flags are merged over defaults.
-absl::StatusOr<AgentConfig> ConfigFromFlags(Lists lists) {
+absl::Status Invalid(const absl::Status& status) {
+  return absl::InvalidArgumentError(absl::StrCat("Error: ", absl::string_view(status.message())));
+}
+
+// Defaults, then the files, then the flags; the flags are checked before the files are read. As in
+// the original a flag with an empty or zero value, or a false, says nothing.
+absl::StatusOr<AgentConfig> LoadConfig(const Lists& lists) {
+  const absl::StatusOr<Tags> tags = ParseTags(lists.tag);
+  if (!tags.ok()) return Invalid(tags.status());
+  absl::StatusOr<Duration> retry_interval = Duration::zero();
+  absl::StatusOr<Duration> broadcast_timeout = Duration::zero();
+  if (!FLAGS_agent_retry_interval.empty()) {
+    retry_interval = ParseDuration(FLAGS_agent_retry_interval);
+    if (!retry_interval.ok()) return Invalid(retry_interval.status());
+  }
+  if (!FLAGS_agent_broadcast_timeout.empty()) {
+    broadcast_timeout = ParseDuration(FLAGS_agent_broadcast_timeout);
+    if (!broadcast_timeout.ok()) return Invalid(broadcast_timeout.status());
+  }
+
   AgentConfig config;
-  const auto take = [](const std::string& value, std::string& into) {
-    if (!value.empty()) into = value;
+  for (const std::string& path : lists.config) {
+    absl::Status read = ReadConfigPath(path, config);
+    if (!read.ok()) return read;
+  }
+
+  const auto take = [](const auto& value, auto& into) {
+    if (value != std::decay_t<decltype(value)>()) into = value;
+  };
+  const auto append = [](const std::vector<std::string>& values, std::vector<std::string>& to) {
+    to.insert(to.end(), values.begin(), values.end());
   };
   take(FLAGS_agent_advertise, config.advertise);
   take(FLAGS_agent_bind, config.bind);
   take(FLAGS_agent_encrypt, config.encrypt_key);
   take(FLAGS_agent_iface, config.interface);
+  take(FLAGS_agent_keyring_file, config.keyring_file);
   take(FLAGS_agent_log_level, config.log_level);
   take(FLAGS_agent_node, config.node_name);
   take(FLAGS_agent_profile, config.profile);
+  take(FLAGS_agent_rejoin, config.rejoin_after_leave);
+  take(FLAGS_agent_replay, config.replay_on_join);
+  take(FLAGS_agent_retry_max, config.retry_max_attempts);
   take(FLAGS_agent_role, config.role);
   take(FLAGS_agent_rpc_addr, config.rpc_addr);
-  config.enable_compression = !FLAGS_agent_disable_compression;
-  config.replay_on_join = FLAGS_agent_replay;
-  config.retry_max_attempts = FLAGS_agent_retry_max;
+  take(FLAGS_agent_tags_file, config.tags_file);
+  take(*retry_interval, config.retry_interval);
+  take(*broadcast_timeout, config.broadcast_timeout);
   if (FLAGS_agent_protocol > 0) config.protocol = FLAGS_agent_protocol;
-  config.start_join = std::move(lists.join);
-  config.retry_join = std::move(lists.retry_join);
-
-  absl::StatusOr<Tags> tags = ParseTags(lists.tag);
-  if (!tags.ok()) return tags.status();
-  config.tags = *std::move(tags);
-  const absl::StatusOr<Duration> retry_interval = ParseDuration(FLAGS_agent_retry_interval);
-  if (!retry_interval.ok()) return retry_interval.status();
-  if (*retry_interval != Duration::zero()) config.retry_interval = *retry_interval;
-  const absl::StatusOr<Duration> broadcast_timeout = ParseDuration(FLAGS_agent_broadcast_timeout);
-  if (!broadcast_timeout.ok()) return broadcast_timeout.status();
-  if (*broadcast_timeout != Duration::zero()) config.broadcast_timeout = *broadcast_timeout;
+  // Said either way, it outweighs the files.
+  if (!gflags::GetCommandLineFlagInfoOrDie("agent_disable_compression").is_default) {
+    config.enable_compression = !FLAGS_agent_disable_compression;
+  }
+  append(lists.join, config.start_join);
+  append(lists.retry_join, config.retry_join);
+  append(lists.event_handler, config.event_handlers);
+  for (const auto& [key, value] : *tags) config.tags[key] = value;
   return config;
 }
 
@@ -118,12 +152,7 @@ int Run(std::span<const std::string> args) {
   const absl::StatusOr<std::vector<std::string>> words = ParseFlags(Flags(lists), args);
   if (!words.ok()) return FlagError(kAgentCommand, words.status(), "==> ");
   Terminal terminal;
-  absl::StatusOr<AgentConfig> config = ConfigFromFlags(std::move(lists));
-  if (!config.ok()) {
-    terminal.Output(absl::StrCat("Error: ", absl::string_view(config.status().message())));
-    return kExitFailure;
-  }
-  return RunAgent(*std::move(config), terminal);
+  return RunAgent([&lists] { return LoadConfig(lists); }, terminal);
 }
 
 constexpr char kHelp[] =

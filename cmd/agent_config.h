@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
+#include "serf/cmd/agent_tuning.h"
+#include "serf/cmd/event_spec.h"
 #include "serf/tags.h"
 
 namespace serf::cmd {
@@ -29,6 +32,7 @@ namespace serf::cmd {
 // Port of -bind, -advertise without one (spec/agent.md 2.6).
 inline constexpr std::uint16_t kDefaultBindPort = 7946;
 
+// What is told goes over what is there: see config_file.h for the rules of files.
 struct AgentConfig {
   std::string node_name;         // empty: the host name
   std::string bind = "0.0.0.0";  // host[:port]
@@ -41,8 +45,10 @@ struct AgentConfig {
   std::string profile = "lan";
   std::string role;  // sets the tag of that name
   Tags tags;
+  std::string tags_file;     // where tags are kept; empty: nowhere
+  std::string keyring_file;  // where keys are kept; empty: nowhere
   std::int64_t protocol = 5;
-  bool enable_compression = true;
+  std::optional<bool> enable_compression;  // none: on
   std::vector<std::string> start_join;
   std::vector<std::string> retry_join;
   bool replay_on_join = false;
@@ -51,6 +57,27 @@ struct AgentConfig {
   Duration broadcast_timeout = std::chrono::seconds(5);
   bool leave_on_terminate = false;
   bool skip_leave_on_interrupt = false;
+  std::vector<std::string> event_handlers;  // event_spec.h
+  bool disable_coordinates = false;
+  bool disable_name_resolution = false;
+  bool validate_node_names = false;
+  std::int64_t query_response_size_limit = 1024;  // bytes, as the next two
+  std::int64_t query_size_limit = 1024;
+  std::int64_t user_event_size_limit = 512;
+  Duration reconnect_interval = Duration::zero();  // zero: as the cluster layer has it, also below
+  Duration reconnect_timeout = Duration::zero();
+  Duration tombstone_timeout = Duration::zero();
+  std::string snapshot_path;  // empty: none
+  bool rejoin_after_leave = false;
+  std::string discover;        // name of the mDNS cluster; empty: none
+  std::string mdns_interface;  // empty: `interface`
+  bool mdns_disable_ipv4 = false;
+  bool mdns_disable_ipv6 = false;
+  bool enable_syslog = false;
+  std::string syslog_facility = "LOCAL0";
+  std::string statsite_addr;  // host:port; empty: none
+  std::string statsd_addr;
+  AgentTuning tuning;
 };
 
 // Fills in what was left out and corrects what is out of range; each warning is a line for the
@@ -59,6 +86,25 @@ absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warni
 
 // "trace" to "ERR", in any case.
 absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text);
+
+namespace agent_config_internal {
+
+inline absl::Status Refuse(absl::string_view setting) {
+  return absl::UnimplementedError(absl::StrCat(setting, " is not supported by this build"));
+}
+
+// What is told but would have no effect is refused: an operator must not believe in it.
+inline absl::Status CheckSupported(const AgentConfig& config) {
+  if (!config.snapshot_path.empty()) return Refuse("snapshot_path");
+  if (!config.discover.empty()) return Refuse("discover");
+  if (!config.mdns_interface.empty()) return Refuse("mdns.interface");
+  if (config.enable_syslog) return Refuse("enable_syslog");
+  if (!config.statsite_addr.empty()) return Refuse("statsite_addr");
+  if (!config.statsd_addr.empty()) return Refuse("statsd_addr");
+  return absl::OkStatus();
+}
+
+}  // namespace agent_config_internal
 
 inline absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warnings) {
   if (config.node_name.empty()) {
@@ -69,6 +115,8 @@ inline absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>
     }
     config.node_name = name.data();
   }
+  const auto scripts = ParseEventScripts(config.event_handlers);
+  if (!scripts.ok()) return scripts.status();
   if (!config.interface.empty() && ::if_nametoindex(config.interface.c_str()) == 0) {
     return absl::NotFoundError(
         "Invalid network interface: route ip+net: no such network interface");
@@ -86,7 +134,10 @@ inline absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>
     warnings.push_back("Warning: 'BroadcastTimeout' is too low. Setting to 1s");
     config.broadcast_timeout = kLeast;
   }
-  return absl::OkStatus();
+  if (config.rejoin_after_leave && config.snapshot_path.empty()) {
+    warnings.push_back("Warning: 'RejoinAfterLeave' enabled without snapshot file");
+  }
+  return agent_config_internal::CheckSupported(config);
 }
 
 inline absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text) {

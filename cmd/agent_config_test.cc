@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/cmd/agent_addresses.h"
+#include "serf/cmd/event_spec.h"
 #include "serf/cmd/tag_flag.h"
 
 namespace serf::cmd {
@@ -48,6 +49,35 @@ TEST(AgentConfigTest, WarnsAndCorrects) {
   EXPECT_EQ(config.tags, (Tags{{"role", "web"}, {"v", "2"}}));
   EXPECT_EQ(config.retry_interval, seconds(1));
   EXPECT_EQ(config.broadcast_timeout, seconds(1));
+}
+
+TEST(AgentConfigTest, EventScripts) {
+  const auto scripts = ParseEventScripts({"a.sh", "user:x,query=b=c", "=d", "*=e", "user:=f"});
+  ASSERT_TRUE(scripts.ok());
+  std::vector<std::string> told;
+  for (const EventScript& script : *scripts) told.push_back(script.event + " " + script.command);
+  EXPECT_THAT(told, ElementsAre("* a.sh", "user:x b=c", "query b=c", "* d", "* e", "user: f"));
+  AgentConfig config;
+  std::vector<std::string> warnings;
+  config.event_handlers = {"user=ok", "member-join,nope:x=script"};
+  EXPECT_EQ(Message(CompleteConfig(config, warnings)),
+            "Invalid event script: Event 'nope:x' invoking 'script'");
+}
+
+// Rather than nothing where the operator expects something.
+TEST(AgentConfigTest, RefusesWhatIsNotThere) {
+  AgentConfig config;
+  config.discover = "cluster";
+  std::vector<std::string> warnings;
+  EXPECT_EQ(Message(CompleteConfig(config, warnings)), "discover is not supported by this build");
+}
+
+TEST(AgentConfigTest, WarnsOfRejoinWithoutSnapshot) {
+  AgentConfig config;
+  config.rejoin_after_leave = true;
+  std::vector<std::string> warnings;
+  ASSERT_TRUE(CompleteConfig(config, warnings).ok());
+  EXPECT_THAT(warnings, ElementsAre("Warning: 'RejoinAfterLeave' enabled without snapshot file"));
 }
 
 TEST(AgentConfigTest, NoSuchInterface) {

@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_AGENT_NODE_H_
 #define SERF_CMD_AGENT_NODE_H_
 
-// From the operator's configuration to the node's: profile, key, addresses. Source: spec/agent.md
-// 2.5 (rows 15 to 19), 2.7.
+// From the operator's configuration to the node's: profile, key, addresses, tags and keyring files.
+// Source: spec/agent.md 2.5 (rows 15 to 19 and the tables after them), 2.7.
 
 #include <chrono>
 #include <cstdint>
@@ -18,10 +18,15 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
+#include "serf/base/time.h"
 #include "serf/cmd/agent_addresses.h"
 #include "serf/cmd/agent_config.h"
+#include "serf/cmd/agent_tuning.h"
 #include "serf/cmd/base64.h"
+#include "serf/cmd/keyring_file.h"
+#include "serf/cmd/tags_file.h"
 #include "serf/config.h"
+#include "serf/tags.h"
 #include "serf/transport/host.h"
 #include "serf/wire/aead.h"
 
@@ -30,15 +35,21 @@ namespace serf::cmd {
 struct AgentNode {
   transport::HostOptions options;
   AgentAddresses addresses;
-  ByteVector key;  // empty: no encryption
+  ByteVector key;       // of -encrypt; empty: none
+  KeyringFile keyring;  // what the keyring file holds, if there is one
+  bool encrypted() const { return !key.empty() || !keyring.keyring.empty(); }
 };
 
 // What can be wrong before the agent says that it starts. Blocks on name look-ups. An error's
 // message is what to print.
 absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* logger);
 
-// What is checked after it: the protocol, the tags, the size of the key. Puts the key into the
-// options.
+// Reads the tags and keyring files into the node. An error's message is what to print after
+// "Failed to setup the Serf agent: ".
+absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* logger);
+
+// What is checked after it: the protocol, limits, the tags, the size of the key. Puts the keys into
+// the options.
 absl::Status CheckNode(const AgentConfig& config, AgentNode& node);
 
 inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* logger) {
@@ -63,15 +74,50 @@ inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* 
     return absl::InvalidArgumentError(absl::StrCat("Unknown profile: ", config.profile));
   }
   serf.swim.name = config.node_name;
-  serf.swim.enable_compression = config.enable_compression;
+  serf.swim.enable_compression = config.enable_compression.value_or(true);
   serf.swim.logger = logger;
   serf.tags = config.tags;
   serf.broadcast_timeout = config.broadcast_timeout;
   serf.coalesce_period = std::chrono::seconds(3);
   serf.quiescent_period = std::chrono::seconds(1);
+  serf.validate_node_names = config.validate_node_names;
+  const auto take = [](Duration told, Duration& into) {
+    if (told != Duration::zero()) into = told;
+  };
+  take(config.reconnect_interval, serf.reconnect_interval);
+  take(config.reconnect_timeout, serf.reconnect_timeout);
+  take(config.tombstone_timeout, serf.tombstone_timeout);
+  if (absl::Status status = ApplyTuning(config.tuning, serf); !status.ok()) return status;
   node.options.bind = node.addresses.bind;
   node.options.advertise = node.addresses.advertise;
   return node;
+}
+
+inline absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* logger) {
+  if (!config.tags_file.empty()) {
+    if (!config.tags.empty()) {
+      return absl::InvalidArgumentError("Tags config not allowed while using tag files");
+    }
+    absl::StatusOr<Tags> tags = ReadTagsFile(config.tags_file);
+    if (tags.ok()) {
+      Log(logger, LogLevel::kInfo, "agent: Restored ", tags->size(), " tag(s) from ",
+          config.tags_file);
+      node.options.config.tags = *std::move(tags);
+    } else if (!absl::IsNotFound(tags.status())) {
+      return tags.status();
+    }
+  }
+  if (!config.keyring_file.empty()) {
+    if (!config.encrypt_key.empty()) {
+      return absl::InvalidArgumentError("Encryption key not allowed while using a keyring");
+    }
+    absl::StatusOr<KeyringFile> keyring = ReadKeyringFile(config.keyring_file);
+    if (!keyring.ok()) return keyring.status();
+    node.keyring = *std::move(keyring);
+    Log(logger, LogLevel::kInfo, "agent: Restored keyring with ", node.keyring.keys, " keys from ",
+        config.keyring_file);
+  }
+  return absl::OkStatus();
 }
 
 inline absl::Status CheckNode(const AgentConfig& config, AgentNode& node) {
@@ -82,12 +128,19 @@ inline absl::Status CheckNode(const AgentConfig& config, AgentNode& node) {
                                                    kSerfProtocolMin, ", ", kSerfProtocolMax, "]"));
   }
   serf.protocol_version = static_cast<std::uint8_t>(config.protocol);
+  constexpr std::int64_t kUserEventMax = 9216;  // what every member takes, whatever it is told
+  if (config.user_event_size_limit > kUserEventMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("user event size limit exceeds limit of ", kUserEventMax, " bytes"));
+  }
   if (absl::Status status = serf.Validate(); !status.ok()) return status;
-  if (node.key.empty()) return absl::OkStatus();
-  wire::Keyring keyring;
-  if (const absl::Status status = keyring.Add(node.key); !status.ok()) {
-    return absl::Status(status.code(), absl::StrCat("Failed to create memberlist: ",
-                                                    absl::string_view(status.message())));
+  if (!node.encrypted()) return absl::OkStatus();
+  wire::Keyring keyring = node.keyring.keyring;
+  if (!node.key.empty()) {
+    if (const absl::Status status = keyring.Add(node.key); !status.ok()) {
+      return absl::Status(status.code(), absl::StrCat("Failed to create memberlist: ",
+                                                      absl::string_view(status.message())));
+    }
   }
   serf.swim.keyring = std::make_shared<wire::Keyring>(std::move(keyring));
   return absl::OkStatus();

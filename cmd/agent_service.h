@@ -25,6 +25,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/logger.h"
 #include "serf/cmd/glog_logger.h"
+#include "serf/cmd/tags_file.h"
 #include "serf/cmd/version.h"
 #include "serf/member.h"
 #include "serf/rpc/log_history.h"
@@ -49,6 +50,9 @@ class AgentService final : public rpc::Service {
   void ForceLeave(std::string node, bool prune, Done done) override;
   void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override;
 
+  // Where tags are kept when a client changes them; empty: nowhere.
+  void set_tags_file(std::string path) { tags_file_ = std::move(path); }
+
   // Leave() without the end that follows: for a leave that the agent itself wants.
   void LeaveCluster(Done done);
 
@@ -58,6 +62,7 @@ class AgentService final : public rpc::Service {
   transport::Host& host_;
   GlogLogger& logger_;
   const std::function<void()> on_left_;
+  std::string tags_file_;
   std::vector<Member> members_;  // what Members() lends
 };
 
@@ -143,6 +148,15 @@ inline void AgentService::UpdateTags(Tags set, std::vector<std::string> remove, 
   Tags tags = host_.serf().config().tags;
   for (const std::string& key : remove) tags.erase(key);
   for (auto& [key, value] : set) tags[key] = value;
+  if (!tags_file_.empty()) {
+    // Tags that cannot be set must not be found at the next start.
+    absl::Status status = EncodeTags(tags, host_.serf().config().protocol_version).status();
+    if (status.ok()) status = WriteTagsFile(tags_file_, tags);
+    if (!status.ok()) {
+      Log(&logger_, LogLevel::kError, "agent: ", absl::string_view(status.message()));
+      return done(status);
+    }
+  }
   host_.AsyncSetTags(std::move(tags), std::move(done));
 }
 

@@ -82,6 +82,9 @@ class Transcript {
     return variables;
   }
 
+  // Further facts of the recording: "members_after_reload", ...
+  std::string fact(const char* key) const { return Localize(json_[key].get<std::string>()); }
+
   // What the original said.
   Outcome expected() const {
     return {Normalize(Localize(json_["stdout"].get<std::string>())),

@@ -1,0 +1,64 @@
+#ifndef SERF_CMD_EVENT_SPEC_H_
+#define SERF_CMD_EVENT_SPEC_H_
+
+// EventScript: a command and the events that it is for, as -event-handler tells them.
+// Source: spec/agent.md 3.1.
+//
+//   spec   = command | filter "=" command     the first "=" splits; no filter is "*"
+//   filter = element *("," element)           rpc/event_filter.h
+//
+// Each element makes a script of its own: an event that two elements match runs the command twice.
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "serf/rpc/event_filter.h"
+
+namespace serf::cmd {
+
+struct EventScript {
+  std::string event;  // one element: "*", "member-join", "user:deploy"
+  rpc::EventFilter filter;
+  std::string command;  // for the shell
+
+  friend bool operator==(const EventScript& a, const EventScript& b) {
+    return a.event == b.event && a.command == b.command;
+  }
+};
+
+// In the order of `specs`. "Invalid event script: Event 'TYPE' invoking 'COMMAND'".
+absl::StatusOr<std::vector<EventScript>> ParseEventScripts(const std::vector<std::string>& specs);
+
+inline absl::StatusOr<std::vector<EventScript>> ParseEventScripts(
+    const std::vector<std::string>& specs) {
+  std::vector<EventScript> scripts;
+  for (const std::string& spec : specs) {
+    const std::size_t equals = spec.find('=');
+    std::string filter = equals == std::string::npos ? "" : spec.substr(0, equals);
+    const std::string command = equals == std::string::npos ? spec : spec.substr(equals + 1);
+    if (filter.empty()) filter = "*";
+    for (const absl::string_view element : absl::StrSplit(filter, ',')) {
+      std::optional<rpc::EventFilter> parsed;
+      // Within a list nothing stands for nothing.
+      if (!element.empty()) parsed = rpc::EventFilter::Parse(element);
+      if (!parsed) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("Invalid event script: Event '", element, "' invoking '", command, "'"));
+      }
+      scripts.push_back({std::string(element), *std::move(parsed), command});
+    }
+  }
+  return scripts;
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_EVENT_SPEC_H_

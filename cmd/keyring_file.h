@@ -1,0 +1,34 @@
+#ifndef SERF_CMD_KEYRING_FILE_H_
+#define SERF_CMD_KEYRING_FILE_H_
+
+// The file in which an agent keeps its keys: a JSON list of texts in base64, the primary key
+// first. Source: spec/agent.md 2.10.
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "serf/wire/aead.h"
+
+namespace serf::cmd {
+
+struct KeyringFile {
+  wire::Keyring keyring;
+  std::size_t keys = 0;  // in the file, where one may stand twice
+};
+
+// Errors have the texts of spec/agent.md 2.5: "stat PATH: ...", "Keyring file contains no keys".
+absl::StatusOr<KeyringFile> ReadKeyringFile(const std::string& path);
+
+// "Failed to write keyring file: ..."
+absl::Status WriteKeyringFile(const std::string& path, const wire::Keyring& keyring);
+
+// The text of a file.
+absl::StatusOr<KeyringFile> DecodeKeyringFile(absl::string_view text);
+std::string EncodeKeyringFile(const wire::Keyring& keyring);
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_KEYRING_FILE_H_

@@ -1,0 +1,22 @@
+// Tags and keyring files with any content: read, written and read again they are the same.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "absl/strings/string_view.h"
+#include "serf/cmd/keyring_file.h"
+#include "serf/cmd/tags_file.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const absl::string_view text(reinterpret_cast<const char*>(data), size);
+  if (const auto tags = serf::cmd::DecodeTagsFile(text); tags.ok()) {
+    const auto again = serf::cmd::DecodeTagsFile(serf::cmd::EncodeTagsFile(*tags));
+    if (!again.ok() || *again != *tags) std::abort();
+  }
+  if (const auto file = serf::cmd::DecodeKeyringFile(text); file.ok()) {
+    const auto again = serf::cmd::DecodeKeyringFile(serf::cmd::EncodeKeyringFile(file->keyring));
+    if (!again.ok() || again->keyring.keys().size() != file->keyring.keys().size()) std::abort();
+  }
+  return 0;
+}

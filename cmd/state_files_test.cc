@@ -1,0 +1,151 @@
+// Tests of the files in which an agent keeps tags and keys.
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "serf/cmd/file_text.h"
+#include "serf/cmd/keyring_file.h"
+#include "serf/cmd/tags_file.h"
+
+namespace serf::cmd {
+namespace {
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+class StateFilesTest : public ::testing::Test {
+ protected:
+  StateFilesTest() {
+    std::string pattern = std::filesystem::path(::testing::TempDir()) / "stateXXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+    path_ = folder_ + "/file";
+  }
+  ~StateFilesTest() override { std::filesystem::remove_all(folder_); }
+
+  void Write(const std::string& text) const { std::ofstream(path_) << text; }
+  std::string Text() const {
+    std::ifstream file(path_);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
+  mode_t Mode() const {
+    struct stat info {};
+    EXPECT_EQ(::stat(path_.c_str(), &info), 0);
+    return info.st_mode & 07777;
+  }
+  std::size_t Files() const {
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator(folder_), {}));
+  }
+
+  std::string folder_;
+  std::string path_;
+};
+
+TEST_F(StateFilesTest, NewFilesAreForTheOwnerOnly) {
+  ASSERT_TRUE(WriteTagsFile(path_, {{"b", "2"}, {"a", "<1>"}}).ok());
+  EXPECT_EQ(Text(), "{\n  \"a\": \"\\u003c1\\u003e\",\n  \"b\": \"2\"\n}");
+  EXPECT_EQ(Mode(), 0600u);
+  EXPECT_EQ(*ReadTagsFile(path_), (Tags{{"a", "<1>"}, {"b", "2"}}));
+}
+
+TEST_F(StateFilesTest, OldFilesKeepTheirModeAndLinksStay) {
+  Write("{}");
+  ::chmod(path_.c_str(), 0640);
+  const std::string link = folder_ + "/link";
+  ASSERT_EQ(::symlink("file", link.c_str()), 0);
+  ASSERT_TRUE(WriteTagsFile(link, {{"a", "1"}}).ok());
+  EXPECT_EQ(Mode(), 0640u);
+  EXPECT_EQ(Text(), "{\n  \"a\": \"1\"\n}");
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(Files(), 2u);  // nothing is left beside it
+}
+
+TEST_F(StateFilesTest, ReadersOfTheOldFileSeeNoChange) {
+  Write("{\"a\": \"old\"}");
+  std::ifstream reader(path_);
+  ASSERT_TRUE(WriteTagsFile(path_, {{"a", "new"}}).ok());
+  std::string text;
+  std::getline(reader, text);
+  EXPECT_EQ(text, "{\"a\": \"old\"}");
+}
+
+TEST_F(StateFilesTest, FailuresLeaveTheOldFile) {
+  const std::string path = folder_ + "/no/file";
+  EXPECT_EQ(Message(WriteTagsFile(path, {})),
+            "Failed to write tags file: open " + path + ": no such file or directory");
+  EXPECT_EQ(Message(WriteTagsFile(folder_, {})),
+            "Failed to write tags file: open " + folder_ + ": is a directory");
+  EXPECT_EQ(Files(), 0u);
+}
+
+TEST_F(StateFilesTest, TagsFile) {
+  EXPECT_EQ(EncodeTagsFile({}), "{}");
+  EXPECT_EQ(*DecodeTagsFile("null"), Tags());
+  EXPECT_EQ(*DecodeTagsFile(R"({"a": null, "b": "\u00e9"})"), (Tags{{"a", ""}, {"b", "\u00e9"}}));
+  EXPECT_TRUE(absl::IsNotFound(ReadTagsFile(path_).status()));
+  const struct {
+    const char* text;
+    const char* error;
+  } kCases[] = {
+      {"", "unexpected end of JSON input"},
+      {"{", "unexpected end of JSON input"},
+      {"{} x", "invalid character 'x' after top-level value"},
+      {"[1]", "json: cannot unmarshal array into Go value of type map[string]string"},
+      {"{\"a\": 1}", "json: cannot unmarshal number into Go value of type string"},
+      {"{\"a\": {}}", "json: cannot unmarshal object into Go value of type string"},
+      {"{\"a\": true}", "json: cannot unmarshal bool into Go value of type string"},
+  };
+  for (const auto& c : kCases) {
+    Write(c.text);
+    EXPECT_EQ(Message(ReadTagsFile(path_).status()),
+              std::string("Failed to decode tags file: ") + c.error);
+  }
+}
+
+constexpr char kFirst[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+constexpr char kSecond[] = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+
+TEST_F(StateFilesTest, KeyringFile) {
+  const std::string text = std::string("[\n  \"") + kFirst + "\",\n  \"" + kSecond + "\"\n]";
+  Write(text);
+  auto file = ReadKeyringFile(path_);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->keys, 2u);
+  EXPECT_EQ(file->keyring.primary()[1], 1);
+  EXPECT_EQ(EncodeKeyringFile(file->keyring), text);
+  const wire::Keyring::Key second = file->keyring.keys()[1];
+  ASSERT_TRUE(file->keyring.Use(second).ok());
+  ASSERT_TRUE(WriteKeyringFile(path_, file->keyring).ok());
+  EXPECT_EQ(Text(), std::string("[\n  \"") + kSecond + "\",\n  \"" + kFirst + "\"\n]");
+}
+
+TEST_F(StateFilesTest, KeyringFileErrors) {
+  EXPECT_EQ(Message(ReadKeyringFile(path_).status()),
+            "stat " + path_ + ": no such file or directory");
+  const struct {
+    const char* text;
+    const char* error;
+  } kCases[] = {
+      {"[]", "Keyring file contains no keys"},
+      {"null", "Keyring file contains no keys"},
+      {"{}",
+       "Failed to decode keyring file: json: cannot unmarshal object into Go value of type "
+       "[]string"},
+      {"[1]",
+       "Failed to decode keyring file: json: cannot unmarshal number into Go value of type string"},
+      {"[\"!!!\"]", "Failed to decode key from keyring: illegal base64 data at input byte 0"},
+      {"[\"c2hvcnQ=\"]", "Failed to restore keyring: key size must be 16, 24 or 32 bytes"},
+  };
+  for (const auto& c : kCases) {
+    EXPECT_EQ(Message(DecodeKeyringFile(c.text).status()), c.error) << c.text;
+  }
+}
+
+}  // namespace
+}  // namespace serf::cmd

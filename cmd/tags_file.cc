@@ -1,0 +1,65 @@
+#include "serf/cmd/tags_file.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json.hpp"
+#include "serf/cmd/file_text.h"
+#include "serf/cmd/json_document.h"
+#include "serf/cmd/json_text.h"
+#include "serf/tags.h"
+
+namespace serf::cmd {
+namespace {
+
+absl::Status Wrap(absl::string_view what, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(what, ": ", absl::string_view(status.message())));
+}
+
+absl::Status WrongKind(const nlohmann::json& value, absl::string_view wanted) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("json: cannot unmarshal ", JsonKind(value), " into Go value of type ", wanted));
+}
+
+}  // namespace
+
+absl::StatusOr<Tags> DecodeTagsFile(absl::string_view text) {
+  const absl::StatusOr<nlohmann::json> root = ParseJson(text, JsonRest::kBlanks);
+  if (!root.ok()) return root.status();
+  Tags tags;
+  if (root->is_null()) return tags;
+  if (!root->is_object()) return WrongKind(*root, "map[string]string");
+  for (const auto& item : root->items()) {
+    const nlohmann::json& value = item.value();
+    if (!value.is_string() && !value.is_null()) return WrongKind(value, "string");
+    tags[item.key()] = value.is_null() ? std::string() : value.get<std::string>();
+  }
+  return tags;
+}
+
+std::string EncodeTagsFile(const Tags& tags) {
+  nlohmann::ordered_json root = nlohmann::ordered_json::object();
+  for (const auto& [key, value] : tags) root[key] = value;
+  std::string text = ToJsonText(root);
+  text.pop_back();  // the original ends without LF
+  return text;
+}
+
+absl::StatusOr<Tags> ReadTagsFile(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadTextFile(path);
+  if (!text.ok()) return Wrap("Failed to read tags file", text.status());
+  absl::StatusOr<Tags> tags = DecodeTagsFile(*text);
+  if (!tags.ok()) return Wrap("Failed to decode tags file", tags.status());
+  return tags;
+}
+
+absl::Status WriteTagsFile(const std::string& path, const Tags& tags) {
+  const absl::Status status = WriteTextFile(path, EncodeTagsFile(tags));
+  return status.ok() ? status : Wrap("Failed to write tags file", status);
+}
+
+}  // namespace serf::cmd
