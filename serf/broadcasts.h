@@ -40,8 +40,7 @@ class Broadcasts {
 
   // As swim::Delegate::DrawBroadcasts.
   std::size_t Draw(int transmit_limit, std::size_t overhead, std::size_t budget,
-                   std::vector<ByteView>& parts,
-                   swim::BroadcastQueue::Packet packet = swim::BroadcastQueue::Packet::kFirst);
+                   std::vector<ByteView>& parts, swim::BroadcastQueue::Packet packet = {});
 
   std::vector<Token> TakeFinished() {
     std::vector<Token> finished = intents_.queue.finished();

@@ -27,14 +27,24 @@
 
 namespace serf::swim {
 
+// What packet a draw from a BroadcastQueue fills.
+struct BroadcastPacket {
+  // A further one of the same target: it must not hold the messages of the ones before.
+  bool further = false;
+  // The target's place among the `places` that the sender walks through, at most
+  // BroadcastQueue::kPlacesMax; with `places` zero it has none. A message goes to each place once
+  // before it goes to one again, however long the queue is.
+  std::uint8_t place = 0;
+  std::uint8_t places = 0;
+};
+
 class BroadcastQueue {
  public:
   // Who waits for the end of a message; the user gives out the numbers. Zero: nobody.
   using Token = std::uint64_t;
 
-  // Whether a draw fills the first packet for a target or a further one, which must not hold the
-  // messages of the ones before.
-  enum class Packet : std::uint8_t { kFirst, kFurther };
+  using Packet = BroadcastPacket;
+  static constexpr std::size_t kPlacesMax = 32;
 
   // `max_messages` is the bound on insert; at least 1.
   explicit BroadcastQueue(std::size_t max_messages) : max_(max_messages) { assert(max_ > 0); }
@@ -54,7 +64,7 @@ class BroadcastQueue {
   // `transmit_limit` times (at least once) is finished and dropped. The views stay valid until
   // the next Enqueue or Clear. Returns the bytes used, overheads included.
   std::size_t Draw(int transmit_limit, std::size_t overhead, std::size_t budget,
-                   std::vector<ByteView>& parts, Packet packet = Packet::kFirst);
+                   std::vector<ByteView>& parts, Packet packet = {});
 
   // Drops the last in order while there are more than `max_messages`, and keeps that bound.
   void SetMax(std::size_t max_messages);
@@ -87,6 +97,9 @@ class BroadcastQueue {
   // A slot that was free keeps the memory of its last message up to this; more than a packet
   // holds is rare.
   static constexpr std::size_t kSlotBytesKeepMax = 2048;
+  // Messages that a draw passes over since its target had them. More would cost more time than a
+  // fuller packet saves.
+  static constexpr int kPassOverMax = 256;
 
   struct Entry {
     ByteVector message;
@@ -95,6 +108,7 @@ class BroadcastQueue {
     std::uint64_t id = 0;  // ascending; newer is larger
     std::uint64_t priority = 0;
     std::uint32_t transmits = 0;
+    std::uint32_t places = 0;  // a bit for each place that it went to since the last round of all
     Slot left = kNil;
     Slot right = kNil;
   };
@@ -136,6 +150,8 @@ class BroadcastQueue {
   Slot Join(Slot before, Slot rest);
   // The first whose key is not before `key`; kNil if there is none.
   Slot LowerBound(const Key& key) const;
+  // The first behind `key`. Ids begin at 1.
+  Slot After(const Key& key) const { return LowerBound({key.transmits, key.length, key.id - 1}); }
   Slot Last() const;
 
   // Puts back what draws set aside.
@@ -179,6 +195,7 @@ inline void BroadcastQueue::Enqueue(absl::string_view subject, ByteView message,
   e.token = token;
   e.id = next_id_++;
   e.transmits = 0;
+  e.places = 0;
   // The finalizer of SplitMix64: the same tree for the same history, balanced on average.
   std::uint64_t z = e.id * 0x9e3779b97f4a7c15u;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -203,26 +220,39 @@ inline void BroadcastQueue::Invalidate(absl::string_view subject) {
 inline std::size_t BroadcastQueue::Draw(int transmit_limit, std::size_t overhead,
                                         std::size_t budget, std::vector<ByteView>& parts,
                                         Packet packet) {
-  if (packet == Packet::kFirst) Restore();
+  assert(packet.places <= kPlacesMax && (packet.places == 0 || packet.place < packet.places));
+  if (!packet.further) Restore();
+  const std::uint32_t bit = packet.places > 0 ? std::uint32_t{1} << packet.place : 0;
+  const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << packet.places) - 1);
+  int passed_over = 0;
   std::size_t used = 0;
   Slot at = LowerBound({0, SIZE_MAX, UINT64_MAX});
   while (at != kNil && used + overhead < budget) {
     // `at` is the first of its transmit count; take the longest of this count that fit.
     const std::uint32_t transmits = slots_[at].transmits;
-    for (;;) {
-      if (used + overhead >= budget) break;
-      const std::size_t room = budget - used - overhead;
-      const Slot s = LowerBound({transmits, room, UINT64_MAX});
-      if (s == kNil || slots_[s].transmits != transmits) break;
-      TreeErase(s);
+    Slot s = LowerBound({transmits, budget - used - overhead, UINT64_MAX});
+    while (s != kNil && slots_[s].transmits == transmits) {
       Entry& e = slots_[s];
+      if ((e.places & bit) != 0) {
+        if (++passed_over > kPassOverMax) return used;
+        s = After(KeyOf(s));
+        continue;
+      }
+      const Key key = KeyOf(s);
+      TreeErase(s);
       used += overhead + e.message.size();
       parts.push_back(e.message);
+      e.places |= bit;
+      if (bit != 0 && (e.places & all) == all) e.places = 0;
       if (static_cast<int>(++e.transmits) >= transmit_limit) {
         Finish(s);
       } else {
         aside_.push_back(s);
       }
+      if (used + overhead >= budget) return used;
+      // The next behind it in order, from the first that still fits.
+      const std::size_t room = budget - used - overhead;
+      s = room < key.length ? LowerBound({transmits, room, UINT64_MAX}) : After(key);
     }
     at = LowerBound({transmits + 1, SIZE_MAX, UINT64_MAX});
   }
@@ -251,7 +281,7 @@ inline std::vector<BroadcastQueue::Peek> BroadcastQueue::PeekForTest() {
   while (s != kNil) {
     const Entry& e = slots_[s];
     list.push_back({e.subject, e.message, static_cast<int>(e.transmits)});
-    s = e.id > 0 ? LowerBound({e.transmits, e.message.size(), e.id - 1}) : kNil;
+    s = After(KeyOf(s));
   }
   return list;
 }

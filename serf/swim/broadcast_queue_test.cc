@@ -25,7 +25,7 @@ class BroadcastQueueTest : public testing::Test {
     queue_.Enqueue(subject, AsBytes(message), token);
   }
   Strings Draw(int limit, std::size_t budget, std::size_t overhead = 2,
-               BroadcastQueue::Packet packet = BroadcastQueue::Packet::kFirst) {
+               BroadcastQueue::Packet packet = {}) {
     parts_.clear();
     used_ = queue_.Draw(limit, overhead, budget, parts_, packet);
     return Texts(parts_);
@@ -129,10 +129,51 @@ TEST_F(BroadcastQueueTest, FurtherPacketsHoldOtherMessages) {
   Put("b", "123");
   Put("c", "12");
   EXPECT_EQ(Draw(4, 6), Strings{"1234"});
-  EXPECT_EQ(Draw(4, 100, 2, BroadcastQueue::Packet::kFurther), (Strings{"123", "12"}));
-  EXPECT_EQ(Draw(4, 100, 2, BroadcastQueue::Packet::kFurther), Strings{});
+  EXPECT_EQ(Draw(4, 100, 2, {.further = true}), (Strings{"123", "12"}));
+  EXPECT_EQ(Draw(4, 100, 2, {.further = true}), Strings{});
   EXPECT_EQ(queue_.size(), 3u) << "set aside, not lost";
   EXPECT_EQ(Draw(4, 100), (Strings{"1234", "123", "12"})) << "the next target gets all";
+}
+
+TEST_F(BroadcastQueueTest, EachPlaceGetsAMessageOnceBeforeAnyGetsItAgain) {
+  Put("a", "a");
+  const auto draw = [&](std::uint8_t place) {
+    parts_.clear();
+    queue_.Draw(5, 2, 100, parts_, {.place = place, .places = 3});
+    return parts_.size();
+  };
+  EXPECT_EQ(draw(1), 1u);
+  EXPECT_EQ(draw(1), 0u) << "it had it";
+  EXPECT_EQ(draw(0), 1u);
+  EXPECT_EQ(Draw(5, 100), Strings{"a"}) << "a ride has no place";
+  EXPECT_EQ(draw(1), 0u);
+  EXPECT_EQ(draw(2), 1u);
+  EXPECT_EQ(draw(1), 1u) << "a second pass";
+  EXPECT_TRUE(queue_.empty()) << "five transmissions";
+}
+
+// However the packets fill, the transmissions of a message go to different places.
+TEST(BroadcastQueue, PlacesOfALongQueue) {
+  constexpr int kMessages = 300;
+  constexpr std::uint8_t kPlaces = 16;
+  BroadcastQueue queue(1000);
+  std::vector<std::vector<int>> hits(kMessages, std::vector<int>(kPlaces));
+  for (int i = 0; i < kMessages; ++i) {
+    const ByteVector message = {static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i >> 8)};
+    queue.Enqueue("", message);
+  }
+  std::vector<ByteView> parts;
+  std::uint8_t place = 0;
+  for (int draw = 0; draw < 10'000 && !queue.empty(); ++draw) {
+    parts.clear();
+    queue.Draw(kPlaces, 2, 60, parts, {.place = place, .places = kPlaces});
+    for (const ByteView part : parts) ++hits[part[0] + 256 * part[1]][place];
+    place = static_cast<std::uint8_t>((place + 1) % kPlaces);
+  }
+  ASSERT_TRUE(queue.empty());
+  for (const std::vector<int>& places : hits) {
+    for (const int times : places) ASSERT_EQ(times, 1);
+  }
 }
 
 TEST_F(BroadcastQueueTest, DisplacesWhatWasSetAside) {

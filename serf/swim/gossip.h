@@ -6,12 +6,15 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
+#include "serf/swim/broadcast_queue.h"
 #include "serf/swim/config.h"
 #include "serf/swim/member_table.h"
 #include "serf/swim/node_info.h"
@@ -33,7 +36,7 @@ namespace serf::swim {
 class GossipTargets {
  public:
   // More transmissions than this repeat targets.
-  static constexpr std::size_t kRingsMax = 32;
+  static constexpr std::size_t kRingsMax = BroadcastQueue::kPlacesMax;
 
   // `table` and `ring` hold the members to choose from, and must outlive this.
   GossipTargets(const MemberTable& table, const ProbeRing& ring) : table_(table), ring_(ring) {}
@@ -49,17 +52,28 @@ class GossipTargets {
   // join; departures are noticed when their turn comes.
   void OnJoin(MemberIndex member);
 
-  // Whether the next targets are the ones in turn, which send each message once to each while a
-  // packet holds all that waits; or any, for when it does not: then each target gets other messages
-  // than the one before, and in turn it would get the same ones in every pass through the queue.
-  enum class Order : std::uint8_t { kInTurn, kScattered };
+  // `member` joined by a push/pull with this node, and knows what this node knew then. News that
+  // was on its way meanwhile comes here, but maybe not there, since those who forward it don't know
+  // of the newcomer yet. So for a while some of this node's transmissions go there instead.
+  void OnPulled(Instant now, MemberIndex member) {
+    if (newcomers_.size() >= kNewcomersMax) newcomers_.erase(newcomers_.begin());
+    newcomers_.push_back({member, now + kNewcomerTime});
+  }
+
+  // A target, and its place in the cycle: BroadcastQueue sends each message to each place once.
+  struct Target {
+    MemberIndex member;
+    std::uint8_t place;
+  };
 
   // The next `count` targets into `targets` (cleared first), distinct, fewer if there are fewer.
   // eligible(member) must be false for this node itself. `transmit_limit` is RetransmitLimit(n),
   // so that each message goes to each target once.
   template <typename Eligible>
-  void Next(std::size_t count, int transmit_limit, Rng& rng, std::vector<MemberIndex>& targets,
-            Eligible&& eligible, Order order = Order::kInTurn);
+  void Next(Instant now, std::size_t count, int transmit_limit, Rng& rng,
+            std::vector<Target>& targets, Eligible&& eligible);
+  // The places of the cycle, as of the last Next.
+  std::uint8_t places() const { return static_cast<std::uint8_t>(places_); }
 
  private:
   struct Successor {
@@ -67,8 +81,16 @@ class GossipTargets {
     MemberIndex member;
     std::uint64_t distance;
   };
+  struct Newcomer {
+    MemberIndex member;
+    Instant until;
+  };
   // Below this a random transmission would cost too much of the certainty.
   static constexpr std::size_t kRandomFrom = 4;
+  // Of those who joined by way of this node lately; more than one at a time is a storm of joins.
+  static constexpr std::size_t kNewcomersMax = 8;
+  // How long news may be on its way, in the original's timing too.
+  static constexpr Duration kNewcomerTime = std::chrono::seconds(2);
 
   // How far `member` is behind this node on a ring; ascending is the ring's order.
   std::uint64_t Distance(std::size_t ring, MemberIndex member) const {
@@ -93,9 +115,11 @@ class GossipTargets {
   bool dirty_ = true;
   std::size_t rings_ = 0;  // wanted; fewer successors if there are fewer members
   std::size_t step_ = 0;
+  std::size_t places_ = 0;
   std::vector<Successor> successors_;  // distinct, by ring
   std::vector<Successor> nearest_;     // scratch of Rebuild
-  std::vector<MemberIndex> random_;    // scratch of Next
+  std::vector<Newcomer> newcomers_;
+  std::vector<MemberIndex> random_;  // scratch of Next
 };
 
 // GossipPacer: when the next round of gossip is due, as a pure machine.
@@ -178,8 +202,8 @@ inline void GossipTargets::OnJoin(MemberIndex member) {
 }
 
 template <typename Eligible>
-void GossipTargets::Next(std::size_t count, int transmit_limit, Rng& rng,
-                         std::vector<MemberIndex>& targets, Eligible&& eligible, Order order) {
+void GossipTargets::Next(Instant now, std::size_t count, int transmit_limit, Rng& rng,
+                         std::vector<Target>& targets, Eligible&& eligible) {
   targets.clear();
   const std::size_t limit =
       std::clamp<std::size_t>(static_cast<std::size_t>(std::max(transmit_limit, 1)), 1, kRingsMax);
@@ -190,20 +214,35 @@ void GossipTargets::Next(std::size_t count, int transmit_limit, Rng& rng,
       [&](const Successor& s) { return table_.Contains(s.member) && eligible(s.member); });
   if (dirty_ || rings != rings_ || !all_eligible) Rebuild(rings, eligible);
   if (successors_.empty()) return;
-  const std::size_t cycle = successors_.size() + (with_random ? 1 : 0);
-  if (order == Order::kScattered) step_ = static_cast<std::size_t>(rng.Below(cycle));
+  std::erase_if(newcomers_, [&](const Newcomer& n) {
+    return n.until < now || !table_.Contains(n.member) || !eligible(n.member) ||
+           IsSuccessor(n.member);
+  });
+  // A place for a random one only if there is somebody else.
+  places_ = successors_.size() +
+            (with_random && table_.live() > successors_.size() + 1 ? std::size_t{1} : 0);
+  // The last places of the cycle are the latest newcomers', at most a quarter of it.
+  const std::size_t first_newcomer =
+      places_ - std::min(newcomers_.size(), std::max<std::size_t>(places_ / 4, 1));
   const auto is_target = [&targets](MemberIndex m) {
-    return std::find(targets.begin(), targets.end(), m) != targets.end();
+    return std::any_of(targets.begin(), targets.end(),
+                       [m](const Target& t) { return t.member == m; });
   };
-  for (std::size_t i = 0; i < cycle && targets.size() < count; ++i) {
-    step_ = (step_ + 1) % cycle;
-    if (step_ < successors_.size()) {
-      if (!is_target(successors_[step_].member)) targets.push_back(successors_[step_].member);
-      continue;
+  for (std::size_t i = 0; i < places_ && targets.size() < count; ++i) {
+    step_ = (step_ + 1) % places_;
+    std::optional<MemberIndex> member;
+    if (step_ >= first_newcomer) {
+      member = newcomers_[newcomers_.size() - (places_ - step_)].member;
+    } else if (step_ < successors_.size()) {
+      member = successors_[step_].member;
+    } else {
+      ring_.Pick(1, rng, random_,
+                 [&](MemberIndex m) { return eligible(m) && !IsSuccessor(m) && !is_target(m); });
+      if (!random_.empty()) member = random_.front();
     }
-    ring_.Pick(1, rng, random_,
-               [&](MemberIndex m) { return eligible(m) && !IsSuccessor(m) && !is_target(m); });
-    if (!random_.empty()) targets.push_back(random_.front());
+    if (member && !is_target(*member)) {
+      targets.push_back({*member, static_cast<std::uint8_t>(step_)});
+    }
   }
 }
 
@@ -228,11 +267,14 @@ void GossipTargets::Rebuild(std::size_t rings, Eligible&& eligible) {
         if (s.member == self_ || distance < s.distance) s = {s.ring, m, distance};
       }
     }
-    if (nearest_.front().member == self_) return;  // nobody is left
+    if (nearest_.front().member == self_) break;  // nobody is left
     for (const Successor& s : nearest_) {
       if (!IsSuccessor(s.member)) successors_.push_back(s);
     }
   }
+  // A successor keeps its place while others come and go.
+  std::sort(successors_.begin(), successors_.end(),
+            [](const Successor& a, const Successor& b) { return a.ring < b.ring; });
 }
 
 // --- GossipPacer ---

@@ -34,11 +34,16 @@ struct View {
     return m;
   }
   std::vector<MemberIndex> Next(std::size_t count) {
-    std::vector<MemberIndex> list;
-    targets.Next(count, RetransmitLimit(4, table.known()), rng, list, [this](MemberIndex m) {
+    std::vector<GossipTargets::Target> list;
+    targets.Next(now, count, RetransmitLimit(4, table.known()), rng, list, [this](MemberIndex m) {
       return m != self && table.state(m) == NodeState::kAlive;
     });
-    return list;
+    std::vector<MemberIndex> members;
+    for (const GossipTargets::Target& target : list) {
+      EXPECT_LT(target.place, targets.places());
+      members.push_back(target.member);
+    }
+    return members;
   }
 
   Rng rng;
@@ -46,6 +51,7 @@ struct View {
   ProbeRing ring;
   GossipTargets targets;
   MemberIndex self;
+  Instant now{};
 };
 
 TEST(GossipTargets, AloneThereIsNobody) {
@@ -115,6 +121,27 @@ TEST(GossipTargets, PurgedMembersAreNoticed) {
   view.ring.PurgeAndShuffle([gone](MemberIndex m) { return m == gone; }, view.rng);
   view.table.Purge(gone);
   EXPECT_EQ(view.Next(3).size(), 2u);
+}
+
+// News that was on its way when it joined must reach a newcomer, too.
+TEST(GossipTargets, NewcomersAreAmongTheTargetsForAWhile) {
+  NodeInfoPool pool;
+  View view(pool, 300, 0, 1);
+  const MemberIndex late = view.Add(pool, 1000);
+  view.targets.OnJoin(late);
+  view.targets.OnPulled(view.now, late);
+  const auto hits = [&] {
+    int count = 0;
+    for (int sent = 0; sent < RetransmitLimit(4, 301); ++sent) {
+      for (const MemberIndex m : view.Next(1)) count += m == late ? 1 : 0;
+    }
+    return count;
+  };
+  for (int message = 0; message < 10; ++message) EXPECT_GE(hits(), 1);
+  view.now += seconds(3);
+  int later = 0;
+  for (int message = 0; message < 10; ++message) later += hits();
+  EXPECT_LE(later, 5);
 }
 
 TEST(GossipTargets, TheRandomOneReachesEverybodyInTheEnd) {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <utility>
 #include <vector>
 
 #include "serf/base/time.h"
@@ -52,8 +51,7 @@ class Gossiper {
   Membership& membership_;
   PacketSender& sender_;
   GossipPacer pacer_;
-  std::vector<MemberIndex> targets_;
-  bool full_ = false;  // the last round could not send all that waited
+  std::vector<GossipTargets::Target> targets_;
   // What waited when a round could send nothing, since it fits no packet: until `retry_at_` only
   // further messages are worth a round.
   std::size_t stuck_ = 0;
@@ -75,30 +73,33 @@ inline void Gossiper::OnTimer(Instant now, Outbox& out) {
 inline void Gossiper::SendRound(Instant now, Outbox& out) {
   const Config& config = context_.config;
   ++context_.stats.gossip_rounds;
-  membership_.targets().Next(
-      static_cast<std::size_t>(config.gossip_nodes), membership_.transmit_limit(), context_.rng,
-      targets_, [&](MemberIndex m) { return membership_.is_gossip_target(now, m); },
-      std::exchange(full_, false) ? GossipTargets::Order::kScattered
-                                  : GossipTargets::Order::kInTurn);
-  if (targets_.empty()) membership_.OnNoGossipTargets();
   const int packets_max =
       config.gossip_pacing == GossipPacing::kTicked ? 1 : config.prompt_packets_per_target;
   GossipPacer::Round round;
-  for (const MemberIndex target : targets_) {
-    const NodeInfo& info = membership_.table().info(target);
-    const PacketSender::Gossip sent =
-        sender_.SendGossip(info.endpoint(), info.versions().protocol_max >= 5, packets_max, out);
-    if (sent.packets == 0) break;
-    round.bytes += sent.bytes;
-    round.full = round.full || sent.full;
-  }
+  GossipTargets& targets = membership_.targets();
+  // The targets in turn may have had all that waits: then those after them.
+  std::size_t tried = 0;
+  do {
+    targets.Next(now, static_cast<std::size_t>(config.gossip_nodes), membership_.transmit_limit(),
+                 context_.rng, targets_,
+                 [&](MemberIndex m) { return membership_.is_gossip_target(now, m); });
+    for (const GossipTargets::Target& target : targets_) {
+      const NodeInfo& info = membership_.table().info(target.member);
+      const PacketSender::Gossip sent =
+          sender_.SendGossip(info.endpoint(), info.versions().protocol_max >= 5,
+                             {.place = target.place, .places = targets.places()}, packets_max, out);
+      round.bytes += sent.bytes;
+      round.full = round.full || sent.full;
+    }
+    tried += targets_.size();
+  } while (round.bytes == 0 && !targets_.empty() && tried < targets.places());
+  if (targets_.empty()) membership_.OnNoGossipTargets();
   const std::size_t waiting = Waiting();
   round.backlog = waiting > 0 && round.bytes > 0;
   if (waiting > 0 && round.bytes == 0) {
     stuck_ = waiting;
     retry_at_ = now + config.gossip_interval;
   }
-  full_ = round.full && round.backlog;
   pacer_.OnRound(now, round, context_.rng);
 }
 

@@ -5,7 +5,7 @@
 // layers around them. Source: spec/memberlist.md 1.1, 1.4, 1.7, 6.4.
 //
 //   sender.Send(wire::Ack{...}, to, PacketSender::Riders::kBroadcasts, out);
-//   sender.SendGossip(to, /*crc=*/true, /*packets_max=*/1, out);
+//   sender.SendGossip(to, /*crc=*/true, place, /*packets_max=*/1, out);
 
 #include <algorithm>
 #include <cstddef>
@@ -59,8 +59,10 @@ class PacketSender {
     bool full = false;  // waiting would not have filled the packets better
   };
 
-  // Up to `packets_max` packets of broadcasts; none if nothing waits.
-  Gossip SendGossip(const Endpoint& to, bool crc, int packets_max, Outbox& out);
+  // Up to `packets_max` packets of broadcasts; none if nothing waits. `packet` tells the target's
+  // place.
+  Gossip SendGossip(const Endpoint& to, bool crc, BroadcastQueue::Packet packet, int packets_max,
+                    Outbox& out);
 
  private:
   std::size_t encryption_overhead() const {
@@ -98,7 +100,7 @@ void PacketSender::Send(const Message& message, const Endpoint& to, Riders rider
     const std::size_t budget =
         wire::PiggybackBudget(context_.config.packet_size, workspace.message.size(),
                               context_.config.label, encrypt ? encryption_overhead() : 0);
-    DrawBroadcasts(budget, BroadcastQueue::Packet::kFirst, workspace);
+    DrawBroadcasts(budget, {}, workspace);
   }
   SendParts(to, /*crc=*/false, out);
 }
@@ -124,7 +126,8 @@ inline void PacketSender::SendUser(ByteView message, const Endpoint& to, bool cr
   Seal(workspace.message, to, crc, out);
 }
 
-inline PacketSender::Gossip PacketSender::SendGossip(const Endpoint& to, bool crc, int packets_max,
+inline PacketSender::Gossip PacketSender::SendGossip(const Endpoint& to, bool crc,
+                                                     BroadcastQueue::Packet packet, int packets_max,
                                                      Outbox& out) {
   PacketWorkspace& workspace = out.workspace();
   const std::size_t budget = wire::GossipBudget(context_.config.packet_size, context_.config.label,
@@ -132,9 +135,8 @@ inline PacketSender::Gossip PacketSender::SendGossip(const Endpoint& to, bool cr
   Gossip sent;
   for (int i = 0; i < packets_max; ++i) {
     workspace.parts.clear();
-    const std::size_t used = DrawBroadcasts(
-        budget, i == 0 ? BroadcastQueue::Packet::kFirst : BroadcastQueue::Packet::kFurther,
-        workspace);
+    packet.further = i > 0;
+    const std::size_t used = DrawBroadcasts(budget, packet, workspace);
     if (workspace.parts.empty()) break;
     // Seven eighths: the last message that waits seldom fits exactly.
     sent.full = i > 0 || used >= budget - budget / 8;

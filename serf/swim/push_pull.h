@@ -85,6 +85,11 @@ class PushPullMerge {
   absl::Status AskFilter() const;
   void Apply(Instant now, const wire::PushPullNode& record);
 
+  bool IsLive(absl::string_view name) const {
+    const std::optional<MemberIndex> member = membership_.table().Find(name);
+    return member && membership_.table().state(*member) == NodeState::kAlive;
+  }
+
   // What each of two nodes speaks must be understood by the other: why not, in the original's
   // words, or OK.
   static absl::Status Compatible(absl::string_view name, const wire::VersionVector& versions,
@@ -94,9 +99,11 @@ class PushPullMerge {
   Membership& membership_;
   Role role_;
   ByteView body_;
+  bool newcomer_ = false;  // the peer joins by way of this node
 };
 
 inline absl::Status PushPullMerge::Run(Instant now) {
+  newcomer_ = role_ == Role::kRequest && wire::PushPullReader(body_).header().join;
   if (absl::Status status = Verify(); !status.ok()) return status;
   wire::PushPullReader reader(body_);
   const bool join = reader.header().join;
@@ -115,10 +122,9 @@ inline absl::Status PushPullMerge::Verify() {
   absl::Status incompatible;
   bool any_compatible = false;
   wire::PushPullReader reader(body_);
-  const bool newcomer = role_ == Role::kRequest && reader.header().join;
   for (wire::PushPullNode record; reader.Next(record);) {
     if (record.vsn.empty()) {
-      if (!newcomer) continue;
+      if (!newcomer_) continue;
       return Compatible(record.name, wire::VersionVector(), own.name(), own.versions());
     }
     if (record.vsn.size() < wire::VersionVector::kSize) {
@@ -207,12 +213,17 @@ inline void PushPullMerge::Apply(Instant now, const wire::PushPullNode& record) 
         ++context_.stats.dropped_versions;
         return;
       }
-      return membership_.OnAlive(now, {.incarnation = record.incarnation,
-                                       .node = record.name,
-                                       .addr = record.addr,
-                                       .port = record.port,
-                                       .meta = record.meta,
-                                       .vsn = record.vsn});
+      const bool was_live = IsLive(record.name);
+      membership_.OnAlive(now, {.incarnation = record.incarnation,
+                                .node = record.name,
+                                .addr = record.addr,
+                                .port = record.port,
+                                .meta = record.meta,
+                                .vsn = record.vsn});
+      if (newcomer_ && !was_live && IsLive(record.name)) {
+        membership_.targets().OnPulled(now, *membership_.table().Find(record.name));
+      }
+      return;
     }
     case MergeAs::kSuspect:
       return membership_.OnSuspect(now,
