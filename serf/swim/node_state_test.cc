@@ -7,6 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "serf/swim/hearing_node.h"
 #include "serf/swim/node.h"
 #include "serf/swim/test_net.h"
 
@@ -21,76 +22,9 @@ using wire::Incarnation;
 
 constexpr std::uint32_t kTop = 0xffffffffu;
 
-// One node, n1, and what it hears from 10.0.0.9 about others. Probes are off, so that only what
-// the test says happens.
-class NodeStateTest : public ::testing::Test {
+class NodeStateTest : public ::testing::Test, protected HearingNode {
  protected:
-  NodeStateTest() : NodeStateTest(Quiet()) {}
-  explicit NodeStateTest(const Config& config) : host_(net_.Add(1, config)) {
-    host_.delegate.events.clear();
-  }
-
-  static Config Quiet() {
-    Config config = Config::Lan();
-    config.probe_interval = Duration::zero();
-    config.push_pull_interval = Duration::zero();
-    return config;
-  }
-
-  struct AliveText {
-    std::string node;
-    std::uint32_t incarnation = 1;
-    Endpoint endpoint;
-    std::string meta = {};
-    wire::VersionVector versions = {1, 5, 2, 0, 0, 0};
-  };
-  void Alive(const AliveText& a) {
-    const auto vsn = a.versions.ToBytes();
-    Hear(wire::Alive{.incarnation = Incarnation(a.incarnation),
-                     .node = a.node,
-                     .addr = a.endpoint.address.bytes(),
-                     .port = a.endpoint.port,
-                     .meta = AsBytes(a.meta),
-                     .vsn = vsn});
-  }
-  void Alive(int i, std::uint32_t incarnation, const std::string& meta = {}) {
-    Alive({absl::StrCat("n", i), incarnation, TestNet::EndpointOf(i), meta});
-  }
-  void Suspect(const std::string& node, std::uint32_t incarnation, const std::string& from) {
-    Hear(wire::Suspect{.incarnation = Incarnation(incarnation), .node = node, .from = from});
-  }
-  void Dead(const std::string& node, std::uint32_t incarnation, const std::string& from) {
-    Hear(wire::Dead{.incarnation = Incarnation(incarnation), .node = node, .from = from});
-  }
-  template <typename Message>
-  void Hear(const Message& message) {
-    net_.Inject(host_, TestNet::EndpointOf(9), TestNet::Encoded(message));
-  }
-
-  // "alive 3", "unknown", ...
-  std::string StateOf(const std::string& name) const {
-    const auto member = node().Find(name);
-    if (!member) return "unknown";
-    const char* const names[] = {"alive", "suspect", "dead", "left"};
-    return absl::StrCat(names[static_cast<int>(node().state(*member))], " ",
-                        node().incarnation(*member).value());
-  }
-  // The events since the last call.
-  std::vector<std::string> Events() { return std::exchange(host_.delegate.events, {}); }
-  // True if `text` was sent to anybody within two seconds from now.
-  bool Gossips(const std::string& text) {
-    const std::size_t before = net_.sent.size();
-    net_.RunFor(seconds(2));
-    for (std::size_t i = before; i < net_.sent.size(); ++i) {
-      if (net_.sent[i].text.find(text) != std::string::npos) return true;
-    }
-    return false;
-  }
-  const Node& node() const { return *host_.node; }
-  const Stats& stats() const { return node().stats(); }
-
-  TestNet net_;
-  TestNet::Host& host_;
+  using HearingNode::HearingNode;
 };
 
 // --- alive (4.2) ---
@@ -369,6 +303,21 @@ TEST_F(NodeCidrTest, AlivesFromOutsideAreNotHeard) {
   EXPECT_EQ(host_.logger.Count("[DEBUG] memberlist: Blocked alive message: 10.0.1.2"), 1);
 }
 
+TEST_F(NodeStateTest, ComingBackWithNewsIsOneEvent) {
+  Alive(2, 5, "a");
+  const Instant since = node().changed_at(*node().Find("n2"));
+  net_.RunFor(seconds(1));
+  Alive(2, 6, "b");
+  EXPECT_EQ(node().changed_at(*node().Find("n2")), since) << "alive all the time";
+  Suspect("n2", 6, "n3");
+  Alive(2, 7, "c");
+  EXPECT_GT(node().changed_at(*node().Find("n2")), since);
+  EXPECT_THAT(Events(), ElementsAre("join n2", "update n2", "update n2"));
+  Dead("n2", 7, "n3");
+  Alive(2, 8, "d");
+  EXPECT_THAT(Events(), ElementsAre("failed n2", "join n2"));
+}
+
 // --- about oneself (4.2 step 5 to 7, 4.3) ---
 
 TEST_F(NodeStateTest, TheOwnEchoIsIgnored) {
@@ -472,6 +421,17 @@ TEST_F(NodeStateTest, SuspectRaisesTheIncarnationAndIsPassedOn) {
   EXPECT_TRUE(Gossips("suspect n2@8 by n3"));
 }
 
+// What a confirmation claims is passed on, and not stored.
+TEST_F(NodeStateTest, AConfirmationLeavesTheIncarnationAlone) {
+  for (int i = 2; i <= 5; ++i) Alive(i, 5);
+  Suspect("n2", 5, "n3");
+  Suspect("n2", 9, "n4");
+  EXPECT_EQ(StateOf("n2"), "suspect 5");
+  EXPECT_TRUE(Gossips("suspect n2@9 by n4"));
+  Alive(2, 6);
+  EXPECT_EQ(StateOf("n2"), "alive 6");
+}
+
 TEST_F(NodeStateTest, SuspectOfADeadOrLeftNodeIsIgnored) {
   Alive(2, 5);
   Alive(3, 5);
@@ -556,6 +516,14 @@ TEST_F(NodeStateTest, DeadOfUnknownOrOlderIsIgnored) {
   EXPECT_EQ(StateOf("n2"), "alive 5");
 }
 
+TEST_F(NodeStateTest, DeadRaisesTheIncarnation) {
+  Alive(2, 5);
+  Dead("n2", 8, "n3");
+  EXPECT_EQ(StateOf("n2"), "dead 8");
+  Alive(2, 8);
+  EXPECT_EQ(StateOf("n2"), "dead 8");
+}
+
 TEST_F(NodeStateTest, ADeadNodeNeverTurnsIntoALeftOne) {
   Alive(2, 5);
   Dead("n2", 5, "n3");
@@ -593,74 +561,6 @@ TEST_F(NodeStateTest, TheLongDeadGetNoGossip) {
   Dead("n3", 1, "n3");
   net_.RunFor(seconds(10));
   EXPECT_TRUE(net_.sent.empty());
-}
-
-// --- leaving (4.8) ---
-
-TEST_F(NodeStateTest, AfterLeavingTheNodeIsSilentAboutItself) {
-  Alive(2, 1);
-  Events();
-  net_.Do(host_, [](Node& n, Instant now, Outbox& out) { n.Leave(now, out); });
-  EXPECT_EQ(StateOf("n1"), "left 1");
-  EXPECT_TRUE(node().has_left());
-  EXPECT_TRUE(Gossips("dead n1@1 by n1"));
-  EXPECT_THAT(Events(), ElementsAre("left n1", "leave is out"));
-  Suspect("n1", 5, "n2");
-  Dead("n1", 5, "n2");
-  Alive({"n1", 7, TestNet::EndpointOf(1), "x"});
-  EXPECT_EQ(StateOf("n1"), "left 1");
-  EXPECT_EQ(stats().refutations, 0u);
-  net_.Do(host_, [](Node& n, Instant now, Outbox& out) { n.Leave(now, out); });
-  net_.RunFor(seconds(120));
-  EXPECT_THAT(Events(), IsEmpty());
-  EXPECT_TRUE(node().Find("n1").has_value());
-  // It answers still.
-  net_.sent.clear();
-  Hear(wire::Ping{.seq_no = wire::SequenceNumber(3), .node = "n1"});
-  EXPECT_EQ(net_.SentTo(TestNet::EndpointOf(9), "ack").size(), 1u);
-}
-
-TEST_F(NodeStateTest, LeavingAloneIsDoneAtOnce) {
-  net_.Do(host_, [](Node& n, Instant now, Outbox& out) { n.Leave(now, out); });
-  EXPECT_THAT(Events(), ElementsAre("left n1", "leave is out"));
-}
-
-// --- new metadata (7.7) ---
-
-TEST_F(NodeStateTest, UpdateMetaIsAnnouncedWithAHigherIncarnation) {
-  Alive(2, 1);
-  Events();
-  const auto update = [&](absl::string_view meta) {
-    absl::Status status;
-    net_.Do(host_, [&](Node& n, Instant now, Outbox& out) {
-      status = n.UpdateMeta(now, AsBytes(meta), out);
-    });
-    return status;
-  };
-  EXPECT_TRUE(update("new").ok());
-  EXPECT_EQ(StateOf("n1"), "alive 2");
-  EXPECT_EQ(AsText(node().info(node().self()).meta()), "new");
-  EXPECT_THAT(Events(), ElementsAre("update n1"));
-  EXPECT_TRUE(Gossips("alive n1@2 new"));
-  EXPECT_THAT(Events(), ElementsAre("update is out"));
-  // A later update and a refutation displace what waits; each call is told once all the same.
-  EXPECT_TRUE(update("newer").ok());
-  EXPECT_TRUE(update("newest").ok());
-  EXPECT_THAT(Events(), ElementsAre("update n1", "update n1", "update is out"));
-  Suspect("n1", 4, "n2");
-  EXPECT_THAT(Events(), IsEmpty());
-  EXPECT_TRUE(Gossips("alive n1@5 newest"));
-  EXPECT_THAT(Events(), ElementsAre("update is out"));
-  EXPECT_EQ(update(std::string(kMetaMax + 1, 'm')).code(), absl::StatusCode::kInvalidArgument);
-  net_.Do(host_, [](Node& n, Instant now, Outbox& out) { n.Leave(now, out); });
-  EXPECT_EQ(update("x").code(), absl::StatusCode::kFailedPrecondition);
-}
-
-TEST_F(NodeStateTest, UpdateMetaAloneIsDoneAtOnce) {
-  net_.Do(host_, [&](Node& n, Instant now, Outbox& out) {
-    EXPECT_TRUE(n.UpdateMeta(now, AsBytes("new"), out).ok());
-  });
-  EXPECT_THAT(Events(), ElementsAre("update n1", "update is out"));
 }
 
 // --- log lines that the network triggers are limited ---

@@ -73,10 +73,13 @@ TEST(StateRules, Alive) {
       {"alive, equal", Known(kAlive, 5), Claim(5), false, 0, 0, V::kIgnore},
       {"alive, equal with news", Known(kAlive, 5), Changed(5), false, 0, 0, V::kIgnore},
       {"alive, higher", Known(kAlive, 5), Claim(6), false, 0, 0, V::kAccept},
+      {"suspect, lower", Known(kSuspect, 5), Claim(4), false, 0, 0, V::kIgnore},
       {"suspect, equal", Known(kSuspect, 5), Claim(5), false, 0, 0, V::kIgnore},
       {"suspect, higher", Known(kSuspect, 5), Claim(6), false, 0, 0, V::kAccept},
+      {"dead, lower", Known(kDead, 5), Claim(4), false, 0, 0, V::kIgnore},
       {"dead, equal", Known(kDead, 5), Claim(5), false, 0, 0, V::kIgnore},
       {"dead, higher", Known(kDead, 5), Claim(6), false, 0, 0, V::kAccept},
+      {"left, lower", Known(kLeft, 5), Claim(4), false, 0, 0, V::kIgnore},
       {"left, equal", Known(kLeft, 5), Claim(5), false, 0, 0, V::kIgnore},
       {"left, higher", Known(kLeft, 5), Claim(6), false, 0, 0, V::kAccept},
       // Another address.
@@ -87,8 +90,10 @@ TEST(StateRules, Alive) {
       {"dead, moved, too early", Known(kDead, 5), Moved(6), false, 30, 30, V::kConflict},
       {"dead, moved, reclaimed", Known(kDead, 5), Moved(6), false, 31, 30, V::kAcceptMoved},
       {"dead, moved, lower", Known(kDead, 5), Moved(1), false, 31, 30, V::kAcceptMoved},
+      {"dead, moved, equal", Known(kDead, 5), Moved(5), false, 31, 30, V::kAcceptMoved},
       {"left, moved", Known(kLeft, 5), Moved(6), false, 0, 0, V::kAcceptMoved},
       {"left, moved, lower", Known(kLeft, 5), Moved(1), false, 0, 0, V::kAcceptMoved},
+      {"left, moved, equal", Known(kLeft, 5), Moved(5), false, 0, 0, V::kAcceptMoved},
       // Waits to be purged: as if unknown.
       {"forgotten, lower", Forgotten(kLeft, 5), Claim(1), false, 31, 0, V::kAccept},
       {"forgotten, dead, equal", Forgotten(kDead, 5), Claim(5), false, 31, 0, V::kAccept},
@@ -97,6 +102,7 @@ TEST(StateRules, Alive) {
       // About this node.
       {"own, lower", Own(kAlive, 5), Claim(4), false, 0, 0, V::kIgnore},
       {"own, echo", Own(kAlive, 5), Claim(5), false, 0, 0, V::kIgnore},
+      {"own, lower and different", Own(kAlive, 5), Changed(4), false, 0, 0, V::kIgnore},
       {"own, equal but different", Own(kAlive, 5), Changed(5), false, 0, 0, V::kRefute},
       {"own, higher", Own(kAlive, 5), Claim(6), false, 0, 0, V::kRefute},
       {"own, highest", Own(kAlive, 5), Claim(kTop), false, 0, 0, V::kRefute},
@@ -107,6 +113,8 @@ TEST(StateRules, Alive) {
       // After leaving: silent about itself, not about others.
       {"own after leaving", Own(kLeft, 5), Claim(6), true, 0, 0, V::kIgnore},
       {"own after leaving, moved", Own(kLeft, 5), Moved(6), true, 0, 0, V::kIgnore},
+      {"own after leaving, bootstrap", Own(kLeft, 5), Bootstrap(6), true, 0, 0, V::kIgnore},
+      {"unknown after leaving", {}, Claim(1), true, 0, 0, V::kAdd},
       {"other after leaving", Known(kAlive, 5), Claim(6), true, 0, 0, V::kAccept},
   };
   for (const AliveCase& c : kCases) {
@@ -134,6 +142,7 @@ TEST(StateRules, Suspect) {
       {"suspected, lower", Suspected(5), 4, V::kIgnore},
       {"suspected, equal", Suspected(5), 5, V::kConfirm},
       {"suspected, higher", Suspected(5), 6, V::kConfirm},
+      {"suspect, no suspicion runs", Known(kSuspect, 5), 9, V::kIgnore},
       {"dead", Known(kDead, 5), 9, V::kIgnore},
       {"left", Known(kLeft, 5), 9, V::kIgnore},
       {"own, lower", Own(kAlive, 5), 4, V::kIgnore},
@@ -177,20 +186,27 @@ TEST(StateRules, Dead) {
       {"alive, leaves", Known(kAlive, 5), 5, true, false, V::kLeft},
       {"suspected", Suspected(5), 5, false, false, V::kDead},
       {"suspected, leaves", Suspected(5), 5, true, false, V::kLeft},
+      {"suspected, lower", Suspected(5), 4, false, false, V::kIgnore},
+      {"suspected, absurd", Suspected(5), kTop, false, false, V::kAbsurd},
       {"dead, again", Known(kDead, 5), 6, false, false, V::kIgnore},
       {"dead never turns into left", Known(kDead, 5), 6, true, false, V::kIgnore},
+      {"left, again", Known(kLeft, 5), 6, true, false, V::kIgnore},
       {"left never turns into dead", Known(kLeft, 5), 6, false, false, V::kIgnore},
       {"own, lower", Own(kAlive, 5), 4, false, false, V::kIgnore},
       {"own, not leaving", Own(kAlive, 5), 5, false, false, V::kRefute},
       {"own, not leaving, own words of another life", Own(kAlive, 5), 7, true, false, V::kRefute},
       {"own, leaving", Own(kAlive, 5), 5, true, true, V::kLeft},
+      {"own, leaving, lower", Own(kAlive, 5), 4, true, true, V::kIgnore},
+      {"own, leaving, higher", Own(kAlive, 5), 6, true, true, V::kLeft},
       {"own, leaving, accused", Own(kAlive, 5), 5, false, true, V::kDead},
+      {"own, has left, accused", Own(kLeft, 5), 6, false, true, V::kIgnore},
       {"own, has left", Own(kLeft, 5), 5, true, true, V::kIgnore},
       {"alive, absurd", Known(kAlive, 5), kTop, false, false, V::kAbsurd},
       {"alive, leaves at an absurd incarnation", Known(kAlive, 5), kTop, true, false, V::kAbsurd},
       {"own, absurd", Own(kAlive, 5), kTop, false, false, V::kAbsurd},
       {"own, highest credible", Own(kAlive, 5), kHigh, false, false, V::kRefute},
       {"already high, equal", Known(kAlive, kTop), kTop, false, false, V::kDead},
+      {"already high, higher", Known(kAlive, kHigh + 1), kHigh + 2, true, false, V::kAbsurd},
   };
   for (const Case& c : kCases) {
     EXPECT_EQ(JudgeDead(c.subject, Incarnation(c.incarnation), c.by_itself, c.left), c.expected)
@@ -229,6 +245,79 @@ TEST(StateRules, EveryBelievedAccusationCanBeRefuted) {
     EXPECT_EQ(JudgeAlive(Suspected(accused), {.incarnation = *refuted}, false, {}, {}),
               AliveVerdict::kAccept);
   }
+}
+
+// --- every combination against the steps of spec/memberlist.md 4.2, 4.4 and 4.5 ---
+
+AliveVerdict AliveBySteps(const SubjectState& s, const AliveClaim& c, bool left, bool reclaim) {
+  if (left && s.own) return AliveVerdict::kIgnore;  // 1; 2 and 3 are the engine's
+  if (!s.known) return AliveVerdict::kAdd;          // 4
+  bool updates = false;
+  if (!c.same_endpoint) {
+    updates = s.state == kLeft || (s.state == kDead && reclaim);
+    if (!updates) return AliveVerdict::kConflict;
+  }
+  if (!s.own && !updates && c.incarnation <= s.incarnation) return AliveVerdict::kIgnore;  // 5
+  if (s.own && c.incarnation < s.incarnation) return AliveVerdict::kIgnore;
+  if (s.own && !c.bootstrap) {  // 7
+    const bool echo = c.incarnation == s.incarnation && c.same_content;
+    return echo ? AliveVerdict::kIgnore : AliveVerdict::kRefute;
+  }
+  return updates ? AliveVerdict::kAcceptMoved : AliveVerdict::kAccept;
+}
+
+SuspectVerdict SuspectBySteps(const SubjectState& s, Incarnation incarnation) {
+  if (!s.known) return SuspectVerdict::kIgnore;                       // 1
+  if (incarnation < s.incarnation) return SuspectVerdict::kIgnore;    // 2
+  if (s.suspicion_runs) return SuspectVerdict::kConfirm;              // 3
+  if (s.state != kAlive) return SuspectVerdict::kIgnore;              // 4
+  return s.own ? SuspectVerdict::kRefute : SuspectVerdict::kSuspect;  // 5, 6
+}
+
+DeadVerdict DeadBySteps(const SubjectState& s, Incarnation incarnation, bool by_itself, bool left) {
+  if (!s.known) return DeadVerdict::kIgnore;                              // 1
+  if (incarnation < s.incarnation) return DeadVerdict::kIgnore;           // 2
+  if (s.state == kDead || s.state == kLeft) return DeadVerdict::kIgnore;  // 4
+  if (s.own && !left) return DeadVerdict::kRefute;                        // 5
+  return by_itself ? DeadVerdict::kLeft : DeadVerdict::kDead;             // 7
+}
+
+TEST(StateRules, EveryCombinationFollowsTheSpecification) {
+  constexpr bool kBoth[] = {false, true};
+  int cases = 0;
+  for (const NodeState state : {kAlive, kSuspect, kDead, kLeft}) {
+    for (int bits = 0; bits < 256; ++bits) {
+      const auto bit = [bits](int i) { return (bits >> i & 1) != 0; };
+      SubjectState subject = Known(state, 5);
+      subject.known = bit(0);
+      subject.own = bit(1);
+      subject.suspicion_runs = state == kSuspect && bit(2);
+      const bool left = bit(3);
+      // A node's own row is alive until the node leaves.
+      if (subject.own && state != kAlive && !(state == kLeft && left)) continue;
+      for (const std::uint32_t incarnation : {1u, 4u, 5u, 6u, 9u}) {
+        SCOPED_TRACE(::testing::Message() << "state " << static_cast<int>(state) << ", bits "
+                                          << bits << ", incarnation " << incarnation);
+        AliveClaim claim = Claim(incarnation);
+        claim.same_endpoint = bit(4);
+        claim.same_content = bit(5);
+        claim.bootstrap = bit(6) && subject.own;
+        for (const bool long_dead : kBoth) {
+          const Duration reclaim = bit(7) ? seconds(30) : seconds(0);
+          EXPECT_EQ(JudgeAlive(subject, claim, left, seconds(long_dead ? 31 : 30), reclaim),
+                    AliveBySteps(subject, claim, left, bit(7) && long_dead));
+        }
+        EXPECT_EQ(JudgeSuspect(subject, Incarnation(incarnation)),
+                  SuspectBySteps(subject, Incarnation(incarnation)));
+        for (const bool by_itself : kBoth) {
+          EXPECT_EQ(JudgeDead(subject, Incarnation(incarnation), by_itself, left),
+                    DeadBySteps(subject, Incarnation(incarnation), by_itself, left));
+        }
+        ++cases;
+      }
+    }
+  }
+  EXPECT_EQ(cases, (4 * 128 + 128 + 64) * 5);
 }
 
 // --- merging and versions ---
