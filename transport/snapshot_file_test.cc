@@ -1,0 +1,479 @@
+// SnapshotFile: on a disk that stops at any byte, forgets what was not synced, fills up or fails at
+// any call; and on the real one.
+
+#include "serf/transport/snapshot_file.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "serf/snapshot.h"
+
+namespace serf::transport {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+
+constexpr char kPath[] = "dir/snap";
+constexpr char kNewPath[] = "dir/snap.compact";
+constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
+
+// A disk in memory. It keeps apart what a killed process leaves behind and what a machine without
+// power does.
+class FakeDisk final : public SnapshotFileSystem {
+ public:
+  struct Inode {
+    std::string bytes = {};
+    std::string synced = {};
+    Permissions permissions = 0;
+  };
+  using Names = std::map<std::string, std::shared_ptr<Inode>>;
+
+  // Bytes and calls that change something until all fails, without effect.
+  std::uint64_t steps_left = kUnlimited;
+  std::uint64_t steps = 0;
+  // Of the calls that may fail: the number of the first, and of the first that does not again.
+  std::uint64_t fail_from = kUnlimited;
+  std::uint64_t fail_to = kUnlimited;
+  std::uint64_t calls = 0;
+  // Bytes that a write takes at once, and that the disk holds.
+  std::size_t write_max = 7;
+  std::size_t capacity = kUnlimited;
+
+  // Starts again after a stop: with the names and the bytes as they were, or as they were synced.
+  void Restart(bool names_lost, bool bytes_lost) {
+    steps_left = kUnlimited;
+    open_.clear();
+    if (names_lost) names_ = synced_names_;
+    for (const auto& [path, inode] : names_) {
+      if (bytes_lost) inode->bytes = inode->synced;
+      inode->synced = inode->bytes;
+    }
+    synced_names_ = names_;
+  }
+
+  Names& names() { return names_; }
+  std::string Text(const std::string& path = kPath) const {
+    const auto found = names_.find(path);
+    return found == names_.end() ? "" : found->second->bytes;
+  }
+  std::size_t open_files() const { return open_.size(); }
+
+  absl::StatusOr<File> OpenOrCreate(const std::string& path, Permissions permissions) override {
+    if (!names_.contains(path)) {
+      if (!Step() || Fails()) return absl::UnavailableError("open");
+      names_[path] = std::make_shared<Inode>(Inode{.permissions = permissions});
+    }
+    return Add(names_[path]);
+  }
+  absl::StatusOr<File> Create(const std::string& path, Permissions permissions) override {
+    if (!Step() || Fails()) return absl::UnavailableError("create");
+    names_[path] = std::make_shared<Inode>(Inode{.permissions = permissions});
+    return Add(names_[path]);
+  }
+  absl::StatusOr<std::size_t> Read(File file, MutableByteView out) override {
+    Open& open = open_.at(file);
+    const std::size_t size = std::min({out.size(), open.inode->bytes.size() - open.at, write_max});
+    std::copy_n(open.inode->bytes.begin() + static_cast<std::ptrdiff_t>(open.at), size,
+                out.begin());
+    open.at += size;
+    return size;
+  }
+  absl::StatusOr<std::size_t> Write(File file, absl::string_view bytes) override {
+    if (Fails()) return absl::UnavailableError("write: input/output error");
+    std::string& to = open_.at(file).inode->bytes;
+    std::size_t put = 0;
+    for (const char c : bytes.substr(0, write_max)) {
+      if (Used() >= capacity || !Step()) break;
+      to += c;
+      ++put;
+    }
+    if (put == 0) return absl::UnavailableError("write: no space left on device");
+    return put;
+  }
+  absl::Status Truncate(File file, std::uint64_t size) override {
+    if (!Step() || Fails()) return absl::UnavailableError("truncate");
+    open_.at(file).inode->bytes.resize(size);
+    return absl::OkStatus();
+  }
+  absl::Status Sync(File file) override {
+    if (!Step() || Fails()) return absl::UnavailableError("sync");
+    const auto& inode = open_.at(file).inode;
+    inode->synced = inode->bytes;
+    return absl::OkStatus();
+  }
+  void Close(File file) override { open_.erase(file); }
+  absl::StatusOr<Info> InfoOf(File file) override { return ToInfo(*open_.at(file).inode); }
+  absl::StatusOr<Info> InfoOf(const std::string& path) override {
+    const auto found = names_.find(path);
+    if (found == names_.end()) return absl::NotFoundError(absl::StrCat("stat ", path));
+    return ToInfo(*found->second);
+  }
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    if (!Step() || Fails()) return absl::UnavailableError("rename");
+    names_[to] = names_.at(from);
+    names_.erase(from);
+    return absl::OkStatus();
+  }
+  absl::Status Remove(const std::string& path) override {
+    if (!Step() || Fails()) return absl::UnavailableError("remove");
+    names_.erase(path);
+    return absl::OkStatus();
+  }
+  absl::Status SyncFolderOf(const std::string& path) override {
+    EXPECT_EQ(path, kPath);
+    if (!Step() || Fails()) return absl::UnavailableError("sync folder");
+    synced_names_ = names_;
+    return absl::OkStatus();
+  }
+
+ private:
+  struct Open {
+    std::shared_ptr<Inode> inode;
+    std::size_t at = 0;
+  };
+
+  bool Step() {
+    ++steps;
+    if (steps_left == 0) return false;
+    if (steps_left != kUnlimited) --steps_left;
+    return true;
+  }
+  bool Fails() {
+    const std::uint64_t call = calls++;
+    return call >= fail_from && call < fail_to;
+  }
+  std::size_t Used() const {
+    std::size_t used = 0;
+    for (const auto& [path, inode] : names_) used += inode->bytes.size();
+    return used;
+  }
+  File Add(std::shared_ptr<Inode> inode) {
+    open_[next_] = {std::move(inode), 0};
+    return next_++;
+  }
+  static Info ToInfo(const Inode& inode) {
+    return {.device = 1,
+            .inode = reinterpret_cast<std::uintptr_t>(&inode),
+            .size = inode.bytes.size(),
+            .permissions = inode.permissions,
+            .regular = true};
+  }
+
+  Names names_;
+  Names synced_names_;
+  std::map<File, Open> open_;
+  File next_ = 3;
+};
+
+SnapshotFile::Opened OpenOn(FakeDisk& disk) {
+  absl::StatusOr<SnapshotFile::Opened> opened = SnapshotFile::Open(disk, kPath, false, nullptr);
+  EXPECT_TRUE(opened.ok()) << opened.status();
+  return *std::move(opened);
+}
+
+std::string WholeLines(const std::string& text) { return text.substr(0, text.rfind('\n') + 1); }
+
+// --- a stop ---
+
+struct Op {
+  SnapshotOp::Kind kind;
+  const char* text;
+};
+constexpr Op kScript[] = {
+    {SnapshotOp::Kind::kAppend, "alive: a 10.0.0.1:7946\n"},
+    {SnapshotOp::Kind::kAppend, "alive: b 10.0.0.2:7946\nclock: 4\nevent-clock: 2\n"},
+    {SnapshotOp::Kind::kReplace, "alive: a 10.0.0.1:7946\nclock: 4\n"},
+    {SnapshotOp::Kind::kAppend, "not-alive: a\nclock: 5\n"},
+    {SnapshotOp::Kind::kReplace, "clock: 6\n"},
+    {SnapshotOp::Kind::kAppend, "leave\n"},
+};
+
+// After a stop within the operation that follows `done` ones: its effect on the file must be whole,
+// or, of an append, a beginning.
+void ExpectSomeState(const std::string& text, const std::string& before, const Op* next) {
+  if (text == before) return;
+  ASSERT_NE(next, nullptr) << text;
+  const std::string after =
+      next->kind == SnapshotOp::Kind::kReplace ? next->text : absl::StrCat(before, next->text);
+  if (next->kind == SnapshotOp::Kind::kReplace) {
+    EXPECT_EQ(text, after);
+  } else {
+    EXPECT_TRUE(absl::StartsWith(after, text) && absl::StartsWith(text, before)) << text;
+  }
+}
+
+TEST(SnapshotFileTest, StopAtEveryByteAndCall) {
+  std::uint64_t stops = 0;
+  for (std::uint64_t stop = 0;; ++stop) {
+    bool finished = false;
+    for (const bool names_lost : {false, true}) {
+      for (const bool bytes_lost : {false, true}) {
+        SCOPED_TRACE(absl::StrCat("stop ", stop, " names ", names_lost, " bytes ", bytes_lost));
+        FakeDisk disk;
+        disk.steps_left = stop;
+        std::string before;
+        const Op* next = nullptr;
+        {
+          auto opened = SnapshotFile::Open(disk, kPath, false, nullptr);
+          for (const Op& op : kScript) {
+            next = &op;
+            if (!opened.ok() || !opened->file->Apply({op.kind, op.text}).ok()) break;
+            before =
+                op.kind == SnapshotOp::Kind::kReplace ? op.text : absl::StrCat(before, op.text);
+            next = nullptr;
+          }
+          finished = opened.ok() && next == nullptr;
+        }
+        disk.Restart(names_lost, bytes_lost);
+        const SnapshotFile::Opened again = OpenOn(disk);
+        ExpectSomeState(WholeLines(disk.Text()), before, next);
+        EXPECT_EQ(disk.Text(), WholeLines(disk.Text())) << "a torn line was left";
+        EXPECT_FALSE(disk.names().contains(kNewPath));
+        EXPECT_EQ(again.state.size, disk.Text().size());
+        // And life goes on.
+        const std::string recovered = disk.Text();
+        ASSERT_TRUE(again.file->Append("alive: z 10.0.0.9:1\n").ok());
+        EXPECT_EQ(disk.Text(), absl::StrCat(recovered, "alive: z 10.0.0.9:1\n"));
+        EXPECT_EQ(disk.open_files(), 1u);
+      }
+    }
+    if (finished) break;
+    ++stops;
+  }
+  EXPECT_GT(stops, 150u);
+}
+
+// --- failures ---
+
+// A machine's life on a disk: members come and go, clocks advance; then the disk works again.
+void Live(FakeDisk& disk, const std::function<void(int)>& step = {}) {
+  SnapshotFile::Opened opened;
+  for (int tries = 0; opened.file == nullptr; ++tries) {
+    ASSERT_LT(tries, 100);
+    auto result = SnapshotFile::Open(disk, kPath, false, nullptr);
+    if (result.ok()) opened = *std::move(result);
+  }
+  Instant now{};
+  Snapshot snapshot(now, opened.state, {});
+  const auto work = [&] {
+    for (;;) {
+      std::vector<SnapshotOp> ops;
+      snapshot.Flush(now, ops);
+      if (ops.empty()) return;
+      for (const SnapshotOp& op : ops) snapshot.OnDone(now, opened.file->Apply(op));
+    }
+  };
+  for (int i = 0; i < 40; ++i) {
+    if (step) step(i);
+    Member member;
+    member.name = absl::StrCat("node-", i % 7);
+    member.endpoint = Endpoint::Parse("10.0.0.1:7946").value();
+    const MemberEventKind kinds[] = {MemberEventKind::kJoin, MemberEventKind::kFailed,
+                                     MemberEventKind::kJoin, MemberEventKind::kLeave};
+    snapshot.OnMemberEvent({kinds[i % 4], {member}});
+    snapshot.OnUserEvent(wire::LamportTime(static_cast<std::uint64_t>(i)));
+    now += Snapshot::kFlushInterval;
+    work();
+  }
+  disk.fail_to = 0;
+  disk.capacity = kUnlimited;
+  now += Snapshot::kRecoveryInterval;
+  work();
+  EXPECT_FALSE(snapshot.behind());
+  opened.file.reset();
+  const SnapshotState recovered = OpenOn(disk).state;
+  EXPECT_EQ(recovered.alive, snapshot.state().alive);
+  EXPECT_EQ(recovered.failed, snapshot.state().failed);
+  EXPECT_EQ(recovered.event_clock, snapshot.state().event_clock);
+  EXPECT_EQ(disk.Text(), WholeLines(disk.Text()));
+}
+
+TEST(SnapshotFileTest, EveryCallFailsOnceOrForAWhile) {
+  FakeDisk healthy;
+  Live(healthy);
+  ASSERT_GT(healthy.calls, 200u);
+  for (const std::uint64_t length : {1u, 2u, 3u, 50u}) {
+    for (std::uint64_t call = 0; call < healthy.calls; ++call) {
+      SCOPED_TRACE(absl::StrCat("calls ", call, " to ", call + length));
+      FakeDisk disk;
+      disk.fail_from = call;
+      disk.fail_to = call + length;
+      Live(disk);
+    }
+  }
+}
+
+TEST(SnapshotFileTest, FullDisk) {
+  for (std::size_t capacity = 0; capacity < 600; capacity += 13) {
+    SCOPED_TRACE(capacity);
+    FakeDisk disk;
+    disk.capacity = capacity;
+    Live(disk);
+  }
+}
+
+TEST(SnapshotFileTest, DeletedOrReplacedUnderway) {
+  for (const bool replaced : {false, true}) {
+    FakeDisk disk;
+    Live(disk, [&](int i) {
+      if (i != 20) return;
+      disk.names().erase(kPath);
+      if (replaced) disk.names()[kPath] = std::make_shared<FakeDisk::Inode>();
+    });
+  }
+}
+
+TEST(SnapshotFileTest, AnAppendThatFailsLeavesNothing) {
+  FakeDisk disk;
+  const SnapshotFile::Opened opened = OpenOn(disk);
+  ASSERT_TRUE(opened.file->Append("clock: 1\n").ok());
+  disk.capacity = 15;
+  EXPECT_THAT(opened.file->Append("event-clock: 1\n").message(), HasSubstr("no space left"));
+  EXPECT_EQ(disk.Text(), "clock: 1\n");
+  // Not even the cut is possible: it comes before the next line.
+  disk.fail_from = disk.calls + 2;
+  disk.fail_to = disk.calls + 6;
+  EXPECT_FALSE(opened.file->Append("event-clock: 1\n").ok());
+  EXPECT_EQ(disk.Text(), "clock: 1\nevent-");
+  disk.fail_to = 0;
+  disk.capacity = kUnlimited;
+  EXPECT_TRUE(opened.file->Append("query-clock: 1\n").ok());
+  EXPECT_EQ(disk.Text(), "clock: 1\nquery-clock: 1\n");
+}
+
+// --- opening ---
+
+TEST(SnapshotFileTest, TornLineIsCutOff) {
+  FakeDisk disk;
+  disk.names()[kPath] = std::make_shared<FakeDisk::Inode>();
+  disk.names()[kPath]->bytes = "alive: a 10.0.0.1:7946\nclock: 3\nalive: b 10.0.0.2:79";
+  const SnapshotFile::Opened opened = OpenOn(disk);
+  EXPECT_THAT(opened.state.alive, ElementsAre(Pair("a", "10.0.0.1:7946")));
+  ASSERT_TRUE(opened.file->Append("clock: 4\n").ok());
+  EXPECT_EQ(disk.Text(), "alive: a 10.0.0.1:7946\nclock: 3\nclock: 4\n");
+}
+
+// Go's Serf deletes the old file before it renames the new one.
+TEST(SnapshotFileTest, LeftoverOfTheOriginalsCompactionIsTheFile) {
+  FakeDisk disk;
+  disk.names()[kNewPath] = std::make_shared<FakeDisk::Inode>();
+  disk.names()[kNewPath]->bytes = "alive: a 10.0.0.1:7946\n";
+  EXPECT_EQ(OpenOn(disk).state.alive.size(), 1u);
+  EXPECT_FALSE(disk.names().contains(kNewPath));
+  // With the file there, it is none.
+  disk.names()[kNewPath] = std::make_shared<FakeDisk::Inode>();
+  disk.names()[kNewPath]->bytes = "alive: x 10.0.0.1:7946\nalive: y";
+  EXPECT_THAT(OpenOn(disk).state.alive, ElementsAre(Pair("a", "10.0.0.1:7946")));
+  EXPECT_FALSE(disk.names().contains(kNewPath));
+}
+
+// --- the real disk ---
+
+class RealDiskTest : public ::testing::Test {
+ protected:
+  RealDiskTest() : path_(absl::StrCat(::testing::TempDir(), "/snapshot-", ::getpid())) {}
+  ~RealDiskTest() override {
+    ::unlink(path_.c_str());
+    ::unlink(absl::StrCat(path_, ".compact").c_str());
+  }
+
+  SnapshotFile::Opened Open() {
+    auto opened = SnapshotFile::Open(system_, path_, false, nullptr);
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    return *std::move(opened);
+  }
+  std::string Text() const {
+    std::ifstream in(path_);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
+  unsigned Permissions() const {
+    struct stat stat = {};
+    EXPECT_EQ(::stat(path_.c_str(), &stat), 0);
+    return stat.st_mode & 07777u;
+  }
+
+  PosixSnapshotFileSystem system_;
+  std::string path_;
+};
+
+TEST_F(RealDiskTest, AppendsReplacesAndReadsAgain) {
+  std::string large;
+  for (int i = 0; i < 5000; ++i) absl::StrAppend(&large, "alive: node-", i, " 10.0.0.1:7946\n");
+  {
+    const SnapshotFile::Opened opened = Open();
+    EXPECT_EQ(opened.state.size, 0u);
+    ASSERT_TRUE(opened.file->Append("clock: 1\n").ok());
+    ASSERT_TRUE(opened.file->Replace(large).ok());
+    ASSERT_TRUE(opened.file->Append("clock: 2\n").ok());
+  }
+  EXPECT_EQ(Text(), absl::StrCat(large, "clock: 2\n"));
+  const SnapshotFile::Opened opened = Open();
+  EXPECT_EQ(opened.state.alive.size(), 5000u);
+  EXPECT_EQ(opened.state.size, large.size() + 9);
+  EXPECT_NE(::access(absl::StrCat(path_, ".compact").c_str(), F_OK), 0);
+}
+
+TEST_F(RealDiskTest, PermissionsStay) {
+  {
+    const SnapshotFile::Opened opened = Open();
+    EXPECT_EQ(Permissions() & ~0644u, 0u);
+    ASSERT_TRUE(opened.file->Replace("clock: 1\n").ok());
+    EXPECT_EQ(Permissions() & ~0644u, 0u);
+  }
+  ASSERT_EQ(::chmod(path_.c_str(), 0600), 0);
+  const SnapshotFile::Opened opened = Open();
+  ASSERT_TRUE(opened.file->Replace("clock: 2\n").ok());
+  EXPECT_EQ(Permissions(), 0600u);
+}
+
+TEST_F(RealDiskTest, DeletedUnderway) {
+  const SnapshotFile::Opened opened = Open();
+  ASSERT_TRUE(opened.file->Append("clock: 1\n").ok());
+  ASSERT_EQ(::unlink(path_.c_str()), 0);
+  EXPECT_EQ(opened.file->Append("clock: 2\n").message(),
+            absl::StrCat("stat ", path_, ": no such file or directory"));
+  ASSERT_TRUE(opened.file->Replace("clock: 3\n").ok());
+  ASSERT_TRUE(opened.file->Append("clock: 4\n").ok());
+  EXPECT_EQ(Text(), "clock: 3\nclock: 4\n");
+}
+
+TEST_F(RealDiskTest, WhatCannotBeOpened) {
+  EXPECT_EQ(SnapshotFile::Open(system_, "no/such/dir/snap", false, nullptr).status().message(),
+            "failed to open snapshot: open no/such/dir/snap: no such file or directory");
+  EXPECT_EQ(SnapshotFile::Open(system_, "/", false, nullptr).status().message(),
+            "failed to open snapshot: open /: is a directory");
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_EQ(SnapshotFile::Open(system_, path_, false, nullptr).status().message(),
+            absl::StrCat("failed to open snapshot: open ", path_, ": not a regular file"));
+}
+
+// A device that is always full.
+TEST_F(RealDiskTest, FullDevice) {
+  ASSERT_EQ(::symlink("/dev/full", path_.c_str()), 0);
+  const auto file = system_.OpenOrCreate(path_, 0600);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(system_.Write(*file, "x").status().message(),
+            "write snapshot: no space left on device");
+  system_.Close(*file);
+}
+
+}  // namespace
+}  // namespace serf::transport
