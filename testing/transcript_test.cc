@@ -14,6 +14,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -190,6 +191,8 @@ struct Play {
   const char* file;
   const char* title;
   void (*run)(Stage&);
+
+  friend std::ostream& operator<<(std::ostream& os, const Play& play) { return os << play.file; }
 };
 
 constexpr Play kPlays[] = {

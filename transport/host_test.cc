@@ -158,46 +158,6 @@ TEST_P(HostOn, TwoJoinChangeTagsAndLeave) {
   EXPECT_FALSE(a.Told("member-failed b"));
 }
 
-TEST_P(HostOn, ThreeNoticeThatOneFailedAndForceItOut) {
-  Agent a(io_, Options("a", At(GetParam())));
-  Agent b(io_, Options("b", At(GetParam())));
-  auto c = std::make_unique<Agent>(io_, Options("c", At(GetParam())));
-  ASSERT_TRUE(Join(b, {a.address()}).status.ok());
-  ASSERT_TRUE(Join(*c, {a.address()}).status.ok());
-  const char* all = "a:alive b:alive c:alive";
-  ASSERT_TRUE(RunUntil([&] { return a.Members() == all && b.Members() == all; }));
-
-  c.reset();
-  const char* failed = "a:alive b:alive c:failed";
-  ASSERT_TRUE(RunUntil([&] { return a.Members() == failed && b.Members() == failed; }));
-  EXPECT_TRUE(a.Told("member-failed c"));
-
-  EXPECT_TRUE(Await([&](auto done) { b.host->AsyncForceLeave("c", false, std::move(done)); }).ok());
-  const char* left = "a:alive b:alive c:left";
-  ASSERT_TRUE(RunUntil([&] { return a.Members() == left && b.Members() == left; }));
-}
-
-TEST_P(HostOn, EncryptedOnesKeepOthersOut) {
-  HostOptions keyed = Options("a", At(GetParam()));
-  keyed.config.swim.keyring = Keys(1);
-  Agent a(io_, keyed);
-  HostOptions same = Options("b", At(GetParam()));
-  same.config.swim.keyring = Keys(1);
-  Agent b(io_, same);
-  ASSERT_TRUE(Join(b, {a.address()}).status.ok());
-  ASSERT_TRUE(RunUntil([&] { return a.Members() == "a:alive b:alive"; }));
-  EXPECT_TRUE(Await([&](auto done) { b.host->AsyncSetTags({{"x", "y"}}, std::move(done)); }).ok());
-  ASSERT_TRUE(RunUntil([&] { return a.Told("member-update b"); }));
-
-  Agent plain(io_, Options("plain", At(GetParam())));
-  EXPECT_FALSE(Join(plain, {a.address()}).status.ok());
-  HostOptions other = Options("other", At(GetParam()));
-  other.config.swim.keyring = Keys(2);
-  Agent stranger(io_, other);
-  EXPECT_FALSE(Join(stranger, {a.address()}).status.ok());
-  EXPECT_EQ(a.Members(), "a:alive b:alive");
-}
-
 TEST_P(HostOn, WorksOnTheWildcard) {
   HostOptions options = Options("any", At("0.0.0.0"));
   options.advertise = At(GetParam());  // port 0: the bound one
