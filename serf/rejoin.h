@@ -1,0 +1,206 @@
+#ifndef SERF_REJOIN_H_
+#define SERF_REJOIN_H_
+
+// Rejoin: brings a restarted node back to the nodes of its life before. It says whom to ask and
+// when; the owner does the joining. Source: spec/serf.md 9.7; the original makes one pass over the
+// nodes last seen alive, so that who had been cut off for long finds nobody.
+//
+//   Rejoin rejoin(state, own_name, reconnect_interval, logger);
+//   rejoin.Start(now, rng);
+//   if (auto target = rejoin.Next(now, cluster, rng)) ...join it, then:
+//   rejoin.OnDone(now, contacted, rng);
+//
+// First all are asked in random order, those last seen alive before the failed ones, until one
+// answers. If none does, that is repeated. With a peer found, those which are still unknown are
+// asked one by one, since they may be another part of the cluster.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/rng.h"
+#include "serf/base/time.h"
+#include "serf/reconnect.h"
+#include "serf/snapshot_reader.h"
+#include "serf/swim/joins.h"
+
+namespace serf {
+
+class Rejoin {
+ public:
+  // After so long the others have reaped this node, and it stops asking for those it lost.
+  static constexpr Duration kGiveUp = std::chrono::hours(24);
+  // Each fruitless round doubles the pause, up to so many times `interval`.
+  static constexpr int kBackOffMax = 16;
+
+  // What the owner knows of the cluster now.
+  class Cluster {
+   public:
+    virtual ~Cluster() = default;
+    virtual bool IsMember(absl::string_view name) const = 0;  // in any state
+    virtual bool HasAlivePeer() const = 0;
+  };
+
+  // Nothing to do.
+  Rejoin() = default;
+  // Addresses that are none are left out.
+  Rejoin(const SnapshotState& state, absl::string_view own_name, Duration interval, Logger* logger);
+
+  // The first round is due at once.
+  void Start(Instant now, Rng& rng);
+  // Whom to ask now; nothing if it is not time or an attempt is under way.
+  std::optional<swim::JoinTarget> Next(Instant now, const Cluster& cluster, Rng& rng);
+  // The attempt has ended.
+  void OnDone(Instant now, bool contacted, Rng& rng);
+  // Asks nobody any more.
+  void Stop() {
+    nodes_.clear();
+    next_at_ = kNever;
+  }
+
+  Instant NextDeadline() const { return next_at_; }
+
+ private:
+  struct Node {
+    std::string name;
+    Endpoint endpoint;
+  };
+
+  std::optional<swim::JoinTarget> Ask(std::size_t node);
+  void DropMembers(const Cluster& cluster);
+  void BeginRound(Rng& rng);
+  void Pause(Instant now, Rng& rng) { next_at_ = NextReconnect(now, back_off_ * interval_, rng); }
+
+  std::vector<Node> nodes_;
+  std::size_t alive_ = 0;  // the first so many were last seen alive
+  Duration interval_ = Duration::zero();
+  Logger* logger_ = nullptr;
+  bool any_ = false;  // the snapshot named a node, be it this one
+
+  bool in_round_ = false;  // until one answers
+  std::size_t next_ = 0;
+  std::optional<std::size_t> under_way_;
+  Instant next_at_ = kNever;
+  Instant give_up_at_ = kNever;
+  int back_off_ = 1;
+};
+
+inline Rejoin::Rejoin(const SnapshotState& state, absl::string_view own_name, Duration interval,
+                      Logger* logger)
+    : interval_(interval), logger_(logger), any_(!state.alive.empty() || !state.failed.empty()) {
+  const auto add = [&](const SnapshotState::Nodes& nodes) {
+    for (const auto& [name, address] : nodes) {
+      const std::optional<Endpoint> endpoint = Endpoint::Parse(address);
+      if (endpoint && name != own_name) nodes_.push_back({name, *endpoint});
+    }
+  };
+  add(state.alive);
+  alive_ = nodes_.size();
+  add(state.failed);
+}
+
+inline void Rejoin::Start(Instant now, Rng& rng) {
+  if (!any_) return;
+  give_up_at_ = now + kGiveUp;
+  next_at_ = now;
+  BeginRound(rng);
+}
+
+inline void Rejoin::BeginRound(Rng& rng) {
+  in_round_ = true;
+  next_ = 0;
+  const auto failed = nodes_.begin() + static_cast<std::ptrdiff_t>(alive_);
+  std::vector<Node> last_alive(nodes_.begin(), failed);
+  std::vector<Node> last_failed(failed, nodes_.end());
+  rng.Shuffle(last_alive);
+  rng.Shuffle(last_failed);
+  std::move(last_alive.begin(), last_alive.end(), nodes_.begin());
+  std::move(last_failed.begin(), last_failed.end(), failed);
+}
+
+inline std::optional<swim::JoinTarget> Rejoin::Next(Instant now, const Cluster& cluster, Rng& rng) {
+  if (under_way_ || now < next_at_) return std::nullopt;
+  if (in_round_ && next_ < nodes_.size()) return Ask(next_++);
+  if (in_round_) {
+    Log(logger_, LogLevel::kWarn, "serf: Failed to re-join any previously known node");
+    in_round_ = false;
+    if (nodes_.empty() || now >= give_up_at_) {
+      Stop();
+    } else {
+      Pause(now, rng);
+    }
+    return std::nullopt;
+  }
+  if (now >= give_up_at_) {
+    Stop();
+    return std::nullopt;
+  }
+  if (!cluster.HasAlivePeer()) {
+    back_off_ = std::min(2 * back_off_, kBackOffMax);
+    BeginRound(rng);
+    return Ask(next_++);
+  }
+  DropMembers(cluster);
+  if (nodes_.empty()) {
+    Stop();
+    return std::nullopt;
+  }
+  if (next_ >= nodes_.size()) {
+    next_ = 0;
+    back_off_ = std::min(2 * back_off_, kBackOffMax);
+  }
+  return Ask(next_++);
+}
+
+// Whoever is a member is looked after by the cluster.
+inline void Rejoin::DropMembers(const Cluster& cluster) {
+  std::vector<Node> kept;
+  std::size_t alive = 0;
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (cluster.IsMember(nodes_[i].name)) continue;
+    if (i < alive_) ++alive;
+    if (i < next_) ++next;
+    kept.push_back(std::move(nodes_[i]));
+  }
+  nodes_ = std::move(kept);
+  alive_ = alive;
+  next_ = next;
+}
+
+inline std::optional<swim::JoinTarget> Rejoin::Ask(std::size_t node) {
+  under_way_ = node;
+  next_at_ = kNever;  // until the attempt has ended
+  const std::string address = nodes_[node].endpoint.ToString();
+  Log(logger_, LogLevel::kInfo,
+      "serf: Attempting re-join to previously known node: ", nodes_[node].name, ": ", address);
+  return swim::JoinTarget{address, nodes_[node].endpoint};
+}
+
+inline void Rejoin::OnDone(Instant now, bool contacted, Rng& rng) {
+  if (!under_way_ || nodes_.empty()) return;
+  const Node& node = nodes_[*under_way_];
+  under_way_.reset();
+  if (contacted) {
+    Log(logger_, LogLevel::kInfo, "serf: Re-joined to previously known node: ", node.name, ": ",
+        node.endpoint.ToString());
+    in_round_ = false;
+    back_off_ = 1;
+  }
+  if (in_round_) {
+    next_at_ = now;
+  } else {
+    Pause(now, rng);
+  }
+}
+
+}  // namespace serf
+
+#endif  // SERF_REJOIN_H_
