@@ -34,8 +34,11 @@
 #include "serf/cmd/agent_service.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/duration.h"
+#include "serf/cmd/event_handlers.h"
+#include "serf/cmd/event_spec.h"
 #include "serf/cmd/glog_logger.h"
 #include "serf/cmd/memory_footprint.h"
+#include "serf/cmd/script_event.h"
 #include "serf/cmd/terminal.h"
 #include "serf/config.h"
 #include "serf/event.h"
@@ -88,6 +91,7 @@ class Agent {
   // What of the configuration can change while the agent runs (spec/agent.md 2.16).
   void Reload();
   void ReloadTags(const Tags& tags);
+  void SetEventHandlers(const std::vector<std::string>& specs);
   // One attempt of -retry-join.
   void RetryJoin();
   void OnRetryFailed(const absl::Status& status);
@@ -103,6 +107,7 @@ class Agent {
   boost::asio::steady_timer leave_timer_{io_};
   boost::asio::steady_timer retry_timer_{io_};
   boost::asio::steady_timer flush_timer_{io_};
+  EventHandlers handlers_{io_, logger_};
   std::unique_ptr<transport::Host> host_;
   std::unique_ptr<AgentService> service_;
   std::unique_ptr<rpc::Server> server_;
@@ -204,11 +209,12 @@ inline bool Agent::Start(AgentNode node) {
       transport::Host::Create(io_, std::move(options));
   if (!host.ok()) return fail(kNotStarted, host.status());
   host_ = *std::move(host);
+  service_ = std::make_unique<AgentService>(*host_, logger_, [this] { Finish(kExitSuccess); });
+  service_->set_tags_file(config_.tags_file);
+  SetEventHandlers(config_.event_handlers);
   host_->Start();
   io_.poll();  // the node knows itself before anybody can ask
 
-  service_ = std::make_unique<AgentService>(*host_, logger_, [this] { Finish(kExitSuccess); });
-  service_->set_tags_file(config_.tags_file);
   server_ = std::make_unique<rpc::Server>(
       io_, *service_, rpc::ServerOptions{.auth_key = config_.rpc_auth, .logger = &logger_});
   if (const absl::Status status = server_->Listen(config_.rpc_addr); !status.ok()) {
@@ -276,6 +282,9 @@ inline void Agent::FlushTerminal() {
 inline void Agent::OnEvent(const Event& event) {
   Log(&logger_, LogLevel::kInfo, "agent: Received event: ", agent_internal::EventTitle(event));
   if (server_ != nullptr) server_->OnEvent(event);
+  if (!handlers_.empty()) {
+    handlers_.OnEvent(MakeScriptEvent(event, host_->serf().LocalMember()));
+  }
 }
 
 // --- signals ---
@@ -329,9 +338,17 @@ inline void Agent::Reload() {
   } else {
     terminal_.Output(absl::string_view(level.status().message()));
   }
+  SetEventHandlers(loaded->event_handlers);
   ReloadTags(loaded->tags);
   config_.leave_on_terminate = loaded->leave_on_terminate;
   config_.skip_leave_on_interrupt = loaded->skip_leave_on_interrupt;
+}
+
+inline void Agent::SetEventHandlers(const std::vector<std::string>& specs) {
+  absl::StatusOr<std::vector<EventScript>> scripts = ParseEventScripts(specs);
+  if (!scripts.ok()) return;  // CompleteConfig() has told
+  service_->set_event_scripts(*scripts);
+  handlers_.Set(*std::move(scripts));
 }
 
 // Only what the configuration said or says: tags that clients set stay, unlike in the original,

@@ -5,6 +5,7 @@
 // Source: spec/agent.md 2.5 (rows 15 to 19 and the tables after them), 2.7.
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -52,6 +53,18 @@ absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* 
 // the options.
 absl::Status CheckNode(const AgentConfig& config, AgentNode& node);
 
+namespace agent_node_internal {
+
+inline absl::Status TakeSize(absl::string_view key, std::int64_t told, std::size_t& into) {
+  if (told < 0) {
+    return absl::InvalidArgumentError(absl::StrCat(key, " is ", told, ", must not be negative"));
+  }
+  into = static_cast<std::size_t>(told);
+  return absl::OkStatus();
+}
+
+}  // namespace agent_node_internal
+
 inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* logger) {
   AgentNode node;
   absl::StatusOr<AgentAddresses> addresses = LookUpAddresses(config);
@@ -80,6 +93,8 @@ inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* 
   serf.broadcast_timeout = config.broadcast_timeout;
   serf.coalesce_period = std::chrono::seconds(3);
   serf.quiescent_period = std::chrono::seconds(1);
+  serf.user_coalesce_period = serf.coalesce_period;
+  serf.user_quiescent_period = serf.quiescent_period;
   serf.validate_node_names = config.validate_node_names;
   const auto take = [](Duration told, Duration& into) {
     if (told != Duration::zero()) into = told;
@@ -128,11 +143,9 @@ inline absl::Status CheckNode(const AgentConfig& config, AgentNode& node) {
                                                    kSerfProtocolMin, ", ", kSerfProtocolMax, "]"));
   }
   serf.protocol_version = static_cast<std::uint8_t>(config.protocol);
-  constexpr std::int64_t kUserEventMax = 9216;  // what every member takes, whatever it is told
-  if (config.user_event_size_limit > kUserEventMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("user event size limit exceeds limit of ", kUserEventMax, " bytes"));
-  }
+  const absl::Status limits = agent_node_internal::TakeSize(
+      "user_event_size_limit", config.user_event_size_limit, serf.user_event_size_limit);
+  if (!limits.ok()) return limits;
   if (absl::Status status = serf.Validate(); !status.ok()) return status;
   if (!node.encrypted()) return absl::OkStatus();
   wire::Keyring keyring = node.keyring.keyring;

@@ -20,10 +20,12 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/logger.h"
+#include "serf/cmd/event_spec.h"
 #include "serf/cmd/glog_logger.h"
 #include "serf/cmd/tags_file.h"
 #include "serf/cmd/version.h"
@@ -53,6 +55,9 @@ class AgentService final : public rpc::Service {
   // Where tags are kept when a client changes them; empty: nowhere.
   void set_tags_file(std::string path) { tags_file_ = std::move(path); }
 
+  // For Stats().
+  void set_event_scripts(const std::vector<EventScript>& scripts);
+
   // Leave() without the end that follows: for a leave that the agent itself wants.
   void LeaveCluster(Done done);
 
@@ -63,7 +68,8 @@ class AgentService final : public rpc::Service {
   GlogLogger& logger_;
   const std::function<void()> on_left_;
   std::string tags_file_;
-  std::vector<Member> members_;  // what Members() lends
+  std::map<std::string, std::string> event_scripts_;  // "user:deploy" -> command
+  std::vector<Member> members_;                       // what Members() lends
 };
 
 inline std::span<const Member> AgentService::Members() {
@@ -75,11 +81,20 @@ inline rpc::StatsSections AgentService::Stats() {
   const Member local = host_.serf().LocalMember();
   rpc::StatsSections sections;
   sections["agent"] = {{"name", local.name}};
-  sections["event_handlers"] = {};
+  sections["event_handlers"] = event_scripts_;
   sections["runtime"] = RuntimeStats();
   sections["serf"] = host_.serf().Stats();
   sections["tags"].insert(local.tags.begin(), local.tags.end());
   return sections;
+}
+
+inline void AgentService::set_event_scripts(const std::vector<EventScript>& scripts) {
+  event_scripts_.clear();
+  for (const EventScript& script : scripts) {
+    // TYPE:NAME, where the name may be empty.
+    const char* const colon = absl::StrContains(script.event, ':') ? "" : ":";
+    event_scripts_[absl::StrCat(script.event, colon)] = script.command;
+  }
 }
 
 inline std::map<std::string, std::string> AgentService::RuntimeStats() {

@@ -97,6 +97,8 @@ inline const auto& Keys() {
       Key{"suspicion_max_timeout_mult", &Swim::suspicion_max_timeout_mult},
       Key{"suspicion_mult", &Swim::suspicion_mult},
       Key{"tcp_timeout", &Swim::tcp_timeout},
+      Key{"user_coalesce_period", &Config::user_coalesce_period},
+      Key{"user_quiescent_period", &Config::user_quiescent_period},
   };
   return keys;
 }
