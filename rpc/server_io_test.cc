@@ -321,7 +321,8 @@ TEST_F(ServerTest, CompletionTokens) {
 // --- slow and hostile clients ---
 
 TEST_F(ServerTest, ClientThatNeverReadsHarmsNobodyAndIsCutOff) {
-  Start({.write_timeout = milliseconds(200)});
+  // Long enough that its queue is full before, on a slow machine too.
+  Start({.write_timeout = milliseconds(2000)});
   const auto slow = Raw(kStreamHex);
   Client client;
   ASSERT_TRUE(Connect(client).ok());
