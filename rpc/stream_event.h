@@ -22,28 +22,28 @@ class StreamEvent {
   explicit StreamEvent(const Event& event) {
     msgpack::sbuffer buffer(256);
     Writer writer(buffer);
-    std::visit(
-        [&](const auto& e) {
-          Describe(e);
-          Encode(writer, e);
-        },
-        event);
+    if (const auto* members = std::get_if<MemberEvent>(&event)) {
+      type_ = EventTypeOf(members->kind);
+      Encode(writer, *members);
+    } else if (const auto* user = std::get_if<UserEvent>(&event)) {
+      type_ = EventType::kUser;
+      name_ = user->name;
+      Encode(writer, *user);
+    } else {
+      const auto& query = std::get<QueryEvent>(event);
+      type_ = EventType::kQuery;
+      name_ = query.name;
+    }
     body_.assign(buffer.data(), buffer.size());
   }
 
   EventType type() const { return type_; }
-  // Of a user event; else empty.
+  // Of a user event or query; else empty.
   absl::string_view name() const { return name_; }
   // The record that follows the header.
   absl::string_view body() const { return body_; }
 
  private:
-  void Describe(const MemberEvent& event) { type_ = EventTypeOf(event.kind); }
-  void Describe(const UserEvent& event) {
-    type_ = EventType::kUser;
-    name_ = event.name;
-  }
-
   EventType type_ = EventType::kMemberJoin;
   std::string name_;
   std::string body_;

@@ -103,6 +103,7 @@ inline void Subscriptions::Stop(std::uint64_t seq) {
 
 inline bool Subscriptions::Push(const StreamEventPtr& event) {
   bool room = true;
+  if (event->type() == EventType::kQuery) return room;
   for (auto& [seq, stream] : streams_) {
     if (!stream.filter.Matches(event->type(), event->name())) continue;
     if (!PushTo(stream.queue, event)) room = false;

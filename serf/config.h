@@ -66,6 +66,13 @@ struct Config {
   // The same for user events that allow it.
   Duration user_coalesce_period = Duration::zero();
   Duration user_quiescent_period = Duration::zero();
+  int query_timeout_mult = 16;  // of the gossip interval: see DefaultQueryTimeout
+  // Bytes of encoded queries and answers that are sent; those of others are taken as they come.
+  std::size_t query_size_limit = 1024;
+  std::size_t query_response_size_limit = 1024;
+  // Queries of nodes are answered that are no members as far as this one knows: for those behind
+  // address translation. Then anybody can aim the cluster's answers at anybody.
+  bool answer_unknown_nodes = false;
   std::size_t user_event_size_limit = 512;  // bytes, bare and encoded; at most kUserEventMax
   bool validate_node_names = false;         // own and others: see ValidateNodeName
 
@@ -119,6 +126,11 @@ inline absl::Status Config::Validate() const {
   if (user_event_size_limit > kUserEventMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("user event size limit exceeds limit of ", kUserEventMax, " bytes"));
+  }
+  if (query_timeout_mult < 1 || query_timeout_mult > swim::kMultiplierMax) {
+    return absl::InvalidArgumentError(absl::StrCat("query_timeout_mult is ", query_timeout_mult,
+                                                   ", must be in range: [1, ", swim::kMultiplierMax,
+                                                   "]"));
   }
   if (auto meta = EncodeTags(tags, protocol_version); !meta.ok()) return meta.status();
   if (validate_node_names) {

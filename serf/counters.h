@@ -18,6 +18,12 @@ struct Counters {
   std::uint64_t user_events = 0;
   std::uint64_t queries = 0;
 
+  // --- what came of own queries ---
+  std::uint64_t query_acks = 0;
+  std::uint64_t query_responses = 0;
+  std::uint64_t query_duplicate_acks = 0;
+  std::uint64_t query_duplicate_responses = 0;
+
   // --- messages ---
   std::uint64_t messages_received = 0;
   std::uint64_t message_bytes_received = 0;
@@ -34,7 +40,8 @@ struct Counters {
   std::uint64_t dropped_oversize = 0;  // a user event beyond its limit
   std::uint64_t dropped_old = 0;       // before the window in which duplicates are known
   std::uint64_t dropped_relay = 0;     // not an answer, or not for a member
-  std::uint64_t dropped_reply = 0;     // an answer to no running query
+  std::uint64_t dropped_reply = 0;     // an answer to no running query, or one too many
+  std::uint64_t dropped_answers = 0;   // own answers to nodes that are not known
   std::uint64_t states_malformed = 0;  // of push/pulls
 };
 

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/wire/ids.h"
 
 namespace serf {
@@ -54,7 +55,7 @@ struct UserEvent {
   bool coalesce = false;
 };
 
-using Event = std::variant<MemberEvent, UserEvent>;
+using Event = std::variant<MemberEvent, UserEvent, QueryEvent>;
 
 }  // namespace serf
 

@@ -4,9 +4,6 @@
 // GossipReceiver: what comes from other nodes for the Serf layer: user messages and the state of
 // push/pulls. Decodes, checks, hands on, and queues again what is new, byte for byte as it came.
 // Source: spec/serf.md 3.10, 4.3, 5.4, 6.4, 6.7, 12.1.
-//
-// Queries are taken once and passed on, so that they reach the nodes behind this one. Nothing here
-// answers them.
 
 #include <string>
 #include <utility>
@@ -20,10 +17,9 @@
 #include "serf/broadcasts.h"
 #include "serf/config.h"
 #include "serf/counters.h"
-#include "serf/lamport_clock.h"
 #include "serf/member_tracker.h"
 #include "serf/push_pull_state.h"
-#include "serf/query_buffer.h"
+#include "serf/queries.h"
 #include "serf/swim/config.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/node.h"
@@ -47,12 +43,13 @@ class GossipReceiver {
 
   // All must outlive the receiver.
   GossipReceiver(const Config& config, const swim::Node& node, MemberTracker& members,
-                 UserEvents& user_events, Broadcasts& broadcasts, Counters& counters,
-                 Listener& listener)
+                 UserEvents& user_events, Queries& queries, Broadcasts& broadcasts,
+                 Counters& counters, Listener& listener)
       : config_(config),
         node_(node),
         members_(members),
         user_events_(user_events),
+        queries_(queries),
         broadcasts_(broadcasts),
         counters_(counters),
         listener_(listener),
@@ -70,8 +67,6 @@ class GossipReceiver {
   // While set, a push/pull for a join makes events older than it unwelcome (4.4).
   void set_ignore_old_on_join(bool ignore) { ignore_old_on_join_ = ignore; }
 
-  const LamportClock& query_clock() const { return query_clock_; }
-
  private:
   // The visitor of a push/pull state.
   struct Merge;
@@ -81,12 +76,8 @@ class GossipReceiver {
   bool DecodeBody(Instant now, ByteView message, absl::string_view what, Message& out,
                   wire::DecodeScratch& scratch);
   bool IsMemberName(absl::string_view name);
-  // Witnesses `time` by `clock`; counts an implausible one.
-  bool Witness(LamportClock& clock, wire::LamportTime time);
 
   // Each is true if the message is new and should be passed on.
-  bool OnQuery(Instant now, const wire::QueryMessage& query);
-
   bool OnLeaveBytes(Instant now, ByteView message, bool self_lives);
   bool OnJoinBytes(Instant now, ByteView message);
   bool OnUserEventBytes(Instant now, ByteView message);
@@ -98,13 +89,12 @@ class GossipReceiver {
   const swim::Node& node_;
   MemberTracker& members_;
   UserEvents& user_events_;
+  Queries& queries_;
   Broadcasts& broadcasts_;
   Counters& counters_;
   Listener& listener_;
   swim::LogLimiter log_;
 
-  LamportClock query_clock_;
-  QueryBuffer queries_;
   bool ignore_old_on_join_ = false;
 };
 
@@ -159,15 +149,6 @@ inline bool GossipReceiver::IsMemberName(absl::string_view name) {
   return false;
 }
 
-inline bool GossipReceiver::Witness(LamportClock& clock, wire::LamportTime time) {
-  if (!clock.Plausible(time)) {
-    ++counters_.dropped_time;
-    return false;
-  }
-  clock.Witness(time);
-  return true;
-}
-
 // --- intents ---
 
 inline bool GossipReceiver::OnLeaveBytes(Instant now, ByteView message, bool self_lives) {
@@ -213,25 +194,9 @@ inline bool GossipReceiver::OnQueryBytes(Instant now, ByteView message) {
   wire::QueryMessage query;
   if (!DecodeBody(now, message, "query message", query, scratch)) return false;
   Log(config_.swim.logger, LogLevel::kDebug, "serf: messageQueryType: ", query.name);
-  const bool rebroadcast = OnQuery(now, query);
+  const bool rebroadcast = queries_.OnMessage(now, query);
   if (rebroadcast) broadcasts_.AddQuery(message);
   return rebroadcast;
-}
-
-inline bool GossipReceiver::OnQuery(Instant now, const wire::QueryMessage& query) {
-  if (!Witness(query_clock_, query.ltime)) return false;
-  const wire::LamportTime current = query_clock_.time();
-  if (queries_.TooOld(query.ltime, current)) {
-    ++counters_.dropped_old;
-    log_.Log(now, swim::LogReason::kOldEvent, LogLevel::kWarn, [&] {
-      return absl::StrCat("serf: received old query ", query.name, " from time ",
-                          query.ltime.value(), " (current: ", current.value(), ")");
-    });
-    return false;
-  }
-  if (!queries_.Add(query.ltime, current, query.id)) return false;
-  ++counters_.queries;
-  return (query.flags & wire::kQueryFlagNoBroadcast) == 0;
 }
 
 inline void GossipReceiver::OnResponseBytes(Instant now, ByteView message) {
@@ -239,11 +204,7 @@ inline void GossipReceiver::OnResponseBytes(Instant now, ByteView message) {
   wire::QueryResponseMessage response;
   if (!DecodeBody(now, message, "query response message", response, scratch)) return;
   Log(config_.swim.logger, LogLevel::kDebug, "serf: messageQueryResponseType: ", response.from);
-  ++counters_.dropped_reply;
-  log_.Log(now, swim::LogReason::kUnaskedReply, LogLevel::kWarn, [&] {
-    return absl::StrCat("serf: reply for non-running query (LTime: ", response.ltime.value(),
-                        ", ID: ", response.id, ") From: ", response.from);
-  });
+  queries_.OnResponse(now, response);
 }
 
 // --- relays ---
@@ -327,12 +288,11 @@ inline void GossipReceiver::OnRemoteState(Instant now, ByteView bytes, bool join
     });
   }
   // A clock of zero has nothing to say.
-  const auto witness = [&](LamportClock& clock, wire::LamportTime time) {
-    if (time.value() > 0) Witness(clock, LastUsed(time));
-  };
-  witness(members_.clock(), state.ltime);
+  if (state.ltime.value() > 0 && !members_.clock().TryWitness(LastUsed(state.ltime))) {
+    ++counters_.dropped_time;
+  }
   if (state.event_ltime.value() > 0) user_events_.Witness(LastUsed(state.event_ltime));
-  witness(query_clock_, state.query_ltime);
+  if (state.query_ltime.value() > 0) queries_.Witness(LastUsed(state.query_ltime));
   if (join && ignore_old_on_join_) user_events_.IgnoreBefore(state.event_ltime);
   VisitPushPullState(state, Merge{*this, now, self_lives});
 }

@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -30,6 +31,7 @@
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/outbox.h"
+#include "serf/query.h"
 #include "serf/serf.h"
 #include "serf/tags.h"
 #include "serf/wire/ids.h"
@@ -164,6 +166,18 @@ class LoneSerf {
     Collect();
     return status.ok() ? "ok" : std::string(status.message());
   }
+  absl::StatusOr<QueryId> SendQuery(absl::string_view name, absl::string_view payload = {},
+                                    const QueryParams& params = {}) {
+    const absl::StatusOr<QueryId> query = serf_->SendQuery(now_, name, payload, params, out_);
+    Collect();
+    return query;
+  }
+  // The error's text, or "ok".
+  std::string Respond(QueryId query, absl::string_view payload) {
+    const absl::Status status = serf_->Respond(now_, query, payload, out_);
+    Collect();
+    return status.ok() ? "ok" : std::string(status.message());
+  }
   void Shutdown() {
     serf_->Shutdown(now_, out_);
     Collect();
@@ -179,7 +193,7 @@ class LoneSerf {
     }
     now_ = end;
   }
-  Instant now() const { return now_; }
+  Instant time() const { return now_; }
 
   // --- what came of it ---
   Serf& serf() { return *serf_; }
@@ -191,6 +205,9 @@ class LoneSerf {
   // The events since the last call, as "member-join a alive" and "user deploy".
   std::vector<std::string> TakeEvents() { return std::exchange(events_, {}); }
   std::vector<UserEvent> TakeUserEvents() { return std::exchange(user_events_, {}); }
+  std::vector<QueryEvent> TakeQueries() { return std::exchange(queries_, {}); }
+  // What came of own queries since the last call: "ack a", "response a: payload", "done".
+  std::vector<std::string> TakeUpdates() { return std::exchange(updates_, {}); }
   // How a request ended: its text, "ok", or "pending".
   std::string Result(RequestId request) const {
     const auto found = completions_.find(request);
@@ -203,6 +220,8 @@ class LoneSerf {
     ByteVector bytes;
   };
   std::vector<Packet> TakePackets() { return std::exchange(packets_, {}); }
+  // Streams dialled since the start.
+  int dials() const { return dials_; }
   std::string Stat(const char* key) const { return serf_->Stats()[key]; }
 
   // 10.0.x.y, by the name.
@@ -234,9 +253,12 @@ class LoneSerf {
   std::map<std::string, std::uint32_t, std::less<>> incarnations_;
   std::vector<std::string> events_;
   std::vector<UserEvent> user_events_;
+  std::vector<QueryEvent> queries_;
+  std::vector<std::string> updates_;
   std::map<RequestId, Completion> completions_;
   std::vector<Packet> packets_;
   bool closed_ = false;
+  int dials_ = 0;
   std::uint64_t next_request_ = 1;
 };
 
@@ -248,9 +270,25 @@ inline void LoneSerf::Collect() {
         absl::StrAppend(&line, " ", member.name, " ", MemberStatusName(member.status));
       }
       events_.push_back(line);
+    } else if (const auto* user = std::get_if<UserEvent>(&event)) {
+      events_.push_back(absl::StrCat("user ", user->name));
+      user_events_.push_back(*user);
     } else {
-      events_.push_back(absl::StrCat("user ", std::get<UserEvent>(event).name));
-      user_events_.push_back(std::get<UserEvent>(event));
+      events_.push_back(absl::StrCat("query ", std::get<QueryEvent>(event).name));
+      queries_.push_back(std::get<QueryEvent>(event));
+    }
+  }
+  for (const QueryUpdate& update : out_.query_updates()) {
+    switch (update.kind) {
+      case QueryUpdate::Kind::kAck:
+        updates_.push_back(absl::StrCat("ack ", update.from));
+        break;
+      case QueryUpdate::Kind::kResponse:
+        updates_.push_back(absl::StrCat("response ", update.from, ": ", update.payload));
+        break;
+      case QueryUpdate::Kind::kDone:
+        updates_.push_back("done");
+        break;
     }
   }
   for (const Completion& completion : out_.completions()) {
@@ -262,6 +300,7 @@ inline void LoneSerf::Collect() {
   }
   closed_ = false;
   for (const auto& op : out_.stream_ops()) {
+    dials_ += op.kind == swim::Outbox::StreamOp::Kind::kDial;
     closed_ = closed_ || op.kind == swim::Outbox::StreamOp::Kind::kClose;
   }
   out_.Clear();

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "serf/event.h"
+#include "serf/query.h"
 #include "serf/swim/outbox.h"
 
 namespace serf {
@@ -28,24 +29,29 @@ class Outbox : public swim::Outbox {
  public:
   const std::vector<Event>& events() const { return events_; }
   const std::vector<Completion>& completions() const { return completions_; }
+  // Of own queries. They may end, and an early answer may come, within the very call that asks.
+  const std::vector<QueryUpdate>& query_updates() const { return query_updates_; }
 
   void Clear() {
     swim::Outbox::Clear();
     events_.clear();
     completions_.clear();
+    query_updates_.clear();
   }
 
   // --- for the machine ---
-  // A MemberEvent or a UserEvent.
+  // A MemberEvent, UserEvent or QueryEvent.
   template <typename E>
   void Emit(E event) {
     events_.emplace_back(std::move(event));
   }
   void Complete(Completion completion) { completions_.push_back(std::move(completion)); }
+  void Tell(QueryUpdate update) { query_updates_.push_back(std::move(update)); }
 
  private:
   std::vector<Event> events_;
   std::vector<Completion> completions_;
+  std::vector<QueryUpdate> query_updates_;
 };
 
 }  // namespace serf

@@ -16,7 +16,6 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,7 +38,9 @@
 #include "serf/event.h"
 #include "serf/event_pipeline.h"
 #include "serf/gossip_receiver.h"
+#include "serf/gossip_room.h"
 #include "serf/join_error.h"
+#include "serf/join_queue.h"
 #include "serf/lamport_clock.h"
 #include "serf/leave_sequence.h"
 #include "serf/member.h"
@@ -47,6 +48,8 @@
 #include "serf/outbox.h"
 #include "serf/pending_broadcasts.h"
 #include "serf/push_pull_state.h"
+#include "serf/queries.h"
+#include "serf/query.h"
 #include "serf/reconnect.h"
 #include "serf/swim/broadcast_queue.h"
 #include "serf/swim/delegate.h"
@@ -62,6 +65,7 @@ namespace serf {
 class Serf final : private swim::Delegate,
                    private MemberTracker::Listener,
                    private UserEvents::Listener,
+                   private Queries::Listener,
                    private GossipReceiver::Listener {
  public:
   // "alive", "leaving", "left", "shutdown" (spec/serf.md 3.8).
@@ -101,6 +105,13 @@ class Serf final : private swim::Delegate,
   absl::Status SendUserEvent(Instant now, absl::string_view name, absl::string_view payload,
                              bool coalesce, Outbox& out);
 
+  // Asks the cluster, this node too. What comes back is in the query updates of this and later
+  // Outboxes, up to the update kDone. Errors: see QueryIssuer::Issue.
+  absl::StatusOr<QueryId> SendQuery(Instant now, absl::string_view name, absl::string_view payload,
+                                    const QueryParams& params, Outbox& out);
+  // Answers a query that a QueryEvent told of. Errors: see QueryReceiver::Respond.
+  absl::Status Respond(Instant now, QueryId query, absl::string_view payload, Outbox& out);
+
   // Stops: no message is sent, no deadline remains, requests under way complete as cancelled.
   void Shutdown(Instant now, Outbox& out);
 
@@ -118,13 +129,6 @@ class Serf final : private swim::Delegate,
   const swim::Node& node() const { return node_; }
 
  private:
-  // Joins wait for each other; the first is under way.
-  struct PendingJoin {
-    RequestId request;
-    std::vector<swim::JoinTarget> targets;
-    bool ignore_old = false;
-  };
-
   // The engine's tokens of joins that are not requests.
   static constexpr RequestId kReconnect{0};
   // The intent of the own departure.
@@ -137,6 +141,7 @@ class Serf final : private swim::Delegate,
   void Run(Instant now, Outbox& out, F&& input);
   // Does what must wait until the engine's input is over.
   void Settle(Instant now);
+  void SendNow(Instant now);
 
   // --- swim::Delegate ---
   void OnNodeJoin(Instant now, swim::MemberIndex member) override;
@@ -158,7 +163,9 @@ class Serf final : private swim::Delegate,
 
   // --- listeners ---
   void OnMemberEvent(Instant now, MemberEvent event) override;
-  void OnUserEvent(Instant now, UserEvent event) override;
+  void OnUserEvent(Instant, UserEvent event) override { pipeline_.Add(std::move(event)); }
+  void OnQuery(QueryEvent query) override { out_->Emit(std::move(query)); }
+  void OnQueryUpdate(QueryUpdate update) override { out_->Tell(std::move(update)); }
   void OnAccused(Instant now) override;
   void SendLater(const Endpoint& to, ByteView message) override;
 
@@ -185,6 +192,7 @@ class Serf final : private swim::Delegate,
   MemberTracker members_;
   Broadcasts broadcasts_;
   UserEvents user_events_;
+  Queries queries_;
   GossipReceiver receiver_;
   EventPipeline pipeline_;
   LeaveSequence leave_;
@@ -197,9 +205,7 @@ class Serf final : private swim::Delegate,
   std::vector<Datagram> send_later_;
   bool wake_gossip_ = false;
 
-  std::deque<PendingJoin> joins_;
-  RequestId join_under_way_ = kReconnect;  // the engine's token; kReconnect: none
-  std::uint64_t next_join_ = 1;
+  JoinQueue joins_;
   std::vector<RequestId> leave_requests_;
   PendingBroadcasts removals_;
   PendingBroadcasts tag_updates_;
@@ -255,7 +261,8 @@ inline Serf::Serf(Config config)
       members_(config_, node_, counters_, *this),
       broadcasts_(config_.QueueMax(1)),
       user_events_(config_, broadcasts_, counters_, *this),
-      receiver_(config_, node_, members_, user_events_, broadcasts_, counters_, *this),
+      queries_(config_, node_, rng_, counters_, *this),
+      receiver_(config_, node_, members_, user_events_, queries_, broadcasts_, counters_, *this),
       pipeline_(config_),
       leave_(config_.broadcast_timeout, config_.leave_propagate_delay,
              config_.swim.gossip_interval) {}
@@ -283,13 +290,26 @@ inline void Serf::Settle(Instant now) {
       more = true;
     }
   }
+  SendNow(now);
   pipeline_.Settle(now, *out_);
-  for (const Datagram& datagram : send_later_) {
-    node_.SendBestEffort(now, datagram.to, datagram.bytes, *out_);
-  }
-  send_later_.clear();
   if (wake_gossip_) node_.WakeGossip(now);
   wake_gossip_ = false;
+}
+
+inline void Serf::SendNow(Instant now) {
+  // What comes to this node itself may lead to more.
+  while (!send_later_.empty()) {
+    for (const Datagram& datagram : std::exchange(send_later_, {})) {
+      if (datagram.to == node_.info(node_.self()).endpoint()) {
+        if (receiver_.OnMessage(now, datagram.bytes, IsAlive())) wake_gossip_ = true;
+      } else if (datagram.bytes.size() > GossipRoom(config_.swim)) {
+        // No network need carry such a datagram in one piece.
+        node_.SendReliable(now, datagram.to, datagram.bytes, *out_);
+      } else {
+        node_.SendBestEffort(now, datagram.to, datagram.bytes, *out_);
+      }
+    }
+  }
 }
 
 inline void Serf::Start(Instant now, Outbox& out) {
@@ -305,9 +325,10 @@ inline void Serf::Shutdown(Instant now, Outbox& out) {
       Log(config_.swim.logger, LogLevel::kWarn, "serf: Shutdown without a Leave");
     }
     state_ = State::kShutdown;
+    queries_.Shutdown(now);
     pipeline_.Flush(now, out);
     const auto cancel = [this](RequestId request) { Complete(request, ShutDownError()); };
-    for (const PendingJoin& join : std::exchange(joins_, {})) cancel(join.request);
+    joins_.FinishAll(cancel);
     for (const RequestId request : std::exchange(leave_requests_, {})) cancel(request);
     removals_.FinishAll(cancel);
     tag_updates_.FinishAll(cancel);
@@ -347,8 +368,8 @@ inline void Serf::OnStreamClosed(Instant now, swim::StreamId stream, const absl:
 inline Instant Serf::NextDeadline() const {
   if (state_ == State::kShutdown) return kNever;
   return std::min({node_.NextDeadline(), members_.NextDeadline(), leave_.NextDeadline(),
-                   pipeline_.NextDeadline(), removals_.NextDeadline(), tag_updates_.NextDeadline(),
-                   reap_at_, reconnect_at_, queue_check_at_});
+                   queries_.NextDeadline(), pipeline_.NextDeadline(), removals_.NextDeadline(),
+                   tag_updates_.NextDeadline(), reap_at_, reconnect_at_, queue_check_at_});
 }
 
 inline void Serf::OnTimer(Instant now, Outbox& out) {
@@ -365,6 +386,7 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
     if (now >= reap_at_) {
       reap_at_ = now + config_.reap_interval;
       members_.Reap(now, IsAlive());
+      queries_.Purge(now);
     }
     if (now >= reconnect_at_) Reconnect(now);
     if (now >= queue_check_at_) {
@@ -372,6 +394,7 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
       broadcasts_.Check(config_.queue_depth_warning, config_.QueueMax(member_count()),
                         config_.swim.logger);
     }
+    queries_.OnTimer(now);
     pipeline_.OnTimer(now, out);
   });
 }
@@ -405,17 +428,16 @@ inline void Serf::Join(Instant now, RequestId request, std::vector<swim::JoinTar
     return;
   }
   Run(now, out, [&] {
-    joins_.push_back({request, std::move(targets), ignore_old});
-    if (join_under_way_ == kReconnect) StartNextJoin(now);
+    joins_.Push(request, std::move(targets), ignore_old);
+    StartNextJoin(now);
   });
 }
 
 inline void Serf::StartNextJoin(Instant now) {
-  join_under_way_ = kReconnect;
-  if (joins_.empty()) return;
-  join_under_way_ = RequestId(next_join_++);
-  receiver_.set_ignore_old_on_join(joins_.front().ignore_old);
-  node_.Join(now, join_under_way_, std::move(joins_.front().targets), *out_);
+  JoinQueue::Join* const join = joins_.StartNext();
+  if (join == nullptr) return;
+  receiver_.set_ignore_old_on_join(join->ignore_old);
+  node_.Join(now, join->token, std::move(join->targets), *out_);
 }
 
 inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
@@ -423,9 +445,8 @@ inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
     reconnect_at_ = NextReconnect(now, config_.reconnect_interval, rng_);
     return;
   }
-  if (done.id != join_under_way_ || joins_.empty()) return;
-  const RequestId request = joins_.front().request;
-  joins_.pop_front();
+  const std::optional<RequestId> request = joins_.Finish(done.id);
+  if (!request) return;
   receiver_.set_ignore_old_on_join(false);
   // Not after a Leave has begun: it would be taken back.
   if (done.result.contacted > 0 && IsAlive()) IssueJoinIntent(now);
@@ -434,7 +455,7 @@ inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
     status = JoinError(done.result.errors);
   }
   out_->Complete(
-      {request, std::move(status), done.result.contacted, std::move(done.result.errors)});
+      {*request, std::move(status), done.result.contacted, std::move(done.result.errors)});
   StartNextJoin(now);
 }
 
@@ -535,10 +556,26 @@ inline absl::Status Serf::SendUserEvent(Instant now, absl::string_view name,
   return status;
 }
 
+inline absl::StatusOr<QueryId> Serf::SendQuery(Instant now, absl::string_view name,
+                                               absl::string_view payload, const QueryParams& params,
+                                               Outbox& out) {
+  absl::StatusOr<QueryId> query = ShutDownError();
+  Run(now, out, [&] { query = queries_.Send(now, name, payload, params); });
+  return query;
+}
+
+inline absl::Status Serf::Respond(Instant now, QueryId query, absl::string_view payload,
+                                  Outbox& out) {
+  absl::Status status = ShutDownError();
+  Run(now, out, [&] { status = queries_.Respond(now, query, payload); });
+  return status;
+}
+
 // --- swim::Delegate ---
 
 inline void Serf::OnNodeJoin(Instant now, swim::MemberIndex member) {
   members_.OnNodeJoin(now, member);
+  queries_.OnNodeJoin(now, node_.info(member));
 }
 
 inline void Serf::OnNodeLeave(Instant now, swim::MemberIndex member) {
@@ -557,8 +594,7 @@ inline void Serf::OnConflict(Instant now, swim::MemberIndex existing, const Endp
   receiver_.OnConflict(now, existing, other);
 }
 
-inline void Serf::OnUserMessage(Instant now, const Endpoint& from, ByteView message) {
-  static_cast<void>(from);
+inline void Serf::OnUserMessage(Instant now, const Endpoint&, ByteView message) {
   if (receiver_.OnMessage(now, message, IsAlive())) wake_gossip_ = true;
 }
 
@@ -573,12 +609,11 @@ inline std::size_t Serf::DrawBroadcasts(std::size_t overhead, std::size_t budget
   return used;
 }
 
-inline void Serf::AppendLocalState(bool join, ByteVector& out) {
-  static_cast<void>(join);
+inline void Serf::AppendLocalState(bool, ByteVector& out) {
   LocalState state;
   state.member_time = members_.clock().time();
   state.event_time = user_events_.clock().time();
-  state.query_time = receiver_.query_clock().time();
+  state.query_time = queries_.clock().time();
   members_.AppendTo(state);
   AppendPushPullState(std::move(state), user_events_.recent(), out);
 }
@@ -600,8 +635,7 @@ inline void Serf::OnPingComplete(Instant now, swim::MemberIndex member, Duration
 
 inline void Serf::OnLeaveBroadcast(Instant now) { Advance(now, leave_.OnEngineLeft(now)); }
 
-inline void Serf::OnUpdateBroadcast(Instant now) {
-  static_cast<void>(now);
+inline void Serf::OnUpdateBroadcast(Instant) {
   tag_updates_.FinishAll([this](RequestId request) { Complete(request, absl::OkStatus()); });
 }
 
@@ -609,11 +643,6 @@ inline void Serf::OnUpdateBroadcast(Instant now) {
 
 inline void Serf::OnMemberEvent(Instant now, MemberEvent event) {
   pipeline_.Add(now, std::move(event), *out_);
-}
-
-inline void Serf::OnUserEvent(Instant now, UserEvent event) {
-  static_cast<void>(now);
-  pipeline_.Add(std::move(event));
 }
 
 inline void Serf::OnAccused(Instant now) {
@@ -648,7 +677,7 @@ inline std::map<std::string, std::string> Serf::Stats() const {
       {"health_score", absl::StrCat(node_.health_score())},
       {"member_time", absl::StrCat(members_.clock().time().value())},
       {"event_time", absl::StrCat(user_events_.clock().time().value())},
-      {"query_time", absl::StrCat(receiver_.query_clock().time().value())},
+      {"query_time", absl::StrCat(queries_.clock().time().value())},
       {"intent_queue", absl::StrCat(broadcasts_.intents())},
       {"event_queue", absl::StrCat(broadcasts_.events())},
       {"query_queue", absl::StrCat(broadcasts_.queries())},

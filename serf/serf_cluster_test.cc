@@ -39,8 +39,8 @@ class EventLog final : public World::Observer {
         lines_.push_back(absl::StrCat(world_.name(node), ": ", MemberEventName(told->kind), " ",
                                       member.name, " ", MemberStatusName(member.status)));
       }
-    } else {
-      lines_.push_back(absl::StrCat(world_.name(node), ": user ", std::get<UserEvent>(event).name));
+    } else if (const auto* user = std::get_if<UserEvent>(&event)) {
+      lines_.push_back(absl::StrCat(world_.name(node), ": user ", user->name));
     }
   }
   // Of one node, since the last call for any.

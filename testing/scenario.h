@@ -155,6 +155,10 @@ inline void ScenarioDriver::Tell(NodeId node, const Event& event) {
     log.push_back(absl::StrCat("user ", user->name));
     return;
   }
+  if (const auto* query = std::get_if<QueryEvent>(&event)) {
+    log.push_back(absl::StrCat("query ", query->name));
+    return;
+  }
   const auto& told = std::get<MemberEvent>(event);
   for (const Member& member : told.members) {
     log.push_back(absl::StrCat(MemberEventName(told.kind), " ", member.name));

@@ -142,6 +142,7 @@ inline void WorldTranscript::OnEvent(NodeId node, const Event& event) {
     told_.push_back({world_.name(node), absl::StrCat("* ", text...)});
   };
   if (const auto* user = std::get_if<UserEvent>(&event)) return tell("user ", user->name);
+  if (const auto* query = std::get_if<QueryEvent>(&event)) return tell("query ", query->name);
   const auto& member_event = std::get<MemberEvent>(event);
   for (const Member& member : member_event.members) {
     tell(MemberEventName(member_event.kind), " ", member.name);

@@ -1,0 +1,250 @@
+#ifndef SERF_QUERY_ISSUER_H_
+#define SERF_QUERY_ISSUER_H_
+
+// QueryIssuer: the own queries of a node, from the message that is gossiped to the end of the
+// collection. Source: spec/serf.md 6.1, 6.2, 6.8.
+//
+//   auto issued = issuer.Issue(now, "uptime", "", params, clock);   // then gossip issued->message
+//   issuer.OnResponse(now, response);                         // the listener gets the updates
+//   issuer.OnTimer(now);                                      // at NextDeadline()
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/rng.h"
+#include "serf/base/time.h"
+#include "serf/config.h"
+#include "serf/counters.h"
+#include "serf/gossip_room.h"
+#include "serf/lamport_clock.h"
+#include "serf/query.h"
+#include "serf/query_collector.h"
+#include "serf/query_filter.h"
+#include "serf/swim/log_limiter.h"
+#include "serf/swim/node.h"
+#include "serf/swim/node_info.h"
+#include "serf/tags.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/list_view.h"
+#include "serf/wire/serf_messages.h"
+
+namespace serf {
+
+class QueryIssuer {
+ public:
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    virtual void OnQueryUpdate(Instant now, QueryUpdate update) = 0;
+  };
+
+  // Own queries at once. Each gets its answers for up to an hour.
+  static constexpr std::size_t kRunningMax = 1024;
+
+  // All must outlive it.
+  QueryIssuer(const Config& config, const swim::Node& node, Counters& counters, Listener& listener)
+      : config_(config),
+        node_(node),
+        counters_(counters),
+        listener_(listener),
+        log_(config.swim.logger) {}
+  QueryIssuer(const QueryIssuer&) = delete;
+  QueryIssuer& operator=(const QueryIssuer&) = delete;
+
+  struct Issued {
+    QueryId id;
+    ByteVector message;  // to be gossiped, and handled here too
+  };
+  // Takes a time of the clock and starts to collect. On an error nothing was done:
+  // InvalidArgumentError: too large, or a negative timeout; FailedPreconditionError: the own Serf
+  // protocol is older than queries; ResourceExhaustedError: kRunningMax.
+  absl::StatusOr<Issued> Issue(Instant now, absl::string_view name, absl::string_view payload,
+                               const QueryParams& params, LamportClock& clock, Rng& rng);
+
+  // Of an own query or not.
+  void OnResponse(Instant now, const wire::QueryResponseMessage& response);
+
+  // Ends the queries whose time is over.
+  void OnTimer(Instant now);
+  Instant NextDeadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
+  // Ends all.
+  void EndAll(Instant now);
+
+  std::size_t running() const { return running_.size(); }
+
+ private:
+  // Of Serf: the first that has queries.
+  static constexpr std::uint8_t kQueryProtocolVersion = 4;
+
+  Duration TimeoutOf(const QueryParams& params) const;
+  void ExpectAnswers(const QueryParams& params, QueryCollector& collector) const;
+  void End(Instant now, wire::LamportTime time);
+
+  const Config& config_;
+  const swim::Node& node_;
+  Counters& counters_;
+  Listener& listener_;
+  swim::LogLimiter log_;
+
+  absl::btree_map<wire::LamportTime, QueryCollector> running_;
+  absl::btree_set<std::pair<Instant, wire::LamportTime>> deadlines_;
+};
+
+inline Duration QueryIssuer::TimeoutOf(const QueryParams& params) const {
+  if (params.timeout > Duration::zero()) return std::min(params.timeout, kQueryTimeoutMax);
+  // A cluster that never gossips takes the time of one that does.
+  const Duration interval = config_.swim.gossip_interval > Duration::zero()
+                                ? config_.swim.gossip_interval
+                                : swim::Config::Lan().gossip_interval;
+  return std::min(DefaultQueryTimeout(interval, config_.query_timeout_mult, node_.live_nodes()),
+                  kQueryTimeoutMax);
+}
+
+inline absl::StatusOr<QueryIssuer::Issued> QueryIssuer::Issue(Instant now, absl::string_view name,
+                                                              absl::string_view payload,
+                                                              const QueryParams& params,
+                                                              LamportClock& clock, Rng& rng) {
+  if (config_.protocol_version < kQueryProtocolVersion) {
+    return absl::FailedPreconditionError("Feature not supported");
+  }
+  if (params.timeout < Duration::zero()) {
+    return absl::InvalidArgumentError("query timeout must not be negative");
+  }
+  if (running_.size() >= kRunningMax) {
+    return absl::ResourceExhaustedError("too many queries are running");
+  }
+  // The clock stands still at the end of the numbers.
+  if (running_.contains(clock.time())) return absl::OutOfRangeError("the query clock has run out");
+  const Duration timeout = TimeoutOf(params);
+  const std::vector<ByteVector> filters = EncodeQueryFilters(params);
+  const std::vector<ByteView> filter_views(filters.begin(), filters.end());
+  const swim::NodeInfo& self = node_.info(node_.self());
+  const Endpoint endpoint = self.endpoint();
+  wire::QueryMessage message;
+  message.ltime = clock.time();
+  message.id = static_cast<std::uint32_t>(rng.Below(std::uint64_t{1} << 31));
+  message.addr = endpoint.address.bytes();
+  message.port = endpoint.port;
+  message.source_node = config_.swim.name;
+  if (!filters.empty()) message.filters = wire::ListView<ByteView>(filter_views);
+  if (params.request_ack) message.flags = wire::kQueryFlagAck;
+  message.relay_factor = params.relay_factor;
+  message.timeout_ns = timeout.count();
+  message.name = name;
+  message.payload = payload.empty() ? ByteView() : AsBytes(payload);
+  Issued issued;
+  issued.id = {message.ltime, message.id};
+  Encode(message, issued.message);
+  if (issued.message.size() > config_.query_size_limit) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("query exceeds limit of ", config_.query_size_limit, " bytes"));
+  }
+  if (const std::size_t room = GossipRoom(config_.swim); issued.message.size() > room) {
+    return absl::InvalidArgumentError(absl::StrCat("query has ", issued.message.size(),
+                                                   " bytes, a packet of gossip holds ", room));
+  }
+  clock.Take();
+  QueryCollector collector(issued.id, now + timeout, params.request_ack, name != kPingQuery);
+  if (params.finish_early) ExpectAnswers(params, collector);
+  deadlines_.emplace(collector.deadline(), message.ltime);
+  running_.insert_or_assign(message.ltime, std::move(collector));
+  return issued;
+}
+
+inline void QueryIssuer::ExpectAnswers(const QueryParams& params, QueryCollector& collector) const {
+  const QueryAudience audience(params);
+  node_.ForEachMember([&](swim::MemberIndex member) {
+    const swim::NodeState state = node_.state(member);
+    if (state != swim::NodeState::kAlive && state != swim::NodeState::kSuspect) return;
+    const swim::NodeInfo& info = node_.info(member);
+    Tags tags;
+    if (audience.needs_tags()) DecodeTags(info.meta(), tags);
+    if (audience.Includes(info.name(), tags)) collector.Expect(info.name());
+  });
+  // Who was asked by name, and is not known here, may be known to others.
+  for (const std::string& name : params.filter_nodes) {
+    if (!node_.Find(name).has_value()) collector.Expect(name);
+  }
+}
+
+inline void QueryIssuer::OnResponse(Instant now, const wire::QueryResponseMessage& response) {
+  const auto found = running_.find(response.ltime);
+  if (found == running_.end()) {
+    ++counters_.dropped_reply;
+    log_.Log(now, swim::LogReason::kUnaskedReply, LogLevel::kWarn, [&] {
+      return absl::StrCat("serf: reply for non-running query (LTime: ", response.ltime.value(),
+                          ", ID: ", response.id, ") From: ", response.from);
+    });
+    return;
+  }
+  QueryCollector& collector = found->second;
+  if (collector.id().number != response.id) {
+    ++counters_.dropped_reply;
+    log_.Log(now, swim::LogReason::kUnaskedReply, LogLevel::kWarn, [&] {
+      return absl::StrCat("serf: query reply ID mismatch (Local: ", collector.id().number,
+                          ", Response: ", response.id, ")");
+    });
+    return;
+  }
+  if (now >= collector.deadline()) return;
+  const bool is_ack = (response.flags & wire::kResponseFlagAck) != 0;
+  const QueryCollector::Part part =
+      is_ack ? QueryCollector::Part::kAck : QueryCollector::Part::kResponse;
+  switch (collector.Judge(part, response.from, node_.Find(response.from).has_value())) {
+    case QueryCollector::Verdict::kDuplicate:
+      ++(is_ack ? counters_.query_duplicate_acks : counters_.query_duplicate_responses);
+      return;
+    case QueryCollector::Verdict::kUnwanted:
+      ++counters_.dropped_reply;
+      log_.Log(now, swim::LogReason::kUnaskedReply, LogLevel::kWarn,
+               [] { return "serf: Failed to deliver query response, dropping"; });
+      return;
+    case QueryCollector::Verdict::kNew:
+      break;
+  }
+  ++(is_ack ? counters_.query_acks : counters_.query_responses);
+  QueryUpdate update;
+  update.query = collector.id();
+  update.kind = is_ack ? QueryUpdate::Kind::kAck : QueryUpdate::Kind::kResponse;
+  update.from = std::string(response.from);
+  if (!is_ack) update.payload = std::string(AsText(response.payload));
+  const bool complete = collector.complete();
+  listener_.OnQueryUpdate(now, std::move(update));
+  if (complete) End(now, response.ltime);
+}
+
+inline void QueryIssuer::End(Instant now, wire::LamportTime time) {
+  const auto found = running_.find(time);
+  if (found == running_.end()) return;  // the listener ended it
+  QueryUpdate update;
+  update.query = found->second.id();
+  deadlines_.erase({found->second.deadline(), time});
+  running_.erase(found);
+  listener_.OnQueryUpdate(now, std::move(update));
+}
+
+inline void QueryIssuer::OnTimer(Instant now) {
+  while (NextDeadline() <= now) End(now, deadlines_.begin()->second);
+}
+
+inline void QueryIssuer::EndAll(Instant now) {
+  while (!running_.empty()) End(now, running_.begin()->first);
+}
+
+}  // namespace serf
+
+#endif  // SERF_QUERY_ISSUER_H_

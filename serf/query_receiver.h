@@ -1,0 +1,319 @@
+#ifndef SERF_QUERY_RECEIVER_H_
+#define SERF_QUERY_RECEIVER_H_
+
+// QueryReceiver: the queries that reach a node, own ones too: takes each once, acknowledges, lets
+// it be answered once, and relays the answers. Source: spec/serf.md 6.3 to 6.7.
+//
+// Where the original differs, it is wrong (15.2, 6.6): answers go only to members, so that nobody
+// can aim the whole cluster at a victim; those to a node that is not known yet wait until it is. An
+// answer that was sent counts as sent, whatever becomes of its relays, and these may be longer than
+// the limit of answers by their header.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/rng.h"
+#include "serf/base/time.h"
+#include "serf/config.h"
+#include "serf/counters.h"
+#include "serf/lamport_clock.h"
+#include "serf/query.h"
+#include "serf/query_buffer.h"
+#include "serf/query_filter.h"
+#include "serf/swim/log_limiter.h"
+#include "serf/swim/node.h"
+#include "serf/swim/node_info.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/serf_messages.h"
+
+namespace serf {
+
+namespace query_receiver_internal {
+
+// Where answers go.
+struct Origin {
+  Endpoint endpoint;
+  std::string name;
+  std::uint8_t relay_factor = 0;
+};
+
+struct OpenQuery {
+  Origin origin;
+  Instant deadline;
+  bool answered = false;
+};
+
+struct HeldAnswer {
+  Origin origin;
+  Instant deadline;
+  ByteVector message;
+};
+
+}  // namespace query_receiver_internal
+
+class QueryReceiver {
+ public:
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    // A query that this node is asked; internal ones too.
+    virtual void OnQuery(Instant now, QueryEvent query) = 0;
+    // A user message for one node, to be sent when the engine's input is over.
+    virtual void SendLater(const Endpoint& to, ByteView message) = 0;
+  };
+
+  // Queries of others that may still be answered; beyond it the oldest cannot any more.
+  static constexpr std::size_t kOpenMax = 4096;
+  // Answers that wait for the node that asked to become known.
+  static constexpr std::size_t kHeldMax = 64;
+  // Relays need this of the engine's protocol (6.7).
+  static constexpr std::uint8_t kRelayProtocolVersion = 5;
+
+  // All must outlive it.
+  QueryReceiver(const Config& config, const swim::Node& node, Rng& rng, Counters& counters,
+                Listener& listener)
+      : config_(config),
+        node_(node),
+        rng_(rng),
+        counters_(counters),
+        listener_(listener),
+        log_(config.swim.logger) {}
+  QueryReceiver(const QueryReceiver&) = delete;
+  QueryReceiver& operator=(const QueryReceiver&) = delete;
+
+  // Goes on after the last query time that a former life of the node recorded (2.3).
+  void Restore(wire::LamportTime last) {
+    clock_.Witness(last);
+    min_time_ = clock_.time();
+  }
+
+  // A query. True if it is new and should be passed on.
+  bool OnMessage(Instant now, const wire::QueryMessage& query);
+
+  // Answers a query, once. The errors begin "failed to respond to key query: ", whatever the query,
+  // as the original's do (6.6).
+  absl::Status Respond(Instant now, QueryId id, absl::string_view payload);
+  // Whether an answer keeps the limit.
+  bool Fits(QueryId id, absl::string_view payload) const {
+    return EncodeAnswer(id, 0, payload).size() <= config_.query_response_size_limit;
+  }
+
+  // A node became known: what is held for it goes out.
+  void OnNodeJoin(Instant now, const swim::NodeInfo& info);
+  // Forgets what cannot be answered any more.
+  void Purge(Instant now);
+
+  // A peer's clock has reached this time.
+  void Witness(wire::LamportTime time) {
+    if (!clock_.TryWitness(time)) ++counters_.dropped_time;
+  }
+  const LamportClock& clock() const { return clock_; }
+  LamportClock& clock() { return clock_; }
+
+  std::size_t open() const { return open_.size(); }
+
+ private:
+  using Origin = query_receiver_internal::Origin;
+  using OpenQuery = query_receiver_internal::OpenQuery;
+  using HeldAnswer = query_receiver_internal::HeldAnswer;
+
+  // False: implausible, old or known.
+  bool Admit(Instant now, const wire::QueryMessage& query);
+  ByteVector EncodeAnswer(QueryId id, std::uint32_t flags, absl::string_view payload) const;
+  // Sends, or holds while the origin is unknown.
+  void Deliver(Instant now, const Origin& origin, Instant deadline, ByteVector message);
+  void Send(const Origin& origin, ByteView message);
+  void Relay(const Origin& origin, ByteView message);
+  bool IsMember(const Origin& origin) const;
+
+  const Config& config_;
+  const swim::Node& node_;
+  Rng& rng_;
+  Counters& counters_;
+  Listener& listener_;
+  swim::LogLimiter log_;
+
+  LamportClock clock_;
+  QueryBuffer recent_;
+  wire::LamportTime min_time_;
+  absl::btree_map<QueryId, OpenQuery> open_;
+  std::vector<HeldAnswer> held_;
+};
+
+// --- receiving ---
+
+inline bool QueryReceiver::Admit(Instant now, const wire::QueryMessage& query) {
+  if (!clock_.TryWitness(query.ltime)) {
+    ++counters_.dropped_time;
+    return false;
+  }
+  if (query.ltime < min_time_) return false;
+  const wire::LamportTime current = clock_.time();
+  if (recent_.TooOld(query.ltime, current)) {
+    ++counters_.dropped_old;
+    log_.Log(now, swim::LogReason::kOldEvent, LogLevel::kWarn, [&] {
+      return absl::StrCat("serf: received old query ", query.name, " from time ",
+                          query.ltime.value(), " (current: ", current.value(), ")");
+    });
+    return false;
+  }
+  return recent_.Add(query.ltime, current, query.id);
+}
+
+inline bool QueryReceiver::OnMessage(Instant now, const wire::QueryMessage& query) {
+  if (!Admit(now, query)) return false;
+  ++counters_.queries;
+  const bool rebroadcast = (query.flags & wire::kQueryFlagNoBroadcast) == 0;
+  const auto warn = [&](const std::string& text) {
+    log_.Log(now, swim::LogReason::kDecode, LogLevel::kWarn, [&] { return text; });
+  };
+  if (!PassesQueryFilters(query.filters, config_.swim.name, config_.tags, warn)) {
+    return rebroadcast;
+  }
+  const QueryId id{query.ltime, query.id};
+  const Duration timeout =
+      std::clamp(Duration(query.timeout_ns), Duration::zero(), kQueryTimeoutMax);
+  OpenQuery open;
+  open.deadline = now + timeout;
+  open.origin.name = std::string(query.source_node);
+  open.origin.relay_factor = query.relay_factor;
+  // Without an address it can be heard but not answered.
+  if (const auto ip = IpAddress::FromBytes(query.addr)) {
+    open.origin.endpoint = {*ip, query.port};
+    if ((query.flags & wire::kQueryFlagAck) != 0) {
+      Deliver(now, open.origin, open.deadline, EncodeAnswer(id, wire::kResponseFlagAck, {}));
+    }
+    if (open_.size() >= kOpenMax) Purge(now);
+    if (open_.size() >= kOpenMax) open_.erase(open_.begin());
+    open_.insert_or_assign(id, open);
+  }
+  listener_.OnQuery(now, {id, std::string(query.name), std::string(AsText(query.payload)),
+                          open.origin.name, open.deadline});
+  return rebroadcast;
+}
+
+inline void QueryReceiver::Purge(Instant now) {
+  absl::erase_if(open_, [now](const auto& entry) { return entry.second.deadline <= now; });
+  std::erase_if(held_, [now](const HeldAnswer& held) { return held.deadline <= now; });
+}
+
+// --- answering ---
+
+inline ByteVector QueryReceiver::EncodeAnswer(QueryId id, std::uint32_t flags,
+                                              absl::string_view payload) const {
+  wire::QueryResponseMessage response;
+  response.ltime = id.time;
+  response.id = id.number;
+  response.from = config_.swim.name;
+  response.flags = flags;
+  if (!payload.empty()) response.payload = AsBytes(payload);
+  ByteVector message;
+  Encode(response, message);
+  return message;
+}
+
+inline absl::Status QueryReceiver::Respond(Instant now, QueryId id, absl::string_view payload) {
+  const auto fail = [](absl::StatusCode code, const auto&... text) {
+    return absl::Status(code, absl::StrCat("failed to respond to key query: ", text...));
+  };
+  ByteVector message = EncodeAnswer(id, 0, payload);
+  const std::size_t limit = config_.query_response_size_limit;
+  if (message.size() > limit) {
+    return fail(absl::StatusCode::kInvalidArgument, "response exceeds limit of ", limit, " bytes");
+  }
+  const auto found = open_.find(id);
+  if (found != open_.end() && found->second.answered) {
+    return fail(absl::StatusCode::kAlreadyExists, "response already sent");
+  }
+  if (found == open_.end() || now >= found->second.deadline) {
+    return fail(absl::StatusCode::kDeadlineExceeded, "response is past the deadline");
+  }
+  found->second.answered = true;
+  Deliver(now, found->second.origin, found->second.deadline, std::move(message));
+  return absl::OkStatus();
+}
+
+inline void QueryReceiver::Deliver(Instant now, const Origin& origin, Instant deadline,
+                                   ByteVector message) {
+  if (config_.answer_unknown_nodes || IsMember(origin)) return Send(origin, message);
+  if (held_.size() >= kHeldMax) Purge(now);
+  if (held_.size() >= kHeldMax) {
+    ++counters_.dropped_answers;
+    return;
+  }
+  held_.push_back({origin, deadline, std::move(message)});
+}
+
+inline bool QueryReceiver::IsMember(const Origin& origin) const {
+  if (!origin.name.empty()) {
+    const auto member = node_.Find(origin.name);
+    return member.has_value() && SameHostAndPort(node_.info(*member).endpoint(), origin.endpoint);
+  }
+  // Releases before 0.9.0 don't say who they are.
+  bool found = false;
+  node_.ForEachMember([&](swim::MemberIndex member) {
+    found = found || SameHostAndPort(node_.info(member).endpoint(), origin.endpoint);
+  });
+  return found;
+}
+
+inline void QueryReceiver::OnNodeJoin(Instant now, const swim::NodeInfo& info) {
+  if (held_.empty()) return;
+  std::vector<HeldAnswer> rest;
+  for (HeldAnswer& held : std::exchange(held_, {})) {
+    if (now >= held.deadline) continue;
+    const bool is_origin = (held.origin.name.empty() || held.origin.name == info.name()) &&
+                           SameHostAndPort(info.endpoint(), held.origin.endpoint);
+    if (is_origin) {
+      Send(held.origin, held.message);
+    } else {
+      rest.push_back(std::move(held));
+    }
+  }
+  held_ = std::move(rest);
+}
+
+inline void QueryReceiver::Send(const Origin& origin, ByteView message) {
+  listener_.SendLater(origin.endpoint, message);
+  // To oneself it goes without a network.
+  if (origin.relay_factor > 0 && origin.name != config_.swim.name) Relay(origin, message);
+}
+
+inline void QueryReceiver::Relay(const Origin& origin, ByteView message) {
+  std::vector<swim::MemberIndex> helpers;
+  node_.ForEachMember([&](swim::MemberIndex member) {
+    if (member == node_.self() || node_.state(member) != swim::NodeState::kAlive) return;
+    const swim::NodeInfo& info = node_.info(member);
+    // The node that asked would relay to itself.
+    if (info.name() == origin.name || info.versions().protocol_max < kRelayProtocolVersion) return;
+    helpers.push_back(member);
+  });
+  wire::RelayHeader header;
+  header.dest_addr.ip = origin.endpoint.address.bytes();
+  header.dest_addr.port = origin.endpoint.port;
+  header.dest_name = origin.name;
+  ByteVector relay;
+  Encode(header, relay);
+  Append(relay, message);
+  const std::size_t wanted = std::min<std::size_t>(origin.relay_factor, helpers.size());
+  for (std::size_t i = 0; i < wanted; ++i) {
+    std::swap(helpers[i], helpers[i + rng_.Below(std::uint64_t{helpers.size() - i})]);
+    listener_.SendLater(node_.info(helpers[i]).endpoint(), relay);
+  }
+}
+
+}  // namespace serf
+
+#endif  // SERF_QUERY_RECEIVER_H_
