@@ -10,8 +10,9 @@
 //   snapshot.Flush(now, out.snapshot());   // after each input, and at NextDeadline()
 //   snapshot.OnDone(now, status);          // for each op, in order
 //
-// Lines wait at most kFlushInterval to be written together, and with one sync of the disk. The text
-// is the original's; what it has no line for (failed nodes) stands in comments.
+// Lines wait at most kFlushInterval to be written together, with one sync of the disk, and only the
+// last value of each clock. The text is the original's; what it has no line for (failed nodes)
+// stands in comments.
 
 #include <algorithm>
 #include <chrono>
@@ -64,11 +65,17 @@ class Snapshot {
   // --- what happened ---
 
   void OnMemberEvent(const MemberEvent& event);
-  void OnUserEvent(wire::LamportTime time) { Advance(state_.event_clock, time, "event-clock: "); }
-  void OnQuery(wire::LamportTime time) { Advance(state_.query_clock, time, "query-clock: "); }
+  void OnUserEvent(wire::LamportTime time) {
+    if (!left_) state_.event_clock = std::max(state_.event_clock, time);
+  }
+  void OnQuery(wire::LamportTime time) {
+    if (!left_) state_.query_clock = std::max(state_.query_clock, time);
+  }
   // What the clock of intents shows: the next time that it will give.
   void OnClock(wire::LamportTime time) {
-    if (time.value() > 0) AdvanceEvenLeft(state_.clock, wire::LamportTime(time.value() - 1));
+    if (time.value() > 0) {
+      state_.clock = std::max(state_.clock, wire::LamportTime(time.value() - 1));
+    }
   }
   // The node leaves on purpose: what happens to others is of no interest any more.
   void OnLeave();
@@ -87,25 +94,27 @@ class Snapshot {
   bool behind() const { return behind_; }
 
  private:
+  struct Clocks {
+    Clocks() = default;
+    explicit Clocks(const SnapshotState& state)
+        : member(state.clock), event(state.event_clock), query(state.query_clock) {}
+    friend bool operator==(const Clocks&, const Clocks&) = default;
+
+    wire::LamportTime member;
+    wire::LamportTime event;
+    wire::LamportTime query;
+  };
   struct UnderWay {
     SnapshotOp::Kind kind = SnapshotOp::Kind::kAppend;
     bool recovery = false;
   };
 
-  void Advance(wire::LamportTime& clock, wire::LamportTime time, absl::string_view prefix) {
-    if (left_ || time <= clock) return;
-    clock = time;
-    absl::StrAppend(&pending_, prefix, time.value(), "\n");
-  }
-  void AdvanceEvenLeft(wire::LamportTime& clock, wire::LamportTime time) {
-    if (time <= clock) return;
-    clock = time;
-    absl::StrAppend(&pending_, "clock: ", time.value(), "\n");
-  }
   void OnMember(MemberEventKind kind, const Member& member);
   void SetAlive(absl::string_view name, std::string address);
   void SetGone(absl::string_view name);
   void ForgetUnseen(Instant now);
+  bool HasNews() const { return !pending_.empty() || written_ != Clocks(state_); }
+  void AppendClocks();
   void Replace(Instant now, bool recovery, std::vector<SnapshotOp>& ops);
   std::string WholeText() const;
   std::uint64_t CompactionSize() const {
@@ -117,7 +126,8 @@ class Snapshot {
   Options options_;
   SnapshotState state_;
   bool left_ = false;
-  std::string pending_;
+  std::string pending_;                // lines about members, and the leave
+  Clocks written_;                     // of clocks, only the last value of an interval is written
   Instant flush_at_ = Instant::min();  // no earlier, unless pressed
   std::deque<UnderWay> under_way_;
   std::uint64_t replaced_size_ = 0;
@@ -130,7 +140,7 @@ class Snapshot {
 };
 
 inline Snapshot::Snapshot(Instant now, SnapshotState state, const Options& options)
-    : options_(options), state_(std::move(state)) {
+    : options_(options), state_(std::move(state)), written_(state_) {
   for (const SnapshotState::Nodes* nodes : {&state_.alive, &state_.failed}) {
     for (const auto& [name, address] : *nodes) unseen_.insert(name);
   }
@@ -200,9 +210,23 @@ inline void Snapshot::SetGone(absl::string_view name) {
 inline void Snapshot::OnLeave() {
   if (left_) return;
   left_ = true;
+  // The times of events count only before it.
+  AppendClocks();
   pending_ += "leave\n";
   // At once: the process may be about to end.
   flush_at_ = Instant::min();
+}
+
+inline void Snapshot::AppendClocks() {
+  const Clocks now(state_);
+  const auto append = [this](absl::string_view prefix, wire::LamportTime before,
+                             wire::LamportTime after) {
+    if (before != after) absl::StrAppend(&pending_, prefix, after.value(), "\n");
+  };
+  append("clock: ", written_.member, now.member);
+  append("event-clock: ", written_.event, now.event);
+  append("query-clock: ", written_.query, now.query);
+  written_ = now;
 }
 
 inline void Snapshot::ForgetUnseen(Instant now) {
@@ -221,12 +245,13 @@ inline void Snapshot::Flush(Instant now, std::vector<SnapshotOp>& ops, bool all)
     if (all || (due && under_way_.empty())) Replace(now, /*recovery=*/true, ops);
     return;
   }
-  if (pending_.empty() || (now < flush_at_ && !all)) return;
+  if (!HasNews() || (now < flush_at_ && !all)) return;
   if (under_way_.size() >= kOpsUnderWayMax && !all) {
     behind_ = pending_.size() > kPendingMax;
     return;
   }
   flush_at_ = now + kFlushInterval;
+  AppendClocks();
   state_.size += pending_.size();
   if (state_.size > CompactionSize()) return Replace(now, /*recovery=*/false, ops);
   under_way_.push_back({SnapshotOp::Kind::kAppend, false});
@@ -240,6 +265,7 @@ inline void Snapshot::Replace(Instant now, bool recovery, std::vector<SnapshotOp
   }
   behind_ = false;
   pending_.clear();
+  written_ = Clocks(state_);
   std::string text = WholeText();
   state_.size = replaced_size_ = text.size();
   under_way_.push_back({SnapshotOp::Kind::kReplace, recovery});
@@ -289,7 +315,7 @@ inline Instant Snapshot::NextDeadline() const {
     return last_recovery_ ? std::min(forget_at_, *last_recovery_ + kRecoveryInterval)
                           : Instant::min();
   }
-  if (pending_.empty() || under_way_.size() >= kOpsUnderWayMax) return forget_at_;
+  if (!HasNews() || under_way_.size() >= kOpsUnderWayMax) return forget_at_;
   return std::min(forget_at_, flush_at_);
 }
 
