@@ -518,11 +518,13 @@ TYPED_TEST(Scenario, GarbageMakesNoMembers) {
   ScenarioDriver& d = this->driver_;
   const std::vector<NodeId> nodes = this->Cluster({"a", "b"});
   for (const std::size_t size : {1, 3, 100, 60'000}) {
-    for (const std::uint8_t byte : {0x00, 0x04, 0x07, 0x09, 0x0c, 0xc1, 0xf4, 0xff}) {
-      d.SendDatagram(nodes[0], ByteVector(size, byte));
+    for (const int byte : {0x00, 0x04, 0x07, 0x09, 0x0c, 0xc1, 0xf4, 0xff}) {
+      d.SendDatagram(nodes[0], ByteVector(size, static_cast<std::uint8_t>(byte)));
     }
   }
-  for (const std::uint8_t byte : {0x04, 0x63, 0xc1}) d.SendStream(nodes[0], ByteVector(100, byte));
+  for (const int byte : {0x04, 0x63, 0xc1}) {
+    d.SendStream(nodes[0], ByteVector(100, static_cast<std::uint8_t>(byte)));
+  }
   EXPECT_TRUE(d.Probe(nodes[0]) && d.Probe(nodes[1]));
   for (const NodeId node : nodes) {
     EXPECT_EQ(d.View(node), "a:alive b:alive");
