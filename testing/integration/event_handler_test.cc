@@ -1,0 +1,207 @@
+// Event handlers of a real agent. The recorded runs of the original tell what a script must see;
+// user events come from the original's agent, which is a member beside ours.
+
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "serf/rpc/client.h"
+#include "serf/testing/agent_process.h"
+#include "serf/testing/integration/transcript.h"
+#include "serf/testing/integration/workshop.h"
+#include "serf/testing/process.h"
+#include "serf/testing/programs.h"
+#include "serf/testing/vectors/vectors.h"
+
+namespace serf::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Keeps what it was told in a file for each invocation: sorted variables, "--", standard input.
+constexpr char kHandler[] = R"(#!/bin/sh
+n=$(ls | grep -c ^invocation)
+{ env | grep ^SERF_ | LC_ALL=C sort; echo --; cat; } >tmp
+mv tmp invocation$n
+echo "handled $SERF_EVENT"
+)";
+
+class EventHandlerTest : public ::testing::Test {
+ protected:
+  EventHandlerTest() { workshop_.Write("handler.sh", kHandler, /*executable=*/true); }
+
+  // The recorded agent, once it has told of its own join.
+  void Start(const char* name) {
+    const Transcript transcript(name);
+    agent_ = std::make_unique<Process>(transcript.argv(),
+                                       Process::Environment{{"PATH", "/usr/bin:/bin"}});
+    ASSERT_TRUE(agent_->WaitForOutput("agent: Received event: member-join\n")) << agent_->out();
+  }
+
+  // Joins the original's agent, from which user events come.
+  void AddSender() {
+    sender_ = std::make_unique<AgentProcess>(
+        AgentProcess::Options{.program = DebianSerf(),
+                              .name = "sender",
+                              .flags = {"-join=" + Localize("127.0.0.1:23121")}});
+    ASSERT_TRUE(sender_->WaitUntilRunning()) << sender_->log();
+  }
+  void Send(const std::string& name, const std::string& payload) {
+    Process event(
+        {DebianSerf(), "event", "-rpc-addr=" + sender_->rpc(), "-coalesce=false", name, payload});
+    ASSERT_EQ(event.Wait(), 0) << event.out();
+    ASSERT_TRUE(agent_->WaitForOutput("Received event: user-event: " + name)) << agent_->out();
+  }
+
+  // What the handler was told, by invocation.
+  std::vector<std::string> Told(std::size_t count) {
+    const auto file = [](std::size_t n) { return absl::StrCat("invocation", n); };
+    EXPECT_TRUE(agent_->WaitUntil([&] {
+      return std::filesystem::exists(workshop_.folder() / file(count - 1));
+    })) << agent_->out();
+    std::vector<std::string> told;
+    for (std::size_t n = 0; n < count; ++n) told.push_back(workshop_.Read(file(n)));
+    EXPECT_FALSE(std::filesystem::exists(workshop_.folder() / file(count)));
+    return told;
+  }
+
+  // The same of a recording's invocations of this event.
+  static std::vector<std::string> Recorded(const char* name, const char* event) {
+    std::vector<std::string> told;
+    const nlohmann::json vector = LoadVectors(absl::StrCat("cli/", name, ".json"));
+    for (const auto& invocation : vector["invocations"]) {
+      if (invocation["env"]["SERF_EVENT"].get<std::string>() != event) continue;
+      std::string text;
+      for (const auto& [key, value] : invocation["env"].items()) {
+        absl::StrAppend(&text, key, "=", value.get<std::string>(), "\n");
+      }
+      absl::StrAppend(&text, "--\n", invocation["stdin_text"].get<std::string>());
+      told.push_back(Localize(text));
+    }
+    return told;
+  }
+
+  Workshop workshop_;
+  std::unique_ptr<Process> agent_;
+  std::unique_ptr<AgentProcess> sender_;
+};
+
+TEST_F(EventHandlerTest, FiltersAndUserEvents) {
+  Start("handler-filters");
+  EXPECT_EQ(Told(1), Recorded("handler-filters", "member-join"));
+  std::filesystem::remove("invocation0");
+  AddSender();
+  // That the sender joined is told as well.
+  EXPECT_THAT(Told(1), ElementsAre(HasSubstr("SERF_EVENT=member-join\n")));
+  std::filesystem::remove("invocation0");
+  Send("other", "b");
+  Send("deploy", "a");
+  const std::vector<std::string> told = Told(1);
+  ASSERT_EQ(told.size(), 1u);
+  // The recording's first event is our second.
+  std::string expected = Recorded("handler-filters", "user").at(0);
+  expected.replace(expected.find("LTIME=1"), 7, "LTIME=2");
+  EXPECT_EQ(told[0], expected);
+}
+
+TEST_F(EventHandlerTest, CommandMayHoldAnEqualsSign) {
+  Start("handler-equals-in-command");
+  AddSender();
+  Send("deploy", "a");
+  EXPECT_EQ(Told(1), Recorded("handler-equals-in-command", "user"));
+}
+
+TEST_F(EventHandlerTest, PayloadsAsRecorded) {
+  Start("handler-all");
+  Told(1);
+  std::filesystem::remove("invocation0");
+  AddSender();
+  Told(1);
+  std::filesystem::remove("invocation0");
+  Send("deploy", "9c45b87");
+  Told(1);
+  Send("nopayload", "");
+  Told(2);
+  Send("newline", "line1\nline2\n");
+  EXPECT_EQ(Told(3), Recorded("handler-all", "user"));
+}
+
+// The original's order of tags is random; ours is that of their names.
+TEST_F(EventHandlerTest, FieldsAreEscaped) {
+  Start("handler-member-tags-escaping");
+  EXPECT_THAT(
+      Told(1),
+      ElementsAre(HasSubstr(Localize("--\nalpha\t127.0.0.1\tw\\tb\tnote=a\\nb,role=w\\tb\n"))));
+}
+
+TEST_F(EventHandlerTest, InfoListsThem) {
+  AgentProcess agent({.program = OurSerf(),
+                      .name = "n",
+                      .flags = {"-event-handler=query:load=./h.sh", "-event-handler=a"}});
+  ASSERT_TRUE(agent.WaitUntilRunning());
+  Process info({OurSerf(), "info", "-rpc-addr=" + agent.rpc()});
+  EXPECT_EQ(info.Wait(), 0);
+  EXPECT_THAT(info.out(), HasSubstr("event_handlers:\n\t*: = a\n\tquery:load = ./h.sh\n"));
+}
+
+TEST_F(EventHandlerTest, ReloadReplacesThem) {
+  const Transcript transcript("agent-hup");
+  workshop_.Write("r.json", transcript.fact("config_before"));
+  Process agent(transcript.argv());
+  ASSERT_TRUE(agent.WaitForOutput("agent: Received event: member-join\n"));
+  workshop_.Write("r.json", transcript.fact("config_after"));
+  agent.Signal(SIGHUP);
+  EXPECT_TRUE(agent.WaitForOutput("[DEBUG] agent: Event 'member-update' script output: hi\n"))
+      << agent.out();
+  agent.Signal(SIGINT);
+  EXPECT_EQ(agent.Wait(), 0);
+}
+
+// Neither its clients nor its cluster notice.
+TEST_F(EventHandlerTest, HangingScriptDoesNotStopTheAgent) {
+  // Ends with the test, which removes the file.
+  workshop_.Write("hang", "");
+  const std::string hang = absl::StrCat("while [ -e ", (workshop_.folder() / "hang").string(),
+                                        " ]; do /bin/sleep 0.1; done");
+  AgentProcess agent({.program = OurSerf(),
+                      .name = "n",
+                      .flags = {"-event-handler=" + hang, "-event-handler=member-update=echo other",
+                                "-log-level=debug"}});
+  ASSERT_TRUE(agent.WaitForLog(absl::StrCat("agent: Script '", hang, "' slow")));
+  rpc::Client client;
+  ASSERT_TRUE(client.Connect(agent.rpc()).ok());
+  ASSERT_TRUE(client.UpdateTags({{"a", "1"}}, {}).ok());
+  EXPECT_TRUE(agent.WaitForLog("Event 'member-update' script output: other\n")) << agent.log();
+  agent.Interrupt();
+  EXPECT_EQ(agent.process().Wait(), 0);
+  // The script still runs, and keeps none of the agent's sockets.
+  agent.Restart({});
+  EXPECT_TRUE(agent.WaitUntilRunning()) << agent.log();
+}
+
+TEST_F(EventHandlerTest, OwnLeaveIsToldToTheEnd) {
+  AgentProcess agent({.program = OurSerf(),
+                      .name = "n",
+                      .flags = {"-event-handler=member-leave=cat >left; echo end >>left"}});
+  ASSERT_TRUE(agent.WaitForLog("agent: Received event: member-join\n"));
+  agent.Interrupt();
+  EXPECT_EQ(agent.process().Wait(), 0);
+  Process wait({"/bin/sh", "-c", "until grep -q end left; do /bin/sleep 0.05; done"});
+  EXPECT_EQ(wait.Wait(), 0);
+  EXPECT_EQ(workshop_.Read("left"), absl::StrCat("n\t", agent.options().address, "\t\t\nend\n"));
+}
+
+}  // namespace
+}  // namespace serf::testing
