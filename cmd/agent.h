@@ -107,6 +107,7 @@ class Agent {
   boost::asio::steady_timer leave_timer_{io_};
   boost::asio::steady_timer retry_timer_{io_};
   boost::asio::steady_timer flush_timer_{io_};
+  MemoryKeeper memory_{io_};
   EventHandlers handlers_{io_, logger_};
   std::unique_ptr<transport::Host> host_;
   std::unique_ptr<AgentService> service_;
@@ -184,7 +185,7 @@ inline int Agent::Run(AgentNode node) {
   logger_.OpenGate();
   WarnOfOpenRpc();
   if (!config_.retry_join.empty()) RetryJoin();
-  ReleaseStartUpMemory();
+  memory_.Start();
   io_.run();
   return exit_code_;
 }

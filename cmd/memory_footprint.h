@@ -4,24 +4,86 @@
 // What keeps an idle agent small, and one that was attacked as small as before. Linux and glibc;
 // elsewhere nothing happens.
 //
-//   LimitHeap();                // first thing in the process
-//   ReleaseStartUpMemory();     // when the start is over
+//   LimitHeap();               // first thing in the process
+//   MemoryKeeper keeper(io);
+//   keeper.Start();            // when the start is over
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+
+#include "serf/base/time.h"
 
 #if defined(__linux__) && defined(__GLIBC__)
-
 #include <link.h>
 #include <malloc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
+#endif
 
 namespace serf::cmd {
 
 // Freed memory goes back to the system: glibc otherwise raises its thresholds with each large block
 // that is freed, up to 32 MiB, so that one large message would stay as resident memory for ever.
 // One arena: all work is done on one thread, name look-ups on another.
+void LimitHeap();
+
+// Unmaps the pages of code and constants; what is needed again is mapped from the page cache when
+// it is. Takes about 0.1 ms, and as much again later.
+void ReleaseMemory();
+
+// How often the process has needed a page that was not mapped.
+long PageFaults();
+
+// Releases what the agent no longer needs. All code that has ever run would otherwise count as
+// resident for the life of the process: flags, the loader's tables, RPC. An idle agent runs a small
+// part of it, over and over.
+class MemoryKeeper {
+ public:
+  // Between two looks.
+  static constexpr Duration kPeriod = std::chrono::seconds(2);
+  // A release pays when the agent has done something else since it last settled. A fault maps up
+  // to 64 KiB of code.
+  static constexpr long kFaultsMin = 8;
+
+  explicit MemoryKeeper(boost::asio::io_context& io) : timer_(io) {}
+
+  void Start() {
+    timer_.expires_after(kPeriod);
+    timer_.async_wait([this](const auto& error) {
+      if (error) return;
+      Look();
+      Start();
+    });
+  }
+
+ private:
+  void Look() {
+    if (settling_) {
+      // What was needed again since the release is what the agent always needs.
+      settling_ = false;
+    } else if (PageFaults() - faults_ >= kFaultsMin) {
+      ReleaseMemory();
+      settling_ = true;
+    } else {
+      return;
+    }
+    faults_ = PageFaults();
+  }
+
+  boost::asio::steady_timer timer_;
+  long faults_ = 0;  // when it had settled
+  bool settling_ = false;
+};
+
+// --- bodies ---
+
+#if defined(__linux__) && defined(__GLIBC__)
+
 inline void LimitHeap() {
   constexpr int kThreshold = 128 << 10;  // the initial one, which setting it keeps
   ::mallopt(M_MMAP_THRESHOLD, kThreshold);
@@ -29,10 +91,7 @@ inline void LimitHeap() {
   ::mallopt(M_ARENA_MAX, 1);
 }
 
-// Unmaps the pages of code and constants: what is needed again, a fraction, is mapped from the page
-// cache when it is. Without it, what only the start has needed (flags, the loader's tables) counts
-// as resident for the life of the process.
-inline void ReleaseStartUpMemory() {
+inline void ReleaseMemory() {
   ::dl_iterate_phdr(
       [](dl_phdr_info* info, std::size_t, void*) {
         const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
@@ -51,17 +110,20 @@ inline void ReleaseStartUpMemory() {
   ::malloc_trim(0);
 }
 
-}  // namespace serf::cmd
+inline long PageFaults() {
+  rusage usage = {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
 
 #else
 
-namespace serf::cmd {
-
 inline void LimitHeap() {}
-inline void ReleaseStartUpMemory() {}
-
-}  // namespace serf::cmd
+inline void ReleaseMemory() {}
+inline long PageFaults() { return 0; }
 
 #endif
+
+}  // namespace serf::cmd
 
 #endif  // SERF_CMD_MEMORY_FOOTPRINT_H_

@@ -72,7 +72,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   static constexpr std::size_t kReadSize = std::size_t{4} << 10;
 
   void Read();
-  void OnRead(const boost::system::error_code& error, std::size_t size);
+  void OnReadable(const boost::system::error_code& error);
   // Writes, reads on and sets the timer, as the session wants it now.
   void Update();
   void Write();
@@ -92,7 +92,6 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
       timer_;
   Instant armed_ = kNever;
   ServerSession session_;
-  std::array<std::uint8_t, kReadSize> buffer_;
   Instant last_input_;
   Instant write_deadline_ = kNever;
   Instant drain_deadline_ = kNever;
@@ -149,23 +148,27 @@ inline void ServerConnection::UpdateLater() {
   });
 }
 
+// Waits before it has a buffer, so that idle connections have none.
 inline void ServerConnection::Read() {
   reading_ = true;
-  socket_.async_read_some(
-      boost::asio::buffer(buffer_),
-      [self = shared_from_this()](const boost::system::error_code& error, std::size_t size) {
-        self->reading_ = false;
-        self->OnRead(error, size);
-      });
+  socket_.async_wait(Socket::wait_read,
+                     [self = shared_from_this()](const boost::system::error_code& error) {
+                       self->reading_ = false;
+                       self->OnReadable(error);
+                     });
 }
 
-inline void ServerConnection::OnRead(const boost::system::error_code& error, std::size_t size) {
+inline void ServerConnection::OnReadable(const boost::system::error_code& error) {
   if (ended_) return;
+  boost::system::error_code failure = error;
+  std::array<std::uint8_t, kReadSize> buffer;
+  const std::size_t size = failure ? 0 : socket_.read_some(boost::asio::buffer(buffer), failure);
+  if (failure == boost::asio::error::would_block) return Update();
   last_input_ = SteadyNow();
-  if (size > 0) session_.OnBytes(last_input_, ByteView(buffer_.data(), size));
-  if (error == boost::asio::error::eof) {
+  if (size > 0) session_.OnBytes(last_input_, ByteView(buffer).first(size));
+  if (failure == boost::asio::error::eof) {
     session_.OnEnd(last_input_);
-  } else if (error) {
+  } else if (failure) {
     End();
     return;
   }

@@ -227,6 +227,7 @@ inline void Driver::ReceiveDatagrams() {
     Flush();
     if (batch.size() < UdpSocket::kBatch) break;
   }
+  sockets_.udp->ReleaseLarge();
   WaitForDatagrams();
 }
 

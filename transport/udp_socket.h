@@ -8,6 +8,7 @@
 //   socket.AsyncWaitReadable([&](ErrorCode error) {
 //     for (const UdpSocket::Received& r : socket.Receive(refused)) machine.OnDatagram(...);
 //     socket.Send(outbox, refused);
+//     socket.ReleaseLarge();
 //   });
 //
 // Failures that the network reports later (ICMP) are read from the socket's error queue, which
@@ -20,10 +21,13 @@
 #include <linux/errqueue.h>
 // clang-format on
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <cerrno>
@@ -97,6 +101,10 @@ class UdpSocket {
   // valid until the next call. Appends to `refused` whom earlier datagrams did not reach.
   std::span<const Received> Receive(std::vector<Endpoint>& refused);
 
+  // Gives back the memory that datagrams longer than a page took. Members send none, and whoever
+  // sends them must not make the process larger. To be called when what was received has been read.
+  void ReleaseLarge();
+
   // Sends the datagrams of `outbox`. Appends to `refused` whom it could not send to. While the
   // kernel's buffer is full, datagrams are dropped and counted: the protocol is made for loss, and
   // what waited here would be stale when it left.
@@ -104,9 +112,9 @@ class UdpSocket {
 
  private:
   // Set up once, for the kernel to fill; pages of `bytes` that no datagram reached are never
-  // touched, so that an idle socket costs one of them.
+  // touched, so that an idle socket costs one of them. Aligned, so that no two datagrams share one.
   struct ReceiveBuffers {
-    std::array<std::uint8_t, kBatch * kDatagramMax> bytes;
+    alignas(kDatagramMax) std::array<std::uint8_t, kBatch * kDatagramMax> bytes;
     std::array<mmsghdr, kBatch> headers;
     std::array<iovec, kBatch> vectors;
     std::array<SocketAddress, kBatch> addresses;
@@ -130,6 +138,8 @@ class UdpSocket {
   Endpoint local_;
   int family_ = AF_INET;
   std::unique_ptr<ReceiveBuffers> receive_;
+  std::bitset<kBatch> large_;  // which buffers hold more than a page
+  const std::size_t page_size_ = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   SendBuffers send_ = {};
   Counters counters_;
 };
@@ -203,13 +213,25 @@ inline std::span<const UdpSocket::Received> UdpSocket::Receive(std::vector<Endpo
   for (int i = 0; i < count; ++i) {
     const std::optional<Endpoint> from =
         FromSocketAddress(r.addresses[static_cast<std::size_t>(i)]);
-    if (!from) continue;
     const auto at = static_cast<std::size_t>(i);
+    if (r.headers[at].msg_len > page_size_) large_.set(at);
+    if (!from) continue;
     const auto* bytes = static_cast<const std::uint8_t*>(r.vectors[at].iov_base);
     r.received[filled++] = {*from, ByteView(bytes, r.headers[at].msg_len)};
   }
   counters_.received += filled;
   return {r.received.data(), filled};
+}
+
+inline void UdpSocket::ReleaseLarge() {
+  if (large_.none()) return;
+  for (std::size_t i = 0; i < kBatch; ++i) {
+    if (!large_.test(i)) continue;
+    // The first page stays: every datagram needs it.
+    (void)::madvise(receive_->bytes.data() + i * kDatagramMax + page_size_,
+                    kDatagramMax - page_size_, MADV_DONTNEED);
+  }
+  large_.reset();
 }
 
 inline void UdpSocket::Send(const swim::Outbox& outbox, std::vector<Endpoint>& refused) {

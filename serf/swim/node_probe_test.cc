@@ -446,21 +446,30 @@ TEST_F(NodeProbeTest, SourcesOfNoAddressAreDropped) {
   EXPECT_EQ(stats().dropped_address, 2u);
 }
 
-TEST_F(NodeProbeTest, StrangersGetBareAnswersAndNotMany) {
+TEST_F(NodeProbeTest, StrangersGetBareAnswersAndDirectFewAtOthers) {
   Config config = Config::Lan();
   config.probe_interval = Duration::zero();
   TestNet::Host& b = net_.Add(2, config);
+  const Endpoint victim = TestNet::EndpointOf(8);
   net_.sent.clear();
   for (std::uint32_t i = 0; i < 1000; ++i) {
     net_.Inject(b, TestNet::EndpointOf(9),
                 TestNet::Encoded(wire::Ping{.seq_no = SequenceNumber(i), .node = "n2"}));
   }
+  EXPECT_EQ(net_.sent.size(), 1000u);
+  for (const Sent& s : net_.sent) EXPECT_EQ(s.text, "ack");
+  net_.sent.clear();
+  const ByteVector redirected = TestNet::Encoded(wire::Ping{.seq_no = SequenceNumber(1),
+                                                            .node = "n2",
+                                                            .source_addr = victim.address.bytes(),
+                                                            .source_port = victim.port});
+  for (int i = 0; i < 1000; ++i) net_.Inject(b, TestNet::EndpointOf(9), redirected);
   EXPECT_EQ(net_.sent.size(), static_cast<std::size_t>(Prober::kStrangerAnswersMax));
   for (const Sent& s : net_.sent) EXPECT_EQ(s.text, "ack");
   EXPECT_EQ(b.node->stats().dropped_strangers, 1000u - Prober::kStrangerAnswersMax);
   net_.RunFor(seconds(1));
   net_.sent.clear();
-  net_.Inject(b, TestNet::EndpointOf(9), TestNet::Encoded(wire::Ping{}));
+  net_.Inject(b, TestNet::EndpointOf(9), redirected);
   EXPECT_EQ(net_.sent.size(), 1u);
 }
 

@@ -121,7 +121,7 @@ class Outbox {
 
  private:
   // A push/pull of a large cluster may need megabytes once; don't keep them for ever.
-  static constexpr std::size_t kArenaKeepMax = 1 << 20;
+  static constexpr std::size_t kArenaKeepMax = 128 << 10;
 
   static void Trim(ByteVector& bytes) {
     bytes.clear();

@@ -38,8 +38,10 @@ namespace serf::swim {
 
 class Prober {
  public:
-  // Answers per second to sources that are no members. Those who join become members within a
-  // second; whoever forges a source address gets this much reflection and no more.
+  // Datagrams per second that a stranger can direct at somebody else: acknowledgements to another
+  // address than the ping's source, and pings to who is no member. Those who join become members
+  // within a second. A bare answer to the source itself is no larger than what it answers, as any
+  // echo, and not limited.
   static constexpr int kStrangerAnswersMax = 256;
 
   // A ping over TCP that the probe wants besides the helpers.
@@ -89,7 +91,7 @@ class Prober {
   static Endpoint AnswerTo(const Endpoint& from, ByteView source_addr, std::uint16_t source_port);
   // True if a member of this name announces this endpoint.
   bool IsMember(absl::string_view name, const Endpoint& endpoint) const;
-  // False if too much was sent to strangers in this second.
+  // False if strangers have directed too much at others in this second.
   bool MayAnswerStranger(Instant now);
   // True if an answer to the probe under way may come from here.
   bool IsExpectedSource(const Endpoint& from) const;
@@ -254,7 +256,7 @@ inline void Prober::OnPing(Instant now, const Endpoint& from, const wire::Ping& 
   }
   const Endpoint to = AnswerTo(from, ping.source_addr, ping.source_port);
   const bool is_member = IsMember(ping.source_node, to);
-  if (!is_member && !MayAnswerStranger(now)) return;
+  if (!is_member && to != from && !MayAnswerStranger(now)) return;
   ByteVector& payload = out.workspace().payload;
   payload.clear();
   context_.delegate.AppendAckPayload(payload);
@@ -332,8 +334,8 @@ inline void Prober::OnSendFailed(Instant now, const Endpoint& to, Outbox& out) {
   if (!probe_.running()) return;
   const NodeInfo& target = membership_.table().info(target_);
   if (!SameHostAndPort(to, target.endpoint()) || !probe_.OnSendFailed()) return;
-  Log(context_.config.logger, LogLevel::kError,
-      "memberlist: Failed to send UDP ping: ", target.name(), " ", to.ToString());
+  Log(context_.config.logger, LogLevel::kError, "memberlist: Failed to send UDP ping: write udp ",
+      to.ToString(), ": the network refused it (", target.name(), ")");
   AskHelpers(now, out);
 }
 

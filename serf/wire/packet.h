@@ -113,6 +113,9 @@ class PacketScratch {
   friend bool SealStreamUnit(ByteView unit, const SealOptions& options, bool initiator,
                              PacketScratch& scratch, ByteVector& arena);
 
+  // Of a decompressed layer: what members send fits a packet of a few kB.
+  static constexpr std::size_t kInflatedKeepMax = 64 << 10;
+
   LzwEncoder encoder_;
   LzwDecoder decoder_;
   DecodeScratch decode_;
@@ -287,6 +290,10 @@ PacketError OpenPacket(ByteView datagram, const PacketOptions& options, PacketSc
   }
   PacketOpener opener(scratch, on_leaf);
   opener.Open(rest, 0);
+  // What a bomb made them grow to would stay for ever.
+  for (ByteVector& inflated : scratch.inflated_) {
+    if (inflated.capacity() > PacketScratch::kInflatedKeepMax) ByteVector().swap(inflated);
+  }
   return opener.first_fault();
 }
 

@@ -215,8 +215,8 @@ class StreamReader {
   }
   // A record at Rest() did not decode: waits for the rest of it, or fails. The body before it has
   // `before` bytes and may have `max` with it.
-  bool WaitOrFail(DecodeResult result, std::size_t before, std::size_t max, StreamEnd end,
-                  absl::string_view what);
+  bool WaitOrFail(const DecodeScratch& scratch, DecodeResult result, std::size_t before,
+                  std::size_t max, StreamEnd end, absl::string_view what);
 
   // Decodings of one record that arrives in pieces. A record that anyone sends needs fewer even if
   // it comes byte by byte; beyond it the bytes at hand must grow by a quarter for each, so that a
@@ -241,7 +241,6 @@ class StreamReader {
   ByteVector plain_;
   ByteVector inflated_;
   ByteView layer_;
-  DecodeScratch scratch_;
   StreamUnit unit_;
   StreamFailure failure_;
 };
@@ -446,10 +445,11 @@ inline bool StreamReader::StepFrame() {
 }
 
 inline bool StreamReader::StepCompress() {
+  DecodeScratch scratch;
   CompressMessage message;
-  const DecodeResult result = Decode(Rest(), message, scratch_);
+  const DecodeResult result = Decode(Rest(), message, scratch);
   if (result != DecodeResult::kOk) {
-    return WaitOrFail(result, 0, kStreamBodyMax, StreamEnd::kAnswer, "compressed message");
+    return WaitOrFail(scratch, result, 0, kStreamBodyMax, StreamEnd::kAnswer, "compressed message");
   }
   if (message.algo != kCompressLzw) {
     return Refuse(StreamError::kBadCompress,
@@ -474,58 +474,64 @@ inline bool StreamReader::StepCompress() {
 }
 
 inline bool StreamReader::StepMessage() {
-  MsgpackReader reader(Rest(), scratch_);
+  DecodeScratch scratch;
+  MsgpackReader reader(Rest(), scratch);
   reader.Skip();
   const DecodeResult result = reader.Finish();
   if (result != DecodeResult::kOk) {
-    return WaitOrFail(result, 0, kStreamMessageMax, StreamEnd::kClose, "message");
+    return WaitOrFail(scratch, result, 0, kStreamMessageMax, StreamEnd::kClose, "message");
   }
-  return Deliver(type_, Rest().first(scratch_.consumed()));
+  return Deliver(type_, Rest().first(scratch.consumed()));
 }
 
 inline bool StreamReader::StepUser() {
+  DecodeScratch scratch;
   UserHeader header;
   const ByteView rest = Rest();
-  const DecodeResult result = Decode(rest, header, scratch_);
+  const DecodeResult result = Decode(rest, header, scratch);
   if (result != DecodeResult::kOk) {
-    return WaitOrFail(result, 0, kStreamMessageMax, StreamEnd::kClose, "user message header");
+    return WaitOrFail(scratch, result, 0, kStreamMessageMax, StreamEnd::kClose,
+                      "user message header");
   }
   if (header.user_msg_len < 0 || header.user_msg_len > kUserMessageMax) {
     return Fail(StreamError::kBadCount, StreamEnd::kClose,
                 absl::StrCat("user message length (", header.user_msg_len, ") exceeds limit"));
   }
   const auto size = static_cast<std::size_t>(header.user_msg_len);
-  if (rest.size() - scratch_.consumed() < size) {
-    if (!is_complete()) return Wait(scratch_.consumed() + size);
+  if (rest.size() - scratch.consumed() < size) {
+    if (!is_complete()) return Wait(scratch.consumed() + size);
     return Fail(StreamError::kBadBody, StreamEnd::kClose, "failed to read full user message");
   }
-  return Deliver(type_, rest.subspan(scratch_.consumed(), size));
+  return Deliver(type_, rest.subspan(scratch.consumed(), size));
 }
 
 inline bool StreamReader::StepHeader() {
+  DecodeScratch scratch;
   PushPullHeader header;
-  const DecodeResult result = Decode(Rest(), header, scratch_);
+  const DecodeResult result = Decode(Rest(), header, scratch);
   if (result != DecodeResult::kOk) {
-    return WaitOrFail(result, 0, kStreamMessageMax, StreamEnd::kClose, "push/pull header");
+    return WaitOrFail(scratch, result, 0, kStreamMessageMax, StreamEnd::kClose, "push/pull header");
   }
   // Both counts at once, before a single record is waited for.
   std::string fault = PushPullHeaderFault(header);
   if (!fault.empty()) return Fail(StreamError::kBadCount, StreamEnd::kClose, std::move(fault));
   body_ = at_;
-  at_ += scratch_.consumed();
+  at_ += scratch.consumed();
   records_left_ = header.nodes;
   state_size_ = static_cast<std::size_t>(header.user_state_len);
   return To(Phase::kRecords);
 }
 
 inline bool StreamReader::StepRecords() {
+  DecodeScratch scratch;
   PushPullNode node;
   for (; records_left_ > 0; --records_left_) {
-    const DecodeResult result = Decode(Rest(), node, scratch_);
+    const DecodeResult result = Decode(Rest(), node, scratch);
     if (result != DecodeResult::kOk) {
-      return WaitOrFail(result, at_ - body_, kStreamBodyMax, StreamEnd::kClose, "node record");
+      return WaitOrFail(scratch, result, at_ - body_, kStreamBodyMax, StreamEnd::kClose,
+                        "node record");
     }
-    at_ += scratch_.consumed();
+    at_ += scratch.consumed();
     attempts_ = 0;
   }
   return To(Phase::kState);
@@ -539,16 +545,17 @@ inline bool StreamReader::StepState() {
   return Deliver(type_, Layer().subspan(body_, at_ - body_ + state_size_));
 }
 
-inline bool StreamReader::WaitOrFail(DecodeResult result, std::size_t before, std::size_t max,
-                                     StreamEnd end, absl::string_view what) {
+inline bool StreamReader::WaitOrFail(const DecodeScratch& scratch, DecodeResult result,
+                                     std::size_t before, std::size_t max, StreamEnd end,
+                                     absl::string_view what) {
   const StreamError error =
       end == StreamEnd::kAnswer ? StreamError::kBadCompress : StreamError::kBadBody;
   if (result == DecodeResult::kTruncated && !is_complete()) {
-    if (scratch_.needed() > max - std::min(before, max)) {
+    if (scratch.needed() > max - std::min(before, max)) {
       return Fail(StreamError::kTooLarge, end, absl::StrCat(what, " exceeds limit"));
     }
-    if (++attempts_ <= kAttemptsMax) return Wait(scratch_.needed());
-    return Wait(std::max(scratch_.needed(), Rest().size() + Rest().size() / 4));
+    if (++attempts_ <= kAttemptsMax) return Wait(scratch.needed());
+    return Wait(std::max(scratch.needed(), Rest().size() + Rest().size() / 4));
   }
   return Fail(error, end, absl::StrCat("failed to decode ", what, ": ", DecodeResultName(result)));
 }
