@@ -1,0 +1,265 @@
+// The share of (message, node) pairs that gossip misses: targets by the walk over the rings against
+// random ones, as the original has them. The clusters are models: real queues, tables and targets,
+// rounds in lockstep, and no push/pulls but those of joins.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "serf/base/bytes.h"
+#include "serf/base/rng.h"
+#include "serf/base/time.h"
+#include "serf/swim/broadcast_queue.h"
+#include "serf/swim/gossip.h"
+#include "serf/swim/member_table.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/probe_ring.h"
+#include "serf/swim/scaling.h"
+
+namespace serf::swim {
+namespace {
+
+using std::chrono::milliseconds;
+
+enum class Way { kWalk, kRandom };
+
+constexpr std::size_t kTargets = 3;
+constexpr Duration kRound = milliseconds(15);
+constexpr std::size_t kPacketBytes = 1400;
+constexpr std::size_t kMessageBytes = 64;  // an alive without metadata
+
+// Messages have numbers. Those below the number of nodes say that a member is alive.
+class Cluster {
+ public:
+  // `settled` nodes know each other; `late` ones know only themselves.
+  Cluster(std::uint32_t settled, std::uint32_t late, int mult, Way way, std::uint64_t seed)
+      : mult_(mult), way_(way), rng_(seed) {
+    const std::uint32_t nodes = settled + late;
+    for (std::uint32_t i = 0; i < nodes; ++i) {
+      infos_.push_back(pool_.Intern({absl::StrCat("node-", i),
+                                     {IpAddress::V4(10, 0, 0, 1), static_cast<std::uint16_t>(i)},
+                                     {},
+                                     {1, 5, 2, 2, 5, 5}}));
+      peers_.push_back(std::make_unique<Peer>(rng_.Next()));
+    }
+    for (std::uint32_t i = 0; i < nodes; ++i) {
+      Add(i, i);
+      if (i < settled) {
+        for (std::uint32_t m = 0; m < settled; ++m) {
+          if (m != i) Add(i, m);
+        }
+      }
+      Peer& p = *peers_[i];
+      p.self = *p.table.Find(infos_[i]->name());
+      p.targets.Start(p.self, p.rng);
+    }
+    messages_ = nodes;
+    known_at_start_ = static_cast<std::size_t>(settled) * settled + late;
+  }
+
+  // A push/pull: each takes what the other has, and passes on what is new to it.
+  void Join(std::uint32_t node, std::uint32_t via) {
+    Peer& newcomer = *peers_[node];
+    Peer& peer = *peers_[via];
+    const std::vector<bool> there = peer.knows;
+    for (std::uint32_t m = 0; m < infos_.size(); ++m) {
+      if (m < newcomer.knows.size() && newcomer.knows[m]) Hear(via, m);
+      if (m < there.size() && there[m]) Hear(node, m);
+    }
+    peer.targets.OnPulled(now_, *peer.table.Find(infos_[node]->name()));
+  }
+
+  // A random node has news.
+  void Tell() { Hear(static_cast<std::uint32_t>(rng_.Below(peers_.size())), messages_++); }
+
+  // One round of each node that has something to send; it arrives at the end of the round.
+  void RunRound() {
+    now_ += kRound;
+    struct Arrival {
+      std::uint32_t to;
+      std::uint32_t message;
+    };
+    std::vector<Arrival> arrivals;
+    for (const auto& peer : peers_) {
+      Peer& p = *peer;
+      if (p.queue.empty()) continue;
+      PickTargets(p);
+      for (const GossipTargets::Target& target : targets_) {
+        parts_.clear();
+        BroadcastQueue::Packet packet;
+        if (way_ == Way::kWalk) packet = {.place = target.place, .places = p.targets.places()};
+        p.queue.Draw(RetransmitLimit(mult_, p.table.known()), 2, kPacketBytes, parts_, packet);
+        const std::uint32_t to = p.table.info(target.member).endpoint().port;
+        for (const ByteView part : parts_) {
+          arrivals.push_back({to, std::uint32_t{part[0]} | std::uint32_t{part[1]} << 8 |
+                                      std::uint32_t{part[2]} << 16});
+        }
+        transmissions_ += parts_.size();
+      }
+    }
+    for (const Arrival& a : arrivals) Hear(a.to, a.message);
+  }
+  // Until all is sent that the protocol sends.
+  void Finish() {
+    for (bool busy = true; busy;) {
+      RunRound();
+      busy = false;
+      for (const auto& p : peers_) busy = busy || !p->queue.empty();
+    }
+  }
+
+  // Of a message and a node that did not know it at the start.
+  std::size_t pairs() const { return peers_.size() * messages_ - known_at_start_; }
+  std::size_t missed() const {
+    std::size_t count = peers_.size() * messages_;
+    for (const auto& p : peers_) {
+      for (const bool known : p->knows) count -= known ? 1 : 0;
+    }
+    return count;
+  }
+  std::size_t transmissions() const { return transmissions_; }
+
+ private:
+  struct Peer {
+    explicit Peer(std::uint64_t seed) : rng(seed), targets(table, ring), queue(16384) {}
+
+    Rng rng;
+    MemberTable table;
+    ProbeRing ring;
+    GossipTargets targets;
+    BroadcastQueue queue;
+    MemberIndex self;
+    std::vector<bool> knows;
+  };
+
+  bool Learn(Peer& p, std::uint32_t message) {
+    if (p.knows.size() <= message) p.knows.resize(message + 1);
+    if (p.knows[message]) return false;
+    p.knows[message] = true;
+    return true;
+  }
+  void Add(std::uint32_t node, std::uint32_t member) {
+    Peer& p = *peers_[node];
+    Learn(p, member);
+    const MemberIndex m = p.table.Add(infos_[member], now_);
+    p.table.SetState(m, NodeState::kAlive, now_);
+    p.ring.Insert(m, p.rng);
+    p.targets.OnJoin(m);
+  }
+  void Hear(std::uint32_t node, std::uint32_t message) {
+    Peer& p = *peers_[node];
+    if (message < infos_.size()) {
+      if (p.knows.size() > message && p.knows[message]) return;
+      Add(node, message);
+    } else if (!Learn(p, message)) {
+      return;
+    }
+    ByteVector bytes(kMessageBytes);
+    for (int i = 0; i < 3; ++i) bytes[i] = static_cast<std::uint8_t>(message >> 8 * i);
+    p.queue.Enqueue("", bytes);
+  }
+  void PickTargets(Peer& p) {
+    const auto eligible = [&p](MemberIndex m) { return m != p.self; };
+    if (way_ == Way::kWalk) {
+      p.targets.Next(now_, kTargets, RetransmitLimit(mult_, p.table.known()), p.rng, targets_,
+                     eligible);
+      return;
+    }
+    p.ring.Pick(kTargets, p.rng, picked_, eligible);
+    targets_.clear();
+    for (const MemberIndex m : picked_) targets_.push_back({m, 0});
+  }
+
+  int mult_;
+  Way way_;
+  Rng rng_;
+  Instant now_{};
+  NodeInfoPool pool_;
+  std::vector<NodeInfoRef> infos_;
+  std::vector<std::unique_ptr<Peer>> peers_;
+  std::uint32_t messages_ = 0;
+  std::size_t known_at_start_ = 0;
+  std::size_t transmissions_ = 0;
+  std::vector<GossipTargets::Target> targets_;
+  std::vector<MemberIndex> picked_;
+  std::vector<ByteView> parts_;
+};
+
+struct Result {
+  std::size_t missed = 0;
+  std::size_t pairs = 0;
+  std::size_t transmissions = 0;
+
+  double share() const { return static_cast<double>(missed) / static_cast<double>(pairs); }
+};
+
+struct Case {
+  const char* name;
+  std::uint32_t settled;
+  std::uint32_t late;     // join by way of node 0, one a round
+  bool at_once;           // all in the first round instead
+  std::uint32_t changes;  // news of random nodes, one a round
+  int mult;               // retransmit_mult of the profile
+  int runs;
+  bool random_misses;  // so many pairs that random targets must miss some
+};
+
+Result Measure(const Case& c, Way way) {
+  Result result;
+  for (int run = 1; run <= c.runs; ++run) {
+    Cluster cluster(c.settled, c.late, c.mult, way, static_cast<std::uint64_t>(run));
+    for (std::uint32_t i = 0; i < c.late; ++i) {
+      cluster.Join(c.settled + i, 0);
+      if (!c.at_once) cluster.RunRound();
+    }
+    for (std::uint32_t i = 0; i < c.changes; ++i) {
+      cluster.Tell();
+      cluster.RunRound();
+    }
+    cluster.Finish();
+    result.missed += cluster.missed();
+    result.pairs += cluster.pairs();
+    result.transmissions += cluster.transmissions();
+  }
+  return result;
+}
+
+TEST(GossipCoverage, TheWalkMissesNobodyWhereRandomTargetsDo) {
+  constexpr Case kCases[] = {
+      {"50 nodes, LAN, news", 50, 0, false, 100, 4, 10, false},
+      {"50 nodes, local, news", 50, 0, false, 100, 2, 10, true},
+      {"50 join at once, LAN", 1, 49, true, 0, 4, 100, true},
+      {"50 join at once, local", 1, 49, true, 0, 2, 100, true},
+      {"50 join in 750 ms, LAN", 1, 49, false, 0, 4, 100, true},
+      {"50 join in 750 ms, local", 1, 49, false, 0, 2, 100, true},
+      {"1000 nodes, LAN, news", 1000, 0, false, 50, 4, 1, false},
+      {"1000 nodes, local, news", 1000, 0, false, 50, 2, 1, true},
+      {"50 join 1000, LAN", 1000, 50, false, 0, 4, 1, false},
+      {"50 join 1000, local", 1000, 50, false, 0, 2, 1, true},
+  };
+  for (const Case& c : kCases) {
+    const Result walk = Measure(c, Way::kWalk);
+    const Result random = Measure(c, Way::kRandom);
+    std::printf("%-26s %9zu pairs; missed by the walk: %zu (%.1e), by random targets: %zu (%.1e)\n",
+                c.name, walk.pairs, walk.missed, walk.share(), random.missed, random.share());
+    RecordProperty(absl::StrCat(c.name, ", walk"), absl::StrCat(walk.share()));
+    RecordProperty(absl::StrCat(c.name, ", random"), absl::StrCat(random.share()));
+    // Everybody sends every message as often as the protocol says, except those who miss it.
+    EXPECT_LE(static_cast<double>(walk.transmissions) * (1 - random.share()),
+              static_cast<double>(random.transmissions) * 1.02)
+        << c.name;
+    EXPECT_EQ(walk.missed, 0u) << c.name;
+    if (c.random_misses) {
+      EXPECT_GT(random.missed, 0u) << c.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace serf::swim
