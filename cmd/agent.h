@@ -6,6 +6,8 @@
 //
 //   return RunAgent([&] { return LoadConfig(flags); }, terminal);
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -30,6 +32,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/cmd/agent_config.h"
+#include "serf/cmd/agent_metrics.h"
 #include "serf/cmd/agent_node.h"
 #include "serf/cmd/agent_service.h"
 #include "serf/cmd/command.h"
@@ -39,9 +42,11 @@
 #include "serf/cmd/glog_logger.h"
 #include "serf/cmd/memory_footprint.h"
 #include "serf/cmd/script_event.h"
+#include "serf/cmd/syslog_sink.h"
 #include "serf/cmd/terminal.h"
 #include "serf/config.h"
 #include "serf/event.h"
+#include "serf/query.h"
 #include "serf/rpc/server_io.h"
 #include "serf/rpc/service.h"
 #include "serf/tags.h"
@@ -59,8 +64,15 @@ int RunAgent(ConfigLoader load, Terminal& terminal);
 class Agent {
  public:
   Agent(AgentConfig config, ConfigLoader load, Terminal& terminal, GlogLogger& logger)
-      : config_(std::move(config)), load_(std::move(load)), terminal_(terminal), logger_(logger) {
+      : config_(std::move(config)),
+        load_(std::move(load)),
+        terminal_(terminal),
+        logger_(logger),
+        metrics_(io_, config_.statsd_addr, config_.statsite_addr) {
     terminal_.set_on_stalled([this] { FlushTerminal(); });
+    handlers_.set_on_invoked([this](const std::string& command, Duration duration) {
+      metrics_.OnInvoked(command, duration);
+    });
   }
 
   ~Agent() {
@@ -85,6 +97,7 @@ class Agent {
   void FlushTerminal();
 
   void OnEvent(const Event& event);
+  void RunHandlers(const Event& event);
   void WaitForSignal();
   void OnSignal(int signal);
   void LeaveGracefully();
@@ -109,6 +122,8 @@ class Agent {
   boost::asio::steady_timer flush_timer_{io_};
   MemoryKeeper memory_{io_};
   EventHandlers handlers_{io_, logger_};
+  AgentMetrics metrics_;
+  Terminal errors_{STDERR_FILENO};
   std::unique_ptr<transport::Host> host_;
   std::unique_ptr<AgentService> service_;
   std::unique_ptr<rpc::Server> server_;
@@ -125,6 +140,9 @@ namespace agent_internal {
 inline std::string EventTitle(const Event& event) {
   if (const auto* members = std::get_if<MemberEvent>(&event)) {
     return std::string(MemberEventName(members->kind));
+  }
+  if (const auto* query = std::get_if<QueryEvent>(&event)) {
+    return absl::StrCat("query: ", query->name);
   }
   return absl::StrCat("user-event: ", std::get<UserEvent>(event).name);
 }
@@ -161,8 +179,17 @@ inline int RunAgent(ConfigLoader load, Terminal& terminal) {
   AgentConfig& config = *loaded;
   const absl::StatusOr<LogLevel> level = ParseLogLevel(config.log_level);
   if (!level.ok()) return fail(level.status());
+  std::optional<SyslogSink> syslog;
   GlogLogger logger([&terminal](absl::string_view entry) { terminal.Info(entry); });
   logger.set_level(*level);
+  if (config.enable_syslog) {
+    absl::StatusOr<SyslogSink> sink = SyslogSink::Create(config.syslog_facility);
+    if (!sink.ok()) return fail(sink.status());
+    syslog.emplace(*std::move(sink));
+    logger.set_syslog([&syslog](LogLevel entry_level, absl::string_view entry) {
+      syslog->Write(entry_level, entry);
+    });
+  }
   absl::StatusOr<AgentNode> node = PrepareNode(config, &logger);
   if (!node.ok()) return fail(node.status());
   if (!node->addresses.notice.empty()) terminal.Output(node->addresses.notice);
@@ -178,7 +205,7 @@ inline int Agent::Run(AgentNode node) {
   }
   // Before the heading, which tells that the agent is ready for them. A signal during -join ends
   // the process, as the system does by default.
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) signals_.add(signal);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) signals_.add(signal);
   WaitForSignal();
   terminal_.Info("");
   terminal_.Output("Log data will now stream in as it occurs:\n");
@@ -221,6 +248,7 @@ inline bool Agent::Start(AgentNode node) {
   if (const absl::Status status = server_->Listen(config_.rpc_addr); !status.ok()) {
     return fail("Error starting RPC listener", status);
   }
+  metrics_.Start(*host_);
   logger_.set_listener([this](const rpc::LogLinePtr& line) { server_->OnLog(line); });
   Log(&logger_, LogLevel::kInfo, "agent: Serf agent started");
   PrintBanner(node);
@@ -282,10 +310,24 @@ inline void Agent::FlushTerminal() {
 
 inline void Agent::OnEvent(const Event& event) {
   Log(&logger_, LogLevel::kInfo, "agent: Received event: ", agent_internal::EventTitle(event));
+  metrics_.OnEvent(event);
   if (server_ != nullptr) server_->OnEvent(event);
-  if (!handlers_.empty()) {
-    handlers_.OnEvent(MakeScriptEvent(event, host_->serf().LocalMember()));
+  if (!handlers_.empty()) RunHandlers(event);
+}
+
+inline void Agent::RunHandlers(const Event& event) {
+  ScriptEvent script = MakeScriptEvent(event, host_->serf().LocalMember());
+  if (const auto* query = std::get_if<QueryEvent>(&event)) {
+    script.respond = [this, id = query->id,
+                      title = agent_internal::EventTitle(event)](std::string output) {
+      host_->AsyncRespond(id, std::move(output), [this, title](const absl::Status& status) {
+        if (status.ok()) return;
+        Log(&logger_, LogLevel::kWarn, "agent: Failed to respond to query '", title,
+            "': ", absl::string_view(status.message()));
+      });
+    };
   }
+  handlers_.OnEvent(std::move(script));
 }
 
 // --- signals ---
@@ -300,6 +342,7 @@ inline void Agent::WaitForSignal() {
 
 inline void Agent::OnSignal(int signal) {
   if (finishing_) return;
+  if (signal == SIGUSR1) return errors_.Text(metrics_.Dump());
   if (leaving_) return Finish(kExitFailure);
   terminal_.Output(absl::StrCat("Caught signal: ", signal == SIGINT    ? "interrupt"
                                                    : signal == SIGTERM ? "terminated"

@@ -38,6 +38,7 @@ DEFINE_string(agent_retry_interval, "", "between two attempts of -retry-join");
 DEFINE_int64(agent_retry_max, 0, "attempts after the first of -retry-join; zero: no limit");
 DEFINE_string(agent_role, "", "deprecated: the tag \"role\"");
 DEFINE_string(agent_rpc_addr, "", "address of RPC; empty: 127.0.0.1:7373");
+DEFINE_bool(agent_syslog, false, "copy the log to syslog");
 DEFINE_string(agent_tags_file, "", "where tags are kept");
 
 namespace serf::cmd {
@@ -81,7 +82,7 @@ std::vector<Flag> Flags(Lists& lists) {
       {.name = "role", .gflag = "agent_role"},
       {.name = "rpc-addr", .gflag = "agent_rpc_addr"},
       {.name = "snapshot"},
-      {.name = "syslog"},
+      {.name = "syslog", .gflag = "agent_syslog"},
       {.name = "tag", .list = &lists.tag},
       {.name = "tags-file", .gflag = "agent_tags_file"},
   };
@@ -132,6 +133,7 @@ absl::StatusOr<AgentConfig> LoadConfig(const Lists& lists) {
   take(FLAGS_agent_retry_max, config.retry_max_attempts);
   take(FLAGS_agent_role, config.role);
   take(FLAGS_agent_rpc_addr, config.rpc_addr);
+  take(FLAGS_agent_syslog, config.enable_syslog);
   take(FLAGS_agent_tags_file, config.tags_file);
   take(*retry_interval, config.retry_interval);
   take(*broadcast_timeout, config.broadcast_timeout);

@@ -98,9 +98,6 @@ inline absl::Status CheckSupported(const AgentConfig& config) {
   if (!config.snapshot_path.empty()) return Refuse("snapshot_path");
   if (!config.discover.empty()) return Refuse("discover");
   if (!config.mdns_interface.empty()) return Refuse("mdns.interface");
-  if (config.enable_syslog) return Refuse("enable_syslog");
-  if (!config.statsite_addr.empty()) return Refuse("statsite_addr");
-  if (!config.statsd_addr.empty()) return Refuse("statsd_addr");
   return absl::OkStatus();
 }
 

@@ -53,18 +53,6 @@ absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* 
 // the options.
 absl::Status CheckNode(const AgentConfig& config, AgentNode& node);
 
-namespace agent_node_internal {
-
-inline absl::Status TakeSize(absl::string_view key, std::int64_t told, std::size_t& into) {
-  if (told < 0) {
-    return absl::InvalidArgumentError(absl::StrCat(key, " is ", told, ", must not be negative"));
-  }
-  into = static_cast<std::size_t>(told);
-  return absl::OkStatus();
-}
-
-}  // namespace agent_node_internal
-
 inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* logger) {
   AgentNode node;
   absl::StatusOr<AgentAddresses> addresses = LookUpAddresses(config);
@@ -143,9 +131,23 @@ inline absl::Status CheckNode(const AgentConfig& config, AgentNode& node) {
                                                    kSerfProtocolMin, ", ", kSerfProtocolMax, "]"));
   }
   serf.protocol_version = static_cast<std::uint8_t>(config.protocol);
-  const absl::Status limits = agent_node_internal::TakeSize(
-      "user_event_size_limit", config.user_event_size_limit, serf.user_event_size_limit);
-  if (!limits.ok()) return limits;
+  const struct {
+    absl::string_view key;
+    std::int64_t told;
+    std::size_t& into;
+  } sizes[] = {
+      {"user_event_size_limit", config.user_event_size_limit, serf.user_event_size_limit},
+      {"query_size_limit", config.query_size_limit, serf.query_size_limit},
+      {"query_response_size_limit", config.query_response_size_limit,
+       serf.query_response_size_limit},
+  };
+  for (const auto& size : sizes) {
+    if (size.told < 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(size.key, " is ", size.told, ", must not be negative"));
+    }
+    size.into = static_cast<std::size_t>(size.told);
+  }
   if (absl::Status status = serf.Validate(); !status.ok()) return status;
   if (!node.encrypted()) return absl::OkStatus();
   wire::Keyring keyring = node.keyring.keyring;

@@ -51,11 +51,11 @@ absl::StatusOr<swim::AddressBlock> ParseAddressBlock(absl::string_view text);
 
 namespace agent_tuning_internal {
 
-using Member =
-    std::variant<bool swim::Config::*, int swim::Config::*, std::size_t swim::Config::*,
-                 Duration swim::Config::*, std::string swim::Config::*,
-                 std::vector<swim::AddressBlock> swim::Config::*,
-                 swim::GossipPacing swim::Config::*, std::size_t Config::*, Duration Config::*>;
+using Member = std::variant<bool swim::Config::*, int swim::Config::*, std::size_t swim::Config::*,
+                            Duration swim::Config::*, std::string swim::Config::*,
+                            std::vector<swim::AddressBlock> swim::Config::*,
+                            swim::GossipPacing swim::Config::*, bool Config::*, int Config::*,
+                            std::size_t Config::*, Duration Config::*>;
 
 struct Key {
   absl::string_view name;
@@ -65,6 +65,7 @@ struct Key {
 inline const auto& Keys() {
   using Swim = swim::Config;
   static const std::array keys = {
+      Key{"answer_unknown_nodes", &Config::answer_unknown_nodes},
       Key{"awareness_max_multiplier", &Swim::awareness_max_multiplier},
       Key{"broadcast_queue_max", &Swim::broadcast_queue_max},
       Key{"cidrs_allowed", &Swim::cidrs_allowed},
@@ -87,6 +88,7 @@ inline const auto& Keys() {
       Key{"probe_interval", &Swim::probe_interval},
       Key{"probe_timeout", &Swim::probe_timeout},
       Key{"push_pull_interval", &Swim::push_pull_interval},
+      Key{"query_timeout_mult", &Config::query_timeout_mult},
       Key{"queue_check_interval", &Config::queue_check_interval},
       Key{"queue_depth_warning", &Config::queue_depth_warning},
       Key{"quiescent_period", &Config::quiescent_period},

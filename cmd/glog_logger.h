@@ -9,8 +9,9 @@
 //   Log(&logger, LogLevel::kInfo, "agent: Serf agent starting");
 //   logger.OpenGate();
 //
-// An entry takes two ways: through the level filter and the gate to `print`; and unfiltered into
-// a ring, from which `serf monitor` gets the past, and to the listener, which gives it the rest.
+// An entry takes three ways: through the level filter and the gate to `print`; through the level
+// filter to syslog; and unfiltered into a ring, from which `serf monitor` gets the past, and to the
+// listener, which gives it the rest.
 
 #include <ctime>
 #include <deque>
@@ -61,6 +62,11 @@ class GlogLogger final : public Logger, private google::LogSink {
   // The last entries of all levels, oldest first.
   std::vector<rpc::LogLinePtr> History() const;
 
+  // Called for each entry that passes the level filter, the gate open or not; it must not log.
+  void set_syslog(std::function<void(LogLevel, absl::string_view)> syslog) {
+    syslog_ = std::move(syslog);
+  }
+
   // Called for each entry after it was recorded, on the thread that logs; it may log itself.
   void set_listener(std::function<void(const rpc::LogLinePtr&)> listener) {
     listener_ = std::move(listener);
@@ -78,6 +84,7 @@ class GlogLogger final : public Logger, private google::LogSink {
 
   const std::function<void(absl::string_view)> print_;
   std::function<void(const rpc::LogLinePtr&)> listener_;
+  std::function<void(LogLevel, absl::string_view)> syslog_;
   mutable std::mutex mutex_;  // guards the rest
   LogLevel level_ = LogLevel::kInfo;
   bool open_ = false;
@@ -128,6 +135,7 @@ inline void GlogLogger::send(google::LogSeverity, const char*, const char*, int,
       level, absl::StrFormat("%04d/%02d/%02d %02d:%02d:%02d %s\n", tm.tm_year + 1900, tm.tm_mon + 1,
                              tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, text));
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (level >= level_ && syslog_) syslog_(level, line->text);
   if (level >= level_ && open_) print_(line->text);
   if (level >= level_ && !open_) {
     held_back_.push_back(line);

@@ -30,6 +30,7 @@
 #include "serf/cmd/utf8.h"
 #include "serf/event.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/event_filter.h"
 #include "serf/tags.h"
 
@@ -84,6 +85,11 @@ inline ScriptEvent MakeScriptEvent(const Event& event, Member self) {
     result.name = user->name;
     result.time = user->time.value();
     result.payload = user->payload;
+  } else if (const auto* query = std::get_if<QueryEvent>(&event)) {
+    result.type = rpc::EventType::kQuery;
+    result.name = query->name;
+    result.time = query->id.time.value();
+    result.payload = query->payload;
   }
   return result;
 }

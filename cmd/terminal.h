@@ -42,6 +42,9 @@ class Terminal {
   // Text after four blanks; of an empty text only the line's end.
   void Info(absl::string_view text) { Write(absl::StrCat(text.empty() ? "" : "    ", text, "\n")); }
 
+  // As it is.
+  void Text(absl::string_view text) { Write(text); }
+
   // Called when something is kept that was not before: Flush() is wanted from then on.
   void set_on_stalled(std::function<void()> on_stalled) { on_stalled_ = std::move(on_stalled); }
 

@@ -47,6 +47,7 @@
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/outbox.h"
+#include "serf/query.h"
 #include "serf/serf.h"
 #include "serf/tags.h"
 #include "serf/transport/asio.h"
@@ -120,6 +121,11 @@ class Host {
   // it is too large. Handler: void(absl::Status).
   template <typename Token>
   auto AsyncUserEvent(std::string name, std::string payload, bool coalesce, Token&& token);
+
+  // Answers a query that a QueryEvent told of, once. Errors: it is too large, too late or was
+  // answered. Handler: void(absl::Status).
+  template <typename Token>
+  auto AsyncRespond(QueryId query, std::string payload, Token&& token);
 
   // All members, sorted by name; also after Shutdown().
   // Handler: void(std::vector<Member>).
@@ -300,6 +306,15 @@ auto Host::AsyncUserEvent(std::string name, std::string payload, bool coalesce, 
   return InitiateRequest(token, [name = std::move(name), payload = std::move(payload), coalesce](
                                     Serf& serf, Instant now, RequestId id, Outbox& out) {
     absl::Status status = serf.SendUserEvent(now, name, payload, coalesce, out);
+    out.Complete({id, std::move(status), 0, {}});
+  });
+}
+
+template <typename Token>
+auto Host::AsyncRespond(QueryId query, std::string payload, Token&& token) {
+  return InitiateRequest(token, [query, payload = std::move(payload)](Serf& serf, Instant now,
+                                                                      RequestId id, Outbox& out) {
+    absl::Status status = serf.Respond(now, query, payload, out);
     out.Complete({id, std::move(status), 0, {}});
   });
 }

@@ -1,0 +1,199 @@
+#ifndef SERF_CMD_METRICS_H_
+#define SERF_CMD_METRICS_H_
+
+// Metrics: what the agent measures of itself, by intervals of the clock, for SIGUSR1 and for
+// statsd. Source: spec/agent.md 5.
+//
+//   metrics.Count("serf.events", 1);
+//   std::fputs(metrics.Dump(system_clock::now()).c_str(), stderr);
+//
+//   [2026-11-23 04:08:40 +0000 UTC][C] 'serf-agent.serf.events': Count: 1 Sum: 1.000 LastUpdated:
+//   ...
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+
+namespace serf::cmd {
+
+// One thread.
+class Metrics {
+ public:
+  using Clock = std::chrono::system_clock;
+  static constexpr std::chrono::seconds kInterval{10};
+  static constexpr std::size_t kIntervalsMax = 7;  // a minute, and the current one
+  // Of an interval: names come from the network too, those of events.
+  static constexpr std::size_t kNamesMax = 1024;
+
+  // 'g' gauge, 'c' counter, 's' sample in milliseconds.
+  using Sink = std::function<void(absl::string_view name, char kind, double value)>;
+
+  // `gauge_host` is the second word of the names of gauges; empty: none.
+  explicit Metrics(std::string gauge_host = "") : gauge_host_(std::move(gauge_host)) {}
+
+  // Also told of everything, with the whole name.
+  void set_sink(Sink sink) { sink_ = std::move(sink); }
+
+  void Gauge(absl::string_view name, double value, Clock::time_point now = Clock::now());
+  void Count(absl::string_view name, double value, Clock::time_point now = Clock::now());
+  void Sample(absl::string_view name, double milliseconds, Clock::time_point now = Clock::now());
+
+  // All intervals of the last minute that are complete, a line for each metric.
+  std::string Dump(Clock::time_point now = Clock::now()) const;
+
+ private:
+  struct Aggregate {
+    std::uint64_t count = 0;
+    double sum = 0;
+    double squares = 0;
+    double min = 0;
+    double max = 0;
+    Clock::time_point last;
+
+    void Add(double value, Clock::time_point now);
+    double StandardDeviation() const;
+  };
+  using Aggregates = std::map<std::string, Aggregate, std::less<>>;
+  struct Interval {
+    Clock::time_point start;
+    std::map<std::string, double, std::less<>> gauges;
+    Aggregates counters;
+    Aggregates samples;
+  };
+
+  static Clock::time_point StartOf(Clock::time_point now) {
+    const auto since = now.time_since_epoch();
+    return Clock::time_point(since - since % kInterval);
+  }
+  // The one of `now`; forgets those that are too old.
+  Interval& Current(Clock::time_point now);
+  void Add(Aggregates Interval::*kind, char letter, absl::string_view name, double value,
+           Clock::time_point now);
+  static void AppendAggregates(const std::string& prefix, const Aggregates& aggregates,
+                               std::string* out);
+
+  const std::string gauge_host_;
+  Sink sink_;
+  std::deque<Interval> intervals_;  // oldest first
+};
+
+namespace metrics_internal {
+
+inline std::string FormatTime(Metrics::Clock::time_point time, bool fraction) {
+  const auto since = time.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  const std::time_t whole = seconds.count();
+  std::tm tm{};
+  ::gmtime_r(&whole, &tm);
+  std::string text = absl::StrFormat("%04d-%02d-%02d %02d:%02d:%02d", tm.tm_year + 1900,
+                                     tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+  if (fraction) {
+    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count();
+    absl::StrAppendFormat(&text, ".%09d", ns);
+  }
+  return absl::StrCat(text, " +0000 UTC");
+}
+
+}  // namespace metrics_internal
+
+inline void Metrics::Aggregate::Add(double value, Clock::time_point now) {
+  min = count == 0 ? value : std::min(min, value);
+  max = count == 0 ? value : std::max(max, value);
+  ++count;
+  sum += value;
+  squares += value * value;
+  last = now;
+}
+
+inline double Metrics::Aggregate::StandardDeviation() const {
+  if (count < 2) return 0;
+  const auto n = static_cast<double>(count);
+  return std::sqrt(std::max(0.0, (n * squares - sum * sum) / (n * (n - 1))));
+}
+
+inline Metrics::Interval& Metrics::Current(Clock::time_point now) {
+  const Clock::time_point start = StartOf(now);
+  // A clock that was set back goes on in the newest interval.
+  if (intervals_.empty() || intervals_.back().start < start) {
+    intervals_.push_back({start, {}, {}, {}});
+    while (intervals_.size() > kIntervalsMax ||
+           intervals_.front().start + kInterval * kIntervalsMax <= start) {
+      intervals_.pop_front();
+    }
+  }
+  return intervals_.back();
+}
+
+inline void Metrics::Gauge(absl::string_view name, double value, Clock::time_point now) {
+  const std::string whole =
+      absl::StrCat("serf-agent.", gauge_host_, gauge_host_.empty() ? "" : ".", name);
+  Interval& interval = Current(now);
+  if (interval.gauges.size() < kNamesMax) interval.gauges[whole] = value;
+  if (sink_) sink_(whole, 'g', value);
+}
+
+inline void Metrics::Count(absl::string_view name, double value, Clock::time_point now) {
+  Add(&Interval::counters, 'c', name, value, now);
+}
+
+inline void Metrics::Sample(absl::string_view name, double milliseconds, Clock::time_point now) {
+  Add(&Interval::samples, 's', name, milliseconds, now);
+}
+
+inline void Metrics::Add(Aggregates Interval::*kind, char letter, absl::string_view name,
+                         double value, Clock::time_point now) {
+  const std::string whole = absl::StrReplaceAll(absl::StrCat("serf-agent.", name), {{" ", "_"}});
+  Aggregates& aggregates = Current(now).*kind;
+  if (aggregates.size() < kNamesMax || aggregates.contains(whole)) {
+    aggregates[whole].Add(value, now);
+  }
+  if (sink_) sink_(whole, letter, value);
+}
+
+inline void Metrics::AppendAggregates(const std::string& prefix, const Aggregates& aggregates,
+                                      std::string* out) {
+  for (const auto& [name, a] : aggregates) {
+    absl::StrAppend(out, prefix, " '", name, "': Count: ", a.count);
+    const double deviation = a.StandardDeviation();
+    if (deviation != 0) {
+      absl::StrAppendFormat(out, " Min: %.3f Mean: %.3f Max: %.3f Stddev: %.3f", a.min,
+                            a.sum / static_cast<double>(a.count), a.max, deviation);
+    }
+    absl::StrAppendFormat(out, " Sum: %.3f LastUpdated: %s\n", a.sum,
+                          metrics_internal::FormatTime(a.last, /*fraction=*/true));
+  }
+}
+
+inline std::string Metrics::Dump(Clock::time_point now) const {
+  std::string out;
+  for (const Interval& interval : intervals_) {
+    const bool complete = interval.start < StartOf(now);
+    const bool recent = interval.start + kInterval * kIntervalsMax > now;
+    if (!complete || !recent) continue;
+    const std::string time =
+        absl::StrCat("[", metrics_internal::FormatTime(interval.start, /*fraction=*/false), "]");
+    for (const auto& [name, value] : interval.gauges) {
+      absl::StrAppendFormat(&out, "%s[G] '%s': %.3f\n", time, name, value);
+    }
+    AppendAggregates(absl::StrCat(time, "[C]"), interval.counters, &out);
+    AppendAggregates(absl::StrCat(time, "[S]"), interval.samples, &out);
+  }
+  return out;
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_METRICS_H_

@@ -1,0 +1,84 @@
+// Tests of the agent's metrics.
+
+#include "serf/cmd/metrics.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace serf::cmd {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// 2026-11-23 04:08:40 UTC.
+constexpr Metrics::Clock::time_point kStart{seconds(1795406920)};
+
+TEST(MetricsTest, DumpsCompleteIntervals) {
+  Metrics metrics;
+  metrics.Gauge("runtime.alloc_bytes", 1, kStart);
+  metrics.Gauge("runtime.alloc_bytes", 2.5, kStart);
+  metrics.Count("serf.events.de ploy:x", 1, kStart + milliseconds(1500));
+  for (const double ms : {1, 2, 3}) metrics.Sample("agent.invoke.x", ms, kStart);
+  EXPECT_EQ(metrics.Dump(kStart + seconds(9)), "");
+  EXPECT_EQ(
+      metrics.Dump(kStart + seconds(10)),
+      "[2026-11-23 04:08:40 +0000 UTC][G] 'serf-agent.runtime.alloc_bytes': 2.500\n"
+      "[2026-11-23 04:08:40 +0000 UTC][C] 'serf-agent.serf.events.de_ploy:x': Count: 1 Sum: 1.000 "
+      "LastUpdated: 2026-11-23 04:08:41.500000000 +0000 UTC\n"
+      "[2026-11-23 04:08:40 +0000 UTC][S] 'serf-agent.agent.invoke.x': Count: 3 Min: 1.000 Mean: "
+      "2.000 Max: 3.000 Stddev: 1.000 Sum: 6.000 LastUpdated: 2026-11-23 04:08:40.000000000 +0000 "
+      "UTC\n");
+}
+
+TEST(MetricsTest, KeepsAMinute) {
+  Metrics metrics;
+  for (int i = 0; i < 20; ++i) {
+    metrics.Count(absl::StrCat("c", i), 1, kStart + seconds(10 * i));
+  }
+  const std::string dump = metrics.Dump(kStart + seconds(195));
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(dump.find(absl::StrCat("c", i, "'")) != std::string::npos, i >= 13 && i < 19) << i;
+  }
+  EXPECT_EQ(metrics.Dump(kStart + seconds(1000)), "");
+}
+
+TEST(MetricsTest, NamesAreBounded) {
+  Metrics metrics;
+  for (std::size_t i = 0; i < 2 * Metrics::kNamesMax; ++i) {
+    metrics.Count(absl::StrCat("c", i), 1, kStart);
+  }
+  const std::string dump = metrics.Dump(kStart + seconds(10));
+  EXPECT_EQ(static_cast<std::size_t>(std::count(dump.begin(), dump.end(), '\n')),
+            Metrics::kNamesMax);
+}
+
+TEST(MetricsTest, ClockThatIsSetBack) {
+  Metrics metrics;
+  metrics.Count("a", 1, kStart);
+  metrics.Count("a", 1, kStart - seconds(100));
+  EXPECT_THAT(metrics.Dump(kStart + seconds(10)), ::testing::HasSubstr("Count: 2"));
+}
+
+TEST(MetricsTest, SinkHearsAll) {
+  Metrics metrics("host1");
+  std::vector<std::string> heard;
+  metrics.set_sink([&](absl::string_view name, char kind, double value) {
+    heard.push_back(absl::StrCat(name, " ", absl::string_view(&kind, 1), " ", value));
+  });
+  metrics.Gauge("runtime.x", 1, kStart);
+  metrics.Count("c", 2, kStart);
+  metrics.Sample("s", 3, kStart);
+  EXPECT_THAT(heard, ::testing::ElementsAre("serf-agent.host1.runtime.x g 1", "serf-agent.c c 2",
+                                            "serf-agent.s s 3"));
+}
+
+}  // namespace
+}  // namespace serf::cmd

@@ -1,0 +1,121 @@
+// Tests of syslog over sockets of the test's own.
+
+#include "serf/cmd/syslog_sink.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace serf::cmd {
+namespace {
+
+using ::testing::MatchesRegex;
+
+class SyslogSinkTest : public ::testing::Test {
+ protected:
+  SyslogSinkTest() {
+    // Not below the test's folder, whose name may be too long for a socket.
+    std::string pattern = "/tmp/syslogXXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+    path_ = folder_ + "/log";
+  }
+  ~SyslogSinkTest() override {
+    if (fd_ >= 0) ::close(fd_);
+    std::filesystem::remove_all(folder_);
+  }
+
+  // The daemon.
+  void Listen(int type) {
+    if (fd_ >= 0) ::close(fd_);
+    std::filesystem::remove(path_);
+    fd_ = ::socket(AF_UNIX, type, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path_.c_str(), path_.size());
+    ASSERT_EQ(::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    if (type == SOCK_STREAM) {
+      ASSERT_EQ(::listen(fd_, 1), 0);
+    }
+  }
+  std::string Receive() const { return Receive(fd_); }
+  static std::string Receive(int fd) {
+    pollfd ready{fd, POLLIN, 0};
+    if (::poll(&ready, 1, 10'000) != 1) return "(nothing)";
+    std::string text(1024, '\0');
+    const ssize_t size = ::recv(fd, text.data(), text.size(), 0);
+    text.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+    return text;
+  }
+
+  std::string folder_;
+  std::string path_;
+  int fd_ = -1;
+};
+
+constexpr char kStamp[] = "[A-Z][a-z][a-z] [ 0-9][0-9] [0-9]+:[0-9]+:[0-9]+ serf.[0-9]+.: ";
+
+TEST_F(SyslogSinkTest, SendsLinesWithoutTimeAndLevel) {
+  Listen(SOCK_DGRAM);
+  auto sink = SyslogSink::Create("daemon", {path_});
+  ASSERT_TRUE(sink.ok()) << sink.status();
+  sink->Write(LogLevel::kInfo, "2026/11/23 04:01:47 [INFO] agent: Serf agent starting");
+  EXPECT_THAT(Receive(),
+              MatchesRegex(absl::StrCat("<29>", kStamp, "agent: Serf agent starting\n")));
+  const struct {
+    LogLevel level;
+    const char* priority;
+  } kCases[] = {{LogLevel::kTrace, "<31>"},
+                {LogLevel::kDebug, "<30>"},
+                {LogLevel::kWarn, "<28>"},
+                {LogLevel::kError, "<27>"}};
+  for (const auto& c : kCases) {
+    sink->Write(c.level, "no level");
+    EXPECT_THAT(Receive(), MatchesRegex(absl::StrCat(c.priority, kStamp, "no level\n")));
+  }
+}
+
+TEST_F(SyslogSinkTest, ConnectsAgainAfterARestartOfTheDaemon) {
+  Listen(SOCK_DGRAM);
+  auto sink = SyslogSink::Create("LOCAL0", {folder_ + "/none", path_});
+  ASSERT_TRUE(sink.ok());
+  Listen(SOCK_DGRAM);
+  sink->Write(LogLevel::kWarn, "x");
+  EXPECT_THAT(Receive(), MatchesRegex(absl::StrCat("<132>", kStamp, "x\n")));
+}
+
+TEST_F(SyslogSinkTest, UsesAStreamIfThereIsNoOther) {
+  Listen(SOCK_STREAM);
+  auto sink = SyslogSink::Create("local7", {path_});
+  ASSERT_TRUE(sink.ok());
+  const int connection = ::accept(fd_, nullptr, nullptr);
+  sink->Write(LogLevel::kError, "x");
+  EXPECT_THAT(Receive(connection), MatchesRegex(absl::StrCat("<187>", kStamp, "x\n")));
+  ::close(connection);
+}
+
+TEST_F(SyslogSinkTest, NeverBlocks) {
+  Listen(SOCK_DGRAM);
+  auto sink = SyslogSink::Create("daemon", {path_});
+  ASSERT_TRUE(sink.ok());
+  for (int i = 0; i < 10'000; ++i) sink->Write(LogLevel::kInfo, "nobody reads this");
+}
+
+TEST_F(SyslogSinkTest, Errors) {
+  EXPECT_EQ(std::string(SyslogSink::Create("NOPE", {path_}).status().message()),
+            "Syslog setup failed: invalid syslog facility: NOPE");
+  EXPECT_EQ(std::string(SyslogSink::Create("daemon", {path_}).status().message()),
+            "Syslog setup failed: Unix syslog delivery error");
+}
+
+}  // namespace
+}  // namespace serf::cmd
