@@ -175,12 +175,16 @@ Network:
   -rpc-addr=127.0.0.1:7373 Address on which the other commands reach the agent.
   -encrypt=KEY             Encrypt all gossip with this key in base64 (see
                            "serf keygen"). All nodes need the same one.
+  -keyring-file=PATH       Read the keys from this file, a list in JSON; the first
+                           one encrypts. Not with -encrypt.
   -disable-compression     Do not compress gossip.
 
 Node:
 
   -node=NAME               Unique name of the node. Default: the host name.
   -tag key=value           A tag that other nodes see. May be repeated.
+  -tags-file=PATH          Keep the tags in this file, also those that "serf
+                           tags" sets. Not with -tag.
   -role=web                Deprecated: the same as "-tag role=web".
   -protocol=5              Serf protocol to speak, 2 to 5, for a cluster with
                            older nodes.
@@ -199,15 +203,31 @@ Joining:
                            agent ends. Zero: no limit.
   -replay                  Also receive user events from before the join.
 
+Events:
+
+  -event-handler=SPEC      Run a command for events: "COMMAND" for all of them,
+                           "FILTER=COMMAND" for some, as in
+                           "member-join,user:deploy=./handler.sh". May be
+                           repeated.
+
 Other:
 
+  -config-file=PATH        Read settings from this file, an object in JSON. Flags
+                           outweigh it. May be repeated: later files outweigh
+                           earlier ones.
+  -config-dir=PATH         The same with all "*.json" of a folder, in the order of
+                           their names.
   -log-level=info          What is logged: "trace", "debug", "info", "warn" or
                            "err" and above.
+  -syslog                  Copy the log to the system's log daemon.
 
 Signals:
 
   SIGINT                   Leave the cluster, then end.
-  SIGTERM                  End at once; the others see the node fail.)";
+  SIGTERM                  End at once; the others see the node fail.
+  SIGHUP                   Read the configuration files again: log level, event
+                           handlers, tags, and what the signals do.
+  SIGUSR1                  Write metrics to standard error.)";
 
 }  // namespace
 

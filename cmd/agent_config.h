@@ -24,7 +24,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/cmd/agent_tuning.h"
-#include "serf/cmd/event_spec.h"
+#include "serf/cmd/events/event_spec.h"
 #include "serf/tags.h"
 
 namespace serf::cmd {

@@ -9,7 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/cmd/agent_addresses.h"
-#include "serf/cmd/event_spec.h"
+#include "serf/cmd/events/event_spec.h"
 #include "serf/cmd/tag_flag.h"
 
 namespace serf::cmd {

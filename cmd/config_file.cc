@@ -29,8 +29,8 @@
 #include "serf/cmd/agent_config.h"
 #include "serf/cmd/agent_tuning.h"
 #include "serf/cmd/duration.h"
-#include "serf/cmd/file_text.h"
-#include "serf/cmd/json_document.h"
+#include "serf/cmd/files/file_text.h"
+#include "serf/cmd/files/json_document.h"
 #include "serf/tags.h"
 
 namespace serf::cmd {

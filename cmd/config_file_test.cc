@@ -62,7 +62,8 @@ TEST(ConfigFileTest, EveryKey) {
     "tombstone_timeout": "3s", "disable_name_resolution": true, "enable_syslog": true,
     "syslog_facility": "daemon", "retry_join": ["y", "z"], "retry_max_attempts": 7,
     "retry_interval": "4s", "rejoin_after_leave": true, "enable_compression": false,
-    "statsite_addr": "ss", "statsd_addr": "sd", "broadcast_timeout": "1h", "validate_node_names": true,
+    "statsite_addr": "ss", "statsd_addr": "sd", "broadcast_timeout": "1h",
+    "validate_node_names": true,
     "mdns": {"interface": "eth1", "disable_ipv4": true, "disable_ipv6": true}})"});
   EXPECT_EQ(c.node_name, "n");
   EXPECT_EQ(c.role, "r");

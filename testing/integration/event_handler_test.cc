@@ -65,6 +65,14 @@ class EventHandlerTest : public ::testing::Test {
     ASSERT_TRUE(agent_->WaitForOutput("Received event: user-event: " + name)) << agent_->out();
   }
 
+  // Asks the cluster; what was answered.
+  std::string Query(const std::string& name, const std::string& payload) {
+    Process query({DebianSerf(), "query", "-rpc-addr=" + sender_->rpc(), "-timeout=2s",
+                   "-node=alpha", name, payload});
+    EXPECT_EQ(query.Wait(), 0) << query.out();
+    return query.out();
+  }
+
   // What the handler was told, by invocation.
   std::vector<std::string> Told(std::size_t count) {
     const auto file = [](std::size_t n) { return absl::StrCat("invocation", n); };
@@ -136,6 +144,41 @@ TEST_F(EventHandlerTest, PayloadsAsRecorded) {
   Told(2);
   Send("newline", "line1\nline2\n");
   EXPECT_EQ(Told(3), Recorded("handler-all", "user"));
+}
+
+// A query's answer is the output of the first script that succeeds; what is too long is told.
+TEST_F(EventHandlerTest, QueriesAreAnswered) {
+  Start("handler-two-responses");
+  AddSender();
+  const std::string first = Query("x", "");
+  EXPECT_THAT(first, HasSubstr("Response from 'alpha': one\n"));
+  EXPECT_THAT(first, ::testing::Not(HasSubstr("two")));
+  EXPECT_TRUE(agent_->WaitForOutput(
+      "[WARN] agent: Failed to respond to query 'query: x': failed to respond to key query: "
+      "response already sent\n"))
+      << agent_->out();
+}
+
+TEST_F(EventHandlerTest, QueriesAreToldAsRecorded) {
+  Start("handler-all");
+  Told(1);
+  std::filesystem::remove("invocation0");
+  AddSender();
+  Told(1);
+  std::filesystem::remove("invocation0");
+  EXPECT_THAT(Query("load", "q-payload"), HasSubstr("Response from 'alpha': handled query\n"));
+  EXPECT_THAT(Query("empty", ""), HasSubstr("Response from 'alpha': handled query\n"));
+  EXPECT_EQ(Told(2), Recorded("handler-all", "query"));
+}
+
+TEST_F(EventHandlerTest, LongAnswersAreRefused) {
+  Start("handler-query-response-limit");
+  AddSender();
+  Query("load", "");
+  EXPECT_TRUE(agent_->WaitForOutput(
+      "[WARN] agent: Failed to respond to query 'query: load': failed to respond to key query: "
+      "response exceeds limit of 1024 bytes\n"))
+      << agent_->out();
 }
 
 // The original's order of tags is random; ours is that of their names.

@@ -3,6 +3,9 @@
 # Every package with sources of ours.
 PACKAGES = [
     "//cmd",
+    "//cmd/events",
+    "//cmd/files",
+    "//cmd/telemetry",
     "//rpc",
     "//serf",
     "//serf/base",

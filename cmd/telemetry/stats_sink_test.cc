@@ -1,6 +1,6 @@
 // Tests of the statsd and statsite sinks over loopback.
 
-#include "serf/cmd/stats_sink.h"
+#include "serf/cmd/telemetry/stats_sink.h"
 
 #include <array>
 #include <chrono>

@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_JSON_DOCUMENT_H_
-#define SERF_CMD_JSON_DOCUMENT_H_
+#ifndef SERF_CMD_FILES_JSON_DOCUMENT_H_
+#define SERF_CMD_FILES_JSON_DOCUMENT_H_
 
 // JSON that operators write (configuration, tags, keyring), read by nlohmann/json after a check
 // whose errors have the original's texts, which scripts and operators know:
@@ -296,4 +296,4 @@ inline absl::string_view JsonKind(const nlohmann::json& value) {
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_JSON_DOCUMENT_H_
+#endif  // SERF_CMD_FILES_JSON_DOCUMENT_H_

@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_EVENT_HANDLERS_H_
-#define SERF_CMD_EVENT_HANDLERS_H_
+#ifndef SERF_CMD_EVENTS_EVENT_HANDLERS_H_
+#define SERF_CMD_EVENTS_EVENT_HANDLERS_H_
 
 // EventHandlers: runs the scripts of -event-handler. Source: spec/agent.md 3.
 //
@@ -27,10 +27,10 @@
 #include "boost/asio/steady_timer.hpp"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
-#include "serf/cmd/event_spec.h"
+#include "serf/cmd/events/event_spec.h"
+#include "serf/cmd/events/script_event.h"
+#include "serf/cmd/events/script_runner.h"
 #include "serf/cmd/glog_logger.h"
-#include "serf/cmd/script_event.h"
-#include "serf/cmd/script_runner.h"
 #include "serf/rpc/event_filter.h"
 
 namespace serf::cmd {
@@ -226,4 +226,4 @@ inline void EventHandlers::LogResult(const Run& run, const ScriptResult& result)
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_EVENT_HANDLERS_H_
+#endif  // SERF_CMD_EVENTS_EVENT_HANDLERS_H_

@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_METRICS_H_
-#define SERF_CMD_METRICS_H_
+#ifndef SERF_CMD_TELEMETRY_METRICS_H_
+#define SERF_CMD_TELEMETRY_METRICS_H_
 
 // Metrics: what the agent measures of itself, by intervals of the clock, for SIGUSR1 and for
 // statsd. Source: spec/agent.md 5.
@@ -196,4 +196,4 @@ inline std::string Metrics::Dump(Clock::time_point now) const {
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_METRICS_H_
+#endif  // SERF_CMD_TELEMETRY_METRICS_H_

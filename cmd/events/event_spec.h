@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_EVENT_SPEC_H_
-#define SERF_CMD_EVENT_SPEC_H_
+#ifndef SERF_CMD_EVENTS_EVENT_SPEC_H_
+#define SERF_CMD_EVENTS_EVENT_SPEC_H_
 
 // EventScript: a command and the events that it is for, as -event-handler tells them.
 // Source: spec/agent.md 3.1.
@@ -61,4 +61,4 @@ inline absl::StatusOr<std::vector<EventScript>> ParseEventScripts(
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_EVENT_SPEC_H_
+#endif  // SERF_CMD_EVENTS_EVENT_SPEC_H_

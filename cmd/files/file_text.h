@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_FILE_TEXT_H_
-#define SERF_CMD_FILE_TEXT_H_
+#ifndef SERF_CMD_FILES_FILE_TEXT_H_
+#define SERF_CMD_FILES_FILE_TEXT_H_
 
 // Small text files: read whole, and replaced so that a reader or a crash finds the old text or the
 // new one, never a part. Errors have the original's form: "open PATH: no such file or directory".
@@ -148,4 +148,4 @@ inline absl::Status WriteTextFile(const std::string& path, absl::string_view tex
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_FILE_TEXT_H_
+#endif  // SERF_CMD_FILES_FILE_TEXT_H_

@@ -1,4 +1,4 @@
-#include "serf/cmd/tags_file.h"
+#include "serf/cmd/files/tags_file.h"
 
 #include <string>
 #include <utility>
@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
-#include "serf/cmd/file_text.h"
-#include "serf/cmd/json_document.h"
+#include "serf/cmd/files/file_text.h"
+#include "serf/cmd/files/json_document.h"
 #include "serf/cmd/json_text.h"
 #include "serf/tags.h"
 

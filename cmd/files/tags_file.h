@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_TAGS_FILE_H_
-#define SERF_CMD_TAGS_FILE_H_
+#ifndef SERF_CMD_FILES_TAGS_FILE_H_
+#define SERF_CMD_FILES_TAGS_FILE_H_
 
 // The file in which an agent keeps its tags from one run to the next: a JSON object of texts.
 // Source: spec/agent.md 2.9.
@@ -25,4 +25,4 @@ std::string EncodeTagsFile(const Tags& tags);
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_TAGS_FILE_H_
+#endif  // SERF_CMD_FILES_TAGS_FILE_H_

@@ -1,4 +1,4 @@
-#include "serf/cmd/keyring_file.h"
+#include "serf/cmd/files/keyring_file.h"
 
 #include <sys/stat.h>
 
@@ -14,8 +14,8 @@
 #include "nlohmann/json.hpp"
 #include "serf/base/bytes.h"
 #include "serf/cmd/base64.h"
-#include "serf/cmd/file_text.h"
-#include "serf/cmd/json_document.h"
+#include "serf/cmd/files/file_text.h"
+#include "serf/cmd/files/json_document.h"
 #include "serf/cmd/json_text.h"
 #include "serf/wire/aead.h"
 

@@ -10,9 +10,9 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "serf/cmd/file_text.h"
-#include "serf/cmd/keyring_file.h"
-#include "serf/cmd/tags_file.h"
+#include "serf/cmd/files/file_text.h"
+#include "serf/cmd/files/keyring_file.h"
+#include "serf/cmd/files/tags_file.h"
 
 namespace serf::cmd {
 namespace {

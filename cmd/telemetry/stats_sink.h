@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_STATS_SINK_H_
-#define SERF_CMD_STATS_SINK_H_
+#ifndef SERF_CMD_TELEMETRY_STATS_SINK_H_
+#define SERF_CMD_TELEMETRY_STATS_SINK_H_
 
 // StatsSink: metrics for a statsd (UDP) or statsite (TCP) server. Source: spec/agent.md 5.
 //
@@ -167,4 +167,4 @@ void StatsSink<Protocol>::Flush() {
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_STATS_SINK_H_
+#endif  // SERF_CMD_TELEMETRY_STATS_SINK_H_

@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_SYSLOG_SINK_H_
-#define SERF_CMD_SYSLOG_SINK_H_
+#ifndef SERF_CMD_TELEMETRY_SYSLOG_SINK_H_
+#define SERF_CMD_TELEMETRY_SYSLOG_SINK_H_
 
 // SyslogSink: log entries for the system's log daemon, over its local socket. Source:
 // spec/agent.md 2.12.
@@ -170,4 +170,4 @@ inline void SyslogSink::Write(LogLevel level, absl::string_view line) {
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_SYSLOG_SINK_H_
+#endif  // SERF_CMD_TELEMETRY_SYSLOG_SINK_H_

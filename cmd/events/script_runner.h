@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_SCRIPT_RUNNER_H_
-#define SERF_CMD_SCRIPT_RUNNER_H_
+#ifndef SERF_CMD_EVENTS_SCRIPT_RUNNER_H_
+#define SERF_CMD_EVENTS_SCRIPT_RUNNER_H_
 
 // ScriptRunner: shell commands as child processes, without ever waiting for one.
 // Source: spec/agent.md 3.2 to 3.4.
@@ -41,7 +41,7 @@
 #include "boost/asio/signal_set.hpp"
 #include "boost/asio/steady_timer.hpp"
 #include "boost/asio/write.hpp"
-#include "serf/cmd/output_tail.h"
+#include "serf/cmd/events/output_tail.h"
 
 namespace serf::cmd {
 
@@ -332,4 +332,4 @@ inline void ScriptRunner::Finish(const ProcessPtr& process) {
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_SCRIPT_RUNNER_H_
+#endif  // SERF_CMD_EVENTS_SCRIPT_RUNNER_H_

@@ -1,6 +1,6 @@
 // Tests of syslog over sockets of the test's own.
 
-#include "serf/cmd/syslog_sink.h"
+#include "serf/cmd/telemetry/syslog_sink.h"
 
 #include <poll.h>
 #include <sys/socket.h>

@@ -1,6 +1,6 @@
 // Tests of the agent's metrics.
 
-#include "serf/cmd/metrics.h"
+#include "serf/cmd/telemetry/metrics.h"
 
 #include <algorithm>
 #include <chrono>

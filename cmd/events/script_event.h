@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_SCRIPT_EVENT_H_
-#define SERF_CMD_SCRIPT_EVENT_H_
+#ifndef SERF_CMD_EVENTS_SCRIPT_EVENT_H_
+#define SERF_CMD_EVENTS_SCRIPT_EVENT_H_
 
 // ScriptEvent: an event as a script is told it: by variables of the environment and by standard
 // input. Source: spec/agent.md 3.2, 3.3.
@@ -150,4 +150,4 @@ inline std::string ScriptInput(const ScriptEvent& event) {
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_SCRIPT_EVENT_H_
+#endif  // SERF_CMD_EVENTS_SCRIPT_EVENT_H_

@@ -5,8 +5,8 @@
 #include <cstdlib>
 
 #include "absl/strings/string_view.h"
-#include "serf/cmd/keyring_file.h"
-#include "serf/cmd/tags_file.h"
+#include "serf/cmd/files/keyring_file.h"
+#include "serf/cmd/files/tags_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const absl::string_view text(reinterpret_cast<const char*>(data), size);

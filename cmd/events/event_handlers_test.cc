@@ -1,6 +1,6 @@
 // Tests of event handlers with real shells.
 
-#include "serf/cmd/event_handlers.h"
+#include "serf/cmd/events/event_handlers.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -23,11 +23,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/base/endpoint.h"
-#include "serf/cmd/event_spec.h"
+#include "serf/cmd/events/event_spec.h"
+#include "serf/cmd/events/output_tail.h"
+#include "serf/cmd/events/script_event.h"
+#include "serf/cmd/events/script_runner.h"
 #include "serf/cmd/glog_logger.h"
-#include "serf/cmd/output_tail.h"
-#include "serf/cmd/script_event.h"
-#include "serf/cmd/script_runner.h"
 #include "serf/event.h"
 #include "serf/member.h"
 

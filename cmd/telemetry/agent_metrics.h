@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_AGENT_METRICS_H_
-#define SERF_CMD_AGENT_METRICS_H_
+#ifndef SERF_CMD_TELEMETRY_AGENT_METRICS_H_
+#define SERF_CMD_TELEMETRY_AGENT_METRICS_H_
 
 // AgentMetrics: measures a running agent once per second. Source: spec/agent.md 5.
 
@@ -19,8 +19,8 @@
 #include "boost/asio/ip/udp.hpp"
 #include "boost/asio/steady_timer.hpp"
 #include "serf/base/time.h"
-#include "serf/cmd/metrics.h"
-#include "serf/cmd/stats_sink.h"
+#include "serf/cmd/telemetry/metrics.h"
+#include "serf/cmd/telemetry/stats_sink.h"
 #include "serf/counters.h"
 #include "serf/event.h"
 #include "serf/query.h"
@@ -110,4 +110,4 @@ inline void AgentMetrics::Measure() {
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_AGENT_METRICS_H_
+#endif  // SERF_CMD_TELEMETRY_AGENT_METRICS_H_

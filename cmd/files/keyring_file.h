@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_KEYRING_FILE_H_
-#define SERF_CMD_KEYRING_FILE_H_
+#ifndef SERF_CMD_FILES_KEYRING_FILE_H_
+#define SERF_CMD_FILES_KEYRING_FILE_H_
 
 // The file in which an agent keeps its keys: a JSON list of texts in base64, the primary key
 // first. Source: spec/agent.md 2.10.
@@ -31,4 +31,4 @@ std::string EncodeKeyringFile(const wire::Keyring& keyring);
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_KEYRING_FILE_H_
+#endif  // SERF_CMD_FILES_KEYRING_FILE_H_

@@ -1,5 +1,5 @@
-#ifndef SERF_CMD_OUTPUT_TAIL_H_
-#define SERF_CMD_OUTPUT_TAIL_H_
+#ifndef SERF_CMD_EVENTS_OUTPUT_TAIL_H_
+#define SERF_CMD_EVENTS_OUTPUT_TAIL_H_
 
 // OutputTail: the last bytes of what a script wrote, and how much that was.
 
@@ -37,4 +37,4 @@ class OutputTail {
 
 }  // namespace serf::cmd
 
-#endif  // SERF_CMD_OUTPUT_TAIL_H_
+#endif  // SERF_CMD_EVENTS_OUTPUT_TAIL_H_
