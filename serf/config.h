@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -14,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
+#include "serf/snapshot_reader.h"
 #include "serf/swim/config.h"
 #include "serf/tags.h"
 
@@ -75,6 +77,10 @@ struct Config {
   bool answer_unknown_nodes = false;
   std::size_t user_event_size_limit = 512;  // bytes, bare and encoded; at most kUserEventMax
   bool validate_node_names = false;         // own and others: see ValidateNodeName
+  bool disable_coordinates = false;         // neither told to others, nor taken from them
+  // With a snapshot: what it said, nothing if it is new. The node goes on from there, and says
+  // what is to be written (Outbox::snapshot_ops).
+  std::optional<SnapshotState> snapshot;
 
  private:
   absl::Status ValidateDurations() const;

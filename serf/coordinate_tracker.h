@@ -4,9 +4,9 @@
 // CoordinateTracker: coordinates in a Serf node: the own one, what acknowledgements of pings carry,
 // and the last that each member told. One thread. Source: spec/serf.md 10.5, 10.6.
 //
-//   CoordinateTracker tracker(config.name, logger);
+//   CoordinateTracker tracker(config.name, config.seed, logger);
 //   tracker.AppendPayload(ack);                                // for the peer that pings us
-//   tracker.OnPingComplete(now, "db-1", rtt, payload, rng);    // from the peer that we ping
+//   tracker.OnPingComplete(now, "db-1", rtt, payload);         // from the peer that we ping
 
 #include <cstdint>
 #include <optional>
@@ -39,17 +39,20 @@ class CoordinateTracker {
     Duration last_move = Duration::zero();  // of the own coordinate by the last update
   };
 
-  // The name is the own one.
-  CoordinateTracker(std::string name, Logger* logger)
-      : name_(std::move(name)), logger_(logger), limiter_(logger) {}
+  // The name is the own one. With its own sequence of the seed, so that a node with coordinates
+  // otherwise decides as one without.
+  CoordinateTracker(std::string name, std::uint64_t seed, Logger* logger)
+      : name_(std::move(name)),
+        rng_(seed ^ 0xc001d0c001d0c001u),
+        logger_(logger),
+        limiter_(logger) {}
 
   // Appends the own coordinate as the payload of an acknowledgement.
   void AppendPayload(ByteVector& out) const { Encode(ToMessage(client_.coordinate()), out); }
 
   // A member acknowledged a direct ping after `round_trip`. An empty payload is one from a node
   // without coordinates; one that can't be read or believed is counted, logged and dropped.
-  void OnPingComplete(Instant now, absl::string_view member, Duration round_trip, ByteView payload,
-                      Rng& rng);
+  void OnPingComplete(Instant now, absl::string_view member, Duration round_trip, ByteView payload);
 
   // A member is forgotten.
   void Forget(absl::string_view member) {
@@ -67,6 +70,7 @@ class CoordinateTracker {
 
  private:
   std::string name_;
+  Rng rng_;
   Logger* logger_;
   swim::LogLimiter limiter_;
   CoordinateClient client_;
@@ -77,7 +81,7 @@ class CoordinateTracker {
 };
 
 inline void CoordinateTracker::OnPingComplete(Instant now, absl::string_view member,
-                                              Duration round_trip, ByteView payload, Rng& rng) {
+                                              Duration round_trip, ByteView payload) {
   if (payload.empty()) return;
   if (payload.front() != wire::kPingPayloadVersion) {
     ++counters_.unreadable;
@@ -98,7 +102,7 @@ inline void CoordinateTracker::OnPingComplete(Instant now, absl::string_view mem
   const std::optional<Coordinate> coordinate = FromMessage(message);
   const Coordinate before = client_.coordinate();
   const absl::Status status = coordinate
-                                  ? client_.Update(member, *coordinate, round_trip, rng)
+                                  ? client_.Update(member, *coordinate, round_trip, rng_)
                                   : absl::InvalidArgumentError("dimensions aren't compatible");
   if (!status.ok()) {
     ++counters_.rejected;

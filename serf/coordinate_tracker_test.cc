@@ -37,7 +37,7 @@ ByteVector Payload(const Coordinate& coordinate) {
 }
 
 TEST(CoordinateTrackerTest, PayloadOfAStartingNodeIsTheRecordedOne) {
-  const CoordinateTracker tracker("a", nullptr);
+  const CoordinateTracker tracker("a", 1, nullptr);
   ByteVector payload;
   tracker.AppendPayload(payload);
   int checked = 0;
@@ -50,12 +50,11 @@ TEST(CoordinateTrackerTest, PayloadOfAStartingNodeIsTheRecordedOne) {
 }
 
 TEST(CoordinateTrackerTest, AnAcknowledgementMovesAndIsRemembered) {
-  Rng rng(1);
-  CoordinateTracker tracker("a", nullptr);
+  CoordinateTracker tracker("a", 1, nullptr);
   Coordinate peer = Coordinate::Start();
   peer.vec[0] = 0.03;
   EXPECT_EQ(tracker.Find("b"), nullptr);
-  tracker.OnPingComplete(kNow, "b", milliseconds(20), Payload(peer), rng);
+  tracker.OnPingComplete(kNow, "b", milliseconds(20), Payload(peer));
   ASSERT_NE(tracker.Find("b"), nullptr);
   EXPECT_EQ(*tracker.Find("b"), peer);
   EXPECT_NE(tracker.own(), Coordinate::Start());
@@ -64,7 +63,7 @@ TEST(CoordinateTrackerTest, AnAcknowledgementMovesAndIsRemembered) {
   EXPECT_GT(tracker.counters().last_move, Duration::zero());
 
   // A peer that calls itself as we do does not replace what we say of ourselves.
-  tracker.OnPingComplete(kNow, "a", Duration::zero(), Payload(peer), rng);
+  tracker.OnPingComplete(kNow, "a", Duration::zero(), Payload(peer));
   EXPECT_EQ(*tracker.Find("a"), tracker.own());
   EXPECT_EQ(tracker.counters().zero_round_trips, 1u);
 
@@ -98,10 +97,9 @@ TEST(CoordinateTrackerTest, BadPayloads) {
   };
   for (const auto& c : kCases) {
     SCOPED_TRACE(c.what);
-    Rng rng(1);
     Lines lines;
-    CoordinateTracker tracker("a", &lines);
-    for (int i = 0; i < 2; ++i) tracker.OnPingComplete(kNow, "b", milliseconds(20), c.payload, rng);
+    CoordinateTracker tracker("a", 1, &lines);
+    for (int i = 0; i < 2; ++i) tracker.OnPingComplete(kNow, "b", milliseconds(20), c.payload);
     EXPECT_EQ(tracker.own(), Coordinate::Start());
     EXPECT_EQ(tracker.Find("b"), nullptr);
     EXPECT_EQ(tracker.counters().rejected, 2 * c.rejected);

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "serf/event.h"
 #include "serf/query.h"
+#include "serf/snapshot_op.h"
 #include "serf/swim/outbox.h"
 
 namespace serf {
@@ -31,12 +32,15 @@ class Outbox : public swim::Outbox {
   const std::vector<Completion>& completions() const { return completions_; }
   // Of own queries. They may end, and an early answer may come, within the very call that asks.
   const std::vector<QueryUpdate>& query_updates() const { return query_updates_; }
+  // To be done one after the other; OnSnapshotDone for each. None without Config::snapshot.
+  const std::vector<SnapshotOp>& snapshot_ops() const { return snapshot_ops_; }
 
   void Clear() {
     swim::Outbox::Clear();
     events_.clear();
     completions_.clear();
     query_updates_.clear();
+    snapshot_ops_.clear();
   }
 
   // --- for the machine ---
@@ -47,11 +51,13 @@ class Outbox : public swim::Outbox {
   }
   void Complete(Completion completion) { completions_.push_back(std::move(completion)); }
   void Tell(QueryUpdate update) { query_updates_.push_back(std::move(update)); }
+  std::vector<SnapshotOp>& snapshot_ops() { return snapshot_ops_; }
 
  private:
   std::vector<Event> events_;
   std::vector<Completion> completions_;
   std::vector<QueryUpdate> query_updates_;
+  std::vector<SnapshotOp> snapshot_ops_;
 };
 
 }  // namespace serf

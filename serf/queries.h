@@ -4,6 +4,7 @@
 // Queries: all that a node has to do with queries: its own, those of others, and the internal ones,
 // which it answers itself. Source: spec/serf.md 6.
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -88,6 +89,8 @@ class Queries : private QueryIssuer::Listener, private QueryReceiver::Listener {
   void Purge(Instant now) { receiver_.Purge(now); }
 
   const LamportClock& clock() const { return receiver_.clock(); }
+  // Of the newest query that was for this node, internal ones included; zero: none.
+  wire::LamportTime newest() const { return newest_; }
 
  private:
   // --- QueryIssuer::Listener ---
@@ -106,6 +109,7 @@ class Queries : private QueryIssuer::Listener, private QueryReceiver::Listener {
   Listener& listener_;
   QueryIssuer issuer_;
   QueryReceiver receiver_;
+  wire::LamportTime newest_;
 };
 
 inline absl::StatusOr<QueryId> Queries::Send(Instant now, absl::string_view name,
@@ -125,6 +129,7 @@ inline void Queries::OnQueryUpdate(Instant now, QueryUpdate update) {
 
 inline void Queries::OnQuery(Instant now, QueryEvent query) {
   static_cast<void>(now);
+  newest_ = std::max(newest_, query.id.time);
   if (absl::StartsWith(query.name, kInternalQueryPrefix)) return OnInternalQuery(query);
   listener_.OnQuery(std::move(query));
 }

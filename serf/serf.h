@@ -34,7 +34,9 @@
 #include "serf/base/time.h"
 #include "serf/broadcasts.h"
 #include "serf/config.h"
+#include "serf/coordinate_tracker.h"
 #include "serf/counters.h"
+#include "serf/engine_config.h"
 #include "serf/event.h"
 #include "serf/event_pipeline.h"
 #include "serf/gossip_receiver.h"
@@ -50,7 +52,9 @@
 #include "serf/push_pull_state.h"
 #include "serf/queries.h"
 #include "serf/query.h"
-#include "serf/reconnect.h"
+#include "serf/reconnector.h"
+#include "serf/serf_state.h"
+#include "serf/snapshot.h"
 #include "serf/swim/broadcast_queue.h"
 #include "serf/swim/delegate.h"
 #include "serf/swim/node.h"
@@ -68,8 +72,7 @@ class Serf final : private swim::Delegate,
                    private Queries::Listener,
                    private GossipReceiver::Listener {
  public:
-  // "alive", "leaving", "left", "shutdown" (spec/serf.md 3.8).
-  enum class State : std::uint8_t { kAlive, kLeaving, kLeft, kShutdown };
+  using State = SerfState;
 
   static absl::StatusOr<std::unique_ptr<Serf>> Create(Config config);
 
@@ -84,6 +87,8 @@ class Serf final : private swim::Delegate,
   void OnStreamConnected(Instant now, swim::StreamId stream, Outbox& out);
   void OnStreamBytes(Instant now, swim::StreamId stream, ByteView bytes, Outbox& out);
   void OnStreamClosed(Instant now, swim::StreamId stream, const absl::Status& reason, Outbox& out);
+  // The oldest of the Outbox's snapshot_ops that was not answered yet is on the disk, or failed.
+  void OnSnapshotDone(Instant now, const absl::Status& status, Outbox& out);
   Instant NextDeadline() const;
 
   // --- what is wanted: each ends with one Completion in some later Outbox (or this one) ---
@@ -126,11 +131,11 @@ class Serf final : private swim::Delegate,
   // Spec 13.2: "members", "failed", "left", "health_score", "member_time", ...
   std::map<std::string, std::string> Stats() const;
   const Counters& counters() const { return counters_; }
+  // Null if they are disabled.
+  const CoordinateTracker* coordinates() const { return coordinates_ ? &*coordinates_ : nullptr; }
   const swim::Node& node() const { return node_; }
 
  private:
-  // The engine's tokens of joins that are not requests.
-  static constexpr RequestId kReconnect{0};
   // The intent of the own departure.
   static constexpr Broadcasts::Token kLeaveToken = 1;
 
@@ -142,6 +147,7 @@ class Serf final : private swim::Delegate,
   // Does what must wait until the engine's input is over.
   void Settle(Instant now);
   void SendNow(Instant now);
+  void WriteSnapshot(Instant now, bool all);
 
   // --- swim::Delegate ---
   void OnNodeJoin(Instant now, swim::MemberIndex member) override;
@@ -163,7 +169,7 @@ class Serf final : private swim::Delegate,
 
   // --- listeners ---
   void OnMemberEvent(Instant now, MemberEvent event) override;
-  void OnUserEvent(Instant, UserEvent event) override { pipeline_.Add(std::move(event)); }
+  void OnUserEvent(Instant, UserEvent event) override;
   void OnQuery(QueryEvent query) override { out_->Emit(std::move(query)); }
   void OnQueryUpdate(QueryUpdate update) override { out_->Tell(std::move(update)); }
   void OnAccused(Instant now) override;
@@ -196,6 +202,9 @@ class Serf final : private swim::Delegate,
   GossipReceiver receiver_;
   EventPipeline pipeline_;
   LeaveSequence leave_;
+  Reconnector reconnector_;
+  std::optional<CoordinateTracker> coordinates_;
+  std::optional<Snapshot> snapshot_;
 
   Outbox* out_ = nullptr;  // lent while an input runs
   struct Datagram {
@@ -212,44 +221,14 @@ class Serf final : private swim::Delegate,
   Broadcasts::Token next_token_ = kLeaveToken + 1;
 
   Instant reap_at_ = kNever;
-  Instant reconnect_at_ = kNever;
   Instant queue_check_at_ = kNever;
 };
-
-// "alive", "leaving", "left", "shutdown".
-inline constexpr absl::string_view StateName(Serf::State state) {
-  switch (state) {
-    case Serf::State::kAlive:
-      return "alive";
-    case Serf::State::kLeaving:
-      return "leaving";
-    case Serf::State::kLeft:
-      return "left";
-    case Serf::State::kShutdown:
-      return "shutdown";
-  }
-  return "";
-}
 
 // --- life ---
 
 inline absl::StatusOr<std::unique_ptr<Serf>> Serf::Create(Config config) {
   if (absl::Status status = config.Validate(); !status.ok()) return status;
-  absl::StatusOr<ByteVector> meta = EncodeTags(config.tags, config.protocol_version);
-  if (!meta.ok()) return meta.status();
-  config.swim.meta = *std::move(meta);
-  config.swim.protocol_version = kEngineProtocolVersion;
-  config.swim.delegate_protocol_min = kSerfProtocolMin;
-  config.swim.delegate_protocol_max = kSerfProtocolMax;
-  config.swim.delegate_protocol_version = config.protocol_version;
-  if (config.swim.node_infos == nullptr) {
-    config.swim.node_infos = std::make_shared<swim::NodeInfoPool>();
-  }
-  if (config.validate_node_names) {
-    config.swim.alive_filter = [](const swim::RemoteNode& node) {
-      return ValidateNodeName(node.name);
-    };
-  }
+  if (absl::Status status = CompleteEngineConfig(config); !status.ok()) return status;
   return std::unique_ptr<Serf>(new Serf(std::move(config)));
 }
 
@@ -265,7 +244,18 @@ inline Serf::Serf(Config config)
       receiver_(config_, node_, members_, user_events_, queries_, broadcasts_, counters_, *this),
       pipeline_(config_),
       leave_(config_.broadcast_timeout, config_.leave_propagate_delay,
-             config_.swim.gossip_interval) {}
+             config_.swim.gossip_interval),
+      reconnector_(config_, members_, rng_) {
+  if (!config_.disable_coordinates) {
+    coordinates_.emplace(config_.swim.name, config_.swim.seed, config_.swim.logger);
+  }
+  if (config_.snapshot) {
+    members_.clock().Witness(config_.snapshot->clock);
+    user_events_.Restore(config_.snapshot->event_clock);
+    queries_.Restore(config_.snapshot->query_clock);
+    reconnector_.Remember(*config_.snapshot);
+  }
+}
 
 template <typename F>
 void Serf::Run(Instant now, Outbox& out, F&& input) {
@@ -294,6 +284,14 @@ inline void Serf::Settle(Instant now) {
   pipeline_.Settle(now, *out_);
   if (wake_gossip_) node_.WakeGossip(now);
   wake_gossip_ = false;
+  WriteSnapshot(now, /*all=*/false);
+}
+
+inline void Serf::WriteSnapshot(Instant now, bool all) {
+  if (!snapshot_) return;
+  snapshot_->OnClock(members_.clock().time());
+  snapshot_->OnQuery(queries_.newest());
+  snapshot_->Flush(now, out_->snapshot_ops(), all);
 }
 
 inline void Serf::SendNow(Instant now) {
@@ -314,9 +312,16 @@ inline void Serf::SendNow(Instant now) {
 
 inline void Serf::Start(Instant now, Outbox& out) {
   reap_at_ = now + config_.reap_interval;
-  reconnect_at_ = NextReconnect(now, config_.reconnect_interval, rng_);
+  reconnector_.Start(now);
   queue_check_at_ = now + config_.queue_check_interval;
-  Run(now, out, [&] { node_.Start(now, out); });
+  if (config_.snapshot) {
+    snapshot_.emplace(now, *std::exchange(config_.snapshot, std::nullopt),
+                      Snapshot::Options{.logger = config_.swim.logger});
+  }
+  Run(now, out, [&] {
+    node_.Start(now, out);
+    Reconnect(now);
+  });
 }
 
 inline void Serf::Shutdown(Instant now, Outbox& out) {
@@ -327,6 +332,7 @@ inline void Serf::Shutdown(Instant now, Outbox& out) {
     state_ = State::kShutdown;
     queries_.Shutdown(now);
     pipeline_.Flush(now, out);
+    WriteSnapshot(now, /*all=*/true);
     const auto cancel = [this](RequestId request) { Complete(request, ShutDownError()); };
     joins_.FinishAll(cancel);
     for (const RequestId request : std::exchange(leave_requests_, {})) cancel(request);
@@ -365,11 +371,19 @@ inline void Serf::OnStreamClosed(Instant now, swim::StreamId stream, const absl:
   Run(now, out, [&] { node_.OnStreamClosed(now, stream, reason, out); });
 }
 
+inline void Serf::OnSnapshotDone(Instant now, const absl::Status& status, Outbox& out) {
+  Run(now, out, [&] {
+    if (snapshot_) snapshot_->OnDone(now, status);
+  });
+}
+
 inline Instant Serf::NextDeadline() const {
   if (state_ == State::kShutdown) return kNever;
-  return std::min({node_.NextDeadline(), members_.NextDeadline(), leave_.NextDeadline(),
-                   queries_.NextDeadline(), pipeline_.NextDeadline(), removals_.NextDeadline(),
-                   tag_updates_.NextDeadline(), reap_at_, reconnect_at_, queue_check_at_});
+  return std::min({node_.NextDeadline(), reconnector_.NextDeadline(),
+                   snapshot_ ? snapshot_->NextDeadline() : kNever, members_.NextDeadline(),
+                   leave_.NextDeadline(), queries_.NextDeadline(), pipeline_.NextDeadline(),
+                   removals_.NextDeadline(), tag_updates_.NextDeadline(), reap_at_,
+                   queue_check_at_});
 }
 
 inline void Serf::OnTimer(Instant now, Outbox& out) {
@@ -388,7 +402,7 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
       members_.Reap(now, IsAlive());
       queries_.Purge(now);
     }
-    if (now >= reconnect_at_) Reconnect(now);
+    Reconnect(now);
     if (now >= queue_check_at_) {
       queue_check_at_ = now + config_.queue_check_interval;
       broadcasts_.Check(config_.queue_depth_warning, config_.QueueMax(member_count()),
@@ -400,22 +414,9 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
 }
 
 inline void Serf::Reconnect(Instant now) {
-  const MemberStatusTable& table = members_.table();
-  if (table.failed() == 0 || !IsAlive()) {
-    reconnect_at_ = NextReconnect(now, config_.reconnect_interval, rng_);
-    return;
+  while (std::optional<Reconnector::Attempt> attempt = reconnector_.Next(now, IsAlive())) {
+    node_.Join(now, attempt->token, {std::move(attempt->target)}, *out_);
   }
-  if (!ShouldReconnect(table.size(), table.failed(), table.left(), rng_)) {
-    Log(config_.swim.logger, LogLevel::kDebug, "serf: forgoing reconnect for random throttling");
-    reconnect_at_ = NextReconnect(now, config_.reconnect_interval, rng_);
-    return;
-  }
-  const swim::NodeInfo& info = *members_.PickFailed(rng_);
-  const std::string endpoint = info.endpoint().ToString();
-  Log(config_.swim.logger, LogLevel::kInfo, "serf: attempting reconnect to ", info.name(), " ",
-      endpoint);
-  reconnect_at_ = kNever;  // until the attempt has ended
-  node_.Join(now, kReconnect, {{endpoint, info.endpoint()}}, *out_);
 }
 
 // --- requests ---
@@ -441,10 +442,7 @@ inline void Serf::StartNextJoin(Instant now) {
 }
 
 inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
-  if (done.id == kReconnect) {
-    reconnect_at_ = NextReconnect(now, config_.reconnect_interval, rng_);
-    return;
-  }
+  if (reconnector_.OnDone(now, done.id, done.result.contacted > 0)) return Reconnect(now);
   const std::optional<RequestId> request = joins_.Finish(done.id);
   if (!request) return;
   receiver_.set_ignore_old_on_join(false);
@@ -478,6 +476,7 @@ inline void Serf::Leave(Instant now, RequestId request, Outbox& out) {
     leave_requests_.push_back(request);
     if (state_ == State::kLeaving) return;
     state_ = State::kLeaving;
+    if (snapshot_) snapshot_->OnLeave();
     const wire::LamportTime time = members_.clock().Take();
     members_.OnLeaveMessage(now, config_.swim.name, time, /*prune=*/false, /*self_lives=*/false);
     const bool tell = members_.HasAlivePeer();
@@ -622,15 +621,15 @@ inline void Serf::MergeRemoteState(Instant now, ByteView state, bool join) {
   receiver_.OnRemoteState(now, state, join, IsAlive());
 }
 
-// Without coordinates there is nothing to tell.
-inline void Serf::AppendAckPayload(ByteVector& out) { static_cast<void>(out); }
+inline void Serf::AppendAckPayload(ByteVector& out) {
+  if (coordinates_) coordinates_->AppendPayload(out);
+}
 
 inline void Serf::OnPingComplete(Instant now, swim::MemberIndex member, Duration rtt,
                                  ByteView payload) {
-  static_cast<void>(now);
-  static_cast<void>(member);
-  static_cast<void>(rtt);
-  static_cast<void>(payload);
+  if (coordinates_) {
+    coordinates_->OnPingComplete(now, node_.info(member).name(), rtt, payload);
+  }
 }
 
 inline void Serf::OnLeaveBroadcast(Instant now) { Advance(now, leave_.OnEngineLeft(now)); }
@@ -642,7 +641,16 @@ inline void Serf::OnUpdateBroadcast(Instant) {
 // --- listeners ---
 
 inline void Serf::OnMemberEvent(Instant now, MemberEvent event) {
+  if (snapshot_) snapshot_->OnMemberEvent(event);
+  if (coordinates_ && event.kind == MemberEventKind::kReap) {
+    for (const Member& member : event.members) coordinates_->Forget(member.name);
+  }
   pipeline_.Add(now, std::move(event), *out_);
+}
+
+inline void Serf::OnUserEvent(Instant, UserEvent event) {
+  if (snapshot_) snapshot_->OnUserEvent(event.time);
+  pipeline_.Add(std::move(event));
 }
 
 inline void Serf::OnAccused(Instant now) {
@@ -670,7 +678,7 @@ inline Member Serf::LocalMember() const {
 inline std::map<std::string, std::string> Serf::Stats() const {
   const MemberStatusTable& table = members_.table();
   const bool encrypted = config_.swim.keyring != nullptr && !config_.swim.keyring->empty();
-  return {
+  std::map<std::string, std::string> stats = {
       {"members", absl::StrCat(table.size())},
       {"failed", absl::StrCat(table.failed())},
       {"left", absl::StrCat(table.left())},
@@ -683,6 +691,8 @@ inline std::map<std::string, std::string> Serf::Stats() const {
       {"query_queue", absl::StrCat(broadcasts_.queries())},
       {"encrypted", encrypted ? "true" : "false"},
   };
+  if (coordinates_) stats["coordinate_resets"] = absl::StrCat(coordinates_->resets());
+  return stats;
 }
 
 }  // namespace serf

@@ -58,9 +58,10 @@ TEST(SerfTest, StartsAsTheOnlyMember) {
 TEST(SerfTest, StatsOfAFreshNode) {
   LoneSerf self;
   const std::map<std::string, std::string> expected = {
-      {"members", "1"},     {"failed", "0"},      {"left", "0"},         {"health_score", "0"},
-      {"member_time", "1"}, {"event_time", "1"},  {"query_time", "1"},   {"intent_queue", "0"},
-      {"event_queue", "0"}, {"query_queue", "0"}, {"encrypted", "false"}};
+      {"members", "1"},      {"failed", "0"},        {"left", "0"},
+      {"health_score", "0"}, {"member_time", "1"},   {"event_time", "1"},
+      {"query_time", "1"},   {"intent_queue", "0"},  {"event_queue", "0"},
+      {"query_queue", "0"},  {"encrypted", "false"}, {"coordinate_resets", "0"}};
   EXPECT_EQ(self.serf().Stats(), expected);
 }
 

@@ -1,0 +1,174 @@
+// Serf with a snapshot and with coordinates: what is recorded, what a restarted node knows, and
+// whom it asks.
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "serf/config.h"
+#include "serf/lone_serf.h"
+#include "serf/outbox.h"
+#include "serf/serf.h"
+#include "serf/snapshot_reader.h"
+
+namespace serf {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::LineLogger;
+using ::testing::Pair;
+using wire::LamportTime;
+
+constexpr char kOwnLine[] = "alive: self 10.0.0.1:7946\n";
+
+// A node whose disk is a text.
+class Life {
+ public:
+  explicit Life(std::string file, bool rejoin_after_leave = false) : file_(std::move(file)) {
+    Config config = testing::LoneSerf::DefaultConfig();
+    config.swim.name = "self";
+    config.swim.advertise = Endpoint::Parse("10.0.0.1:7946").value();
+    config.swim.logger = &log;
+    SnapshotReader reader(rejoin_after_leave, nullptr);
+    reader.Read(file_);
+    config.snapshot = std::move(reader).Finish();
+    serf_ = Serf::Create(std::move(config)).value();
+    serf_->Start(now, out_);
+    CarryOut();
+  }
+
+  Serf& operator*() { return *serf_; }
+  Serf* operator->() { return serf_.get(); }
+
+  // Input: (Serf&, Outbox&).
+  template <typename F>
+  void Do(F&& input) {
+    input(*serf_, out_);
+    CarryOut();
+  }
+  void Until(Instant end) {
+    while (serf_->NextDeadline() <= end) {
+      now = std::max(now, serf_->NextDeadline());
+      Do([&](Serf& serf, Outbox& out) { serf.OnTimer(now, out); });
+    }
+    now = end;
+  }
+  const std::string& file() const { return file_; }
+
+  Instant now{};
+  LineLogger log;
+  std::vector<std::string> dialled;
+
+ private:
+  void CarryOut() {
+    for (const auto& op : out_.stream_ops()) {
+      if (op.kind == swim::Outbox::StreamOp::Kind::kDial) {
+        dialled.push_back(op.to.ToString());
+        refused_.push_back(op.stream);
+      }
+    }
+    const std::vector<SnapshotOp> ops = out_.snapshot_ops();
+    out_.Clear();
+    for (const SnapshotOp& op : ops) {
+      if (op.kind == SnapshotOp::Kind::kReplace) file_.clear();
+      file_ += op.text;
+      Do([&](Serf& serf, Outbox& out) { serf.OnSnapshotDone(now, absl::OkStatus(), out); });
+    }
+    for (const swim::StreamId stream : std::exchange(refused_, {})) {
+      Do([&](Serf& serf, Outbox& out) {
+        serf.OnStreamClosed(now, stream, absl::UnavailableError("refused"), out);
+      });
+    }
+  }
+
+  std::string file_;
+  std::unique_ptr<Serf> serf_;
+  Outbox out_;
+  std::vector<swim::StreamId> refused_;
+};
+
+TEST(SerfSnapshotTest, RecordsMembersAndClocks) {
+  Life life("");
+  EXPECT_EQ(life.file(), kOwnLine);
+  life.Do([&](Serf& serf, Outbox& out) {
+    EXPECT_TRUE(serf.SendUserEvent(life.now, "deploy", "", false, out).ok());
+  });
+  EXPECT_EQ(life.file(), kOwnLine) << "within the interval";
+  life.Until(life.now + milliseconds(500));
+  EXPECT_EQ(life.file(), std::string(kOwnLine) + "event-clock: 1\n");
+  life.Do([&](Serf& serf, Outbox& out) { serf.Shutdown(life.now, out); });
+  EXPECT_EQ(life.file(), std::string(kOwnLine) + "event-clock: 1\n");
+}
+
+TEST(SerfSnapshotTest, ShutdownWritesWhatWaits) {
+  Life life("");
+  life.Do([&](Serf& serf, Outbox& out) {
+    EXPECT_TRUE(serf.SendUserEvent(life.now, "deploy", "", false, out).ok());
+    serf.Shutdown(life.now, out);
+  });
+  EXPECT_EQ(life.file(), std::string(kOwnLine) + "event-clock: 1\n");
+}
+
+TEST(SerfSnapshotTest, LeaveIsRecordedAtOnce) {
+  Life life("clock: 7\nevent-clock: 3\n");
+  life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, swim::RequestId(1), out); });
+  EXPECT_THAT(life.file(), HasSubstr("alive: self 10.0.0.1:7946\n"));
+  EXPECT_THAT(life.file(), HasSubstr("leave\n"));
+  life.Until(life.now + seconds(10));
+  EXPECT_THAT(life.file(), ::testing::EndsWith("leave\nclock: 8\n"));
+  EXPECT_EQ(Life(life.file())->Stats()["event_time"], "1");
+  EXPECT_EQ(Life(life.file(), true)->Stats()["event_time"], "4");
+}
+
+TEST(SerfSnapshotTest, ClocksGoOn) {
+  Life life("clock: 7\nevent-clock: 30\nquery-clock: 5\n");
+  const auto stats = life->Stats();
+  EXPECT_EQ(stats.at("member_time"), "8");
+  EXPECT_EQ(stats.at("event_time"), "31");
+  EXPECT_EQ(stats.at("query_time"), "6");
+}
+
+TEST(SerfSnapshotTest, AsksThoseItKnew) {
+  Life life(
+      "alive: a 10.0.0.2:7946\nalive: self 10.0.0.1:7946\nnot-alive: b\n"
+      "# failed: c 10.0.0.4:7946\n");
+  EXPECT_THAT(life.dialled, ElementsAre("10.0.0.2:7946", "10.0.0.4:7946"));
+  EXPECT_TRUE(
+      life.log.Has("[INFO] serf: Attempting re-join to previously known node: a: 10.0.0.2:7946"));
+  EXPECT_TRUE(life.log.Has("[WARN] serf: Failed to re-join any previously known node"));
+  // And again: nobody was there.
+  life.Until(life.now + seconds(40));
+  EXPECT_EQ(life.dialled.size(), 4u);
+  life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, swim::RequestId(1), out); });
+  life.Until(life.now + seconds(3600));
+  EXPECT_EQ(life.dialled.size(), 4u) << "whoever leaves asks nobody";
+}
+
+TEST(SerfSnapshotTest, WithoutOneNothingIsWritten) {
+  testing::LoneSerf self;
+  EXPECT_EQ(self.serf().Stats().at("member_time"), "1");
+}
+
+TEST(SerfCoordinatesTest, Disabled) {
+  Config config = testing::LoneSerf::DefaultConfig();
+  config.disable_coordinates = true;
+  testing::LoneSerf self(config);
+  EXPECT_EQ(self.serf().coordinates(), nullptr);
+  EXPECT_FALSE(self.serf().Stats().contains("coordinate_resets"));
+  testing::LoneSerf other;
+  ASSERT_NE(other.serf().coordinates(), nullptr);
+  EXPECT_EQ(other.serf().coordinates()->own(), Coordinate::Start());
+  EXPECT_EQ(other.serf().coordinates()->Find("nobody"), nullptr);
+}
+
+}  // namespace
+}  // namespace serf
