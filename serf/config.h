@@ -75,6 +75,11 @@ struct Config {
   // Queries of nodes are answered that are no members as far as this one knows: for those behind
   // address translation. Then anybody can aim the cluster's answers at anybody.
   bool answer_unknown_nodes = false;
+  // Whether to hold a vote over the own name when another node claims it, and to give way.
+  bool enable_name_conflict_resolution = true;
+  // The driver writes each change of the keyring to a file (Outbox::keyring_save), and tells
+  // (Serf::OnKeyringSaved), before the change counts as done.
+  bool keyring_is_saved = false;
   std::size_t user_event_size_limit = 512;  // bytes, bare and encoded; at most kUserEventMax
   bool validate_node_names = false;         // own and others: see ValidateNodeName
   bool disable_coordinates = false;         // neither told to others, nor taken from them

@@ -61,8 +61,6 @@ class GossipReceiver {
   bool OnMessage(Instant now, ByteView message, bool self_lives);
   // The state of a push/pull.
   void OnRemoteState(Instant now, ByteView bytes, bool join, bool self_lives);
-  // Another endpoint claims a member's name.
-  void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other);
 
   // While set, a push/pull for a join makes events older than it unwelcome (4.4).
   void set_ignore_old_on_join(bool ignore) { ignore_old_on_join_ = ignore; }
@@ -295,24 +293,6 @@ inline void GossipReceiver::OnRemoteState(Instant now, ByteView bytes, bool join
   if (state.query_ltime.value() > 0) queries_.Witness(LastUsed(state.query_ltime));
   if (join && ignore_old_on_join_) user_events_.IgnoreBefore(state.event_ltime);
   VisitPushPullState(state, Merge{*this, now, self_lives});
-}
-
-// --- conflicts ---
-
-inline void GossipReceiver::OnConflict(Instant now, swim::MemberIndex existing,
-                                       const Endpoint& other) {
-  const swim::NodeInfo& info = node_.info(existing);
-  if (existing == node_.self()) {
-    log_.Log(now, swim::LogReason::kConflict, LogLevel::kError, [&] {
-      return absl::StrCat("serf: Node name conflicts with another node at ", other.ToString(),
-                          ". Names must be unique! (Resolution enabled: false)");
-    });
-    return;
-  }
-  log_.Log(now, swim::LogReason::kConflict, LogLevel::kWarn, [&] {
-    return absl::StrCat("serf: Name conflict for '", info.name(), "' both ",
-                        info.endpoint().ToString(), " and ", other.ToString(), " are claiming");
-  });
 }
 
 }  // namespace serf

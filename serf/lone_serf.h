@@ -29,6 +29,7 @@
 #include "serf/base/time.h"
 #include "serf/config.h"
 #include "serf/event.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/outbox.h"
 #include "serf/query.h"
@@ -178,6 +179,15 @@ class LoneSerf {
     Collect();
     return status.ok() ? "ok" : std::string(status.message());
   }
+  RequestId ManageKeys(KeyOperation operation, ByteView key = {}) {
+    const RequestId request = NewRequest();
+    serf_->ManageKeys(now_, request, operation, key, /*relay_factor=*/0, out_);
+    return Done(request);
+  }
+  void KeyringSaved(std::uint64_t version, const absl::Status& status) {
+    serf_->OnKeyringSaved(now_, version, status, out_);
+    Collect();
+  }
   void Shutdown() {
     serf_->Shutdown(now_, out_);
     Collect();
@@ -214,6 +224,9 @@ class LoneSerf {
     if (found == completions_.end()) return "pending";
     return found->second.status.ok() ? "ok" : std::string(found->second.status.message());
   }
+  // Of a key operation that has ended.
+  const KeyOutcome& Keys(RequestId request) const { return *completions_.at(request).keys; }
+  std::vector<KeyringSave> TakeKeyringSaves() { return std::exchange(keyring_saves_, {}); }
   // Packets sent since the last call, and to whom.
   struct Packet {
     Endpoint to;
@@ -255,6 +268,7 @@ class LoneSerf {
   std::vector<UserEvent> user_events_;
   std::vector<QueryEvent> queries_;
   std::vector<std::string> updates_;
+  std::vector<KeyringSave> keyring_saves_;
   std::map<RequestId, Completion> completions_;
   std::vector<Packet> packets_;
   bool closed_ = false;
@@ -298,6 +312,7 @@ inline void LoneSerf::Collect() {
     const ByteView bytes = out_.bytes(datagram);
     packets_.push_back({datagram.to, ByteVector(bytes.begin(), bytes.end())});
   }
+  if (out_.keyring_save()) keyring_saves_.push_back(*out_.keyring_save());
   closed_ = false;
   for (const auto& op : out_.stream_ops()) {
     dials_ += op.kind == swim::Outbox::StreamOp::Kind::kDial;

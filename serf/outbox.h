@@ -3,15 +3,20 @@
 
 // Outbox of serf::Serf: the engine's datagrams and streams, and what the application gets.
 
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "serf/event.h"
+#include "serf/keys.h"
 #include "serf/query.h"
 #include "serf/snapshot_op.h"
 #include "serf/swim/outbox.h"
+#include "serf/wire/aead.h"
 
 namespace serf {
 
@@ -24,6 +29,14 @@ struct Completion {
   // Of Join only: how many targets answered, and one text for each that did not.
   int contacted = 0;
   std::vector<std::string> errors;
+  // Of ManageKeys only, and not null then.
+  std::shared_ptr<const KeyOutcome> keys = nullptr;
+};
+
+// The keyring has changed and is to be saved as it is now: see Config::keyring_is_saved.
+struct KeyringSave {
+  std::uint64_t version = 0;             // for OnKeyringSaved
+  std::vector<wire::Keyring::Key> keys;  // primary first
 };
 
 class Outbox : public swim::Outbox {
@@ -35,11 +48,15 @@ class Outbox : public swim::Outbox {
   // To be done one after the other; OnSnapshotDone for each. None without Config::snapshot.
   const std::vector<SnapshotOp>& snapshot_ops() const { return snapshot_ops_; }
 
+  // The newest, if there is one.
+  const std::optional<KeyringSave>& keyring_save() const { return keyring_save_; }
+
   void Clear() {
     swim::Outbox::Clear();
     events_.clear();
     completions_.clear();
     query_updates_.clear();
+    keyring_save_.reset();
     snapshot_ops_.clear();
   }
 
@@ -50,6 +67,7 @@ class Outbox : public swim::Outbox {
     events_.emplace_back(std::move(event));
   }
   void Complete(Completion completion) { completions_.push_back(std::move(completion)); }
+  void Save(KeyringSave save) { keyring_save_ = std::move(save); }
   void Tell(QueryUpdate update) { query_updates_.push_back(std::move(update)); }
   std::vector<SnapshotOp>& snapshot_ops() { return snapshot_ops_; }
 
@@ -57,6 +75,7 @@ class Outbox : public swim::Outbox {
   std::vector<Event> events_;
   std::vector<Completion> completions_;
   std::vector<QueryUpdate> query_updates_;
+  std::optional<KeyringSave> keyring_save_;
   std::vector<SnapshotOp> snapshot_ops_;
 };
 

@@ -5,6 +5,8 @@
 // which it answers itself. Source: spec/serf.md 6.
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -19,7 +21,13 @@
 #include "serf/base/time.h"
 #include "serf/config.h"
 #include "serf/counters.h"
+#include "serf/key_manager.h"
+#include "serf/keyring_editor.h"
+#include "serf/keys.h"
 #include "serf/lamport_clock.h"
+#include "serf/member_tracker.h"
+#include "serf/name_conflict.h"
+#include "serf/outbox.h"
 #include "serf/query.h"
 #include "serf/query_issuer.h"
 #include "serf/query_receiver.h"
@@ -30,7 +38,11 @@
 
 namespace serf {
 
-class Queries : private QueryIssuer::Listener, private QueryReceiver::Listener {
+class Queries : private QueryIssuer::Listener,
+                private QueryReceiver::Listener,
+                private KeyManager::Listener,
+                private KeyringEditor::Listener,
+                private NameConflict::Listener {
  public:
   class Listener {
    public:
@@ -38,19 +50,28 @@ class Queries : private QueryIssuer::Listener, private QueryReceiver::Listener {
     // For the application.
     virtual void OnQuery(QueryEvent query) = 0;
     virtual void OnQueryUpdate(QueryUpdate update) = 0;
+    virtual void OnKeysDone(RequestId request, absl::Status status, KeyOutcome outcome) = 0;
+    // See KeyringEditor.
+    virtual void SaveKeyring(std::uint64_t version) = 0;
+    // Another node has the name: this one has to shut down.
+    virtual void OnNameLost() = 0;
     // A message for one node, or for this one, to be sent when the engine's input is over.
     virtual void SendLater(const Endpoint& to, ByteView message) = 0;
   };
 
   // All must outlive it.
-  Queries(const Config& config, const swim::Node& node, Rng& rng, Counters& counters,
-          Listener& listener)
+  Queries(const Config& config, const swim::Node& node, const MemberTracker& members, Rng& rng,
+          Counters& counters, Listener& listener)
       : config_(config),
         node_(node),
+        members_(members),
         rng_(rng),
         listener_(listener),
         issuer_(config, node, counters, *this),
-        receiver_(config, node, rng, counters, *this) {}
+        receiver_(config, node, rng, counters, *this),
+        keys_(config.swim.logger, *this),
+        keyring_(config, *this),
+        conflict_(config, node, *this) {}
   Queries(const Queries&) = delete;
   Queries& operator=(const Queries&) = delete;
 
@@ -61,13 +82,21 @@ class Queries : private QueryIssuer::Listener, private QueryReceiver::Listener {
 
   // See QueryIssuer::Issue.
   absl::StatusOr<QueryId> Send(Instant now, absl::string_view name, absl::string_view payload,
-                               const QueryParams& params);
+                               const QueryParams& params) override;
   // See QueryReceiver::Respond.
   absl::Status Respond(Instant now, QueryId query, absl::string_view payload) {
     return receiver_.Respond(now, query, payload);
   }
-  // Ends all own queries.
-  void Shutdown(Instant now) { issuer_.EndAll(now); }
+  // See KeyManager::Start.
+  void ManageKeys(Instant now, RequestId request, KeyOperation operation, ByteView key,
+                  std::uint8_t relay_factor) {
+    keys_.Start(now, request, operation, key, relay_factor);
+  }
+  // Ends all own queries, and key operations with this.
+  void Shutdown(Instant now, const absl::Status& status) {
+    keys_.Cancel(status);
+    issuer_.EndAll(now);
+  }
 
   // --- what happened ---
 
@@ -77,6 +106,15 @@ class Queries : private QueryIssuer::Listener, private QueryReceiver::Listener {
   }
   void OnResponse(Instant now, const wire::QueryResponseMessage& response) {
     issuer_.OnResponse(now, response);
+  }
+  // See KeyringEditor::OnSaved.
+  void OnKeyringSaved(Instant now, std::uint64_t version, const absl::Status& status) {
+    now_ = now;
+    keyring_.OnSaved(version, status);
+  }
+  // See NameConflict::OnConflict.
+  void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) {
+    conflict_.OnConflict(now, existing, other);
   }
   // A peer's clock has reached this time.
   void Witness(wire::LamportTime time) { receiver_.Witness(time); }
@@ -101,14 +139,38 @@ class Queries : private QueryIssuer::Listener, private QueryReceiver::Listener {
     listener_.SendLater(to, message);
   }
 
+  // --- KeyManager::Listener ---
+  std::size_t LiveNodes() const override { return node_.live_nodes(); }
+  void OnKeysDone(RequestId request, absl::Status status, KeyOutcome outcome) override {
+    listener_.OnKeysDone(request, std::move(status), std::move(outcome));
+  }
+  // --- KeyringEditor::Listener ---
+  void AnswerKeyQuery(QueryId query, ByteView payload) override {
+    RespondTo("key", query, payload);
+  }
+  bool AnswerFits(QueryId query, ByteView payload) const override {
+    return receiver_.Fits(query, AsText(payload));
+  }
+  void SaveKeyring(std::uint64_t version) override { listener_.SaveKeyring(version); }
+  // --- NameConflict::Listener ---
+  void OnNameLost(Instant) override { listener_.OnNameLost(); }
+
   void OnInternalQuery(const QueryEvent& query);
+  void OnConflictQuery(const QueryEvent& query);
+  // Answers an internal query; logs a failure.
+  void RespondTo(absl::string_view kind, QueryId query, ByteView payload);
 
   const Config& config_;
   const swim::Node& node_;
+  const MemberTracker& members_;
   Rng& rng_;
   Listener& listener_;
   QueryIssuer issuer_;
   QueryReceiver receiver_;
+  KeyManager keys_;
+  KeyringEditor keyring_;
+  NameConflict conflict_;
+  Instant now_;  // of the input under way
   wire::LamportTime newest_;
 };
 
@@ -123,12 +185,12 @@ inline absl::StatusOr<QueryId> Queries::Send(Instant now, absl::string_view name
 }
 
 inline void Queries::OnQueryUpdate(Instant now, QueryUpdate update) {
-  static_cast<void>(now);
+  if (keys_.OnUpdate(now, update) || conflict_.OnUpdate(now, update)) return;
   listener_.OnQueryUpdate(std::move(update));
 }
 
 inline void Queries::OnQuery(Instant now, QueryEvent query) {
-  static_cast<void>(now);
+  now_ = now;
   newest_ = std::max(newest_, query.id.time);
   if (absl::StartsWith(query.name, kInternalQueryPrefix)) return OnInternalQuery(query);
   listener_.OnQuery(std::move(query));
@@ -136,8 +198,28 @@ inline void Queries::OnQuery(Instant now, QueryEvent query) {
 
 inline void Queries::OnInternalQuery(const QueryEvent& query) {
   if (query.name == kPingQuery) return;  // the acknowledgement says all
+  if (query.name == kConflictQuery) return OnConflictQuery(query);
+  for (const KeyOperation operation :
+       {KeyOperation::kInstall, KeyOperation::kUse, KeyOperation::kRemove, KeyOperation::kList}) {
+    if (query.name == KeyQueryName(operation)) return keyring_.OnQuery(operation, query);
+  }
   Log(config_.swim.logger, LogLevel::kWarn, "serf: Unhandled internal query '",
       absl::string_view(query.name).substr(kInternalQueryPrefix.size()), "'");
+}
+
+inline void Queries::OnConflictQuery(const QueryEvent& query) {
+  // A contestant has no vote.
+  if (query.payload == config_.swim.name) return;
+  Log(config_.swim.logger, LogLevel::kDebug, "serf: Got conflict resolution query for '",
+      query.payload, "'");
+  RespondTo("conflict", query.id, EncodeBallot(members_.Find(query.payload)));
+}
+
+inline void Queries::RespondTo(absl::string_view kind, QueryId query, ByteView payload) {
+  if (const absl::Status status = receiver_.Respond(now_, query, AsText(payload)); !status.ok()) {
+    Log(config_.swim.logger, LogLevel::kError, "serf: Failed to respond to ", kind,
+        " query: ", absl::string_view(status.message()));
+  }
 }
 
 }  // namespace serf

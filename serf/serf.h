@@ -43,6 +43,7 @@
 #include "serf/gossip_room.h"
 #include "serf/join_error.h"
 #include "serf/join_queue.h"
+#include "serf/keys.h"
 #include "serf/lamport_clock.h"
 #include "serf/leave_sequence.h"
 #include "serf/member.h"
@@ -80,15 +81,33 @@ class Serf final : private swim::Delegate,
   void Start(Instant now, Outbox& out);
 
   // --- what happened: as swim::Node ---
-  void OnDatagram(Instant now, const Endpoint& from, ByteView datagram, Outbox& out);
-  void OnDatagramFailed(Instant now, const Endpoint& to, Outbox& out);
+  void OnDatagram(Instant now, const Endpoint& from, ByteView datagram, Outbox& out) {
+    Run(now, out, [&] { node_.OnDatagram(now, from, datagram, out); });
+  }
+  void OnDatagramFailed(Instant now, const Endpoint& to, Outbox& out) {
+    Run(now, out, [&] { node_.OnDatagramFailed(now, to, out); });
+  }
   void OnTimer(Instant now, Outbox& out);
   std::optional<swim::StreamId> OnStreamAccepted(Instant now, const Endpoint& from, Outbox& out);
-  void OnStreamConnected(Instant now, swim::StreamId stream, Outbox& out);
-  void OnStreamBytes(Instant now, swim::StreamId stream, ByteView bytes, Outbox& out);
-  void OnStreamClosed(Instant now, swim::StreamId stream, const absl::Status& reason, Outbox& out);
+  void OnStreamConnected(Instant now, swim::StreamId stream, Outbox& out) {
+    Run(now, out, [&] { node_.OnStreamConnected(now, stream, out); });
+  }
+  void OnStreamBytes(Instant now, swim::StreamId stream, ByteView bytes, Outbox& out) {
+    Run(now, out, [&] { node_.OnStreamBytes(now, stream, bytes, out); });
+  }
+  void OnStreamClosed(Instant now, swim::StreamId stream, const absl::Status& reason, Outbox& out) {
+    Run(now, out, [&] { node_.OnStreamClosed(now, stream, reason, out); });
+  }
   // The oldest of the Outbox's snapshot_ops that was not answered yet is on the disk, or failed.
-  void OnSnapshotDone(Instant now, const absl::Status& status, Outbox& out);
+  void OnSnapshotDone(Instant now, const absl::Status& status, Outbox& out) {
+    Run(now, out, [&] {
+      if (snapshot_) snapshot_->OnDone(now, status);
+    });
+  }
+  // The keyring of Outbox::keyring_save was written, or why not.
+  void OnKeyringSaved(Instant now, std::uint64_t version, const absl::Status& status, Outbox& out) {
+    Run(now, out, [&] { queries_.OnKeyringSaved(now, version, status); });
+  }
   Instant NextDeadline() const;
 
   // --- what is wanted: each ends with one Completion in some later Outbox (or this one) ---
@@ -117,8 +136,15 @@ class Serf final : private swim::Delegate,
   // Answers a query that a QueryEvent told of. Errors: see QueryReceiver::Respond.
   absl::Status Respond(Instant now, QueryId query, absl::string_view payload, Outbox& out);
 
+  // Asks all nodes for an operation on their keyrings; the completion has the outcome. The key has
+  // 16, 24 or 32 bytes; none for kList.
+  void ManageKeys(Instant now, RequestId request, KeyOperation operation, ByteView key,
+                  std::uint8_t relay_factor, Outbox& out);
+
   // Stops: no message is sent, no deadline remains, requests under way complete as cancelled.
-  void Shutdown(Instant now, Outbox& out);
+  void Shutdown(Instant now, Outbox& out) {
+    Run(now, out, [&] { Stop(now); });
+  }
 
   // --- views ---
   State state() const { return state_; }
@@ -147,24 +173,33 @@ class Serf final : private swim::Delegate,
   // Does what must wait until the engine's input is over.
   void Settle(Instant now);
   void SendNow(Instant now);
+  void Stop(Instant now);
   void WriteSnapshot(Instant now, bool all);
 
   // --- swim::Delegate ---
   void OnNodeJoin(Instant now, swim::MemberIndex member) override;
-  void OnNodeLeave(Instant now, swim::MemberIndex member) override;
-  void OnNodeUpdate(Instant now, swim::MemberIndex member) override;
-  void OnNodePurged(Instant now, swim::MemberIndex member) override;
-  void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) override;
-  void OnUserMessage(Instant now, const Endpoint& from, ByteView message) override;
+  void OnNodeLeave(Instant now, swim::MemberIndex m) override { members_.OnNodeLeave(now, m); }
+  void OnNodeUpdate(Instant now, swim::MemberIndex m) override { members_.OnNodeUpdate(now, m); }
+  void OnNodePurged(Instant now, swim::MemberIndex m) override { members_.OnNodePurged(now, m); }
+  void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) override {
+    queries_.OnConflict(now, existing, other);
+  }
+  void OnUserMessage(Instant now, const Endpoint&, ByteView message) override {
+    if (receiver_.OnMessage(now, message, IsAlive())) wake_gossip_ = true;
+  }
   std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget, std::vector<ByteView>& parts,
                              swim::BroadcastQueue::Packet packet) override;
   std::size_t QueuedBroadcasts() const override { return broadcasts_.size(); }
   void AppendLocalState(bool join, ByteVector& out) override;
-  void MergeRemoteState(Instant now, ByteView state, bool join) override;
-  void AppendAckPayload(ByteVector& out) override;
+  void MergeRemoteState(Instant now, ByteView state, bool join) override {
+    receiver_.OnRemoteState(now, state, join, IsAlive());
+  }
+  void AppendAckPayload(ByteVector& out) override {
+    if (coordinates_) coordinates_->AppendPayload(out);
+  }
   void OnPingComplete(Instant now, swim::MemberIndex member, Duration rtt,
                       ByteView payload) override;
-  void OnLeaveBroadcast(Instant now) override;
+  void OnLeaveBroadcast(Instant now) override { Advance(now, leave_.OnEngineLeft(now)); }
   void OnUpdateBroadcast(Instant now) override;
 
   // --- listeners ---
@@ -172,8 +207,19 @@ class Serf final : private swim::Delegate,
   void OnUserEvent(Instant, UserEvent event) override;
   void OnQuery(QueryEvent query) override { out_->Emit(std::move(query)); }
   void OnQueryUpdate(QueryUpdate update) override { out_->Tell(std::move(update)); }
+  void OnKeysDone(RequestId request, absl::Status status, KeyOutcome outcome) override {
+    out_->Complete({request,
+                    std::move(status),
+                    0,
+                    {},
+                    std::make_shared<const KeyOutcome>(std::move(outcome))});
+  }
+  void SaveKeyring(std::uint64_t version) override;
+  void OnNameLost() override { name_lost_ = true; }
   void OnAccused(Instant now) override;
-  void SendLater(const Endpoint& to, ByteView message) override;
+  void SendLater(const Endpoint& to, ByteView message) override {
+    send_later_.push_back({to, ByteVector(message.begin(), message.end())});
+  }
 
   // --- requests ---
   void StartNextJoin(Instant now);
@@ -213,6 +259,7 @@ class Serf final : private swim::Delegate,
   };
   std::vector<Datagram> send_later_;
   bool wake_gossip_ = false;
+  bool name_lost_ = false;
 
   JoinQueue joins_;
   std::vector<RequestId> leave_requests_;
@@ -240,7 +287,7 @@ inline Serf::Serf(Config config)
       members_(config_, node_, counters_, *this),
       broadcasts_(config_.QueueMax(1)),
       user_events_(config_, broadcasts_, counters_, *this),
-      queries_(config_, node_, rng_, counters_, *this),
+      queries_(config_, node_, members_, rng_, counters_, *this),
       receiver_(config_, node_, members_, user_events_, queries_, broadcasts_, counters_, *this),
       pipeline_(config_),
       leave_(config_.broadcast_timeout, config_.leave_propagate_delay,
@@ -264,6 +311,7 @@ void Serf::Run(Instant now, Outbox& out, F&& input) {
   out_ = &out;
   input();
   if (state_ != State::kShutdown) Settle(now);
+  if (name_lost_ && state_ != State::kShutdown) Stop(now);
   out_ = nullptr;
 }
 
@@ -324,57 +372,28 @@ inline void Serf::Start(Instant now, Outbox& out) {
   });
 }
 
-inline void Serf::Shutdown(Instant now, Outbox& out) {
-  Run(now, out, [&] {
-    if (state_ != State::kLeft) {
-      Log(config_.swim.logger, LogLevel::kWarn, "serf: Shutdown without a Leave");
-    }
-    state_ = State::kShutdown;
-    queries_.Shutdown(now);
-    pipeline_.Flush(now, out);
-    WriteSnapshot(now, /*all=*/true);
-    const auto cancel = [this](RequestId request) { Complete(request, ShutDownError()); };
-    joins_.FinishAll(cancel);
-    for (const RequestId request : std::exchange(leave_requests_, {})) cancel(request);
-    removals_.FinishAll(cancel);
-    tag_updates_.FinishAll(cancel);
-  });
+inline void Serf::Stop(Instant now) {
+  if (state_ != State::kLeft) {
+    Log(config_.swim.logger, LogLevel::kWarn, "serf: Shutdown without a Leave");
+  }
+  state_ = State::kShutdown;
+  queries_.Shutdown(now, ShutDownError());
+  pipeline_.Flush(now, *out_);
+  WriteSnapshot(now, /*all=*/true);
+  const auto cancel = [this](RequestId request) { Complete(request, ShutDownError()); };
+  joins_.FinishAll(cancel);
+  for (const RequestId request : std::exchange(leave_requests_, {})) cancel(request);
+  removals_.FinishAll(cancel);
+  tag_updates_.FinishAll(cancel);
 }
 
 // --- inputs ---
-
-inline void Serf::OnDatagram(Instant now, const Endpoint& from, ByteView datagram, Outbox& out) {
-  Run(now, out, [&] { node_.OnDatagram(now, from, datagram, out); });
-}
-
-inline void Serf::OnDatagramFailed(Instant now, const Endpoint& to, Outbox& out) {
-  Run(now, out, [&] { node_.OnDatagramFailed(now, to, out); });
-}
 
 inline std::optional<swim::StreamId> Serf::OnStreamAccepted(Instant now, const Endpoint& from,
                                                             Outbox& out) {
   std::optional<swim::StreamId> stream;
   Run(now, out, [&] { stream = node_.OnStreamAccepted(now, from, out); });
   return stream;
-}
-
-inline void Serf::OnStreamConnected(Instant now, swim::StreamId stream, Outbox& out) {
-  Run(now, out, [&] { node_.OnStreamConnected(now, stream, out); });
-}
-
-inline void Serf::OnStreamBytes(Instant now, swim::StreamId stream, ByteView bytes, Outbox& out) {
-  Run(now, out, [&] { node_.OnStreamBytes(now, stream, bytes, out); });
-}
-
-inline void Serf::OnStreamClosed(Instant now, swim::StreamId stream, const absl::Status& reason,
-                                 Outbox& out) {
-  Run(now, out, [&] { node_.OnStreamClosed(now, stream, reason, out); });
-}
-
-inline void Serf::OnSnapshotDone(Instant now, const absl::Status& status, Outbox& out) {
-  Run(now, out, [&] {
-    if (snapshot_) snapshot_->OnDone(now, status);
-  });
 }
 
 inline Instant Serf::NextDeadline() const {
@@ -570,31 +589,19 @@ inline absl::Status Serf::Respond(Instant now, QueryId query, absl::string_view 
   return status;
 }
 
+inline void Serf::ManageKeys(Instant now, RequestId request, KeyOperation operation, ByteView key,
+                             std::uint8_t relay_factor, Outbox& out) {
+  if (state_ == State::kShutdown) {
+    return out.Complete({request, ShutDownError(), 0, {}, std::make_shared<KeyOutcome>()});
+  }
+  Run(now, out, [&] { queries_.ManageKeys(now, request, operation, key, relay_factor); });
+}
+
 // --- swim::Delegate ---
 
 inline void Serf::OnNodeJoin(Instant now, swim::MemberIndex member) {
   members_.OnNodeJoin(now, member);
   queries_.OnNodeJoin(now, node_.info(member));
-}
-
-inline void Serf::OnNodeLeave(Instant now, swim::MemberIndex member) {
-  members_.OnNodeLeave(now, member);
-}
-
-inline void Serf::OnNodeUpdate(Instant now, swim::MemberIndex member) {
-  members_.OnNodeUpdate(now, member);
-}
-
-inline void Serf::OnNodePurged(Instant now, swim::MemberIndex member) {
-  members_.OnNodePurged(now, member);
-}
-
-inline void Serf::OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) {
-  receiver_.OnConflict(now, existing, other);
-}
-
-inline void Serf::OnUserMessage(Instant now, const Endpoint&, ByteView message) {
-  if (receiver_.OnMessage(now, message, IsAlive())) wake_gossip_ = true;
 }
 
 inline std::size_t Serf::DrawBroadcasts(std::size_t overhead, std::size_t budget,
@@ -617,22 +624,12 @@ inline void Serf::AppendLocalState(bool, ByteVector& out) {
   AppendPushPullState(std::move(state), user_events_.recent(), out);
 }
 
-inline void Serf::MergeRemoteState(Instant now, ByteView state, bool join) {
-  receiver_.OnRemoteState(now, state, join, IsAlive());
-}
-
-inline void Serf::AppendAckPayload(ByteVector& out) {
-  if (coordinates_) coordinates_->AppendPayload(out);
-}
-
 inline void Serf::OnPingComplete(Instant now, swim::MemberIndex member, Duration rtt,
                                  ByteView payload) {
   if (coordinates_) {
     coordinates_->OnPingComplete(now, node_.info(member).name(), rtt, payload);
   }
 }
-
-inline void Serf::OnLeaveBroadcast(Instant now) { Advance(now, leave_.OnEngineLeft(now)); }
 
 inline void Serf::OnUpdateBroadcast(Instant) {
   tag_updates_.FinishAll([this](RequestId request) { Complete(request, absl::OkStatus()); });
@@ -653,14 +650,15 @@ inline void Serf::OnUserEvent(Instant, UserEvent event) {
   pipeline_.Add(std::move(event));
 }
 
+inline void Serf::SaveKeyring(std::uint64_t version) {
+  const auto keys = config_.swim.keyring->keys();
+  out_->Save({version, {keys.begin(), keys.end()}});
+}
+
 inline void Serf::OnAccused(Instant now) {
   Log(config_.swim.logger, LogLevel::kDebug, "serf: Refuting an older leave intent");
   ++counters_.refutations;
   IssueJoinIntent(now);
-}
-
-inline void Serf::SendLater(const Endpoint& to, ByteView message) {
-  send_later_.push_back({to, ByteVector(message.begin(), message.end())});
 }
 
 // --- views ---

@@ -598,7 +598,7 @@ TEST(ConflictTest, IsLogged) {
                                           " and 10.9.9.9:7947 are claiming")));
   EXPECT_TRUE(self.log().Has(
       "[ERR] serf: Node name conflicts with another node at 10.9.9.9:7947. Names must be unique! "
-      "(Resolution enabled: false)"));
+      "(Resolution enabled: true)"));
   EXPECT_EQ(self.serf().state(), Serf::State::kAlive);
 }
 

@@ -1,0 +1,251 @@
+#include "serf/name_conflict.h"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "serf/lone_serf.h"
+#include "serf/serf.h"
+#include "serf/wire/serf_messages.h"
+
+namespace serf {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::IsEmpty;
+using testing::LoneSerf;
+using ::testing::SizeIs;
+using wire::LamportTime;
+using enum NameVerdict;
+
+constexpr Endpoint kLow{IpAddress::V4(10, 0, 0, 1), 7946};
+constexpr Endpoint kHigh{IpAddress::V4(10, 0, 0, 2), 7946};
+
+TEST(JudgeNameTest, AMajorityKeepsTheName) {
+  const struct {
+    std::size_t matching;
+    std::size_t votes;
+    NameVerdict low;   // of the contestant with the lower address
+    NameVerdict high;  // of the other, with as many votes
+  } kTable[] = {
+      {0, 0, kNoVote, kNoVote}, {1, 1, kKeep, kKeep}, {0, 1, kQuit, kQuit},
+      {1, 2, kKeep, kQuit},     {2, 2, kKeep, kKeep}, {1, 3, kQuit, kQuit},
+      {2, 3, kKeep, kKeep},     {2, 4, kKeep, kQuit}, {1, 4, kQuit, kQuit},
+  };
+  for (const auto& row : kTable) {
+    EXPECT_EQ(JudgeName(row.matching, row.votes, kLow, kHigh), row.low)
+        << row.matching << " / " << row.votes;
+    EXPECT_EQ(JudgeName(row.matching, row.votes, kHigh, kLow), row.high)
+        << row.matching << " / " << row.votes;
+  }
+}
+
+class ConflictTest : public ::testing::Test {
+ protected:
+  explicit ConflictTest(Config config = LoneSerf::DefaultConfig()) : self_(std::move(config)) {}
+
+  void Members(const std::vector<const char*>& names) {
+    for (const char* name : names) self_.PeerAlive(name);
+    self_.RunFor(seconds(5));
+    self_.TakePackets();
+  }
+  // Another node says that it is "self".
+  void Claim(const Endpoint& endpoint = kHigh) {
+    const auto versions = wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
+    wire::Alive alive;
+    alive.incarnation = wire::Incarnation(9);
+    alive.node = "self";
+    alive.addr = endpoint.address.bytes();
+    alive.port = endpoint.port;
+    alive.vsn = versions;
+    ByteVector packet;
+    Encode(alive, packet);
+    self_.ReceivePacket(packet);
+  }
+  // The vote of a node that knows "self" at this endpoint.
+  void Vote(absl::string_view voter, const Endpoint& endpoint) {
+    Member member;
+    member.name = "self";
+    member.endpoint = endpoint;
+    member.status = MemberStatus::kAlive;
+    VoteBytes(voter, EncodeBallot(member));
+  }
+  void VoteBytes(absl::string_view voter, const ByteVector& ballot) {
+    if (number_ == 0) FindQuery();
+    wire::QueryResponseMessage message;
+    message.ltime = time_;
+    message.id = number_;
+    message.from = voter;
+    message.payload = ballot;
+    self_.Receive(message);
+  }
+  // The query that is gossiped.
+  void FindQuery() {
+    self_.RunFor(milliseconds(100));
+    for (const LoneSerf::Packet& packet : self_.TakePackets()) {
+      const std::size_t at = AsText(packet.bytes)
+                                 .find(
+                                     "\x8b\xa4"
+                                     "Addr");
+      if (at == absl::string_view::npos) continue;
+      wire::DecodeScratch scratch;
+      wire::QueryMessage query;
+      ASSERT_EQ(Decode(ByteView(packet.bytes).subspan(at), query, scratch),
+                wire::DecodeResult::kOk);
+      EXPECT_EQ(query.name, "_serf_conflict");
+      EXPECT_EQ(AsText(query.payload), "self");
+      time_ = query.ltime;
+      number_ = query.id;
+    }
+  }
+  bool Lives() { return self_.serf().state() == Serf::State::kAlive; }
+
+  LoneSerf self_;
+  LamportTime time_;
+  std::uint32_t number_ = 0;
+};
+
+TEST_F(ConflictTest, AMajorityKeepsTheNode) {
+  Members({"a", "b", "c"});
+  Claim();
+  Vote("a", kLow);
+  Vote("b", kHigh);
+  Vote("c", kLow);
+  self_.RunFor(seconds(4));
+  EXPECT_TRUE(self_.log().Has("[INFO] serf: majority in name conflict resolution [2 / 3]"));
+  EXPECT_TRUE(Lives());
+  EXPECT_THAT(self_.TakeUpdates(), IsEmpty());
+}
+
+TEST_F(ConflictTest, AMinorityShutsDown) {
+  Members({"a", "b", "c"});
+  Claim();
+  const RequestId leave = self_.RemoveFailedNode("x", false);
+  Vote("a", kHigh);
+  VoteBytes("b", EncodeBallot(std::nullopt));
+  Vote("c", kLow);
+  EXPECT_TRUE(Lives());
+  self_.RunFor(seconds(4));
+  EXPECT_TRUE(
+      self_.log().Has("[WARN] serf: minority in name conflict resolution, quiting [1 / 3]"));
+  EXPECT_EQ(self_.serf().state(), Serf::State::kShutdown);
+  EXPECT_NE(self_.Result(leave), "pending");
+}
+
+// The original's two nodes both die.
+TEST_F(ConflictTest, WithoutVotersNobodyGivesWay) {
+  Claim();
+  self_.RunFor(seconds(4));
+  EXPECT_TRUE(Lives());
+  EXPECT_TRUE(
+      self_.log().Has("[WARN] serf: nobody answered in name conflict resolution, staying [0 / 0]"));
+  // But it is tried again.
+  Claim();
+  EXPECT_EQ(self_.Stat("query_time"), "2");
+  self_.RunFor(seconds(30));
+  Claim();
+  EXPECT_EQ(self_.Stat("query_time"), "3");
+}
+
+TEST_F(ConflictTest, OneVoteAtATime) {
+  Members({"a"});
+  for (int i = 0; i < 10; ++i) Claim();
+  EXPECT_EQ(self_.Stat("query_time"), "2");
+}
+
+TEST_F(ConflictTest, OnlyMembersVoteAndOnlySense) {
+  Members({"a", "b"});
+  Claim();
+  Vote("stranger", kHigh);
+  Vote("another", kHigh);
+  VoteBytes("b", {5});
+  VoteBytes("b", {});
+  Vote("a", kLow);
+  self_.RunFor(seconds(4));
+  EXPECT_TRUE(self_.log().Has("[INFO] serf: majority in name conflict resolution [1 / 1]"));
+  EXPECT_TRUE(self_.log().Has("[ERR] serf: Invalid conflict query response type: 5"));
+}
+
+class NoResolutionTest : public ConflictTest {
+ protected:
+  static Config Disabled() {
+    Config config = LoneSerf::DefaultConfig();
+    config.enable_name_conflict_resolution = false;
+    return config;
+  }
+  NoResolutionTest() : ConflictTest(Disabled()) {}
+};
+
+TEST_F(NoResolutionTest, IsLoggedOnly) {
+  Claim();
+  EXPECT_TRUE(self_.log().Has(
+      "[ERR] serf: Node name conflicts with another node at 10.0.0.2:7946. Names must be unique! "
+      "(Resolution enabled: false)"));
+  EXPECT_EQ(self_.Stat("query_time"), "1");
+}
+
+// --- voting ---
+
+class VoterTest : public ConflictTest {
+ protected:
+  // The answers to a conflict query of "a" about this name.
+  std::vector<ByteVector> Ask(absl::string_view name) {
+    wire::QueryMessage query;
+    query.ltime = LamportTime(5);
+    query.id = 77;
+    const Endpoint endpoint = LoneSerf::EndpointOf("a");
+    query.addr = endpoint.address.bytes();
+    query.port = endpoint.port;
+    query.source_node = "a";
+    query.flags = wire::kQueryFlagNoBroadcast;
+    query.timeout_ns = Duration(seconds(10)).count();
+    query.name = "_serf_conflict";
+    query.payload = AsBytes(name);
+    self_.Receive(query);
+    std::vector<ByteVector> ballots;
+    for (const LoneSerf::Packet& packet : self_.TakePackets()) {
+      wire::DecodeScratch scratch;
+      wire::QueryResponseMessage response;
+      EXPECT_EQ(Decode(ByteView(packet.bytes).subspan(2), response, scratch),
+                wire::DecodeResult::kOk);
+      ballots.emplace_back(response.payload.begin(), response.payload.end());
+    }
+    return ballots;
+  }
+};
+
+TEST_F(VoterTest, SaysWhomItKnows) {
+  Members({"a", "b"});
+  const std::vector<ByteVector> ballots = Ask("b");
+  ASSERT_THAT(ballots, SizeIs(1));
+  EXPECT_EQ(ballots[0], EncodeBallot(self_.serf().FindMember("b")));
+  wire::DecodeScratch scratch;
+  wire::ConflictResponse response;
+  ASSERT_EQ(Decode(ByteView(ballots[0]).subspan(1), response, scratch), wire::DecodeResult::kOk);
+  EXPECT_EQ(response.name, "b");
+  EXPECT_EQ(response.port, 7946);
+  EXPECT_EQ(response.status, 1);
+  EXPECT_EQ(response.delegate_cur, 5);
+  EXPECT_TRUE(self_.log().Has("[DEBUG] serf: Got conflict resolution query for 'b'"));
+}
+
+TEST_F(VoterTest, TheUnknownIsNil) {
+  Members({"a"});
+  const std::vector<ByteVector> ballots = Ask("nobody");
+  ASSERT_THAT(ballots, SizeIs(1));
+  EXPECT_EQ(ballots[0], (ByteVector{0x06, 0xc0}));
+}
+
+TEST_F(VoterTest, AContestantIsSilent) {
+  Members({"a"});
+  EXPECT_THAT(Ask("self"), IsEmpty());
+}
+
+}  // namespace
+}  // namespace serf
