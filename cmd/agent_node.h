@@ -84,6 +84,8 @@ inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* 
   serf.user_coalesce_period = serf.coalesce_period;
   serf.user_quiescent_period = serf.quiescent_period;
   serf.validate_node_names = config.validate_node_names;
+  serf.disable_coordinates = config.disable_coordinates;
+  serf.enable_name_conflict_resolution = !config.disable_name_resolution;
   const auto take = [](Duration told, Duration& into) {
     if (told != Duration::zero()) into = told;
   };
