@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,9 +55,9 @@ absl::StatusOr<KeyringFile> DecodeKeyringFile(absl::string_view text) {
   return KeyringFile{*std::move(keyring), keys.size()};
 }
 
-std::string EncodeKeyringFile(const wire::Keyring& keyring) {
+std::string EncodeKeyringFile(std::span<const wire::Keyring::Key> keys) {
   nlohmann::ordered_json root = nlohmann::ordered_json::array();
-  for (const wire::Keyring::Key& key : keyring.keys()) {
+  for (const wire::Keyring::Key& key : keys) {
     root.push_back(absl::Base64Escape(AsText(key)));
   }
   std::string text = ToJsonText(root);
@@ -72,8 +73,8 @@ absl::StatusOr<KeyringFile> ReadKeyringFile(const std::string& path) {
   return DecodeKeyringFile(*text);
 }
 
-absl::Status WriteKeyringFile(const std::string& path, const wire::Keyring& keyring) {
-  const absl::Status status = WriteTextFile(path, EncodeKeyringFile(keyring));
+absl::Status WriteKeyringFile(const std::string& path, std::span<const wire::Keyring::Key> keys) {
+  const absl::Status status = WriteTextFile(path, EncodeKeyringFile(keys));
   return status.ok() ? status : Wrap("Failed to write keyring file", status);
 }
 

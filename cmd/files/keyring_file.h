@@ -4,8 +4,9 @@
 // The file in which an agent keeps its keys: a JSON list of texts in base64, the primary key
 // first. Source: spec/agent.md 2.10.
 
+#include <cstddef>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,12 +23,12 @@ struct KeyringFile {
 // Errors have the texts of spec/agent.md 2.5: "stat PATH: ...", "Keyring file contains no keys".
 absl::StatusOr<KeyringFile> ReadKeyringFile(const std::string& path);
 
-// "Failed to write keyring file: ..."
-absl::Status WriteKeyringFile(const std::string& path, const wire::Keyring& keyring);
+// The primary key first. "Failed to write keyring file: ..."
+absl::Status WriteKeyringFile(const std::string& path, std::span<const wire::Keyring::Key> keys);
 
 // The text of a file.
 absl::StatusOr<KeyringFile> DecodeKeyringFile(absl::string_view text);
-std::string EncodeKeyringFile(const wire::Keyring& keyring);
+std::string EncodeKeyringFile(std::span<const wire::Keyring::Key> keys);
 
 }  // namespace serf::cmd
 

@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!again.ok() || *again != *tags) std::abort();
   }
   if (const auto file = serf::cmd::DecodeKeyringFile(text); file.ok()) {
-    const auto again = serf::cmd::DecodeKeyringFile(serf::cmd::EncodeKeyringFile(file->keyring));
+    const auto again =
+        serf::cmd::DecodeKeyringFile(serf::cmd::EncodeKeyringFile(file->keyring.keys()));
     if (!again.ok() || again->keyring.keys().size() != file->keyring.keys().size()) std::abort();
   }
   return 0;

@@ -118,10 +118,10 @@ TEST_F(StateFilesTest, KeyringFile) {
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->keys, 2u);
   EXPECT_EQ(file->keyring.primary()[1], 1);
-  EXPECT_EQ(EncodeKeyringFile(file->keyring), text);
+  EXPECT_EQ(EncodeKeyringFile(file->keyring.keys()), text);
   const wire::Keyring::Key second = file->keyring.keys()[1];
   ASSERT_TRUE(file->keyring.Use(second).ok());
-  ASSERT_TRUE(WriteKeyringFile(path_, file->keyring).ok());
+  ASSERT_TRUE(WriteKeyringFile(path_, file->keyring.keys()).ok());
   EXPECT_EQ(Text(), std::string("[\n  \"") + kSecond + "\",\n  \"" + kFirst + "\"\n]");
 }
 
