@@ -35,12 +35,16 @@
 #include "serf/join_error.h"
 #include "serf/outbox.h"
 #include "serf/serf.h"
+#include "serf/snapshot_op.h"
 #include "serf/swim/outbox.h"
 #include "serf/transport/asio.h"
 #include "serf/transport/bound_pair.h"
 #include "serf/transport/clock.h"
 #include "serf/transport/lookup.h"
 #include "serf/transport/resolver.h"
+#include "serf/transport/snapshot_file.h"
+#include "serf/transport/snapshot_file_system.h"
+#include "serf/transport/snapshot_file_writer.h"
 #include "serf/transport/socket_address.h"
 #include "serf/transport/tcp_listener.h"
 #include "serf/transport/tcp_stream.h"
@@ -57,7 +61,14 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   using OnEvent = std::function<void(const Event&)>;
   using OnCompletion = absl::AnyInvocable<void(const Completion&)>;
 
-  Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<Serf> serf, OnEvent on_event);
+  // Where the machine's snapshot lies; null if it has none.
+  struct SnapshotStore {
+    std::unique_ptr<SnapshotFileSystem> system;
+    std::unique_ptr<SnapshotFile> file;
+  };
+
+  Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<Serf> serf,
+         SnapshotStore snapshot, OnEvent on_event);
   ~Driver();
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
@@ -101,6 +112,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   void ReceiveDatagrams();
   void OnAccepted(asio::ip::tcp::socket socket, const Endpoint& from);
   void Flush();
+  void StartSnapshotWriter();
   void CarryOut(const swim::Outbox::StreamOp& op);
   void Dial(swim::StreamId id, const Endpoint& to);
   std::shared_ptr<TcpStream> AddStream(asio::ip::tcp::socket socket, swim::StreamId id,
@@ -118,6 +130,8 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   asio::io_context& io_;
   BoundPair sockets_;
   std::unique_ptr<Serf> serf_;
+  SnapshotStore snapshot_;
+  std::unique_ptr<SnapshotFileWriter> snapshot_writer_;
   OnEvent on_event_;
   std::atomic<bool> silent_ = false;
   Outbox out_;
@@ -142,10 +156,11 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
 // --- bodies ---
 
 inline Driver::Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<Serf> serf,
-                      OnEvent on_event)
+                      SnapshotStore snapshot, OnEvent on_event)
     : io_(io),
       sockets_(std::move(sockets)),
       serf_(std::move(serf)),
+      snapshot_(std::move(snapshot)),
       on_event_(std::move(on_event)),
       timer_(io),
       system_resolver_(io),
@@ -163,9 +178,23 @@ inline void Driver::Start() {
       [weak = weak_from_this()](asio::ip::tcp::socket socket, const Endpoint& from) {
         if (const auto self = weak.lock()) self->OnAccepted(std::move(socket), from);
       });
+  StartSnapshotWriter();
   serf_->Start(Now(), out_);
   Flush();
   WaitForDatagrams();
+}
+
+inline void Driver::StartSnapshotWriter() {
+  if (snapshot_.file == nullptr) return;
+  snapshot_writer_ = std::make_unique<SnapshotFileWriter>(
+      std::move(snapshot_.file), [&io = io_, weak = weak_from_this()](const absl::Status& status) {
+        asio::post(io, [weak, status] {
+          const auto self = weak.lock();
+          if (self == nullptr || self->stopped_) return;
+          self->serf_->OnSnapshotDone(Now(), status, self->out_);
+          self->Flush();
+        });
+      });
 }
 
 inline void Driver::Stop() {
@@ -178,6 +207,9 @@ inline void Driver::Stop() {
   system_resolver_.cancel();
   for (auto& [id, stream] : std::exchange(streams_, {})) stream->Abort();
   Flush();
+  // Whoever starts the node anew finds all of its snapshot.
+  snapshot_writer_ = nullptr;
+  snapshot_.file = nullptr;
   on_event_ = nullptr;
   // What the machine has not heard of: joins whose names are being resolved.
   for (auto& [id, done] : std::exchange(pending_, {})) {
@@ -243,6 +275,9 @@ inline void Driver::OnAccepted(asio::ip::tcp::socket socket, const Endpoint& fro
 inline void Driver::Flush() {
   if (sockets_.udp->is_open()) sockets_.udp->Send(out_, refused_);
   for (const swim::Outbox::StreamOp& op : out_.stream_ops()) CarryOut(op);
+  for (SnapshotOp& op : out_.snapshot_ops()) {
+    if (snapshot_writer_ != nullptr) snapshot_writer_->Submit(std::move(op));
+  }
   // The application may look at the machine and post requests to it, but not enter it.
   for (const Event& event : out_.events()) {
     if (on_event_ != nullptr && !silent_.load(std::memory_order_relaxed)) on_event_(event);

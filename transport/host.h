@@ -44,6 +44,8 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/config.h"
+#include "serf/coordinate.h"
+#include "serf/coordinate_tracker.h"
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/outbox.h"
@@ -55,20 +57,27 @@
 #include "serf/transport/driver.h"
 #include "serf/transport/entropy.h"
 #include "serf/transport/interfaces.h"
+#include "serf/transport/snapshot_file.h"
+#include "serf/transport/snapshot_file_system.h"
 #include "serf/wire/openssl_aead.h"
 
 namespace serf::transport {
 
 struct HostOptions {
   // The Host fills in what it knows: config.swim.advertise, default_port, and, where they are not
-  // set, seed and, with a keyring, aead and nonces. config.swim.logger must live as long as the
-  // io_context runs, since the end of a Host takes effect there.
+  // set, seed and, with a keyring, aead and nonces; and config.snapshot. config.swim.logger must
+  // live as long as the io_context runs, since the end of a Host takes effect there.
   Config config;
   // Port 0: any free one. An unspecified address means all, IPv4 and IPv6.
   Endpoint bind = {IpAddress(), 7946};
   // What others are told, if not what is bound; port 0 is the bound one. Without it and with a
   // wildcard bound, it is the first private address of the host's interfaces.
   std::optional<Endpoint> advertise;
+  // A file from which the node, restarted, learns whom it knew, whom it then asks to let it in
+  // again, and where its clocks were. Empty: none.
+  std::string snapshot_path;
+  // To ask them also after it left on purpose.
+  bool rejoin_after_leave = false;
   // Each event, in the order of the state changes.
   std::function<void(const Event&)> on_event;
 };
@@ -81,8 +90,9 @@ struct JoinOutcome {
 
 class Host {
  public:
-  // Opens the sockets, which queue what comes until Start(). Errors have the texts of
-  // spec/agent.md 2.5, "Failed to create memberlist: ...".
+  // Reads the snapshot, and opens the sockets, which queue what comes until Start(). Errors have
+  // the texts of spec/agent.md 2.5: "Failed to setup snapshot: ...", "Failed to create memberlist:
+  // ...".
   static absl::StatusOr<std::unique_ptr<Host>> Create(asio::io_context& io, HostOptions options);
   // As Shutdown(); and no event is told after it, if it is called where the io_context runs.
   ~Host() {
@@ -131,6 +141,11 @@ class Host {
   // Handler: void(std::vector<Member>).
   template <typename Token>
   auto AsyncMembers(Token&& token);
+
+  // What a member, or this node, last told of its network coordinate; nothing if it never did, or
+  // coordinates are disabled. Handler: void(std::optional<Coordinate>).
+  template <typename Token>
+  auto AsyncCoordinate(std::string name, Token&& token);
 
   // Serf::Stats(); also after Shutdown().
   // Handler: void(std::map<std::string, std::string>).
@@ -201,6 +216,20 @@ inline absl::StatusOr<std::unique_ptr<Host>> Host::Create(asio::io_context& io,
   }
   if (absl::Status status = options.config.Validate(); !status.ok()) return status;
 
+  Driver::SnapshotStore snapshot;
+  if (!options.snapshot_path.empty()) {
+    snapshot.system = std::make_unique<PosixSnapshotFileSystem>();
+    absl::StatusOr<SnapshotFile::Opened> opened = SnapshotFile::Open(
+        *snapshot.system, options.snapshot_path, options.rejoin_after_leave, swim.logger);
+    if (!opened.ok()) {
+      return absl::Status(
+          opened.status().code(),
+          absl::StrCat("Failed to setup snapshot: ", absl::string_view(opened.status().message())));
+    }
+    options.config.snapshot = std::move(opened->state);
+    snapshot.file = std::move(opened->file);
+  }
+
   const auto failed = [](const absl::Status& status) {
     return absl::Status(status.code(), absl::StrCat("Failed to create memberlist: ",
                                                     absl::string_view(status.message())));
@@ -230,7 +259,7 @@ inline absl::StatusOr<std::unique_ptr<Host>> Host::Create(asio::io_context& io,
   absl::StatusOr<std::unique_ptr<Serf>> serf = Serf::Create(std::move(options.config));
   if (!serf.ok()) return serf.status();
   auto driver = std::make_shared<Driver>(io, std::move(*sockets), std::move(*serf),
-                                         std::move(options.on_event));
+                                         std::move(snapshot), std::move(options.on_event));
   return std::unique_ptr<Host>(new Host(std::move(driver), local, *advertise));
 }
 
@@ -323,6 +352,16 @@ template <typename Token>
 auto Host::AsyncMembers(Token&& token) {
   return Initiate<void(std::vector<Member>)>(
       token, [](Driver& driver, auto complete) { complete(driver.serf().Members()); });
+}
+
+template <typename Token>
+auto Host::AsyncCoordinate(std::string name, Token&& token) {
+  return Initiate<void(std::optional<Coordinate>)>(
+      token, [name = std::move(name)](Driver& driver, auto complete) {
+        const CoordinateTracker* const tracker = driver.serf().coordinates();
+        const Coordinate* const found = tracker != nullptr ? tracker->Find(name) : nullptr;
+        complete(found != nullptr ? std::optional<Coordinate>(*found) : std::nullopt);
+      });
 }
 
 template <typename Token>
