@@ -36,8 +36,6 @@
 
 namespace serf {
 
-inline constexpr absl::string_view kConflictQuery = "_serf_conflict";
-
 // How a vote about the own name ended.
 enum class NameVerdict : std::uint8_t {
   kKeep,    // a majority knows this node by the name

@@ -242,6 +242,31 @@ TEST_F(VoterTest, TheUnknownIsNil) {
   EXPECT_EQ(ballots[0], (ByteVector{0x06, 0xc0}));
 }
 
+// It cannot become a member as long as it has that name, and has to learn this.
+TEST_F(VoterTest, AContestantThatIsNoMemberIsToldButSeldom) {
+  Members({"a"});
+  const Endpoint impostor = LoneSerf::EndpointOf("impostor");
+  const auto ask = [&](std::uint32_t id, absl::string_view about) {
+    wire::QueryMessage query;
+    query.ltime = LamportTime(5);
+    query.id = id;
+    query.addr = impostor.address.bytes();
+    query.port = impostor.port;
+    query.source_node = "a";
+    query.flags = wire::kQueryFlagNoBroadcast;
+    query.timeout_ns = Duration(seconds(10)).count();
+    query.name = "_serf_conflict";
+    query.payload = AsBytes(about);
+    self_.Receive(query);
+    return self_.TakePackets().size();
+  };
+  EXPECT_EQ(ask(1, "b"), 0u);
+  EXPECT_EQ(ask(2, "a"), 1u);
+  EXPECT_EQ(ask(3, "a"), 0u);
+  self_.RunFor(seconds(1));
+  EXPECT_EQ(ask(4, "a"), 1u);
+}
+
 TEST_F(VoterTest, AContestantIsSilent) {
   Members({"a"});
   EXPECT_THAT(Ask("self"), IsEmpty());

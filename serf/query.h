@@ -32,6 +32,8 @@ struct QueryId {
 inline constexpr absl::string_view kInternalQueryPrefix = "_serf_";
 // Asks for nothing but the acknowledgement.
 inline constexpr absl::string_view kPingQuery = "_serf_ping";
+// Asks whom a node knows by the name that is the payload.
+inline constexpr absl::string_view kConflictQuery = "_serf_conflict";
 
 // Longest timeout, of own queries and of others'; longer ones are cut to it. A query has state on
 // every node that long.

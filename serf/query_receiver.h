@@ -5,11 +5,13 @@
 // it be answered once, and relays the answers. Source: spec/serf.md 6.3 to 6.7.
 //
 // Where the original differs, it is wrong (15.2, 6.6): answers go only to members, so that nobody
-// can aim the whole cluster at a victim; those to a node that is not known yet wait until it is. An
+// can aim the whole cluster at a victim; those to a node that is not known yet wait until it is.
+// (Whoever claims the name of a member is no member itself, and is told so: but seldom.) An
 // answer that was sent counts as sent, whatever becomes of its relays, and these may be longer than
 // the limit of answers by their header.
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -47,6 +49,7 @@ struct Origin {
   Endpoint endpoint;
   std::string name;
   std::uint8_t relay_factor = 0;
+  bool contestant = false;  // asks for a vote about its own name
 };
 
 struct OpenQuery {
@@ -78,6 +81,8 @@ class QueryReceiver {
   static constexpr std::size_t kOpenMax = 4096;
   // Answers that wait for the node that asked to become known.
   static constexpr std::size_t kHeldMax = 64;
+  // Least time between votes for contestants that are no members.
+  static constexpr Duration kContestantInterval = std::chrono::seconds(1);
   // Relays need this of the engine's protocol (6.7).
   static constexpr std::uint8_t kRelayProtocolVersion = 5;
 
@@ -137,6 +142,8 @@ class QueryReceiver {
   void Send(const Origin& origin, ByteView message);
   void Relay(const Origin& origin, ByteView message);
   bool IsMember(const Origin& origin) const;
+  // Whether to tell a node that is no member what is known of its name.
+  bool MayAnswerContestant(Instant now, const Origin& origin);
 
   const Config& config_;
   const swim::Node& node_;
@@ -150,6 +157,7 @@ class QueryReceiver {
   wire::LamportTime min_time_;
   absl::btree_map<QueryId, OpenQuery> open_;
   std::vector<HeldAnswer> held_;
+  Instant next_contestant_ = Instant::min();
 };
 
 // --- receiving ---
@@ -189,6 +197,8 @@ inline bool QueryReceiver::OnMessage(Instant now, const wire::QueryMessage& quer
   open.deadline = now + timeout;
   open.origin.name = std::string(query.source_node);
   open.origin.relay_factor = query.relay_factor;
+  open.origin.contestant =
+      query.name == kConflictQuery && AsText(query.payload) == query.source_node;
   // Without an address it can be heard but not answered.
   if (const auto ip = IpAddress::FromBytes(query.addr)) {
     open.origin.endpoint = {*ip, query.port};
@@ -247,7 +257,9 @@ inline absl::Status QueryReceiver::Respond(Instant now, QueryId id, absl::string
 
 inline void QueryReceiver::Deliver(Instant now, const Origin& origin, Instant deadline,
                                    ByteVector message) {
-  if (config_.answer_unknown_nodes || IsMember(origin)) return Send(origin, message);
+  if (config_.answer_unknown_nodes || IsMember(origin) || MayAnswerContestant(now, origin)) {
+    return Send(origin, message);
+  }
   if (held_.size() >= kHeldMax) Purge(now);
   if (held_.size() >= kHeldMax) {
     ++counters_.dropped_answers;
@@ -267,6 +279,12 @@ inline bool QueryReceiver::IsMember(const Origin& origin) const {
     found = found || SameHostAndPort(node_.info(member).endpoint(), origin.endpoint);
   });
   return found;
+}
+
+inline bool QueryReceiver::MayAnswerContestant(Instant now, const Origin& origin) {
+  if (!origin.contestant || now < next_contestant_) return false;
+  next_contestant_ = now + kContestantInterval;
+  return true;
 }
 
 inline void QueryReceiver::OnNodeJoin(Instant now, const swim::NodeInfo& info) {

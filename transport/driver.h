@@ -24,9 +24,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
@@ -34,6 +36,7 @@
 #include "serf/event.h"
 #include "serf/join_error.h"
 #include "serf/outbox.h"
+#include "serf/query.h"
 #include "serf/serf.h"
 #include "serf/snapshot_op.h"
 #include "serf/swim/outbox.h"
@@ -49,6 +52,7 @@
 #include "serf/transport/tcp_listener.h"
 #include "serf/transport/tcp_stream.h"
 #include "serf/transport/udp_socket.h"
+#include "serf/wire/aead.h"
 
 namespace serf::transport {
 
@@ -58,8 +62,16 @@ inline constexpr std::size_t kConnectionsMax = 512;
 
 class Driver final : public std::enable_shared_from_this<Driver>, private StreamSink {
  public:
-  using OnEvent = std::function<void(const Event&)>;
   using OnCompletion = absl::AnyInvocable<void(const Completion&)>;
+  using OnQueryUpdate = absl::AnyInvocable<void(const QueryUpdate&)>;
+  using OnQueryStart = absl::AnyInvocable<void(absl::StatusOr<QueryId>)>;
+
+  // As in HostOptions; each may be null.
+  struct Callbacks {
+    std::function<void(const Event&)> on_event;
+    std::function<absl::Status(std::span<const wire::Keyring::Key>)> save_keyring;
+    std::function<void()> on_shutdown;
+  };
 
   // Where the machine's snapshot lies; null if it has none.
   struct SnapshotStore {
@@ -68,7 +80,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   };
 
   Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<Serf> serf,
-         SnapshotStore snapshot, OnEvent on_event);
+         SnapshotStore snapshot, Callbacks callbacks);
   ~Driver();
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
@@ -95,6 +107,9 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
     Flush();
   }
   void Join(std::vector<std::string> addresses, bool ignore_old, OnCompletion done);
+  // Calls `start`, and after a success `update` until kDone, which comes also if the driver stops.
+  void Query(const std::string& name, const std::string& payload, const QueryParams& params,
+             OnQueryUpdate update, OnQueryStart start);
 
   Serf& serf() { return *serf_; }
   const UdpSocket& udp() const { return *sockets_.udp; }
@@ -112,6 +127,10 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   void ReceiveDatagrams();
   void OnAccepted(asio::ip::tcp::socket socket, const Endpoint& from);
   void Flush();
+  void TellQueryUpdates();
+  void SaveKeyring(const KeyringSave& save);
+  // The machine shut itself down.
+  void StopLater();
   void StartSnapshotWriter();
   void CarryOut(const swim::Outbox::StreamOp& op);
   void Dial(swim::StreamId id, const Endpoint& to);
@@ -132,7 +151,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   std::unique_ptr<Serf> serf_;
   SnapshotStore snapshot_;
   std::unique_ptr<SnapshotFileWriter> snapshot_writer_;
-  OnEvent on_event_;
+  Callbacks callbacks_;
   std::atomic<bool> silent_ = false;
   Outbox out_;
 
@@ -148,6 +167,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   bool refused_posted_ = false;
 
   absl::flat_hash_map<RequestId, OnCompletion> pending_;
+  absl::btree_map<QueryId, OnQueryUpdate> queries_;  // own ones that run
   std::uint64_t next_request_ = 1;
   bool started_ = false;
   bool stopped_ = false;
@@ -156,12 +176,12 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
 // --- bodies ---
 
 inline Driver::Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<Serf> serf,
-                      SnapshotStore snapshot, OnEvent on_event)
+                      SnapshotStore snapshot, Callbacks callbacks)
     : io_(io),
       sockets_(std::move(sockets)),
       serf_(std::move(serf)),
       snapshot_(std::move(snapshot)),
-      on_event_(std::move(on_event)),
+      callbacks_(std::move(callbacks)),
       timer_(io),
       system_resolver_(io),
       resolver_(SystemLookup(system_resolver_)) {}
@@ -210,7 +230,7 @@ inline void Driver::Stop() {
   // Whoever starts the node anew finds all of its snapshot.
   snapshot_writer_ = nullptr;
   snapshot_.file = nullptr;
-  on_event_ = nullptr;
+  callbacks_ = Callbacks();
   // What the machine has not heard of: joins whose names are being resolved.
   for (auto& [id, done] : std::exchange(pending_, {})) {
     done({id, absl::CancelledError("shut down"), 0, {}});
@@ -280,14 +300,57 @@ inline void Driver::Flush() {
   }
   // The application may look at the machine and post requests to it, but not enter it.
   for (const Event& event : out_.events()) {
-    if (on_event_ != nullptr && !silent_.load(std::memory_order_relaxed)) on_event_(event);
+    if (callbacks_.on_event != nullptr && !silent_.load(std::memory_order_relaxed)) {
+      callbacks_.on_event(event);
+    }
   }
+  TellQueryUpdates();
   for (const Completion& completion : out_.completions()) {
     if (auto node = pending_.extract(completion.request)) node.mapped()(completion);
   }
+  if (out_.keyring_save()) SaveKeyring(*out_.keyring_save());
+  if (serf_->state() == Serf::State::kShutdown && !stopped_) StopLater();
   out_.Clear();
   if (!refused_.empty()) ReportRefused();
   ArmTimer();
+}
+
+inline void Driver::TellQueryUpdates() {
+  for (const QueryUpdate& update : out_.query_updates()) {
+    if (update.kind == QueryUpdate::Kind::kDone) {
+      if (auto node = queries_.extract(update.query)) node.mapped()(update);
+    } else if (const auto found = queries_.find(update.query); found != queries_.end()) {
+      found->second(update);
+    }
+  }
+}
+
+inline void Driver::SaveKeyring(const KeyringSave& save) {
+  const absl::Status status =
+      callbacks_.save_keyring != nullptr ? callbacks_.save_keyring(save.keys) : absl::OkStatus();
+  asio::post(io_, [self = shared_from_this(), version = save.version, status] {
+    if (self->stopped_) return;
+    self->serf_->OnKeyringSaved(Now(), version, status, self->out_);
+    self->Flush();
+  });
+}
+
+inline void Driver::StopLater() {
+  asio::post(io_, [self = shared_from_this()] {
+    if (self->stopped_) return;
+    const std::function<void()> on_shutdown = self->callbacks_.on_shutdown;
+    self->Stop();
+    if (on_shutdown != nullptr && !self->silent_.load(std::memory_order_relaxed)) on_shutdown();
+  });
+}
+
+inline void Driver::Query(const std::string& name, const std::string& payload,
+                          const QueryParams& params, OnQueryUpdate update, OnQueryStart start) {
+  if (!started_) return start(NotStarted().status);
+  absl::StatusOr<QueryId> query = serf_->SendQuery(Now(), name, payload, params, out_);
+  if (query.ok()) queries_.emplace(*query, std::move(update));
+  start(std::move(query));
+  Flush();
 }
 
 inline void Driver::CarryOut(const swim::Outbox::StreamOp& op) {

@@ -31,6 +31,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -40,6 +41,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
@@ -47,6 +49,7 @@
 #include "serf/coordinate.h"
 #include "serf/coordinate_tracker.h"
 #include "serf/event.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/outbox.h"
 #include "serf/query.h"
@@ -59,6 +62,7 @@
 #include "serf/transport/interfaces.h"
 #include "serf/transport/snapshot_file.h"
 #include "serf/transport/snapshot_file_system.h"
+#include "serf/wire/aead.h"
 #include "serf/wire/openssl_aead.h"
 
 namespace serf::transport {
@@ -80,6 +84,11 @@ struct HostOptions {
   bool rejoin_after_leave = false;
   // Each event, in the order of the state changes.
   std::function<void(const Event&)> on_event;
+  // Writes the keyring to a file, primary key first, after each change; an error is told to the
+  // node that asked for the change. Null: changes last as long as the process.
+  std::function<absl::Status(std::span<const wire::Keyring::Key>)> save_keyring;
+  // The Host has shut down by itself: another node has its name.
+  std::function<void()> on_shutdown;
 };
 
 // How a join ended.
@@ -136,6 +145,21 @@ class Host {
   // answered. Handler: void(absl::Status).
   template <typename Token>
   auto AsyncRespond(QueryId query, std::string payload, Token&& token);
+
+  // Asks the cluster, this node too. `on_update` is called with each answer, and last with kDone;
+  // it may come before a handler that has an executor of its own. Handler:
+  // void(absl::StatusOr<QueryId>), when the query is under way. Errors: it is too large, has a
+  // negative timeout, or too many run.
+  template <typename Token>
+  auto AsyncQuery(std::string name, std::string payload, QueryParams params,
+                  std::function<void(const QueryUpdate&)> on_update, Token&& token);
+
+  // Installs, uses, removes or lists keys on all nodes. The key has 16, 24 or 32 bytes; none for
+  // kList. OK if all nodes did it; the outcome tells more in every case.
+  // Handler: void(absl::Status, KeyOutcome).
+  template <typename Token>
+  auto AsyncManageKeys(KeyOperation operation, ByteVector key, std::uint8_t relay_factor,
+                       Token&& token);
 
   // All members, sorted by name; also after Shutdown().
   // Handler: void(std::vector<Member>).
@@ -253,13 +277,16 @@ inline absl::StatusOr<std::unique_ptr<Host>> Host::Create(asio::io_context& io,
   if (!encrypted && !IsSpecialPurpose(advertise->address)) {
     Log(swim.logger, LogLevel::kWarn, "memberlist: Binding to public address without encryption!");
   }
+  options.config.keyring_is_saved = options.save_keyring != nullptr;
   swim.advertise = *advertise;
   swim.default_port = local.port;
 
   absl::StatusOr<std::unique_ptr<Serf>> serf = Serf::Create(std::move(options.config));
   if (!serf.ok()) return serf.status();
-  auto driver = std::make_shared<Driver>(io, std::move(*sockets), std::move(*serf),
-                                         std::move(snapshot), std::move(options.on_event));
+  auto driver = std::make_shared<Driver>(
+      io, std::move(*sockets), std::move(*serf), std::move(snapshot),
+      Driver::Callbacks{std::move(options.on_event), std::move(options.save_keyring),
+                        std::move(options.on_shutdown)});
   return std::unique_ptr<Host>(new Host(std::move(driver), local, *advertise));
 }
 
@@ -346,6 +373,35 @@ auto Host::AsyncRespond(QueryId query, std::string payload, Token&& token) {
     absl::Status status = serf.Respond(now, query, payload, out);
     out.Complete({id, std::move(status), 0, {}});
   });
+}
+
+template <typename Token>
+auto Host::AsyncQuery(std::string name, std::string payload, QueryParams params,
+                      std::function<void(const QueryUpdate&)> on_update, Token&& token) {
+  return Initiate<void(absl::StatusOr<QueryId>)>(
+      token, [name = std::move(name), payload = std::move(payload), params = std::move(params),
+              on_update = std::move(on_update)](Driver& driver, auto complete) mutable {
+        driver.Query(name, payload, params, std::move(on_update),
+                     [complete = std::move(complete)](absl::StatusOr<QueryId> query) mutable {
+                       complete(std::move(query));
+                     });
+      });
+}
+
+template <typename Token>
+auto Host::AsyncManageKeys(KeyOperation operation, ByteVector key, std::uint8_t relay_factor,
+                           Token&& token) {
+  return Initiate<void(absl::Status, KeyOutcome)>(
+      token, [operation, key = std::move(key), relay_factor](Driver& driver, auto complete) {
+        driver.Execute(
+            [&](Instant now, RequestId id, Outbox& out) {
+              driver.serf().ManageKeys(now, id, operation, key, relay_factor, out);
+            },
+            [complete = std::move(complete)](const Completion& completion) mutable {
+              complete(completion.status,
+                       completion.keys != nullptr ? *completion.keys : KeyOutcome());
+            });
+      });
 }
 
 template <typename Token>

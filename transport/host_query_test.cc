@@ -1,0 +1,225 @@
+// Events, queries, keys and name conflicts between Hosts on loopback.
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "serf/config.h"
+#include "serf/event.h"
+#include "serf/keys.h"
+#include "serf/query.h"
+#include "serf/transport/host.h"
+#include "serf/wire/aead.h"
+
+namespace serf::transport {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+constexpr auto kPatience = seconds(30);
+
+class HostQueryTest : public ::testing::Test {
+ protected:
+  struct Node {
+    std::unique_ptr<Host> host;
+    std::vector<std::string> events;
+    std::vector<QueryEvent> queries;
+    std::vector<std::size_t> saves;  // how many keys each save had
+    bool shut_down = false;
+  };
+
+  template <typename Condition>
+  bool RunUntil(Condition condition) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      if (io_.stopped()) io_.restart();
+      io_.run_one_until(deadline);
+    }
+    return true;
+  }
+
+  Node& Add(const std::string& name, bool encrypted = false) {
+    nodes_.push_back(std::make_unique<Node>());
+    Node& node = *nodes_.back();
+    HostOptions options;
+    options.config = Config::Local();
+    options.config.swim.name = name;
+    options.bind = {*IpAddress::Parse("127.0.0.1"), 0};
+    if (encrypted) {
+      options.config.swim.keyring = std::make_shared<wire::Keyring>();
+      EXPECT_TRUE(options.config.swim.keyring->Add(ByteVector(16, 1)).ok());
+      options.save_keyring = [&node](std::span<const wire::Keyring::Key> keys) {
+        node.saves.push_back(keys.size());
+        return absl::OkStatus();
+      };
+    }
+    options.on_event = [&node](const Event& event) {
+      if (const auto* user = std::get_if<UserEvent>(&event)) {
+        node.events.push_back(absl::StrCat(user->name, " ", user->payload));
+      } else if (const auto* query = std::get_if<QueryEvent>(&event)) {
+        node.queries.push_back(*query);
+      }
+    };
+    options.on_shutdown = [&node] { node.shut_down = true; };
+    absl::StatusOr<std::unique_ptr<Host>> host = Host::Create(io_, std::move(options));
+    EXPECT_TRUE(host.ok()) << host.status();
+    node.host = *std::move(host);
+    node.host->Start();
+    return node;
+  }
+  // All join the first.
+  void JoinAll() {
+    for (const auto& node : nodes_) {
+      bool joined = false;
+      node->host->AsyncJoin({nodes_.front()->host->local().ToString()}, false,
+                            [&](absl::Status, JoinOutcome) { joined = true; });
+      ASSERT_TRUE(RunUntil([&] { return joined; }));
+    }
+    ASSERT_TRUE(RunUntil([&] {
+      for (const auto& node : nodes_) {
+        if (node->host->serf().Members().size() != nodes_.size()) return false;
+      }
+      return true;
+    }));
+  }
+  template <typename Start>
+  absl::Status Await(Start start) {
+    std::optional<absl::Status> result;
+    start([&](absl::Status status) { result = std::move(status); });
+    EXPECT_TRUE(RunUntil([&] { return result.has_value(); }));
+    return result.value_or(absl::UnknownError("no answer"));
+  }
+
+  asio::io_context io_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+};
+
+TEST_F(HostQueryTest, EventsReachAll) {
+  Node& a = Add("a");
+  Node& b = Add("b");
+  JoinAll();
+  EXPECT_TRUE(Await([&](auto done) {
+                a.host->AsyncUserEvent("deploy", "v1", true, std::move(done));
+              }).ok());
+  EXPECT_THAT(a.events, ElementsAre("deploy v1"));
+  EXPECT_TRUE(RunUntil([&] { return b.events.size() == 1; }));
+  EXPECT_THAT(b.events, ElementsAre("deploy v1"));
+  EXPECT_EQ(Await([&](auto done) {
+              a.host->AsyncUserEvent("n", std::string(600, 'x'), true, std::move(done));
+            }).message(),
+            "user event exceeds configured limit of 512 bytes before encoding");
+}
+
+TEST_F(HostQueryTest, QueriesAreAnswered) {
+  Node& a = Add("a");
+  Node& b = Add("b");
+  JoinAll();
+  std::vector<std::string> updates;
+  std::optional<QueryId> id;
+  QueryParams params;
+  params.request_ack = true;
+  params.finish_early = true;
+  params.timeout = kPatience;
+  a.host->AsyncQuery(
+      "uptime", "please", params,
+      [&](const QueryUpdate& update) {
+        EXPECT_EQ(update.query, id);
+        updates.push_back(absl::StrCat(static_cast<int>(update.kind), update.from, update.payload));
+      },
+      [&](absl::StatusOr<QueryId> query) { id = query.value(); });
+  for (Node* node : {&a, &b}) {
+    ASSERT_TRUE(RunUntil([&] { return node->queries.size() == 1; }));
+    EXPECT_EQ(node->queries[0].payload, "please");
+    EXPECT_TRUE(Await([&](auto done) {
+                  node->host->AsyncRespond(node->queries[0].id, "3 days", std::move(done));
+                }).ok());
+  }
+  EXPECT_EQ(Await([&](auto done) {
+              b.host->AsyncRespond(b.queries[0].id, "4 days", std::move(done));
+            }).message(),
+            "failed to respond to key query: response already sent");
+  // Long before the timeout.
+  ASSERT_TRUE(RunUntil([&] { return updates.size() == 5; }));
+  EXPECT_THAT(updates, UnorderedElementsAre("0a", "0b", "1a3 days", "1b3 days", "2"));
+  EXPECT_EQ(updates.back(), "2");
+}
+
+TEST_F(HostQueryTest, AQueryEndsWithTheHost) {
+  Node& a = Add("a");
+  int done = 0;
+  bool started = false;
+  a.host->AsyncQuery(
+      "q", "", {.timeout = kPatience},
+      [&](const QueryUpdate& update) { done += update.kind == QueryUpdate::Kind::kDone; },
+      [&](absl::StatusOr<QueryId> query) { started = query.ok(); });
+  ASSERT_TRUE(RunUntil([&] { return started; }));
+  a.host->Shutdown();
+  EXPECT_TRUE(RunUntil([&] { return done == 1; }));
+  std::optional<absl::Status> refused;
+  a.host->AsyncQuery(
+      "q", "", {}, [&](const QueryUpdate&) { ADD_FAILURE(); },
+      [&](absl::StatusOr<QueryId> query) { refused = query.status(); });
+  EXPECT_TRUE(RunUntil([&] { return refused.has_value(); }));
+  EXPECT_TRUE(absl::IsCancelled(*refused));
+}
+
+TEST_F(HostQueryTest, KeysRotate) {
+  Node& a = Add("a", /*encrypted=*/true);
+  Node& b = Add("b", /*encrypted=*/true);
+  JoinAll();
+  const ByteVector key(32, 2);
+  const auto manage = [&](KeyOperation operation, const ByteVector& which) {
+    KeyOutcome outcome;
+    EXPECT_EQ(Await([&](auto done) {
+                a.host->AsyncManageKeys(operation, which, 0,
+                                        [&, done](absl::Status status, KeyOutcome result) {
+                                          outcome = std::move(result);
+                                          done(std::move(status));
+                                        });
+              }),
+              absl::OkStatus());
+    EXPECT_EQ(outcome.nodes, 2u);
+    EXPECT_EQ(outcome.responses, 2u);
+    return outcome;
+  };
+  manage(KeyOperation::kInstall, key);
+  manage(KeyOperation::kUse, key);
+  manage(KeyOperation::kRemove, ByteVector(16, 1));
+  const KeyOutcome listed = manage(KeyOperation::kList, {});
+  ASSERT_THAT(listed.keys, SizeIs(1));
+  EXPECT_EQ(listed.keys.begin()->second, 2u);
+  EXPECT_THAT(a.saves, ElementsAre(2u, 2u, 1u));
+  EXPECT_THAT(b.saves, ElementsAre(2u, 2u, 1u));
+}
+
+TEST_F(HostQueryTest, TheLaterOfTwoWithTheSameNameGoes) {
+  Node& a = Add("a");
+  Node& b = Add("b");
+  Node& c = Add("c");
+  JoinAll();
+  Node& impostor = Add("c");
+  impostor.host->AsyncJoin({a.host->local().ToString()}, false, [](absl::Status, JoinOutcome) {});
+  EXPECT_TRUE(RunUntil([&] { return impostor.shut_down; }));
+  EXPECT_EQ(impostor.host->serf().state(), Serf::State::kShutdown);
+  EXPECT_FALSE(a.shut_down || b.shut_down || c.shut_down);
+  EXPECT_EQ(c.host->serf().state(), Serf::State::kAlive);
+}
+
+}  // namespace
+}  // namespace serf::transport
