@@ -98,6 +98,8 @@ class Agent {
 
   void OnEvent(const Event& event);
   void RunHandlers(const Event& event);
+  // The cluster layer ended by itself: it lost the vote over its name.
+  void OnSerfShutdown();
   void WaitForSignal();
   void OnSignal(int signal);
   void LeaveGracefully();
@@ -233,6 +235,7 @@ inline bool Agent::Start(AgentNode node) {
   }
   transport::HostOptions options = node.options;
   options.on_event = [this](const Event& event) { OnEvent(event); };
+  options.on_shutdown = [this] { OnSerfShutdown(); };
   absl::StatusOr<std::unique_ptr<transport::Host>> host =
       transport::Host::Create(io_, std::move(options));
   if (!host.ok()) return fail(kNotStarted, host.status());
@@ -267,7 +270,8 @@ inline void Agent::PrintBanner(const AgentNode& node) {
   }
   terminal_.Info(absl::StrCat("                   RPC addr: ", quoted(config_.rpc_addr)));
   terminal_.Info(absl::StrCat("                  Encrypted: ", boolean(node.encrypted())));
-  terminal_.Info("                   Snapshot: false");
+  terminal_.Info(
+      absl::StrCat("                   Snapshot: ", boolean(!config_.snapshot_path.empty())));
   terminal_.Info(absl::StrCat("                    Profile: ", config_.profile));
   terminal_.Info(absl::StrCat("Message Compression Enabled: ",
                               boolean(config_.enable_compression.value_or(true))));
@@ -328,6 +332,11 @@ inline void Agent::RunHandlers(const Event& event) {
     };
   }
   handlers_.OnEvent(std::move(script));
+}
+
+inline void Agent::OnSerfShutdown() {
+  Log(&logger_, LogLevel::kWarn, "agent: Serf shutdown detected, quitting");
+  Finish(kExitSuccess);
 }
 
 // --- signals ---

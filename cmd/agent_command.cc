@@ -38,6 +38,7 @@ DEFINE_string(agent_retry_interval, "", "between two attempts of -retry-join");
 DEFINE_int64(agent_retry_max, 0, "attempts after the first of -retry-join; zero: no limit");
 DEFINE_string(agent_role, "", "deprecated: the tag \"role\"");
 DEFINE_string(agent_rpc_addr, "", "address of RPC; empty: 127.0.0.1:7373");
+DEFINE_string(agent_snapshot, "", "file from which a restarted node goes on");
 DEFINE_bool(agent_syslog, false, "copy the log to syslog");
 DEFINE_string(agent_tags_file, "", "where tags are kept");
 
@@ -81,7 +82,7 @@ std::vector<Flag> Flags(Lists& lists) {
       {.name = "retry-max", .gflag = "agent_retry_max"},
       {.name = "role", .gflag = "agent_role"},
       {.name = "rpc-addr", .gflag = "agent_rpc_addr"},
-      {.name = "snapshot"},
+      {.name = "snapshot", .gflag = "agent_snapshot"},
       {.name = "syslog", .gflag = "agent_syslog"},
       {.name = "tag", .list = &lists.tag},
       {.name = "tags-file", .gflag = "agent_tags_file"},
@@ -133,6 +134,7 @@ absl::StatusOr<AgentConfig> LoadConfig(const Lists& lists) {
   take(FLAGS_agent_retry_max, config.retry_max_attempts);
   take(FLAGS_agent_role, config.role);
   take(FLAGS_agent_rpc_addr, config.rpc_addr);
+  take(FLAGS_agent_snapshot, config.snapshot_path);
   take(FLAGS_agent_syslog, config.enable_syslog);
   take(FLAGS_agent_tags_file, config.tags_file);
   take(*retry_interval, config.retry_interval);
@@ -201,6 +203,10 @@ Joining:
   -retry-interval=30s      Time between two attempts of -retry-join.
   -retry-max=0             Attempts of -retry-join after the first, then the
                            agent ends. Zero: no limit.
+  -snapshot=PATH           Remember members and clocks in this file: after a
+                           restart the agent joins them again by itself, and is
+                           not told of events that it knows.
+  -rejoin                  With -snapshot: join again also after a leave.
   -replay                  Also receive user events from before the join.
 
 Events:

@@ -95,7 +95,6 @@ inline absl::Status Refuse(absl::string_view setting) {
 
 // What is told but would have no effect is refused: an operator must not believe in it.
 inline absl::Status CheckSupported(const AgentConfig& config) {
-  if (!config.snapshot_path.empty()) return Refuse("snapshot_path");
   if (!config.discover.empty()) return Refuse("discover");
   if (!config.mdns_interface.empty()) return Refuse("mdns.interface");
   return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -93,6 +94,14 @@ inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* 
   take(config.reconnect_timeout, serf.reconnect_timeout);
   take(config.tombstone_timeout, serf.tombstone_timeout);
   if (absl::Status status = ApplyTuning(config.tuning, serf); !status.ok()) return status;
+  node.options.snapshot_path = config.snapshot_path;
+  node.options.rejoin_after_leave = config.rejoin_after_leave;
+  if (!config.keyring_file.empty()) {
+    node.options.save_keyring =
+        [path = config.keyring_file](std::span<const wire::Keyring::Key> keys) {
+          return WriteKeyringFile(path, keys);
+        };
+  }
   node.options.bind = node.addresses.bind;
   node.options.advertise = node.addresses.advertise;
   return node;

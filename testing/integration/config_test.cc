@@ -101,7 +101,8 @@ TEST_F(ConfigTest, OtherErrors) {
        {"agent-err-event-size", "agent-err-handler", "agent-err-handler-list",
         "agent-err-handler-named", "agent-err-keyring-and-encrypt", "agent-err-keyring-base64",
         "agent-err-keyring-empty", "agent-err-keyring-json", "agent-err-keyring-length",
-        "agent-err-keyring-missing", "agent-err-tags-both", "agent-err-tags-file-bad"}) {
+        "agent-err-keyring-missing", "agent-err-snapshot", "agent-err-tags-both",
+        "agent-err-tags-file-bad"}) {
     const Transcript transcript(name);
     EXPECT_EQ(transcript.Run(), transcript.expected()) << name;
   }
@@ -159,6 +160,46 @@ TEST_F(ConfigTest, KeyringFileEncrypts) {
   EXPECT_TRUE(peer.WaitForOutput("Join completed. Synced with 1 initial agents")) << peer.out();
   agent->Signal(SIGTERM);
   agent->Wait();
+}
+
+// The original's agent asks; ours answers when its file is written.
+TEST_F(ConfigTest, KeyOperationsAreKept) {
+  workshop_.Write("keys.json", absl::StrCat("[\"", kFirstKey, "\"]"));
+  AgentProcess agent({.program = OurSerf(), .name = "n", .flags = {"-keyring-file=keys.json"}});
+  ASSERT_TRUE(agent.WaitUntilRunning());
+  AgentProcess peer({.program = DebianSerf(),
+                     .name = "peer",
+                     .flags = {absl::StrCat("-encrypt=", kFirstKey), "-join=" + agent.gossip()}});
+  ASSERT_TRUE(agent.WaitForMembers({{"n", "alive"}, {"peer", "alive"}})) << agent.log();
+  const auto keys = [&](const std::string& operation, const char* key) {
+    Process process(
+        {DebianSerf(), "keys", "-rpc-addr=" + peer.rpc(), absl::StrCat("-", operation, "=", key)});
+    EXPECT_EQ(process.Wait(), 0) << process.out();
+  };
+  keys("install", kSecondKey);
+  EXPECT_EQ(workshop_.Read("keys.json"),
+            absl::StrCat("[\n  \"", kFirstKey, "\",\n  \"", kSecondKey, "\"\n]"));
+  keys("use", kSecondKey);
+  EXPECT_EQ(workshop_.Read("keys.json"),
+            absl::StrCat("[\n  \"", kSecondKey, "\",\n  \"", kFirstKey, "\"\n]"));
+  keys("remove", kFirstKey);
+  EXPECT_EQ(workshop_.Read("keys.json"), absl::StrCat("[\n  \"", kSecondKey, "\"\n]"));
+}
+
+TEST_F(ConfigTest, SnapshotRejoins) {
+  AgentProcess other({.program = OurSerf(), .name = "other"});
+  ASSERT_TRUE(other.WaitUntilRunning());
+  const std::vector<std::string> flags = {"-snapshot=snap"};
+  AgentProcess agent(
+      {.program = OurSerf(), .name = "n", .flags = {"-snapshot=snap", "-join=" + other.gossip()}});
+  ASSERT_TRUE(agent.WaitForMembers({{"n", "alive"}, {"other", "alive"}})) << agent.log();
+  ASSERT_TRUE(agent.process().WaitUntil(
+      [&] { return absl::StrContains(workshop_.Read("snap"), "alive: other "); }));
+  agent.Kill();
+  agent.Restart(flags);
+  ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
+  EXPECT_TRUE(absl::StrContains(agent.log(), "Snapshot: true\n")) << agent.log();
+  EXPECT_TRUE(agent.WaitForMembers({{"n", "alive"}, {"other", "alive"}})) << agent.log();
 }
 
 // --- reload ---
