@@ -1,7 +1,10 @@
 // Configuration files, tags and keyring files, and reloads: the recorded runs of the original's
 // agent, made again with //cmd:serf, and what ours does otherwise on purpose.
 
-#include <sys/stat.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <memory>
@@ -299,6 +302,32 @@ TEST_F(ConfigTest, Usr1DumpsMetrics) {
       << dump;
   EXPECT_TRUE(absl::StrContains(dump, "][G] 'serf-agent.runtime.alloc_bytes': ")) << dump;
   EXPECT_FALSE(agent.process().ended());
+}
+
+TEST_F(ConfigTest, StatsdHearsMetrics) {
+  const int server = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(::bind(server, reinterpret_cast<const sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::getsockname(server, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  workshop_.Write("st.json",
+                  absl::StrCat("{\"statsd_addr\": \"127.0.0.1:", ntohs(address.sin_port), "\"}"));
+  AgentProcess agent({.program = OurSerf(), .name = "n", .flags = {"-config-file=st.json"}});
+  char host[256] = {};
+  ASSERT_EQ(::gethostname(host, sizeof(host) - 1), 0);
+  const std::string gauge = absl::StrCat("serf-agent.", host, ".runtime.alloc_bytes:");
+  std::string heard;
+  EXPECT_TRUE(agent.process().WaitUntil([&] {
+    char datagram[2000];
+    for (ssize_t got; (got = ::recv(server, datagram, sizeof(datagram), 0)) > 0;) {
+      heard.append(datagram, static_cast<std::size_t>(got));
+    }
+    return absl::StrContains(heard, "serf-agent.serf.member.join:1.000000|c\n") &&
+           absl::StrContains(heard, gauge);
+  })) << heard;
+  ::close(server);
 }
 
 TEST_F(ConfigTest, SyslogFacilityIsChecked) {
