@@ -63,6 +63,8 @@ class ScriptRunner {
  public:
   // How long the output of a shell that has ended may stay open.
   static constexpr std::chrono::seconds kOutputGrace{1};
+  // Between two reads after that.
+  static constexpr std::chrono::milliseconds kDrainPause{100};
   // Outputs that are read after that; the oldest is closed for one more.
   static constexpr std::size_t kLeftOpenMax = 64;
 
@@ -103,6 +105,8 @@ class ScriptRunner {
   void Reap();
   void Write(const ProcessPtr& process);
   void Read(const ProcessPtr& process);
+  // Reads on after a while: what is thrown away anyway is not worth the agent's time.
+  void Drain(const ProcessPtr& process);
   // Tells the result if the command has ended.
   void Settle(const ProcessPtr& process);
   void Finish(const ProcessPtr& process);
@@ -298,8 +302,9 @@ inline void ScriptRunner::Read(const ProcessPtr& process) {
       boost::asio::buffer(process->buffer),
       [this, alive = alive_, process](const auto& error, std::size_t size) {
         if (!*alive || error == boost::asio::error::operation_aborted) return;
+        if (!error && !process->done) return Drain(process);
         if (!error) {
-          if (process->done) process->result.output.Append({process->buffer.data(), size});
+          process->result.output.Append({process->buffer.data(), size});
           return Read(process);
         }
         process->closed = true;
@@ -308,6 +313,13 @@ inline void ScriptRunner::Read(const ProcessPtr& process) {
         std::erase(left_open_, process);
         Settle(process);
       });
+}
+
+inline void ScriptRunner::Drain(const ProcessPtr& process) {
+  process->grace.expires_after(kDrainPause);
+  process->grace.async_wait([this, alive = alive_, process](const auto& error) {
+    if (!error && *alive) Read(process);
+  });
 }
 
 inline void ScriptRunner::Settle(const ProcessPtr& process) {
