@@ -1,0 +1,72 @@
+// The parsers of queries that reach strangers' bytes: filters, and what a relay or an answer wraps.
+//
+// input = kind byte*    kind is taken modulo 4
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "serf/base/bytes.h"
+#include "serf/lone_serf.h"
+#include "serf/query_filter.h"
+#include "serf/serf.h"
+#include "serf/tags.h"
+#include "serf/wire/list_view.h"
+#include "serf/wire/message_type.h"
+#include "serf/wire/serf_messages.h"
+
+namespace {
+
+// Two filters, of which the first is the input: whatever it is, both must pass or none.
+void FuzzFilters(serf::ByteView bytes) {
+  const serf::ByteVector other = {0, 0x91, 0xa4, 's', 'e', 'l', 'f'};
+  const std::vector<serf::ByteView> filters = {bytes, other};
+  int warnings = 0;
+  const auto warn = [&warnings](const std::string&) { ++warnings; };
+  const bool passes = serf::PassesQueryFilters(serf::wire::ListView<serf::ByteView>(filters),
+                                               "self", {{"role", "web"}}, warn);
+  if (passes && warnings > 0) std::abort();
+}
+
+void FuzzTags(serf::ByteView bytes) {
+  serf::Tags tags;
+  static_cast<void>(serf::DecodeTags(bytes, tags));
+  std::size_t size = 0;
+  for (const auto& [key, value] : tags) size += key.size() + value.size();
+  if (size > bytes.size() + serf::kRoleTag.size()) std::abort();
+}
+
+// A message of this type about the node's only query.
+void FuzzMessage(serf::wire::SerfMessageType type, serf::ByteView bytes) {
+  serf::testing::LoneSerf self;
+  self.PeerAlive("a");
+  static_cast<void>(self.SendQuery("q", "", {.request_ack = true, .finish_early = true}));
+  serf::ByteVector message = {static_cast<std::uint8_t>(type)};
+  serf::Append(message, bytes);
+  self.ReceiveBytes(message);
+  if (self.serf().state() != serf::Serf::State::kAlive) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const serf::ByteView bytes(data + 1, size - 1);
+  switch (data[0] % 4) {
+    case 0:
+      FuzzFilters(bytes);
+      break;
+    case 1:
+      FuzzTags(bytes);
+      break;
+    case 2:
+      FuzzMessage(serf::wire::SerfMessageType::kRelay, bytes);
+      break;
+    default:
+      FuzzMessage(serf::wire::SerfMessageType::kQueryResponse, bytes);
+      break;
+  }
+  return 0;
+}
