@@ -47,7 +47,7 @@ std::vector<Hostile> Vectors(absl::string_view outcome) {
 // A node of the name that the vectors were recorded against, alone or with a key.
 class Target {
  public:
-  explicit Target(bool keyed) : keyed_(keyed) {
+  explicit Target(bool keyed) {
     Config config = Config::Lan();
     config.name = "agent-a";
     config.advertise = TestNet::EndpointOf(1);
@@ -125,7 +125,6 @@ class Target {
   Node& node() { return *node_; }
 
  private:
-  bool keyed_;
   Instant now_{std::chrono::hours(1)};
   LinesLogger logger_;
   RecordingDelegate delegate_;
