@@ -19,16 +19,21 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
 #include "serf/base/logger.h"
+#include "serf/cmd/base64.h"
 #include "serf/cmd/events/event_spec.h"
 #include "serf/cmd/files/tags_file.h"
 #include "serf/cmd/glog_logger.h"
+#include "serf/cmd/quote.h"
 #include "serf/cmd/version.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/service.h"
@@ -48,6 +53,8 @@ class AgentService final : public rpc::Service {
   rpc::StatsSections Stats() override;
   std::vector<rpc::LogLinePtr> LogHistory() override { return logger_.History(); }
   void Join(std::vector<std::string> addresses, bool replay, JoinDone done) override;
+  void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) override;
+  void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override;
   void Leave(Done done) override;
   void ForceLeave(std::string node, bool prune, Done done) override;
   void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override;
@@ -131,6 +138,30 @@ inline void AgentService::Join(std::vector<std::string> addresses, bool replay, 
                                                            absl::string_view(status.message())));
         }
         done({status, outcome.contacted});
+      });
+}
+
+inline void AgentService::SendUserEvent(std::string name, std::string payload, bool coalesce,
+                                        Done done) {
+  Log(&logger_, LogLevel::kDebug, "agent: Requesting user event send: ", name,
+      ". Coalesced: ", coalesce ? "true" : "false", ". Payload: ", Quote(payload));
+  host_.AsyncUserEvent(std::move(name), std::move(payload), coalesce,
+                       [this, done = std::move(done)](const absl::Status& status) {
+                         if (!status.ok()) {
+                           Log(&logger_, LogLevel::kWarn, "agent: failed to send user event: ",
+                               absl::string_view(status.message()));
+                         }
+                         done(status);
+                       });
+}
+
+inline void AgentService::ManageKeys(KeyOperation operation, std::string key, KeysDone done) {
+  absl::StatusOr<ByteVector> bytes = DecodeBase64(key);
+  if (!bytes.ok()) return done({bytes.status(), {}});
+  host_.AsyncManageKeys(
+      operation, *std::move(bytes), /*relay_factor=*/0,
+      [done = std::move(done)](const absl::Status& status, const KeyOutcome& outcome) {
+        done({status, outcome});
       });
 }
 

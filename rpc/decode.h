@@ -58,6 +58,7 @@ class Decoder {
   bool Read(absl::string_view& out);
   bool Read(std::string& out);
   bool ReadBytes(std::string& out);
+  bool Read(ByteString& out);
   bool Read(std::vector<std::string>& out);
   template <typename Value, typename Less>
   bool Read(std::map<std::string, Value, Less>& out);
@@ -84,14 +85,11 @@ class Decoder {
   struct AnyEvent;
   // A Member as it travels.
   struct FlatMember;
-  // A byte string: its type selects ReadBytes().
-  struct ByteString;
 
   bool Fail(absl::string_view why) {
     error_ = why;
     return false;
   }
-  bool Read(ByteString& out);
   bool ReadHead(Head& head) { return reader_.ReadHead(head); }
   // The bytes of the value whose head was just read.
   absl::string_view Body(const Head& head) {
@@ -105,10 +103,6 @@ class Decoder {
   wire::DecodeScratch scratch_;
   wire::MsgpackReader reader_;
   absl::string_view error_;
-};
-
-struct Decoder::ByteString {
-  std::string data;
 };
 
 struct Decoder::FlatMember {

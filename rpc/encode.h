@@ -21,6 +21,7 @@
 #include "msgpack/sbuffer.hpp"
 #include "serf/base/bytes.h"
 #include "serf/event.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
@@ -61,6 +62,7 @@ class Writer {
     packer_.pack_bin(Size32(bytes.size()));
     packer_.pack_bin_body(bytes.data(), Size32(bytes.size()));
   }
+  void Nil() { packer_.pack_nil(); }
   void Uint(std::uint64_t value) { packer_.pack_uint64(value); }
   void Int(std::int64_t value) { packer_.pack_int64(value); }
   void Bool(bool value) { value ? packer_.pack_true() : packer_.pack_false(); }
@@ -115,6 +117,22 @@ inline void Encode(Writer& w, const AuthRequest& request) {
   w.Map(1);
   w.Key("AuthKey");
   w.Text(request.auth_key);
+}
+
+inline void Encode(Writer& w, const EventRequest& request) {
+  w.Map(3);
+  w.Key("Coalesce");
+  w.Bool(request.coalesce);
+  w.Key("Name");
+  w.Text(request.name);
+  w.Key("Payload");
+  w.Bytes(request.payload.data);
+}
+
+inline void Encode(Writer& w, const KeyRequest& request) {
+  w.Map(1);
+  w.Key("Key");
+  w.Text(request.key);
 }
 
 inline void Encode(Writer& w, const JoinRequest& request) {
@@ -251,6 +269,29 @@ inline void Encode(Writer& w, const UserEvent& event) {
   w.Text(event.name);
   w.Key("Payload");
   w.Bytes(event.payload);
+}
+
+// The reply to a key operation; only a list has keys.
+inline void EncodeKeysReply(Writer& w, const KeyOutcome& outcome, bool lists) {
+  w.Map(5);
+  w.Key("Keys");
+  if (lists) {
+    w.Map(outcome.keys.size());
+    for (const auto& [key, nodes] : outcome.keys) {
+      w.Text(key);
+      w.Uint(nodes);
+    }
+  } else {
+    w.Nil();
+  }
+  w.Key("Messages");
+  w.Texts(outcome.messages);
+  w.Key("NumErr");
+  w.Uint(outcome.errors);
+  w.Key("NumNodes");
+  w.Uint(outcome.nodes);
+  w.Key("NumResp");
+  w.Uint(outcome.responses);
 }
 
 // The log record of a line; LogRecord is what a client gets.

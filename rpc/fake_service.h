@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/service.h"
@@ -44,6 +45,15 @@ class FakeService : public Service {
     joined = std::move(addresses);
     replayed = replay;
     Answer([this, done] { done(join_result); });
+  }
+  void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) override {
+    user_event = absl::StrCat(name, " ", payload, coalesce ? " coalesce" : "");
+    Answer([this, done] { done(status); });
+  }
+  void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override {
+    key_operation = operation;
+    managed_key = std::move(key);
+    Answer([this, done] { done({status, key_outcome}); });
   }
   void Leave(Done done) override {
     ++leaves;
@@ -74,6 +84,10 @@ class FakeService : public Service {
   bool hold = false;
   std::vector<std::function<void()>> held;
 
+  KeyOutcome key_outcome;
+  KeyOperation key_operation = KeyOperation::kList;
+  std::string managed_key;
+  std::string user_event;  // "deploy v1 coalesce"
   std::vector<std::string> joined;
   bool replayed = false;
   std::string removed;

@@ -168,6 +168,21 @@ struct AuthRequest {
   std::string auth_key;
 };
 
+// Bytes, which travel as such and not as text.
+struct ByteString {
+  std::string data;
+};
+
+struct EventRequest {
+  std::string name;
+  ByteString payload;
+  bool coalesce = false;
+};
+
+struct KeyRequest {
+  std::string key;  // base64
+};
+
 struct JoinRequest {
   std::vector<std::string> existing;
   bool replay = false;
@@ -239,6 +254,14 @@ constexpr auto RecordFields(const HandshakeRequest*) {
 }
 constexpr auto RecordFields(const AuthRequest*) {
   return std::tuple{wire::Field{"AuthKey", &AuthRequest::auth_key}};
+}
+constexpr auto RecordFields(const EventRequest*) {
+  return std::tuple{wire::Field{"Name", &EventRequest::name},
+                    wire::Field{"Payload", &EventRequest::payload},
+                    wire::Field{"Coalesce", &EventRequest::coalesce}};
+}
+constexpr auto RecordFields(const KeyRequest*) {
+  return std::tuple{wire::Field{"Key", &KeyRequest::key}};
 }
 constexpr auto RecordFields(const JoinRequest*) {
   return std::tuple{wire::Field{"Existing", &JoinRequest::existing},

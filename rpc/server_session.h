@@ -39,6 +39,7 @@
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/rpc/decode.h"
 #include "serf/rpc/encode.h"
@@ -144,6 +145,8 @@ class ServerSession {
   void Execute(Instant now, ByteView body);
   void Handshake(ByteView body);
   void Auth(Instant now, ByteView body);
+  void SendUserEvent(ByteView body);
+  void ManageKeys(KeyOperation operation, ByteView body);
   void Join(ByteView body);
   void Leave();
   void ForceLeave(ByteView body);
@@ -372,6 +375,21 @@ inline void ServerSession::Execute(Instant now, ByteView body) {
       case Command::kAuth:
         Auth(now, body);
         return;
+      case Command::kEvent:
+        SendUserEvent(body);
+        return;
+      case Command::kInstallKey:
+        ManageKeys(KeyOperation::kInstall, body);
+        return;
+      case Command::kUseKey:
+        ManageKeys(KeyOperation::kUse, body);
+        return;
+      case Command::kRemoveKey:
+        ManageKeys(KeyOperation::kRemove, body);
+        return;
+      case Command::kListKeys:
+        ManageKeys(KeyOperation::kList, {});
+        return;
       case Command::kJoin:
         Join(body);
         return;
@@ -466,6 +484,27 @@ inline void ServerSession::Auth(Instant now, ByteView body) {
   }
   ++auth_failures_;
   auth_reply_at_ = now + kAuthDelay;
+}
+
+inline void ServerSession::SendUserEvent(ByteView body) {
+  EventRequest request;
+  if (!Read(body, request)) return;
+  service_.SendUserEvent(
+      std::move(request.name), std::move(request.payload.data), request.coalesce,
+      Later<absl::Status>(
+          [](ServerSession& session, const absl::Status& status) { session.ReplyStatus(status); }));
+}
+
+inline void ServerSession::ManageKeys(KeyOperation operation, ByteView body) {
+  KeyRequest request;
+  const bool lists = operation == KeyOperation::kList;
+  if (!lists && !Read(body, request)) return;
+  service_.ManageKeys(operation, std::move(request.key),
+                      Later<KeysResult>([lists](ServerSession& session, const KeysResult& result) {
+                        session.ReplyStatus(result.status);
+                        Writer writer(session.out_);
+                        EncodeKeysReply(writer, result.outcome, lists);
+                      }));
 }
 
 inline void ServerSession::Join(ByteView body) {

@@ -127,6 +127,46 @@ TEST_F(ServerSessionTest, JoinAnswersWhenTheServiceDoes) {
   EXPECT_EQ(Take(), Objects({Header(2), {{"Num", 2}}, Header(3)}));
 }
 
+TEST_F(ServerSessionTest, UserEvent) {
+  Handshake();
+  Request("event", 2,
+          {{"Name", "deploy"}, {"Payload", json::binary({'v', '1'})}, {"Coalesce", true}});
+  EXPECT_EQ(Take(), Objects({Header(2)}));
+  EXPECT_EQ(service_.user_event, "deploy v1 coalesce");
+  service_.status = absl::InvalidArgumentError("too large");
+  Request("event", 3, {{"Name", ""}, {"Payload", nullptr}, {"Coalesce", false}});
+  EXPECT_EQ(Take(), Objects({Header(3, "too large")}));
+  EXPECT_EQ(service_.user_event, " ");
+}
+
+TEST_F(ServerSessionTest, KeyOperationsHaveABodyInAnyCase) {
+  Handshake();
+  service_.key_outcome = {{{"b", "no"}}, 2, 2, 1, {{"a2V5", 2}}, {}};
+  service_.status = absl::AbortedError("1/2 nodes reported failure");
+  json body = {{"Keys", nullptr},
+               {"Messages", {{"b", "no"}}},
+               {"NumErr", 1},
+               {"NumNodes", 2},
+               {"NumResp", 2}};
+  const struct {
+    const char* command;
+    KeyOperation operation;
+  } kTable[] = {{"install-key", KeyOperation::kInstall},
+                {"use-key", KeyOperation::kUse},
+                {"remove-key", KeyOperation::kRemove}};
+  for (const auto& row : kTable) {
+    Request(row.command, 2, {{"Key", "a2V5"}});
+    EXPECT_EQ(Take(), Objects({Header(2, "1/2 nodes reported failure"), body}));
+    EXPECT_EQ(service_.key_operation, row.operation);
+    EXPECT_EQ(service_.managed_key, "a2V5");
+  }
+  service_.status = absl::OkStatus();
+  body["Keys"] = {{"a2V5", 2}};
+  Request("list-keys", 3);
+  EXPECT_EQ(Take(), Objects({Header(3), body}));
+  EXPECT_EQ(service_.key_operation, KeyOperation::kList);
+}
+
 TEST_F(ServerSessionTest, JoinErrorHasABody) {
   Handshake();
   service_.join_result = {absl::UnavailableError("Serf can't Join after Leave or Shutdown"), 0};
@@ -188,8 +228,7 @@ TEST_F(ServerSessionTest, FailedLeaveKeepsTheConnection) {
 
 // Until they are implemented.
 TEST_F(ServerSessionTest, CommandsOfLaterFeaturesAreUnsupported) {
-  for (const char* const command : {"event", "query", "respond", "install-key", "use-key",
-                                    "remove-key", "list-keys", "get-coordinate"}) {
+  for (const char* const command : {"query", "respond", "get-coordinate"}) {
     SCOPED_TRACE(command);
     Connect();
     Handshake();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/rpc/log_history.h"
 #include "serf/tags.h"
@@ -24,6 +25,12 @@ struct JoinResult {
   std::int32_t joined = 0;  // addresses that answered
 };
 
+// How a key operation ended: the outcome counts also if the status is an error.
+struct KeysResult {
+  absl::Status status;
+  KeyOutcome outcome;
+};
+
 // "serf" -> "members" -> "3"; the sections of spec/agent.md 1.7.
 using StatsSections = std::map<std::string, std::map<std::string, std::string>>;
 
@@ -33,6 +40,7 @@ class Service {
   // of an error goes to the client as it is (spec/agent.md 1.5).
   using Done = std::function<void(const absl::Status&)>;
   using JoinDone = std::function<void(const JoinResult&)>;
+  using KeysDone = std::function<void(const KeysResult&)>;
 
   virtual ~Service() = default;
 
@@ -48,6 +56,12 @@ class Service {
 
   // Contacts every address. `replay` false: user events older than the join are ignored.
   virtual void Join(std::vector<std::string> addresses, bool replay, JoinDone done) = 0;
+
+  // Tells all nodes. The payload is bytes.
+  virtual void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) = 0;
+
+  // An operation on the keyrings of all nodes; `key` is base64, none for kList.
+  virtual void ManageKeys(KeyOperation operation, std::string key, KeysDone done) = 0;
 
   // Leaves the cluster; after a success the agent shuts down, by itself. Callers that come while
   // a leave is under way share its result.
