@@ -6,7 +6,7 @@
 namespace serf::rpc {
 namespace {
 
-TEST(HostPortTest, Parses) {
+TEST(AddressTest, Parses) {
   const struct {
     const char* text;
     const char* host;
@@ -23,7 +23,7 @@ TEST(HostPortTest, Parses) {
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.text);
-    const absl::StatusOr<HostPort> parsed = HostPort::Parse(c.text);
+    const absl::StatusOr<HostPort> parsed = ParseAddress(c.text);
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     EXPECT_EQ(parsed->host, c.host);
     EXPECT_EQ(parsed->port, c.port);
@@ -31,7 +31,7 @@ TEST(HostPortTest, Parses) {
 }
 
 // The texts that the original's client prints after "dial tcp: ".
-TEST(HostPortTest, ErrorsReadLikeTheOriginals) {
+TEST(AddressTest, ErrorsReadLikeTheOriginals) {
   const struct {
     const char* text;
     const char* error;
@@ -51,7 +51,7 @@ TEST(HostPortTest, ErrorsReadLikeTheOriginals) {
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.text);
-    const absl::StatusOr<HostPort> parsed = HostPort::Parse(c.text);
+    const absl::StatusOr<HostPort> parsed = ParseAddress(c.text);
     ASSERT_FALSE(parsed.ok());
     EXPECT_EQ(parsed.status().message(), c.error);
   }

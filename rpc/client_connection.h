@@ -29,6 +29,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
+#include "serf/base/host_port.h"
 #include "serf/base/time.h"
 #include "serf/rpc/address.h"
 #include "serf/rpc/asio_util.h"
@@ -105,7 +106,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
 
 inline void ClientConnection::Connect(const std::string& address, Done done) {
   connect_done_ = std::move(done);
-  const absl::StatusOr<HostPort> target = HostPort::Parse(address);
+  const absl::StatusOr<HostPort> target = ParseAddress(address);
   if (!target.ok()) {
     Finish(absl::InvalidArgumentError(absl::StrCat("dial tcp: ", target.status().message())));
     return;

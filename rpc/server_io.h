@@ -38,6 +38,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
+#include "serf/base/host_port.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
@@ -219,7 +220,7 @@ inline absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Server::Candi
 
 inline absl::Status Server::Listen(const std::string& address) {
   using Tcp = boost::asio::ip::tcp;
-  const absl::StatusOr<HostPort> target = HostPort::Parse(address);
+  const absl::StatusOr<HostPort> target = ParseAddress(address);
   if (!target.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("listen tcp: ", target.status().message()));
   }

@@ -18,8 +18,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
+#include "serf/base/host_port.h"
 #include "serf/transport/asio.h"
-#include "serf/transport/host_port.h"
 #include "serf/transport/lookup.h"
 #include "serf/transport/socket_address.h"
 

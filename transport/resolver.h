@@ -20,9 +20,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
+#include "serf/base/host_port.h"
 #include "serf/swim/node.h"
 #include "serf/transport/asio.h"
-#include "serf/transport/host_port.h"
 #include "serf/transport/lookup.h"
 
 namespace serf::transport {

@@ -1,11 +1,11 @@
-#include "serf/transport/host_port.h"
+#include "serf/base/host_port.h"
 
 #include <optional>
 #include <string>
 
 #include "gtest/gtest.h"
 
-namespace serf::transport {
+namespace serf {
 namespace {
 
 TEST(HostPortTest, SplitsOrNamesTheFault) {
@@ -68,4 +68,4 @@ TEST(HostPortTest, ReadsPortNumbers) {
 }
 
 }  // namespace
-}  // namespace serf::transport
+}  // namespace serf

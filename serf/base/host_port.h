@@ -1,5 +1,5 @@
-#ifndef SERF_TRANSPORT_HOST_PORT_H_
-#define SERF_TRANSPORT_HOST_PORT_H_
+#ifndef SERF_BASE_HOST_PORT_H_
+#define SERF_BASE_HOST_PORT_H_
 
 // "HOST:PORT" texts, as users write addresses. Errors are those of the original, "address X:
 // missing port in address". Source: spec/agent.md 2.6.
@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
-namespace serf::transport {
+namespace serf {
 
 struct HostPort {
   std::string host;  // without brackets; may be empty
@@ -93,6 +93,6 @@ inline std::optional<int> ParsePortNumber(absl::string_view text) {
   return number;
 }
 
-}  // namespace serf::transport
+}  // namespace serf
 
-#endif  // SERF_TRANSPORT_HOST_PORT_H_
+#endif  // SERF_BASE_HOST_PORT_H_
