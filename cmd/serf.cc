@@ -6,10 +6,12 @@
 #include "serf/cmd/agent_command.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/command_line.h"
+#include "serf/cmd/event_command.h"
 #include "serf/cmd/force_leave_command.h"
 #include "serf/cmd/info_command.h"
 #include "serf/cmd/join_command.h"
 #include "serf/cmd/keygen_command.h"
+#include "serf/cmd/keys_command.h"
 #include "serf/cmd/leave_command.h"
 #include "serf/cmd/members_command.h"
 #include "serf/cmd/monitor_command.h"
@@ -19,8 +21,9 @@ int main(int argc, char** argv) {
   using namespace serf::cmd;
   const std::vector<std::string> args = StartProcess(argc, argv);
   // By name, as the general help lists them.
-  const Command* const commands[] = {&kAgentCommand,   &kForceLeaveCommand, &kInfoCommand,
-                                     &kJoinCommand,    &kKeygenCommand,     &kLeaveCommand,
-                                     &kMembersCommand, &kMonitorCommand,    &kVersionCommand};
+  const Command* const commands[] = {&kAgentCommand,   &kEventCommand,  &kForceLeaveCommand,
+                                     &kInfoCommand,    &kJoinCommand,   &kKeygenCommand,
+                                     &kKeysCommand,    &kLeaveCommand,  &kMembersCommand,
+                                     &kMonitorCommand, &kVersionCommand};
   return RunCommandLine(commands, args);
 }

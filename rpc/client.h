@@ -31,6 +31,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/rpc/client_io.h"
 #include "serf/rpc/client_session.h"
@@ -62,6 +63,10 @@ class Client {
   absl::StatusOr<std::vector<Member>> MembersFiltered(MembersFilteredRequest filter);
   // An error of the agent comes with the number of addresses that answered nevertheless.
   JoinResult Join(std::vector<std::string> addresses, bool replay);
+  absl::Status SendUserEvent(std::string name, std::string payload, bool coalesce);
+  // An operation on the keyrings of all nodes; `key` is base64, none for kList. An error of the
+  // agent comes with what the nodes have answered.
+  KeysResult ManageKeys(KeyOperation operation, std::string key);
   absl::Status Leave();
   absl::Status ForceLeave(std::string node, bool prune);
   absl::Status UpdateTags(Tags set, std::vector<std::string> remove);
@@ -109,8 +114,10 @@ Result Client::Wait(Operation start) {
   }
   if (*result) return std::move(**result);
   interrupted_ = false;
-  if constexpr (std::is_same_v<Result, JoinResult>) {
-    return JoinResult{absl::CancelledError("interrupted"), 0};
+  if constexpr (std::is_aggregate_v<Result>) {
+    Result none;  // a status, beside what it tells
+    none.status = absl::CancelledError("interrupted");
+    return none;
   } else {
     return absl::CancelledError("interrupted");
   }
@@ -132,6 +139,17 @@ inline absl::StatusOr<std::vector<Member>> Client::MembersFiltered(MembersFilter
 inline JoinResult Client::Join(std::vector<std::string> addresses, bool replay) {
   return Wait<JoinResult>(
       [&](auto done) { async_->AsyncJoin(std::move(addresses), replay, done); });
+}
+
+inline absl::Status Client::SendUserEvent(std::string name, std::string payload, bool coalesce) {
+  return Wait<absl::Status>([&](auto done) {
+    async_->AsyncUserEvent(std::move(name), std::move(payload), coalesce, done);
+  });
+}
+
+inline KeysResult Client::ManageKeys(KeyOperation operation, std::string key) {
+  return Wait<KeysResult>(
+      [&](auto done) { async_->AsyncManageKeys(operation, std::move(key), done); });
 }
 
 inline absl::Status Client::Leave() {

@@ -29,6 +29,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "serf/base/time.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/rpc/asio_util.h"
 #include "serf/rpc/client_connection.h"
@@ -79,6 +80,22 @@ class AsyncClient {
           const auto count = static_cast<Duration::rep>(addresses.size());
           core->session().Join(SteadyNow() + limit * (count + 1), addresses, replay, done);
         });
+  }
+
+  template <typename Token>
+  auto AsyncUserEvent(std::string name, std::string payload, bool coalesce, Token&& token) {
+    return Start<absl::Status>(token, [name = std::move(name), payload = std::move(payload),
+                                       coalesce](auto& core, auto done) {
+      core->session().SendUserEvent(core->ReplyDeadline(), name, payload, coalesce, done);
+    });
+  }
+
+  // `key` is base64, none for kList. Waits for all nodes, at most as long as a query takes.
+  template <typename Token>
+  auto AsyncManageKeys(KeyOperation operation, std::string key, Token&& token) {
+    return Start<KeysResult>(token, [operation, key = std::move(key)](auto& core, auto done) {
+      core->session().ManageKeys(core->BroadcastDeadline(), operation, key, done);
+    });
   }
 
   template <typename Token>

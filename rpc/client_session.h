@@ -34,6 +34,7 @@
 #include "msgpack/sbuffer.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/time.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/rpc/decode.h"
 #include "serf/rpc/encode.h"
@@ -67,6 +68,11 @@ class ClientSession {
                        Handler<absl::StatusOr<std::vector<Member>>> done);
   void Join(Instant deadline, std::vector<std::string> addresses, bool replay,
             Handler<JoinResult> done);
+  void SendUserEvent(Instant deadline, std::string name, std::string payload, bool coalesce,
+                     StatusHandler done);
+  // `key` is base64, none for kList. An error comes with what the nodes have answered.
+  void ManageKeys(Instant deadline, KeyOperation operation, std::string key,
+                  Handler<KeysResult> done);
   void Leave(Instant deadline, StatusHandler done);
   void ForceLeave(Instant deadline, std::string node, bool prune, StatusHandler done);
   void UpdateTags(Instant deadline, Tags set, std::vector<std::string> remove, StatusHandler done);
@@ -225,6 +231,46 @@ inline void ClientSession::Join(Instant deadline, std::vector<std::string> addre
          }
          done(JoinResult{std::move(status), reply.num});
        });
+}
+
+inline void ClientSession::SendUserEvent(Instant deadline, std::string name, std::string payload,
+                                         bool coalesce, StatusHandler done) {
+  Send(deadline, Command::kEvent, EventRequest{std::move(name), {std::move(payload)}, coalesce},
+       StatusOnly(std::move(done)));
+}
+
+inline void ClientSession::ManageKeys(Instant deadline, KeyOperation operation, std::string key,
+                                      Handler<KeysResult> done) {
+  ReplyHandler on_reply = [done = std::move(done)](absl::Status status, ByteView body) {
+    KeysReply reply;
+    Decoder decoder(body);
+    if (!body.empty() && !decoder.Read(reply) && status.ok()) {
+      status = absl::DataLossError(absl::StrCat("bad reply: ", decoder.error()));
+    }
+    KeysResult result;
+    result.status = std::move(status);
+    result.outcome.messages = std::move(reply.messages);
+    result.outcome.keys = {reply.keys.begin(), reply.keys.end()};
+    result.outcome.nodes = reply.nodes;
+    result.outcome.errors = reply.errors;
+    result.outcome.responses = reply.responses;
+    done(std::move(result));
+  };
+  const KeyRequest request{std::move(key)};
+  switch (operation) {
+    case KeyOperation::kInstall:
+      Send(deadline, Command::kInstallKey, request, std::move(on_reply));
+      break;
+    case KeyOperation::kUse:
+      Send(deadline, Command::kUseKey, request, std::move(on_reply));
+      break;
+    case KeyOperation::kRemove:
+      Send(deadline, Command::kRemoveKey, request, std::move(on_reply));
+      break;
+    case KeyOperation::kList:
+      SendHeader(deadline, Command::kListKeys, std::move(on_reply));
+      break;
+  }
 }
 
 inline void ClientSession::Leave(Instant deadline, StatusHandler done) {

@@ -18,6 +18,7 @@
 #include "nlohmann/json.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/time.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/rpc/encode.h"
 #include "serf/rpc/protocol.h"
@@ -142,6 +143,20 @@ TEST_F(ClientSessionTest, Join) {
             "1 error occurred:\n\t* Failed to join 127.0.0.1: dial tcp 127.0.0.1:23999: connect: "
             "connection refused\n\n");
   EXPECT_EQ(result->joined, 0);
+}
+
+TEST_F(ClientSessionTest, ManageKeys) {
+  std::optional<KeysResult> result;
+  const auto store = [&](KeysResult r) { result = std::move(r); };
+  Play("list-keys-no-encryption",
+       [&] { session_->ManageKeys(kLater, KeyOperation::kList, "", store); });
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status.message(), "2/2 nodes reported failure");
+  EXPECT_EQ(result->outcome.messages.at("beta"), "Keyring is empty (encryption not enabled)");
+  EXPECT_EQ(result->outcome.nodes, 2u);
+  EXPECT_EQ(result->outcome.errors, 2u);
+  EXPECT_EQ(result->outcome.responses, 2u);
+  EXPECT_TRUE(result->outcome.keys.empty());
 }
 
 TEST_F(ClientSessionTest, StatusOnlyCommands) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -183,6 +184,15 @@ struct KeyRequest {
   std::string key;  // base64
 };
 
+// Of a key operation, after an error too.
+struct KeysReply {
+  std::map<std::string, std::string> messages;  // by node
+  std::map<std::string, std::uint64_t> keys;    // of a list: how many nodes have each
+  std::uint64_t nodes = 0;                      // that live
+  std::uint64_t errors = 0;
+  std::uint64_t responses = 0;
+};
+
 struct JoinRequest {
   std::vector<std::string> existing;
   bool replay = false;
@@ -262,6 +272,12 @@ constexpr auto RecordFields(const EventRequest*) {
 }
 constexpr auto RecordFields(const KeyRequest*) {
   return std::tuple{wire::Field{"Key", &KeyRequest::key}};
+}
+constexpr auto RecordFields(const KeysReply*) {
+  return std::tuple{
+      wire::Field{"Messages", &KeysReply::messages}, wire::Field{"Keys", &KeysReply::keys},
+      wire::Field{"NumNodes", &KeysReply::nodes}, wire::Field{"NumErr", &KeysReply::errors},
+      wire::Field{"NumResp", &KeysReply::responses}};
 }
 constexpr auto RecordFields(const JoinRequest*) {
   return std::tuple{wire::Field{"Existing", &JoinRequest::existing},

@@ -30,6 +30,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/rpc/client.h"
 #include "serf/rpc/client_io.h"
@@ -147,6 +148,19 @@ TEST_F(ServerTest, EveryCommand) {
   const JoinResult joined = Serve([&] { return client.Join({"a", "b"}, true); });
   EXPECT_EQ(joined.status.message(), "nobody");
   EXPECT_EQ(service_.joined.size(), 2u);
+
+  EXPECT_TRUE(Serve([&] { return client.SendUserEvent("deploy", "v1", true); }).ok());
+  EXPECT_EQ(service_.user_event, "deploy v1 coalesce");
+  service_.key_outcome.keys = {{"c2VjcmV0", 2}};
+  service_.key_outcome.nodes = 2;
+  for (const KeyOperation operation :
+       {KeyOperation::kInstall, KeyOperation::kUse, KeyOperation::kRemove, KeyOperation::kList}) {
+    const KeysResult keys = Serve([&] { return client.ManageKeys(operation, "c2VjcmV0"); });
+    EXPECT_TRUE(keys.status.ok()) << keys.status;
+    EXPECT_EQ(service_.key_operation, operation);
+    EXPECT_EQ(keys.outcome.nodes, 2u);
+    EXPECT_EQ(keys.outcome.keys.size(), operation == KeyOperation::kList ? 1u : 0u);
+  }
 
   EXPECT_TRUE(Serve([&] { return client.ForceLeave("beta", true); }).ok());
   EXPECT_EQ(service_.removed, "beta");

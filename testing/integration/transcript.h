@@ -109,8 +109,7 @@ inline bool IsMissingCommand(absl::string_view help_line) {
   const std::vector<absl::string_view> words =
       absl::StrSplit(help_line, ' ', absl::SkipWhitespace());
   if (words.empty() || !absl::StartsWith(help_line, "    ")) return false;
-  for (const absl::string_view missing :
-       {"event", "keys", "query", "reachability", "rtt", "tags"}) {
+  for (const absl::string_view missing : {"query", "reachability", "rtt", "tags"}) {
     if (words[0] == missing) return true;
   }
   return false;

@@ -1,0 +1,97 @@
+// The commands that reach all nodes, event and keys, as the original's were recorded.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "serf/testing/integration/transcript.h"
+#include "serf/testing/integration/workshop.h"
+#include "serf/testing/process.h"
+#include "serf/testing/programs.h"
+
+namespace serf::testing {
+namespace {
+
+constexpr char kKey[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+void ExpectAsRecorded(const std::vector<const char*>& names) {
+  for (const char* name : names) {
+    const Transcript transcript(name);
+    EXPECT_EQ(transcript.Run(), transcript.expected()) << name;
+  }
+}
+
+std::unique_ptr<Process> StartAgent(std::vector<std::string> flags) {
+  flags.insert(flags.begin(), {OurSerf(), "agent"});
+  for (std::string& flag : flags) flag = Localize(flag);
+  auto agent = std::make_unique<Process>(flags);
+  EXPECT_TRUE(agent->WaitForOutput("==> Log data will now stream")) << agent->out();
+  return agent;
+}
+
+std::unique_ptr<Process> StartAlpha(std::vector<std::string> more = {}) {
+  more.insert(more.begin(), {"-node=alpha", "-bind=127.0.0.1:23121", "-rpc-addr=127.0.0.1:23221",
+                             "-profile=local", "-tag=role=web"});
+  return StartAgent(std::move(more));
+}
+
+// Joined with alpha: both know it when it returns.
+std::unique_ptr<Process> StartBeta(const Process& alpha, std::vector<std::string> more = {}) {
+  more.insert(more.begin(), {"-node=beta", "-bind=127.0.0.1:23122", "-rpc-addr=127.0.0.1:23222",
+                             "-profile=local", "-tag=role=db", "-join=127.0.0.1:23121"});
+  auto beta = StartAgent(std::move(more));
+  EXPECT_TRUE(alpha.WaitForOutput("serf: EventMemberJoin: beta ")) << alpha.out();
+  return beta;
+}
+
+TEST(MessageCommandTest, WithoutAgent) {
+  ExpectAsRecorded({"help-event", "help-keys", "refused-event", "refused-keys",
+                    "usage-event-flag-after-name", "usage-event-no-name", "usage-event-too-many",
+                    "usage-keys-none", "usage-keys-two", "usage-keys-two-b"});
+}
+
+TEST(MessageCommandTest, RefusedWithoutTheKeyOfTheAgent) {
+  const Workshop workshop;
+  workshop.Write("auth.json", R"({"rpc_auth": "my-secret-auth-token"})");
+  const auto alpha = StartAlpha({"-config-file=auth.json"});
+  ExpectAsRecorded({"auth-missing-event", "auth-missing-keys"});
+}
+
+TEST(MessageCommandTest, EventsReachTheOtherAgent) {
+  const auto alpha = StartAlpha();
+  const auto beta = StartBeta(*alpha);
+  ExpectAsRecorded({"event-no-coalesce"});
+  EXPECT_TRUE(beta->WaitForOutput("agent: Received event: user-event: deploy")) << beta->out();
+  ExpectAsRecorded({"event", "event-empty-name", "event-no-payload", "event-too-large"});
+}
+
+TEST(MessageCommandTest, KeysOfAPlainCluster) {
+  const auto alpha = StartAlpha();
+  const auto beta = StartBeta(*alpha);
+  ExpectAsRecorded({"keys-list-no-encryption"});
+  // The original's order is random, ours is by name.
+  const Outcome install = Transcript("keys-install-no-encryption").Run();
+  EXPECT_EQ(install.exit_code, 1);
+  EXPECT_EQ(install.out,
+            "==> Installing key on all members...\n"
+            "failed:  alpha  No keyring to modify (encryption not enabled)\n"
+            "failed:  beta   No keyring to modify (encryption not enabled)\n"
+            "\nError installing key: 2/2 nodes reported failure\n");
+}
+
+TEST(MessageCommandTest, KeyRotation) {
+  const auto alpha = StartAlpha({absl::StrCat("-encrypt=", kKey)});
+  ExpectAsRecorded({"keys-list", "keys-install-bad-base64", "keys-install-bad-length",
+                    "keys-use-missing", "keys-install", "keys-list-two", "keys-use",
+                    "keys-remove-primary", "keys-remove"});
+  const Outcome list = Transcript("keys-list").Run();
+  EXPECT_FALSE(absl::StrContains(list.out, kKey)) << list.out;
+  EXPECT_TRUE(absl::EndsWith(list.out, "  [1/1]\n")) << list.out;
+}
+
+}  // namespace
+}  // namespace serf::testing
