@@ -11,6 +11,12 @@
 //   client.Monitor("INFO");
 //   while (auto record = client.Next(); record.ok()) ...
 //
+//   client.Query("load", "15m", params);      // what `serf query` does
+//   for (;;) {
+//     auto record = client.Next();            // an error: the query was cut off
+//     if (std::get<AnswerRecord>(record->value).kind == QueryUpdate::Kind::kDone) break;
+//   }
+//
 // Every call but Next() ends after the timeouts of ClientOptions. Interrupt() ends a call that
 // blocks: from a handler on io_context(), such as a signal_set's.
 //
@@ -31,8 +37,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "serf/coordinate.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/client_io.h"
 #include "serf/rpc/client_session.h"
 #include "serf/rpc/protocol.h"
@@ -45,10 +53,10 @@ class Client {
  public:
   using Seq = ClientSession::Seq;
 
-  // A record of a stream or monitor.
+  // A record of a stream, monitor or query.
   struct Record {
-    Seq stream = 0;  // as Stream() or Monitor() returned it
-    std::variant<EventRecord, LogRecord> value;
+    Seq stream = 0;  // as Stream(), Monitor() or Query() returned it
+    std::variant<EventRecord, LogRecord, AnswerRecord> value;
   };
 
   explicit Client(ClientOptions options = {})
@@ -72,11 +80,21 @@ class Client {
   absl::Status UpdateTags(Tags set, std::vector<std::string> remove);
   absl::StatusOr<StatsSections> Stats();
 
+  // What a node last told of its network coordinate; none if the agent knows of none.
+  absl::StatusOr<std::optional<Coordinate>> GetCoordinate(std::string node);
+  // Asks the cluster; acknowledgements and responses come out of Next(), and last a kDone. With
+  // `finish_early` that is as soon as all have answered, if the agent is one of ours.
+  absl::StatusOr<Seq> Query(std::string name, std::string payload, QueryParams params);
+  // Answers a query that Next() has delivered as a QueryRecord.
+  absl::Status Respond(std::uint64_t id, std::string payload);
+
   // Opens a stream; its records come out of Next().
   absl::StatusOr<Seq> Stream(std::string filter);
   absl::StatusOr<Seq> Monitor(std::string level);
   absl::Status Stop(Seq stream);
   // Waits for the next record of any stream. An error is the end of the connection, or Cancelled.
+  // What is not fetched waits here up to a read of the socket, then in the socket, then at the
+  // agent.
   absl::StatusOr<Record> Next();
 
   // Makes the call that blocks, or the next one, return Cancelled.
@@ -170,6 +188,15 @@ inline absl::StatusOr<StatsSections> Client::Stats() {
   return Wait<absl::StatusOr<StatsSections>>([&](auto done) { async_->AsyncStats(done); });
 }
 
+inline absl::StatusOr<std::optional<Coordinate>> Client::GetCoordinate(std::string node) {
+  return Wait<absl::StatusOr<std::optional<Coordinate>>>(
+      [&](auto done) { async_->AsyncGetCoordinate(std::move(node), done); });
+}
+
+inline absl::Status Client::Respond(std::uint64_t id, std::string payload) {
+  return Wait<absl::Status>([&](auto done) { async_->AsyncRespond(id, std::move(payload), done); });
+}
+
 template <typename Value>
 auto Client::Queue(std::shared_ptr<Seq> seq) {
   return [this, seq = std::move(seq)](absl::StatusOr<Value> value) {
@@ -203,6 +230,15 @@ inline absl::StatusOr<Client::Seq> Client::Monitor(std::string level) {
   const auto seq = std::make_shared<Seq>(0);
   return Open(seq, [&](auto done) {
     async_->AsyncMonitor(std::move(level), Queue<LogRecord>(seq), std::move(done));
+  });
+}
+
+inline absl::StatusOr<Client::Seq> Client::Query(std::string name, std::string payload,
+                                                 QueryParams params) {
+  const auto seq = std::make_shared<Seq>(0);
+  return Open(seq, [&](auto done) {
+    async_->AsyncQuery(std::move(name), std::move(payload), std::move(params),
+                       Queue<AnswerRecord>(seq), std::move(done));
   });
 }
 

@@ -21,7 +21,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,8 +31,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "serf/base/time.h"
+#include "serf/coordinate.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/asio_util.h"
 #include "serf/rpc/client_connection.h"
 #include "serf/rpc/client_session.h"
@@ -124,6 +128,36 @@ class AsyncClient {
   auto AsyncStats(Token&& token) {
     return Start<absl::StatusOr<StatsSections>>(
         token, [](auto& core, auto done) { core->session().Stats(core->ReplyDeadline(), done); });
+  }
+
+  // What a node last told of its network coordinate; none if the agent knows of none.
+  template <typename Token>
+  auto AsyncGetCoordinate(std::string node, Token&& token) {
+    return Start<absl::StatusOr<std::optional<Coordinate>>>(
+        token, [node = std::move(node)](auto& core, auto done) {
+          core->session().GetCoordinate(core->ReplyDeadline(), node, done);
+        });
+  }
+
+  // Asks the cluster. `on_answer` is called as AsyncStream()'s `on_event`, with each answer, and
+  // last with kDone; or with an error if the connection ends before. While it runs nothing is
+  // read: answers wait at the agent. The result says that the query is under way.
+  template <typename Token>
+  auto AsyncQuery(std::string name, std::string payload, QueryParams params,
+                  ClientSession::AnswerHandler on_answer, Token&& token) {
+    return Start<absl::StatusOr<ClientSession::Seq>>(
+        token, [name = std::move(name), payload = std::move(payload), params = std::move(params),
+                on_answer = std::move(on_answer)](auto& core, auto done) {
+          core->session().Query(core->ReplyDeadline(), name, payload, params, on_answer, done);
+        });
+  }
+
+  // Answers the query of a QueryRecord, which a stream of this connection has delivered.
+  template <typename Token>
+  auto AsyncRespond(std::uint64_t id, std::string payload, Token&& token) {
+    return Start<absl::Status>(token, [id, payload = std::move(payload)](auto& core, auto done) {
+      core->session().Respond(core->ReplyDeadline(), id, payload, done);
+    });
   }
 
   // `on_event` is called on the io_context's thread for each record, and once with an error when

@@ -34,8 +34,10 @@
 #include "msgpack/sbuffer.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/time.h"
+#include "serf/coordinate.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/decode.h"
 #include "serf/rpc/encode.h"
 #include "serf/rpc/object_scanner.h"
@@ -53,6 +55,9 @@ class ClientSession {
   // Called for every record of a stream, and once with an error when the connection ends.
   using EventHandler = Handler<absl::StatusOr<EventRecord>>;
   using LogHandler = Handler<absl::StatusOr<LogRecord>>;
+  // Called for every answer to a query, and at last with kDone, or with an error when the
+  // connection ends before that.
+  using AnswerHandler = Handler<absl::StatusOr<AnswerRecord>>;
 
   ClientSession() = default;
   ClientSession(const ClientSession&) = delete;
@@ -77,12 +82,21 @@ class ClientSession {
   void ForceLeave(Instant deadline, std::string node, bool prune, StatusHandler done);
   void UpdateTags(Instant deadline, Tags set, std::vector<std::string> remove, StatusHandler done);
   void Stats(Instant deadline, Handler<absl::StatusOr<StatsSections>> done);
+  // What a node last told of its network coordinate; none if the agent knows of none.
+  void GetCoordinate(Instant deadline, std::string node,
+                     Handler<absl::StatusOr<std::optional<Coordinate>>> done);
+  // `done` is called when the query is under way.
+  void Query(Instant deadline, std::string name, std::string payload, const QueryParams& params,
+             AnswerHandler on_answer, Handler<absl::StatusOr<Seq>> done);
+  // Answers the query of a QueryRecord that a stream of this connection has delivered.
+  void Respond(Instant deadline, std::uint64_t id, std::string payload, StatusHandler done);
   // The result is the number to Stop() it by.
   void Stream(Instant deadline, std::string filter, EventHandler on_event,
               Handler<absl::StatusOr<Seq>> done);
   void Monitor(Instant deadline, std::string level, LogHandler on_log,
                Handler<absl::StatusOr<Seq>> done);
-  // No handler of the stream is called from now on. Stopping twice is no error.
+  // No handler of the stream is called from now on. Stopping twice is no error. A query can be
+  // stopped too, which the agent does not notice.
   void Stop(Instant deadline, Seq stream, StatusHandler done);
 
   // --- what happened ---
@@ -295,6 +309,24 @@ inline void ClientSession::Stats(Instant deadline, Handler<absl::StatusOr<StatsS
                                      [](StatsSections& stats) { return std::move(stats); }));
 }
 
+inline void ClientSession::GetCoordinate(Instant deadline, std::string node,
+                                         Handler<absl::StatusOr<std::optional<Coordinate>>> done) {
+  using Found = std::optional<Coordinate>;
+  Send(deadline, Command::kGetCoordinate, CoordinateRequest{std::move(node)},
+       WithBody<CoordinateReply>(std::move(done), [](CoordinateReply& reply) {
+         if (!reply.ok) return absl::StatusOr<Found>(Found());
+         Found found = FromMessage(reply.coord);
+         if (found) return absl::StatusOr<Found>(std::move(found));
+         return absl::StatusOr<Found>(absl::DataLossError("bad reply: no such coordinate can be"));
+       }));
+}
+
+inline void ClientSession::Respond(Instant deadline, std::uint64_t id, std::string payload,
+                                   StatusHandler done) {
+  Send(deadline, Command::kRespond, RespondRequest{id, {std::move(payload)}},
+       StatusOnly(std::move(done)));
+}
+
 template <typename Record>
 ClientSession::RecordHandler ClientSession::Records(Handler<absl::StatusOr<Record>> handler) {
   return [handler = std::move(handler)](const absl::Status& end, ByteView body) {
@@ -336,6 +368,35 @@ inline void ClientSession::Monitor(Instant deadline, std::string level, LogHandl
                                    Handler<absl::StatusOr<Seq>> done) {
   Open(deadline, Command::kMonitor, MonitorRequest{std::move(level)},
        Records<LogRecord>(std::move(on_log)), std::move(done));
+}
+
+inline void ClientSession::Query(Instant deadline, std::string name, std::string payload,
+                                 const QueryParams& params, AnswerHandler on_answer,
+                                 Handler<absl::StatusOr<Seq>> done) {
+  QueryRequest request;
+  request.filter_nodes = params.filter_nodes;
+  request.filter_tags = params.filter_tags;
+  request.request_ack = params.request_ack;
+  request.relay_factor = params.relay_factor;
+  request.timeout = params.timeout.count();
+  request.name = std::move(name);
+  request.payload.data = std::move(payload);
+  request.finish_early = params.finish_early;
+  // Send() takes the next number.
+  const Seq seq = last_seq_ + 1;
+  AnswerHandler handler = [this, seq,
+                           on_answer = std::move(on_answer)](absl::StatusOr<AnswerRecord> answer) {
+    if (answer.ok()) {
+      if (answer->kind == QueryUpdate::Kind::kDone) {
+        streams_.erase(seq);
+      } else if (answer->from.empty()) {
+        return;  // what the original's agent sends, by mistake, when a query is over (1.9.4)
+      }
+    }
+    on_answer(std::move(answer));
+  };
+  Open(deadline, Command::kQuery, request, Records<AnswerRecord>(std::move(handler)),
+       std::move(done));
 }
 
 inline void ClientSession::Stop(Instant deadline, Seq stream, StatusHandler done) {

@@ -18,8 +18,10 @@
 #include "nlohmann/json.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/time.h"
+#include "serf/coordinate.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/encode.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
@@ -62,6 +64,25 @@ class ClientSessionTest : public ::testing::Test {
       status_ = std::move(status);
     };
   }
+  // "ack alpha", "response alpha: 1.02", "done"; an error's text.
+  ClientSession::AnswerHandler StoreAnswers() {
+    return [this](absl::StatusOr<AnswerRecord> answer) {
+      if (!answer.ok()) {
+        answers_.emplace_back(answer.status().message());
+        return;
+      }
+      std::string text(AnswerTypeName(answer->kind));
+      if (!answer->from.empty()) text += " " + answer->from;
+      if (!answer->payload.empty()) text += ": " + answer->payload;
+      answers_.push_back(std::move(text));
+    };
+  }
+  ClientSession::Handler<absl::StatusOr<ClientSession::Seq>> StoreSeq() {
+    return [this](absl::StatusOr<ClientSession::Seq> seq) {
+      EXPECT_TRUE(answers_.empty()) << "the reply comes before the records";
+      seq_ = std::move(seq);
+    };
+  }
   ClientSession::Handler<absl::StatusOr<std::vector<Member>>> StoreMembers() {
     return [this](absl::StatusOr<std::vector<Member>> members) {
       EXPECT_FALSE(members_.has_value());
@@ -100,6 +121,8 @@ class ClientSessionTest : public ::testing::Test {
   absl::Status handshake_ = absl::UnknownError("no reply");
   std::optional<absl::Status> status_;
   std::optional<absl::StatusOr<std::vector<Member>>> members_;
+  std::optional<absl::StatusOr<ClientSession::Seq>> seq_;
+  std::vector<std::string> answers_;
 };
 
 // --- recorded answers ---
@@ -184,6 +207,99 @@ TEST_F(ClientSessionTest, Stats) {
   ASSERT_TRUE(stats && stats->ok());
   EXPECT_EQ((**stats)["runtime"]["os"], "linux");
   EXPECT_EQ((**stats)["tags"]["role"], "web");
+}
+
+TEST_F(ClientSessionTest, Query) {
+  QueryParams params;
+  params.request_ack = true;
+  params.timeout = std::chrono::milliseconds(700);
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{1} << 20}) {
+    answers_.clear();
+    Play(
+        "query-ack-response",
+        [&] { session_->Query(kLater, "load", "15m", params, StoreAnswers(), StoreSeq()); }, piece);
+    ASSERT_TRUE(seq_ && seq_->ok());
+    EXPECT_EQ(**seq_, 2u);
+    EXPECT_EQ(answers_, (std::vector<std::string>{"ack alpha", "response alpha: 1.02", "ack beta",
+                                                  "response beta: 0.50", "done"}));
+    // It is over: the end of the connection is nothing to it.
+    session_->OnEnd();
+    EXPECT_EQ(answers_.size(), 5u);
+  }
+}
+
+TEST_F(ClientSessionTest, QueryWithFilters) {
+  QueryParams params;
+  params.filter_nodes = {"alpha"};
+  params.filter_tags = {{"role", "web"}};
+  params.relay_factor = 2;
+  params.timeout = std::chrono::milliseconds(600);
+  Play("cli-query-json",
+       [&] { session_->Query(kLater, "load", "", params, StoreAnswers(), StoreSeq()); });
+  EXPECT_EQ(answers_, (std::vector<std::string>{"response alpha: 1.02", "done"}));
+}
+
+TEST_F(ClientSessionTest, QueryIsRefused) {
+  QueryParams params;
+  params.timeout = std::chrono::milliseconds(300);
+  Play("query-internal-prefix",
+       [&] { session_->Query(kLater, "_serf_conflict", "x", params, StoreAnswers(), StoreSeq()); });
+  ASSERT_TRUE(seq_);
+  EXPECT_EQ(seq_->status().message(), "Queries cannot contain the '_serf_' prefix");
+  session_->OnEnd();
+  EXPECT_TRUE(answers_.empty());
+}
+
+TEST_F(ClientSessionTest, QueryIsCutOff) {
+  Start();
+  session_->Query(kLater, "load", "", {}, StoreAnswers(), StoreSeq());
+  Reply(2, "");
+  Reply(2, "");
+  Receive({{"From", "alpha"}, {"Payload", nullptr}, {"Type", "ack"}});
+  session_->OnEnd();
+  session_->OnEnd();
+  EXPECT_EQ(answers_, (std::vector<std::string>{"ack alpha", "client closed"}));
+}
+
+// What the original's agent sends when a query is over, and what follows nothing.
+TEST_F(ClientSessionTest, AnswersOfNobodyAreIgnored) {
+  Start();
+  session_->Query(kLater, "load", "", {}, StoreAnswers(), StoreSeq());
+  Reply(2, "");
+  for (const char* const type : {"ack", "response", "done", "ack", "done"}) {
+    Reply(2, "");
+    Receive({{"From", ""}, {"Payload", nullptr}, {"Type", type}});
+  }
+  session_->Leave(kLater, Store());
+  Reply(3, "");
+  EXPECT_EQ(answers_, (std::vector<std::string>{"done"}));
+  EXPECT_EQ(status_, absl::OkStatus());
+}
+
+TEST_F(ClientSessionTest, Respond) {
+  Play("respond-unknown", [&] { session_->Respond(kLater, 1023, "late", Store()); });
+  ASSERT_TRUE(status_);
+  EXPECT_EQ(status_->message(), "No pending queries matching ID");
+}
+
+TEST_F(ClientSessionTest, GetCoordinate) {
+  std::optional<absl::StatusOr<std::optional<Coordinate>>> found;
+  const auto store = [&](absl::StatusOr<std::optional<Coordinate>> f) { found = std::move(f); };
+  Play("get-coordinate-ok", [&] { session_->GetCoordinate(kLater, "beta", store); });
+  ASSERT_TRUE(found && found->ok() && (*found)->has_value());
+  const Coordinate& beta = ***found;
+  EXPECT_EQ(beta.dimensions, 8u);
+  EXPECT_EQ(beta.error, 0.2702510621239444);
+  EXPECT_EQ(beta.vec[7], 4.638125550932174e-05);
+  Play("get-coordinate-unknown", [&] { session_->GetCoordinate(kLater, "nosuch", store); });
+  ASSERT_TRUE(found->ok());
+  EXPECT_FALSE((*found)->has_value());
+  // More dimensions than there are.
+  Start();
+  session_->GetCoordinate(kLater, "beta", store);
+  Reply(2, "");
+  Receive({{"Coord", {{"Vec", std::vector<double>(9)}}}, {"Ok", true}});
+  EXPECT_EQ(found->status().code(), absl::StatusCode::kDataLoss);
 }
 
 // The original answers twice; and a reply without the body that success would have.

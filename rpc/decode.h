@@ -25,8 +25,10 @@
 #include "serf/base/endpoint.h"
 #include "serf/event.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/protocol.h"
 #include "serf/tags.h"
+#include "serf/wire/coordinate_message.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/msgpack.h"
 
@@ -53,6 +55,9 @@ class Decoder {
   bool Read(std::uint16_t& out) { return reader_.Read(out); }
   bool Read(std::uint64_t& out) { return reader_.Read(out); }
   bool Read(std::int32_t& out);
+  bool Read(std::int64_t& out) { return reader_.Read(out); }
+  bool Read(double& out) { return reader_.Read(out); }
+  bool Read(wire::CoordinateVector& out) { return out.ReadFrom(reader_); }
   bool Read(wire::LamportTime& out) { return reader_.Read(out); }
   // A view of the object.
   bool Read(absl::string_view& out);
@@ -65,6 +70,7 @@ class Decoder {
   bool Read(Member& out);
   bool Read(std::vector<Member>& out);
   bool Read(EventRecord& out);
+  bool Read(AnswerRecord& out);
   template <typename Record>
   requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
   bool Read(Record& out);
@@ -83,6 +89,7 @@ class Decoder {
 
   // The flat form of all stream records.
   struct AnyEvent;
+  struct FlatAnswer;
   // A Member as it travels.
   struct FlatMember;
 
@@ -150,6 +157,18 @@ struct Decoder::AnyEvent {
                       wire::Field{"Name", &AnyEvent::name},
                       wire::Field{"Payload", &AnyEvent::payload},
                       wire::Field{"Coalesce", &AnyEvent::coalesce}};
+  }
+};
+
+struct Decoder::FlatAnswer {
+  absl::string_view type;
+  std::string from;
+  ByteString payload;
+
+  friend constexpr auto RecordFields(const FlatAnswer*) {
+    return std::tuple{wire::Field{"Type", &FlatAnswer::type},
+                      wire::Field{"From", &FlatAnswer::from},
+                      wire::Field{"Payload", &FlatAnswer::payload}};
   }
 };
 
@@ -324,6 +343,18 @@ inline bool Decoder::Read(EventRecord& out) {
     }
   }
   return Fail("unknown event");
+}
+
+inline bool Decoder::Read(AnswerRecord& out) {
+  FlatAnswer flat;
+  if (!Read(flat)) return false;
+  for (const QueryUpdate::Kind kind :
+       {QueryUpdate::Kind::kAck, QueryUpdate::Kind::kResponse, QueryUpdate::Kind::kDone}) {
+    if (flat.type != AnswerTypeName(kind)) continue;
+    out = AnswerRecord{kind, std::move(flat.from), std::move(flat.payload.data)};
+    return true;
+  }
+  return Fail("unknown type of an answer");
 }
 
 inline bool Decoder::ReadResponseHeader(ResponseHeader& out) {

@@ -8,6 +8,8 @@
 //   Writer writer(out);
 //   Encode(writer, RequestHeader{"members", 2});
 
+#include <array>
+#include <bit>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -23,8 +25,10 @@
 #include "serf/event.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
+#include "serf/wire/coordinate_message.h"
 
 namespace serf::rpc {
 
@@ -65,6 +69,13 @@ class Writer {
   void Nil() { packer_.pack_nil(); }
   void Uint(std::uint64_t value) { packer_.pack_uint64(value); }
   void Int(std::int64_t value) { packer_.pack_int64(value); }
+  // Always eight bytes: the packer's own pack_double makes an integer of a whole number.
+  void Float(double value) {
+    const auto bits = std::bit_cast<std::uint64_t>(value);
+    std::array<char, 9> bytes = {static_cast<char>(0xcb)};
+    for (unsigned i = 0; i < 8; ++i) bytes[1 + i] = static_cast<char>(bits >> (56 - 8 * i));
+    out_.write(bytes.data(), bytes.size());
+  }
   void Bool(bool value) { value ? packer_.pack_true() : packer_.pack_false(); }
 
   template <typename TextMap>
@@ -242,6 +253,73 @@ inline void Encode(Writer& w, const TagsRequest& request) {
   w.Texts(request.tags);
 }
 
+// No filter is nil, as the original's client writes it.
+inline void Encode(Writer& w, const QueryRequest& request) {
+  w.Map(request.finish_early ? 8 : 7);
+  w.Key("FilterNodes");
+  if (request.filter_nodes.empty()) {
+    w.Nil();
+  } else {
+    w.List(request.filter_nodes.size());
+    for (const std::string& node : request.filter_nodes) w.Text(node);
+  }
+  w.Key("FilterTags");
+  if (request.filter_tags.empty()) {
+    w.Nil();
+  } else {
+    w.Texts(request.filter_tags);
+  }
+  if (request.finish_early) {
+    w.Key("FinishEarly");
+    w.Bool(true);
+  }
+  w.Key("Name");
+  w.Text(request.name);
+  w.Key("Payload");
+  w.Bytes(request.payload.data);
+  w.Key("RelayFactor");
+  w.Uint(request.relay_factor);
+  w.Key("RequestAck");
+  w.Bool(request.request_ack);
+  w.Key("Timeout");
+  w.Int(request.timeout);
+}
+
+inline void Encode(Writer& w, const RespondRequest& request) {
+  w.Map(2);
+  w.Key("ID");
+  w.Uint(request.id);
+  w.Key("Payload");
+  w.Bytes(request.payload.data);
+}
+
+inline void Encode(Writer& w, const CoordinateRequest& request) {
+  w.Map(1);
+  w.Key("Node");
+  w.Text(request.node);
+}
+
+inline void Encode(Writer& w, const CoordinateReply& reply) {
+  w.Map(2);
+  w.Key("Coord");
+  w.Map(4);
+  w.Key("Adjustment");
+  w.Float(reply.coord.adjustment);
+  w.Key("Error");
+  w.Float(reply.coord.error);
+  w.Key("Height");
+  w.Float(reply.coord.height);
+  w.Key("Vec");
+  if (reply.ok) {
+    w.List(reply.coord.vec.values().size());
+    for (const double value : reply.coord.vec.values()) w.Float(value);
+  } else {
+    w.Nil();
+  }
+  w.Key("Ok");
+  w.Bool(reply.ok);
+}
+
 inline void Encode(Writer& w, const StatsSections& sections) {
   w.Map(sections.size());
   for (const auto& [name, section] : sections) {
@@ -269,6 +347,16 @@ inline void Encode(Writer& w, const UserEvent& event) {
   w.Text(event.name);
   w.Key("Payload");
   w.Bytes(event.payload);
+}
+
+inline void Encode(Writer& w, const QueryUpdate& update) {
+  w.Map(3);
+  w.Key("From");
+  w.Text(update.from);
+  w.Key("Payload");
+  w.Bytes(update.payload);
+  w.Key("Type");
+  w.Text(AnswerTypeName(update.kind));
 }
 
 // The reply to a key operation; only a list has keys.

@@ -1,4 +1,5 @@
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <variant>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "serf/base/endpoint.h"
 #include "serf/event.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/decode.h"
 #include "serf/rpc/encode.h"
 #include "serf/rpc/protocol.h"
@@ -60,6 +62,59 @@ TEST(EncodeDecodeTest, RecordedRequests) {
   ExpectRoundTrip<StreamRequest>("stream-member-update", 4);
   ExpectRoundTrip<MonitorRequest>("monitor-unknown-level", 4);
   ExpectRoundTrip<TagsRequest>("tags-both", 4);
+  ExpectRoundTrip<QueryRequest>("query-ack-response", 4);
+  ExpectRoundTrip<QueryRequest>("cli-query-json", 4);
+  ExpectRoundTrip<RespondRequest>("stream-query-respond", 9);
+  ExpectRoundTrip<CoordinateRequest>("get-coordinate-ok", 4);
+  ExpectRoundTrip<CoordinateReply>("get-coordinate-ok", 6);
+  ExpectRoundTrip<CoordinateReply>("get-coordinate-unknown", 6);
+}
+
+TEST(EncodeDecodeTest, QueryThatFinishesEarly) {
+  QueryRequest request;
+  request.name = "load";
+  const std::string plain = EncodeHex(request);
+  request.finish_early = true;
+  const std::string early = EncodeHex(request);
+  // One more pair, in the order of the keys; nothing where the original's clients send nothing.
+  EXPECT_EQ(early.size(), plain.size() + 2 * (1 + 11 + 1));
+  EXPECT_EQ(plain.find("46696e6973684561726c79"), std::string::npos);
+  QueryRequest decoded;
+  ASSERT_TRUE(DecodeHex(early, decoded));
+  EXPECT_TRUE(decoded.finish_early);
+  EXPECT_EQ(decoded.name, "load");
+  // As a list its place is the last.
+  ASSERT_TRUE(DecodeHex("98c0c0c20000a178c0c3", decoded));
+  EXPECT_TRUE(decoded.finish_early);
+  ASSERT_TRUE(DecodeHex("97c0c0c3020aa178c0", decoded));
+  EXPECT_FALSE(decoded.finish_early);
+  EXPECT_TRUE(decoded.request_ack);
+  EXPECT_EQ(decoded.relay_factor, 2);
+  EXPECT_EQ(decoded.timeout, 10);
+  EXPECT_EQ(decoded.name, "x");
+}
+
+TEST(EncodeDecodeTest, LimitsOfAQuery) {
+  QueryRequest request;
+  EXPECT_FALSE(DecodeHex("81ab52656c6179466163746f72cd0100", request));      // 256
+  EXPECT_FALSE(DecodeHex("81a754696d656f7574cf8000000000000000", request));  // 2^63
+  ASSERT_TRUE(DecodeHex("81a754696d656f7574cf7fffffffffffffff", request));
+  EXPECT_EQ(request.timeout, std::numeric_limits<std::int64_t>::max());
+  ASSERT_TRUE(DecodeHex("81a754696d656f7574d0ff", request));
+  EXPECT_EQ(request.timeout, -1);
+}
+
+// A coordinate of whole numbers has floats too, and any number is read as one.
+TEST(EncodeDecodeTest, FloatsOfACoordinate) {
+  CoordinateReply reply;
+  ASSERT_TRUE(DecodeHex("9294920203ca3f80000001ffc3", reply));
+  EXPECT_TRUE(reply.ok);
+  ASSERT_EQ(reply.coord.vec.values().size(), 2u);
+  EXPECT_EQ(reply.coord.vec.values()[1], 3.0);
+  EXPECT_EQ(reply.coord.error, 1.0);
+  EXPECT_EQ(reply.coord.adjustment, 1.0);
+  EXPECT_EQ(reply.coord.height, -1.0);
+  EXPECT_NE(EncodeHex(reply).find("cb3ff0000000000000"), std::string::npos);
 }
 
 // spec/agent.md 1.2: what a reader must accept, and what it must not.
@@ -182,6 +237,15 @@ TEST(EncodeDecodeTest, ResponseHeaders) {
   EXPECT_FALSE(is_header("92a001"));
   EXPECT_FALSE(is_header("81a34e756d00"));
   EXPECT_FALSE(is_header("c0"));
+}
+
+TEST(EncodeDecodeTest, UnknownAnswerIsRefused) {
+  AnswerRecord answer;
+  EXPECT_FALSE(DecodeHex("81a454797065a178", answer));
+  EXPECT_FALSE(DecodeHex("80", answer));
+  ASSERT_TRUE(DecodeHex("82a454797065a361636ba446726f6da162", answer));
+  EXPECT_EQ(answer.kind, QueryUpdate::Kind::kAck);
+  EXPECT_EQ(answer.from, "b");
 }
 
 TEST(EncodeDecodeTest, UnknownEventIsRefused) {

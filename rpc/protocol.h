@@ -19,7 +19,10 @@
 #include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/tags.h"
+#include "serf/wire/coordinate_message.h"
+#include "serf/wire/ids.h"
 #include "serf/wire/msgpack.h"
 
 namespace serf::rpc {
@@ -236,6 +239,35 @@ struct TagsRequest {
   std::vector<std::string> delete_tags;
 };
 
+// The fields of QueryParams, and what is asked.
+struct QueryRequest {
+  std::vector<std::string> filter_nodes;
+  Tags filter_tags;
+  bool request_ack = false;
+  std::uint8_t relay_factor = 0;
+  std::int64_t timeout = 0;  // nanoseconds
+  std::string name;
+  ByteString payload;
+  // Ours: the original's agent skips it, and its clients, which never send it, get the whole
+  // timeout that they expect.
+  bool finish_early = false;
+};
+
+struct RespondRequest {
+  std::uint64_t id = 0;  // of a QueryRecord
+  ByteString payload;
+};
+
+struct CoordinateRequest {
+  std::string node;
+};
+
+// Without `ok` the coordinate is zero, and its vector nil.
+struct CoordinateReply {
+  wire::CoordinateMessage coord;
+  bool ok = false;
+};
+
 struct LogRecord {
   std::string log;
 };
@@ -250,6 +282,26 @@ struct QueryRecord {
 
 // What a stream delivers (1.9.2).
 using EventRecord = std::variant<MemberEvent, UserEvent, QueryRecord>;
+
+// What comes of a query (1.9.4). The last is kDone.
+struct AnswerRecord {
+  QueryUpdate::Kind kind = QueryUpdate::Kind::kDone;
+  std::string from;     // the node; not of kDone
+  std::string payload;  // of kResponse: bytes
+};
+
+// "ack", "response", "done".
+inline constexpr absl::string_view AnswerTypeName(QueryUpdate::Kind kind) {
+  switch (kind) {
+    case QueryUpdate::Kind::kAck:
+      return "ack";
+    case QueryUpdate::Kind::kResponse:
+      return "response";
+    case QueryUpdate::Kind::kDone:
+      return "done";
+  }
+  return "";
+}
 
 constexpr auto RecordFields(const RequestHeader*) {
   return std::tuple{wire::Field{"Command", &RequestHeader::command},
@@ -310,6 +362,27 @@ constexpr auto RecordFields(const MonitorRequest*) {
 constexpr auto RecordFields(const TagsRequest*) {
   return std::tuple{wire::Field{"Tags", &TagsRequest::tags},
                     wire::Field{"DeleteTags", &TagsRequest::delete_tags}};
+}
+constexpr auto RecordFields(const QueryRequest*) {
+  return std::tuple{wire::Field{"FilterNodes", &QueryRequest::filter_nodes},
+                    wire::Field{"FilterTags", &QueryRequest::filter_tags},
+                    wire::Field{"RequestAck", &QueryRequest::request_ack},
+                    wire::Field{"RelayFactor", &QueryRequest::relay_factor},
+                    wire::Field{"Timeout", &QueryRequest::timeout},
+                    wire::Field{"Name", &QueryRequest::name},
+                    wire::Field{"Payload", &QueryRequest::payload},
+                    wire::Field{"FinishEarly", &QueryRequest::finish_early}};
+}
+constexpr auto RecordFields(const RespondRequest*) {
+  return std::tuple{wire::Field{"ID", &RespondRequest::id},
+                    wire::Field{"Payload", &RespondRequest::payload}};
+}
+constexpr auto RecordFields(const CoordinateRequest*) {
+  return std::tuple{wire::Field{"Node", &CoordinateRequest::node}};
+}
+constexpr auto RecordFields(const CoordinateReply*) {
+  return std::tuple{wire::Field{"Coord", &CoordinateReply::coord},
+                    wire::Field{"Ok", &CoordinateReply::ok}};
 }
 constexpr auto RecordFields(const LogRecord*) {
   return std::tuple{wire::Field{"Log", &LogRecord::log}};
