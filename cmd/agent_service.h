@@ -11,6 +11,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -33,8 +34,11 @@
 #include "serf/cmd/glog_logger.h"
 #include "serf/cmd/quote.h"
 #include "serf/cmd/version.h"
+#include "serf/coordinate.h"
+#include "serf/coordinate_tracker.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/service.h"
 #include "serf/tags.h"
@@ -51,9 +55,13 @@ class AgentService final : public rpc::Service {
 
   std::span<const Member> Members() override;
   rpc::StatsSections Stats() override;
+  std::optional<Coordinate> FindCoordinate(const std::string& node) override;
   std::vector<rpc::LogLinePtr> LogHistory() override { return logger_.History(); }
   void Join(std::vector<std::string> addresses, bool replay, JoinDone done) override;
   void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) override;
+  void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
+             Done done) override;
+  void Respond(QueryId query, std::string payload, Done done) override;
   void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override;
   void Leave(Done done) override;
   void ForceLeave(std::string node, bool prune, Done done) override;
@@ -153,6 +161,30 @@ inline void AgentService::SendUserEvent(std::string name, std::string payload, b
                          }
                          done(status);
                        });
+}
+
+inline std::optional<Coordinate> AgentService::FindCoordinate(const std::string& node) {
+  const CoordinateTracker* const tracker = host_.serf().coordinates();
+  const Coordinate* const found = tracker != nullptr ? tracker->Find(node) : nullptr;
+  return found != nullptr ? std::optional<Coordinate>(*found) : std::nullopt;
+}
+
+inline void AgentService::Query(std::string name, std::string payload, QueryParams params,
+                                OnAnswer on_answer, Done done) {
+  Log(&logger_, LogLevel::kDebug, "agent: Requesting query send: ", name,
+      ". Payload: ", Quote(payload));
+  host_.AsyncQuery(std::move(name), std::move(payload), std::move(params), std::move(on_answer),
+                   [this, done = std::move(done)](const absl::StatusOr<QueryId>& query) {
+                     if (!query.ok()) {
+                       Log(&logger_, LogLevel::kWarn, "agent: failed to start user query: ",
+                           absl::string_view(query.status().message()));
+                     }
+                     done(query.status());
+                   });
+}
+
+inline void AgentService::Respond(QueryId query, std::string payload, Done done) {
+  host_.AsyncRespond(query, std::move(payload), std::move(done));
 }
 
 inline void AgentService::ManageKeys(KeyOperation operation, std::string key, KeysDone done) {

@@ -373,15 +373,7 @@ inline void ClientSession::Monitor(Instant deadline, std::string level, LogHandl
 inline void ClientSession::Query(Instant deadline, std::string name, std::string payload,
                                  const QueryParams& params, AnswerHandler on_answer,
                                  Handler<absl::StatusOr<Seq>> done) {
-  QueryRequest request;
-  request.filter_nodes = params.filter_nodes;
-  request.filter_tags = params.filter_tags;
-  request.request_ack = params.request_ack;
-  request.relay_factor = params.relay_factor;
-  request.timeout = params.timeout.count();
-  request.name = std::move(name);
-  request.payload.data = std::move(payload);
-  request.finish_early = params.finish_early;
+  const QueryRequest request = MakeQueryRequest(std::move(name), std::move(payload), params);
   // Send() takes the next number.
   const Seq seq = last_seq_ + 1;
   AnswerHandler handler = [this, seq,

@@ -359,6 +359,23 @@ inline void Encode(Writer& w, const QueryUpdate& update) {
   w.Text(AnswerTypeName(update.kind));
 }
 
+// The record of a query comes in two parts: between them goes the number that the client may answer
+// it by.
+inline void EncodeQueryHead(Writer& w) {
+  w.Map(5);
+  w.Key("Event");
+  w.Text("query");
+  w.Key("ID");
+}
+inline void EncodeQueryTail(Writer& w, const QueryEvent& query) {
+  w.Key("LTime");
+  w.Uint(query.id.time.value());
+  w.Key("Name");
+  w.Text(query.name);
+  w.Key("Payload");
+  w.Bytes(query.payload);
+}
+
 // The reply to a key operation; only a list has keys.
 inline void EncodeKeysReply(Writer& w, const KeyOutcome& outcome, bool lists) {
   w.Map(5);

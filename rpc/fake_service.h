@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -17,8 +19,10 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
+#include "serf/coordinate.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/service.h"
 #include "serf/tags.h"
@@ -40,6 +44,10 @@ class FakeService : public Service {
   std::span<const Member> Members() override { return members; }
   StatsSections Stats() override { return stats; }
   std::vector<LogLinePtr> LogHistory() override { return history.Lines(); }
+  std::optional<Coordinate> FindCoordinate(const std::string& node) override {
+    const auto it = coordinates.find(node);
+    return it == coordinates.end() ? std::nullopt : std::optional<Coordinate>(it->second);
+  }
 
   void Join(std::vector<std::string> addresses, bool replay, JoinDone done) override {
     joined = std::move(addresses);
@@ -48,6 +56,21 @@ class FakeService : public Service {
   }
   void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) override {
     user_event = absl::StrCat(name, " ", payload, coalesce ? " coalesce" : "");
+    Answer([this, done] { done(status); });
+  }
+  void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
+             Done done) override {
+    query = absl::StrCat(name, " ", payload);
+    query_params = std::move(params);
+    Answer([this, done, on_answer] {
+      const bool ok = status.ok();
+      done(status);
+      if (ok) running.push_back(on_answer);
+    });
+  }
+  void Respond(QueryId id, std::string payload, Done done) override {
+    responded = id;
+    response = std::move(payload);
     Answer([this, done] { done(status); });
   }
   void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override {
@@ -70,6 +93,18 @@ class FakeService : public Service {
     Answer([this, done] { done(status); });
   }
 
+  // An answer to the last query that is under way.
+  void TellAnswer(QueryUpdate::Kind kind, std::string from = "", std::string payload = "") {
+    if (running.empty()) return;
+    const OnAnswer on_answer = running.back();
+    if (kind == QueryUpdate::Kind::kDone) running.pop_back();
+    QueryUpdate update;
+    update.kind = kind;
+    update.from = std::move(from);
+    update.payload = std::move(payload);
+    on_answer(update);
+  }
+
   // Ends what `hold` has held back.
   void Release() {
     for (const auto& answer : std::exchange(held, {})) answer();
@@ -84,6 +119,12 @@ class FakeService : public Service {
   bool hold = false;
   std::vector<std::function<void()>> held;
 
+  std::map<std::string, Coordinate> coordinates;
+  std::string query;  // "load 15m"
+  QueryParams query_params;
+  std::vector<OnAnswer> running;  // of the queries under way
+  QueryId responded;
+  std::string response;
   KeyOutcome key_outcome;
   KeyOperation key_operation = KeyOperation::kList;
   std::string managed_key;

@@ -36,6 +36,15 @@ inline LogLinePtr MakeLogLine(std::optional<LogLevel> level, absl::string_view t
   return std::make_shared<const LogLine>(LogLine{level, std::string(text)});
 }
 
+// "TRACE" to "ERR".
+inline std::optional<LogLevel> ParseLogLevel(absl::string_view text) {
+  for (const LogLevel level :
+       {LogLevel::kTrace, LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
+    if (text == LogLevelName(level)) return level;
+  }
+  return std::nullopt;
+}
+
 class LogHistory {
  public:
   // Drops the oldest line beyond kLogHistoryMax.

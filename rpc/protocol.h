@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -49,6 +50,14 @@ inline constexpr std::size_t kQueueMax = 512;
 inline constexpr std::size_t kLogHistoryMax = 512;
 // Event streams of one connection: each costs a look at every event.
 inline constexpr std::size_t kStreamsMax = 64;
+// Queries of one connection that run: each has state on every node.
+inline constexpr std::size_t kQueriesMax = 64;
+// Bytes of answers that wait for a client that does not read; then it is cut off, since the rest
+// would pass for all. More than 10,000 nodes say in one query.
+inline constexpr std::size_t kAnswersWaitingMax = std::size_t{32} << 20;
+// Queries that streams have delivered to one connection and that may be answered: as many as the
+// node itself keeps open.
+inline constexpr std::size_t kPendingQueriesMax = 4096;
 // Wrong keys of one connection, and how long the answer to each takes: slow enough that trying
 // all the keys of a dictionary is noticed, fast enough for an operator who mistyped.
 inline constexpr int kAuthAttemptsMax = 3;
@@ -71,8 +80,12 @@ inline constexpr absl::string_view kMonitorExists = "Monitor already exists";
 inline constexpr absl::string_view kUnknownLogLevel = "Unknown log level: ";
 inline constexpr absl::string_view kInvalidFilter = "Invalid event filter";
 inline constexpr absl::string_view kStreamExists = "Stream with given sequence exists";
-// Ours: the original has no such limit.
+inline constexpr absl::string_view kNoPendingQuery = "No pending queries matching ID";
+inline constexpr absl::string_view kReservedQueryName =
+    "Queries cannot contain the '_serf_' prefix";
+// Ours: the original has no such limits.
 inline constexpr absl::string_view kTooManyStreams = "Too many streams";
+inline constexpr absl::string_view kTooManyQueries = "Too many queries";
 // What waiting calls of a client get when the connection ends (1.11).
 inline constexpr absl::string_view kClientClosed = "client closed";
 
@@ -252,6 +265,30 @@ struct QueryRequest {
   // timeout that they expect.
   bool finish_early = false;
 };
+
+inline QueryRequest MakeQueryRequest(std::string name, std::string payload, QueryParams params) {
+  QueryRequest request;
+  request.filter_nodes = std::move(params.filter_nodes);
+  request.filter_tags = std::move(params.filter_tags);
+  request.request_ack = params.request_ack;
+  request.relay_factor = params.relay_factor;
+  request.timeout = params.timeout.count();
+  request.name = std::move(name);
+  request.payload.data = std::move(payload);
+  request.finish_early = params.finish_early;
+  return request;
+}
+
+inline QueryParams TakeParams(QueryRequest& request) {
+  QueryParams params;
+  params.filter_nodes = std::move(request.filter_nodes);
+  params.filter_tags = std::move(request.filter_tags);
+  params.request_ack = request.request_ack;
+  params.relay_factor = request.relay_factor;
+  params.timeout = Duration(request.timeout);
+  params.finish_early = request.finish_early;
+  return params;
+}
 
 struct RespondRequest {
   std::uint64_t id = 0;  // of a QueryRecord

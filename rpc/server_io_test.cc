@@ -29,9 +29,12 @@
 #include "gtest/gtest.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
+#include "serf/coordinate.h"
 #include "serf/event.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/query.h"
+#include "serf/rpc/asio_util.h"
 #include "serf/rpc/client.h"
 #include "serf/rpc/client_io.h"
 #include "serf/rpc/fake_service.h"
@@ -39,6 +42,7 @@
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
 #include "serf/testing/vectors/vectors.h"
+#include "serf/wire/ids.h"
 
 namespace serf::rpc {
 namespace {
@@ -51,6 +55,9 @@ constexpr absl::string_view kHandshakeHex =
     "82a7436f6d6d616e64a968616e647368616b65a35365710181a756657273696f6e01";
 constexpr absl::string_view kStreamHex =
     "82a7436f6d6d616e64a673747265616da35365710281a454797065a12a";
+
+constexpr absl::string_view kQueryHex =
+    "82a7436f6d6d616e64a57175657279a35365710281a44e616d65a46c6f6164";
 
 class ServerTest : public ::testing::Test {
  protected:
@@ -167,6 +174,10 @@ TEST_F(ServerTest, EveryCommand) {
   EXPECT_TRUE(Serve([&] { return client.UpdateTags({{"a", "b"}}, {"c"}); }).ok());
   EXPECT_EQ(service_.set_tags, (Tags{{"a", "b"}}));
 
+  service_.coordinates["beta"] = Coordinate::Start();
+  EXPECT_EQ(Serve([&] { return client.GetCoordinate("beta"); }).value(), Coordinate::Start());
+  EXPECT_EQ(Serve([&] { return client.GetCoordinate("gamma"); }).value(), std::nullopt);
+
   service_.stats = {{"agent", {{"name", "alpha"}}}, {"tags", {}}};
   const auto stats = Serve([&] { return client.Stats(); });
   ASSERT_TRUE(stats.ok());
@@ -219,6 +230,127 @@ TEST_F(ServerTest, StreamAndMonitor) {
   server_.reset();
   EXPECT_EQ(Serve([&] { return client.Next(); }).status().message(), kClientClosed);
   EXPECT_EQ(Serve([&] { return client.Stats(); }).status().message(), kClientClosed);
+}
+
+TEST_F(ServerTest, QueryOfOneIsAnsweredByAnother) {
+  Start();
+  Client asking;
+  Client answering;
+  ASSERT_TRUE(Connect(asking).ok());
+  ASSERT_TRUE(Connect(answering).ok());
+  ASSERT_TRUE(Serve([&] { return answering.Stream("query:load"); }).ok());
+  QueryParams params;
+  params.finish_early = true;
+  params.request_ack = true;
+  const auto query = Serve([&] { return asking.Query("load", "15m", params); });
+  ASSERT_TRUE(query.ok()) << query.status();
+  EXPECT_TRUE(service_.query_params.finish_early);
+  EXPECT_EQ(service_.query, "load 15m");
+
+  const QueryId id{wire::LamportTime(3), 4};
+  server_->OnEvent(QueryEvent{id, "load", "15m", "alpha", SteadyNow() + seconds(60)});
+  const auto event = Serve([&] { return answering.Next(); });
+  ASSERT_TRUE(event.ok());
+  const auto& record = std::get<QueryRecord>(std::get<EventRecord>(event->value));
+  EXPECT_EQ(record.id, 1u);
+  EXPECT_EQ(record.time, id.time);
+  EXPECT_EQ(record.payload, "15m");
+  EXPECT_TRUE(Serve([&] { return answering.Respond(record.id, "1.02"); }).ok());
+  EXPECT_EQ(service_.responded, id);
+  EXPECT_EQ(Serve([&] { return answering.Respond(record.id + 1, ""); }).message(), kNoPendingQuery);
+
+  service_.TellAnswer(QueryUpdate::Kind::kAck, "alpha");
+  service_.TellAnswer(QueryUpdate::Kind::kResponse, "alpha", service_.response);
+  service_.TellAnswer(QueryUpdate::Kind::kDone);
+  const QueryUpdate::Kind kinds[] = {QueryUpdate::Kind::kAck, QueryUpdate::Kind::kResponse,
+                                     QueryUpdate::Kind::kDone};
+  for (const QueryUpdate::Kind kind : kinds) {
+    const auto next = Serve([&] { return asking.Next(); });
+    ASSERT_TRUE(next.ok());
+    EXPECT_EQ(next->stream, *query);
+    const auto& answer = std::get<AnswerRecord>(next->value);
+    EXPECT_EQ(answer.kind, kind);
+    EXPECT_EQ(answer.payload, kind == QueryUpdate::Kind::kResponse ? "1.02" : "");
+  }
+}
+
+TEST_F(ServerTest, QueryThatIsCutOffIsNotDone) {
+  Start();
+  Client client;
+  ASSERT_TRUE(Connect(client).ok());
+  ASSERT_TRUE(Serve([&] { return client.Query("load", "", {}); }).ok());
+  service_.TellAnswer(QueryUpdate::Kind::kAck, "alpha");
+  ASSERT_TRUE(Serve([&] { return client.Next(); }).ok());
+  server_.reset();
+  EXPECT_EQ(Serve([&] { return client.Next(); }).status().message(), kClientClosed);
+  service_.TellAnswer(QueryUpdate::Kind::kDone);
+}
+
+TEST_F(ServerTest, InterruptEndsTheWaitForAnswers) {
+  Start();
+  Client client;
+  ASSERT_TRUE(Connect(client).ok());
+  ASSERT_TRUE(Serve([&] { return client.Query("load", "", {}); }).ok());
+  boost::asio::post(client.io_context(), [&] { client.Interrupt(); });
+  EXPECT_EQ(client.Next().status().code(), absl::StatusCode::kCancelled);
+}
+
+// Twenty thousand answers to a client that takes its time: the agent keeps what the sockets do not
+// hold, and none is lost.
+TEST_F(ServerTest, SlowReaderGetsAllAnswers) {
+  Start();
+  Client client;
+  ASSERT_TRUE(Connect(client).ok());
+  ASSERT_TRUE(Serve([&] { return client.Query("load", "", {}); }).ok());
+  constexpr int kAnswers = 20'000;
+  const std::string payload(1000, 'x');
+  for (int i = 0; i < kAnswers; ++i) {
+    service_.TellAnswer(QueryUpdate::Kind::kResponse, absl::StrCat("node-", i), payload);
+  }
+  service_.TellAnswer(QueryUpdate::Kind::kDone);
+  io_.poll();
+  const int received = Serve([&] {
+    for (int i = 0;; ++i) {
+      const auto record = client.Next();
+      if (!record.ok()) return -1;
+      const auto& answer = std::get<AnswerRecord>(record->value);
+      if (answer.kind == QueryUpdate::Kind::kDone) return i;
+      if (answer.from != absl::StrCat("node-", i) || answer.payload != payload) return -2;
+    }
+  });
+  EXPECT_EQ(received, kAnswers);
+}
+
+// One that reads nothing is cut off, and no other is kept waiting.
+TEST_F(ServerTest, StalledReaderOfAnswersIsCutOff) {
+  Start({.write_timeout = milliseconds(200)});
+  const auto stalled = Raw(kQueryHex);
+  RunUntil([&] { return !service_.running.empty(); });
+  const std::string payload(std::size_t{256} << 10, 'x');
+  int told = 0;
+  while (!Logged("[ERR] agent.ipc: Failed to stream response to ipc.client: 127.0.0.1:")) {
+    ASSERT_LT(told++, 1000);
+    service_.TellAnswer(QueryUpdate::Kind::kResponse, "alpha", payload);
+  }
+  Client client;
+  ASSERT_TRUE(Connect(client).ok());
+  EXPECT_TRUE(Serve([&] { return client.Members(); }).ok());
+  RunUntil([&] { return server_->connection_count() == 1; });
+  service_.TellAnswer(QueryUpdate::Kind::kDone);
+  EXPECT_TRUE(Serve([&] { return client.Members(); }).ok());
+}
+
+// The next record that cannot be written tells that the client has gone.
+TEST_F(ServerTest, ClientThatGoesDuringItsQuery) {
+  Start();
+  auto client = Raw(kQueryHex);
+  RunUntil([&] { return !service_.running.empty(); });
+  client->set_option(tcp::socket::linger(true, 0));
+  client.reset();
+  service_.TellAnswer(QueryUpdate::Kind::kAck, "alpha");
+  RunUntil([&] { return server_->connection_count() == 0; });
+  service_.TellAnswer(QueryUpdate::Kind::kDone);
+  EXPECT_TRUE(service_.running.empty());
 }
 
 // The reply is on its way before the agent goes; a client sees it, not the end.

@@ -12,7 +12,8 @@
 //
 // Requests are executed one after another; one that the service takes its time for delays later
 // ones of this connection only. What a client sends is bounded by kRequestSizeMax, what it does not
-// read by kOutputHighWater and one reply, and by kQueueMax records per stream.
+// read by kOutputHighWater and one reply, by kQueueMax records per stream, and by
+// kAnswersWaitingMax.
 //
 // Other than the original: header fields are not kept from one request to the next, the body of a
 // request that needs authentication is consumed, and a bad expression gets an answer.
@@ -33,20 +34,25 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "msgpack/sbuffer.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
+#include "serf/coordinate.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/query.h"
+#include "serf/rpc/constant_time.h"
 #include "serf/rpc/decode.h"
 #include "serf/rpc/encode.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/member_filter.h"
 #include "serf/rpc/object_scanner.h"
 #include "serf/rpc/protocol.h"
+#include "serf/rpc/query_streams.h"
 #include "serf/rpc/service.h"
 #include "serf/rpc/stream_event.h"
 #include "serf/rpc/subscriptions.h"
@@ -56,10 +62,11 @@ namespace serf::rpc {
 class ServerSession {
  public:
   struct Options {
-    std::string auth_key;        // empty: no authentication is needed
-    std::string peer;            // "127.0.0.1:45676", for log lines
-    Logger* logger = nullptr;    // null: silent
-    std::function<void()> wake;  // called when OnTimer() became due by a completion of the service
+    std::string auth_key;      // empty: no authentication is needed
+    std::string peer;          // "127.0.0.1:45676", for log lines
+    Logger* logger = nullptr;  // null: silent
+    // Called when OnTimer() became due, or there is something to write, by the service's doing.
+    std::function<void()> wake;
   };
 
   // The connection was accepted. `service` outlives the session.
@@ -90,6 +97,7 @@ class ServerSession {
     return !closing_ && !ended_ && (unread() < kInputPause || !(busy_ || stalled()));
   }
   Instant NextDeadline() const {
+    if (closing_) return kNever;
     if (due_) return Instant::min();
     return std::min({login_deadline_, request_deadline_, auth_reply_at_});
   }
@@ -157,6 +165,12 @@ class ServerSession {
   void StreamEvents(ByteView body);
   void StartMonitor(ByteView body);
   void Stop(ByteView body);
+  void Query(ByteView body);
+  void Respond(Instant now, ByteView body);
+  void GetCoordinate(ByteView body);
+
+  // Something came of a query of this connection.
+  void OnAnswer(QueryStreams::Key query, const QueryUpdate& update);
 
   // Decodes a body, or rejects it.
   template <typename Record>
@@ -181,6 +195,11 @@ class ServerSession {
   // A completion for the service: calls `then(session, result)` if the session still lives.
   template <typename Result, typename Then>
   std::function<void(const Result&)> Later(Then then);
+  // For requests whose reply is a status alone.
+  Service::Done LaterReply() {
+    return Later<absl::Status>(
+        [](ServerSession& session, const absl::Status& status) { session.ReplyStatus(status); });
+  }
 
   Service& service_;
   const Options options_;
@@ -285,11 +304,7 @@ inline void ServerSession::Process(Instant now) {
     }
   }
   processing_ = false;
-  if (closing_) {
-    due_ = false;
-    login_deadline_ = request_deadline_ = auth_reply_at_ = kNever;
-    begin_ = in_.size();
-  }
+  if (closing_) begin_ = in_.size();
   // One move of the rest for all the objects before it.
   if (begin_ > 0) {
     in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(begin_));
@@ -420,8 +435,14 @@ inline void ServerSession::Execute(Instant now, ByteView body) {
       case Command::kStop:
         Stop(body);
         break;
-      default:
-        traits = nullptr;
+      case Command::kQuery:
+        Query(body);
+        return;
+      case Command::kRespond:
+        Respond(now, body);
+        return;
+      case Command::kGetCoordinate:
+        GetCoordinate(body);
         break;
     }
   }
@@ -462,16 +483,6 @@ inline void ServerSession::Handshake(ByteView body) {
   }
 }
 
-// Takes the same time for all texts of a length, whatever their bytes.
-inline bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
-  if (a.size() != b.size()) return false;
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
-  }
-  return difference == 0;
-}
-
 inline void ServerSession::Auth(Instant now, ByteView body) {
   AuthRequest request;
   if (!Read(body, request)) return;
@@ -489,10 +500,8 @@ inline void ServerSession::Auth(Instant now, ByteView body) {
 inline void ServerSession::SendUserEvent(ByteView body) {
   EventRequest request;
   if (!Read(body, request)) return;
-  service_.SendUserEvent(
-      std::move(request.name), std::move(request.payload.data), request.coalesce,
-      Later<absl::Status>(
-          [](ServerSession& session, const absl::Status& status) { session.ReplyStatus(status); }));
+  service_.SendUserEvent(std::move(request.name), std::move(request.payload.data), request.coalesce,
+                         LaterReply());
 }
 
 inline void ServerSession::ManageKeys(KeyOperation operation, ByteView body) {
@@ -531,19 +540,13 @@ inline void ServerSession::Leave() {
 inline void ServerSession::ForceLeave(ByteView body) {
   ForceLeaveRequest request;
   if (!Read(body, request)) return;
-  service_.ForceLeave(std::move(request.node), request.prune,
-                      Later<absl::Status>([](ServerSession& session, const absl::Status& status) {
-                        session.ReplyStatus(status);
-                      }));
+  service_.ForceLeave(std::move(request.node), request.prune, LaterReply());
 }
 
 inline void ServerSession::Tags(ByteView body) {
   TagsRequest request;
   if (!Read(body, request)) return;
-  service_.UpdateTags(std::move(request.tags), std::move(request.delete_tags),
-                      Later<absl::Status>([](ServerSession& session, const absl::Status& status) {
-                        session.ReplyStatus(status);
-                      }));
+  service_.UpdateTags(std::move(request.tags), std::move(request.delete_tags), LaterReply());
 }
 
 inline void ServerSession::Members() {
@@ -581,14 +584,6 @@ inline void ServerSession::StreamEvents(ByteView body) {
   if (Read(body, request)) Reply(subscriptions_.AddStream(header_.seq, request.type));
 }
 
-inline std::optional<LogLevel> ParseLogLevel(absl::string_view text) {
-  for (const LogLevel level :
-       {LogLevel::kTrace, LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
-    if (text == LogLevelName(level)) return level;
-  }
-  return std::nullopt;
-}
-
 inline void ServerSession::StartMonitor(ByteView body) {
   MonitorRequest request;
   if (!Read(body, request)) return;
@@ -608,10 +603,69 @@ inline void ServerSession::Stop(ByteView body) {
   Reply({});
 }
 
+// --- queries ---
+
+inline void ServerSession::Query(ByteView body) {
+  QueryRequest request;
+  if (!Read(body, request)) return;
+  const bool reserved = absl::StartsWith(request.name, kInternalQueryPrefix) &&
+                        !(request.name == kPingQuery && request.payload.data.empty());
+  if (reserved || subscriptions_.queries().full()) {
+    busy_ = false;
+    Reply(reserved ? kReservedQueryName : kTooManyQueries);
+    return;
+  }
+  const QueryStreams::Key key = subscriptions_.queries().Add(header_.seq);
+  service_.Query(
+      std::move(request.name), std::move(request.payload.data), TakeParams(request),
+      [weak = std::weak_ptr<ServerSession*>(self_), key](const QueryUpdate& update) {
+        if (const auto self = weak.lock()) (*self)->OnAnswer(key, update);
+      },
+      Later<absl::Status>([key](ServerSession& session, const absl::Status& status) {
+        QueryStreams& queries = session.subscriptions_.queries();
+        status.ok() ? queries.Start(key) : queries.Remove(key);
+        session.ReplyStatus(status);
+      }));
+}
+
+inline void ServerSession::OnAnswer(QueryStreams::Key query, const QueryUpdate& update) {
+  if (closing_) return;
+  if (!subscriptions_.queries().Push(query, update)) {
+    LogError("Failed to stream ", AnswerTypeName(update.kind), " to ipc.client: ", options_.peer,
+             ": too much waits to be read");
+    closing_ = true;
+  }
+  if (!processing_ && options_.wake) options_.wake();
+}
+
+inline void ServerSession::Respond(Instant now, ByteView body) {
+  RespondRequest request;
+  if (!Read(body, request)) return;
+  const std::optional<QueryId> query = subscriptions_.FindPending(now, request.id);
+  if (!query) {
+    busy_ = false;
+    Reply(kNoPendingQuery);
+    return;
+  }
+  service_.Respond(*query, std::move(request.payload.data), LaterReply());
+}
+
+inline void ServerSession::GetCoordinate(ByteView body) {
+  CoordinateRequest request;
+  if (!Read(body, request)) return;
+  CoordinateReply reply;
+  if (const std::optional<Coordinate> found = service_.FindCoordinate(request.node)) {
+    reply = {ToMessage(*found), true};
+  }
+  Reply({});
+  Writer writer(out_);
+  Encode(writer, reply);
+}
+
 // --- streams and output ---
 
 inline void ServerSession::OnEvent(Instant now, const StreamEventPtr& event) {
-  if (closing_ || subscriptions_.Push(event)) return;
+  if (closing_ || subscriptions_.Push(now, event)) return;
   Warn(now, next_event_warning_, "Dropping event to ipc.client: ", options_.peer);
 }
 

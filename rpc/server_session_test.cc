@@ -17,13 +17,18 @@
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
+#include "serf/coordinate.h"
 #include "serf/event.h"
+#include "serf/query.h"
 #include "serf/rpc/fake_service.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/object_scanner.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/stream_event.h"
+#include "serf/tags.h"
+#include "serf/testing/server_session_fixture.h"
 #include "serf/testing/vectors/vectors.h"
+#include "serf/wire/ids.h"
 
 namespace serf::rpc {
 namespace {
@@ -31,81 +36,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-// A session and the client's hands.
-class ServerSessionTest : public ::testing::Test {
- protected:
-  ServerSessionTest() { Connect(); }
-
-  void Connect(std::string auth_key = "") {
-    ServerSession::Options options;
-    options.auth_key = std::move(auth_key);
-    options.peer = "127.0.0.1:45676";
-    options.logger = &logger_;
-    options.wake = [this] { ++wakes_; };
-    session_.emplace(now_, service_, std::move(options));
-    logger_.lines.clear();
-  }
-
-  void Send(const json& object) {
-    const ByteVector bytes = json::to_msgpack(object);
-    session_->OnBytes(now_, bytes);
-  }
-  void SendHex(absl::string_view hex) { session_->OnBytes(now_, testing::Unhex(hex)); }
-
-  void Request(const std::string& command, std::uint64_t seq) {
-    Send({{"Command", command}, {"Seq", seq}});
-  }
-  void Request(const std::string& command, std::uint64_t seq, const json& body) {
-    Request(command, seq);
-    Send(body);
-  }
-  void Handshake() {
-    Request("handshake", 1, {{"Version", 1}});
-    EXPECT_EQ(Take(), Objects({Header(1)}));
-  }
-
-  static json Header(std::uint64_t seq, absl::string_view error = "") {
-    return {{"Error", std::string(error)}, {"Seq", seq}};
-  }
-  static json Objects(std::vector<json> objects) { return json(std::move(objects)); }
-
-  // Reads all that the session has to say.
-  json Take() {
-    ByteVector bytes;
-    for (ByteView out = session_->Output(); !out.empty(); out = session_->Output()) {
-      Append(bytes, out);
-      session_->OnWritten(now_, out.size());
-    }
-    json objects = json::array();
-    ByteView rest = bytes;
-    while (!rest.empty()) {
-      ObjectScanner scanner;
-      EXPECT_EQ(scanner.Scan(rest, kReplySizeMax), ObjectScanner::Result::kComplete);
-      const ByteView object = rest.first(scanner.size());
-      objects.push_back(json::from_msgpack(object.begin(), object.end()));
-      rest = rest.subspan(scanner.size());
-    }
-    return objects;
-  }
-
-  // Lets time pass up to the next deadline.
-  void Wait() {
-    now_ = session_->NextDeadline();
-    session_->OnTimer(now_);
-  }
-
-  static StreamEventPtr JoinEvent(const std::string& name) {
-    return std::make_shared<const StreamEvent>(
-        Event(MemberEvent{MemberEventKind::kJoin, {TestMember(name)}}));
-  }
-
-  Instant now_ = Instant(seconds(1000));
-  FakeService service_;
-  FakeLogger logger_;
-  int wakes_ = 0;
-  std::optional<ServerSession> session_;
-};
 
 // --- commands ---
 
@@ -226,20 +156,18 @@ TEST_F(ServerSessionTest, FailedLeaveKeepsTheConnection) {
             "[ERR] agent.ipc: leave failed: timeout while waiting for graceful leave");
 }
 
-// Until they are implemented.
-TEST_F(ServerSessionTest, CommandsOfLaterFeaturesAreUnsupported) {
-  for (const char* const command : {"query", "respond", "get-coordinate"}) {
-    SCOPED_TRACE(command);
-    Connect();
-    Handshake();
-    Request(command, 2);
-    Send(json::object());
-    EXPECT_EQ(Take(), Objects({Header(2, kUnsupportedCommand)}));
-    EXPECT_TRUE(session_->finished());
-    EXPECT_EQ(logger_.lines.back(),
-              absl::StrCat("[ERR] agent.ipc: Failed to evaluate request: command '", command,
-                           "' not recognized"));
-  }
+TEST_F(ServerSessionTest, Coordinates) {
+  service_.coordinates["alpha"] = Coordinate::Start();
+  Handshake();
+  Request("get-coordinate", 2, {{"Node", "alpha"}});
+  const json found = Take();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[1]["Ok"], true);
+  EXPECT_EQ(found[1]["Coord"]["Vec"].size(), 8u);
+  EXPECT_EQ(found[1]["Coord"]["Error"], kCoordinateErrorMax);
+  Request("get-coordinate", 3, {{"Node", "beta"}});
+  const json zero = {{"Adjustment", 0.0}, {"Error", 0.0}, {"Height", 0.0}, {"Vec", nullptr}};
+  EXPECT_EQ(Take(), Objects({Header(3), {{"Coord", zero}, {"Ok", false}}}));
 }
 
 TEST_F(ServerSessionTest, AnswersWhatWasAskedBeforeTheEndOfStream) {

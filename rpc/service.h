@@ -7,13 +7,16 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "serf/coordinate.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/log_history.h"
 #include "serf/tags.h"
 
@@ -41,6 +44,7 @@ class Service {
   using Done = std::function<void(const absl::Status&)>;
   using JoinDone = std::function<void(const JoinResult&)>;
   using KeysDone = std::function<void(const KeysResult&)>;
+  using OnAnswer = std::function<void(const QueryUpdate&)>;
 
   virtual ~Service() = default;
 
@@ -51,6 +55,9 @@ class Service {
   // The sections of `stats`: agent, runtime, serf, tags, event_handlers.
   virtual StatsSections Stats() = 0;
 
+  // What a node last told of its network coordinate; none if it is not known.
+  virtual std::optional<Coordinate> FindCoordinate(const std::string& node) = 0;
+
   // The last lines of the log, oldest first: what a new monitor begins with.
   virtual std::vector<LogLinePtr> LogHistory() = 0;
 
@@ -59,6 +66,14 @@ class Service {
 
   // Tells all nodes. The payload is bytes.
   virtual void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) = 0;
+
+  // Asks the cluster. `done` tells whether the query is under way; if so `on_answer` is called with
+  // every answer, and last with kDone, or for ever not again when the agent ends.
+  virtual void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
+                     Done done) = 0;
+
+  // Answers a query that an event told of; once.
+  virtual void Respond(QueryId query, std::string payload, Done done) = 0;
 
   // An operation on the keyrings of all nodes; `key` is base64, none for kList.
   virtual void ManageKeys(KeyOperation operation, std::string key, KeysDone done) = 0;

@@ -3,15 +3,16 @@
 
 // StreamEvent: an event as streams deliver it, encoded once and shared by all of them.
 
+#include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <variant>
 
 #include "absl/strings/string_view.h"
 #include "msgpack/sbuffer.hpp"
-#include "serf/base/bytes.h"
+#include "serf/base/time.h"
 #include "serf/event.h"
+#include "serf/query.h"
 #include "serf/rpc/encode.h"
 #include "serf/rpc/event_filter.h"
 
@@ -33,6 +34,9 @@ class StreamEvent {
       const auto& query = std::get<QueryEvent>(event);
       type_ = EventType::kQuery;
       name_ = query.name;
+      query_ = query.id;
+      deadline_ = query.deadline;
+      EncodeQueryTail(writer, query);
     }
     body_.assign(buffer.data(), buffer.size());
   }
@@ -40,13 +44,26 @@ class StreamEvent {
   EventType type() const { return type_; }
   // Of a user event or query; else empty.
   absl::string_view name() const { return name_; }
-  // The record that follows the header.
-  absl::string_view body() const { return body_; }
+  // Of a query.
+  QueryId query() const { return query_; }
+  Instant deadline() const { return deadline_; }
+
+  // Writes the record that follows the header. `number` is for a query: what the client may answer
+  // it by.
+  void WriteTo(Writer& writer, std::uint64_t number) const {
+    if (type_ == EventType::kQuery) {
+      EncodeQueryHead(writer);
+      writer.Uint(number);
+    }
+    writer.Encoded(body_);
+  }
 
  private:
   EventType type_ = EventType::kMemberJoin;
   std::string name_;
-  std::string body_;
+  QueryId query_;
+  Instant deadline_;
+  std::string body_;  // of a query: what comes after the number
 };
 
 using StreamEventPtr = std::shared_ptr<const StreamEvent>;

@@ -1,8 +1,9 @@
 #ifndef SERF_RPC_SUBSCRIPTIONS_H_
 #define SERF_RPC_SUBSCRIPTIONS_H_
 
-// Subscriptions: the event streams and the monitor of one connection, with the records that wait
-// to be written (spec/agent.md 1.9). A full queue drops what comes and counts it.
+// Subscriptions: what one connection is told without asking anew: event streams, the monitor, the
+// answers to its queries; with the records that wait to be written (spec/agent.md 1.9). A full
+// queue of events or log lines drops what comes and counts it.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,10 +16,14 @@
 #include "absl/strings/string_view.h"
 #include "msgpack/sbuffer.hpp"
 #include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/query.h"
 #include "serf/rpc/encode.h"
 #include "serf/rpc/event_filter.h"
 #include "serf/rpc/log_history.h"
+#include "serf/rpc/pending_queries.h"
 #include "serf/rpc/protocol.h"
+#include "serf/rpc/query_streams.h"
 #include "serf/rpc/stream_event.h"
 
 namespace serf::rpc {
@@ -30,27 +35,44 @@ class Subscriptions {
   // Opens the monitor, of lines from `level` on. The history does not count against its queue.
   absl::string_view AddMonitor(std::uint64_t seq, LogLevel level,
                                const std::vector<LogLinePtr>& history);
-  // Ends what was opened by `seq`, if anything was: a stream and the monitor may share it.
+  // Ends what was opened by `seq`, if anything was: a stream and the monitor may share it. Queries
+  // go on, and what was delivered may still be answered.
   void Stop(std::uint64_t seq);
 
   // Queues for whoever wants it. False: a queue was full.
-  bool Push(const StreamEventPtr& event);
+  bool Push(Instant now, const StreamEventPtr& event);
   bool Push(const LogLinePtr& line);
+
+  // Queries that the client asks.
+  QueryStreams& queries() { return queries_; }
+  // The query that a stream delivered under this number; none if it cannot be answered any more.
+  std::optional<QueryId> FindPending(Instant now, std::uint64_t number) {
+    return pending_.Find(now, number);
+  }
 
   // Moves records from the queues to `out` until it holds `size` bytes: one of each in turn, so
   // that none waits for another's backlog.
   void WriteTo(msgpack::sbuffer& out, std::size_t size);
 
-  bool empty() const { return streams_.empty() && !monitor_; }
-  // What the end of the connection cuts off, for the log: "event", "log", or nothing.
-  absl::string_view kind() const { return !streams_.empty() ? "event" : monitor_ ? "log" : ""; }
+  bool empty() const { return streams_.empty() && !monitor_ && queries_.empty(); }
+  // What the end of the connection cuts off, for the log: "event", "log", "query end", or nothing.
+  absl::string_view kind() const {
+    if (!streams_.empty()) return "event";
+    if (monitor_) return "log";
+    return queries_.empty() ? "" : "query end";
+  }
   // Records that were dropped.
   std::uint64_t dropped() const { return dropped_; }
 
  private:
+  struct Delivery {
+    StreamEventPtr event;
+    std::uint64_t number = 0;  // of a query
+  };
+
   struct Stream {
     EventFilter filter;
-    std::deque<StreamEventPtr> queue;
+    std::deque<Delivery> queue;
   };
 
   struct Monitor {
@@ -62,18 +84,17 @@ class Subscriptions {
     bool Wants(const LogLine& line) const { return !line.level || *line.level >= level; }
   };
 
-  template <typename Record>
-  bool PushTo(std::deque<Record>& queue, const Record& record) {
-    if (queue.size() >= kQueueMax) {
-      ++dropped_;
-      return false;
-    }
-    queue.push_back(record);
-    return true;
+  // Whether a queue has room for one more; else counts what is dropped.
+  bool HasRoom(std::size_t size) {
+    if (size < kQueueMax) return true;
+    ++dropped_;
+    return false;
   }
 
   std::map<std::uint64_t, Stream> streams_;
   std::optional<Monitor> monitor_;
+  QueryStreams queries_;
+  PendingQueries pending_;
   std::uint64_t dropped_ = 0;
 };
 
@@ -101,28 +122,38 @@ inline void Subscriptions::Stop(std::uint64_t seq) {
   if (monitor_ && monitor_->seq == seq) monitor_.reset();
 }
 
-inline bool Subscriptions::Push(const StreamEventPtr& event) {
+inline bool Subscriptions::Push(Instant now, const StreamEventPtr& event) {
   bool room = true;
-  if (event->type() == EventType::kQuery) return room;
   for (auto& [seq, stream] : streams_) {
     if (!stream.filter.Matches(event->type(), event->name())) continue;
-    if (!PushTo(stream.queue, event)) room = false;
+    if (!HasRoom(stream.queue.size())) {
+      room = false;
+      continue;
+    }
+    Delivery delivery{event};
+    if (event->type() == EventType::kQuery) {
+      delivery.number = pending_.Add(now, event->query(), event->deadline());
+    }
+    stream.queue.push_back(std::move(delivery));
   }
   return room;
 }
 
 inline bool Subscriptions::Push(const LogLinePtr& line) {
-  return !monitor_ || !monitor_->Wants(*line) || PushTo(monitor_->queue, line);
+  if (!monitor_ || !monitor_->Wants(*line)) return true;
+  if (!HasRoom(monitor_->queue.size())) return false;
+  monitor_->queue.push_back(line);
+  return true;
 }
 
 inline void Subscriptions::WriteTo(msgpack::sbuffer& out, std::size_t size) {
   Writer writer(out);
   for (bool more = true; more && out.size() < size;) {
-    more = false;
+    more = queries_.WriteRound(out);
     for (auto& [seq, stream] : streams_) {
       if (stream.queue.empty()) continue;
       Encode(writer, ResponseHeader{{}, seq});
-      writer.Encoded(stream.queue.front()->body());
+      stream.queue.front().event->WriteTo(writer, stream.queue.front().number);
       stream.queue.pop_front();
       more = true;
     }

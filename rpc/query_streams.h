@@ -1,0 +1,95 @@
+#ifndef SERF_RPC_QUERY_STREAMS_H_
+#define SERF_RPC_QUERY_STREAMS_H_
+
+// QueryStreams: the queries that one connection has asked, with the answers that wait to be written
+// (spec/agent.md 1.9.4). Nothing is dropped: a query whose answers are incomplete would look like
+// one that few have answered.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <utility>
+
+#include "msgpack/sbuffer.hpp"
+#include "serf/query.h"
+#include "serf/rpc/encode.h"
+#include "serf/rpc/protocol.h"
+
+namespace serf::rpc {
+
+class QueryStreams {
+ public:
+  // Not the client's number, which two queries may share.
+  using Key = std::uint64_t;
+
+  // A query that is about to be asked. Its answers are kept back until Start().
+  Key Add(std::uint64_t seq) {
+    streams_.emplace(++last_key_, Stream{seq, false, {}});
+    return last_key_;
+  }
+  // Its reply was written.
+  void Start(Key key) {
+    if (const auto it = streams_.find(key); it != streams_.end()) it->second.started = true;
+  }
+  void Remove(Key key) {
+    const auto it = streams_.find(key);
+    if (it == streams_.end()) return;
+    for (const QueryUpdate& update : it->second.queue) waiting_ -= SizeOf(update);
+    streams_.erase(it);
+  }
+
+  // Queues an answer; kDone is the last of its query. False if too much waits to be written: the
+  // client does not read.
+  bool Push(Key key, QueryUpdate update) {
+    const auto it = streams_.find(key);
+    if (it == streams_.end()) return true;
+    waiting_ += SizeOf(update);
+    it->second.queue.push_back(std::move(update));
+    return waiting_ <= kAnswersWaitingMax;
+  }
+
+  // Writes the oldest answer of each query. False: none waits.
+  bool WriteRound(msgpack::sbuffer& out) {
+    bool wrote = false;
+    Writer writer(out);
+    for (auto it = streams_.begin(); it != streams_.end();) {
+      Stream& stream = it->second;
+      if (!stream.started || stream.queue.empty()) {
+        ++it;
+        continue;
+      }
+      const QueryUpdate update = std::move(stream.queue.front());
+      stream.queue.pop_front();
+      waiting_ -= SizeOf(update);
+      Encode(writer, ResponseHeader{{}, stream.seq});
+      Encode(writer, update);
+      wrote = true;
+      it = update.kind == QueryUpdate::Kind::kDone ? streams_.erase(it) : std::next(it);
+    }
+    return wrote;
+  }
+
+  bool empty() const { return streams_.empty(); }
+  bool full() const { return streams_.size() >= kQueriesMax; }
+
+ private:
+  struct Stream {
+    std::uint64_t seq;
+    bool started;
+    std::deque<QueryUpdate> queue;
+  };
+
+  // What an answer takes in memory.
+  static std::size_t SizeOf(const QueryUpdate& update) {
+    return sizeof(update) + update.from.size() + update.payload.size();
+  }
+
+  std::map<Key, Stream> streams_;
+  Key last_key_ = 0;
+  std::size_t waiting_ = 0;
+};
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_QUERY_STREAMS_H_
