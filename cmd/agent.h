@@ -22,6 +22,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "boost/asio/io_context.hpp"
@@ -268,7 +269,10 @@ inline void Agent::PrintBanner(const AgentNode& node) {
   if (node.addresses.advertise) {
     terminal_.Info(absl::StrCat("Advertise addr: ", quoted(node.addresses.advertise->ToString())));
   }
-  terminal_.Info(absl::StrCat("                   RPC addr: ", quoted(config_.rpc_addr)));
+  const std::optional<Endpoint> rpc = server_->local_endpoint();
+  const bool any_port = rpc && absl::EndsWith(config_.rpc_addr, ":0");
+  terminal_.Info(absl::StrCat("                   RPC addr: ",
+                              quoted(any_port ? rpc->ToString() : config_.rpc_addr)));
   terminal_.Info(absl::StrCat("                  Encrypted: ", boolean(node.encrypted())));
   terminal_.Info(
       absl::StrCat("                   Snapshot: ", boolean(!config_.snapshot_path.empty())));

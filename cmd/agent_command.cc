@@ -175,6 +175,7 @@ Network:
   -advertise=10.0.0.1      Address that others are told, if it is not the bound
                            one; the port is the bound one if none is given.
   -rpc-addr=127.0.0.1:7373 Address on which the other commands reach the agent.
+                           unix:/path is a Unix domain socket.
   -encrypt=KEY             Encrypt all gossip with this key in base64 (see
                            "serf keygen"). All nodes need the same one.
   -keyring-file=PATH       Read the keys from this file, a list in JSON; the first

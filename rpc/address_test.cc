@@ -1,6 +1,9 @@
 #include "serf/rpc/address.h"
 
+#include <optional>
+
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
 
 namespace serf::rpc {
@@ -27,6 +30,32 @@ TEST(AddressTest, Parses) {
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     EXPECT_EQ(parsed->host, c.host);
     EXPECT_EQ(parsed->port, c.port);
+  }
+}
+
+TEST(AddressTest, UnixSockets) {
+  const struct {
+    const char* text;
+    const char* path;  // null: none
+  } cases[] = {
+      {"unix:/run/serf.sock", "/run/serf.sock"},
+      {"unix:./serf.sock", "./serf.sock"},
+      {"unix:/", "/"},
+      {"unix:7373", nullptr},
+      {"unix:", nullptr},
+      {"unix", nullptr},
+      {"UNIX:/run/serf.sock", nullptr},
+      {"/run/serf.sock", nullptr},
+      {"127.0.0.1:7373", nullptr},
+      {"", nullptr},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.text);
+    const std::optional<absl::string_view> path = UnixPathOf(c.text);
+    ASSERT_EQ(path.has_value(), c.path != nullptr);
+    if (path) {
+      EXPECT_EQ(*path, c.path);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 #ifndef SERF_RPC_CLIENT_CONNECTION_H_
 #define SERF_RPC_CLIENT_CONNECTION_H_
 
-// ClientConnection: a ClientSession over a TCP socket, with its time limits. The part of
+// ClientConnection: a ClientSession over a stream socket, with its time limits. The part of
 // AsyncClient (client_io.h) that knows no completion tokens; use that.
 //
 // Kept alive by what it waits for; Close() ends that. One thread.
@@ -10,9 +10,11 @@
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
@@ -20,6 +22,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +38,7 @@
 #include "serf/rpc/asio_util.h"
 #include "serf/rpc/client_session.h"
 #include "serf/rpc/protocol.h"
+#include "serf/rpc/unix_socket.h"
 
 namespace serf::rpc {
 
@@ -70,6 +74,13 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
 
  private:
   using Tcp = boost::asio::ip::tcp;
+  // Of any protocol: TCP, or a Unix domain socket.
+  using Stream = boost::asio::generic::stream_protocol;
+
+  struct Candidate {
+    Stream::endpoint endpoint;
+    std::string text;  // "tcp 127.0.0.1:7373"
+  };
 
   // What a read takes at most; larger replies come in pieces.
   static constexpr std::size_t kReadSize = std::size_t{16} << 10;
@@ -84,17 +95,17 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   void WaitWritable();
   void Watch();
   void End(absl::Status reason);
-  std::string TargetText(const Tcp::endpoint& endpoint) const;
+  void AddCandidate(const Tcp::endpoint& endpoint);
 
   boost::asio::io_context& io_;
   const ClientOptions options_;
-  Tcp::socket socket_;
+  Stream::socket socket_;
   Tcp::resolver resolver_;
   boost::asio::steady_timer timer_;
   Instant armed_ = kNever;
   ClientSession session_;
   std::array<std::uint8_t, kReadSize> buffer_;
-  std::vector<Tcp::endpoint> candidates_;
+  std::vector<Candidate> candidates_;
   std::string host_;
   absl::Status dial_error_;  // of the first candidate
   Instant connect_deadline_ = kNever;
@@ -106,6 +117,16 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
 
 inline void ClientConnection::Connect(const std::string& address, Done done) {
   connect_done_ = std::move(done);
+  if (const std::optional<absl::string_view> path = UnixPathOf(address)) {
+    if (const absl::Status status = CheckUnixPath(*path); !status.ok()) {
+      Finish(absl::InvalidArgumentError(absl::StrCat("dial unix ", status.message())));
+      return;
+    }
+    const boost::asio::local::stream_protocol::endpoint endpoint{std::string(*path)};
+    candidates_.push_back({endpoint, absl::StrCat("unix ", *path)});
+    Dial(0);
+    return;
+  }
   const absl::StatusOr<HostPort> target = ParseAddress(address);
   if (!target.ok()) {
     Finish(absl::InvalidArgumentError(absl::StrCat("dial tcp: ", target.status().message())));
@@ -125,7 +146,7 @@ inline void ClientConnection::Resolve(const HostPort& target) {
   if (is_address && numeric_port) {
     // No resolver, and so no second thread, for what needs none.
     const int port = target.port.empty() ? 0 : std::stoi(target.port);
-    candidates_.emplace_back(address, static_cast<std::uint16_t>(port));
+    AddCandidate({address, static_cast<std::uint16_t>(port)});
     Dial(0);
     return;
   }
@@ -148,14 +169,16 @@ inline void ClientConnection::Resolve(const HostPort& target) {
           self->Finish(absl::NotFoundError(
               absl::StrCat("dial tcp: lookup ", target.host, ": no such host")));
         } else {
-          for (const auto& result : results) self->candidates_.push_back(result.endpoint());
+          for (const auto& result : results) self->AddCandidate(result.endpoint());
           self->Dial(0);
         }
       });
 }
 
-inline std::string ClientConnection::TargetText(const Tcp::endpoint& endpoint) const {
-  return host_.empty() ? absl::StrCat(":", endpoint.port()) : EndpointText(endpoint);
+inline void ClientConnection::AddCandidate(const Tcp::endpoint& endpoint) {
+  const std::string text =
+      host_.empty() ? absl::StrCat(":", endpoint.port()) : EndpointText(endpoint);
+  candidates_.push_back({endpoint, absl::StrCat("tcp ", text)});
 }
 
 inline void ClientConnection::Dial(std::size_t index) {
@@ -165,19 +188,20 @@ inline void ClientConnection::Dial(std::size_t index) {
   }
   boost::system::error_code ignored;
   socket_.close(ignored);
-  socket_.async_connect(candidates_[index], [self = shared_from_this(),
-                                             index](const boost::system::error_code& error) {
+  const auto on_connected = [self = shared_from_this(),
+                             index](const boost::system::error_code& error) {
     if (!self->connect_done_) return;
     if (!error) {
       self->OnConnected();
       return;
     }
     if (index == 0) {
-      self->dial_error_ = absl::UnavailableError(absl::StrCat(
-          "dial tcp ", self->TargetText(self->candidates_[0]), ": connect: ", ErrorText(error)));
+      self->dial_error_ = absl::UnavailableError(
+          absl::StrCat("dial ", self->candidates_[0].text, ": connect: ", ErrorText(error)));
     }
     self->Dial(index + 1);
-  });
+  };
+  socket_.async_connect(candidates_[index].endpoint, on_connected);
 }
 
 inline void ClientConnection::OnConnected() {
@@ -242,7 +266,7 @@ inline void ClientConnection::Flush() {
 
 inline void ClientConnection::WaitWritable() {
   waiting_writable_ = true;
-  socket_.async_wait(Tcp::socket::wait_write,
+  socket_.async_wait(Stream::socket::wait_write,
                      [self = shared_from_this()](const boost::system::error_code& error) {
                        self->waiting_writable_ = false;
                        if (!error) self->Flush();
@@ -262,9 +286,9 @@ inline void ClientConnection::Watch() {
     const Instant now = SteadyNow();
     if (now >= self->connect_deadline_) {
       const std::string target = self->candidates_.empty()
-                                     ? absl::StrCat(": lookup ", self->host_)
-                                     : absl::StrCat(" ", self->TargetText(self->candidates_[0]));
-      self->Finish(absl::DeadlineExceededError(absl::StrCat("dial tcp", target, ": i/o timeout")));
+                                     ? absl::StrCat("tcp: lookup ", self->host_)
+                                     : self->candidates_[0].text;
+      self->Finish(absl::DeadlineExceededError(absl::StrCat("dial ", target, ": i/o timeout")));
       return;
     }
     self->session_.OnTimer(now);

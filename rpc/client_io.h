@@ -1,7 +1,7 @@
 #ifndef SERF_RPC_CLIENT_IO_H_
 #define SERF_RPC_CLIENT_IO_H_
 
-// AsyncClient: an RPC connection to an agent over TCP. Functions take Asio completion tokens:
+// AsyncClient: an RPC connection to an agent. Functions take Asio completion tokens:
 // callbacks, futures or coroutines. client.h is the blocking form.
 //
 //   AsyncClient client(io, options);
@@ -52,8 +52,9 @@ class AsyncClient {
   AsyncClient(const AsyncClient&) = delete;
   AsyncClient& operator=(const AsyncClient&) = delete;
 
-  // Connects to "host:port", shakes hands and authenticates. Once; after an error the client is of
-  // no use. The error's message is that of 4.2: "dial tcp 127.0.0.1:7373: connect: ...".
+  // Connects to "host:port" or "unix:/path", shakes hands and authenticates. Once; after an error
+  // the client is of no use. The error's message is that of 4.2: "dial tcp 127.0.0.1:7373: connect:
+  // ...".
   template <typename Token>
   auto AsyncConnect(std::string address, Token&& token) {
     return Start<absl::Status>(token, [address = std::move(address)](auto& core, auto done) {

@@ -18,6 +18,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
@@ -48,6 +49,7 @@
 #include "serf/rpc/server_connection.h"
 #include "serf/rpc/service.h"
 #include "serf/rpc/stream_event.h"
+#include "serf/rpc/unix_socket.h"
 
 namespace serf::rpc {
 
@@ -71,11 +73,13 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Opens "host:port"; port 0 takes a free one, an empty host all addresses. The error's message
-  // reads "listen tcp 127.0.0.1:7373: bind: address already in use". Looks names up, so may block.
+  // Opens "host:port"; port 0 takes a free one, an empty host all addresses. Or "unix:/path", for
+  // whoever the file's owner is; see UnixSocketFile. The error's message reads
+  // "listen tcp 127.0.0.1:7373: bind: address already in use". Looks names up, so may block.
   absl::Status Listen(const std::string& address);
 
-  // Where the listener is; of the last Listen(), if there were several.
+  // Where the listener is; of the last Listen(), if there were several. Nothing if it is a Unix
+  // domain socket.
   std::optional<Endpoint> local_endpoint() const { return local_; }
 
   void OnEvent(const Event& event);
@@ -109,6 +113,9 @@ class Server {
   template <typename Protocol>
   class Listener;
 
+  absl::Status ListenUnix(const std::string& path);
+  // No new connections.
+  void CloseListeners();
   void Adopt(ServerConnection::Socket socket, std::string peer);
   // Closes the connection that has been idle for longest. False: there is none.
   bool MakeRoom();
@@ -119,6 +126,7 @@ class Server {
   Service& service_;
   const ServerOptions options_;
   std::vector<std::shared_ptr<ListenerBase>> listeners_;
+  std::vector<std::unique_ptr<UnixSocketFile>> files_;  // of listeners
   std::optional<Endpoint> local_;
   std::map<ConnectionId, std::shared_ptr<ServerConnection>> connections_;
   ConnectionId last_id_ = 0;
@@ -186,8 +194,14 @@ class Server::Listener final : public Server::ListenerBase,
 inline Server::Server(boost::asio::io_context& io, Service& service, ServerOptions options)
     : io_(io), service_(service), options_(std::move(options)) {}
 
-inline Server::~Server() {
+inline void Server::CloseListeners() {
+  // The files first: once a listener is closed, another agent may take its path.
+  files_.clear();
   for (const auto& listener : listeners_) listener->Close();
+}
+
+inline Server::~Server() {
+  CloseListeners();
   for (const auto& [id, connection] : connections_) connection->Abandon();
 }
 
@@ -220,6 +234,7 @@ inline absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Server::Candi
 
 inline absl::Status Server::Listen(const std::string& address) {
   using Tcp = boost::asio::ip::tcp;
+  if (const auto path = UnixPathOf(address)) return ListenUnix(std::string(*path));
   const absl::StatusOr<HostPort> target = ParseAddress(address);
   if (!target.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("listen tcp: ", target.status().message()));
@@ -268,6 +283,35 @@ inline absl::Status Server::Listen(const std::string& address) {
     return absl::OkStatus();
   }
   return failure;
+}
+
+inline absl::Status Server::ListenUnix(const std::string& path) {
+  using Unix = boost::asio::local::stream_protocol;
+  const auto failed = [&](const auto&... why) {
+    return absl::UnavailableError(absl::StrCat("listen unix ", why...));
+  };
+  if (const absl::Status status = CheckUnixPath(path); !status.ok()) {
+    return failed(status.message());
+  }
+  auto listener = std::make_shared<Listener<Unix>>(
+      io_, options_.logger, [this, path](ServerConnection::Socket socket, const Unix::endpoint&) {
+        // The client's end has no name.
+        Adopt(std::move(socket), absl::StrCat("unix:", path));
+      });
+  auto& acceptor = listener->acceptor();
+  boost::system::error_code error;
+  acceptor.open(Unix(), error);
+  if (error) return failed(path, ": socket: ", ErrorText(error));
+  absl::StatusOr<std::unique_ptr<UnixSocketFile>> file =
+      UnixSocketFile::Bind(acceptor.native_handle(), path);
+  if (!file.ok()) return failed(path, ": ", file.status().message());
+  acceptor.listen(Unix::acceptor::max_listen_connections, error);
+  if (error) return failed(path, ": listen: ", ErrorText(error));
+  files_.push_back(*std::move(file));
+  local_.reset();
+  listener->Accept();
+  listeners_.push_back(std::move(listener));
+  return absl::OkStatus();
 }
 
 inline void Server::Adopt(ServerConnection::Socket socket, std::string peer) {
@@ -326,7 +370,7 @@ inline void Server::OnLog(const LogLinePtr& line) {
 
 inline void Server::Shutdown(std::function<void()> done) {
   draining_ = true;
-  for (const auto& listener : listeners_) listener->Close();
+  CloseListeners();
   if (connections_.empty()) {
     boost::asio::post(io_, std::move(done));
     return;

@@ -1,0 +1,124 @@
+#ifndef SERF_RPC_UNIX_SOCKET_H_
+#define SERF_RPC_UNIX_SOCKET_H_
+
+// UnixSocketFile: the file of a listening Unix domain socket, from the bind to the end. Only its
+// owner may connect, that is, the user whom the agent runs as.
+//
+//   absl::StatusOr<std::unique_ptr<UnixSocketFile>> file = UnixSocketFile::Bind(fd, path);
+//
+// Two agents that start at the same instant with the same path may take it from each other; later
+// ones are refused.
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cctype>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace serf::rpc {
+
+// Bytes of a path: the system's address ends with a zero.
+inline constexpr std::size_t kUnixPathMax = sizeof(sockaddr_un::sun_path) - 1;
+
+// A path that can be the address of a socket.
+inline absl::Status CheckUnixPath(absl::string_view path) {
+  if (path.size() <= kUnixPathMax) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": the path has ", path.size(), " bytes, that of a socket at most ", kUnixPathMax));
+}
+
+class UnixSocketFile {
+ public:
+  // Binds a socket that does not listen yet. The file of an agent that was killed is replaced: a
+  // socket at which nobody listens. The message of an error is "bind: address already in use".
+  static absl::StatusOr<std::unique_ptr<UnixSocketFile>> Bind(int socket, const std::string& path);
+
+  // Removes the file, if it is still this one.
+  ~UnixSocketFile() {
+    struct stat status = {};
+    if (::lstat(path_.c_str(), &status) != 0) return;
+    if (status.st_dev == device_ && status.st_ino == inode_) ::unlink(path_.c_str());
+  }
+  UnixSocketFile(const UnixSocketFile&) = delete;
+  UnixSocketFile& operator=(const UnixSocketFile&) = delete;
+
+ private:
+  explicit UnixSocketFile(std::string path) : path_(std::move(path)) {}
+
+  static sockaddr_un AddressOf(const std::string& path) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.data(), path.size());
+    return address;
+  }
+  // Whether the path was that of a socket of nobody, and is free now.
+  static bool RemoveStale(const std::string& path);
+  // Of the system call that has just failed.
+  static absl::Status Error(absl::string_view call);
+
+  const std::string path_;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+inline absl::Status UnixSocketFile::Error(absl::string_view call) {
+  std::string text = std::generic_category().message(errno);
+  text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  return absl::UnavailableError(absl::StrCat(call, ": ", text));
+}
+
+inline bool UnixSocketFile::RemoveStale(const std::string& path) {
+  struct stat status = {};
+  // A connection to any other file is refused as well.
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
+  const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (probe < 0) return false;
+  const sockaddr_un address = AddressOf(path);
+  const int connected =
+      ::connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const bool refused = connected != 0 && errno == ECONNREFUSED;
+  ::close(probe);
+  return refused && ::unlink(path.c_str()) == 0;
+}
+
+inline absl::StatusOr<std::unique_ptr<UnixSocketFile>> UnixSocketFile::Bind(
+    int socket, const std::string& path) {
+  if (absl::Status status = CheckUnixPath(path); !status.ok()) return status;
+  const sockaddr_un address = AddressOf(path);
+  const auto bind = [&] {
+    return ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  };
+  if (!bind()) {
+    const bool in_use = errno == EADDRINUSE;
+    absl::Status failure = Error("bind");
+    if (!in_use || !RemoveStale(path) || !bind()) return failure;
+  }
+  // Nobody can connect before: the socket does not listen yet.
+  struct stat status = {};
+  if (::chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || ::lstat(path.c_str(), &status) != 0) {
+    absl::Status failure = Error("chmod");
+    ::unlink(path.c_str());
+    return failure;
+  }
+  std::unique_ptr<UnixSocketFile> file(new UnixSocketFile(path));
+  file->device_ = status.st_dev;
+  file->inode_ = status.st_ino;
+  return file;
+}
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_UNIX_SOCKET_H_
