@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "serf/base/bytes.h"
 #include "serf/base/time.h"
+#include "serf/coordinate.h"
+#include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/rpc/client_session.h"
 #include "serf/rpc/protocol.h"
@@ -59,12 +62,25 @@ std::string Outcome(ByteView input, std::size_t piece) {
   session.Stats(later, [&](absl::StatusOr<serf::rpc::StatsSections> stats) {
     note(6, stats.status(), stats.ok() ? stats->size() : 0);
   });
+  session.Query(
+      later, "load", "", {},
+      [&](absl::StatusOr<serf::rpc::AnswerRecord> answer) {
+        absl::StrAppend(&told, "answer ", answer.ok() ? answer->from : "", "\n");
+      },
+      [&](absl::StatusOr<ClientSession::Seq> seq) { note(7, seq.status(), 0); });
+  session.GetCoordinate(later, "beta", [&](absl::StatusOr<std::optional<serf::Coordinate>> found) {
+    note(8, found.status(), found.ok() && *found ? (*found)->dimensions : 0);
+  });
+  session.Respond(later, 1, "1.02", status_of(9));
+  session.ManageKeys(later, serf::KeyOperation::kList, "", [&](serf::rpc::KeysResult result) {
+    note(10, result.status, result.outcome.keys.size());
+  });
   for (ByteView rest = input; !rest.empty(); rest = rest.subspan(std::min(piece, rest.size()))) {
     session.OnBytes(rest.first(std::min(piece, rest.size())));
   }
   session.OnTimer(later);
   session.OnEnd();
-  if (replies != 6) std::abort();
+  if (replies != 10) std::abort();
   return told;
 }
 

@@ -19,9 +19,11 @@
 #include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/member.h"
+#include "serf/query.h"
 #include "serf/rpc/client_io.h"
 #include "serf/rpc/client_session.h"
 #include "serf/rpc/fake_service.h"
+#include "serf/rpc/protocol.h"
 #include "serf/rpc/server_io.h"
 #include "serf/rpc/server_session.h"
 #include "serf/rpc/stream_event.h"
@@ -58,7 +60,7 @@ void BM_ServerSessionMembers(benchmark::State& state) {
     session.OnWritten(kNow, out.size());
   }
 }
-BENCHMARK(BM_ServerSessionMembers)->Arg(1)->Arg(50)->Arg(1000);
+BENCHMARK(BM_ServerSessionMembers)->Arg(1)->Arg(50)->Arg(1000)->Arg(10'000);
 
 // With the client's part.
 void BM_SessionsMembers(benchmark::State& state) {
@@ -84,7 +86,7 @@ void BM_SessionsMembers(benchmark::State& state) {
     state.SkipWithError("members are missing");
   }
 }
-BENCHMARK(BM_SessionsMembers)->Arg(1)->Arg(50);
+BENCHMARK(BM_SessionsMembers)->Arg(1)->Arg(50)->Arg(10'000);
 
 // Both ends on one thread: system calls included.
 void BM_LoopbackMembers(benchmark::State& state) {
@@ -108,7 +110,7 @@ void BM_LoopbackMembers(benchmark::State& state) {
     while (done == before) io.run_one();
   }
 }
-BENCHMARK(BM_LoopbackMembers)->Arg(1)->Arg(50);
+BENCHMARK(BM_LoopbackMembers)->Arg(1)->Arg(50)->Arg(10'000);
 
 // An event to many streams; per record.
 void BM_StreamRecords(benchmark::State& state) {
@@ -135,6 +137,39 @@ void BM_StreamRecords(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(BM_StreamRecords)->Arg(1)->Arg(100);
+
+// The answers to a query, each an acknowledgement and a response; per record.
+void BM_QueryAnswers(benchmark::State& state) {
+  const std::int64_t nodes = state.range(0);
+  FakeService service;
+  ServerSession session(kNow, service, {});
+  ClientSession client;
+  std::int64_t records = 0;
+  const auto exchange = [&] {
+    session.OnBytes(kNow, client.Output());
+    client.OnWritten(client.Output().size());
+    for (ByteView out = session.Output(); !out.empty(); out = session.Output()) {
+      client.OnBytes(out);
+      session.OnWritten(kNow, out.size());
+    }
+  };
+  client.Handshake(kNow, [](absl::Status) {});
+  for (auto _ : state) {
+    client.Query(
+        kNow, "load", "", {}, [&](absl::StatusOr<AnswerRecord> a) { records += a.ok(); },
+        [](absl::StatusOr<ClientSession::Seq>) {});
+    exchange();
+    for (std::int64_t i = 0; i < nodes; ++i) {
+      service.TellAnswer(QueryUpdate::Kind::kAck, "node-1234");
+      service.TellAnswer(QueryUpdate::Kind::kResponse, "node-1234", "0.53 0.48 0.51");
+    }
+    service.TellAnswer(QueryUpdate::Kind::kDone);
+    exchange();
+  }
+  if (records != state.iterations() * (2 * nodes + 1)) state.SkipWithError("answers are missing");
+  state.SetItemsProcessed(records);
+}
+BENCHMARK(BM_QueryAnswers)->Arg(50)->Arg(10'000);
 
 }  // namespace
 }  // namespace serf::rpc

@@ -13,12 +13,16 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/time.h"
+#include "serf/coordinate.h"
 #include "serf/event.h"
+#include "serf/query.h"
 #include "serf/rpc/fake_service.h"
+#include "serf/rpc/log_history.h"
 #include "serf/rpc/object_scanner.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/server_session.h"
 #include "serf/rpc/stream_event.h"
+#include "serf/wire/ids.h"
 
 namespace {
 
@@ -35,6 +39,7 @@ ByteVector Answer(ByteView input, std::size_t piece, absl::string_view auth_key,
   serf::rpc::FakeService service;
   service.members = {serf::rpc::TestMember("alpha"), serf::rpc::TestMember("beta")};
   service.stats = {{"serf", {{"members", "2"}}}};
+  service.coordinates["beta"] = serf::Coordinate::Start();
   service.hold = hold;
   serf::rpc::ServerSession::Options options;
   options.auth_key = std::string(auth_key);
@@ -56,14 +61,30 @@ ByteVector Answer(ByteView input, std::size_t piece, absl::string_view auth_key,
     }
     take();
   };
-  for (ByteView rest = input; !rest.empty(); rest = rest.subspan(std::min(piece, rest.size()))) {
-    session.OnBytes(now, rest.first(std::min(piece, rest.size())));
-    if (piece < input.size()) settle();
-  }
-  settle();
-  session.OnEvent(now, std::make_shared<const serf::rpc::StreamEvent>(serf::Event(
-                           serf::MemberEvent{serf::MemberEventKind::kJoin, service.members})));
+  const auto feed = [&](ByteView bytes) {
+    for (ByteView rest = bytes; !rest.empty(); rest = rest.subspan(std::min(piece, rest.size()))) {
+      session.OnBytes(now, rest.first(std::min(piece, rest.size())));
+      if (piece < bytes.size()) settle();
+    }
+    settle();
+  };
+  const auto emit = [&](const serf::Event& event) {
+    session.OnEvent(now, std::make_shared<const serf::rpc::StreamEvent>(event));
+  };
+  // Streams that were opened in one half may be answered in the other.
+  const std::size_t half = input.size() / 2;
+  feed(input.first(half));
+  emit(serf::MemberEvent{serf::MemberEventKind::kJoin, service.members});
+  emit(serf::UserEvent{serf::wire::LamportTime(1), "deploy", "", true});
+  emit(serf::QueryEvent{{serf::wire::LamportTime(2), 3}, "load", "15m", "alpha", serf::kNever});
   session.OnLog(now, serf::rpc::MakeLogLine({}, "line"));
+  service.TellAnswer(serf::QueryUpdate::Kind::kAck, "beta");
+  take();
+  feed(input.subspan(half));
+  while (!service.running.empty()) {
+    service.TellAnswer(serf::QueryUpdate::Kind::kResponse, "beta", "1.02");
+    service.TellAnswer(serf::QueryUpdate::Kind::kDone);
+  }
   take();
   session.OnEnd(now);
   settle();
