@@ -41,6 +41,7 @@
 #include "serf/query.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/service.h"
+#include "serf/serf.h"
 #include "serf/tags.h"
 #include "serf/transport/host.h"
 
@@ -173,7 +174,13 @@ inline void AgentService::Query(std::string name, std::string payload, QueryPara
                                 OnAnswer on_answer, Done done) {
   Log(&logger_, LogLevel::kDebug, "agent: Requesting query send: ", name,
       ". Payload: ", Quote(payload));
-  host_.AsyncQuery(std::move(name), std::move(payload), std::move(params), std::move(on_answer),
+  auto on_update = [this, on_answer = std::move(on_answer)](const QueryUpdate& update) {
+    // A node that ends by itself ends its queries: to the client they are cut off, not done.
+    const bool cut_off =
+        update.kind == QueryUpdate::Kind::kDone && host_.serf().state() == Serf::State::kShutdown;
+    if (!cut_off) on_answer(update);
+  };
+  host_.AsyncQuery(std::move(name), std::move(payload), std::move(params), std::move(on_update),
                    [this, done = std::move(done)](const absl::StatusOr<QueryId>& query) {
                      if (!query.ok()) {
                        Log(&logger_, LogLevel::kWarn, "agent: failed to start user query: ",

@@ -109,6 +109,27 @@ TEST_F(ServerSessionTest, QueriesAreBounded) {
   EXPECT_EQ(Take(), Objects({Header(1001)}));
 }
 
+TEST_F(ServerSessionTest, WhatTheEndOfTheConnectionCutsOff) {
+  Handshake();
+  EXPECT_EQ(session_->subscriptions().kind(), "");
+  Request("query", 2, {{"Name", "load"}});
+  EXPECT_EQ(session_->subscriptions().kind(), "query end");
+  Request("monitor", 3, {{"LogLevel", "ERR"}});
+  EXPECT_EQ(session_->subscriptions().kind(), "log");
+  Request("stream", 4, {{"Type", "*"}});
+  EXPECT_EQ(session_->subscriptions().kind(), "event");
+}
+
+// As the original's: who sends no more gets replies, but no records.
+TEST_F(ServerSessionTest, EndOfStreamDuringAQuery) {
+  Handshake();
+  Request("query", 2, {{"Name", "load"}});
+  session_->OnEnd(now_);
+  service_.TellAnswer(QueryUpdate::Kind::kAck, "alpha");
+  EXPECT_EQ(Take(), Objects({Header(2)}));
+  EXPECT_TRUE(session_->finished());
+}
+
 TEST_F(ServerSessionTest, AnswersAfterTheSessionsEnd) {
   Handshake();
   Request("query", 2, {{"Name", "load"}});
