@@ -7,7 +7,8 @@
 //
 // Where the original differs, it is wrong (8.3): one vote is held at a time; without any voter, as
 // in a cluster of two, nobody gives way; and of a tie only one of the two is the loser, the one
-// with the greater address. Only members vote, and not the contestant.
+// with the greater address, and only if the next vote is a tie, too: the other may be the original,
+// which gives way at once. Only members vote, and not the contestant.
 
 #include <chrono>
 #include <cstddef>
@@ -40,6 +41,7 @@ namespace serf {
 enum class NameVerdict : std::uint8_t {
   kKeep,    // a majority knows this node by the name
   kQuit,    // it does not
+  kTie,     // half of them do, and this node is to give way if that stays so
   kNoVote,  // nobody said anything
 };
 
@@ -48,8 +50,8 @@ inline constexpr NameVerdict JudgeName(std::size_t matching, std::size_t votes,
                                        const Endpoint& self, const Endpoint& other) {
   if (votes == 0) return NameVerdict::kNoVote;
   if (matching >= votes / 2 + 1) return NameVerdict::kKeep;
-  const bool tie = 2 * matching == votes;
-  return tie && self < other ? NameVerdict::kKeep : NameVerdict::kQuit;
+  if (2 * matching != votes) return NameVerdict::kQuit;
+  return self < other ? NameVerdict::kKeep : NameVerdict::kTie;
 }
 
 // The payload of a vote: what a node knows of the name, or that it does not know it.
@@ -100,6 +102,7 @@ class NameConflict {
   swim::LogLimiter log_;
   std::optional<Vote> vote_;
   Instant next_ = Instant::min();
+  bool tied_ = false;  // so the last vote ended
 };
 
 // --- bodies ---
@@ -199,7 +202,10 @@ inline void NameConflict::Finish(Instant now) {
   const Vote vote = *std::exchange(vote_, std::nullopt);
   next_ = now + kRetryInterval;
   const std::string count = absl::StrCat("[", vote.matching, " / ", vote.votes, "]");
-  switch (JudgeName(vote.matching, vote.votes, self(), vote.other)) {
+  NameVerdict verdict = JudgeName(vote.matching, vote.votes, self(), vote.other);
+  const bool tied_before = std::exchange(tied_, verdict == NameVerdict::kTie);
+  if (tied_ && tied_before) verdict = NameVerdict::kQuit;
+  switch (verdict) {
     case NameVerdict::kKeep:
       Log(config_.swim.logger, LogLevel::kInfo, "serf: majority in name conflict resolution ",
           count);
@@ -207,6 +213,10 @@ inline void NameConflict::Finish(Instant now) {
     case NameVerdict::kNoVote:
       Log(config_.swim.logger, LogLevel::kWarn,
           "serf: nobody answered in name conflict resolution, staying ", count);
+      return;
+    case NameVerdict::kTie:
+      Log(config_.swim.logger, LogLevel::kWarn,
+          "serf: tie in name conflict resolution, staying until the next ", count);
       return;
     case NameVerdict::kQuit:
       Log(config_.swim.logger, LogLevel::kWarn,

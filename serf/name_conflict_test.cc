@@ -35,8 +35,8 @@ TEST(JudgeNameTest, AMajorityKeepsTheName) {
     NameVerdict high;  // of the other, with as many votes
   } kTable[] = {
       {0, 0, kNoVote, kNoVote}, {1, 1, kKeep, kKeep}, {0, 1, kQuit, kQuit},
-      {1, 2, kKeep, kQuit},     {2, 2, kKeep, kKeep}, {1, 3, kQuit, kQuit},
-      {2, 3, kKeep, kKeep},     {2, 4, kKeep, kQuit}, {1, 4, kQuit, kQuit},
+      {1, 2, kKeep, kTie},      {2, 2, kKeep, kKeep}, {1, 3, kQuit, kQuit},
+      {2, 3, kKeep, kKeep},     {2, 4, kKeep, kTie},  {1, 4, kQuit, kQuit},
   };
   for (const auto& row : kTable) {
     EXPECT_EQ(JudgeName(row.matching, row.votes, kLow, kHigh), row.low)
@@ -151,6 +151,25 @@ TEST_F(ConflictTest, WithoutVotersNobodyGivesWay) {
   self_.RunFor(seconds(30));
   Claim();
   EXPECT_EQ(self_.Stat("query_time"), "3");
+}
+
+// The other may be the original, which gives way at once: then there is no next vote.
+TEST_F(ConflictTest, OfATieTheGreaterAddressGoesAtTheSecond) {
+  Members({"a", "b"});
+  const Endpoint lower{IpAddress::V4(9, 0, 0, 1), 7946};
+  for (const bool second : {false, true}) {
+    Claim(lower);
+    number_ = 0;
+    Vote("a", kLow);
+    Vote("b", lower);
+    self_.RunFor(seconds(4));
+    EXPECT_EQ(Lives(), !second);
+    EXPECT_TRUE(self_.log().Has(
+        "[WARN] serf: tie in name conflict resolution, staying until the next [1 / 2]"));
+    self_.RunFor(NameConflict::kRetryInterval);
+  }
+  EXPECT_TRUE(
+      self_.log().Has("[WARN] serf: minority in name conflict resolution, quiting [1 / 2]"));
 }
 
 TEST_F(ConflictTest, OneVoteAtATime) {

@@ -461,16 +461,17 @@ inline void Serf::StartNextJoin(Instant now) {
 }
 
 inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
-  if (reconnector_.OnDone(now, done.id, done.result.contacted > 0)) return Reconnect(now);
-  const std::optional<RequestId> request = joins_.Finish(done.id);
+  const bool contacted = done.result.contacted > 0;
+  const bool ours = reconnector_.OnDone(now, done.id, contacted);
+  const std::optional<RequestId> request = ours ? std::nullopt : joins_.Finish(done.id);
+  // Also after a restart: else the original shows a node as leaving for ever whose leave intent
+  // outlived it there (15.3). Not after a Leave has begun: it would be taken back.
+  if (contacted && IsAlive() && (request || done.id == Reconnector::kRejoin)) IssueJoinIntent(now);
+  if (ours) return Reconnect(now);
   if (!request) return;
   receiver_.set_ignore_old_on_join(false);
-  // Not after a Leave has begun: it would be taken back.
-  if (done.result.contacted > 0 && IsAlive()) IssueJoinIntent(now);
-  absl::Status status = absl::OkStatus();
-  if (done.result.contacted == 0 && !done.result.errors.empty()) {
-    status = JoinError(done.result.errors);
-  }
+  absl::Status status;
+  if (!contacted && !done.result.errors.empty()) status = JoinError(done.result.errors);
   out_->Complete(
       {*request, std::move(status), done.result.contacted, std::move(done.result.errors)});
   StartNextJoin(now);
