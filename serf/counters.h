@@ -30,6 +30,7 @@ struct Counters {
   std::uint64_t messages_sent = 0;
   std::uint64_t message_bytes_sent = 0;
   std::uint64_t relayed = 0;
+  std::uint64_t not_passed_on = 0;  // new, but no packet of gossip carries it
   std::uint64_t refutations = 0;
 
   // --- messages dropped ---
@@ -37,7 +38,7 @@ struct Counters {
   std::uint64_t dropped_type = 0;      // a type that is unknown or not for gossip
   std::uint64_t dropped_time = 0;      // an implausible Lamport time
   std::uint64_t dropped_name = 0;      // a member name that cannot be one
-  std::uint64_t dropped_oversize = 0;  // a user event beyond its limit
+  std::uint64_t dropped_oversize = 0;  // a user event or query beyond its limit
   std::uint64_t dropped_old = 0;       // before the window in which duplicates are known
   std::uint64_t dropped_relay = 0;     // not an answer, or not for a member
   std::uint64_t dropped_reply = 0;     // an answer to no running query, or one too many

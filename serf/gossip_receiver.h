@@ -17,6 +17,7 @@
 #include "serf/broadcasts.h"
 #include "serf/config.h"
 #include "serf/counters.h"
+#include "serf/gossip_room.h"
 #include "serf/member_tracker.h"
 #include "serf/push_pull_state.h"
 #include "serf/queries.h"
@@ -26,6 +27,7 @@
 #include "serf/user_events.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
+#include "serf/wire/packet.h"
 #include "serf/wire/serf_messages.h"
 
 namespace serf {
@@ -74,8 +76,11 @@ class GossipReceiver {
   bool DecodeBody(Instant now, ByteView message, absl::string_view what, Message& out,
                   wire::DecodeScratch& scratch);
   bool IsMemberName(absl::string_view name);
+  // Whether a packet of gossip carries it. What came over a stream, or from a node with larger
+  // packets, may be larger: it would stay in its queue for ever, before all that is smaller.
+  bool IsPortable(ByteView message);
 
-  // Each is true if the message is new and should be passed on.
+  // Each is true if the message was queued to be passed on.
   bool OnLeaveBytes(Instant now, ByteView message, bool self_lives);
   bool OnJoinBytes(Instant now, ByteView message);
   bool OnUserEventBytes(Instant now, ByteView message);
@@ -147,6 +152,12 @@ inline bool GossipReceiver::IsMemberName(absl::string_view name) {
   return false;
 }
 
+inline bool GossipReceiver::IsPortable(ByteView message) {
+  if (message.size() <= GossipRoom(config_.swim)) return true;
+  ++counters_.not_passed_on;
+  return false;
+}
+
 // --- intents ---
 
 inline bool GossipReceiver::OnLeaveBytes(Instant now, ByteView message, bool self_lives) {
@@ -158,8 +169,9 @@ inline bool GossipReceiver::OnLeaveBytes(Instant now, ByteView message, bool sel
   const MemberTracker::LeaveOutcome outcome =
       members_.OnLeaveMessage(now, leave.node, leave.ltime, leave.prune, self_lives);
   if (outcome.refute) listener_.OnAccused(now);
-  if (outcome.rebroadcast) broadcasts_.AddIntent(leave.node, leave.prune, message);
-  return outcome.rebroadcast;
+  if (!outcome.rebroadcast || !IsPortable(message)) return false;
+  broadcasts_.AddIntent(leave.node, leave.prune, message);
+  return true;
 }
 
 inline bool GossipReceiver::OnJoinBytes(Instant now, ByteView message) {
@@ -168,9 +180,9 @@ inline bool GossipReceiver::OnJoinBytes(Instant now, ByteView message) {
   if (!DecodeBody(now, message, "join message", join, scratch)) return false;
   Log(config_.swim.logger, LogLevel::kDebug, "serf: messageJoinType: ", join.node);
   if (!IsMemberName(join.node)) return false;
-  const bool rebroadcast = members_.OnJoinMessage(now, join.node, join.ltime);
-  if (rebroadcast) broadcasts_.AddIntent(join.node, /*prune=*/false, message);
-  return rebroadcast;
+  if (!members_.OnJoinMessage(now, join.node, join.ltime) || !IsPortable(message)) return false;
+  broadcasts_.AddIntent(join.node, /*prune=*/false, message);
+  return true;
 }
 
 // --- user events ---
@@ -180,9 +192,9 @@ inline bool GossipReceiver::OnUserEventBytes(Instant now, ByteView message) {
   wire::UserEventMessage event;
   if (!DecodeBody(now, message, "user event message", event, scratch)) return false;
   Log(config_.swim.logger, LogLevel::kDebug, "serf: messageUserEventType: ", event.name);
-  const bool rebroadcast = user_events_.OnMessage(now, event);
-  if (rebroadcast) broadcasts_.AddEvent(message);
-  return rebroadcast;
+  if (!user_events_.OnMessage(now, event) || !IsPortable(message)) return false;
+  broadcasts_.AddEvent(message);
+  return true;
 }
 
 // --- queries ---
@@ -192,9 +204,16 @@ inline bool GossipReceiver::OnQueryBytes(Instant now, ByteView message) {
   wire::QueryMessage query;
   if (!DecodeBody(now, message, "query message", query, scratch)) return false;
   Log(config_.swim.logger, LogLevel::kDebug, "serf: messageQueryType: ", query.name);
-  const bool rebroadcast = queries_.OnMessage(now, query);
-  if (rebroadcast) broadcasts_.AddQuery(message);
-  return rebroadcast;
+  // Those of releases before 0.9.0 don't say who asks. Queries are gossiped: none is larger than
+  // what a datagram holds.
+  if (!query.source_node.empty() && !IsMemberName(query.source_node)) return false;
+  if (message.size() > wire::kDatagramMax) {
+    ++counters_.dropped_oversize;
+    return false;
+  }
+  if (!queries_.OnMessage(now, query) || !IsPortable(message)) return false;
+  broadcasts_.AddQuery(message);
+  return true;
 }
 
 inline void GossipReceiver::OnResponseBytes(Instant now, ByteView message) {
@@ -202,7 +221,7 @@ inline void GossipReceiver::OnResponseBytes(Instant now, ByteView message) {
   wire::QueryResponseMessage response;
   if (!DecodeBody(now, message, "query response message", response, scratch)) return;
   Log(config_.swim.logger, LogLevel::kDebug, "serf: messageQueryResponseType: ", response.from);
-  queries_.OnResponse(now, response);
+  if (IsMemberName(response.from)) queries_.OnResponse(now, response);
 }
 
 // --- relays ---

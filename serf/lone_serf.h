@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -34,6 +35,7 @@
 #include "serf/outbox.h"
 #include "serf/query.h"
 #include "serf/serf.h"
+#include "serf/snapshot_op.h"
 #include "serf/tags.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/message_type.h"
@@ -233,6 +235,8 @@ class LoneSerf {
     ByteVector bytes;
   };
   std::vector<Packet> TakePackets() { return std::exchange(packets_, {}); }
+  // What the snapshot file holds, if there is one: its disk never fails.
+  const std::string& snapshot() const { return snapshot_; }
   // Streams dialled since the start.
   int dials() const { return dials_; }
   std::string Stat(const char* key) const { return serf_->Stats()[key]; }
@@ -271,6 +275,7 @@ class LoneSerf {
   std::vector<KeyringSave> keyring_saves_;
   std::map<RequestId, Completion> completions_;
   std::vector<Packet> packets_;
+  std::string snapshot_;
   bool closed_ = false;
   int dials_ = 0;
   std::uint64_t next_request_ = 1;
@@ -318,7 +323,14 @@ inline void LoneSerf::Collect() {
     dials_ += op.kind == swim::Outbox::StreamOp::Kind::kDial;
     closed_ = closed_ || op.kind == swim::Outbox::StreamOp::Kind::kClose;
   }
+  const std::vector<SnapshotOp> ops = out_.snapshot_ops();
   out_.Clear();
+  for (const SnapshotOp& op : ops) {
+    if (op.kind == SnapshotOp::Kind::kReplace) snapshot_.clear();
+    snapshot_ += op.text;
+    serf_->OnSnapshotDone(now_, absl::OkStatus(), out_);
+    Collect();
+  }
 }
 
 }  // namespace serf::testing

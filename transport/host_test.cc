@@ -25,12 +25,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
+#include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
 #include "serf/config.h"
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/wire/aead.h"
+#include "serf/wire/message_type.h"
+#include "serf/wire/serf_messages.h"
 
 namespace serf::transport {
 namespace {
@@ -273,6 +276,33 @@ TEST_F(HostTest, AnswersEveryRequestBeforeItsStartAndAfterItsEnd) {
   EXPECT_FALSE(Await([&](auto done) { a.host->AsyncSetTags({}, std::move(done)); }).ok());
   EXPECT_FALSE(
       Await([&](auto done) { a.host->AsyncForceLeave("x", false, std::move(done)); }).ok());
+}
+
+// The original can be hit by a message for which it has not set up everything (spec/serf.md 15.1).
+TEST_F(HostTest, WhatComesBeforeTheStartWaits) {
+  HostOptions options = Options("a", At("127.0.0.1"));
+  std::vector<std::string> told;
+  options.on_event = [&told](const Event& event) {
+    if (const auto* user = std::get_if<UserEvent>(&event)) told.push_back(user->name);
+  };
+  const std::unique_ptr<Host> host = *Host::Create(io_, std::move(options));
+  wire::UserEventMessage event;
+  event.ltime = wire::LamportTime(3);
+  event.name = "deploy";
+  ByteVector datagram = {static_cast<std::uint8_t>(wire::MessageType::kUser)};
+  ByteVector message;
+  Encode(event, message);
+  Append(datagram, message);
+  const asio::ip::tcp::endpoint to = ToAsio(host->local());
+  asio::ip::udp::socket udp(io_, asio::ip::udp::v4());
+  udp.send_to(asio::buffer(datagram), {to.address(), to.port()});
+  asio::ip::tcp::socket tcp(io_);
+  tcp.connect(to);
+  io_.poll();
+  EXPECT_TRUE(told.empty());
+  host->Start();
+  EXPECT_TRUE(RunUntil([&] { return !told.empty(); }));
+  EXPECT_EQ(told, std::vector<std::string>{"deploy"});
 }
 
 TEST_F(HostTest, TellsThePrivateAddressOfTheHostIfNothingElseIsSaid) {

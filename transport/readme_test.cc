@@ -1,4 +1,4 @@
-// The program in README.md is the one that is built and run.
+// The programs in README.md are those that are built and run.
 
 #include <algorithm>
 #include <fstream>
@@ -18,12 +18,18 @@ std::string Read(const char* path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-TEST(ReadmeTest, ShowsTheExample) {
-  const std::string example = Read("transport/example_test.cc");
+TEST(ReadmeTest, ShowsTheExamples) {
   const std::string readme = Read("transport/README.md");
-  ASSERT_FALSE(example.empty());
-  EXPECT_TRUE(absl::StrContains(readme, absl::StrCat("```cpp\n", example, "```\n")));
-  EXPECT_LE(std::count(example.begin(), example.end(), '\n'), 40);
+  const struct {
+    const char* path;
+    int lines_max;
+  } kExamples[] = {{"transport/example_test.cc", 40}, {"transport/query_example_test.cc", 70}};
+  for (const auto& example : kExamples) {
+    const std::string text = Read(example.path);
+    ASSERT_FALSE(text.empty()) << example.path;
+    EXPECT_TRUE(absl::StrContains(readme, absl::StrCat("```cpp\n", text, "```\n"))) << example.path;
+    EXPECT_LE(std::count(text.begin(), text.end(), '\n'), example.lines_max) << example.path;
+  }
 }
 
 }  // namespace

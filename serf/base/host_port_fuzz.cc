@@ -1,0 +1,44 @@
+// Any text as "HOST:PORT" and as an endpoint: what is understood says the same when it is written
+// and read again.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "absl/strings/string_view.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/host_port.h"
+
+namespace {
+
+void Check(bool holds) {
+  if (!holds) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const absl::string_view text(reinterpret_cast<const char*>(data), size);
+  if (const auto parts = serf::SplitHostPort(text); parts.ok()) {
+    const auto again = serf::SplitHostPort(serf::JoinHostPort(parts->host, parts->port));
+    Check(again.ok() && again->host == parts->host && again->port == parts->port);
+    const auto port = serf::ParsePortNumber(parts->port);
+    Check(!port || (*port >= -1 && *port <= 65535));
+  }
+  // An IPv4 address in the form of IPv6 may become plain.
+  if (const auto endpoint = serf::Endpoint::Parse(text)) {
+    const auto again = serf::Endpoint::Parse(endpoint->ToString());
+    Check(again && SameHostAndPort(*again, *endpoint));
+    // Whoever reads it less strictly finds the same.
+    const auto parts = serf::SplitHostPort(text);
+    Check(parts.ok() && serf::IpAddress::Parse(parts->host) == endpoint->address);
+    Check(serf::ParsePortNumber(parts->port) == endpoint->port);
+  }
+  if (const auto address = serf::IpAddress::Parse(text)) {
+    const auto again = serf::IpAddress::Parse(address->ToString());
+    Check(again && SameHost(*again, *address));
+    const auto from_bytes = serf::IpAddress::FromBytes(address->bytes());
+    Check(from_bytes && SameHost(*from_bytes, *address));
+  }
+  return 0;
+}

@@ -1,0 +1,153 @@
+// The payloads of internal queries and of the answers to them: key requests, key responses and
+// ballots, through machines that ask and that are asked.
+//
+// input = kind byte*    kind is taken modulo 6
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/keys.h"
+#include "serf/lone_serf.h"
+#include "serf/query.h"
+#include "serf/serf.h"
+#include "serf/testing/test_crypto.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/msgpack.h"
+#include "serf/wire/serf_messages.h"
+
+namespace {
+
+using serf::testing::LoneSerf;
+
+serf::Config Encrypted() {
+  serf::Config config = LoneSerf::DefaultConfig();
+  serf::testing::Encrypt(config.swim, serf::ByteVector(16, 1));
+  // Packets in the clear, so that they can be read.
+  config.swim.verify_incoming = false;
+  config.swim.verify_outgoing = false;
+  config.swim.enable_compression = false;
+  return config;
+}
+
+void Check(bool holds) {
+  if (!holds) std::abort();
+}
+
+// A query of a member, with this payload.
+void FuzzQuery(absl::string_view name, serf::ByteView payload) {
+  LoneSerf self(Encrypted());
+  self.PeerAlive("a");
+  const serf::Endpoint endpoint = LoneSerf::EndpointOf("a");
+  serf::wire::QueryMessage query;
+  query.ltime = serf::wire::LamportTime(5);
+  query.addr = endpoint.address.bytes();
+  query.port = endpoint.port;
+  query.source_node = "a";
+  query.timeout_ns = serf::Duration(std::chrono::seconds(10)).count();
+  query.name = name;
+  query.payload = payload;
+  self.Receive(query);
+  Check(self.serf().state() == serf::Serf::State::kAlive);
+  // The primary key stays, whatever is asked for.
+  const auto keys = self.serf().config().swim.keyring->keys();
+  Check(!keys.empty() && keys.size() <= 2);
+}
+
+// The own query that is being gossiped.
+serf::QueryId FindQuery(LoneSerf& self) {
+  constexpr absl::string_view kStart =
+      "\x8b\xa4"
+      "Addr";
+  self.RunFor(std::chrono::seconds(1));
+  for (const LoneSerf::Packet& packet : self.TakePackets()) {
+    const std::size_t at = serf::AsText(packet.bytes).find(kStart);
+    if (at == absl::string_view::npos) continue;
+    serf::wire::DecodeScratch scratch;
+    serf::wire::QueryMessage query;
+    if (Decode(serf::ByteView(packet.bytes).subspan(at), query, scratch) ==
+        serf::wire::DecodeResult::kOk) {
+      return {query.ltime, query.id};
+    }
+  }
+  std::abort();
+}
+
+void Answer(LoneSerf& self, serf::QueryId query, serf::ByteView payload) {
+  serf::wire::QueryResponseMessage response;
+  response.ltime = query.time;
+  response.id = query.number;
+  response.from = "a";
+  response.payload = payload;
+  self.Receive(response);
+}
+
+void FuzzKeyResponse(serf::ByteView payload) {
+  LoneSerf self(Encrypted());
+  self.PeerAlive("a");
+  const serf::RequestId request = self.ManageKeys(serf::KeyOperation::kList);
+  Answer(self, FindQuery(self), payload);
+  self.RunFor(std::chrono::seconds(10));
+  Check(self.Result(request) != "pending");
+  const serf::KeyOutcome& outcome = self.Keys(request);
+  Check(outcome.responses == 2 && outcome.errors <= 1);
+}
+
+// The only voter says this of the name that another node claims.
+void FuzzBallot(serf::ByteView payload) {
+  LoneSerf self;
+  self.PeerAlive("a");
+  self.RunFor(std::chrono::seconds(5));
+  self.TakePackets();
+  const auto versions = serf::wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
+  const serf::IpAddress elsewhere = serf::IpAddress::V4(10, 6, 6, 6);
+  serf::wire::Alive alive;
+  alive.incarnation = serf::wire::Incarnation(9);
+  alive.node = "self";
+  alive.addr = elsewhere.bytes();
+  alive.port = 7946;
+  alive.vsn = versions;
+  serf::ByteVector packet;
+  Encode(alive, packet);
+  self.ReceivePacket(packet);
+  Answer(self, FindQuery(self), payload);
+  self.RunFor(std::chrono::seconds(10));
+  // Only a vote that can be read, and is for another, is a reason to go.
+  serf::wire::DecodeScratch scratch;
+  serf::wire::ConflictResponse response;
+  const bool readable =
+      !payload.empty() && payload.front() == 6 &&
+      Decode(payload.subspan(1), response, scratch) == serf::wire::DecodeResult::kOk;
+  Check(readable || self.serf().state() == serf::Serf::State::kAlive);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const serf::ByteView payload(data + 1, size - 1);
+  switch (data[0] % 6) {
+    case 0:
+      FuzzQuery(serf::KeyQueryName(serf::KeyOperation::kInstall), payload);
+      break;
+    case 1:
+      FuzzQuery(serf::KeyQueryName(serf::KeyOperation::kUse), payload);
+      break;
+    case 2:
+      FuzzQuery(serf::KeyQueryName(serf::KeyOperation::kRemove), payload);
+      break;
+    case 3:
+      FuzzQuery(serf::kConflictQuery, payload);
+      break;
+    case 4:
+      FuzzKeyResponse(payload);
+      break;
+    default:
+      FuzzBallot(payload);
+      break;
+  }
+  return 0;
+}

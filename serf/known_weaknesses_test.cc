@@ -1,0 +1,437 @@
+// What is known to crash, exhaust or mislead the original, line by line in the order of
+// spec/serf.md 15.1 and 15.2: that none of it does so here.
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "serf/base/bytes.h"
+#include "serf/keys.h"
+#include "serf/lone_serf.h"
+#include "serf/name_conflict.h"
+#include "serf/query_receiver.h"
+#include "serf/serf.h"
+#include "serf/testing/test_crypto.h"
+#include "serf/testing/vectors/vectors.h"
+#include "serf/wire/serf_messages.h"
+
+namespace {
+
+// Size of the largest allocation since it was set to zero.
+std::size_t largest_allocation = 0;
+
+void* Allocate(std::size_t size) {
+  largest_allocation = std::max(largest_allocation, size);
+  void* const memory = std::malloc(size == 0 ? 1 : size);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return Allocate(size); }
+void* operator new[](std::size_t size) { return Allocate(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace serf {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using testing::LoneSerf;
+using ::testing::Not;
+using ::testing::SizeIs;
+using wire::LamportTime;
+
+// A node with one peer, "a"; packets can be read.
+class KnownWeaknessesTest : public ::testing::Test {
+ protected:
+  explicit KnownWeaknessesTest(Config config = LoneSerf::DefaultConfig())
+      : self_(std::move(config)) {
+    self_.PeerAlive("a");
+    Calm();
+  }
+  // Nothing is left to gossip.
+  void Calm() {
+    self_.RunFor(seconds(5));
+    self_.TakePackets();
+    self_.TakeEvents();
+  }
+
+  // Of "a", or of nobody who is a member, to be answered at an address.
+  struct Question {
+    std::string name = "uptime";
+    ByteVector payload = {};
+    std::vector<ByteVector> filters = {};
+    std::string source = "a";
+    Endpoint to = LoneSerf::EndpointOf("a");
+    std::uint64_t time = 1;
+  };
+  void Ask(const Question& question) {
+    wire::QueryMessage query;
+    query.ltime = LamportTime(question.time);
+    query.id = 77;
+    query.addr = question.to.address.bytes();
+    query.port = question.to.port;
+    query.source_node = question.source;
+    query.flags = wire::kQueryFlagNoBroadcast | wire::kQueryFlagAck;
+    query.timeout_ns = Duration(seconds(10)).count();
+    query.name = question.name;
+    if (!question.payload.empty()) query.payload = question.payload;
+    const std::vector<ByteView> filters(question.filters.begin(), question.filters.end());
+    if (!filters.empty()) query.filters = wire::ListView<ByteView>(filters);
+    self_.Receive(query);
+  }
+  // The answers sent since the last call that are no acknowledgements.
+  std::vector<ByteVector> Answers() {
+    std::vector<ByteVector> answers;
+    for (const LoneSerf::Packet& packet : self_.TakePackets()) {
+      if (packet.bytes.size() < 2 || packet.bytes[1] != 5) continue;
+      wire::DecodeScratch scratch;
+      wire::QueryResponseMessage response;
+      EXPECT_EQ(Decode(ByteView(packet.bytes).subspan(2), response, scratch),
+                wire::DecodeResult::kOk);
+      if ((response.flags & wire::kResponseFlagAck) != 0) continue;
+      answers.emplace_back(response.payload.begin(), response.payload.end());
+    }
+    return answers;
+  }
+  // Whether an answer's key response says that it went well.
+  static bool WentWell(const ByteVector& answer) {
+    wire::DecodeScratch scratch;
+    wire::KeyResponse response;
+    EXPECT_EQ(Decode(ByteView(answer).subspan(1), response, scratch), wire::DecodeResult::kOk);
+    return response.result;
+  }
+  bool Lives() { return self_.serf().state() == Serf::State::kAlive; }
+
+  LoneSerf self_;
+};
+
+Config Encrypted() {
+  Config config = LoneSerf::DefaultConfig();
+  testing::Encrypt(config.swim, ByteVector(32, 1));
+  config.swim.verify_incoming = false;
+  config.swim.verify_outgoing = false;
+  config.swim.enable_compression = false;
+  return config;
+}
+
+class KnownKeyWeaknessesTest : public KnownWeaknessesTest {
+ protected:
+  KnownKeyWeaknessesTest() : KnownKeyWeaknessesTest(Encrypted()) {}
+  explicit KnownKeyWeaknessesTest(Config config)
+      : KnownWeaknessesTest(config), keyring_(config.swim.keyring) {}
+
+  std::shared_ptr<wire::Keyring> keyring_;
+};
+
+// --- 15.1 Crashes and resource exhaustion from one message ---
+
+TEST_F(KnownWeaknessesTest, AFilterOfLengthZeroPassesNobody) {
+  Ask({.filters = {ByteVector{}}});
+  EXPECT_THAT(self_.TakeQueries(), IsEmpty());
+  EXPECT_THAT(self_.TakePackets(), IsEmpty());
+}
+
+TEST_F(KnownKeyWeaknessesTest, AKeyQueryWithoutPayloadIsAnsweredWithFalse) {
+  std::uint64_t time = 0;
+  for (const KeyOperation operation :
+       {KeyOperation::kInstall, KeyOperation::kUse, KeyOperation::kRemove}) {
+    Ask({.name = std::string(KeyQueryName(operation)), .time = ++time});
+    const std::vector<ByteVector> answers = Answers();
+    ASSERT_THAT(answers, SizeIs(1));
+    EXPECT_FALSE(WentWell(answers[0]));
+  }
+  EXPECT_EQ(keyring_->keys().size(), 1u);
+}
+
+TEST_F(KnownKeyWeaknessesTest, AListOfAnyNumberOfKeysIsAnswered) {
+  for (std::uint64_t keys = 1; keys <= 64; ++keys) {
+    ASSERT_EQ(keyring_->keys().size(), keys);
+    Ask({.name = std::string(KeyQueryName(KeyOperation::kList)), .time = keys});
+    const std::vector<ByteVector> answers = Answers();
+    ASSERT_THAT(answers, SizeIs(1)) << keys;
+    EXPECT_TRUE(WentWell(answers[0])) << keys;
+    EXPECT_LE(answers[0].size(), 1024u) << keys;
+    ASSERT_TRUE(keyring_->Add(ByteVector(32, static_cast<std::uint8_t>(keys + 1))).ok());
+  }
+}
+
+TEST_F(KnownWeaknessesTest, ADeclaredLengthSizesNoAllocation) {
+  constexpr std::size_t kMuch = 1 << 20;
+  largest_allocation = 0;
+  self_.ReceiveBytes(testing::Unhex("0481a746696c74657273ddffffffff"));
+  self_.ReceiveBytes(testing::Unhex("0181a44e6f6465dbffffffff"));
+  EXPECT_EQ(self_.serf().counters().dropped_malformed, 2u);
+  // The same through the other door, for each length that a state has.
+  for (const char* key : {"Events", "LeftMembers", "StatusLTimes"}) {
+    for (const std::uint8_t head : std::to_array<std::uint8_t>({0xdd, 0xdf, 0xdb})) {
+      ByteVector state = {0x02, 0x81, static_cast<std::uint8_t>(0xa0 + std::string(key).size())};
+      Append(state, AsBytes(key));
+      state.push_back(head);
+      state.insert(state.end(), 4, 0xff);
+      self_.ReceiveState(state);
+    }
+  }
+  EXPECT_EQ(self_.serf().counters().states_malformed, 9u);
+  EXPECT_LT(largest_allocation, kMuch);
+  EXPECT_EQ(self_.serf().member_count(), 2u);
+}
+
+TEST_F(KnownWeaknessesTest, NestingIsBounded) {
+  constexpr std::size_t kDepth = 1'000'000;
+  ByteVector state = {0x02, 0x81, 0xa1, 'x'};
+  state.insert(state.end(), kDepth, 0x91);
+  state.push_back(0xc0);
+  self_.ReceiveState(state);
+  EXPECT_EQ(self_.serf().counters().states_malformed, 1u);
+  // In a message, too, and by maps.
+  ByteVector message = {0x01, 0x81, 0xa1, 'x'};
+  for (std::size_t i = 0; i < 10'000; ++i) message.insert(message.end(), {0x81, 0xa1, 'y'});
+  self_.ReceiveBytes(message);
+  EXPECT_EQ(self_.serf().counters().dropped_malformed, 1u);
+  EXPECT_TRUE(Lives());
+}
+
+// That messages come before the start is over: transport/host_test.cc,
+// WhatComesBeforeTheStartWaits.
+
+TEST_F(KnownWeaknessesTest, ANodeThatLeftKeepsItsOwnEntryWhenItIsPruned) {
+  self_.Leave();
+  self_.RunFor(seconds(15));
+  ASSERT_EQ(self_.Status("self"), MemberStatus::kLeft);
+  self_.Receive(wire::LeaveMessage{.ltime = LamportTime(100), .node = "self", .prune = true});
+  self_.RunFor(seconds(60));
+  EXPECT_EQ(self_.Status("self"), MemberStatus::kLeft);
+  EXPECT_EQ(self_.serf().LocalMember().name, "self");
+}
+
+// The line of 15.3 on events bigger than a packet: they would wait first in their queue for ever,
+// and, since they can come over a stream, with as much memory as somebody likes.
+TEST_F(KnownWeaknessesTest, WhatNoPacketCarriesIsToldButNotQueued) {
+  const std::string large(2000, 'x');
+  self_.Receive(wire::UserEventMessage{.ltime = LamportTime(1), .name = large});
+  // Of the others, fields that nobody knows can be large.
+  ByteVector tail = {0xa1, 'z', 0xda, 0x07, 0xd0};
+  tail.insert(tail.end(), 2000, 'z');
+  const auto receive_with_tail = [&](const auto& message) {
+    ByteVector bytes;
+    Encode(message, bytes);
+    ++bytes[1];  // one more field in the map
+    Append(bytes, tail);
+    self_.ReceiveBytes(bytes);
+  };
+  receive_with_tail(wire::JoinMessage{.ltime = LamportTime(5), .node = "a"});
+  receive_with_tail(wire::LeaveMessage{.ltime = LamportTime(6), .node = "a"});
+  receive_with_tail(wire::QueryMessage{.ltime = LamportTime(1), .name = "q"});
+  EXPECT_THAT(self_.TakeEvents(), ElementsAre(absl::StrCat("user ", large), "query q"));
+  EXPECT_EQ(self_.Status("a"), MemberStatus::kLeaving);
+  EXPECT_EQ(self_.serf().counters().not_passed_on, 4u);
+  for (const char* queue : {"intent_queue", "query_queue", "event_queue"}) {
+    EXPECT_EQ(self_.Stat(queue), "0") << queue;
+  }
+}
+
+// A query is remembered until its deadline, up to an hour, and who answers until its end.
+TEST_F(KnownWeaknessesTest, LongNamesAreNotRemembered) {
+  const std::string long_name(swim::kNodeNameMax + 1, 'x');
+  Ask({.source = long_name, .time = 1});
+  Ask({.name = std::string(70'000, 'x'), .time = 2});
+  EXPECT_THAT(self_.TakeQueries(), IsEmpty());
+  const absl::StatusOr<QueryId> query = self_.SendQuery("q");
+  ASSERT_TRUE(query.ok());
+  self_.Receive(
+      wire::QueryResponseMessage{.ltime = query->time, .id = query->number, .from = long_name});
+  EXPECT_THAT(self_.TakeUpdates(), IsEmpty());
+  EXPECT_EQ(self_.serf().counters().dropped_name, 2u);
+  EXPECT_EQ(self_.serf().counters().dropped_oversize, 1u);
+}
+
+// --- 15.2 Trust ---
+
+TEST_F(KnownWeaknessesTest, ClocksAreNotPoisoned) {
+  constexpr std::uint64_t kLast = std::numeric_limits<std::uint64_t>::max();
+  const auto clocks = [this] {
+    return absl::StrCat(self_.Stat("member_time"), " ", self_.Stat("event_time"), " ",
+                        self_.Stat("query_time"));
+  };
+  const std::string before = clocks();
+  for (const std::uint64_t time : {kLast, kLast - 1, std::uint64_t{1} << 62}) {
+    self_.Receive(wire::JoinMessage{.ltime = LamportTime(time), .node = "a"});
+    self_.Receive(wire::LeaveMessage{.ltime = LamportTime(time), .node = "a"});
+    self_.Receive(wire::UserEventMessage{.ltime = LamportTime(time), .name = "x"});
+    Ask({.time = time});
+    wire::PushPullState state;
+    state.ltime = state.event_ltime = state.query_ltime = LamportTime(time);
+    ByteVector bytes;
+    Encode(state, bytes);
+    self_.ReceiveState(bytes, /*join=*/true);
+  }
+  EXPECT_EQ(clocks(), before);
+  EXPECT_THAT(self_.TakeEvents(), IsEmpty());
+  EXPECT_EQ(self_.Status("a"), MemberStatus::kAlive);
+  EXPECT_EQ(self_.Stat("intent_queue"), "0");
+  EXPECT_EQ(self_.Stat("event_queue"), "0");
+  // What follows is as ever; and a cluster that has gone far is believed.
+  self_.Receive(wire::UserEventMessage{.ltime = LamportTime(1), .name = "y"});
+  self_.Receive(wire::UserEventMessage{.ltime = LamportTime(1'000'000'000), .name = "z"});
+  EXPECT_THAT(self_.TakeEvents(), ElementsAre("user y", "user z"));
+}
+
+TEST_F(KnownWeaknessesTest, ARelayIsNoReflector) {
+  ByteVector answer;
+  Encode(wire::QueryResponseMessage{.from = "b"}, answer);
+  ByteVector event;
+  Encode(wire::UserEventMessage{.name = "x"}, event);
+  const auto relay = [this](const Endpoint& to, absl::string_view name, ByteView inner) {
+    wire::RelayHeader header;
+    header.dest_addr.ip = to.address.bytes();
+    header.dest_addr.port = to.port;
+    header.dest_name = name;
+    ByteVector message;
+    Encode(header, message);
+    Append(message, inner);
+    self_.ReceiveBytes(message);
+    return self_.TakePackets().size();
+  };
+  const Endpoint a = LoneSerf::EndpointOf("a");
+  const Endpoint other_port{a.address, static_cast<std::uint16_t>(a.port + 1)};
+  EXPECT_EQ(relay(a, "a", answer), 1u);
+  EXPECT_EQ(relay(a, "a", event), 0u) << "no answer";
+  EXPECT_EQ(relay(a, "a", {}), 0u) << "nothing";
+  EXPECT_EQ(relay(LoneSerf::EndpointOf("victim"), "a", answer), 0u) << "not a member's address";
+  EXPECT_EQ(relay(other_port, "a", answer), 0u) << "not a member's port";
+  EXPECT_EQ(relay(a, "victim", answer), 0u) << "not a member's name";
+  EXPECT_EQ(self_.serf().counters().dropped_relay, 5u);
+}
+
+TEST_F(KnownWeaknessesTest, AForgedQueryAimsNobodysAnswers) {
+  Ask({.to = LoneSerf::EndpointOf("victim"), .time = 1});
+  Ask({.source = "", .to = LoneSerf::EndpointOf("victim"), .time = 2});
+  Ask({.source = "victim", .to = LoneSerf::EndpointOf("victim"), .time = 3});
+  for (const QueryEvent& query : self_.TakeQueries()) self_.Respond(query.id, "x");
+  EXPECT_THAT(self_.TakePackets(), IsEmpty());
+}
+
+TEST_F(KnownWeaknessesTest, AForgedLeaveIsRefuted) {
+  for (const bool prune : {false, true}) {
+    const std::uint64_t time = prune ? 200 : 100;
+    self_.Receive(wire::LeaveMessage{.ltime = LamportTime(time), .node = "self", .prune = prune});
+    EXPECT_EQ(self_.Status("self"), MemberStatus::kAlive);
+    EXPECT_EQ(self_.Stat("member_time"), absl::StrCat(time + 2)) << "the refutation's time";
+    // About another that lives: it is shown as leaving until it refutes.
+    self_.Receive(wire::LeaveMessage{.ltime = LamportTime(time), .node = "a", .prune = prune});
+    EXPECT_EQ(self_.Status("a"), MemberStatus::kLeaving);
+    self_.Receive(wire::JoinMessage{.ltime = LamportTime(time + 1), .node = "a"});
+    EXPECT_EQ(self_.Status("a"), MemberStatus::kAlive);
+  }
+  self_.RunFor(seconds(60));
+  EXPECT_THAT(self_.TakeEvents(), IsEmpty());
+}
+
+TEST_F(KnownWeaknessesTest, ForgedAnswersAreFew) {
+  const absl::StatusOr<QueryId> query = self_.SendQuery("q");
+  ASSERT_TRUE(query.ok());
+  for (int i = 0; i < 1000; ++i) {
+    self_.Receive(wire::QueryResponseMessage{
+        .ltime = query->time, .id = query->number, .from = absl::StrCat("stranger-", i)});
+  }
+  EXPECT_THAT(self_.TakeUpdates(), SizeIs(QueryCollector::kStrangersMax));
+  // A member has one answer, whatever others say in its name.
+  for (int i = 0; i < 10; ++i) {
+    self_.Receive(
+        wire::QueryResponseMessage{.ltime = query->time, .id = query->number, .from = "a"});
+  }
+  EXPECT_THAT(self_.TakeUpdates(), SizeIs(1));
+}
+
+class KnownSnapshotWeaknessesTest : public KnownWeaknessesTest {
+ protected:
+  KnownSnapshotWeaknessesTest() : KnownWeaknessesTest(WithSnapshot()) {}
+  static Config WithSnapshot() {
+    Config config = LoneSerf::DefaultConfig();
+    config.snapshot.emplace();
+    return config;
+  }
+};
+
+TEST_F(KnownSnapshotWeaknessesTest, ANameWithLineFeedsForgesNoLines) {
+  self_.PeerAlive("x\nleave\nclock: 99999\nalive: evil 10.6.6.6:1\ny");
+  self_.PeerAlive("good");
+  self_.RunFor(seconds(5));
+  SnapshotReader reader(/*rejoin_after_leave=*/false, nullptr);
+  reader.Read(self_.snapshot());
+  const SnapshotState state = std::move(reader).Finish();
+  EXPECT_TRUE(state.alive.contains("good"));
+  EXPECT_FALSE(state.alive.contains("evil"));
+  EXPECT_LT(state.clock.value(), 99999u);
+  EXPECT_THAT(self_.snapshot(), Not(::testing::HasSubstr("leave")));
+}
+
+TEST_F(KnownWeaknessesTest, AnExpressionCannotHoldUpTheNode) {
+  self_.SetTags({{"role", std::string(400, 'a')}});
+  const struct {
+    std::string expression;
+    bool passes;
+  } kCases[] = {
+      // Exponential for engines that backtrack.
+      {"(a*)*b", false},
+      {"(a|aa|a*)*$", true},
+      // Gigabytes, written out.
+      {"((((a{1000}){1000}){1000}){1000})", false},
+      {std::string(600, '('), false},
+      {std::string(500, '*'), false},
+  };
+  std::uint64_t time = 0;
+  for (const auto& c : kCases) {
+    ByteVector filter;
+    wire::EncodeFilter(wire::TagFilter{.tag = "role", .expr = c.expression}, filter);
+    // As many as are looked at, so that whatever each costs counts.
+    Ask({.filters = std::vector<ByteVector>(kQueryFiltersMax, filter), .time = ++time});
+    EXPECT_THAT(self_.TakeQueries(), SizeIs(c.passes ? 1 : 0)) << c.expression;
+  }
+  Ask({.time = ++time});
+  EXPECT_THAT(self_.TakeQueries(), SizeIs(1));
+}
+
+TEST_F(KnownWeaknessesTest, AClaimOfTheNameMakesNobodyDie) {
+  const auto versions = wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
+  const Endpoint elsewhere{IpAddress::V4(10, 6, 6, 6), 7946};
+  wire::Alive alive;
+  alive.node = "self";
+  alive.addr = elsewhere.address.bytes();
+  alive.port = elsewhere.port;
+  alive.vsn = versions;
+  // A flood of claims for a minute: a vote now and then, that nobody takes part in.
+  for (std::uint32_t i = 0; i < 600; ++i) {
+    alive.incarnation = wire::Incarnation(100 + i);
+    ByteVector packet;
+    Encode(alive, packet);
+    self_.ReceivePacket(packet);
+    self_.RunFor(std::chrono::milliseconds(100));
+  }
+  EXPECT_TRUE(Lives());
+  EXPECT_LE(std::stoul(self_.Stat("query_time")),
+            1 + seconds(60) / NameConflict::kRetryInterval + 1);
+  EXPECT_TRUE(self_.log().Contains("nobody answered in name conflict resolution, staying [0 / 0]"));
+}
+
+}  // namespace
+}  // namespace serf

@@ -1,0 +1,56 @@
+// Any text as an entry to join, and as an address to bind: what is understood keeps its meaning
+// when it is written out.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/host_port.h"
+#include "serf/transport/bind_address.h"
+#include "serf/transport/resolver.h"
+
+namespace {
+
+using serf::transport::AddressBook;
+
+void Check(bool holds) {
+  if (!holds) std::abort();
+}
+
+// Knows no names but "host" and "serf".
+constexpr AddressBook kBook = {
+    [](const std::string& host, absl::Status& error) -> std::optional<serf::IpAddress> {
+      if (host == "host") return serf::IpAddress::V4(10, 0, 0, 1);
+      error = absl::NotFoundError(absl::StrCat("lookup ", host, ": no such host"));
+      return std::nullopt;
+    },
+    [](const std::string& service) -> std::optional<std::uint16_t> {
+      return service == "serf" ? std::optional<std::uint16_t>(7946) : std::nullopt;
+    }};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  constexpr std::uint16_t kDefaultPort = 7946;
+  const absl::string_view text(reinterpret_cast<const char*>(data), size);
+  if (const auto entry = serf::transport::ParseJoinEntry(text, kDefaultPort); entry.ok()) {
+    const std::string written =
+        absl::StrCat(entry->node_name, entry->node_name.empty() ? "" : "/",
+                     serf::JoinHostPort(entry->host, absl::StrCat(entry->port)));
+    const auto again = serf::transport::ParseJoinEntry(written, kDefaultPort);
+    Check(again.ok() && again->node_name == entry->node_name && again->host == entry->host &&
+          again->port == entry->port);
+  }
+  if (const auto bind = serf::transport::ParseBindAddress(text, kDefaultPort, kBook); bind.ok()) {
+    const auto again =
+        serf::transport::ParseBindAddress(bind->endpoint.ToString(), kDefaultPort, kBook);
+    Check(again.ok() && again->endpoint == bind->endpoint && again->has_host && again->has_port);
+  }
+  return 0;
+}
