@@ -82,9 +82,10 @@ class AgentProcess {
 
   void Interrupt() { process_->Signal(SIGINT); }
   void Kill() { process_->Kill(); }
-  // Starts again, at the same address; ends what still runs.
-  void Restart(std::vector<std::string> flags) {
+  // Starts again, at the same address, if need be with another program; ends what still runs.
+  void Restart(std::vector<std::string> flags, std::string program = "") {
     options_.flags = std::move(flags);
+    if (!program.empty()) options_.program = std::move(program);
     process_ = nullptr;
     process_ = std::make_unique<Process>(CommandLine());
   }

@@ -12,118 +12,12 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
-#include "serf/member.h"
-#include "serf/tags.h"
 #include "serf/testing/agent_process.h"
-#include "serf/testing/cluster.h"
 #include "serf/testing/process.h"
 #include "serf/testing/programs.h"
 
 namespace serf::testing {
 namespace {
-
-constexpr char kKey[] = "-encrypt=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
-const MemberStates kAllAlive = {
-    {"ours-1", "alive"}, {"theirs-1", "alive"}, {"ours-2", "alive"}, {"theirs-2", "alive"}};
-
-MemberStates With(MemberStates states, const std::string& name, const std::string& status) {
-  states[name] = status;
-  return states;
-}
-
-struct Variant {
-  const char* name;
-  bool ours_first;  // which kind is joined by all others
-  std::vector<std::string> flags;
-};
-
-// Mixed clusters of four: who joins whom, with and without encryption and compression.
-class MixedClusterTest : public ::testing::TestWithParam<Variant> {
- protected:
-  MixedClusterTest() : cluster_(GetParam().flags, Cluster::Joins::kAll) {
-    for (const int i : {1, 2}) {
-      const std::vector<std::string> tag = {absl::StrCat("-tag=n=", i)};
-      const std::string ours = absl::StrCat("ours-", i);
-      const std::string theirs = absl::StrCat("theirs-", i);
-      if (GetParam().ours_first) cluster_.Add(OurSerf(), ours, tag);
-      cluster_.Add(DebianSerf(), theirs, tag);
-      if (!GetParam().ours_first) cluster_.Add(OurSerf(), ours, tag);
-    }
-    EXPECT_TRUE(cluster_.WaitForMembers(kAllAlive)) << cluster_.problem();
-  }
-
-  AgentProcess& Find(const std::string& name) {
-    for (std::size_t i = 0; i < cluster_.size(); ++i) {
-      if (cluster_[i].name() == name) return cluster_[i];
-    }
-    std::abort();
-  }
-
-  Cluster cluster_;
-};
-
-TEST_P(MixedClusterTest, AgreesOnAddressesTagsAndVersions) {
-  for (std::size_t i = 0; i < cluster_.size(); ++i) {
-    for (const Member& member : cluster_[i].Members()) {
-      const AgentProcess& owner = Find(member.name);
-      EXPECT_EQ(member.endpoint.ToString(), owner.gossip());
-      EXPECT_EQ(member.tags, (Tags{{"n", member.name.substr(member.name.size() - 1)}}));
-      EXPECT_EQ(member.versions.delegate_min, 2);
-      EXPECT_EQ(member.versions.delegate_max, 5);
-      EXPECT_EQ(member.versions.delegate_cur, 5);
-      EXPECT_EQ(member.versions.protocol_min, 1);
-      EXPECT_EQ(member.versions.protocol_max, 5);
-      EXPECT_EQ(member.versions.protocol_cur, 2);
-    }
-  }
-}
-
-TEST_P(MixedClusterTest, SeesLeaves) {
-  for (const char* name : {"ours-2", "theirs-2"}) {
-    Find(name).Interrupt();
-    EXPECT_EQ(Find(name).process().Wait(), 0) << Find(name).log();
-  }
-  EXPECT_TRUE(cluster_.WaitForMembers(With(With(kAllAlive, "ours-2", "left"), "theirs-2", "left")))
-      << cluster_.problem();
-}
-
-TEST_P(MixedClusterTest, SeesFailuresAndForcesLeaves) {
-  for (const char* name : {"ours-2", "theirs-2"}) Find(name).Kill();
-  ASSERT_TRUE(
-      cluster_.WaitForMembers(With(With(kAllAlive, "ours-2", "failed"), "theirs-2", "failed")))
-      << cluster_.problem();
-  // Each forces the other's failed member out.
-  Process by_ours(
-      {OurSerf(), "force-leave", absl::StrCat("-rpc-addr=", Find("ours-1").rpc()), "theirs-2"});
-  EXPECT_EQ(by_ours.Wait(), 0) << by_ours.out();
-  Process by_theirs(
-      {DebianSerf(), "force-leave", absl::StrCat("-rpc-addr=", Find("theirs-1").rpc()), "ours-2"});
-  EXPECT_EQ(by_theirs.Wait(), 0) << by_theirs.out();
-  EXPECT_TRUE(cluster_.WaitForMembers(With(With(kAllAlive, "ours-2", "left"), "theirs-2", "left")))
-      << cluster_.problem();
-}
-
-TEST_P(MixedClusterTest, TakesRestartedMembersBack) {
-  for (const char* name : {"ours-2", "theirs-2"}) Find(name).Kill();
-  ASSERT_TRUE(
-      cluster_.WaitForMembers(With(With(kAllAlive, "ours-2", "failed"), "theirs-2", "failed")))
-      << cluster_.problem();
-  for (const char* name : {"ours-2", "theirs-2"}) {
-    Find(name).Restart(Find(name).options().flags);
-    ASSERT_TRUE(Find(name).WaitUntilRunning()) << Find(name).log();
-  }
-  EXPECT_TRUE(cluster_.WaitForMembers(kAllAlive)) << cluster_.problem();
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Interop, MixedClusterTest,
-    ::testing::Values(Variant{"OursFirst", true, {}}, Variant{"TheirsFirst", false, {}},
-                      Variant{"Encrypted", true, {kKey}},
-                      Variant{"EncryptedTheirsFirst", false, {kKey}},
-                      Variant{"Uncompressed", true, {"-disable-compression"}},
-                      Variant{"EncryptedUncompressed", false, {kKey, "-disable-compression"}}),
-    [](const auto& instance) { return std::string(instance.param.name); });
 
 // --- commands of the one against agents of the other ---
 
