@@ -257,12 +257,16 @@ TEST_F(EventHandlersTest, OpenOutputIsNotWaitedFor) {
 }
 
 TEST_F(EventHandlersTest, NoDescriptorOfTheAgentIsInherited) {
-  const int leak = ::open("/dev/null", O_RDONLY);  // without O_CLOEXEC
-  Handle({"ls /proc/$$/fd | tr '\\n' ' '"});
+  // Without O_CLOEXEC, and with a number that no shell uses by itself.
+  const int leak = ::fcntl(STDIN_FILENO, F_DUPFD, 200);
+  ASSERT_GE(leak, 200);
+  const std::string test = absl::StrCat("[ -h /proc/$PPID/fd/", leak, " ] && echo has it; ",
+                                        "[ -h /proc/$$/fd/", leak, " ] || echo has it not");
+  Handle({test});
   handlers_.OnEvent(User("x"));
   RunUntilOutputs(1);
   ::close(leak);
-  EXPECT_THAT(log_[0], EndsWith(": 0 1 2 "));
+  EXPECT_THAT(log_[0], EndsWith("script output: has it\nhas it not\n"));
 }
 
 TEST_F(EventHandlersTest, QueriesAreAnsweredWithTheOutput) {

@@ -315,8 +315,7 @@ TEST(ClusterTest, SurvivesAReaderThatStandsStill) {
 
 TEST(ClusterTest, RefusesFlagsOfMissingFeatures) {
   for (const char* flag :
-       {"-config-file=x", "-config-dir=x", "-event-handler=x", "-snapshot=x", "-rejoin",
-        "-keyring-file=x", "-discover=x", "-syslog", "-tags-file=x"}) {
+       {"-discover=x", "-mdns-iface=x", "-mdns-disable-ipv4", "-mdns-disable-ipv6"}) {
     Process agent({OurSerf(), "agent", flag});
     EXPECT_EQ(agent.Wait(), 1);
     EXPECT_EQ(agent.err(),
