@@ -31,26 +31,31 @@
 #include "boost/asio/steady_timer.hpp"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
+#include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/cmd/agent_config.h"
 #include "serf/cmd/agent_node.h"
 #include "serf/cmd/agent_service.h"
 #include "serf/cmd/command.h"
+#include "serf/cmd/discovery/mdns.h"
 #include "serf/cmd/duration.h"
 #include "serf/cmd/events/event_handlers.h"
 #include "serf/cmd/events/event_spec.h"
 #include "serf/cmd/events/script_event.h"
 #include "serf/cmd/glog_logger.h"
 #include "serf/cmd/memory_footprint.h"
+#include "serf/cmd/retry_delay.h"
 #include "serf/cmd/telemetry/agent_metrics.h"
 #include "serf/cmd/telemetry/syslog_sink.h"
 #include "serf/cmd/terminal.h"
 #include "serf/config.h"
 #include "serf/event.h"
+#include "serf/member.h"
 #include "serf/query.h"
 #include "serf/rpc/server_io.h"
 #include "serf/rpc/service.h"
 #include "serf/tags.h"
+#include "serf/transport/entropy.h"
 #include "serf/transport/host.h"
 
 namespace serf::cmd {
@@ -90,6 +95,9 @@ class Agent {
  private:
   // Why the agent cannot start is said here.
   bool Start(AgentNode node);
+  // -discover, if it was given.
+  absl::Status StartDiscovery();
+  void JoinDiscovered(std::vector<std::string> addresses, Mdns::JoinDone done);
   void PrintBanner(const AgentNode& node);
   // -join: waits for its end, false if nobody answered.
   bool JoinAtStart();
@@ -130,7 +138,9 @@ class Agent {
   std::unique_ptr<transport::Host> host_;
   std::unique_ptr<AgentService> service_;
   std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<Mdns> mdns_;
   Duration leave_limit_ = Duration::zero();
+  Rng rng_{transport::RandomSeed()};
   std::int64_t failed_joins_ = 0;  // of -retry-join
   bool leaving_ = false;           // because of a signal
   bool finishing_ = false;
@@ -247,6 +257,9 @@ inline bool Agent::Start(AgentNode node) {
   host_->Start();
   io_.poll();  // the node knows itself before anybody can ask
 
+  if (const absl::Status status = StartDiscovery(); !status.ok()) {
+    return fail("Error starting mDNS listener", status);
+  }
   server_ = std::make_unique<rpc::Server>(
       io_, *service_, rpc::ServerOptions{.auth_key = config_.rpc_auth, .logger = &logger_});
   if (const absl::Status status = server_->Listen(config_.rpc_addr); !status.ok()) {
@@ -257,6 +270,40 @@ inline bool Agent::Start(AgentNode node) {
   Log(&logger_, LogLevel::kInfo, "agent: Serf agent started");
   PrintBanner(node);
   return true;
+}
+
+inline absl::Status Agent::StartDiscovery() {
+  if (config_.discover.empty()) return absl::OkStatus();
+  const absl::StatusOr<std::string> host = HostName();
+  if (!host.ok()) return host.status();
+  Mdns::Options options;
+  options.service = {config_.discover, config_.node_name, *host,
+                     host_->serf().LocalMember().endpoint};
+  options.interface = config_.mdns_interface.empty() ? config_.interface : config_.mdns_interface;
+  options.ipv4 = !config_.mdns_disable_ipv4;
+  options.ipv6 = !config_.mdns_disable_ipv6;
+  if (!config_.mdns_interface.empty()) {
+    Log(&logger_, LogLevel::kInfo, "agent: Starting mDNS listener on interface ",
+        options.interface);
+  }
+  absl::StatusOr<std::unique_ptr<Mdns>> mdns = Mdns::Start(
+      io_, options, logger_, [this](std::vector<std::string> addresses, Mdns::JoinDone done) {
+        JoinDiscovered(std::move(addresses), std::move(done));
+      });
+  if (!mdns.ok()) return mdns.status();
+  mdns_ = *std::move(mdns);
+  return absl::OkStatus();
+}
+
+inline void Agent::JoinDiscovered(std::vector<std::string> addresses, Mdns::JoinDone done) {
+  service_->Join(std::move(addresses), config_.replay_on_join,
+                 [this, done = std::move(done)](const rpc::JoinResult& result) {
+                   std::vector<Endpoint> alive;
+                   for (const Member& member : host_->serf().Members()) {
+                     if (member.status == MemberStatus::kAlive) alive.push_back(member.endpoint);
+                   }
+                   done(result.status, result.joined, std::move(alive));
+                 });
 }
 
 inline void Agent::PrintBanner(const AgentNode& node) {
@@ -279,6 +326,9 @@ inline void Agent::PrintBanner(const AgentNode& node) {
   terminal_.Info(absl::StrCat("                    Profile: ", config_.profile));
   terminal_.Info(absl::StrCat("Message Compression Enabled: ",
                               boolean(config_.enable_compression.value_or(true))));
+  if (mdns_ != nullptr) {
+    terminal_.Info(absl::StrCat("               mDNS cluster: ", config_.discover));
+  }
 }
 
 inline bool Agent::JoinAtStart() {
@@ -447,10 +497,12 @@ inline void Agent::OnRetryFailed(const absl::Status& status) {
     Log(&logger_, LogLevel::kError, "agent: maximum retry join attempts made, exiting");
     return Finish(kExitFailure);
   }
+  const Duration delay =
+      RetryDelay(config_.retry_interval, config_.retry_interval_max, failed_joins_, rng_);
   logger_.WriteLines(LogLevel::kWarn,
                      absl::StrCat("agent: Join failed: ", absl::string_view(status.message()),
-                                  ", retrying in ", FormatDuration(config_.retry_interval)));
-  retry_timer_.expires_after(config_.retry_interval);
+                                  ", retrying in ", FormatDuration(delay)));
+  retry_timer_.expires_after(delay);
   retry_timer_.async_wait([this](const auto& error) {
     if (!error && !finishing_) RetryJoin();
   });
@@ -462,6 +514,7 @@ inline void Agent::Finish(int exit_code) {
   if (finishing_) return;
   finishing_ = true;
   exit_code_ = exit_code;
+  mdns_ = nullptr;
   const auto end_node = [this] {
     if (host_ == nullptr) return io_.stop();
     Log(&logger_, LogLevel::kInfo, "agent: requesting serf shutdown");

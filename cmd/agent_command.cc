@@ -25,10 +25,14 @@ DEFINE_string(agent_advertise, "", "address told to others; empty: what is bound
 DEFINE_string(agent_bind, "", "address of gossip, TCP and UDP; empty: 0.0.0.0");
 DEFINE_string(agent_broadcast_timeout, "", "most that leaving and other broadcasts may take");
 DEFINE_bool(agent_disable_compression, false, "send gossip as it is");
+DEFINE_string(agent_discover, "", "name of a cluster to find by multicast DNS; empty: none");
 DEFINE_string(agent_encrypt, "", "key in base64");
 DEFINE_string(agent_iface, "", "network interface to bind to");
 DEFINE_string(agent_keyring_file, "", "where keys are kept");
 DEFINE_string(agent_log_level, "", "trace, debug, info, warn or err; empty: info");
+DEFINE_bool(agent_mdns_disable_ipv4, false, "no multicast DNS over IPv4");
+DEFINE_bool(agent_mdns_disable_ipv6, false, "no multicast DNS over IPv6");
+DEFINE_string(agent_mdns_iface, "", "interface of multicast DNS; empty: that of -iface");
 DEFINE_string(agent_node, "", "unique name of the node; empty: the host name");
 DEFINE_string(agent_profile, "", "lan, wan or local; empty: lan");
 DEFINE_int64(agent_protocol, 0, "Serf protocol to speak; zero and below: the default");
@@ -62,16 +66,16 @@ std::vector<Flag> Flags(Lists& lists) {
       {.name = "config-dir", .list = &lists.config},
       {.name = "config-file", .list = &lists.config},
       {.name = "disable-compression", .gflag = "agent_disable_compression"},
-      {.name = "discover"},
+      {.name = "discover", .gflag = "agent_discover"},
       {.name = "encrypt", .gflag = "agent_encrypt"},
       {.name = "event-handler", .list = &lists.event_handler},
       {.name = "iface", .gflag = "agent_iface"},
       {.name = "join", .list = &lists.join},
       {.name = "keyring-file", .gflag = "agent_keyring_file"},
       {.name = "log-level", .gflag = "agent_log_level"},
-      {.name = "mdns-disable-ipv4"},
-      {.name = "mdns-disable-ipv6"},
-      {.name = "mdns-iface"},
+      {.name = "mdns-disable-ipv4", .gflag = "agent_mdns_disable_ipv4"},
+      {.name = "mdns-disable-ipv6", .gflag = "agent_mdns_disable_ipv6"},
+      {.name = "mdns-iface", .gflag = "agent_mdns_iface"},
       {.name = "node", .gflag = "agent_node"},
       {.name = "profile", .gflag = "agent_profile"},
       {.name = "protocol", .gflag = "agent_protocol"},
@@ -123,10 +127,14 @@ absl::StatusOr<AgentConfig> LoadConfig(const Lists& lists) {
   };
   take(FLAGS_agent_advertise, config.advertise);
   take(FLAGS_agent_bind, config.bind);
+  take(FLAGS_agent_discover, config.discover);
   take(FLAGS_agent_encrypt, config.encrypt_key);
   take(FLAGS_agent_iface, config.interface);
   take(FLAGS_agent_keyring_file, config.keyring_file);
   take(FLAGS_agent_log_level, config.log_level);
+  take(FLAGS_agent_mdns_disable_ipv4, config.mdns_disable_ipv4);
+  take(FLAGS_agent_mdns_disable_ipv6, config.mdns_disable_ipv6);
+  take(FLAGS_agent_mdns_iface, config.mdns_interface);
   take(FLAGS_agent_node, config.node_name);
   take(FLAGS_agent_profile, config.profile);
   take(FLAGS_agent_rejoin, config.rejoin_after_leave);
@@ -204,6 +212,12 @@ Joining:
   -retry-interval=30s      Time between two attempts of -retry-join.
   -retry-max=0             Attempts of -retry-join after the first, then the
                            agent ends. Zero: no limit.
+  -discover=NAME           Find the agents of this cluster on the link by multicast
+                           DNS, and join them.
+  -mdns-iface=eth0         Network interface of multicast DNS, if it is not that
+                           of -iface.
+  -mdns-disable-ipv4, -mdns-disable-ipv6
+                           Multicast DNS without one of the two.
   -snapshot=PATH           Remember members and clocks in this file: after a
                            restart the agent joins them again by itself, and is
                            not told of events that it knows.

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -21,6 +22,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/duration_text.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/cmd/agent_tuning.h"
@@ -53,7 +55,8 @@ struct AgentConfig {
   std::vector<std::string> retry_join;
   bool replay_on_join = false;
   Duration retry_interval = std::chrono::seconds(30);
-  std::int64_t retry_max_attempts = 0;  // zero: no limit
+  Duration retry_interval_max = Duration::zero();  // zero: always retry_interval; retry_delay.h
+  std::int64_t retry_max_attempts = 0;             // zero: no limit
   Duration broadcast_timeout = std::chrono::seconds(5);
   bool leave_on_terminate = false;
   bool skip_leave_on_interrupt = false;
@@ -87,16 +90,32 @@ absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warni
 // "trace" to "ERR", in any case.
 absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text);
 
-namespace agent_config_internal {
-
-inline absl::Status Refuse(absl::string_view setting) {
-  return absl::UnimplementedError(absl::StrCat(setting, " is not supported by this build"));
+// The system's name of this host. "Error determining hostname: ..."
+inline absl::StatusOr<std::string> HostName() {
+  std::array<char, 256> name{};  // above any system's HOST_NAME_MAX
+  if (::gethostname(name.data(), name.size() - 1) != 0) {
+    return absl::InternalError(absl::StrCat("Error determining hostname: ", std::strerror(errno)));
+  }
+  return std::string(name.data());
 }
 
-// What is told but would have no effect is refused: an operator must not believe in it.
-inline absl::Status CheckSupported(const AgentConfig& config) {
-  if (!config.discover.empty()) return Refuse("discover");
-  if (!config.mdns_interface.empty()) return Refuse("mdns.interface");
+namespace agent_config_internal {
+
+inline bool IsInterface(const std::string& name) { return ::if_nametoindex(name.c_str()) != 0; }
+
+inline absl::Status CheckMdns(const AgentConfig& config) {
+  if (config.mdns_interface.empty()) return absl::OkStatus();
+  if (config.discover.empty()) {
+    return absl::InvalidArgumentError("mDNS interface specified without enabling mDNS discovery");
+  }
+  if (!IsInterface(config.mdns_interface)) {
+    return absl::NotFoundError(
+        "Invalid mDNS network interface: route ip+net: no such network interface");
+  }
+  if (config.mdns_disable_ipv4 && config.mdns_disable_ipv6) {
+    return absl::InvalidArgumentError(
+        "Invalid mDNS configuration: both IPv4 and IPv6 are disabled");
+  }
   return absl::OkStatus();
 }
 
@@ -104,19 +123,17 @@ inline absl::Status CheckSupported(const AgentConfig& config) {
 
 inline absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warnings) {
   if (config.node_name.empty()) {
-    std::array<char, 256> name{};  // above any system's HOST_NAME_MAX
-    if (::gethostname(name.data(), name.size() - 1) != 0) {
-      return absl::InternalError(
-          absl::StrCat("Error determining hostname: ", std::strerror(errno)));
-    }
-    config.node_name = name.data();
+    absl::StatusOr<std::string> name = HostName();
+    if (!name.ok()) return name.status();
+    config.node_name = *std::move(name);
   }
   const auto scripts = ParseEventScripts(config.event_handlers);
   if (!scripts.ok()) return scripts.status();
-  if (!config.interface.empty() && ::if_nametoindex(config.interface.c_str()) == 0) {
+  if (!config.interface.empty() && !agent_config_internal::IsInterface(config.interface)) {
     return absl::NotFoundError(
         "Invalid network interface: route ip+net: no such network interface");
   }
+  if (absl::Status mdns = agent_config_internal::CheckMdns(config); !mdns.ok()) return mdns;
   if (!config.role.empty()) {
     warnings.push_back("Deprecation warning: 'Role' has been replaced with 'Tags'");
     config.tags["role"] = config.role;
@@ -126,6 +143,12 @@ inline absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>
     warnings.push_back("Warning: 'RetryInterval' is too low. Setting to 1s");
     config.retry_interval = kLeast;
   }
+  if (config.retry_interval_max != Duration::zero() &&
+      config.retry_interval_max < config.retry_interval) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "retry_interval_max is ", FormatDuration(config.retry_interval_max),
+        ", must not be below retry_interval, ", FormatDuration(config.retry_interval)));
+  }
   if (config.broadcast_timeout < kLeast) {
     warnings.push_back("Warning: 'BroadcastTimeout' is too low. Setting to 1s");
     config.broadcast_timeout = kLeast;
@@ -133,7 +156,7 @@ inline absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>
   if (config.rejoin_after_leave && config.snapshot_path.empty()) {
     warnings.push_back("Warning: 'RejoinAfterLeave' enabled without snapshot file");
   }
-  return agent_config_internal::CheckSupported(config);
+  return absl::OkStatus();
 }
 
 inline absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text) {

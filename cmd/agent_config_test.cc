@@ -64,12 +64,40 @@ TEST(AgentConfigTest, EventScripts) {
             "Invalid event script: Event 'nope:x' invoking 'script'");
 }
 
-// Rather than nothing where the operator expects something.
-TEST(AgentConfigTest, RefusesWhatIsNotThere) {
+TEST(AgentConfigTest, Mdns) {
+  const struct {
+    const char* interface;
+    const char* discover;
+    bool no_v4, no_v6;
+    const char* error;
+  } kCases[] = {
+      {"lo", "", false, false, "mDNS interface specified without enabling mDNS discovery"},
+      {"nosuch0", "x", false, false,
+       "Invalid mDNS network interface: route ip+net: no such network interface"},
+      {"lo", "x", true, true, "Invalid mDNS configuration: both IPv4 and IPv6 are disabled"},
+      {"lo", "x", true, false, ""},
+      {"", "x", true, true, ""},  // then nothing can be listened to, which is told later
+      {"", "", true, true, ""},
+  };
+  for (const auto& c : kCases) {
+    AgentConfig config;
+    config.mdns_interface = c.interface;
+    config.discover = c.discover;
+    config.mdns_disable_ipv4 = c.no_v4;
+    config.mdns_disable_ipv6 = c.no_v6;
+    std::vector<std::string> warnings;
+    EXPECT_EQ(Message(CompleteConfig(config, warnings)), c.error);
+  }
+}
+
+TEST(AgentConfigTest, RetryIntervals) {
   AgentConfig config;
-  config.discover = "cluster";
   std::vector<std::string> warnings;
-  EXPECT_EQ(Message(CompleteConfig(config, warnings)), "discover is not supported by this build");
+  config.retry_interval_max = std::chrono::minutes(5);
+  EXPECT_TRUE(CompleteConfig(config, warnings).ok());
+  config.retry_interval_max = std::chrono::seconds(29);
+  EXPECT_EQ(Message(CompleteConfig(config, warnings)),
+            "retry_interval_max is 29s, must not be below retry_interval, 30s");
 }
 
 TEST(AgentConfigTest, WarnsOfRejoinWithoutSnapshot) {

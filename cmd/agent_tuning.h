@@ -43,6 +43,9 @@ using AgentTuning = std::map<std::string, TuningValue, std::less<>>;
 enum class TuningKind : std::uint8_t { kBool, kNumber, kDuration, kText, kList };
 std::optional<TuningKind> TuningKindOf(absl::string_view key);
 
+// All of them.
+std::vector<std::string> TuningKeys();
+
 // Sets what is told. The error names the key; ranges are checked by Config::Validate().
 absl::Status ApplyTuning(const AgentTuning& tuning, Config& config);
 
@@ -73,6 +76,7 @@ inline const auto& Keys() {
       Key{"dead_node_reclaim_time", &Swim::dead_node_reclaim_time},
       Key{"disable_tcp_pings", &Swim::disable_tcp_pings},
       Key{"flap_timeout", &Config::flap_timeout},
+      Key{"gossip_bytes_per_second", &Swim::gossip_bytes_per_second},
       Key{"gossip_interval", &Swim::gossip_interval},
       Key{"gossip_nodes", &Swim::gossip_nodes},
       Key{"gossip_pacing", &Swim::gossip_pacing},
@@ -87,6 +91,8 @@ inline const auto& Keys() {
       Key{"packet_size", &Swim::packet_size},
       Key{"probe_interval", &Swim::probe_interval},
       Key{"probe_timeout", &Swim::probe_timeout},
+      Key{"prompt_interval", &Swim::prompt_interval},
+      Key{"prompt_packets_per_target", &Swim::prompt_packets_per_target},
       Key{"push_pull_interval", &Swim::push_pull_interval},
       Key{"query_timeout_mult", &Config::query_timeout_mult},
       Key{"queue_check_interval", &Config::queue_check_interval},
@@ -200,6 +206,12 @@ inline std::optional<TuningKind> TuningKindOf(absl::string_view key) {
             typename agent_tuning_internal::Pointee<decltype(member)>::Type>();
       },
       found->member);
+}
+
+inline std::vector<std::string> TuningKeys() {
+  std::vector<std::string> names;
+  for (const auto& key : agent_tuning_internal::Keys()) names.emplace_back(key.name);
+  return names;
 }
 
 inline absl::Status ApplyTuning(const AgentTuning& tuning, Config& config) {

@@ -126,6 +126,8 @@ const auto& Keys() {
       Key{"statsd_addr", &AgentConfig::statsd_addr},
       Key{"broadcast_timeout", &AgentConfig::broadcast_timeout},
       Key{"validate_node_names", &AgentConfig::validate_node_names},
+      // Not of the original.
+      Key{"retry_interval_max", &AgentConfig::retry_interval_max},
   };
   return keys;
 }
@@ -380,6 +382,13 @@ absl::Status ReadConfigFile(const std::string& path, AgentConfig& config) {
 }
 
 }  // namespace
+
+std::vector<std::string> ConfigKeys() {
+  std::vector<std::string> names = TuningKeys();
+  for (const Key& key : Keys()) names.emplace_back(key.name);
+  for (const auto& [name, field] : kMdnsKeys) names.push_back(absl::StrCat("mdns.", name));
+  return names;
+}
 
 absl::Status DecodeConfig(absl::string_view text, AgentConfig& config) {
   const absl::StatusOr<json> root = ParseJson(text, JsonRest::kAnything);

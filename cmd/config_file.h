@@ -9,6 +9,7 @@
 // whatever their value is. Keys are matched without regard to case.
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -22,6 +23,9 @@ absl::Status ReadConfigPath(const std::string& path, AgentConfig& config);
 
 // The text of one file. Only the first JSON value is read.
 absl::Status DecodeConfig(absl::string_view text, AgentConfig& config);
+
+// Every key that a file may have: "node_name", "mdns.interface". In no order.
+std::vector<std::string> ConfigKeys();
 
 }  // namespace serf::cmd
 

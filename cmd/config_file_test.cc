@@ -63,7 +63,7 @@ TEST(ConfigFileTest, EveryKey) {
     "syslog_facility": "daemon", "retry_join": ["y", "z"], "retry_max_attempts": 7,
     "retry_interval": "4s", "rejoin_after_leave": true, "enable_compression": false,
     "statsite_addr": "ss", "statsd_addr": "sd", "broadcast_timeout": "1h",
-    "validate_node_names": true,
+    "validate_node_names": true, "retry_interval_max": "5s",
     "mdns": {"interface": "eth1", "disable_ipv4": true, "disable_ipv6": true}})"});
   EXPECT_EQ(c.node_name, "n");
   EXPECT_EQ(c.role, "r");
@@ -99,6 +99,7 @@ TEST(ConfigFileTest, EveryKey) {
   EXPECT_THAT(c.retry_join, ElementsAre("y", "z"));
   EXPECT_EQ(c.retry_max_attempts, 7);
   EXPECT_EQ(c.retry_interval, seconds(4));
+  EXPECT_EQ(c.retry_interval_max, seconds(5));
   EXPECT_TRUE(c.rejoin_after_leave);
   EXPECT_EQ(c.enable_compression, false);
   EXPECT_EQ(c.statsite_addr, "ss");

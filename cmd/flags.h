@@ -28,8 +28,7 @@
 
 namespace serf::cmd {
 
-// A flag as the user types it, and where its value goes. Without gflag and list: a flag of Serf
-// whose feature this build does not have; it is refused, never ignored.
+// A flag as the user types it, and where its value goes: `gflag` or `list`.
 struct Flag {
   absl::string_view name;       // "log-level"
   const char* gflag = nullptr;  // the name in gflags, "agent_log_level"; a scalar: last wins
@@ -154,9 +153,6 @@ inline absl::StatusOr<std::vector<std::string>> ParseFlags(std::span<const Flag>
     }
     if (flag == nullptr) {
       return absl::InvalidArgumentError(absl::StrCat("flag provided but not defined: -", name));
-    }
-    if (flag->gflag == nullptr && flag->list == nullptr) {
-      return absl::UnimplementedError(absl::StrCat("flag not supported by this build: -", name));
     }
     std::string value = "true";
     if (equals != std::string::npos) {

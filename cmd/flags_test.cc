@@ -38,7 +38,6 @@ class FlagsTest : public testing::Test {
       {.name = "relay-factor", .gflag = "test_count"},
       {.name = "timeout", .gflag = "test_timeout", .duration = true},
       {.name = "tag", .list = &tags_},
-      {.name = "snapshot"},
   };
 };
 
@@ -155,12 +154,6 @@ TEST_F(FlagsTest, Errors) {
   EXPECT_EQ(Error({"-test_name=x"}), "flag provided but not defined: -test_name");
   EXPECT_EQ(Error({"-relay_factor=1"}), "flag provided but not defined: -relay_factor");
   EXPECT_EQ(Error({"-nodetailed"}), "flag provided but not defined: -nodetailed");
-}
-
-TEST_F(FlagsTest, RefusesWhatTheBuildLacks) {
-  const auto words = Parse({"-snapshot=x"});
-  EXPECT_TRUE(absl::IsUnimplemented(words.status()));
-  EXPECT_EQ(std::string(words.status().message()), "flag not supported by this build: -snapshot");
 }
 
 }  // namespace

@@ -313,17 +313,5 @@ TEST(ClusterTest, SurvivesAReaderThatStandsStill) {
   EXPECT_EQ(accepted, 101u);
 }
 
-TEST(ClusterTest, RefusesFlagsOfMissingFeatures) {
-  for (const char* flag :
-       {"-discover=x", "-mdns-iface=x", "-mdns-disable-ipv4", "-mdns-disable-ipv6"}) {
-    Process agent({OurSerf(), "agent", flag});
-    EXPECT_EQ(agent.Wait(), 1);
-    EXPECT_EQ(agent.err(),
-              absl::StrCat("flag not supported by this build: ",
-                           std::string(flag).substr(0, std::string(flag).find('=')), "\n"));
-    EXPECT_EQ(agent.out(), "");
-  }
-}
-
 }  // namespace
 }  // namespace serf::testing

@@ -363,7 +363,12 @@ TEST_F(ConfigTest, WrongValuesAreNamed) {
       {R"({"cidrs_allowed": ["192.0.2.0/24"]})", " is not in the allowed address blocks\n"},
       {R"({"probe_interval": "-1s"})", "probe_interval is -1 s, must be zero or positive"},
       {R"({"max_queue_depth": 0})", "max_queue_depth must be positive\n"},
-      {R"({"discover": "x"})", "==> discover is not supported by this build\n"},
+      {R"({"discover": "x", "mdns": {"disable_ipv4": true, "disable_ipv6": true}})",
+       "==> Error starting mDNS listener: No multicast listeners could be started\n"},
+      {R"({"discover": "a..b"})",
+       "==> Error starting mDNS listener: '_serf_a..b._tcp.local.' is no name for DNS\n"},
+      {R"({"retry_interval_max": "1s"})",
+       "==> retry_interval_max is 1s, must not be below retry_interval, 30s\n"},
   };
   for (const auto& c : kCases) {
     workshop_.Write("c.json", c.text);

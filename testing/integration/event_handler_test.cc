@@ -3,15 +3,19 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -101,6 +105,27 @@ class EventHandlerTest : public ::testing::Test {
     return told;
   }
 
+  // An entry that the original wrote as well.
+  void ExpectEntry(const char* name, const std::string& entry) {
+    EXPECT_THAT(Transcript(name).expected().out, HasSubstr(entry));
+    EXPECT_TRUE(agent_->WaitForOutput(entry)) << agent_->out();
+  }
+
+  // The lines of standard input in all these, with sorted tags.
+  static std::set<std::string> MemberLines(const std::vector<std::string>& told) {
+    std::set<std::string> lines;
+    for (const std::string& text : told) {
+      for (const absl::string_view line :
+           absl::StrSplit(text.substr(text.find("--\n") + 3), '\n', absl::SkipEmpty())) {
+        const std::size_t tags_at = line.rfind('\t') + 1;
+        std::vector<std::string> tags = absl::StrSplit(line.substr(tags_at), ',');
+        std::sort(tags.begin(), tags.end());
+        lines.insert(absl::StrCat(line.substr(0, tags_at), absl::StrJoin(tags, ",")));
+      }
+    }
+    return lines;
+  }
+
   Workshop workshop_;
   std::unique_ptr<Process> agent_;
   std::unique_ptr<AgentProcess> sender_;
@@ -187,6 +212,126 @@ TEST_F(EventHandlerTest, FieldsAreEscaped) {
   EXPECT_THAT(
       Told(1),
       ElementsAre(HasSubstr(Localize("--\nalpha\t127.0.0.1\tw\\tb\tnote=a\\nb,role=w\\tb\n"))));
+}
+
+TEST_F(EventHandlerTest, StarMatchesAll) {
+  Start("handler-star");
+  EXPECT_EQ(Told(1), Recorded("handler-star", "member-join"));
+  std::filesystem::remove("invocation0");
+  AddSender();
+  Told(1);
+  std::filesystem::remove("invocation0");
+  Send("deploy", "a");
+  EXPECT_EQ(Told(1), Recorded("handler-star", "user"));
+}
+
+TEST_F(EventHandlerTest, FailuresAsRecorded) {
+  Start("handler-exit-nonzero");
+  AddSender();
+  Send("deploy", "a");
+  EXPECT_THAT(Query("load", ""), ::testing::Not(HasSubstr("Response from")));
+  for (const char* entry : {"[DEBUG] agent: Event 'user' script output: \n",
+                            "[ERR] agent: Error invoking script 'exit 3': exit status 3\n",
+                            "[DEBUG] agent: Event 'query' script output: out\n",
+                            "[ERR] agent: Error invoking script 'echo out; exit 3': exit status "
+                            "3\n"}) {
+    ExpectEntry("handler-exit-nonzero", entry);
+  }
+}
+
+TEST_F(EventHandlerTest, MissingScriptAsRecorded) {
+  Start("handler-not-found");
+  AddSender();
+  Send("deploy", "a");
+  ExpectEntry("handler-not-found",
+              "[DEBUG] agent: Event 'user' script output: /bin/sh: 1: ./nosuch.sh: not found\n");
+  ExpectEntry("handler-not-found",
+              "[ERR] agent: Error invoking script './nosuch.sh': exit status 127\n");
+}
+
+TEST_F(EventHandlerTest, SlowScriptAsRecorded) {
+  Start("handler-slow");
+  AddSender();
+  Send("deploy", "a");
+  Send("deploy", "b");
+  const std::string recorded = Transcript("handler-slow").expected().out;
+  // Alternating, twice.
+  const char* const kEntries[] = {
+      "[WARN] agent: Script 'sleep 1.5; echo done' slow, execution exceeding 1s\n",
+      "[DEBUG] agent: Event 'user' script output: done\n"};
+  const auto all = [&](const std::string& text) {
+    std::size_t at = 0;
+    for (int i = 0; i < 4 && at != std::string::npos; ++i) at = text.find(kEntries[i % 2], at);
+    return at != std::string::npos && at > text.find(kEntries[1]);
+  };
+  EXPECT_TRUE(all(recorded));
+  EXPECT_TRUE(agent_->WaitUntil([&] { return all(agent_->out()); })) << agent_->out();
+}
+
+// Only ours warns: the original looks at the count before the script has run.
+TEST_F(EventHandlerTest, LongOutputAsRecorded) {
+  Start("handler-large-output");
+  AddSender();
+  Send("x", "");
+  const std::string recorded = Transcript("handler-large-output").expected().out;
+  const std::size_t at = recorded.find("[DEBUG] agent: Event 'user' script output: ");
+  ASSERT_NE(at, std::string::npos);
+  ExpectEntry("handler-large-output", recorded.substr(at, recorded.find('\n', at) + 1 - at));
+  EXPECT_TRUE(agent_->WaitForOutput("generated 10003 bytes of output, truncated to 8192\n"))
+      << agent_->out();
+}
+
+TEST_F(EventHandlerTest, StandardErrorIsPartOfTheAnswer) {
+  Start("handler-stderr-in-response");
+  AddSender();
+  EXPECT_THAT(Query("load", ""), HasSubstr("Response from 'alpha': err\nout\n"));
+}
+
+// All events of members, also those that a client and the failure detector cause. How the events
+// of several members are put together is a matter of timing, and the order of tags is random in
+// the original: compared are the lines.
+TEST_F(EventHandlerTest, MemberEventsAsRecorded) {
+  const std::string recording = "handler-member-events";
+  Start(recording.c_str());
+  const auto peer = [](const std::string& name, int n, std::vector<std::string> flags) {
+    flags.insert(
+        flags.begin(),
+        {OurSerf(), "agent", "-node=" + name, Localize(absl::StrCat("-bind=127.0.0.1:2312", n)),
+         Localize(absl::StrCat("-rpc-addr=127.0.0.1:2322", n)), Localize("-join=127.0.0.1:23121")});
+    return std::make_unique<Process>(flags);
+  };
+  const auto beta = peer("beta", 2, {"-tag=role=db", "-tag=dc=east"});
+  const auto gamma = peer("gamma", 3, {"-tag=role=web"});
+  const auto recorded = [&](const std::string& event) {
+    return MemberLines(Recorded(recording.c_str(), event.c_str()));
+  };
+  const auto told = [&](const std::string& event) {
+    std::vector<std::string> all;
+    for (const auto& file : std::filesystem::directory_iterator(workshop_.folder())) {
+      std::string text = workshop_.Read(file.path().filename());
+      if (absl::StrContains(text, absl::StrCat("SERF_EVENT=", event, "\n"))) all.push_back(text);
+    }
+    return MemberLines(all);
+  };
+  const auto expect = [&](const std::string& event) {
+    EXPECT_TRUE(agent_->WaitUntil([&] { return told(event) == recorded(event); }))
+        << event << ::testing::PrintToString(told(event)) << agent_->out();
+    EXPECT_FALSE(recorded(event).empty());
+  };
+  expect("member-join");
+  rpc::Client client;
+  ASSERT_TRUE(client.Connect(Localize("127.0.0.1:23222")).ok());
+  ASSERT_TRUE(client.UpdateTags({{"v", "1"}}, {}).ok());
+  expect("member-update");
+  gamma->Signal(SIGINT);
+  EXPECT_EQ(gamma->Wait(), 0);
+  expect("member-leave");
+  beta->Kill();
+  expect("member-failed");
+  Process prune(
+      {OurSerf(), "force-leave", Localize("-rpc-addr=127.0.0.1:23221"), "-prune", "beta"});
+  EXPECT_EQ(prune.Wait(), 0) << prune.out();
+  expect("member-reap");
 }
 
 TEST_F(EventHandlerTest, InfoListsThem) {

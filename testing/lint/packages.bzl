@@ -3,6 +3,7 @@
 # Every package with sources of ours.
 PACKAGES = [
     "//cmd",
+    "//cmd/discovery",
     "//cmd/events",
     "//cmd/files",
     "//cmd/telemetry",

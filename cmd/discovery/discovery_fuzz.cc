@@ -1,0 +1,62 @@
+// Datagrams with any content: what is read can be written and is then the same; queries get
+// answers that can be read; responses lead to no more than the limits allow.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/time.h"
+#include "serf/cmd/discovery/dns_message.h"
+#include "serf/cmd/discovery/poller.h"
+#include "serf/cmd/discovery/service.h"
+
+namespace {
+
+using serf::cmd::DiscoveryPoller;
+
+void Require(bool condition) {
+  if (!condition) std::abort();
+}
+
+void Rewrite(const serf::cmd::DnsMessage& message) {
+  serf::cmd::DnsWriter writer(message.id, message.response ? serf::cmd::kDnsResponse : 0);
+  serf::cmd::DnsMessage kept;
+  kept.id = message.id;
+  kept.response = message.response;
+  for (const auto& question : message.questions) {
+    if (writer.AddQuestion(question)) kept.questions.push_back(question);
+  }
+  for (const auto& record : message.records) {
+    if (writer.AddRecord(record, 1)) kept.records.push_back(record);
+  }
+  const auto again = serf::cmd::ParseDnsMessage(writer.bytes());
+  Require(again && again->id == kept.id && again->response == kept.response);
+  Require(again->questions.size() == kept.questions.size());
+  Require(again->records.size() == kept.records.size());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::optional<serf::cmd::DnsMessage> message = serf::cmd::ParseDnsMessage({data, size});
+  if (!message) return 0;
+  Rewrite(*message);
+  static const auto service = serf::cmd::DiscoveryService::Create(
+      {"clus", "alpha", "vm", {serf::IpAddress::V4(127, 0, 0, 1), 23171}});
+  for (const serf::ByteVector& answer : service->Answer(*message)) {
+    Require(serf::cmd::ParseDnsMessage(answer).has_value());
+  }
+  const serf::Instant start{};
+  DiscoveryPoller poller(start, service->service(), {}, /*seed=*/1);
+  serf::cmd::DiscoveryOutput out;
+  poller.OnTimer(start, out);
+  poller.OnResponse(start, *message, out);
+  Require(out.questions.size() <= 1 + DiscoveryPoller::kInstancesMax);
+  poller.OnTimer(start + std::chrono::milliseconds(500), out);
+  Require(out.join.size() <= DiscoveryPoller::kJoinMax);
+  return 0;
+}

@@ -1,0 +1,341 @@
+#ifndef SERF_CMD_DISCOVERY_MDNS_H_
+#define SERF_CMD_DISCOVERY_MDNS_H_
+
+// Mdns: finds the agents of a cluster on the link, and is found by them: DiscoveryService and
+// DiscoveryPoller with sockets and a clock. Source: spec/agent.md 2.14.
+//
+//   absl::StatusOr<std::unique_ptr<Mdns>> mdns = Mdns::Start(io, options, logger, join);
+//
+// Each address family is used as far as it works. One thread, that of the io_context.
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "boost/asio/buffer.hpp"
+#include "boost/asio/io_context.hpp"
+#include "boost/asio/ip/address.hpp"
+#include "boost/asio/ip/udp.hpp"
+#include "boost/asio/steady_timer.hpp"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/cmd/discovery/dns_message.h"
+#include "serf/cmd/discovery/poller.h"
+#include "serf/cmd/discovery/service.h"
+#include "serf/cmd/glog_logger.h"
+#include "serf/transport/clock.h"
+#include "serf/transport/entropy.h"
+#include "serf/transport/interfaces.h"
+#include "serf/transport/socket_address.h"
+
+namespace serf::cmd {
+
+inline constexpr std::uint16_t kMdnsPort = 5353;
+
+// RFC 6762, 11: true if the address is this host's, or a neighbour's by the prefixes of these
+// interfaces. Others get no answer: it could hit somebody who never asked.
+bool IsOnLink(const IpAddress& address, std::span<const transport::InterfaceAddress> interfaces);
+
+class Mdns {
+ public:
+  struct Options {
+    DiscoveryService::Options service;
+    std::string interface;  // "eth0"; empty: the system chooses
+    bool ipv4 = true;
+    bool ipv6 = true;
+  };
+
+  // Ends a join: how many of the addresses could be joined, and the members that are alive.
+  using JoinDone = std::function<void(const absl::Status&, int joined, std::vector<Endpoint>)>;
+  // "10.0.0.1:7946", ...; calls JoinDone once.
+  using Join = std::function<void(std::vector<std::string>, JoinDone)>;
+
+  // Answers, and polls at once. Error: "No multicast listeners could be started", or what
+  // DiscoveryService::Create() has against the names.
+  static absl::StatusOr<std::unique_ptr<Mdns>> Start(boost::asio::io_context& io,
+                                                     const Options& options, GlogLogger& logger,
+                                                     Join join);
+  ~Mdns();
+  Mdns(const Mdns&) = delete;
+  Mdns& operator=(const Mdns&) = delete;
+
+ private:
+  using Udp = boost::asio::ip::udp;
+  using ErrorCode = boost::system::error_code;
+
+  struct Socket {
+    Socket(boost::asio::io_context& io, const Udp& f) : family(f), udp(io) {}
+
+    const Udp family;
+    Udp::socket udp;
+    Udp::endpoint sender;
+    std::array<std::uint8_t, kDnsDatagramMax + 1> buffer;  // one more shows what is too long
+  };
+  using SocketPtr = std::shared_ptr<Socket>;
+
+  Mdns(boost::asio::io_context& io, const Options& options, DiscoveryService service,
+       GlogLogger& logger, Join join)
+      : io_(io),
+        interface_(options.interface),
+        interface_index_(options.interface.empty() ? 0 : ::if_nametoindex(interface_.c_str())),
+        service_(std::move(service)),
+        logger_(logger),
+        join_(std::move(join)),
+        timer_(io),
+        poller_(transport::Now(), service_.service(), options.service.endpoint,
+                transport::RandomSeed()) {}
+
+  // On the port of multicast DNS, in the group.
+  SocketPtr OpenListener(const Udp& family);
+  // Of any port, from which a poll asks.
+  SocketPtr OpenAsker(const Udp& family);
+  static void Close(std::vector<SocketPtr>& sockets);
+  static Udp::endpoint Group(const Udp& family);
+
+  void Receive(const SocketPtr& socket);
+  void OnDatagram(Socket& socket, ByteView bytes);
+  void OnTimer();
+  // Does what the machine wants, and waits for its next deadline.
+  void Apply(DiscoveryOutput out);
+  void Ask(std::span<const ByteVector> questions);
+  void StartJoin(std::span<const Endpoint> endpoints);
+
+  boost::asio::io_context& io_;
+  const std::string interface_;
+  const unsigned interface_index_;  // zero: the system chooses
+  const DiscoveryService service_;
+  GlogLogger& logger_;
+  const Join join_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false: handlers do nothing
+  boost::asio::steady_timer timer_;
+  DiscoveryPoller poller_;
+  std::vector<transport::InterfaceAddress> neighbourhood_;
+  std::vector<Udp> families_;
+  std::vector<SocketPtr> listeners_;
+  std::vector<SocketPtr> askers_;  // while a poll is under way
+};
+
+// --- bodies ---
+
+inline bool IsOnLink(const IpAddress& address,
+                     std::span<const transport::InterfaceAddress> interfaces) {
+  const IpAddress plain = address.Unmapped();
+  const bool link_local = !plain.is_v4() && transport::IsInBlock(plain, *IpAddress::Parse("fe80::"),
+                                                                 /*bits=*/10);
+  // Linux sends multicast over the loopback interface with no address at all.
+  if (plain.is_loopback() || plain.is_unspecified() || link_local) return true;
+  for (const transport::InterfaceAddress& entry : interfaces) {
+    if (entry.up && transport::IsInBlock(plain, entry.address, entry.prefix_bits)) return true;
+  }
+  return false;
+}
+
+inline absl::StatusOr<std::unique_ptr<Mdns>> Mdns::Start(boost::asio::io_context& io,
+                                                         const Options& options, GlogLogger& logger,
+                                                         Join join) {
+  absl::StatusOr<DiscoveryService> service = DiscoveryService::Create(options.service);
+  if (!service.ok()) return service.status();
+  std::unique_ptr<Mdns> mdns(new Mdns(io, options, *std::move(service), logger, std::move(join)));
+  if (options.ipv4) mdns->families_.push_back(Udp::v4());
+  if (options.ipv6) mdns->families_.push_back(Udp::v6());
+  for (const Udp& family : mdns->families_) {
+    SocketPtr socket = mdns->OpenListener(family);
+    if (socket != nullptr) mdns->listeners_.push_back(std::move(socket));
+  }
+  if (mdns->listeners_.empty()) {
+    return absl::UnavailableError("No multicast listeners could be started");
+  }
+  mdns->neighbourhood_ = transport::ListInterfaceAddresses();
+  for (const SocketPtr& socket : mdns->listeners_) mdns->Receive(socket);
+  mdns->OnTimer();
+  return mdns;
+}
+
+inline Mdns::Udp::endpoint Mdns::Group(const Udp& family) {
+  const char* const group = family == Udp::v4() ? "224.0.0.251" : "ff02::fb";
+  ErrorCode ignored;
+  return {boost::asio::ip::make_address(group, ignored), kMdnsPort};
+}
+
+namespace mdns_internal {
+
+template <typename T>
+bool SetOption(int fd, int level, int name, const T& value) {
+  return ::setsockopt(fd, level, name, &value, sizeof(value)) == 0;
+}
+
+}  // namespace mdns_internal
+
+inline Mdns::SocketPtr Mdns::OpenListener(const Udp& family) {
+  namespace internal = mdns_internal;
+  auto socket = std::make_shared<Socket>(io_, family);
+  Udp::socket& udp = socket->udp;
+  ErrorCode error;
+  udp.open(family, error);
+  if (error) return nullptr;
+  // Other programs on this host have the port too.
+  udp.set_option(boost::asio::socket_base::reuse_address(true), error);
+  const int fd = udp.native_handle();
+  const Udp::endpoint group = Group(family);
+  bool joined = false;
+  // Of the group, only what comes by the interface on which it was joined here.
+  if (family == Udp::v4()) {
+    ip_mreqn request = {};
+    request.imr_ifindex = static_cast<int>(interface_index_);
+    const auto bytes = group.address().to_v4().to_bytes();
+    std::memcpy(&request.imr_multiaddr, bytes.data(), bytes.size());
+    joined = internal::SetOption(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0) &&
+             internal::SetOption(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, request);
+  } else {
+    ipv6_mreq request = {};
+    request.ipv6mr_interface = interface_index_;
+    const auto bytes = group.address().to_v6().to_bytes();
+    std::memcpy(&request.ipv6mr_multiaddr, bytes.data(), bytes.size());
+    joined = internal::SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+             internal::SetOption(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0) &&
+             internal::SetOption(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, request);
+  }
+  if (joined) udp.bind({family, kMdnsPort}, error);
+  return joined && !error ? socket : nullptr;
+}
+
+inline Mdns::SocketPtr Mdns::OpenAsker(const Udp& family) {
+  namespace internal = mdns_internal;
+  auto socket = std::make_shared<Socket>(io_, family);
+  Udp::socket& udp = socket->udp;
+  ErrorCode error;
+  udp.open(family, error);
+  if (error) return nullptr;
+  const int fd = udp.native_handle();
+  bool ready = true;
+  if (family == Udp::v4()) {
+    ip_mreqn request = {};
+    request.imr_ifindex = static_cast<int>(interface_index_);
+    ready = interface_index_ == 0 || internal::SetOption(fd, IPPROTO_IP, IP_MULTICAST_IF, request);
+  } else {
+    ready = internal::SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+            (interface_index_ == 0 ||
+             internal::SetOption(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, interface_index_));
+  }
+  if (ready) udp.bind({family, 0}, error);
+  return ready && !error ? socket : nullptr;
+}
+
+// Their handlers, which hold them, end.
+inline void Mdns::Close(std::vector<SocketPtr>& sockets) {
+  for (const SocketPtr& socket : sockets) {
+    ErrorCode ignored;
+    socket->udp.close(ignored);
+  }
+  sockets.clear();
+}
+
+inline Mdns::~Mdns() {
+  *alive_ = false;
+  Close(listeners_);
+  Close(askers_);
+}
+
+inline void Mdns::Receive(const SocketPtr& socket) {
+  socket->udp.async_receive_from(
+      boost::asio::buffer(socket->buffer), socket->sender,
+      [this, alive = alive_, socket](const ErrorCode& error, std::size_t size) {
+        if (!*alive || error == boost::asio::error::operation_aborted) return;
+        if (!error) OnDatagram(*socket, {socket->buffer.data(), size});
+        if (*alive && socket->udp.is_open()) Receive(socket);
+      });
+}
+
+inline void Mdns::OnDatagram(Socket& socket, ByteView bytes) {
+  const IpAddress sender = transport::FromAsio(socket.sender.address());
+  if (socket.sender.port() == 0 || !IsOnLink(sender, neighbourhood_)) return;
+  const std::optional<DnsMessage> message = ParseDnsMessage(bytes);
+  if (!message) return;
+  for (const ByteVector& answer : service_.Answer(*message)) {
+    ErrorCode ignored;  // who asked may be gone; a full buffer loses it, as the network may
+    socket.udp.send_to(boost::asio::buffer(answer), socket.sender, MSG_DONTWAIT, ignored);
+  }
+  DiscoveryOutput out;
+  poller_.OnResponse(transport::Now(), *message, out);
+  Apply(std::move(out));
+}
+
+inline void Mdns::OnTimer() {
+  DiscoveryOutput out;
+  poller_.OnTimer(transport::Now(), out);
+  Apply(std::move(out));
+}
+
+inline void Mdns::Apply(DiscoveryOutput out) {
+  if (out.close || out.open) Close(askers_);
+  if (out.open) {
+    neighbourhood_ = transport::ListInterfaceAddresses();
+    for (const Udp& family : families_) {
+      SocketPtr socket = OpenAsker(family);
+      if (socket == nullptr) continue;
+      Receive(socket);
+      askers_.push_back(std::move(socket));
+    }
+  }
+  if (!out.questions.empty()) Ask(out.questions);
+  if (!out.join.empty()) StartJoin(out.join);
+  timer_.expires_at(transport::ToSteadyTime(poller_.next_deadline()));
+  timer_.async_wait([this, alive = alive_](const ErrorCode& error) {
+    if (!error && *alive) OnTimer();
+  });
+}
+
+inline void Mdns::Ask(std::span<const ByteVector> questions) {
+  bool sent = false;
+  std::string why = "no socket could be opened";
+  for (const SocketPtr& socket : askers_) {
+    for (const ByteVector& question : questions) {
+      ErrorCode error;
+      socket->udp.send_to(boost::asio::buffer(question), Group(socket->family), 0, error);
+      sent = sent || !error;
+      if (error) why = error.message();
+    }
+  }
+  if (!sent) Log(&logger_, LogLevel::kError, "agent.mdns: Failed to poll for new hosts: ", why);
+}
+
+inline void Mdns::StartJoin(std::span<const Endpoint> endpoints) {
+  std::vector<std::string> addresses;
+  for (const Endpoint& endpoint : endpoints) addresses.push_back(endpoint.ToString());
+  const std::size_t count = addresses.size();
+  join_(std::move(addresses), [this, alive = alive_, count](const absl::Status& status, int joined,
+                                                            std::vector<Endpoint> members) {
+    if (!*alive) return;
+    if (!status.ok()) {
+      logger_.WriteLines(LogLevel::kError, absl::StrCat("agent.mdns: Failed to join: ",
+                                                        absl::string_view(status.message())));
+    }
+    if (joined > 0) Log(&logger_, LogLevel::kInfo, "agent.mdns: Joined ", joined, " hosts");
+    poller_.OnJoined(transport::Now(), members, joined == static_cast<int>(count));
+    Apply({});
+  });
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_DISCOVERY_MDNS_H_

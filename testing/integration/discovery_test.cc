@@ -1,0 +1,134 @@
+// Agents that find each other by multicast DNS, ours and the original's, on a network of the test's
+// own.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "gtest/gtest.h"
+#include "serf/testing/agent_process.h"
+#include "serf/testing/integration/transcript.h"
+#include "serf/testing/integration/workshop.h"
+#include "serf/testing/own_network.h"
+#include "serf/testing/process.h"
+#include "serf/testing/programs.h"
+
+namespace serf::testing {
+namespace {
+
+bool own_network = false;
+
+AgentProcess::Options Ours(const std::string& name, const std::string& cluster) {
+  return {.program = OurSerf(),
+          .name = name,
+          .flags = {absl::StrCat("-discover=", cluster), "-mdns-iface=lo", "-log-level=debug"}};
+}
+
+// The original takes -iface for multicast DNS too, and binds only to the address of it.
+AgentProcess::Options Original(const std::string& name) {
+  return {.program = DebianSerf(),
+          .name = name,
+          .flags = {"-discover=clus", "-iface=lo"},
+          .address = "127.0.0.1"};
+}
+
+TEST(DiscoveryTest, OursFindEachOther) {
+  AgentProcess stranger(Ours("stranger", "other"));
+  ASSERT_TRUE(stranger.WaitUntilRunning()) << stranger.log();
+  AgentProcess first(Ours("first", "clus"));
+  ASSERT_TRUE(first.WaitUntilRunning()) << first.log();
+  EXPECT_TRUE(absl::StrContains(first.log(), "\n                   mDNS cluster: clus\n"));
+  AgentProcess::Options options = Ours("second", "clus");
+  options.flags.push_back("-replay");
+  AgentProcess second(options);
+  for (AgentProcess* agent : {&first, &second}) {
+    EXPECT_TRUE(agent->WaitForMembers({{"first", "alive"}, {"second", "alive"}})) << agent->log();
+  }
+  EXPECT_TRUE(second.WaitForLog("[INFO] agent.mdns: Joined 1 hosts\n")) << second.log();
+  for (const std::string& entry :
+       {std::string("[INFO] agent: Starting mDNS listener on interface lo\n"),
+        absl::StrCat("[INFO] agent: joining: [", first.gossip(), "] replay: true\n")}) {
+    EXPECT_TRUE(absl::StrContains(second.log(), entry)) << second.log();
+  }
+  // The first one polled before the second one ran.
+  EXPECT_FALSE(absl::StrContains(first.log(), "agent: joining: ")) << first.log();
+  EXPECT_EQ(stranger.States(), (MemberStates{{"stranger", "alive"}}));
+}
+
+TEST(DiscoveryTest, KeysOfFiles) {
+  Workshop workshop;
+  workshop.Write("m.json",
+                 R"({"discover": "clus", "mdns": {"interface": "lo", "disable_ipv6": true}})");
+  AgentProcess first({.program = OurSerf(), .name = "first", .flags = {"-config-file=m.json"}});
+  ASSERT_TRUE(first.WaitUntilRunning()) << first.log();
+  AgentProcess second({.program = OurSerf(), .name = "second", .flags = {"-config-file=m.json"}});
+  EXPECT_TRUE(first.WaitForMembers({{"first", "alive"}, {"second", "alive"}})) << second.log();
+}
+
+TEST(DiscoveryTest, FindsTheOriginal) {
+  AgentProcess original(Original("original"));
+  ASSERT_TRUE(original.WaitUntilRunning()) << original.log();
+  AgentProcess ours(Ours("ours", "clus"));
+  EXPECT_TRUE(ours.WaitForMembers({{"original", "alive"}, {"ours", "alive"}})) << ours.log();
+  EXPECT_TRUE(ours.WaitForLog("[INFO] agent.mdns: Joined 1 hosts\n")) << ours.log();
+}
+
+TEST(DiscoveryTest, IsFoundByTheOriginal) {
+  AgentProcess ours(Ours("ours", "clus"));
+  ASSERT_TRUE(ours.WaitUntilRunning()) << ours.log();
+  // Ours polls again in a minute only: it is the other one that asks now.
+  AgentProcess original(Original("original"));
+  ASSERT_TRUE(original.WaitForLog("agent.mdns: ")) << original.log();
+  // Without routes for multicast the original does not poll; then it is found as above.
+  const bool polled = original.WaitForLog("[INFO] agent.mdns: Joined ");
+  EXPECT_TRUE(polled || !own_network) << original.log();
+  EXPECT_TRUE(ours.WaitForMembers({{"original", "alive"}, {"ours", "alive"}})) << ours.log();
+  EXPECT_TRUE(!polled || absl::StrContains(original.log(), ours.gossip())) << original.log();
+}
+
+// --- recorded runs that need the address of the interface ---
+
+// With the address as it was recorded.
+std::string Recorded(absl::string_view text) {
+  return absl::StrReplaceAll(text, {{TranscriptAddress(), "127.0.0.1"}});
+}
+
+void ExpectAsRecorded(const char* name, absl::string_view left_out = "(nothing)") {
+  const Transcript transcript(name);
+  std::vector<std::string> words = transcript.argv();
+  for (std::string& word : words) word = Recorded(word);
+  Process agent(words);
+  ASSERT_TRUE(agent.WaitForOutput("Serf agent started")) << name << "\n" << agent.out();
+  agent.Signal(SIGINT);
+  EXPECT_EQ(agent.Wait(), 0) << name;
+  std::string expected;
+  for (absl::string_view line : absl::StrSplit(Recorded(transcript.expected().out), '\n')) {
+    if (!absl::StrContains(line, left_out)) absl::StrAppend(&expected, line, "\n");
+  }
+  expected.pop_back();
+  EXPECT_EQ(NormalizeAgentOutput(agent.out()), NormalizeAgentOutput(expected)) << name;
+}
+
+TEST(DiscoveryTest, InterfaceAndNameAsRecorded) {
+  ExpectAsRecorded("agent-iface");
+  ExpectAsRecorded("agent-bind-default-port-text");
+}
+
+// That IPv6 does not work does not stop IPv4 in ours.
+TEST(DiscoveryTest, WholeBannerAsRecorded) {
+  Workshop workshop;
+  ExpectAsRecorded("agent-banner-all", "agent.mdns: Failed to poll for new hosts");
+}
+
+}  // namespace
+}  // namespace serf::testing
+
+int main(int argc, char** argv) {
+  serf::testing::own_network = serf::testing::MoveToOwnNetwork();
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,125 @@
+// What the documentation says: every option is there, and the examples run.
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "gtest/gtest.h"
+#include "serf/cmd/config_file.h"
+#include "serf/rpc/client.h"
+#include "serf/testing/agent_process.h"
+#include "serf/testing/integration/workshop.h"
+#include "serf/testing/process.h"
+#include "serf/testing/programs.h"
+
+namespace serf::testing {
+namespace {
+
+std::string Read(const char* variable) {
+  std::ifstream file(ProgramFromEnvironment(variable));
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// The words in backquotes that begin as flags do, in the tables.
+std::set<std::string> DocumentedFlags(const std::string& document) {
+  std::set<std::string> flags;
+  for (const absl::string_view line : absl::StrSplit(document, '\n')) {
+    if (!absl::StartsWith(line, "| `-")) continue;
+    const absl::string_view cell = line.substr(2, line.find('|', 2) - 2);
+    for (const absl::string_view word : absl::StrSplit(cell, absl::ByAnyChar("`, "))) {
+      if (absl::StartsWith(word, "-")) flags.insert(std::string(word));
+    }
+  }
+  return flags;
+}
+
+TEST(DocumentationTest, AllKeysOfFiles) {
+  const std::string document = Read("AGENT_OPTIONS");
+  const std::vector<std::string> keys = cmd::ConfigKeys();
+  EXPECT_GT(keys.size(), 80u);
+  for (const std::string& key : keys) {
+    EXPECT_TRUE(absl::StrContains(document, absl::StrCat("`", key, "`"))) << key;
+  }
+}
+
+TEST(DocumentationTest, FlagsAreThoseOfTheAgentAndOfItsHelp) {
+  const std::set<std::string> documented = DocumentedFlags(Read("AGENT_OPTIONS"));
+  EXPECT_GT(documented.size(), 30u);
+  for (const std::string& flag : documented) {
+    // The word after it ends the run.
+    Process agent({OurSerf(), "agent", absl::StrCat(flag, "=1"), "---end"});
+    EXPECT_EQ(agent.Wait(), 1);
+    EXPECT_EQ(agent.err(), "bad flag syntax: ---end\n") << flag;
+  }
+  Process help({OurSerf(), "agent", "-help"});
+  EXPECT_EQ(help.Wait(), 0);
+  std::set<std::string> helped;
+  for (const absl::string_view line : absl::StrSplit(help.err(), '\n')) {
+    if (!absl::StartsWith(line, "  -")) continue;
+    for (const absl::string_view word : absl::StrSplit(line, absl::ByAnyChar(" ,="))) {
+      if (absl::StartsWith(word, "-")) helped.insert(std::string(word));
+    }
+  }
+  EXPECT_EQ(helped, documented);
+}
+
+TEST(DocumentationTest, LoadBalancer) {
+  const std::string script =
+      std::filesystem::absolute(ProgramFromEnvironment("LOAD_BALANCER")).string();
+  Workshop workshop;
+  const std::string folder = workshop.folder().string();
+  const std::string handler = absl::StrCat(
+      "member-join,member-update,member-leave,member-failed,member-reap=", "BALANCER_DIR=", folder,
+      " BALANCER_RELOAD='echo reloaded >>", folder, "/reloads' PATH=/usr/bin:/bin sh ", script);
+  AgentProcess balancer({.program = OurSerf(),
+                         .name = "lb",
+                         .flags = {"-event-handler=" + handler, "-log-level=debug"}});
+  ASSERT_TRUE(balancer.WaitUntilRunning());
+  const auto has = [&](const std::vector<std::string>& servers) {
+    std::string expected = "backend web\n    balance roundrobin\n";
+    for (const std::string& server : servers) {
+      absl::StrAppend(&expected, "    server ", server, " check\n");
+    }
+    const bool got =
+        balancer.process().WaitUntil([&] { return workshop.Read("web.cfg") == expected; });
+    EXPECT_TRUE(got) << "want:\n"
+                     << expected << "got:\n"
+                     << workshop.Read("web.cfg") << balancer.log();
+    return got;
+  };
+  const auto add = [&](const std::string& name, std::vector<std::string> tags) {
+    tags.push_back("-join=" + balancer.gossip());
+    return AgentProcess::Options{.program = OurSerf(), .name = name, .flags = tags};
+  };
+  AgentProcess web1(add("web-1", {"-tag=role=web", "-tag=port=8080"}));
+  const std::string first = absl::StrCat("web-1 ", web1.options().address, ":8080");
+  ASSERT_TRUE(has({first}));
+  // Neither another role nor a name that could be more than a name.
+  AgentProcess db(add("db-1", {"-tag=role=db"}));
+  AgentProcess odd(add("x 1.2.3.4:5", {"-tag=role=web"}));
+  AgentProcess web2(add("web-2", {"-tag=role=web", "-tag=port=80;evil"}));
+  const std::string second = absl::StrCat("web-2 ", web2.options().address, ":80");
+  ASSERT_TRUE(has({first, second}));
+
+  // A change of tags, a leave, a failure.
+  rpc::Client client;
+  ASSERT_TRUE(client.Connect(web2.rpc()).ok());
+  ASSERT_TRUE(client.UpdateTags({{"port", "81"}}, {}).ok());
+  ASSERT_TRUE(has({first, absl::StrCat("web-2 ", web2.options().address, ":81")}));
+  web2.Interrupt();
+  ASSERT_TRUE(has({first}));
+  web1.Kill();
+  ASSERT_TRUE(has({}));
+  EXPECT_GE(workshop.Read("reloads").size(), 5 * std::string("reloaded\n").size());
+  EXPECT_FALSE(absl::StrContains(balancer.log(), "Error invoking script")) << balancer.log();
+}
+
+}  // namespace
+}  // namespace serf::testing

@@ -1,0 +1,89 @@
+#ifndef SERF_TESTING_OWN_NETWORK_H_
+#define SERF_TESTING_OWN_NETWORK_H_
+
+// A network for one test program and its children: a loopback interface that takes multicast as a
+// link does, and nothing else.
+//
+//   int main(int argc, char** argv) {
+//     serf::testing::MoveToOwnNetwork();
+//     ::testing::InitGoogleTest(&argc, argv);
+//     return RUN_ALL_TESTS();
+//   }
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace serf::testing {
+
+namespace own_network_internal {
+
+inline bool WriteFile(const char* path, const std::string& text) {
+  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+  const bool written =
+      fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  if (fd >= 0) ::close(fd);
+  return written;
+}
+
+inline bool StartLoopback(int v4, int v6) {
+  ifreq request = {};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING | IFF_LOOPBACK | IFF_MULTICAST;
+  if (::ioctl(v4, SIOCSIFFLAGS, &request) != 0) return false;
+  // 224.0.0.0/4 and ff00::/8 go there.
+  rtentry route = {};
+  const auto set = [](sockaddr& address, in_addr_t value) {
+    auto& v4_address = reinterpret_cast<sockaddr_in&>(address);
+    v4_address.sin_family = AF_INET;
+    v4_address.sin_addr.s_addr = htonl(value);
+  };
+  set(route.rt_dst, 0xe0000000);
+  set(route.rt_genmask, 0xf0000000);
+  route.rt_flags = RTF_UP;
+  route.rt_dev = request.ifr_name;
+  if (::ioctl(v4, SIOCADDRT, &route) != 0) return false;
+  in6_rtmsg route6 = {};
+  route6.rtmsg_dst.s6_addr[0] = 0xff;
+  route6.rtmsg_dst_len = 8;
+  route6.rtmsg_flags = RTF_UP;
+  route6.rtmsg_metric = 1;
+  route6.rtmsg_ifindex = static_cast<int>(::if_nametoindex("lo"));
+  return ::ioctl(v6, SIOCADDRT, &route6) == 0;
+}
+
+}  // namespace own_network_internal
+
+// Before the first thread. False if the system does not allow it: then the network is that of the
+// sandbox, or of the host.
+inline bool MoveToOwnNetwork() {
+  namespace internal = own_network_internal;
+  const std::string user = absl::StrCat(::geteuid(), " ", ::geteuid(), " 1");
+  const std::string group = absl::StrCat(::getegid(), " ", ::getegid(), " 1");
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return false;
+  if (!internal::WriteFile("/proc/self/setgroups", "deny") ||
+      !internal::WriteFile("/proc/self/uid_map", user) ||
+      !internal::WriteFile("/proc/self/gid_map", group)) {
+    return false;
+  }
+  const int v4 = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const int v6 = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const bool started = internal::StartLoopback(v4, v6);
+  ::close(v4);
+  ::close(v6);
+  return started;
+}
+
+}  // namespace serf::testing
+
+#endif  // SERF_TESTING_OWN_NETWORK_H_
