@@ -11,10 +11,18 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "serf/base/logger.h"
+#include "serf/testing/vectors/vectors.h"
 
 namespace serf::cmd {
 namespace {
@@ -55,6 +63,36 @@ class SyslogSinkTest : public ::testing::Test {
     const ssize_t size = ::recv(fd, text.data(), text.size(), 0);
     text.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
     return text;
+  }
+
+  // What an agent printed, as the sink gets it: from the time stamp to before the last LF.
+  static std::vector<std::string> Entries(const std::string& out) {
+    std::vector<std::string> entries;
+    bool inside = false;
+    for (const absl::string_view line : absl::StrSplit(out, '\n')) {
+      if (absl::StartsWith(line, "    2")) {
+        inside = true;
+        entries.emplace_back(line.substr(4));
+      } else if (absl::StartsWith(line, "==>")) {
+        inside = false;
+      } else if (inside) {
+        absl::StrAppend(&entries.back(), "\n", line);
+      }
+    }
+    return entries;
+  }
+  static LogLevel LevelOf(const std::string& entry) {
+    for (const LogLevel level : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn}) {
+      if (absl::StrContains(entry, absl::StrCat(" [", LogLevelName(level), "] "))) return level;
+    }
+    return LogLevel::kError;
+  }
+  // "<29>Nov 23 04:01:47 serf[123]: TEXT" without what differs from run to run.
+  static std::string WithoutStamp(const std::string& datagram) {
+    const std::size_t priority_end = datagram.find('>');
+    const std::size_t stamp_end = datagram.find("]: ");
+    if (priority_end == std::string::npos || stamp_end == std::string::npos) return datagram;
+    return datagram.substr(0, priority_end + 1) + datagram.substr(stamp_end + 3);
   }
 
   std::string folder_;
@@ -108,6 +146,26 @@ TEST_F(SyslogSinkTest, NeverBlocks) {
   auto sink = SyslogSink::Create("daemon", {path_});
   ASSERT_TRUE(sink.ok());
   for (int i = 0; i < 10'000; ++i) sink->Write(LogLevel::kInfo, "nobody reads this");
+}
+
+// The recorded entries of the original's agent are those that it sent.
+TEST_F(SyslogSinkTest, EntriesAsRecorded) {
+  for (const auto& [name, facility] :
+       {std::pair{"agent-syslog", "daemon"}, std::pair{"agent-syslog-warn", "LOCAL0"}}) {
+    const nlohmann::json recorded =
+        serf::testing::LoadVectors(absl::StrCat("cli/", std::string(name), ".json"));
+    const std::vector<std::string> entries = Entries(recorded["stdout"].get<std::string>());
+    Listen(SOCK_DGRAM);
+    auto sink = SyslogSink::Create(facility, {path_});
+    ASSERT_TRUE(sink.ok());
+    const auto datagrams = recorded["syslog_datagrams"].get<std::vector<std::string>>();
+    ASSERT_GE(datagrams.size(), 2u);
+    ASSERT_GE(entries.size(), datagrams.size());
+    for (std::size_t i = 0; i < datagrams.size(); ++i) {
+      sink->Write(LevelOf(entries[i]), entries[i]);
+      EXPECT_EQ(WithoutStamp(Receive()), WithoutStamp(datagrams[i])) << name;
+    }
+  }
 }
 
 TEST_F(SyslogSinkTest, Errors) {
