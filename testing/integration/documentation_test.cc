@@ -1,5 +1,6 @@
 // What the documentation says: every option is there, and the examples run.
 
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -119,7 +120,10 @@ TEST(DocumentationTest, LoadBalancer) {
   ASSERT_TRUE(has({first}));
   web1.Kill();
   ASSERT_TRUE(has({}));
-  EXPECT_GE(workshop.Read("reloads").size(), 5 * std::string("reloaded\n").size());
+  // The balancer is told after the file is there, and of each of these changes.
+  const std::size_t told = 5 * std::string("reloaded\n").size();
+  EXPECT_TRUE(balancer.process().WaitUntil([&] { return workshop.Read("reloads").size() >= told; }))
+      << workshop.Read("reloads");
   EXPECT_FALSE(absl::StrContains(balancer.log(), "Error invoking script")) << balancer.log();
 }
 
