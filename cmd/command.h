@@ -4,6 +4,8 @@
 // Command: what `serf NAME` runs. Each command is a target of its own, from which both //cmd:serf
 // and a small binary of the same name are made.
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <span>
 #include <string>
@@ -11,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/cmd/quote.h"
 
 namespace serf::cmd {
 
@@ -26,8 +29,18 @@ struct Command {
   int (*run)(std::span<const std::string> args);  // the words after the name; the exit code
 };
 
-// Results and errors go to standard output, as in the original (spec/agent.md 4.2).
-inline void Print(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+// To standard output, as it is: what programs read, such as JSON.
+inline void PrintRaw(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+// Results and errors go to standard output, as in the original (spec/agent.md 4.2). They may hold
+// names and answers of other nodes: these must not steer the terminal that shows them.
+inline void Print(absl::string_view text) {
+  if (::isatty(STDOUT_FILENO) == 1) {
+    PrintRaw(EscapeForTerminal(text));
+  } else {
+    PrintRaw(text);
+  }
+}
 
 inline void PrintError(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,6 +35,14 @@ inline std::vector<std::string> StartProcess(int argc, char** argv) {
 }
 
 namespace command_line_internal {
+
+// What was printed may still be in a buffer. A result that did not reach its reader is no success;
+// a reader that closed the pipe does not want to be told.
+inline int FinishOutput(int exit_code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  if (errno != EPIPE) PrintError("Error writing to standard output\n");
+  return exit_code == kExitSuccess ? kExitFailure : exit_code;
+}
 
 inline bool IsHelpFlag(absl::string_view word) {
   return word == "-h" || word == "-help" || word == "--help";
@@ -61,7 +71,8 @@ inline int RunCommandLine(std::span<const Command* const> commands,
   };
   // Anywhere on the line, even as a payload: scripts rely on it.
   for (const std::string& word : args) {
-    if (word == "-v" || word == "--version") return find("version")->run({});
+    if (word != "-v" && word != "--version") continue;
+    return internal::FinishOutput(find("version")->run({}));
   }
   bool help = false;
   bool flags_before = false;
@@ -91,7 +102,7 @@ inline int RunCommandLine(std::span<const Command* const> commands,
                      command->help, "\n"));
     return kExitFailure;
   }
-  return command->run(args.subspan(command_at + 1));
+  return internal::FinishOutput(command->run(args.subspan(command_at + 1)));
 }
 
 inline int RunSingleCommand(const Command& command, std::span<const std::string> args) {
@@ -101,7 +112,7 @@ inline int RunSingleCommand(const Command& command, std::span<const std::string>
     PrintError(absl::StrCat(command.help, "\n"));
     return kExitSuccess;
   }
-  return command.run(args);
+  return command_line_internal::FinishOutput(command.run(args));
 }
 
 }  // namespace serf::cmd

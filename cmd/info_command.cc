@@ -59,7 +59,7 @@ int Run(std::span<const std::string> args) {
   if (FLAGS_info_format == "text") {
     Print(InfoText(*sections));
   } else if (FLAGS_info_format == "json") {
-    Print(InfoJson(*sections));
+    PrintRaw(InfoJson(*sections));
   } else {
     Print(absl::StrCat("Encoding error: Invalid output format ", Quote(FLAGS_info_format), "\n"));
     return kExitFailure;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -54,17 +55,18 @@ int Run(std::span<const std::string> args) {
   }
   rpc::Client client(ClientOptionsFromFlags());
   if (!ConnectToAgent(client)) return kExitFailure;
-  const absl::StatusOr<std::vector<Member>> members = client.MembersFiltered(
+  absl::StatusOr<std::vector<Member>> members = client.MembersFiltered(
       {.tags = *std::move(tags), .status = FLAGS_members_status, .name = FLAGS_members_name});
   if (!members.ok()) {
     Print(absl::StrCat("Error retrieving members: ", absl::string_view(members.status().message()),
                        "\n"));
     return kExitFailure;
   }
+  absl::c_sort(*members, [](const Member& a, const Member& b) { return a.name < b.name; });
   if (FLAGS_members_format == "text") {
     Print(MemberTable(*members, FLAGS_members_detailed));
   } else if (FLAGS_members_format == "json") {
-    Print(MemberJson(*members));
+    PrintRaw(MemberJson(*members));
   } else {
     Print(
         absl::StrCat("Encoding error: Invalid output format ", Quote(FLAGS_members_format), "\n"));

@@ -1,6 +1,5 @@
 #include "serf/cmd/monitor_command.h"
 
-#include <csignal>
 #include <cstdio>
 #include <span>
 #include <string>
@@ -11,12 +10,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "boost/asio/signal_set.hpp"
 #include "gflags/gflags.h"
 #include "serf/cmd/client_flags.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/event_text.h"
 #include "serf/cmd/flags.h"
+#include "serf/cmd/interrupt.h"
 #include "serf/rpc/client.h"
 #include "serf/rpc/protocol.h"
 
@@ -53,10 +52,7 @@ int Run(std::span<const std::string> args) {
     return kExitFailure;
   }
   // Only from here on: while the calls above wait, an interrupt ends the process.
-  boost::asio::signal_set signals(client.io_context(), SIGINT);
-  signals.async_wait([&client](const auto& error, int) {
-    if (!error) client.Interrupt();
-  });
+  const CatchInterrupt caught(client);
   for (;;) {
     const absl::StatusOr<rpc::Client::Record> record = client.Next();
     if (absl::IsCancelled(record.status())) {

@@ -2,7 +2,8 @@
 #define SERF_CMD_QUOTE_H_
 
 // Text made safe to read: Quote() for the places where Serf prints quoted text, EscapeControls()
-// for names and texts from the network in log lines and tables. Source: spec/agent.md B.4, 8.1.
+// for names and texts from the network in log lines and tables, EscapeForTerminal() for what people
+// read. Source: spec/agent.md B.4, 8.1.
 
 #include <cstdint>
 #include <string>
@@ -19,6 +20,10 @@ std::string Quote(absl::string_view text);
 // Control characters (C0, DEL, C1), which could forge lines or steer a terminal, as Quote()
 // writes them; everything else, also quotes and backslashes, stays.
 std::string EscapeControls(absl::string_view text);
+
+// What of a text may reach a terminal: as EscapeControls(), but tabs and line feeds stay, and bytes
+// that are not UTF-8, which some terminals obey too, are escaped.
+std::string EscapeForTerminal(absl::string_view text);
 
 namespace quote_internal {
 
@@ -85,6 +90,21 @@ inline std::string EscapeControls(absl::string_view text) {
   while (!text.empty()) {
     const Utf8Char c = TakeUtf8(text);
     if (c.valid && quote_internal::IsControl(c.code)) {
+      quote_internal::AppendEscape(c, &out);
+    } else {
+      absl::StrAppend(&out, c.bytes);
+    }
+  }
+  return out;
+}
+
+inline std::string EscapeForTerminal(absl::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const Utf8Char c = TakeUtf8(text);
+    const bool layout = c.valid && (c.code == '\n' || c.code == '\t');
+    if (!layout && (!c.valid || quote_internal::IsControl(c.code))) {
       quote_internal::AppendEscape(c, &out);
     } else {
       absl::StrAppend(&out, c.bytes);

@@ -15,15 +15,20 @@
 #include "serf/cmd/leave_command.h"
 #include "serf/cmd/members_command.h"
 #include "serf/cmd/monitor_command.h"
+#include "serf/cmd/query_command.h"
+#include "serf/cmd/reachability_command.h"
+#include "serf/cmd/rtt_command.h"
+#include "serf/cmd/tags_command.h"
 #include "serf/cmd/version_command.h"
 
 int main(int argc, char** argv) {
   using namespace serf::cmd;
   const std::vector<std::string> args = StartProcess(argc, argv);
   // By name, as the general help lists them.
-  const Command* const commands[] = {&kAgentCommand,   &kEventCommand,  &kForceLeaveCommand,
-                                     &kInfoCommand,    &kJoinCommand,   &kKeygenCommand,
-                                     &kKeysCommand,    &kLeaveCommand,  &kMembersCommand,
-                                     &kMonitorCommand, &kVersionCommand};
+  const Command* const commands[] = {&kAgentCommand,   &kEventCommand, &kForceLeaveCommand,
+                                     &kInfoCommand,    &kJoinCommand,  &kKeygenCommand,
+                                     &kKeysCommand,    &kLeaveCommand, &kMembersCommand,
+                                     &kMonitorCommand, &kQueryCommand, &kReachabilityCommand,
+                                     &kRttCommand,     &kTagsCommand,  &kVersionCommand};
   return RunCommandLine(commands, args);
 }

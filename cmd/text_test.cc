@@ -120,6 +120,13 @@ TEST(QuoteTest, EscapeControlsLeavesTheRest) {
   EXPECT_EQ(EscapeControls("x\ny\x1b[31m\u009b"), R"(x\ny\x1b[31m\u009b)");
 }
 
+TEST(QuoteTest, ATerminalSeesLinesAndTabsOnly) {
+  EXPECT_EQ(EscapeForTerminal("a\tb\nc\u00e9"), "a\tb\nc\u00e9");
+  EXPECT_EQ(EscapeForTerminal("\x1b]0;x\a\r\x7f\u009b\x9b\xff"),
+            R"(\x1b]0;x\a\r\x7f\u009b\x9b\xff)");
+  EXPECT_EQ(EscapeForTerminal(absl::string_view("\0", 1)), R"(\x00)");
+}
+
 TEST(TableTest, Aligns) {
   Table table;
   table.AddRow({"alpha", "127.0.0.1:7946", "alive", "role=web,v=2"});

@@ -1,52 +1,18 @@
 // The commands that reach all nodes, event and keys, as the original's were recorded.
 
-#include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "serf/testing/integration/recorded_agents.h"
 #include "serf/testing/integration/transcript.h"
 #include "serf/testing/integration/workshop.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
 
 namespace serf::testing {
 namespace {
 
 constexpr char kKey[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
-void ExpectAsRecorded(const std::vector<const char*>& names) {
-  for (const char* name : names) {
-    const Transcript transcript(name);
-    EXPECT_EQ(transcript.Run(), transcript.expected()) << name;
-  }
-}
-
-std::unique_ptr<Process> StartAgent(std::vector<std::string> flags) {
-  flags.insert(flags.begin(), {OurSerf(), "agent"});
-  for (std::string& flag : flags) flag = Localize(flag);
-  auto agent = std::make_unique<Process>(flags);
-  EXPECT_TRUE(agent->WaitForOutput("==> Log data will now stream")) << agent->out();
-  return agent;
-}
-
-std::unique_ptr<Process> StartAlpha(std::vector<std::string> more = {}) {
-  more.insert(more.begin(), {"-node=alpha", "-bind=127.0.0.1:23121", "-rpc-addr=127.0.0.1:23221",
-                             "-profile=local", "-tag=role=web"});
-  return StartAgent(std::move(more));
-}
-
-// Joined with alpha: both know it when it returns.
-std::unique_ptr<Process> StartBeta(const Process& alpha, std::vector<std::string> more = {}) {
-  more.insert(more.begin(), {"-node=beta", "-bind=127.0.0.1:23122", "-rpc-addr=127.0.0.1:23222",
-                             "-profile=local", "-tag=role=db", "-join=127.0.0.1:23121"});
-  auto beta = StartAgent(std::move(more));
-  EXPECT_TRUE(alpha.WaitForOutput("serf: EventMemberJoin: beta ")) << alpha.out();
-  return beta;
-}
 
 TEST(MessageCommandTest, WithoutAgent) {
   ExpectAsRecorded({"help-event", "help-keys", "refused-event", "refused-keys",

@@ -9,7 +9,8 @@
 //
 // The recordings use 127.0.0.1. So that tests beside each other do not meet, it is replaced by
 // another loopback address, of the same length because tables are aligned by it. What may differ is
-// taken out of both sides: help texts after their first line, the version, time stamps.
+// taken out of both sides: help texts after their first line, the version, time stamps, the wording
+// of tips.
 
 #include <unistd.h>
 
@@ -104,22 +105,6 @@ class Transcript {
 
 namespace transcript_internal {
 
-// Commands of the original that this build does not have.
-inline bool IsMissingCommand(absl::string_view help_line) {
-  const std::vector<absl::string_view> words =
-      absl::StrSplit(help_line, ' ', absl::SkipWhitespace());
-  if (words.empty() || !absl::StartsWith(help_line, "    ")) return false;
-  for (const absl::string_view missing : {"query", "reachability", "rtt", "tags"}) {
-    if (words[0] == missing) return true;
-  }
-  return false;
-}
-
-// In the list of commands: how wide the column is depends on the commands.
-inline std::string CollapseBlanks(absl::string_view line) {
-  return absl::StrJoin(absl::StrSplit(line, ' ', absl::SkipEmpty()), " ");
-}
-
 // "2013/10/21 18:57:15 [INFO] ..." without its first twenty characters.
 inline bool HasTimeStamp(absl::string_view line) {
   return line.size() > 20 && line[4] == '/' && line[7] == '/' && line[13] == ':' && line[16] == ':';
@@ -128,25 +113,22 @@ inline bool HasTimeStamp(absl::string_view line) {
 }  // namespace transcript_internal
 
 inline std::string Normalize(absl::string_view text) {
-  namespace internal = transcript_internal;
   std::vector<std::string> lines;
-  bool commands = false;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     if (absl::StartsWith(line, "Usage: serf ") || absl::StartsWith(line, "==> Usage: serf ")) {
       lines.emplace_back(line);
-      commands = absl::StrContains(line, "<command>");
-      if (commands) continue;
+      if (absl::StrContains(line, "<command>")) continue;  // the list of commands is compared
       lines.emplace_back("(help)");
       break;  // help is always the last thing that is said
     }
-    if (commands && internal::IsMissingCommand(line)) continue;
-    lines.push_back(commands ? internal::CollapseBlanks(line) : std::string(line));
+    lines.emplace_back(line);
   }
   // The line before this one is the version.
   for (std::size_t i = 1; i < lines.size(); ++i) {
     if (absl::StartsWith(lines[i], "Agent Protocol: ")) lines[i - 1] = "(version)";
   }
   for (std::string& line : lines) {
+    if (absl::StartsWith(line, "* ")) line = "* (tip)";
     // Releases of the original differ in whether the port is named (spec/agent.md 7).
     constexpr absl::string_view kStart = "\t* Failed to join ";
     const std::size_t dial = line.find(": dial tcp ");
