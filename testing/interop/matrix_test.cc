@@ -183,6 +183,7 @@ class MatrixTest : public ::testing::TestWithParam<Variant> {
   void ExpectEvent(const std::string& name, const std::string& event);
   void RecordSnapshots();
   void RestartSwapped(const std::string& name, const std::vector<std::string>& more = {});
+  void ExpectBack(const std::string& name);
 
   const std::string folder_;
   std::vector<std::unique_ptr<AgentProcess>> agents_;
@@ -422,6 +423,18 @@ void MatrixTest::RestartSwapped(const std::string& name, const std::vector<std::
   ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
 }
 
+// Two that come back at the same time could find each other only, and whoever has found one asks
+// nobody else for a while.
+void MatrixTest::ExpectBack(const std::string& name) {
+  for (const char* other : {"ours-1", "theirs-1"}) {
+    EXPECT_TRUE(Find(other).process().WaitUntil([&] {
+      return Find(other).States()[name] == "alive";
+    })) << other
+        << " does not see " << name << ":\n"
+        << Find(other).log();
+  }
+}
+
 TEST_P(MatrixTest, MembersComeAndGo) {
   StartAll("local", /*snapshots=*/true);
   ExpectStates(AllBut({}));
@@ -433,7 +446,10 @@ TEST_P(MatrixTest, MembersComeAndGo) {
   for (const char* name : {"ours-2", "theirs-2"}) Find(name).Kill();
   ExpectStates(AllBut({{"ours-2", "failed"}, {"theirs-2", "failed"}}));
   Run(DebianSerf(), Find("ours-1"), {"event", "-coalesce=false", "meanwhile"});
-  for (const char* name : {"ours-2", "theirs-2"}) RestartSwapped(name);
+  for (const char* name : {"ours-2", "theirs-2"}) {
+    RestartSwapped(name);
+    ExpectBack(name);
+  }
   ExpectStates(AllBut({}));
   for (const char* name : {"ours-2", "theirs-2"}) {
     ExpectEvent(name, "meanwhile");
@@ -455,7 +471,10 @@ TEST_P(MatrixTest, MembersComeAndGo) {
   ExpectStates({{"ours-1", "alive"}, {"theirs-1", "alive"}, {"theirs-2", "left"}});
 
   // Both come back nevertheless.
-  for (const char* name : {"ours-2", "theirs-2"}) RestartSwapped(name);
+  for (const char* name : {"ours-2", "theirs-2"}) {
+    RestartSwapped(name);
+    ExpectBack(name);
+  }
   ExpectStates(AllBut({}));
 
   // Who left on purpose stays away, unless told to rejoin.
@@ -470,6 +489,7 @@ TEST_P(MatrixTest, MembersComeAndGo) {
     EXPECT_THAT(Find(name).log(), Not(HasSubstr("Attempting re-join")));
     Find(name).Kill();
     RestartSwapped(name, {"-rejoin"});
+    ExpectBack(name);
   }
   ExpectStates(AllBut({}));
 }
