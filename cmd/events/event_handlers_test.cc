@@ -266,7 +266,7 @@ TEST_F(EventHandlersTest, NoDescriptorOfTheAgentIsInherited) {
   handlers_.OnEvent(User("x"));
   RunUntilOutputs(1);
   ::close(leak);
-  EXPECT_THAT(log_[0], EndsWith("script output: has it\nhas it not\n"));
+  EXPECT_THAT(log_[0], EndsWith("script output: has it\nhas it not"));
 }
 
 TEST_F(EventHandlersTest, QueriesAreAnsweredWithTheOutput) {
