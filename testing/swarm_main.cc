@@ -45,13 +45,8 @@ int main(int argc, char** argv) {
     std::printf("seed %llu, %zu nodes:\n", static_cast<unsigned long long>(seed), result.nodes);
     for (const std::string& text : result.violations) std::printf("  %s\n", text.c_str());
   }
-  std::printf(
-      "%d of %llu seeds failed; slowest agreement %.1f s after calm; %llu suspicions, "
-      "%llu refutations, %llu failures, %llu of them false\n",
-      failed, static_cast<unsigned long long>(last - first + 1), slowest,
-      static_cast<unsigned long long>(faults.suspicions),
-      static_cast<unsigned long long>(faults.refutations),
-      static_cast<unsigned long long>(faults.failures),
-      static_cast<unsigned long long>(faults.false_failures));
+  std::printf("%d of %llu seeds failed; slowest agreement %.1f s after calm\n%s\n", failed,
+              static_cast<unsigned long long>(last - first + 1), slowest,
+              faults.ToString().c_str());
   return failed == 0 ? 0 : 1;
 }

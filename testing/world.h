@@ -33,6 +33,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
@@ -43,36 +44,25 @@
 #include "serf/base/timer_heap.h"
 #include "serf/config.h"
 #include "serf/event.h"
+#include "serf/keys.h"
 #include "serf/outbox.h"
+#include "serf/query.h"
 #include "serf/serf.h"
+#include "serf/snapshot_op.h"
 #include "serf/swim/node_info.h"
 #include "serf/testing/link_model.h"
+#include "serf/testing/node_disk.h"
 #include "serf/testing/trace_hash.h"
+#include "serf/testing/virtual_disk.h"
 #include "serf/testing/virtual_streams.h"
+#include "serf/testing/world_observer.h"
+#include "serf/testing/world_requests.h"
 
 namespace serf::testing {
 
-class World {
+class World : public WorldRequests<World> {
  public:
-  // Looks on. Called within World's own calls: don't change the World from here.
-  class Observer {
-   public:
-    virtual ~Observer() = default;
-    // A machine was created for `node`, or is about to be destroyed.
-    virtual void OnStart(NodeId /*node*/) {}
-    virtual void OnStop(NodeId /*node*/) {}
-    // The machine told the application.
-    virtual void OnEvent(NodeId /*node*/, const Event& /*event*/) {}
-    virtual void OnCompletion(NodeId /*node*/, const Completion& /*completion*/) {}
-    // A datagram leaves a node, whatever becomes of it.
-    virtual void OnSend(NodeId /*node*/, const Endpoint& /*to*/, ByteView /*bytes*/) {}
-    // A node dials, writes (these bytes) or closes; or somebody's dial reached it.
-    virtual void OnStreamOp(NodeId /*node*/, const swim::Outbox::StreamOp& /*op*/,
-                            ByteView /*bytes*/) {}
-    virtual void OnAccept(NodeId /*node*/, swim::StreamId /*stream*/, const Endpoint& /*from*/) {}
-    // An input was handled; all calls above for it came before.
-    virtual void OnTransition(NodeId /*node*/) {}
-  };
+  using Observer = WorldObserver;
 
   explicit World(std::uint64_t seed);
   World(const World&) = delete;
@@ -82,26 +72,28 @@ class World {
   // --- nodes ---
 
   // Creates a node and starts it, at 10.0.0.1:7946 and up. World sets the address, the seed and
-  // the pool of `config`; the configuration must be valid.
-  NodeId Add(Config config);
+  // the pool of `config`; the configuration must be valid. If it has a snapshot, whatever that
+  // says, the node gets a file of its own, and each life begins with what the one before wrote.
+  // `rejoin_after_leave`: see SnapshotReader.
+  NodeId Add(Config config, bool rejoin_after_leave = false);
   NodeId Add(absl::string_view name, Config config = Config::Lan()) {
     config.swim.name = std::string(name);
     return Add(std::move(config));
   }
-  // Kills the process: its connections are reset, its address refuses.
-  void Crash(NodeId node);
-  // Starts a crashed node afresh at the same address: it remembers nothing.
+  // Kills the process: its connections are reset, its address refuses. A write to its file is cut
+  // short; with kUnsynced, what was not synced may be gone too.
+  void Crash(NodeId node, VirtualDisk::Loss loss = VirtualDisk::Loss::kNothing);
+  // Ends the process in order: all is written first. (A machine that shuts down by itself, since it
+  // lost its name, ends likewise.)
+  void Shutdown(NodeId node);
+  // Starts a node that is down afresh at the same address: it remembers what is in its file.
   void Restart(NodeId node);
   // Stops the process without killing it: what arrives waits, as far as the socket's buffer goes.
   void Pause(NodeId node);
   void Resume(NodeId node);
 
-  RequestId Join(NodeId node, const std::vector<NodeId>& targets, bool ignore_old = false);
-  RequestId JoinEndpoints(NodeId node, std::vector<swim::JoinTarget> targets, bool ignore_old);
-  RequestId Leave(NodeId node);
-  RequestId RemoveFailedNode(NodeId node, absl::string_view name, bool prune);
-  RequestId SetTags(NodeId node, Tags tags);
-  // For what has no method here: calls input(machine, now, outbox) as one transition of the node.
+  // For what WorldRequests has no method for: calls input(machine, now, outbox) as one transition
+  // of the node.
   template <typename Input>
   void Call(NodeId node, Input&& input) {
     Slot& slot = slots_[node.value()];
@@ -113,6 +105,8 @@ class World {
 
   // --- time ---
 
+  // Calls action() after `delay`. The only call that an Observer may make.
+  void After(Duration delay, std::function<void()> action);
   // One event. False if nothing will ever happen.
   bool Step();
   void RunFor(Duration duration);
@@ -138,6 +132,12 @@ class World {
     return *slots_[node.value()].serf;
   }
   const std::string& name(NodeId node) const { return slots_[node.value()].config.swim.name; }
+  // Since when the process runs without a pause.
+  Instant running_since(NodeId node) const { return slots_[node.value()].running_since; }
+  // What the disk of a node with a snapshot does.
+  bool has_disk(NodeId node) const { return slots_[node.value()].disk != nullptr; }
+  bool rejoins_after_leave(NodeId node) const { return slots_[node.value()].rejoin_after_leave; }
+  VirtualDisk& disk(NodeId node) { return slots_[node.value()].disk->disk(); }
   const Endpoint& endpoint(NodeId node) const { return slots_[node.value()].endpoint; }
   std::optional<NodeId> FindNode(absl::string_view name) const;
   // How a request ended; none while it runs.
@@ -150,16 +150,22 @@ class World {
 
   // `observer` must outlive the last call of the World; its destructor makes none.
   void AddObserver(Observer* observer) { observers_.push_back(observer); }
+  // Calls f(Observer&) for each.
+  template <typename F>
+  void ForEachObserver(F&& f) {
+    for (Observer* o : observers_) f(*o);
+  }
   // Nodes added from now on log here, each line behind the time in seconds and the node's name.
   void SetLogger(Logger* logger) { logger_ = logger; }
 
  private:
-  enum class EventKind : std::uint8_t { kDeadline, kDatagram, kStream };
+  enum class EventKind : std::uint8_t { kDeadline, kDatagram, kStream, kDisk, kCall };
 
   struct WorldEvent {
     EventKind kind = EventKind::kDeadline;
-    NodeId node;              // whom it reaches; of kStream: none
-    std::uint32_t index = 0;  // of kDatagram: the packet; of kStream: the event of the streams
+    NodeId node;  // whom it reaches; of kStream and kCall: none
+    // Of kDatagram: the packet; of kStream: the event of the streams; of kCall: the action.
+    std::uint32_t index = 0;
   };
 
   struct Packet {
@@ -187,8 +193,12 @@ class World {
     Config config;
     std::unique_ptr<NodeLogger> logger;
     Endpoint endpoint;
-    std::unique_ptr<Serf> serf;  // null while crashed
+    std::unique_ptr<Serf> serf;  // null while down
     TimerHandle timer;
+    std::unique_ptr<NodeDisk> disk;  // null without a snapshot
+    bool rejoin_after_leave = false;
+    TimerHandle disk_timer;
+    Instant running_since{};
     bool paused = false;
     std::size_t held_bytes = 0;
     std::vector<WorldEvent> held;  // what arrived while paused
@@ -196,14 +206,22 @@ class World {
 
   // As a socket's default buffer (net.core.rmem_default of Linux).
   static constexpr std::size_t kSocketBufferMax = 212'992;
+  // An operation on the snapshot file takes at least kDiskLatency, and up to kDiskJitter more.
+  static constexpr Duration kDiskLatency = std::chrono::milliseconds(1);
+  static constexpr Duration kDiskJitter = std::chrono::milliseconds(10);
 
   void StartMachine(NodeId node);
   void StopMachine(NodeId node);
+  // Takes the machine away, and resets its connections.
+  void EndProcess(NodeId node);
   void Handle(const WorldEvent& event);
   void HandleDatagram(NodeId node, std::uint32_t packet);
   void HandleStream(const VirtualStreams::Arrival& arrival);
+  void HandleDisk(NodeId node);
   // Carries out what is in the outbox after an input of `node`, and looks at its next deadline.
   void Finish(NodeId node);
+  // Passes on what the outbox has for the application and the disk.
+  void Tell(NodeId node);
   void Send(NodeId from, const Endpoint& to, ByteView bytes);
   void CarryOut(NodeId node, const swim::Outbox::StreamOp& op);
   void Schedule(const VirtualStreams::Dues& dues);
@@ -223,6 +241,8 @@ class World {
   TimerHeap<WorldEvent> events_;
   std::vector<Packet> packets_;
   std::vector<std::uint32_t> free_packets_;
+  std::vector<std::function<void()>> actions_;
+  std::vector<std::uint32_t> free_actions_;
   Outbox out_;
   std::map<RequestId, Completion> completions_;
   std::vector<Observer*> observers_;
@@ -245,7 +265,7 @@ inline World::~World() {
   }
 }
 
-inline NodeId World::Add(Config config) {
+inline NodeId World::Add(Config config, bool rejoin_after_leave) {
   const NodeId node(static_cast<std::uint32_t>(slots_.size()));
   const std::uint32_t host = node.value() + 1;
   Slot slot;
@@ -255,6 +275,8 @@ inline NodeId World::Add(Config config) {
       7946};
   config.swim.advertise = slot.endpoint;
   config.swim.node_infos = pool_;
+  if (config.snapshot) slot.disk = std::make_unique<NodeDisk>(rng_.Next());
+  slot.rejoin_after_leave = rejoin_after_leave;
   slot.config = std::move(config);
   if (logger_ != nullptr) {
     slot.logger = std::make_unique<NodeLogger>(*this, slot.config.swim.name, *logger_);
@@ -268,13 +290,23 @@ inline NodeId World::Add(Config config) {
 
 inline void World::StartMachine(NodeId node) {
   Slot& slot = slots_[node.value()];
+  // What is not OK is a mistake of the test.
+  const auto check = [](const absl::Status& status) {
+    if (status.ok()) return;
+    std::fprintf(stderr, "World: %s\n", status.ToString().c_str());
+    std::abort();
+  };
   slot.config.swim.seed = rng_.Next();
-  auto serf = Serf::Create(slot.config);
-  if (!serf.ok()) {
-    std::fprintf(stderr, "World: %s\n", serf.status().ToString().c_str());
-    std::abort();  // a mistake of the test
+  if (slot.disk != nullptr) {
+    auto state = slot.disk->Open(slot.rejoin_after_leave, slot.config.swim.logger);
+    check(state.status());
+    slot.config.snapshot = *std::move(state);
+    for (Observer* o : observers_) o->OnRecovered(node, *slot.config.snapshot);
   }
+  auto serf = Serf::Create(slot.config);
+  check(serf.status());
   slot.serf = *std::move(serf);
+  slot.running_since = now_;
   trace_.Mix(static_cast<std::uint64_t>(node.value()));
   for (Observer* o : observers_) o->OnStart(node);
   slot.serf->Start(now_, out_);
@@ -288,15 +320,28 @@ inline void World::StopMachine(NodeId node) {
   slot.serf.reset();
 }
 
-inline void World::Crash(NodeId node) {
+inline void World::Crash(NodeId node, VirtualDisk::Loss loss) {
   if (!is_up(node)) return;
+  EndProcess(node);
   Slot& slot = slots_[node.value()];
+  if (slot.disk != nullptr) slot.disk->End(loss, rng_);
+}
+
+inline void World::EndProcess(NodeId node) {
+  Slot& slot = slots_[node.value()];
+  StopMachine(node);
   if (std::exchange(slot.paused, false)) --paused_;
   slot.held_bytes = 0;
-  StopMachine(node);
+  events_.Remove(slot.disk_timer);
   // What waited in the buffers finds nobody.
-  for (const WorldEvent& event : std::exchange(slot.held, {})) events_.Push(now_, event);
+  for (const WorldEvent& event : std::exchange(slot.held, {})) {
+    if (event.kind != EventKind::kDisk) events_.Push(now_, event);
+  }
   Schedule(streams_.CrashNode(now_, node));
+}
+
+inline void World::Shutdown(NodeId node) {
+  Call(node, [](Serf& serf, Instant now, Outbox& out) { serf.Shutdown(now, out); });
 }
 
 inline void World::Restart(NodeId node) {
@@ -317,6 +362,7 @@ inline void World::Resume(NodeId node) {
   Slot& slot = slots_[node.value()];
   if (!slot.paused) return;
   slot.paused = false;
+  slot.running_since = now_;
   --paused_;
   last_fault_ = now_;
   slot.held_bytes = 0;
@@ -327,43 +373,16 @@ inline void World::Resume(NodeId node) {
   for (const WorldEvent& event : held) Handle(event);
 }
 
-inline RequestId World::Join(NodeId node, const std::vector<NodeId>& targets, bool ignore_old) {
-  std::vector<swim::JoinTarget> list;
-  for (const NodeId target : targets) {
-    list.push_back({endpoint(target).ToString(), endpoint(target)});
+inline void World::After(Duration delay, std::function<void()> action) {
+  auto index = static_cast<std::uint32_t>(actions_.size());
+  if (free_actions_.empty()) {
+    actions_.emplace_back();
+  } else {
+    index = free_actions_.back();
+    free_actions_.pop_back();
   }
-  return JoinEndpoints(node, std::move(list), ignore_old);
-}
-
-inline RequestId World::JoinEndpoints(NodeId node, std::vector<swim::JoinTarget> targets,
-                                      bool ignore_old) {
-  const RequestId request = NewRequest();
-  Call(node, [&](Serf& serf, Instant now, Outbox& out) {
-    serf.Join(now, request, std::move(targets), ignore_old, out);
-  });
-  return request;
-}
-
-inline RequestId World::Leave(NodeId node) {
-  const RequestId request = NewRequest();
-  Call(node, [&](Serf& serf, Instant now, Outbox& out) { serf.Leave(now, request, out); });
-  return request;
-}
-
-inline RequestId World::RemoveFailedNode(NodeId node, absl::string_view name, bool prune) {
-  const RequestId request = NewRequest();
-  Call(node, [&](Serf& serf, Instant now, Outbox& out) {
-    serf.RemoveFailedNode(now, request, name, prune, out);
-  });
-  return request;
-}
-
-inline RequestId World::SetTags(NodeId node, Tags tags) {
-  const RequestId request = NewRequest();
-  Call(node, [&](Serf& serf, Instant now, Outbox& out) {
-    serf.SetTags(now, request, std::move(tags), out);
-  });
-  return request;
+  actions_[index] = std::move(action);
+  events_.Push(now_ + delay, {EventKind::kCall, NodeId(), index});
 }
 
 inline bool World::Step() {
@@ -434,11 +453,14 @@ inline void World::Handle(const WorldEvent& event) {
     HandleStream(arrival);
     return;
   }
-  Slot& slot = slots_[event.node.value()];
-  if (event.kind == EventKind::kDatagram) {
-    HandleDatagram(event.node, event.index);
+  if (event.kind == EventKind::kCall) {
+    free_actions_.push_back(event.index);
+    std::exchange(actions_[event.index], nullptr)();
     return;
   }
+  if (event.kind == EventKind::kDatagram) return HandleDatagram(event.node, event.index);
+  if (event.kind == EventKind::kDisk) return HandleDisk(event.node);
+  Slot& slot = slots_[event.node.value()];
   assert(slot.serf != nullptr && !slot.paused);
   slot.timer = TimerHandle();
   slot.serf->OnTimer(now_, out_);
@@ -467,6 +489,19 @@ inline void World::HandleDatagram(NodeId node, std::uint32_t index) {
     Finish(node);
   }
   free_packets_.push_back(index);
+}
+
+inline void World::HandleDisk(NodeId node) {
+  Slot& slot = slots_[node.value()];
+  slot.disk_timer = TimerHandle();
+  if (slot.paused) {
+    slot.held.push_back({EventKind::kDisk, node, 0});
+    return;
+  }
+  const absl::Status status = slot.disk->Finish();
+  for (Observer* o : observers_) o->OnSnapshotDone(node, status);
+  slot.serf->OnSnapshotDone(now_, status, out_);
+  Finish(node);
 }
 
 inline void World::HandleStream(const VirtualStreams::Arrival& arrival) {
@@ -507,17 +542,43 @@ inline void World::HandleStream(const VirtualStreams::Arrival& arrival) {
 inline void World::Finish(NodeId node) {
   for (const swim::Outbox::Datagram& d : out_.datagrams()) Send(node, d.to, out_.bytes(d));
   for (const swim::Outbox::StreamOp& op : out_.stream_ops()) CarryOut(node, op);
+  Tell(node);
+  out_.Clear();
+  SetDeadline(node);
+  for (Observer* o : observers_) o->OnTransition(node);
+  Slot& slot = slots_[node.value()];
+  if (slot.serf->state() == Serf::State::kShutdown) {
+    EndProcess(node);
+    while (slot.disk != nullptr && !slot.disk->idle()) static_cast<void>(slot.disk->Finish());
+    if (slot.disk != nullptr) slot.disk->End(VirtualDisk::Loss::kNothing, rng_);
+    return;
+  }
+  if (slot.disk != nullptr && !slot.disk->idle() && !events_.IsLive(slot.disk_timer)) {
+    slot.disk_timer =
+        events_.Push(now_ + kDiskLatency + rng_.Below(kDiskJitter), {EventKind::kDisk, node, 0});
+  }
+}
+
+inline void World::Tell(NodeId node) {
   for (const Event& event : out_.events()) {
     trace_.Mix(static_cast<std::uint64_t>(event.index()));
+    if (const auto* user = std::get_if<UserEvent>(&event)) trace_.Mix(user->payload);
     for (Observer* o : observers_) o->OnEvent(node, event);
   }
   for (const Completion& completion : out_.completions()) {
     completions_[completion.request] = completion;
     for (Observer* o : observers_) o->OnCompletion(node, completion);
   }
-  out_.Clear();
-  SetDeadline(node);
-  for (Observer* o : observers_) o->OnTransition(node);
+  for (const QueryUpdate& update : out_.query_updates()) {
+    trace_.Mix(static_cast<std::uint64_t>(update.kind));
+    trace_.Mix(update.payload);
+    for (Observer* o : observers_) o->OnQueryUpdate(node, update);
+  }
+  for (const SnapshotOp& op : out_.snapshot_ops()) {
+    trace_.Mix(op.text);
+    for (Observer* o : observers_) o->OnSnapshotOp(node, op);
+    slots_[node.value()].disk->Push(op);
+  }
 }
 
 inline void World::Send(NodeId from, const Endpoint& to, ByteView bytes) {

@@ -197,7 +197,9 @@ inline void GossipTargets::OnJoin(MemberIndex member) {
     dirty_ = true;
     return;
   }
-  dirty_ = std::any_of(successors_.begin(), successors_.end(),
+  // The row of a successor that was purged meanwhile may be another node's now.
+  dirty_ = IsSuccessor(member) ||
+           std::any_of(successors_.begin(), successors_.end(),
                        [&](const Successor& s) { return Distance(s.ring, member) < s.distance; });
 }
 

@@ -1,6 +1,7 @@
 #include "serf/swim/gossip.h"
 
 #include <chrono>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -33,14 +34,14 @@ struct View {
     ring.Insert(m, rng);
     return m;
   }
-  std::vector<MemberIndex> Next(std::size_t count) {
+  std::vector<MemberIndex> Next(std::size_t count) { return Next(count, targets); }
+  std::vector<MemberIndex> Next(std::size_t count, GossipTargets& of) {
     std::vector<GossipTargets::Target> list;
-    targets.Next(now, count, RetransmitLimit(4, table.known()), rng, list, [this](MemberIndex m) {
-      return m != self && table.state(m) == NodeState::kAlive;
-    });
+    of.Next(now, count, RetransmitLimit(4, table.known()), rng, list,
+            [this](MemberIndex m) { return m != self && table.state(m) == NodeState::kAlive; });
     std::vector<MemberIndex> members;
     for (const GossipTargets::Target& target : list) {
-      EXPECT_LT(target.place, targets.places());
+      EXPECT_LT(target.place, of.places());
       members.push_back(target.member);
     }
     return members;
@@ -121,6 +122,36 @@ TEST(GossipTargets, PurgedMembersAreNoticed) {
   view.ring.PurgeAndShuffle([gone](MemberIndex m) { return m == gone; }, view.rng);
   view.table.Purge(gone);
   EXPECT_EQ(view.Next(3).size(), 2u);
+}
+
+// Whose row another node got before the next round.
+TEST(GossipTargets, ATargetThatWasReplacedIsNoticed) {
+  NodeInfoPool pool;
+  View view(pool, 40, 0, 1);
+  // Those that come in turn: the successors, without the random ones.
+  const auto in_turn = [&view](GossipTargets& targets) {
+    std::map<MemberIndex, int> hits;
+    constexpr int kCycles = 30;
+    for (int i = 0; i < kCycles * RetransmitLimit(4, view.table.known()); ++i) {
+      for (const MemberIndex m : view.Next(1, targets)) ++hits[m];
+    }
+    std::set<MemberIndex> members;
+    for (const auto& [member, count] : hits) {
+      if (count > kCycles * 2 / 3) members.insert(member);
+    }
+    return members;
+  };
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    const MemberIndex gone = *in_turn(view.targets).begin();
+    view.ring.PurgeAndShuffle([gone](MemberIndex m) { return m == gone; }, view.rng);
+    view.table.Purge(gone);
+    const MemberIndex next = view.Add(pool, 1000 + i);
+    EXPECT_EQ(next, gone);
+    view.targets.OnJoin(next);
+    GossipTargets fresh(view.table, view.ring);
+    fresh.Start(view.self, view.rng);
+    EXPECT_EQ(in_turn(view.targets), in_turn(fresh));
+  }
 }
 
 // News that was on its way when it joined must reach a newcomer, too.
