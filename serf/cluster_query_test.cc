@@ -76,8 +76,10 @@ class ClusterQueryTest : public ::testing::Test, private World::Observer {
   std::vector<NodeId> nodes_;
   std::map<std::string, int> events_;  // "n1 deploy" -> how often
   std::vector<std::pair<NodeId, QueryId>> asked_;
+  int updates_ = 0;
 
  private:
+  void OnQueryUpdate(NodeId, const QueryUpdate&) override { ++updates_; }
   void OnEvent(NodeId node, const Event& event) override {
     if (const auto* user = std::get_if<UserEvent>(&event)) {
       ++events_[absl::StrCat(world_.name(node), " ", user->name)];
@@ -137,6 +139,19 @@ TEST_F(ClusterQueryTest, RelaysBridgeABrokenLink) {
   Ask(nodes_[0], {.request_ack = true, .relay_factor = 3});
   world_.RunFor(seconds(2));
   EXPECT_EQ(world_.serf(nodes_[0]).counters().query_acks, 5u);
+}
+
+// Which asked by queries of its own.
+TEST_F(ClusterQueryTest, OfAKeyOperationCutShortTheApplicationIsToldNothingElse) {
+  Config config = Config::Lan();
+  testing::Encrypt(config.swim, ByteVector(16, 1));
+  Build(2, config);
+  world_.links().Partition({{nodes_[0]}, {nodes_[1]}});
+  const RequestId request = world_.ManageKeys(nodes_[0], KeyOperation::kList, {}, 0);
+  world_.Shutdown(nodes_[0]);
+  ASSERT_NE(world_.completion(request), nullptr);
+  EXPECT_FALSE(world_.completion(request)->status.ok());
+  EXPECT_EQ(updates_, 0);
 }
 
 TEST_F(ClusterQueryTest, KeysRotateWithoutALoss) {

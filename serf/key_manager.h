@@ -78,6 +78,7 @@ class KeyManager {
   Listener& listener_;
   std::deque<Operation> waiting_;
   absl::btree_map<QueryId, Operation> running_;
+  bool cancelled_ = false;
 };
 
 inline void KeyManager::Start(Instant now, RequestId request, KeyOperation operation, ByteView key,
@@ -118,6 +119,7 @@ inline void KeyManager::StartNext(Instant now) {
 inline bool KeyManager::OnUpdate(Instant now, const QueryUpdate& update) {
   const auto found = running_.find(update.query);
   if (found == running_.end()) return false;
+  if (cancelled_) return true;
   if (update.kind == QueryUpdate::Kind::kResponse) {
     OnResponse(found->second.outcome, update);
   } else if (update.kind == QueryUpdate::Kind::kDone) {
@@ -172,7 +174,9 @@ inline void KeyManager::Cancel(const absl::Status& status) {
   for (Operation& operation : std::exchange(waiting_, {})) {
     listener_.OnKeysDone(operation.request, status, {});
   }
-  for (auto& [query, operation] : std::exchange(running_, {})) {
+  // What still comes of their queries is nobody's business: nor the application's.
+  cancelled_ = true;
+  for (auto& [query, operation] : running_) {
     listener_.OnKeysDone(operation.request, status, std::move(operation.outcome));
   }
 }

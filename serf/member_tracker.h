@@ -20,8 +20,8 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
-#include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/config.h"
 #include "serf/counters.h"
@@ -96,8 +96,8 @@ class MemberTracker {
   bool HasAlivePeer() const;
   std::optional<Member> Find(absl::string_view name) const;
   std::vector<Member> Members() const;
-  // One of the failed, each with the same probability; null if there is none.
-  const swim::NodeInfo* PickFailed(Rng& rng) const;
+  // Whether a member, in any state, has this address. Looks at all.
+  bool HasMemberAt(const Endpoint& endpoint) const;
   // Adds all status times and the names of the left. The views live until the next change.
   void AppendTo(LocalState& state) const;
 
@@ -406,13 +406,16 @@ inline std::vector<Member> MemberTracker::Members() const {
   return members;
 }
 
-inline const swim::NodeInfo* MemberTracker::PickFailed(Rng& rng) const {
-  if (table_.failed() == 0) return nullptr;
-  std::uint64_t skip = rng.Below(static_cast<std::uint64_t>(table_.failed()));
+inline bool MemberTracker::HasMemberAt(const Endpoint& endpoint) const {
+  bool found = false;
+  node_.ForEachMember([&](swim::MemberIndex member) {
+    found = found || (table_.Present(member).status != MemberStatus::kNone &&
+                      SameHostAndPort(node_.info(member).endpoint(), endpoint));
+  });
   for (const auto& [name, departed] : table_.departed()) {
-    if (departed.record.status == MemberStatus::kFailed && skip-- == 0) return departed.info.get();
+    found = found || SameHostAndPort(departed.info->endpoint(), endpoint);
   }
-  return nullptr;
+  return found;
 }
 
 inline void MemberTracker::AppendTo(LocalState& state) const {

@@ -11,8 +11,9 @@
 //   rejoin.OnDone(now, contacted, rng);
 //
 // First all are asked in random order, those last seen alive before the failed ones, until one
-// answers. If none does, that is repeated. With a peer found, those which are still unknown are
-// asked one by one, since they may be another part of the cluster.
+// answers. If none does, that is repeated, with pauses of a ReconnectPace. With a peer found, those
+// which are still unknown are asked one by one, since they may be another part of the cluster; all
+// nodes share that work.
 
 #include <algorithm>
 #include <chrono>
@@ -37,8 +38,6 @@ class Rejoin {
  public:
   // After so long the others have reaped this node, and it stops asking for those it lost.
   static constexpr Duration kGiveUp = std::chrono::hours(24);
-  // Each fruitless round doubles the pause, up to so many times `interval`.
-  static constexpr int kBackOffMax = 16;
 
   // What the owner knows of the cluster now.
   class Cluster {
@@ -46,6 +45,7 @@ class Rejoin {
     virtual ~Cluster() = default;
     virtual bool IsMember(absl::string_view name) const = 0;  // in any state
     virtual bool HasAlivePeer() const = 0;
+    virtual std::size_t Alive() const = 0;  // this node too
   };
 
   // Nothing to do.
@@ -76,11 +76,11 @@ class Rejoin {
   std::optional<swim::JoinTarget> Ask(std::size_t node);
   void DropMembers(const Cluster& cluster);
   void BeginRound(Rng& rng);
-  void Pause(Instant now, Rng& rng) { next_at_ = NextReconnect(now, back_off_ * interval_, rng); }
+  void Pause(Instant now, Rng& rng) { next_at_ = now + pace_.Next(rng); }
 
   std::vector<Node> nodes_;
   std::size_t alive_ = 0;  // the first so many were last seen alive
-  Duration interval_ = Duration::zero();
+  ReconnectPace pace_;
   Logger* logger_ = nullptr;
   bool any_ = false;  // the snapshot named a node, be it this one
 
@@ -89,12 +89,11 @@ class Rejoin {
   std::optional<std::size_t> under_way_;
   Instant next_at_ = kNever;
   Instant give_up_at_ = kNever;
-  int back_off_ = 1;
 };
 
 inline Rejoin::Rejoin(const SnapshotState& state, absl::string_view own_name, Duration interval,
                       Logger* logger)
-    : interval_(interval), logger_(logger), any_(!state.alive.empty() || !state.failed.empty()) {
+    : pace_(interval), logger_(logger), any_(!state.alive.empty() || !state.failed.empty()) {
   const auto add = [&](const SnapshotState::Nodes& nodes) {
     for (const auto& [name, address] : nodes) {
       const std::optional<Endpoint> endpoint = Endpoint::Parse(address);
@@ -143,7 +142,6 @@ inline std::optional<swim::JoinTarget> Rejoin::Next(Instant now, const Cluster& 
     return std::nullopt;
   }
   if (!cluster.HasAlivePeer()) {
-    back_off_ = std::min(2 * back_off_, kBackOffMax);
     BeginRound(rng);
     return Ask(next_++);
   }
@@ -152,10 +150,12 @@ inline std::optional<swim::JoinTarget> Rejoin::Next(Instant now, const Cluster& 
     Stop();
     return std::nullopt;
   }
-  if (next_ >= nodes_.size()) {
-    next_ = 0;
-    back_off_ = std::min(2 * back_off_, kBackOffMax);
+  if (rng.NextDouble() * static_cast<double>(cluster.Alive()) >
+      static_cast<double>(nodes_.size())) {
+    Pause(now, rng);  // another node does it
+    return std::nullopt;
   }
+  if (next_ >= nodes_.size()) next_ = 0;
   return Ask(next_++);
 }
 
@@ -192,7 +192,7 @@ inline void Rejoin::OnDone(Instant now, bool contacted, Rng& rng) {
     Log(logger_, LogLevel::kInfo, "serf: Re-joined to previously known node: ", node.name, ": ",
         node.endpoint.ToString());
     in_round_ = false;
-    back_off_ = 1;
+    pace_.Reset();
   }
   if (in_round_) {
     next_at_ = now;

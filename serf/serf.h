@@ -462,14 +462,17 @@ inline void Serf::StartNextJoin(Instant now) {
 
 inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
   const bool contacted = done.result.contacted > 0;
-  const bool ours = reconnector_.OnDone(now, done.id, contacted);
+  const Reconnector::Ended ended = reconnector_.OnDone(now, done.id, contacted);
+  const bool ours = ended != Reconnector::Ended::kOther;
   const std::optional<RequestId> request = ours ? std::nullopt : joins_.Finish(done.id);
   // Also after a restart: else the original shows a node as leaving for ever whose leave intent
   // outlived it there (15.3). Not after a Leave has begun: it would be taken back.
-  if (contacted && IsAlive() && (request || done.id == Reconnector::kRejoin)) IssueJoinIntent(now);
+  if (contacted && IsAlive() && (request || ended == Reconnector::Ended::kRejoin))
+    IssueJoinIntent(now);
   if (ours) return Reconnect(now);
   if (!request) return;
   receiver_.set_ignore_old_on_join(false);
+  reconnector_.AddSeeds(now, done.result.answered);
   absl::Status status;
   if (!contacted && !done.result.errors.empty()) status = JoinError(done.result.errors);
   out_->Complete(
@@ -640,6 +643,7 @@ inline void Serf::OnUpdateBroadcast(Instant) {
 
 inline void Serf::OnMemberEvent(Instant now, MemberEvent event) {
   if (snapshot_) snapshot_->OnMemberEvent(event);
+  reconnector_.OnMemberEvent(now, event);
   if (coordinates_ && event.kind == MemberEventKind::kReap) {
     for (const Member& member : event.members) coordinates_->Forget(member.name);
   }

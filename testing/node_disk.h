@@ -9,6 +9,7 @@
 //   while const absl::Status status = disk.Finish();       // for Serf::OnSnapshotDone
 //   disk.End(loss, rng);
 
+#include <cassert>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -42,6 +43,7 @@ class NodeDisk {
 
   // Does the oldest operation.
   absl::Status Finish() {
+    assert(!idle());
     const SnapshotOp op = std::move(ops_.front());
     ops_.pop_front();
     return file_->Apply(op);

@@ -125,7 +125,9 @@ class VirtualStreams {
   static constexpr std::size_t kPieceMax = 16'384;
   // A real TCP retransmits for longer, but no machine waits that long.
   static constexpr Duration kStallMax = std::chrono::seconds(60);
+  // The first retransmission of data, and of a dial, as Linux has them; each waits twice as long.
   static constexpr Duration kRetransmit = std::chrono::milliseconds(200);
+  static constexpr Duration kRetransmitDial = std::chrono::seconds(1);
 
   void Push(Instant now, std::uint32_t direction, Item item, Dues& dues);
   std::optional<std::uint32_t> FindSide(NodeId node, swim::StreamId stream) const {
@@ -279,7 +281,8 @@ inline VirtualStreams::Arrival VirtualStreams::Arrive(Instant now, std::uint32_t
   if (c.target_exists && !links_.Reaches(sender.node, receiver.node)) {
     if (d.stalled_since == kNever) d.stalled_since = now;
     if (now - d.stalled_since < kStallMax && (sender.open || receiver.open)) {
-      arrival.due.push_back({now + kRetransmit, direction});
+      const Duration first = d.front().kind == Item::Kind::kSyn ? kRetransmitDial : kRetransmit;
+      arrival.due.push_back({now + (now - d.stalled_since) + first, direction});
       return arrival;
     }
     // The sender's TCP gives up; the receiver learns nothing.

@@ -198,6 +198,7 @@ class World : public WorldRequests<World> {
     std::unique_ptr<NodeDisk> disk;  // null without a snapshot
     bool rejoin_after_leave = false;
     TimerHandle disk_timer;
+    bool disk_works = false;  // the event of the end of its operation is scheduled, or held
     Instant running_since{};
     bool paused = false;
     std::size_t held_bytes = 0;
@@ -333,6 +334,7 @@ inline void World::EndProcess(NodeId node) {
   if (std::exchange(slot.paused, false)) --paused_;
   slot.held_bytes = 0;
   events_.Remove(slot.disk_timer);
+  slot.disk_works = false;
   // What waited in the buffers finds nobody.
   for (const WorldEvent& event : std::exchange(slot.held, {})) {
     if (event.kind != EventKind::kDisk) events_.Push(now_, event);
@@ -498,6 +500,7 @@ inline void World::HandleDisk(NodeId node) {
     slot.held.push_back({EventKind::kDisk, node, 0});
     return;
   }
+  slot.disk_works = false;
   const absl::Status status = slot.disk->Finish();
   for (Observer* o : observers_) o->OnSnapshotDone(node, status);
   slot.serf->OnSnapshotDone(now_, status, out_);
@@ -553,7 +556,8 @@ inline void World::Finish(NodeId node) {
     if (slot.disk != nullptr) slot.disk->End(VirtualDisk::Loss::kNothing, rng_);
     return;
   }
-  if (slot.disk != nullptr && !slot.disk->idle() && !events_.IsLive(slot.disk_timer)) {
+  if (slot.disk != nullptr && !slot.disk->idle() && !slot.disk_works) {
+    slot.disk_works = true;
     slot.disk_timer =
         events_.Push(now_ + kDiskLatency + rng_.Below(kDiskJitter), {EventKind::kDisk, node, 0});
   }

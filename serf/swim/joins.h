@@ -33,6 +33,7 @@ struct JoinTarget {
 struct JoinResult {
   int contacted = 0;
   std::vector<std::string> errors;
+  std::vector<Endpoint> answered;
 };
 
 class Joins {
@@ -79,6 +80,7 @@ class Joins {
       const JoinTarget& target = request.targets[request.next++];
       if (status.ok()) {
         ++request.result.contacted;
+        request.result.answered.push_back(target.endpoint);
       } else {
         request.result.errors.push_back(
             absl::StrCat("Failed to join ", target.endpoint.ToString(), ": ", status.message()));
