@@ -112,6 +112,10 @@ class EventChecker : public World::Observer {
   void OnStart(NodeId node) override;
   void OnStop(NodeId node) override;
   void OnEvent(NodeId node, const Event& event) override;
+  void OnTransition(NodeId node) override {
+    Instant& since = lives_[node.value()].leaving_since;
+    if (since == kNever && world_.serf(node).state() != Serf::State::kAlive) since = world_.now();
+  }
 
   // To be called from time to time: whether crashes are known by now.
   void CheckCrashes();
@@ -125,6 +129,7 @@ class EventChecker : public World::Observer {
   struct Life {
     bool up = false;
     Instant since{};  // the start or the crash
+    Instant leaving_since = kNever;
   };
 
   void OnMember(NodeId observer, MemberEventKind kind, const std::string& name);
@@ -233,11 +238,13 @@ inline void EventChecker::OnStart(NodeId node) {
     lives_.resize(node.value() + 1);
     presence_.resize(node.value() + 1);
   }
-  lives_[node.value()] = {true, world_.now()};
+  lives_[node.value()] = {true, world_.now(), kNever};
   presence_[node.value()].clear();
 }
 
-inline void EventChecker::OnStop(NodeId node) { lives_[node.value()] = {false, world_.now()}; }
+inline void EventChecker::OnStop(NodeId node) {
+  lives_[node.value()] = {false, world_.now(), kNever};
+}
 
 inline void EventChecker::OnEvent(NodeId node, const Event& event) {
   if (const auto* members = std::get_if<MemberEvent>(&event)) {
@@ -290,6 +297,8 @@ inline void EventChecker::OnFailure(NodeId observer, const std::string& name) {
       {world_.last_fault(), lives_[subject->value()].since, lives_[observer.value()].since});
   if (world_.now() - calm_since <= aftermath) return;
   const bool leaves = world_.serf(*subject).state() != Serf::State::kAlive;
+  // A fault may have swallowed the intent, and the engine's departure comes by a push/pull later.
+  if (leaves && lives_[subject->value()].leaving_since <= world_.last_fault()) return;
   // Ticked gossip shares its transmissions with rides on random probes, as the original does: now
   // and then an intent misses somebody, until a push/pull.
   if (leaves && world_.serf(observer).config().swim.gossip_pacing == swim::GossipPacing::kTicked) {

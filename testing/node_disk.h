@@ -52,7 +52,8 @@ class NodeDisk {
   // The process ends: with the first operation that waits half done, and the others not begun.
   void End(VirtualDisk::Loss loss, Rng& rng) {
     if (!ops_.empty()) {
-      disk_.StopAfter(rng.Below(kCallsPerOpMax));
+      disk_.StopAfter(rng.Below(ops_.front().kind == SnapshotOp::Kind::kAppend ? kCallsPerAppend
+                                                                               : kCallsPerReplace));
       static_cast<void>(file_->Apply(ops_.front()));
     }
     ops_.clear();
@@ -64,8 +65,10 @@ class NodeDisk {
   const VirtualDisk& disk() const { return disk_; }
 
  private:
-  // System calls that change something: remove or truncate, create, write, sync, rename, sync.
-  static constexpr std::uint64_t kCallsPerOpMax = 7;
+  // System calls that change something: write, sync, and the end; or create, write, sync, rename,
+  // sync of the folder, and the end.
+  static constexpr std::uint64_t kCallsPerAppend = 3;
+  static constexpr std::uint64_t kCallsPerReplace = 6;
 
   VirtualDisk disk_;
   std::unique_ptr<transport::SnapshotFile> file_;

@@ -63,9 +63,9 @@ void EndProcess(SwarmWorld& swarm, NodeId node) {
     return world.Shutdown(node);
   }
   // In the middle of a write, if there is something to write.
-  if (swarm.IsActive(node) && swarm.Chance(50)) {
+  if (world.has_disk(node) && swarm.IsActive(node) && swarm.Chance(50)) {
     swarm.SendEvent(node);
-    world.RunFor(swarm.rng.Below(milliseconds(12)));
+    world.RunUntil([&] { return world.disk_works(node); }, milliseconds(600));
   }
   const bool power = swarm.Chance(40);
   swarm.Say("crash ", world.name(node), power ? ", no power" : "");

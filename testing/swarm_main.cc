@@ -35,18 +35,22 @@ int main(int argc, char** argv) {
   int failed = 0;
   serf::testing::SwarmFaults faults;
   double slowest = 0;
+  std::uint64_t slowest_seed = first;
   for (std::uint64_t seed = first; seed <= last; ++seed) {
     const serf::testing::SwarmResult result =
         serf::testing::RunSwarm(seed, first == last ? &logger : nullptr);
     faults.Add(result.faults);
-    slowest = std::max(slowest, serf::ToSeconds(result.agreed_after));
+    if (const double time = serf::ToSeconds(result.agreed_after); time >= slowest) {
+      slowest = time;
+      slowest_seed = seed;
+    }
     if (result.violations.empty()) continue;
     ++failed;
     std::printf("seed %llu, %zu nodes:\n", static_cast<unsigned long long>(seed), result.nodes);
     for (const std::string& text : result.violations) std::printf("  %s\n", text.c_str());
   }
-  std::printf("%d of %llu seeds failed; slowest agreement %.1f s after calm\n%s\n", failed,
-              static_cast<unsigned long long>(last - first + 1), slowest,
-              faults.ToString().c_str());
+  std::printf("%d of %llu seeds failed; slowest agreement %.1f s after calm (seed %llu)\n%s\n",
+              failed, static_cast<unsigned long long>(last - first + 1), slowest,
+              static_cast<unsigned long long>(slowest_seed), faults.ToString().c_str());
   return failed == 0 ? 0 : 1;
 }

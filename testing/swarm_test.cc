@@ -1,4 +1,4 @@
-// Chaos, then calm, for 240 seeds. A seed that fails is studied with
+// Chaos, then calm, for 400 seeds. A seed that fails is studied with
 //   bazel run //testing:swarm_main -- SEED
 
 #include "serf/testing/swarm.h"
@@ -11,7 +11,7 @@
 namespace serf::testing {
 namespace {
 
-constexpr std::uint64_t kSeedsPerGroup = 30;
+constexpr std::uint64_t kSeedsPerGroup = 50;
 
 class SwarmTest : public ::testing::TestWithParam<std::uint64_t> {};
 

@@ -136,6 +136,8 @@ class World : public WorldRequests<World> {
   Instant running_since(NodeId node) const { return slots_[node.value()].running_since; }
   // What the disk of a node with a snapshot does.
   bool has_disk(NodeId node) const { return slots_[node.value()].disk != nullptr; }
+  // Whether an operation on the file is under way.
+  bool disk_works(NodeId node) const { return slots_[node.value()].disk_works; }
   bool rejoins_after_leave(NodeId node) const { return slots_[node.value()].rejoin_after_leave; }
   VirtualDisk& disk(NodeId node) { return slots_[node.value()].disk->disk(); }
   const Endpoint& endpoint(NodeId node) const { return slots_[node.value()].endpoint; }
