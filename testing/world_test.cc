@@ -3,9 +3,12 @@
 #include "serf/testing/world.h"
 
 #include <chrono>
+#include <string>
 
 #include "gtest/gtest.h"
+#include "serf/config.h"
 #include "serf/testing/checkers.h"
+#include "serf/testing/virtual_disk.h"
 
 namespace serf::testing {
 namespace {
@@ -79,6 +82,56 @@ TEST(World, CutsArePerDirection) {
   const RequestId again = world.Join(a, {b});
   ASSERT_TRUE(world.RunUntil([&] { return world.completion(again) != nullptr; }, seconds(30)));
   EXPECT_TRUE(world.completion(again)->status.ok());
+}
+
+TEST(World, ActionsHappenInTheirTimeAndOrder) {
+  World world(5);
+  std::string order;
+  world.After(seconds(2), [&] { order += "c"; });
+  world.After(seconds(1), [&] {
+    order += "a";
+    world.After(seconds(1), [&] { order += "d"; });
+  });
+  world.After(seconds(1), [&] { order += "b"; });
+  world.RunFor(milliseconds(1500));
+  EXPECT_EQ(order, "ab");
+  world.RunFor(seconds(1));
+  EXPECT_EQ(order, "abcd");
+}
+
+TEST(World, ANodeWithAFileFindsBackByItself) {
+  for (const VirtualDisk::Loss loss : {VirtualDisk::Loss::kNothing, VirtualDisk::Loss::kUnsynced}) {
+    World world(6);
+    const NodeId a = world.Add("a");
+    Config config = Config::Lan();
+    config.snapshot.emplace();
+    const NodeId b = world.Add("b", config);
+    EXPECT_FALSE(world.has_disk(a));
+    ASSERT_TRUE(world.has_disk(b));
+    world.Join(b, {a});
+    ASSERT_TRUE(world.SendUserEvent(b, "e", "", false).ok());
+    world.RunFor(seconds(5));
+    world.Crash(b, loss);
+    EXPECT_FALSE(world.is_up(b));
+    world.Restart(b);
+    EXPECT_EQ(world.serf(b).Stats().at("event_time"), "2");
+    EXPECT_TRUE(world.RunUntil([&] { return Agrees(world); }, seconds(20))) << Disagreement(world);
+    EXPECT_EQ(world.serf(b).member_count(), 2u);
+  }
+}
+
+TEST(World, AProcessThatEndsInOrderWritesAll) {
+  World world(7);
+  Config config = Config::Lan();
+  config.snapshot.emplace();
+  const NodeId a = world.Add("a", config);
+  world.RunFor(seconds(5));
+  ASSERT_TRUE(world.SendUserEvent(a, "e", "", false).ok());
+  ASSERT_TRUE(world.SendUserEvent(a, "e", "2", false).ok());
+  world.Shutdown(a);
+  EXPECT_FALSE(world.is_up(a));
+  world.Restart(a);
+  EXPECT_EQ(world.serf(a).Stats().at("event_time"), "3");
 }
 
 TEST(World, TheSameSeedIsTheSameRun) {
