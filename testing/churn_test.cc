@@ -108,18 +108,22 @@ ChurnFigures Churn(std::uint32_t nodes, int per_second, Duration duration) {
   EXPECT_TRUE(cluster.StartJoined(nodes)) << cluster.Disagreeing() << " disagree";
   world.RunFor(seconds(5));
   ChurnFigures figures;
-  const auto pick = [&] {
+  // One that has been there so long.
+  const auto pick = [&](Duration age) {
     for (;;) {
       const NodeId node(static_cast<std::uint32_t>(cluster.rng().Below(world.size())));
-      if (world.is_up(node) && world.serf(node).state() == Serf::State::kAlive) return node;
+      if (world.is_up(node) && world.serf(node).state() == Serf::State::kAlive &&
+          world.now() - world.running_since(node) >= age) {
+        return node;
+      }
     }
   };
   const Instant end = world.now() + duration;
   while (world.now() < end) {
     for (int i = 0; i < per_second; ++i) {
-      leaves.Leave(pick());
+      leaves.Leave(pick(seconds(5)));
       world.RunFor(milliseconds(1000) / (2 * per_second));
-      const NodeId target = pick();
+      const NodeId target = pick(seconds(1));
       world.Join(world.Add(absl::StrCat("late-", world.size())), {target});
       world.RunFor(milliseconds(1000) / (2 * per_second));
     }
