@@ -260,13 +260,11 @@ class Serf final : private swim::Delegate,
   std::vector<Datagram> send_later_;
   bool wake_gossip_ = false;
   bool name_lost_ = false;
-
   JoinQueue joins_;
   std::vector<RequestId> leave_requests_;
   PendingBroadcasts removals_;
   PendingBroadcasts tag_updates_;
   Broadcasts::Token next_token_ = kLeaveToken + 1;
-
   Instant reap_at_ = kNever;
   Instant queue_check_at_ = kNever;
 };
@@ -670,7 +668,6 @@ inline void Serf::OnAccused(Instant now) {
 
 inline Member Serf::LocalMember() const {
   if (std::optional<Member> member = members_.Find(config_.swim.name)) return *std::move(member);
-  // Before Start.
   Member member;
   member.name = config_.swim.name;
   member.endpoint = config_.swim.advertise;
