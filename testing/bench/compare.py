@@ -11,12 +11,16 @@ the kernel's (/proc/PID): resident memory, CPU ticks, context switches of all th
 """
 import argparse
 import os
+import re
+import select
+import shutil
 import signal
 import socket
 import statistics
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = "127.0.0.1"
@@ -38,7 +42,15 @@ TARGETS = {
     "rpc: CPU per `members` call, 50 members (us)": 1 / 3,
     "rpc: `members` calls / s, 1 member": None,
     "rpc: `members` calls / s, 50 members": None,
+    "rpc: CPU per `members` call, 10,000 members (ms)": 1 / 3,
+    "rpc: time of a `members` call, 10,000 members (ms)": None,
     "cli: wall time of `serf members` (ms)": None,
+    "event: until 2 neighbours have it (ms)": 1 / 2,
+    "event: until 20 agents have it (ms)": 1 / 2,
+    "event: CPU of all per event, 3 agents (us)": None,
+    "event: lost of 3,000 at 1,000 / s (%)": 1 / 10,
+    "query: until 3 agents have acknowledged (ms)": 1 / 2,
+    "snapshot: CPU per member learned and recorded (us)": 1 / 2,
 }
 
 
@@ -54,12 +66,18 @@ def pack(value):
         if len(value) < 32:
             return bytes([0xa0 | len(value)]) + value
         return b"\xda" + struct.pack(">H", len(value)) + value
+    if value is None:
+        return b"\xc0"
+    if isinstance(value, bool):
+        return b"\xc3" if value else b"\xc2"
     if isinstance(value, int):
         if value < 128:
             return bytes([value])
         if value < 65536:
             return b"\xcd" + struct.pack(">H", value)
-        return b"\xce" + struct.pack(">I", value)
+        if value < 1 << 32:
+            return b"\xce" + struct.pack(">I", value)
+        return b"\xcf" + struct.pack(">Q", value)
     raise TypeError(value)
 
 
@@ -121,7 +139,7 @@ def free_ports(count):
 
 
 class Agent:
-    def __init__(self, binary, name, join=None, profile="lan"):
+    def __init__(self, binary, name, join=None, profile="lan", more=()):
         self.binary = binary
         self.port, self.rpc_port = free_ports(2)
         self.name = name
@@ -129,6 +147,7 @@ class Agent:
                 "%s:%d" % (HERE, self.rpc_port), "-profile", profile, "-log-level", "err"]
         if join is not None:
             args += ["-retry-join", "%s:%d" % (HERE, join.port), "-retry-interval", "1s"]
+        args += more
         self.process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         stdin=subprocess.DEVNULL)
         wait_until(lambda: self._listens(), "agent %s of %s did not start" % (name, binary))
@@ -174,6 +193,25 @@ class Agent:
                 if len(fields) > 2}
 
 
+def start_cluster(binary, size):
+    """So many agents that all know each other."""
+    agents = []
+    try:
+        for i in range(size):
+            agents.append(Agent(binary, "node%d" % i, agents[0] if agents else None))
+        wait_until(lambda: all(sum(s == "alive" for s in a.statuses().values()) == size
+                               for a in agents), "%s: no convergence" % binary)
+        return agents
+    except BaseException:
+        stop_all(agents)
+        raise
+
+
+def stop_all(agents):
+    for agent in agents:
+        agent.stop()
+
+
 def wait_until(condition, complaint):
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
@@ -190,10 +228,11 @@ class Rpc:
         self.call("handshake", {"Version": 1}, 1)
 
     def call(self, command, body, objects):
-        """Sends one request and reads a reply of so many objects; returns its bytes."""
-        self.seq += 1
-        request = pack({"Command": command, "Seq": self.seq})
-        self.sock.sendall(request + (pack(body) if body is not None else b""))
+        """Sends one request, if any, and reads so many objects; returns their bytes."""
+        if command is not None:
+            self.seq += 1
+            request = pack({"Command": command, "Seq": self.seq})
+            self.sock.sendall(request + (pack(body) if body is not None else b""))
         while True:
             try:
                 end = 0
@@ -291,17 +330,28 @@ def alive(name, port):
                            "Port": port, "Meta": b"\xff\x80", "Vsn": bytes([1, 5, 2, 2, 5, 5])})
 
 
+def compound(parts):
+    return b"\x07" + bytes([len(parts)]) + b"".join(struct.pack(">H", len(p)) for p in parts) + \
+        b"".join(parts)
+
+
+def make_members(agent, count):
+    """Tells the agent of so many members at a port where nobody listens."""
+    port = free_ports(1)[0]
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        for first in range(0, count, 10):
+            parts = [alive("made-up-%d" % i, port) for i in range(first, min(first + 10, count))]
+            sock.sendto(compound(parts), (HERE, agent.port))
+            time.sleep(0.002)
+    wait_until(lambda: len(agent.statuses()) == count + 1, "%s: made-up members" % agent.binary)
+
+
 def measure_rpc(binary, calls=3000):
     result = {}
     for members in (1, 50):
         agent = Agent(binary, "self")
-        sock = socket.socket(type=socket.SOCK_DGRAM)
         try:
-            port = free_ports(1)[0]  # nobody listens there
-            for i in range(1, members):
-                sock.sendto(alive("made-up-%d" % i, port), (HERE, agent.port))
-                time.sleep(0.002)
-            wait_until(lambda: len(agent.statuses()) == members, "%s: made-up members" % binary)
+            make_members(agent, members - 1)
             rpc = Rpc(agent)
             cpu, begin = agent.cpu_seconds(), time.monotonic()
             for _ in range(calls):
@@ -312,9 +362,24 @@ def measure_rpc(binary, calls=3000):
                 1e6 * (agent.cpu_seconds() - cpu) / calls
             result["rpc: `members` calls / s, %s" % plural] = calls / seconds
         finally:
-            sock.close()
             agent.stop()
     return result
+
+
+def measure_members(binary, calls=30):
+    agent = Agent(binary, "self")
+    try:
+        make_members(agent, 9999)
+        rpc = Rpc(agent)
+        cpu, begin = agent.cpu_seconds(), time.monotonic()
+        for _ in range(calls):
+            rpc.call("members", None, 2)
+        seconds = time.monotonic() - begin
+        return {"rpc: CPU per `members` call, 10,000 members (ms)":
+                    1e3 * (agent.cpu_seconds() - cpu) / calls,
+                "rpc: time of a `members` call, 10,000 members (ms)": 1e3 * seconds / calls}
+    finally:
+        agent.stop()
 
 
 def measure_cli(binary, runs=40):
@@ -330,8 +395,112 @@ def measure_cli(binary, runs=40):
         agent.stop()
 
 
+class EventStreams:
+    """The user events that agents tell of, by the number in their payload."""
+
+    def __init__(self, agents):
+        self.rpcs = [Rpc(agent) for agent in agents]
+        for rpc in self.rpcs:
+            rpc.call("stream", {"Type": "user"}, 1)
+        self.seen = [set() for _ in agents]
+
+    def read(self, seconds):
+        """Waits so long at most, and returns when something has come."""
+        ready, _, _ = select.select([rpc.sock for rpc in self.rpcs], [], [], seconds)
+        for rpc, seen in zip(self.rpcs, self.seen):
+            if rpc.sock not in ready:
+                continue
+            rpc.data += rpc.sock.recv(1 << 20)
+            found = list(re.finditer(rb"<(\d+)>", rpc.data))
+            seen.update(int(match.group(1)) for match in found)
+            if found:
+                rpc.data = rpc.data[found[-1].end():]
+
+
+def send_event(rpc, number):
+    rpc.call("event", {"Name": "bench", "Payload": b"<%d>" % number, "Coalesce": False}, 1)
+
+
+def event_latency(agents, rounds=20):
+    """Milliseconds until all agents have an event of the first one: the median."""
+    rpc, streams, times = Rpc(agents[0]), EventStreams(agents), []
+    for number in range(rounds):
+        begin = time.monotonic()
+        send_event(rpc, number)
+        while not all(number in seen for seen in streams.seen):
+            if time.monotonic() > begin + DEADLINE_SECONDS:
+                sys.exit("%s: an event did not arrive" % agents[0].binary)
+            streams.read(1)
+        times.append(1e3 * (time.monotonic() - begin))
+        time.sleep(0.5)  # its gossip is over
+    return statistics.median(times)
+
+
+def measure_event(binary, events=3000, per_second=1000):
+    result = {}
+    agents = start_cluster(binary, 3)
+    try:
+        result["event: until 2 neighbours have it (ms)"] = event_latency(agents)
+        rpc, streams = Rpc(agents[0]), EventStreams(agents[1:])
+        cpu, begin = sum(a.cpu_seconds() for a in agents), time.monotonic()
+        for i in range(events):
+            send_event(rpc, 1000 + i)
+            while time.monotonic() < begin + i / per_second:
+                streams.read(max(0, begin + i / per_second - time.monotonic()))
+        quiet = 0
+        while quiet < 3 and not all(len(seen) == events for seen in streams.seen):
+            before = [len(seen) for seen in streams.seen]
+            streams.read(1)
+            quiet = 0 if [len(seen) for seen in streams.seen] != before else quiet + 1
+        lost = sum(events - len(seen) for seen in streams.seen)
+        result["event: lost of 3,000 at 1,000 / s (%)"] = 100 * lost / events / len(streams.seen)
+        result["event: CPU of all per event, 3 agents (us)"] = \
+            1e6 * (sum(a.cpu_seconds() for a in agents) - cpu) / events
+    finally:
+        stop_all(agents)
+    agents = start_cluster(binary, 20)
+    try:
+        result["event: until 20 agents have it (ms)"] = event_latency(agents)
+    finally:
+        stop_all(agents)
+    return result
+
+
+def measure_query(binary, queries=10):
+    agents = start_cluster(binary, 3)
+    try:
+        times = []
+        for _ in range(queries):
+            rpc = Rpc(agents[0])
+            begin = time.monotonic()
+            rpc.call("query", {"Name": "bench", "RequestAck": True, "Timeout": 3000000000,
+                               "Payload": None, "FilterNodes": None, "FilterTags": None,
+                               "RelayFactor": 0}, 1)
+            for _ in agents:
+                rpc.call(None, None, 2)
+            times.append(1e3 * (time.monotonic() - begin))
+            rpc.sock.close()
+        return {"query: until 3 agents have acknowledged (ms)": statistics.median(times)}
+    finally:
+        stop_all(agents)
+
+
+def measure_snapshot(binary, members=5000):
+    folder = tempfile.mkdtemp()
+    agent = Agent(binary, "writer", more=["-snapshot", os.path.join(folder, "snapshot")])
+    try:
+        cpu = agent.cpu_seconds()
+        make_members(agent, members)
+        return {"snapshot: CPU per member learned and recorded (us)":
+                    1e6 * (agent.cpu_seconds() - cpu) / members}
+    finally:
+        agent.stop()
+        shutil.rmtree(folder)
+
+
 LOADS = {"idle": measure_idle, "cluster": measure_cluster, "ping": measure_ping,
-         "rpc": measure_rpc, "cli": measure_cli}
+         "rpc": measure_rpc, "members": measure_members, "cli": measure_cli,
+         "event": measure_event, "query": measure_query, "snapshot": measure_snapshot}
 
 
 def main():
