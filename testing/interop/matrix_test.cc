@@ -85,6 +85,7 @@ class MatrixTest : public ::testing::TestWithParam<Variant> {
   // How an agent is started, without what it joins.
   std::vector<std::string> FlagsOf(const std::string& program, const std::string& name) const {
     std::vector<std::string> flags = {
+        "-log-level=debug",
         absl::StrCat("-tag=n=", name.substr(name.size() - 1)),
         absl::StrCat("-config-file=", PathOf(program == OurSerf() ? "ours.json" : "theirs.json")),
         absl::StrCat("-event-handler=user=echo \"$SERF_USER_EVENT $(cat)\" >> ",
@@ -258,6 +259,13 @@ void MatrixTest::AskQueries() {
     for (const auto& question : questions) {
       queries.back().push_back(
           std::make_unique<Process>(CommandLine(DebianSerf(), Find(asker), question)));
+      // One after the other: of two that begin in the same moment the original can give both the
+      // same Lamport time, and then forgets the first (spec/serf.md 2.4).
+      EXPECT_TRUE(Find(asker).process().WaitUntil([&] {
+        const std::vector<std::string> parts =
+            absl::StrSplit(Find(asker).log(), "agent: Requesting query send: ");
+        return parts.size() > queries.back().size();
+      })) << Find(asker).log();
     }
   }
   const std::string large(kLargeAnswer, 'x');
