@@ -193,14 +193,18 @@ class Agent:
                 if len(fields) > 2}
 
 
+def all_see(agents, count, status):
+    """Whether each of them lists so many members in that state."""
+    return all(sum(s == status for s in a.statuses().values()) == count for a in agents)
+
+
 def start_cluster(binary, size):
     """So many agents that all know each other."""
     agents = []
     try:
         for i in range(size):
             agents.append(Agent(binary, "node%d" % i, agents[0] if agents else None))
-        wait_until(lambda: all(sum(s == "alive" for s in a.statuses().values()) == size
-                               for a in agents), "%s: no convergence" % binary)
+        wait_until(lambda: all_see(agents, size, "alive"), "%s: no convergence" % binary)
         return agents
     except BaseException:
         stop_all(agents)
@@ -264,17 +268,10 @@ def measure_idle(binary):
 
 
 def measure_cluster(binary, size=30):
-    agents = []
+    begin = time.monotonic()
+    agents = start_cluster(binary, size)
+    converged = time.monotonic() - begin
     try:
-        begin = time.monotonic()
-        for i in range(size):
-            agents.append(Agent(binary, "node%d" % i, agents[0] if agents else None))
-
-        def all_see(count, status, who):
-            return all(sum(s == status for s in a.statuses().values()) == count for a in who)
-
-        wait_until(lambda: all_see(size, "alive", agents), "%s: no convergence" % binary)
-        converged = time.monotonic() - begin
         time.sleep(5)
         cpu = sum(a.cpu_seconds() for a in agents)
         switches = sum(a.switches() for a in agents)
@@ -291,12 +288,11 @@ def measure_cluster(binary, size=30):
                 statistics.median(a.resident_mib() for a in agents)}
         agents.pop().stop()
         begin = time.monotonic()
-        wait_until(lambda: all_see(1, "failed", agents), "%s: no detection" % binary)
+        wait_until(lambda: all_see(agents, 1, "failed"), "%s: no detection" % binary)
         result["cluster of 30: detection of a killed agent by all (s)"] = time.monotonic() - begin
         return result
     finally:
-        for agent in agents:
-            agent.stop()
+        stop_all(agents)
 
 
 def measure_ping(binary, pings=60000, window=64):
