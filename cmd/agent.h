@@ -260,8 +260,12 @@ inline bool Agent::Start(AgentNode node) {
   if (const absl::Status status = StartDiscovery(); !status.ok()) {
     return fail("Error starting mDNS listener", status);
   }
-  server_ = std::make_unique<rpc::Server>(
-      io_, *service_, rpc::ServerOptions{.auth_key = config_.rpc_auth, .logger = &logger_});
+  rpc::ServerOptions rpc;
+  rpc.auth_key = config_.rpc_auth;
+  rpc.logger = &logger_;
+  rpc.on_accepted = [this] { metrics_.OnRpcAccepted(); };
+  rpc.on_command = [this] { metrics_.OnRpcCommand(); };
+  server_ = std::make_unique<rpc::Server>(io_, *service_, std::move(rpc));
   if (const absl::Status status = server_->Listen(config_.rpc_addr); !status.ok()) {
     return fail("Error starting RPC listener", status);
   }

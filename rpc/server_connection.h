@@ -49,6 +49,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
     std::string peer;
     Logger* logger = nullptr;
     Duration write_timeout = {};
+    // See ServerSession.
+    std::function<void()> on_command;
     // Called once, when the connection has ended; the owner may drop it then.
     std::function<void()> on_end;
   };
@@ -107,6 +109,7 @@ inline ServerSession::Options ServerConnection::SessionOptions() {
   options.auth_key = options_.auth_key;
   options.peer = options_.peer;
   options.logger = options_.logger;
+  options.on_command = options_.on_command;
   // Not within the service's completion: it must be free to do with the agent what it likes.
   options.wake = [this] { UpdateLater(); };
   return options;

@@ -62,6 +62,10 @@ struct ServerOptions {
   std::size_t max_connections = 256;
   // Without any progress; a client that reads slowly is not cut off.
   Duration write_timeout = std::chrono::seconds(30);
+  // For whoever counts: a connection was accepted, not those that are refused; a client sent a
+  // command after its handshake, or the handshake. They must not use the server.
+  std::function<void()> on_accepted;
+  std::function<void()> on_command;
 };
 
 class Server {
@@ -324,12 +328,14 @@ inline void Server::Adopt(ServerConnection::Socket socket, std::string peer) {
     return;  // the socket's end closes it
   }
   Log(options_.logger, LogLevel::kInfo, "agent.ipc: Accepted client: ", peer);
+  if (options_.on_accepted) options_.on_accepted();
   const ConnectionId id = ++last_id_;
   ServerConnection::Options options;
   options.auth_key = options_.auth_key;
   options.peer = std::move(peer);
   options.logger = options_.logger;
   options.write_timeout = options_.write_timeout;
+  options.on_command = options_.on_command;
   options.on_end = [this, id] { Forget(id); };
   const auto connection =
       std::make_shared<ServerConnection>(std::move(socket), service_, std::move(options));

@@ -184,6 +184,26 @@ TEST_F(ServerTest, EveryCommand) {
   EXPECT_EQ(*stats, service_.stats);
 }
 
+TEST_F(ServerTest, ConnectionsAndCommandsAreTold) {
+  ServerOptions options;
+  options.max_connections = 1;
+  int accepted = 0;
+  int commands = 0;
+  options.on_accepted = [&] { ++accepted; };
+  options.on_command = [&] { ++commands; };
+  Start(std::move(options));
+  Client client;
+  ASSERT_TRUE(Connect(client).ok());
+  ASSERT_TRUE(Serve([&] { return client.Stats(); }).ok());
+  ASSERT_TRUE(Serve([&] { return client.Stream("*"); }).ok());
+  EXPECT_EQ(accepted, 1);
+  EXPECT_EQ(commands, 3);  // the handshake is one
+  Client refused;
+  EXPECT_FALSE(Connect(refused).ok());
+  EXPECT_EQ(accepted, 1);
+  EXPECT_EQ(commands, 3);
+}
+
 TEST_F(ServerTest, Authentication) {
   Start({.auth_key = "secret"});
   Client right({.auth_key = "secret"});

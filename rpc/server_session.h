@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,6 +68,9 @@ class ServerSession {
     Logger* logger = nullptr;  // null: silent
     // Called when OnTimer() became due, or there is something to write, by the service's doing.
     std::function<void()> wake;
+    // Called for every request after the handshake, and that of the handshake, also if it is
+    // refused: what the original counts as a command.
+    std::function<void()> on_command;
   };
 
   // The connection was accepted. `service` outlives the session.
@@ -149,25 +153,27 @@ class ServerSession {
   // The client's bytes are no request: closes without a reply.
   void Reject(absl::string_view why);
 
-  // Execute the request of header_; `body` is its body.
+  // Executes the request of header_; `body` is its body.
   void Execute(Instant now, ByteView body);
-  void Handshake(ByteView body);
+  // One of these does it. Its reply ends the request.
+  void Handshake(Instant now, ByteView body);
   void Auth(Instant now, ByteView body);
-  void SendUserEvent(ByteView body);
-  void ManageKeys(KeyOperation operation, ByteView body);
-  void Join(ByteView body);
-  void Leave();
-  void ForceLeave(ByteView body);
-  void Members();
-  void MembersFiltered(ByteView body);
-  void Tags(ByteView body);
-  void Stats();
-  void StreamEvents(ByteView body);
-  void StartMonitor(ByteView body);
-  void Stop(ByteView body);
-  void Query(ByteView body);
+  void SendUserEvent(Instant now, ByteView body);
+  template <KeyOperation kOperation>
+  void ManageKeys(Instant now, ByteView body);
+  void Join(Instant now, ByteView body);
+  void Leave(Instant now, ByteView body);
+  void ForceLeave(Instant now, ByteView body);
+  void Members(Instant now, ByteView body);
+  void MembersFiltered(Instant now, ByteView body);
+  void Tags(Instant now, ByteView body);
+  void Stats(Instant now, ByteView body);
+  void StreamEvents(Instant now, ByteView body);
+  void StartMonitor(Instant now, ByteView body);
+  void Stop(Instant now, ByteView body);
+  void Query(Instant now, ByteView body);
   void Respond(Instant now, ByteView body);
-  void GetCoordinate(ByteView body);
+  void GetCoordinate(Instant now, ByteView body);
 
   // Something came of a query of this connection.
   void OnAnswer(QueryStreams::Key query, const QueryUpdate& update);
@@ -181,11 +187,11 @@ class ServerSession {
     return false;
   }
 
-  void ReplyTo(std::uint64_t seq, absl::string_view error) {
+  void Reply(absl::string_view error) {
+    busy_ = false;
     Writer writer(out_);
-    Encode(writer, ResponseHeader{error, seq});
+    Encode(writer, ResponseHeader{error, header_.seq});
   }
-  void Reply(absl::string_view error) { ReplyTo(header_.seq, error); }
   void ReplyStatus(const absl::Status& status) {
     // An empty text would be a success.
     const bool silent = !status.ok() && status.message().empty();
@@ -268,7 +274,6 @@ inline void ServerSession::OnTimer(Instant now) {
   if (closing_) return;
   if (now >= auth_reply_at_) {
     auth_reply_at_ = kNever;
-    busy_ = false;
     Reply(kInvalidAuthToken);
     if (auth_failures_ >= kAuthAttemptsMax) closing_ = true;
   }
@@ -348,6 +353,7 @@ inline void ServerSession::OnHeader(Instant now, ByteView object) {
     closing_ = true;
     return;
   }
+  if (options_.on_command) options_.on_command();
   if (!authenticated() && !is_handshake && !is_auth) {
     Warn(now, next_auth_warning_, "Client sending commands before auth");
     Reply(kAuthRequired);
@@ -380,74 +386,36 @@ inline void ServerSession::Reject(absl::string_view why) {
 // --- requests ---
 
 inline void ServerSession::Execute(Instant now, ByteView body) {
-  const CommandTraits* traits = FindCommand(header_.command);
-  busy_ = true;
-  if (traits != nullptr) {
-    switch (traits->command) {
-      case Command::kHandshake:
-        Handshake(body);
-        break;
-      case Command::kAuth:
-        Auth(now, body);
-        return;
-      case Command::kEvent:
-        SendUserEvent(body);
-        return;
-      case Command::kInstallKey:
-        ManageKeys(KeyOperation::kInstall, body);
-        return;
-      case Command::kUseKey:
-        ManageKeys(KeyOperation::kUse, body);
-        return;
-      case Command::kRemoveKey:
-        ManageKeys(KeyOperation::kRemove, body);
-        return;
-      case Command::kListKeys:
-        ManageKeys(KeyOperation::kList, {});
-        return;
-      case Command::kJoin:
-        Join(body);
-        return;
-      case Command::kLeave:
-        Leave();
-        return;
-      case Command::kForceLeave:
-        ForceLeave(body);
-        return;
-      case Command::kTags:
-        Tags(body);
-        return;
-      case Command::kMembers:
-        Members();
-        break;
-      case Command::kMembersFiltered:
-        MembersFiltered(body);
-        break;
-      case Command::kStats:
-        Stats();
-        break;
-      case Command::kStream:
-        StreamEvents(body);
-        break;
-      case Command::kMonitor:
-        StartMonitor(body);
-        break;
-      case Command::kStop:
-        Stop(body);
-        break;
-      case Command::kQuery:
-        Query(body);
-        return;
-      case Command::kRespond:
-        Respond(now, body);
-        return;
-      case Command::kGetCoordinate:
-        GetCoordinate(body);
-        break;
-    }
+  using Handler = void (ServerSession::*)(Instant, ByteView);
+  // In the order of Command.
+  static constexpr Handler kHandlers[] = {
+      &ServerSession::Handshake,
+      &ServerSession::Auth,
+      &ServerSession::SendUserEvent,
+      &ServerSession::ForceLeave,
+      &ServerSession::Join,
+      &ServerSession::Members,
+      &ServerSession::MembersFiltered,
+      &ServerSession::StreamEvents,
+      &ServerSession::Stop,
+      &ServerSession::StartMonitor,
+      &ServerSession::Leave,
+      &ServerSession::Tags,
+      &ServerSession::Query,
+      &ServerSession::Respond,
+      &ServerSession::ManageKeys<KeyOperation::kInstall>,
+      &ServerSession::ManageKeys<KeyOperation::kUse>,
+      &ServerSession::ManageKeys<KeyOperation::kRemove>,
+      &ServerSession::ManageKeys<KeyOperation::kList>,
+      &ServerSession::Stats,
+      &ServerSession::GetCoordinate,
+  };
+  static_assert(std::size(kHandlers) == std::size(kCommands));
+  if (const CommandTraits* traits = FindCommand(header_.command)) {
+    busy_ = true;
+    (this->*kHandlers[static_cast<std::size_t>(traits->command)])(now, body);
+    return;
   }
-  busy_ = false;
-  if (traits != nullptr) return;
   LogError("Failed to evaluate request: command '",
            absl::string_view(header_.command).substr(0, kLogTextMax), "' not recognized");
   Reply(kUnsupportedCommand);
@@ -461,7 +429,6 @@ std::function<void(const Result&)> ServerSession::Later(Then then) {
     if (self == nullptr) return;
     ServerSession& session = **self;
     if (session.closing_) return;
-    session.busy_ = false;
     then(session, result);
     if (session.processing_) return;  // the service has answered at once
     session.due_ = true;
@@ -469,7 +436,7 @@ std::function<void(const Result&)> ServerSession::Later(Then then) {
   };
 }
 
-inline void ServerSession::Handshake(ByteView body) {
+inline void ServerSession::Handshake(Instant, ByteView body) {
   HandshakeRequest request;
   if (!Read(body, request)) return;
   if (request.version != kIpcVersion) {
@@ -489,7 +456,6 @@ inline void ServerSession::Auth(Instant now, ByteView body) {
   if (EqualInConstantTime(request.auth_key, options_.auth_key)) {
     authenticated_ = true;
     login_deadline_ = kNever;
-    busy_ = false;
     Reply({});
     return;
   }
@@ -497,26 +463,27 @@ inline void ServerSession::Auth(Instant now, ByteView body) {
   auth_reply_at_ = now + kAuthDelay;
 }
 
-inline void ServerSession::SendUserEvent(ByteView body) {
+inline void ServerSession::SendUserEvent(Instant, ByteView body) {
   EventRequest request;
   if (!Read(body, request)) return;
   service_.SendUserEvent(std::move(request.name), std::move(request.payload.data), request.coalesce,
                          LaterReply());
 }
 
-inline void ServerSession::ManageKeys(KeyOperation operation, ByteView body) {
+template <KeyOperation kOperation>
+void ServerSession::ManageKeys(Instant, ByteView body) {
+  constexpr bool kLists = kOperation == KeyOperation::kList;
   KeyRequest request;
-  const bool lists = operation == KeyOperation::kList;
-  if (!lists && !Read(body, request)) return;
-  service_.ManageKeys(operation, std::move(request.key),
-                      Later<KeysResult>([lists](ServerSession& session, const KeysResult& result) {
+  if (!kLists && !Read(body, request)) return;
+  service_.ManageKeys(kOperation, std::move(request.key),
+                      Later<KeysResult>([](ServerSession& session, const KeysResult& result) {
                         session.ReplyStatus(result.status);
                         Writer writer(session.out_);
-                        EncodeKeysReply(writer, result.outcome, lists);
+                        EncodeKeysReply(writer, result.outcome, kLists);
                       }));
 }
 
-inline void ServerSession::Join(ByteView body) {
+inline void ServerSession::Join(Instant, ByteView body) {
   JoinRequest request;
   if (!Read(body, request)) return;
   service_.Join(std::move(request.existing), request.replay,
@@ -527,7 +494,7 @@ inline void ServerSession::Join(ByteView body) {
                 }));
 }
 
-inline void ServerSession::Leave() {
+inline void ServerSession::Leave(Instant, ByteView) {
   Log(options_.logger, LogLevel::kInfo, "agent.ipc: Graceful leave triggered");
   service_.Leave(Later<absl::Status>([](ServerSession& session, const absl::Status& status) {
     if (!status.ok()) session.LogError("leave failed: ", status.message());
@@ -537,25 +504,25 @@ inline void ServerSession::Leave() {
   }));
 }
 
-inline void ServerSession::ForceLeave(ByteView body) {
+inline void ServerSession::ForceLeave(Instant, ByteView body) {
   ForceLeaveRequest request;
   if (!Read(body, request)) return;
   service_.ForceLeave(std::move(request.node), request.prune, LaterReply());
 }
 
-inline void ServerSession::Tags(ByteView body) {
+inline void ServerSession::Tags(Instant, ByteView body) {
   TagsRequest request;
   if (!Read(body, request)) return;
   service_.UpdateTags(std::move(request.tags), std::move(request.delete_tags), LaterReply());
 }
 
-inline void ServerSession::Members() {
+inline void ServerSession::Members(Instant, ByteView) {
   Reply({});
   Writer writer(out_);
   EncodeMembersReply(writer, service_.Members());
 }
 
-inline void ServerSession::MembersFiltered(ByteView body) {
+inline void ServerSession::MembersFiltered(Instant, ByteView body) {
   MembersFilteredRequest request;
   if (!Read(body, request)) return;
   const absl::StatusOr<MemberFilter> filter = MemberFilter::Compile(request);
@@ -573,18 +540,18 @@ inline void ServerSession::MembersFiltered(ByteView body) {
   EncodeMembersReply(writer, wanted);
 }
 
-inline void ServerSession::Stats() {
+inline void ServerSession::Stats(Instant, ByteView) {
   Reply({});
   Writer writer(out_);
   Encode(writer, service_.Stats());
 }
 
-inline void ServerSession::StreamEvents(ByteView body) {
+inline void ServerSession::StreamEvents(Instant, ByteView body) {
   StreamRequest request;
   if (Read(body, request)) Reply(subscriptions_.AddStream(header_.seq, request.type));
 }
 
-inline void ServerSession::StartMonitor(ByteView body) {
+inline void ServerSession::StartMonitor(Instant, ByteView body) {
   MonitorRequest request;
   if (!Read(body, request)) return;
   const std::string name = absl::AsciiStrToUpper(request.log_level);
@@ -596,7 +563,7 @@ inline void ServerSession::StartMonitor(ByteView body) {
   Reply(subscriptions_.AddMonitor(header_.seq, *level, service_.LogHistory()));
 }
 
-inline void ServerSession::Stop(ByteView body) {
+inline void ServerSession::Stop(Instant, ByteView body) {
   StopRequest request;
   if (!Read(body, request)) return;
   subscriptions_.Stop(request.stop);
@@ -605,13 +572,12 @@ inline void ServerSession::Stop(ByteView body) {
 
 // --- queries ---
 
-inline void ServerSession::Query(ByteView body) {
+inline void ServerSession::Query(Instant, ByteView body) {
   QueryRequest request;
   if (!Read(body, request)) return;
   const bool reserved = absl::StartsWith(request.name, kInternalQueryPrefix) &&
                         !(request.name == kPingQuery && request.payload.data.empty());
   if (reserved || subscriptions_.queries().full()) {
-    busy_ = false;
     Reply(reserved ? kReservedQueryName : kTooManyQueries);
     return;
   }
@@ -643,14 +609,13 @@ inline void ServerSession::Respond(Instant now, ByteView body) {
   if (!Read(body, request)) return;
   const std::optional<QueryId> query = subscriptions_.FindPending(now, request.id);
   if (!query) {
-    busy_ = false;
     Reply(kNoPendingQuery);
     return;
   }
   service_.Respond(*query, std::move(request.payload.data), LaterReply());
 }
 
-inline void ServerSession::GetCoordinate(ByteView body) {
+inline void ServerSession::GetCoordinate(Instant, ByteView body) {
   CoordinateRequest request;
   if (!Read(body, request)) return;
   CoordinateReply reply;

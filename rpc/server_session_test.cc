@@ -57,6 +57,24 @@ TEST_F(ServerSessionTest, JoinAnswersWhenTheServiceDoes) {
   EXPECT_EQ(Take(), Objects({Header(2), {{"Num", 2}}, Header(3)}));
 }
 
+// As the original counts: what passes the check for a handshake, refused later or not.
+TEST_F(ServerSessionTest, CommandsAreTold) {
+  Request("stats", 1);
+  EXPECT_EQ(commands_, 0);
+  Connect("secret");
+  Handshake();
+  EXPECT_EQ(commands_, 1);
+  Request("event", 2, {{"Name", "deploy"}});  // refused, with its body
+  EXPECT_EQ(commands_, 2);
+  Request("auth", 3, {{"AuthKey", "secret"}});
+  Request("stats", 4);
+  Request("stop", 5);
+  EXPECT_EQ(commands_, 5);  // its body is still to come
+  Send({{"Stop", 9}});
+  Request("nonsense", 6);
+  EXPECT_EQ(commands_, 6);
+}
+
 TEST_F(ServerSessionTest, UserEvent) {
   Handshake();
   Request("event", 2,

@@ -38,6 +38,7 @@ class ServerSessionTest : public ::testing::Test {
     options.peer = "127.0.0.1:45676";
     options.logger = &logger_;
     options.wake = [this] { ++wakes_; };
+    options.on_command = [this] { ++commands_; };
     session_.emplace(now_, service_, std::move(options));
     logger_.lines.clear();
   }
@@ -116,6 +117,7 @@ class ServerSessionTest : public ::testing::Test {
   FakeService service_;
   FakeLogger logger_;
   int wakes_ = 0;
+  int commands_ = 0;
   std::optional<ServerSession> session_;
 };
 

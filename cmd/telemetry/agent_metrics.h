@@ -44,6 +44,9 @@ class AgentMetrics {
   }
 
   void OnEvent(const Event& event);
+  // Of RPC clients.
+  void OnRpcAccepted() { metrics_.Count("agent.ipc.accept", 1); }
+  void OnRpcCommand() { metrics_.Count("agent.ipc.command", 1); }
   // A script of an event handler ended.
   void OnInvoked(const std::string& command, Duration duration) {
     metrics_.Sample(absl::StrCat("agent.invoke.", command),

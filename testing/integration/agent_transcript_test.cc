@@ -236,7 +236,7 @@ std::set<std::string> MetricsOfDump(absl::string_view dump) {
 // none.
 bool IsAgentMetric(absl::string_view name) {
   return absl::StrContains(name, ".serf.events") || absl::StrContains(name, ".serf.member.join") ||
-         absl::StrContains(name, ".agent.invoke.") ||
+         absl::StrContains(name, ".agent.invoke.") || absl::StrContains(name, ".agent.ipc.") ||
          absl::StrContains(name, ".runtime.alloc_bytes") ||
          absl::StrContains(name, ".runtime.sys_bytes");
 }
@@ -251,7 +251,7 @@ TEST_F(AgentTranscriptTest, DumpOfMetrics) {
   for (const std::string& name : MetricsOfDump(transcript.expected().err)) {
     if (IsAgentMetric(name)) wanted.insert(name);
   }
-  EXPECT_GE(wanted.size(), 6u);
+  EXPECT_GE(wanted.size(), 8u);
   // Once the interval of ten seconds is over.
   std::set<std::string> missing = wanted;
   EXPECT_TRUE(agent->WaitUntil([&] {
@@ -309,7 +309,7 @@ TEST_F(AgentTranscriptTest, StatsdAndStatsite) {
   for (const std::string& name : names(transcript.fact("statsite_stream_start"))) {
     if (IsAgentMetric(name)) wanted.insert(name);
   }
-  EXPECT_GE(wanted.size(), 6u);
+  EXPECT_GE(wanted.size(), 8u);
   std::string datagrams;
   std::string stream;
   int connection = -1;
