@@ -175,6 +175,10 @@ class LoneSerf {
     Collect();
     return query;
   }
+  void CancelQuery(QueryId query) {
+    serf_->CancelQuery(now_, query, out_);
+    Collect();
+  }
   // The error's text, or "ok".
   std::string Respond(QueryId query, absl::string_view payload) {
     const absl::Status status = serf_->Respond(now_, query, payload, out_);

@@ -83,6 +83,8 @@ class Queries : private QueryIssuer::Listener,
   // See QueryIssuer::Issue.
   absl::StatusOr<QueryId> Send(Instant now, absl::string_view name, absl::string_view payload,
                                const QueryParams& params) override;
+  // See QueryIssuer::Cancel.
+  void Cancel(Instant now, QueryId query) { issuer_.Cancel(now, query); }
   // See QueryReceiver::Respond.
   absl::Status Respond(Instant now, QueryId query, absl::string_view payload) {
     return receiver_.Respond(now, query, payload);

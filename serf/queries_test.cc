@@ -163,6 +163,22 @@ TEST_F(OwnQueryTest, EachHasATimeOfItsOwn) {
   EXPECT_THAT(self_.TakeUpdates(), ElementsAre("response a: 1", "response a: 2"));
 }
 
+TEST_F(OwnQueryTest, CancelledOnesFreeTheirPlace) {
+  const QueryId kept = Ask();
+  const QueryId cancelled = Ask({.timeout = hours(1)});
+  while (self_.SendQuery("n", "", {.timeout = hours(1)}).ok()) continue;
+  self_.CancelQuery({cancelled.time, cancelled.number + 1});  // that of another node
+  EXPECT_THAT(self_.TakeUpdates(), IsEmpty());
+  self_.CancelQuery(cancelled);
+  EXPECT_THAT(self_.TakeUpdates(), ElementsAre("done"));
+  self_.CancelQuery(cancelled);
+  self_.Receive(ResponseOf(cancelled, "a", "late"));
+  self_.Receive(ResponseOf(kept, "a", "in time"));
+  EXPECT_THAT(self_.TakeUpdates(), ElementsAre("response a: in time"));
+  EXPECT_TRUE(self_.SendQuery("n", "", {.timeout = hours(1)}).ok());
+  EXPECT_FALSE(self_.SendQuery("n").ok());
+}
+
 TEST_F(OwnQueryTest, ErrorsSayWhy) {
   EXPECT_EQ(self_.SendQuery("n", std::string(1024, 'x')).status().message(),
             "query exceeds limit of 1024 bytes");

@@ -75,6 +75,10 @@ class QueryIssuer {
   absl::StatusOr<Issued> Issue(Instant now, absl::string_view name, absl::string_view payload,
                                const QueryParams& params, LamportClock& clock, Rng& rng);
 
+  // Ends an own query before its time, with kDone: its place is free, and what still comes in
+  // answer to it is dropped. The others, who cannot be told, go on. Nothing if it does not run.
+  void Cancel(Instant now, QueryId query);
+
   // Of an own query or not.
   void OnResponse(Instant now, const wire::QueryResponseMessage& response);
 
@@ -225,6 +229,11 @@ inline void QueryIssuer::OnResponse(Instant now, const wire::QueryResponseMessag
   const bool complete = collector.complete();
   listener_.OnQueryUpdate(now, std::move(update));
   if (complete) End(now, response.ltime);
+}
+
+inline void QueryIssuer::Cancel(Instant now, QueryId query) {
+  const auto found = running_.find(query.time);
+  if (found != running_.end() && found->second.id() == query) End(now, query.time);
 }
 
 inline void QueryIssuer::End(Instant now, wire::LamportTime time) {

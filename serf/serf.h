@@ -133,9 +133,12 @@ class Serf final : private swim::Delegate,
   // Outboxes, up to the update kDone. Errors: see QueryIssuer::Issue.
   absl::StatusOr<QueryId> SendQuery(Instant now, absl::string_view name, absl::string_view payload,
                                     const QueryParams& params, Outbox& out);
+  // See QueryIssuer::Cancel.
+  void CancelQuery(Instant now, QueryId query, Outbox& out) {
+    Run(now, out, [&] { queries_.Cancel(now, query); });
+  }
   // Answers a query that a QueryEvent told of. Errors: see QueryReceiver::Respond.
   absl::Status Respond(Instant now, QueryId query, absl::string_view payload, Outbox& out);
-
   // Asks all nodes for an operation on their keyrings; the completion has the outcome. The key has
   // 16, 24 or 32 bytes; none for kList.
   void ManageKeys(Instant now, RequestId request, KeyOperation operation, ByteView key,
@@ -208,11 +211,8 @@ class Serf final : private swim::Delegate,
   void OnQuery(QueryEvent query) override { out_->Emit(std::move(query)); }
   void OnQueryUpdate(QueryUpdate update) override { out_->Tell(std::move(update)); }
   void OnKeysDone(RequestId request, absl::Status status, KeyOutcome outcome) override {
-    out_->Complete({request,
-                    std::move(status),
-                    0,
-                    {},
-                    std::make_shared<const KeyOutcome>(std::move(outcome))});
+    auto shared = std::make_shared<const KeyOutcome>(std::move(outcome));
+    out_->Complete({request, std::move(status), 0, {}, std::move(shared)});
   }
   void SaveKeyring(std::uint64_t version) override;
   void OnNameLost() override { name_lost_ = true; }

@@ -110,6 +110,11 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   // Calls `start`, and after a success `update` until kDone, which comes also if the driver stops.
   void Query(const std::string& name, const std::string& payload, const QueryParams& params,
              OnQueryUpdate update, OnQueryStart start);
+  // `update` is called with kDone from within, if the query still runs.
+  void CancelQuery(QueryId query) {
+    serf_->CancelQuery(Now(), query, out_);
+    Flush();
+  }
 
   Serf& serf() { return *serf_; }
   const UdpSocket& udp() const { return *sockets_.udp; }

@@ -154,6 +154,10 @@ class Host {
   auto AsyncQuery(std::string name, std::string payload, QueryParams params,
                   std::function<void(const QueryUpdate&)> on_update, Token&& token);
 
+  // Ends an own query before its time: kDone comes next, and what still comes in answer to it is
+  // dropped. Nothing if it has ended. Takes effect once the io_context runs.
+  void CancelQuery(QueryId query);
+
   // Installs, uses, removes or lists keys on all nodes. The key has 16, 24 or 32 bytes; none for
   // kList. OK if all nodes did it; the outcome tells more in every case.
   // Handler: void(absl::Status, KeyOutcome).
@@ -292,6 +296,10 @@ inline absl::StatusOr<std::unique_ptr<Host>> Host::Create(asio::io_context& io,
 
 inline void Host::Start() {
   asio::post(driver_->io(), [driver = driver_] { driver->Start(); });
+}
+
+inline void Host::CancelQuery(QueryId query) {
+  asio::post(driver_->io(), [driver = driver_, query] { driver->CancelQuery(query); });
 }
 
 inline void Host::Shutdown() {

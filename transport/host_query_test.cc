@@ -160,6 +160,30 @@ TEST_F(HostQueryTest, QueriesAreAnswered) {
   EXPECT_EQ(updates.back(), "2");
 }
 
+TEST_F(HostQueryTest, CancelEndsAQueryBeforeItsTime) {
+  Node& a = Add("a");
+  std::vector<std::string> updates;
+  std::optional<QueryId> ids[2];
+  for (std::optional<QueryId>& id : ids) {
+    a.host->AsyncQuery(
+        "q", "", {.timeout = kPatience * 10},
+        [&](const QueryUpdate& update) {
+          updates.push_back(update.query == ids[0] ? "first" : "second");
+          EXPECT_EQ(update.kind, QueryUpdate::Kind::kDone);
+        },
+        [&](absl::StatusOr<QueryId> query) { id = query.value(); });
+  }
+  ASSERT_TRUE(RunUntil([&] { return ids[1].has_value(); }));
+  a.host->CancelQuery(*ids[1]);
+  a.host->CancelQuery(*ids[1]);
+  EXPECT_TRUE(RunUntil([&] { return !updates.empty(); }));
+  a.host->Shutdown();
+  EXPECT_TRUE(RunUntil([&] { return updates.size() == 2; }));
+  a.host->CancelQuery(*ids[0]);
+  io_.poll();
+  EXPECT_THAT(updates, ElementsAre("second", "first"));
+}
+
 TEST_F(HostQueryTest, AQueryEndsWithTheHost) {
   Node& a = Add("a");
   int done = 0;
