@@ -1,14 +1,11 @@
 // What is known to crash, exhaust or mislead the original, line by line in the order of
 // spec/serf.md 15.1 and 15.2: that none of it does so here.
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
 #include <memory>
-#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,30 +20,10 @@
 #include "serf/name_conflict.h"
 #include "serf/query_receiver.h"
 #include "serf/serf.h"
+#include "serf/testing/allocations.h"
 #include "serf/testing/test_crypto.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/serf_messages.h"
-
-namespace {
-
-// Size of the largest allocation since it was set to zero.
-std::size_t largest_allocation = 0;
-
-void* Allocate(std::size_t size) {
-  largest_allocation = std::max(largest_allocation, size);
-  void* const memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) { return Allocate(size); }
-void* operator new[](std::size_t size) { return Allocate(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace serf {
 namespace {
@@ -176,7 +153,7 @@ TEST_F(KnownKeyWeaknessesTest, AListOfAnyNumberOfKeysIsAnswered) {
 
 TEST_F(KnownWeaknessesTest, ADeclaredLengthSizesNoAllocation) {
   constexpr std::size_t kMuch = 1 << 20;
-  largest_allocation = 0;
+  testing::allocations().largest = 0;
   self_.ReceiveBytes(testing::Unhex("0481a746696c74657273ddffffffff"));
   self_.ReceiveBytes(testing::Unhex("0181a44e6f6465dbffffffff"));
   EXPECT_EQ(self_.serf().counters().dropped_malformed, 2u);
@@ -191,7 +168,7 @@ TEST_F(KnownWeaknessesTest, ADeclaredLengthSizesNoAllocation) {
     }
   }
   EXPECT_EQ(self_.serf().counters().states_malformed, 9u);
-  EXPECT_LT(largest_allocation, kMuch);
+  EXPECT_LT(testing::allocations().largest, kMuch);
   EXPECT_EQ(self_.serf().member_count(), 2u);
 }
 

@@ -5,35 +5,14 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "serf/swim/node.h"
 #include "serf/swim/test_net.h"
-
-namespace {
-
-std::size_t allocations = 0;
-
-void* Count(std::size_t size) {
-  ++allocations;
-  void* const memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) { return Count(size); }
-void* operator new[](std::size_t size) { return Count(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+#include "serf/testing/allocations.h"
 
 namespace serf::swim {
 namespace {
@@ -137,10 +116,10 @@ class NodeAllocationTest : public ::testing::Test {
 
 TEST_F(NodeAllocationTest, ACalmClusterAllocatesNothing) {
   RunFor(seconds(30));
-  const std::size_t before = allocations;
+  const std::size_t before = testing::allocations().count;
   const std::uint64_t datagrams = nodes_[0]->stats().datagrams_received;
   RunFor(seconds(60));
-  EXPECT_EQ(allocations - before, 0u);
+  EXPECT_EQ(testing::allocations().count - before, 0u);
   EXPECT_GE(nodes_[0]->stats().datagrams_received - datagrams, 90u);
   EXPECT_GE(delegates_[0].round_trips, 60u);
 }
@@ -157,9 +136,9 @@ TEST_F(NodeAllocationTest, NewsOfKnownStateAllocateNothing) {
   const ByteView parts[] = {alive, suspect, dead, user};
   wire::AppendCompound(parts, packet);
   Deliver(2, packet);
-  const std::size_t before = allocations;
+  const std::size_t before = testing::allocations().count;
   for (int i = 0; i < 1000; ++i) Deliver(2, packet);
-  EXPECT_EQ(allocations - before, 0u);
+  EXPECT_EQ(testing::allocations().count - before, 0u);
   EXPECT_EQ(delegates_[2].user_messages, 1001u);
 }
 
@@ -171,20 +150,20 @@ TEST_F(NodeAllocationTest, ASteadyStreamOfBroadcastsAllocatesNothing) {
     RunFor(std::chrono::milliseconds(50));
   };
   for (int i = 0; i < 200; ++i) broadcast();
-  const std::size_t before = allocations;
+  const std::size_t before = testing::allocations().count;
   for (int i = 0; i < 200; ++i) broadcast();
-  EXPECT_EQ(allocations - before, 0u);
+  EXPECT_EQ(testing::allocations().count - before, 0u);
   EXPECT_GE(delegates_[1].user_messages, 200u);
 }
 
 TEST_F(NodeAllocationTest, RefusedDatagramsAllocateNothing) {
   const ByteVector bad[] = {{}, {99}, {7, 5}, {0, 0xc1}, {9, 0x80}, {12, 1, 2, 3, 4, 5}, {244, 1}};
   for (const ByteVector& b : bad) Deliver(0, b);
-  const std::size_t before = allocations;
+  const std::size_t before = testing::allocations().count;
   for (int i = 0; i < 1000; ++i) {
     for (const ByteVector& b : bad) Deliver(0, b);
   }
-  EXPECT_EQ(allocations - before, 0u);
+  EXPECT_EQ(testing::allocations().count - before, 0u);
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -17,21 +16,8 @@
 #include "serf/swim/node.h"
 #include "serf/swim/outbox.h"
 #include "serf/swim/test_net.h"
+#include "serf/testing/allocations.h"
 #include "serf/wire/swim_messages.h"
-
-namespace {
-std::size_t allocations = 0;
-}  // namespace
-
-// Not inlined: GCC would take new and free for a mismatch.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  void* const memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace serf::swim {
 namespace {
@@ -91,8 +77,9 @@ class Subject {
 };
 
 void CountAllocations(benchmark::State& state, std::size_t before) {
-  state.counters["allocations"] = benchmark::Counter(static_cast<double>(allocations - before),
-                                                     benchmark::Counter::kAvgIterations);
+  state.counters["allocations"] =
+      benchmark::Counter(static_cast<double>(testing::allocations().count - before),
+                         benchmark::Counter::kAvgIterations);
 }
 
 void BM_AnswerPing(benchmark::State& state) {
@@ -109,7 +96,7 @@ void BM_AnswerPing(benchmark::State& state) {
   }
   subject.Drain();
   std::size_t i = 0;
-  const std::size_t before = allocations;
+  const std::size_t before = testing::allocations().count;
   for (auto _ : state) {
     subject.node().OnDatagram(subject.now, EndpointOfMember(static_cast<int>(i)), pings[i],
                               subject.out);
@@ -127,7 +114,7 @@ void BM_OldNews(benchmark::State& state) {
   const std::vector<ByteView> views(parts.begin(), parts.end());
   ByteVector packet;
   wire::AppendCompound(views, packet);
-  const std::size_t before = allocations;
+  const std::size_t before = testing::allocations().count;
   for (auto _ : state) {
     subject.node().OnDatagram(subject.now, EndpointOfMember(0), packet, subject.out);
     subject.out.Clear();
@@ -159,7 +146,7 @@ ByteVector PushPullOf(int members) {
 void BM_PushPullKnown(benchmark::State& state) {
   Subject subject(kMembers);
   const ByteVector request = PushPullOf(kMembers);
-  const std::size_t before = allocations;
+  const std::size_t before = testing::allocations().count;
   for (auto _ : state) {
     const auto id = subject.node().OnStreamAccepted(subject.now, EndpointOfMember(0), subject.out);
     subject.node().OnStreamBytes(subject.now, *id, request, subject.out);
@@ -193,7 +180,7 @@ void BM_Probe(benchmark::State& state) {
   Subject subject(100);
   subject.Drain();
   const Stats& stats = subject.node().stats();
-  const std::size_t before = allocations;
+  const std::size_t before = testing::allocations().count;
   ByteVector ack;
   for (auto _ : state) {
     subject.now = subject.node().NextDeadline();

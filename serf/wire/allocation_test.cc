@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "serf/testing/allocations.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/openssl_aead.h"
 #include "serf/wire/packet.h"
@@ -17,30 +17,17 @@
 
 namespace {
 
-std::size_t allocations = 0;
-
-void* Count(std::size_t size) {
-  ++allocations;
-  void* const memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) std::abort();
-  return memory;
+void* CountOpenssl(std::size_t size, const char*, int) {
+  ++serf::testing::allocations().count;
+  return std::malloc(size);
 }
-
-void* CountOpenssl(std::size_t size, const char*, int) { return Count(size); }
 void* RecountOpenssl(void* memory, std::size_t size, const char*, int) {
-  ++allocations;
+  ++serf::testing::allocations().count;
   return std::realloc(memory, size);
 }
 void FreeOpenssl(void* memory, const char*, int) { std::free(memory); }
 
 }  // namespace
-
-void* operator new(std::size_t size) { return Count(size); }
-void* operator new[](std::size_t size) { return Count(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace serf::wire {
 namespace {
@@ -167,10 +154,10 @@ class Traffic {
 TEST(AllocationTest, DatagramsMakeNoneInTheSteadyState) {
   Traffic traffic;
   ASSERT_EQ(traffic.Run(), 16 * 12);  // grows the buffers and makes the cipher contexts
-  const std::size_t before = allocations;
+  const std::size_t before = testing::allocations().count;
   int arrived = 0;
   for (int i = 0; i < 100; ++i) arrived += traffic.Run();
-  EXPECT_EQ(allocations - before, 0u);
+  EXPECT_EQ(testing::allocations().count - before, 0u);
   EXPECT_EQ(arrived, 100 * 16 * 12);
 }
 
@@ -181,14 +168,14 @@ TEST(AllocationTest, VisitingAPushPullStateMakesNone) {
   Encode(PushPullState{.status_ltimes = ListView<StatusLTime>(status),
                        .events = ListView<EventSlot>(events)},
          state);
-  const std::size_t before = allocations;
+  const std::size_t before = testing::allocations().count;
   PushPullState decoded;
   DecodeScratch scratch;
   ASSERT_EQ(Decode(ByteView(state).subspan(1), decoded, scratch), DecodeResult::kOk);
   std::size_t visited = 0;
   decoded.status_ltimes.ForEach([&](const StatusLTime&) { ++visited; });
   decoded.events.ForEach([&](const EventSlot&) { ++visited; });
-  EXPECT_EQ(allocations - before, 0u);
+  EXPECT_EQ(testing::allocations().count - before, 0u);
   EXPECT_EQ(visited, 1512u);
 }
 
@@ -196,11 +183,11 @@ TEST(AllocationTest, VisitingAPushPullStateMakesNone) {
 TEST(AllocationTest, AnnouncedLengthsMakeNone) {
   const ByteVector body = {0x81, 0xa7, 'F',  'i',  'l',  't',  'e',
                            'r',  's',  0xdd, 0xff, 0xff, 0xff, 0xff};
-  const std::size_t before = allocations;
+  const std::size_t before = testing::allocations().count;
   QueryMessage query;
   DecodeScratch scratch;
   EXPECT_EQ(Decode(body, query, scratch), DecodeResult::kTruncated);
-  EXPECT_EQ(allocations - before, 0u);
+  EXPECT_EQ(testing::allocations().count - before, 0u);
 }
 
 }  // namespace
