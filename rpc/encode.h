@@ -8,6 +8,7 @@
 //   Writer writer(out);
 //   Encode(writer, RequestHeader{"members", 2});
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
@@ -15,8 +16,12 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <string>
+#include <tuple>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "msgpack/pack.hpp"
@@ -28,6 +33,7 @@
 #include "serf/query.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
+#include "serf/tags.h"
 #include "serf/wire/coordinate_message.h"
 
 namespace serf::rpc {
@@ -54,6 +60,12 @@ class Writer {
     encoded[0] = static_cast<char>(0xa0 | (kSize - 1));
     std::memcpy(encoded + 1, key, kSize - 1);
     out_.write(encoded, kSize);
+  }
+  void Key(absl::string_view key) {
+    assert(key.size() < 32 && "a fixstr");
+    const char head = static_cast<char>(0xa0 | key.size());
+    out_.write(&head, 1);
+    out_.write(key.data(), key.size());
   }
   // An object that is encoded already.
   void Encoded(absl::string_view object) { out_.write(object.data(), object.size()); }
@@ -86,6 +98,19 @@ class Writer {
       Text(value);
     }
   }
+  void Texts(const std::vector<std::string>& texts) {
+    List(texts.size());
+    for (const std::string& text : texts) Text(text);
+  }
+
+  // A field of a record, as its type is written.
+  void Value(absl::string_view value) { Text(value); }
+  void Value(const ByteString& value) { Bytes(value.data); }
+  void Value(bool value) { Bool(value); }
+  void Value(std::int32_t value) { Int(value); }
+  void Value(std::uint64_t value) { Uint(value); }
+  void Value(const std::vector<std::string>& value) { Texts(value); }
+  void Value(const Tags& value) { Texts(value); }
 
  private:
   // Objects are bounded far below 4 GiB.
@@ -102,81 +127,36 @@ inline ByteView ViewOf(const msgpack::sbuffer& buffer) {
   return AsBytes(absl::string_view(buffer.data(), buffer.size()));
 }
 
-inline void Encode(Writer& w, const RequestHeader& header) {
-  w.Map(2);
-  w.Key("Command");
-  w.Text(header.command);
-  w.Key("Seq");
-  w.Uint(header.seq);
+// Which of the fields of RecordFields() comes first in the order of their keys, second, ...
+template <typename Record>
+constexpr auto FieldOrder() {
+  return std::apply(
+      [](const auto&... field) {
+        const std::array<absl::string_view, sizeof...(field)> keys = {field.name...};
+        std::array<std::size_t, sizeof...(field)> order = {};
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        std::sort(order.begin(), order.end(),
+                  [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
+        return order;
+      },
+      RecordFields(static_cast<const Record*>(nullptr)));
 }
 
-inline void Encode(Writer& w, const ResponseHeader& header) {
-  w.Map(2);
-  w.Key("Error");
-  w.Text(header.error);
-  w.Key("Seq");
-  w.Uint(header.seq);
-}
-
-inline void Encode(Writer& w, const HandshakeRequest& request) {
-  w.Map(1);
-  w.Key("Version");
-  w.Int(request.version);
-}
-
-inline void Encode(Writer& w, const AuthRequest& request) {
-  w.Map(1);
-  w.Key("AuthKey");
-  w.Text(request.auth_key);
-}
-
-inline void Encode(Writer& w, const EventRequest& request) {
-  w.Map(3);
-  w.Key("Coalesce");
-  w.Bool(request.coalesce);
-  w.Key("Name");
-  w.Text(request.name);
-  w.Key("Payload");
-  w.Bytes(request.payload.data);
-}
-
-inline void Encode(Writer& w, const KeyRequest& request) {
-  w.Map(1);
-  w.Key("Key");
-  w.Text(request.key);
-}
-
-inline void Encode(Writer& w, const JoinRequest& request) {
-  w.Map(2);
-  w.Key("Existing");
-  w.List(request.existing.size());
-  for (const std::string& address : request.existing) w.Text(address);
-  w.Key("Replay");
-  w.Bool(request.replay);
-}
-
-inline void Encode(Writer& w, const JoinReply& reply) {
-  w.Map(1);
-  w.Key("Num");
-  w.Int(reply.num);
-}
-
-inline void Encode(Writer& w, const ForceLeaveRequest& request) {
-  w.Map(2);
-  w.Key("Node");
-  w.Text(request.node);
-  w.Key("Prune");
-  w.Bool(request.prune);
-}
-
-inline void Encode(Writer& w, const MembersFilteredRequest& request) {
-  w.Map(3);
-  w.Key("Name");
-  w.Text(request.name);
-  w.Key("Status");
-  w.Text(request.status);
-  w.Key("Tags");
-  w.Texts(request.tags);
+// Any record by the table that it is also read by, with all its fields.
+template <typename Record>
+requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
+void Encode(Writer& w, const Record& record) {
+  static constexpr auto kFields = RecordFields(static_cast<const Record*>(nullptr));
+  static constexpr auto kOrder = FieldOrder<Record>();
+  w.Map(kOrder.size());
+  const auto encode = [&](const auto& field) {
+    w.Key(field.name);
+    w.Value(record.*field.member);
+  };
+  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
+    (encode(std::get<kOrder[kIndex]>(kFields)), ...);
+  }
+  (std::make_index_sequence<kOrder.size()>());
 }
 
 inline void Encode(Writer& w, const Member& member) {
@@ -226,33 +206,6 @@ void EncodeMembersReply(Writer& w, const Members& members) {
   EncodeMembers(w, members);
 }
 
-inline void Encode(Writer& w, const StreamRequest& request) {
-  w.Map(1);
-  w.Key("Type");
-  w.Text(request.type);
-}
-
-inline void Encode(Writer& w, const StopRequest& request) {
-  w.Map(1);
-  w.Key("Stop");
-  w.Uint(request.stop);
-}
-
-inline void Encode(Writer& w, const MonitorRequest& request) {
-  w.Map(1);
-  w.Key("LogLevel");
-  w.Text(request.log_level);
-}
-
-inline void Encode(Writer& w, const TagsRequest& request) {
-  w.Map(2);
-  w.Key("DeleteTags");
-  w.List(request.delete_tags.size());
-  for (const std::string& tag : request.delete_tags) w.Text(tag);
-  w.Key("Tags");
-  w.Texts(request.tags);
-}
-
 // No filter is nil, as the original's client writes it.
 inline void Encode(Writer& w, const QueryRequest& request) {
   w.Map(request.finish_early ? 8 : 7);
@@ -260,8 +213,7 @@ inline void Encode(Writer& w, const QueryRequest& request) {
   if (request.filter_nodes.empty()) {
     w.Nil();
   } else {
-    w.List(request.filter_nodes.size());
-    for (const std::string& node : request.filter_nodes) w.Text(node);
+    w.Texts(request.filter_nodes);
   }
   w.Key("FilterTags");
   if (request.filter_tags.empty()) {
@@ -283,20 +235,6 @@ inline void Encode(Writer& w, const QueryRequest& request) {
   w.Bool(request.request_ack);
   w.Key("Timeout");
   w.Int(request.timeout);
-}
-
-inline void Encode(Writer& w, const RespondRequest& request) {
-  w.Map(2);
-  w.Key("ID");
-  w.Uint(request.id);
-  w.Key("Payload");
-  w.Bytes(request.payload.data);
-}
-
-inline void Encode(Writer& w, const CoordinateRequest& request) {
-  w.Map(1);
-  w.Key("Node");
-  w.Text(request.node);
 }
 
 inline void Encode(Writer& w, const CoordinateReply& reply) {
