@@ -61,7 +61,8 @@ class AgentService final : public rpc::Service {
   void Join(std::vector<std::string> addresses, bool replay, JoinDone done) override;
   void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) override;
   void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
-             Done done) override;
+             QueryDone done) override;
+  void CancelQuery(QueryId query) override { host_.CancelQuery(query); }
   void Respond(QueryId query, std::string payload, Done done) override;
   void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override;
   void Leave(Done done) override;
@@ -171,7 +172,7 @@ inline std::optional<Coordinate> AgentService::FindCoordinate(const std::string&
 }
 
 inline void AgentService::Query(std::string name, std::string payload, QueryParams params,
-                                OnAnswer on_answer, Done done) {
+                                OnAnswer on_answer, QueryDone done) {
   Log(&logger_, LogLevel::kDebug, "agent: Requesting query send: ", name,
       ". Payload: ", Quote(payload));
   auto on_update = [this, on_answer = std::move(on_answer)](const QueryUpdate& update) {
@@ -186,7 +187,7 @@ inline void AgentService::Query(std::string name, std::string payload, QueryPara
                        Log(&logger_, LogLevel::kWarn, "agent: failed to start user query: ",
                            absl::string_view(query.status().message()));
                      }
-                     done(query.status());
+                     done(query);
                    });
 }
 

@@ -4,8 +4,11 @@
 // FakeService: a Service for tests. It answers from its public fields, at once, or when told if
 // `hold` is set; and it remembers what it was asked.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +18,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
@@ -26,6 +30,7 @@
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/service.h"
 #include "serf/tags.h"
+#include "serf/wire/ids.h"
 
 namespace serf::rpc {
 
@@ -59,14 +64,22 @@ class FakeService : public Service {
     Answer([this, done] { done(status); });
   }
   void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
-             Done done) override {
+             QueryDone done) override {
     query = absl::StrCat(name, " ", payload);
     query_params = std::move(params);
     Answer([this, done, on_answer] {
-      const bool ok = status.ok();
-      done(status);
-      if (ok) running.push_back(on_answer);
+      if (!status.ok()) return done(status);
+      if (running.size() >= queries_max) {
+        return done(absl::ResourceExhaustedError("too many queries are running"));
+      }
+      const QueryId id{wire::LamportTime(++last_query), 1};
+      running.emplace(id, on_answer);
+      done(id);
     });
+  }
+  void CancelQuery(QueryId id) override {
+    cancelled.push_back(id);
+    if (auto node = running.extract(id)) node.mapped()({id, QueryUpdate::Kind::kDone, "", ""});
   }
   void Respond(QueryId id, std::string payload, Done done) override {
     responded = id;
@@ -96,12 +109,10 @@ class FakeService : public Service {
   // An answer to the last query that is under way.
   void TellAnswer(QueryUpdate::Kind kind, std::string from = "", std::string payload = "") {
     if (running.empty()) return;
-    const OnAnswer on_answer = running.back();
-    if (kind == QueryUpdate::Kind::kDone) running.pop_back();
-    QueryUpdate update;
-    update.kind = kind;
-    update.from = std::move(from);
-    update.payload = std::move(payload);
+    const auto last = std::prev(running.end());
+    const QueryUpdate update{last->first, kind, std::move(from), std::move(payload)};
+    const OnAnswer on_answer = last->second;
+    if (kind == QueryUpdate::Kind::kDone) running.erase(last);
     on_answer(update);
   }
 
@@ -122,7 +133,10 @@ class FakeService : public Service {
   std::map<std::string, Coordinate> coordinates;
   std::string query;  // "load 15m"
   QueryParams query_params;
-  std::vector<OnAnswer> running;  // of the queries under way
+  std::map<QueryId, OnAnswer> running;  // of the queries under way
+  std::uint64_t last_query = 0;
+  std::size_t queries_max = std::numeric_limits<std::size_t>::max();
+  std::vector<QueryId> cancelled;
   QueryId responded;
   std::string response;
   KeyOutcome key_outcome;

@@ -2,14 +2,16 @@
 #define SERF_RPC_QUERY_STREAMS_H_
 
 // QueryStreams: the queries that one connection has asked, with the answers that wait to be written
-// (spec/agent.md 1.9.4). Nothing is dropped: a query whose answers are incomplete would look like
-// one that few have answered.
+// (spec/agent.md 1.9.4), and what is to be cancelled at its end. Nothing is dropped: a query whose
+// answers are incomplete would look like one that few have answered.
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "msgpack/sbuffer.hpp"
 #include "serf/query.h"
@@ -25,12 +27,15 @@ class QueryStreams {
 
   // A query that is about to be asked. Its answers are kept back until Start().
   Key Add(std::uint64_t seq) {
-    streams_.emplace(++last_key_, Stream{seq, false, {}});
+    streams_.emplace(++last_key_, Stream{seq, std::nullopt, {}});
     return last_key_;
   }
-  // Its reply was written.
-  void Start(Key key) {
-    if (const auto it = streams_.find(key); it != streams_.end()) it->second.started = true;
+  // It is under way, and its reply comes before its answers. False: there is no such stream.
+  bool Start(Key key, QueryId query) {
+    const auto it = streams_.find(key);
+    if (it == streams_.end()) return false;
+    it->second.query = query;
+    return true;
   }
   void Remove(Key key) {
     const auto it = streams_.find(key);
@@ -55,7 +60,7 @@ class QueryStreams {
     Writer writer(out);
     for (auto it = streams_.begin(); it != streams_.end();) {
       Stream& stream = it->second;
-      if (!stream.started || stream.queue.empty()) {
+      if (!stream.query || stream.queue.empty()) {
         ++it;
         continue;
       }
@@ -70,13 +75,23 @@ class QueryStreams {
     return wrote;
   }
 
+  // Forgets all. Returns those that are under way.
+  std::vector<QueryId> TakeAll() {
+    std::vector<QueryId> queries;
+    for (const auto& [key, stream] : std::exchange(streams_, {})) {
+      if (stream.query) queries.push_back(*stream.query);
+    }
+    waiting_ = 0;
+    return queries;
+  }
+
   bool empty() const { return streams_.empty(); }
   bool full() const { return streams_.size() >= kQueriesMax; }
 
  private:
   struct Stream {
     std::uint64_t seq;
-    bool started;
+    std::optional<QueryId> query;  // since Start()
     std::deque<QueryUpdate> queue;
   };
 

@@ -1,6 +1,7 @@
 #include "serf/rpc/query_streams.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "serf/rpc/encode.h"
 #include "serf/rpc/object_scanner.h"
 #include "serf/rpc/protocol.h"
+#include "serf/wire/ids.h"
 
 namespace serf::rpc {
 namespace {
@@ -49,6 +51,8 @@ std::vector<std::string> Round(QueryStreams& streams) {
   return texts;
 }
 
+QueryId Id(std::uint64_t time) { return {wire::LamportTime(time), 7}; }
+
 using Texts = std::vector<std::string>;
 
 TEST(QueryStreamsTest, AnswersFollowTheReply) {
@@ -56,7 +60,7 @@ TEST(QueryStreamsTest, AnswersFollowTheReply) {
   const QueryStreams::Key key = streams.Add(2);
   EXPECT_TRUE(streams.Push(key, Update(Kind::kAck, "alpha")));
   EXPECT_EQ(Round(streams), Texts{});
-  streams.Start(key);
+  streams.Start(key, Id(1));
   EXPECT_EQ(Round(streams), Texts{"2 ack alpha"});
   EXPECT_EQ(Round(streams), Texts{});
   EXPECT_FALSE(streams.empty());
@@ -65,14 +69,14 @@ TEST(QueryStreamsTest, AnswersFollowTheReply) {
 TEST(QueryStreamsTest, DoneIsTheEnd) {
   QueryStreams streams;
   const QueryStreams::Key key = streams.Add(2);
-  streams.Start(key);
+  streams.Start(key, Id(1));
   streams.Push(key, Update(Kind::kResponse, "alpha", "up"));
   streams.Push(key, Update(Kind::kDone));
   EXPECT_EQ(Round(streams), Texts{"2 response alpha"});
   EXPECT_EQ(Round(streams), Texts{"2 done "});
   EXPECT_TRUE(streams.empty());
   EXPECT_TRUE(streams.Push(key, Update(Kind::kAck, "beta")));
-  streams.Start(key);
+  streams.Start(key, Id(1));
   EXPECT_EQ(Round(streams), Texts{});
 }
 
@@ -80,8 +84,8 @@ TEST(QueryStreamsTest, QueriesTakeTurnsAndMayShareANumber) {
   QueryStreams streams;
   const QueryStreams::Key one = streams.Add(2);
   const QueryStreams::Key two = streams.Add(2);
-  streams.Start(one);
-  streams.Start(two);
+  streams.Start(one, Id(1));
+  streams.Start(two, Id(1));
   for (const char* const name : {"a", "b"}) streams.Push(one, Update(Kind::kAck, name));
   streams.Push(two, Update(Kind::kDone));
   EXPECT_EQ(Round(streams), (Texts{"2 ack a", "2 done "}));
@@ -112,13 +116,32 @@ TEST(QueryStreamsTest, Bounds) {
   std::size_t count = 0;
   while (streams.Push(2, Update(Kind::kResponse, "a", large))) ++count;
   EXPECT_EQ(count, kAnswersWaitingMax / (large.size() + sizeof(QueryUpdate) + 1));
-  streams.Start(2);
+  streams.Start(2, Id(1));
   Round(streams);
   Round(streams);
   EXPECT_TRUE(streams.Push(3, Update(Kind::kResponse, "a", large)));
   EXPECT_FALSE(streams.Push(3, Update(Kind::kResponse, "a", large)));
   streams.Remove(2);
   EXPECT_TRUE(streams.Push(3, Update(Kind::kResponse, "a", large)));
+}
+
+TEST(QueryStreamsTest, EndOfTheConnection) {
+  QueryStreams streams;
+  const QueryStreams::Key first = streams.Add(2);
+  const QueryStreams::Key second = streams.Add(3);
+  const QueryStreams::Key asked = streams.Add(4);
+  const QueryStreams::Key done = streams.Add(5);
+  EXPECT_TRUE(streams.Start(first, Id(1)));
+  EXPECT_TRUE(streams.Start(second, Id(2)));
+  EXPECT_TRUE(streams.Start(done, Id(3)));
+  streams.Push(done, Update(Kind::kDone));
+  streams.Push(first, Update(Kind::kAck, "alpha"));
+  Round(streams);
+  EXPECT_EQ(streams.TakeAll(), (std::vector<QueryId>{Id(1), Id(2)}));
+  EXPECT_TRUE(streams.empty());
+  EXPECT_FALSE(streams.Start(asked, Id(4)));
+  EXPECT_TRUE(streams.Push(first, Update(Kind::kAck, "beta")));
+  EXPECT_EQ(Round(streams), Texts{});
 }
 
 }  // namespace

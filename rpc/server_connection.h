@@ -265,6 +265,7 @@ inline void ServerConnection::Abandon() {
   socket_.shutdown(Socket::shutdown_both, ignored);
   socket_.close(ignored);
   timer_.cancel();
+  session_.OnClosed();
 }
 
 inline void ServerConnection::End() {

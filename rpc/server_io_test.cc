@@ -369,8 +369,39 @@ TEST_F(ServerTest, ClientThatGoesDuringItsQuery) {
   client.reset();
   service_.TellAnswer(QueryUpdate::Kind::kAck, "alpha");
   RunUntil([&] { return server_->connection_count() == 0; });
-  service_.TellAnswer(QueryUpdate::Kind::kDone);
   EXPECT_TRUE(service_.running.empty());
+  EXPECT_EQ(service_.cancelled.size(), 1u);
+}
+
+// A client that reconnects cannot take all places, however often it does.
+TEST_F(ServerTest, QueriesOfAConnectionEndWithIt) {
+  Start();
+  service_.queries_max = kQueriesMax + 1;
+  Client other;
+  ASSERT_TRUE(Connect(other).ok());
+  ASSERT_TRUE(Serve([&] { return other.Query("others", "", {}); }).ok());
+  for (int i = 0; i < 3; ++i) {
+    auto greedy = std::make_unique<Client>();
+    ASSERT_TRUE(Connect(*greedy).ok());
+    const absl::Status asked = Serve([&] {
+      absl::Status status;
+      for (std::size_t n = 0; status.ok() && n < kQueriesMax; ++n) {
+        status = greedy->Query("load", "", {}).status();
+      }
+      return status;
+    });
+    EXPECT_TRUE(asked.ok()) << asked;
+    EXPECT_EQ(service_.running.size(), kQueriesMax + 1);
+    EXPECT_EQ(Serve([&] { return other.Query("load", "", {}).status(); }).message(),
+              "too many queries are running");
+    greedy.reset();
+    RunUntil([&] { return service_.running.size() == 1; });
+  }
+  EXPECT_EQ(service_.cancelled.size(), 3 * kQueriesMax);
+  service_.TellAnswer(QueryUpdate::Kind::kResponse, "alpha", "1.02");
+  const auto answer = Serve([&] { return other.Next(); });
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(std::get<AnswerRecord>(answer->value).payload, "1.02");
 }
 
 // The reply is on its way before the agent goes; a client sees it, not the end.

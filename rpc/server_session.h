@@ -7,7 +7,7 @@
 //   session.OnBytes(now, bytes);                       // a request
 //   session.OnEvent(now, event); session.OnLog(now, line);
 //   socket.Write(session.Output()); session.OnWritten(now, n);
-//   if (session.finished()) socket.Close();
+//   if (session.finished()) socket.Close();             // and in any case session.OnClosed()
 //   at session.NextDeadline(): session.OnTimer(now);
 //
 // Requests are executed one after another; one that the service takes its time for delays later
@@ -88,6 +88,9 @@ class ServerSession {
   void OnLog(Instant now, const LogLinePtr& line);
   // The first `size` bytes of Output() are on their way.
   void OnWritten(Instant now, std::size_t size);
+  // The connection is no more, for whatever reason: the queries that it has asked are cancelled,
+  // for they hold places that others want.
+  void OnClosed();
 
   // --- views ---
 
@@ -582,16 +585,23 @@ inline void ServerSession::Query(Instant, ByteView body) {
     return;
   }
   const QueryStreams::Key key = subscriptions_.queries().Add(header_.seq);
+  const std::weak_ptr<ServerSession*> weak = self_;
   service_.Query(
       std::move(request.name), std::move(request.payload.data), TakeParams(request),
-      [weak = std::weak_ptr<ServerSession*>(self_), key](const QueryUpdate& update) {
+      [weak, key](const QueryUpdate& update) {
         if (const auto self = weak.lock()) (*self)->OnAnswer(key, update);
       },
-      Later<absl::Status>([key](ServerSession& session, const absl::Status& status) {
-        QueryStreams& queries = session.subscriptions_.queries();
-        status.ok() ? queries.Start(key) : queries.Remove(key);
-        session.ReplyStatus(status);
-      }));
+      [weak, key, &service = service_, reply = LaterReply()](const absl::StatusOr<QueryId>& query) {
+        const std::shared_ptr<ServerSession*> self = weak.lock();
+        QueryStreams* const queries =
+            self != nullptr ? &(*self)->subscriptions_.queries() : nullptr;
+        if (!query.ok()) {
+          if (queries != nullptr) queries->Remove(key);
+        } else if (queries == nullptr || !queries->Start(key, *query)) {
+          service.CancelQuery(*query);  // the connection has ended before
+        }
+        reply(query.status());
+      });
 }
 
 inline void ServerSession::OnAnswer(QueryStreams::Key query, const QueryUpdate& update) {
@@ -625,6 +635,11 @@ inline void ServerSession::GetCoordinate(Instant, ByteView body) {
   Reply({});
   Writer writer(out_);
   Encode(writer, reply);
+}
+
+inline void ServerSession::OnClosed() {
+  closing_ = true;
+  for (const QueryId query : subscriptions_.queries().TakeAll()) service_.CancelQuery(query);
 }
 
 // --- streams and output ---

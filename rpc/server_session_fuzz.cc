@@ -81,14 +81,14 @@ ByteVector Answer(ByteView input, std::size_t piece, absl::string_view auth_key,
   service.TellAnswer(serf::QueryUpdate::Kind::kAck, "beta");
   take();
   feed(input.subspan(half));
-  while (!service.running.empty()) {
-    service.TellAnswer(serf::QueryUpdate::Kind::kResponse, "beta", "1.02");
-    service.TellAnswer(serf::QueryUpdate::Kind::kDone);
-  }
+  service.TellAnswer(serf::QueryUpdate::Kind::kResponse, "beta", "1.02");
+  service.TellAnswer(serf::QueryUpdate::Kind::kDone);
   take();
   session.OnEnd(now);
   settle();
   Require(session.finished());
+  session.OnClosed();
+  Require(service.running.empty());
   return answer;
 }
 

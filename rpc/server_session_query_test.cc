@@ -130,6 +130,50 @@ TEST_F(ServerSessionTest, EndOfStreamDuringAQuery) {
   EXPECT_TRUE(session_->finished());
 }
 
+TEST_F(ServerSessionTest, EndOfTheConnectionCancelsItsQueries) {
+  Handshake();
+  Request("query", 2, {{"Name", "ended"}});
+  service_.TellAnswer(QueryUpdate::Kind::kDone);
+  Take();
+  Request("query", 3, {{"Name", "running"}});
+  Request("query", 4, {{"Name", "running"}});
+  service_.hold = true;
+  Request("query", 5, {{"Name", "asked"}});
+  EXPECT_EQ(service_.running.size(), 2u);
+  session_->OnClosed();
+  EXPECT_TRUE(service_.running.empty());
+  EXPECT_EQ(service_.cancelled.size(), 2u);
+  // Whether the session still is or not.
+  service_.Release();
+  EXPECT_TRUE(service_.running.empty());
+  EXPECT_EQ(service_.cancelled.size(), 3u);
+  Connect();
+  service_.hold = false;
+  Handshake();
+  service_.hold = true;
+  Request("query", 2, {{"Name", "asked"}});
+  session_->OnClosed();
+  session_.reset();
+  service_.Release();
+  EXPECT_TRUE(service_.running.empty());
+  EXPECT_EQ(service_.cancelled.size(), 4u);
+}
+
+TEST_F(ServerSessionTest, QueriesOfOthersGoOn) {
+  Handshake();
+  Request("query", 2, {{"Name", "mine"}});
+  ServerSession other(now_, service_, {});
+  for (const auto& object : {json{{"Command", "handshake"}, {"Seq", 1}}, json{{"Version", 1}},
+                             json{{"Command", "query"}, {"Seq", 2}}, json{{"Name", "others"}}}) {
+    other.OnBytes(now_, json::to_msgpack(object));
+  }
+  EXPECT_EQ(service_.running.size(), 2u);
+  other.OnClosed();
+  EXPECT_EQ(service_.running.size(), 1u);
+  service_.TellAnswer(QueryUpdate::Kind::kAck, "alpha");
+  EXPECT_EQ(Take(), Objects({Header(2), Header(2), Answer("ack", "alpha")}));
+}
+
 TEST_F(ServerSessionTest, AnswersAfterTheSessionsEnd) {
   Handshake();
   Request("query", 2, {{"Name", "load"}});

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "serf/coordinate.h"
 #include "serf/keys.h"
 #include "serf/member.h"
@@ -44,6 +45,7 @@ class Service {
   using Done = std::function<void(const absl::Status&)>;
   using JoinDone = std::function<void(const JoinResult&)>;
   using KeysDone = std::function<void(const KeysResult&)>;
+  using QueryDone = std::function<void(const absl::StatusOr<QueryId>&)>;
   using OnAnswer = std::function<void(const QueryUpdate&)>;
 
   virtual ~Service() = default;
@@ -70,7 +72,10 @@ class Service {
   // Asks the cluster. `done` tells whether the query is under way; if so `on_answer` is called with
   // every answer, and last with kDone, or for ever not again when the agent ends.
   virtual void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
-                     Done done) = 0;
+                     QueryDone done) = 0;
+
+  // Nobody hears the answers of a query any more: ends it. Nothing if it has ended.
+  virtual void CancelQuery(QueryId query) = 0;
 
   // Answers a query that an event told of; once.
   virtual void Respond(QueryId query, std::string payload, Done done) = 0;

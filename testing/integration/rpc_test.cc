@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -97,6 +98,28 @@ class RpcTest : public ::testing::Test {
 
   Cluster cluster_;
 };
+
+// The agent has 1,024 places for queries that run; those who have gone leave theirs to others.
+TEST_F(RpcTest, QueriesEndWithTheirClients) {
+  cluster_.Add(OurSerf(), "a");
+  ASSERT_TRUE(cluster_.WaitForMembers({{"a", "alive"}})) << cluster_.problem();
+  QueryParams params;
+  params.timeout = std::chrono::hours(1);
+  const auto answering = Listen(a(), "others");
+  const auto other = Connect(a().rpc());
+  ASSERT_TRUE(other->Query("others", "", params).ok());
+  for (std::size_t asked = 0; asked <= 1024; asked += rpc::kQueriesMax) {
+    const auto greedy = Connect(a().rpc());
+    for (std::size_t i = 0; i < rpc::kQueriesMax; ++i) {
+      const auto query = greedy->Query("load", "", params);
+      ASSERT_TRUE(query.ok()) << asked + i << " " << query.status();
+    }
+  }
+  EXPECT_TRUE(answering->Respond(NextQuery(*answering), "still there").ok());
+  const auto answer = other->Next();
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(std::get<rpc::AnswerRecord>(answer->value).payload, "still there");
+}
 
 TEST_F(RpcTest, QueryEndsWhenAllHaveAnswered) {
   Start(OurSerf());
