@@ -25,18 +25,16 @@
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
+#include "absl/strings/str_cat.h"
 #include "serf/coordinate.h"
 #include "serf/keys.h"
 #include "serf/member.h"
@@ -44,6 +42,7 @@
 #include "serf/rpc/client_io.h"
 #include "serf/rpc/client_session.h"
 #include "serf/rpc/protocol.h"
+#include "serf/rpc/record_queue.h"
 #include "serf/rpc/service.h"
 #include "serf/tags.h"
 
@@ -53,11 +52,8 @@ class Client {
  public:
   using Seq = ClientSession::Seq;
 
-  // A record of a stream, monitor or query.
-  struct Record {
-    Seq stream = 0;  // as Stream(), Monitor() or Query() returned it
-    std::variant<EventRecord, LogRecord, AnswerRecord> value;
-  };
+  // Its `stream` is what Stream(), Monitor() or Query() returned.
+  using Record = StreamRecord;
 
   explicit Client(ClientOptions options = {})
       : io_(1), async_(std::make_unique<AsyncClient>(io_, std::move(options))) {}
@@ -94,7 +90,10 @@ class Client {
   absl::Status Stop(Seq stream);
   // Waits for the next record of any stream. An error is the end of the connection, or Cancelled.
   // What is not fetched waits here up to a read of the socket, then in the socket, then at the
-  // agent.
+  // agent. Only while another call waits for its answer must all that comes before it be read: if
+  // kRecordsWaitingMax or kRecordBytesWaitingMax are reached meanwhile, the connection is closed.
+  // That call ends with a ResourceExhausted error that names the stream, and so does Next() after
+  // all that waits. So fetch records before, or ask through a second client.
   absl::StatusOr<Record> Next();
 
   // Makes the call that blocks, or the next one, return Cancelled.
@@ -115,7 +114,7 @@ class Client {
   absl::StatusOr<Seq> Open(std::shared_ptr<Seq> seq, Operation start);
 
   boost::asio::io_context io_;
-  std::deque<Record> records_;
+  RecordQueue records_;
   absl::Status ended_;
   bool interrupted_ = false;
   // The last member: its end calls handlers that use the others.
@@ -200,10 +199,12 @@ inline absl::Status Client::Respond(std::uint64_t id, std::string payload) {
 template <typename Value>
 auto Client::Queue(std::shared_ptr<Seq> seq) {
   return [this, seq = std::move(seq)](absl::StatusOr<Value> value) {
-    if (value.ok()) {
-      records_.push_back(Record{*seq, *std::move(value)});
-    } else {
+    if (!value.ok()) {
       ended_ = value.status();
+    } else if (ended_.ok() && !records_.Push(Record{*seq, *std::move(value)})) {
+      // It calls this handler with the reason.
+      async_->Close(absl::ResourceExhaustedError(
+          absl::StrCat("too much waits to be fetched, last of stream ", *seq)));
     }
   };
 }
@@ -254,9 +255,7 @@ inline absl::StatusOr<Client::Record> Client::Next() {
   if (records_.empty()) {
     return ended_.ok() ? absl::FailedPreconditionError("no stream is open") : ended_;
   }
-  Record record = std::move(records_.front());
-  records_.pop_front();
-  return record;
+  return records_.Pop();
 }
 
 }  // namespace serf::rpc

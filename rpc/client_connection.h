@@ -70,7 +70,10 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   void Connect(const std::string& address, Done done);
   // Writes what the session has to say, and watches its deadlines.
   void Flush();
-  void Close() { End(absl::UnavailableError(kClientClosed)); }
+  // What waits ends with `reason`.
+  void Close(absl::Status reason = absl::UnavailableError(kClientClosed)) {
+    End(std::move(reason));
+  }
 
  private:
   using Tcp = boost::asio::ip::tcp;

@@ -187,8 +187,13 @@ class AsyncClient {
     });
   }
 
-  // Ends the connection; what waits gets "client closed". Idempotent.
-  void Close() { core_->Close(); }
+  // Ends the connection; what waits gets `reason`, and so do later requests. Idempotent.
+  void Close(absl::Status reason = absl::UnavailableError(kClientClosed)) {
+    core_->Close(std::move(reason));
+  }
+
+  // When the first of the requests under way is given up.
+  Instant DeadlineForTest() const { return core_->session().NextDeadline(); }
 
  private:
   // A handler and where it is called. Shared, because std::function wants copies and a handler may

@@ -55,6 +55,11 @@ inline constexpr std::size_t kQueriesMax = 64;
 // Bytes of answers that wait for a client that does not read; then it is cut off, since the rest
 // would pass for all. More than 10,000 nodes say in one query.
 inline constexpr std::size_t kAnswersWaitingMax = std::size_t{32} << 20;
+// Records that wait at a blocking client while one of its calls waits for an answer, in number and
+// in memory; then it closes the connection, as it can neither wait nor drop. More than 10,000 nodes
+// say in one query.
+inline constexpr std::size_t kRecordsWaitingMax = 65'536;
+inline constexpr std::size_t kRecordBytesWaitingMax = std::size_t{32} << 20;
 // Queries that streams have delivered to one connection and that may be answered: as many as the
 // node itself keeps open.
 inline constexpr std::size_t kPendingQueriesMax = 4096;
