@@ -196,6 +196,11 @@ inline void AgentService::Respond(QueryId query, std::string payload, Done done)
 }
 
 inline void AgentService::ManageKeys(KeyOperation operation, std::string key, KeysDone done) {
+  const char* const what = operation == KeyOperation::kInstall  ? "key installation"
+                           : operation == KeyOperation::kUse    ? "primary key change"
+                           : operation == KeyOperation::kRemove ? "key removal"
+                                                                : "key listing";
+  Log(&logger_, LogLevel::kInfo, "agent: Initiating ", what);
   absl::StatusOr<ByteVector> bytes = DecodeBase64(key);
   if (!bytes.ok()) return done({bytes.status(), {}});
   host_.AsyncManageKeys(

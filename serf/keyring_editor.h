@@ -99,8 +99,10 @@ inline std::optional<ByteVector> KeyringEditor::KeyOf(const QueryEvent& query) c
 }
 
 inline void KeyringEditor::OnQuery(KeyOperation operation, const QueryEvent& query) {
-  Log(config_.swim.logger, LogLevel::kInfo, "serf: Received ",
-      KeyQueryName(operation).substr(kInternalQueryPrefix.size()), " query");
+  if (keyring() != nullptr) {
+    Log(config_.swim.logger, LogLevel::kInfo, "serf: Received ",
+        KeyQueryName(operation).substr(kInternalQueryPrefix.size()), " query");
+  }
   if (operation == KeyOperation::kList) return AnswerList(query.id);
   const std::optional<ByteVector> key = KeyOf(query);
   if (!key) return Answer(query.id, false, "");

@@ -73,7 +73,8 @@ class Joins {
     return std::nullopt;
   }
 
-  void OnAttemptEnded(RequestId id, const absl::Status& status) {
+  // "Failed to join ...", as in the result; empty if it did not fail.
+  std::string OnAttemptEnded(RequestId id, const absl::Status& status) {
     for (Request& request : requests_) {
       if (request.id != id || !request.attempting) continue;
       request.attempting = false;
@@ -81,12 +82,13 @@ class Joins {
       if (status.ok()) {
         ++request.result.contacted;
         request.result.answered.push_back(target.endpoint);
-      } else {
-        request.result.errors.push_back(
-            absl::StrCat("Failed to join ", target.endpoint.ToString(), ": ", status.message()));
+        break;
       }
-      return;
+      request.result.errors.push_back(
+          absl::StrCat("Failed to join ", target.endpoint.ToString(), ": ", status.message()));
+      return request.result.errors.back();
     }
+    return "";
   }
 
   // The requests that ended since the last call.

@@ -24,12 +24,13 @@ TEST(JoinsTest, TargetsOfARequestComeOneAfterTheOther) {
   EXPECT_EQ(attempt->id, RequestId(7));
   EXPECT_EQ(attempt->to, Target(1).endpoint);
   EXPECT_FALSE(joins.NextAttempt().has_value());
-  joins.OnAttemptEnded(RequestId(7), absl::UnavailableError("no route"));
+  EXPECT_EQ(joins.OnAttemptEnded(RequestId(7), absl::UnavailableError("no route")),
+            "Failed to join 10.0.0.1:7946: no route");
   attempt = joins.NextAttempt();
   ASSERT_TRUE(attempt.has_value());
   EXPECT_EQ(attempt->to, Target(2).endpoint);
   EXPECT_THAT(joins.TakeDone(), IsEmpty());
-  joins.OnAttemptEnded(RequestId(7), absl::OkStatus());
+  EXPECT_EQ(joins.OnAttemptEnded(RequestId(7), absl::OkStatus()), "");
   EXPECT_FALSE(joins.NextAttempt().has_value());
   EXPECT_FALSE(joins.active());
   const std::vector<Joins::Done> done = joins.TakeDone();

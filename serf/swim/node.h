@@ -217,7 +217,8 @@ inline void Node::Settle(Instant now, Outbox& out) {
     // A dial may fail at once, which frees the next attempt.
     for (bool again = true; again;) {
       for (const Streams::JoinAttempt& ended : streams_.TakeJoinAttempts()) {
-        joins_.OnAttemptEnded(ended.join, ended.status);
+        const std::string error = joins_.OnAttemptEnded(ended.join, ended.status);
+        if (!error.empty()) Log(context_.config.logger, LogLevel::kDebug, "memberlist: ", error);
       }
       const std::optional<Joins::Attempt> attempt = joins_.NextAttempt();
       again = attempt.has_value();
