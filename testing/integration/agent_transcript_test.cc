@@ -128,16 +128,6 @@ TEST_F(AgentTranscriptTest, KeysWithoutEffectHaveOne) {
   EXPECT_TRUE(absl::StrContains(agent->out(), "Message Compression Enabled: false\n"));
 }
 
-// Where the system has a log daemon the agent runs.
-TEST_F(AgentTranscriptTest, SyslogWithoutADaemon) {
-  const Transcript transcript("agent-err-syslog");
-  if (std::filesystem::exists("/dev/log")) {
-    ExpectAsRecorded(Transcript("agent-banner"), *Start(transcript));
-    return;
-  }
-  EXPECT_EQ(transcript.Run(), transcript.expected());
-}
-
 // The original drops the tags that clients set (spec/agent.md 2.16); ours are also sorted.
 TEST_F(AgentTranscriptTest, ReloadKeepsTagsOfClients) {
   const Transcript transcript("agent-hup-drops-rpc-tags");

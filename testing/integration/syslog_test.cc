@@ -1,0 +1,162 @@
+// Agents that log to the system's log daemon, which here is the test.
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "gtest/gtest.h"
+#include "serf/testing/integration/transcript.h"
+#include "serf/testing/integration/workshop.h"
+#include "serf/testing/own_files.h"
+#include "serf/testing/own_network.h"
+#include "serf/testing/process.h"
+#include "serf/testing/programs.h"
+
+namespace serf::testing {
+namespace {
+
+// One of the sockets that agents try. Nobody else is at the others: see main().
+constexpr char kSocket[] = "/var/run/syslog";
+
+class Daemon {
+ public:
+  Daemon() {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, kSocket, sizeof(kSocket));
+    EXPECT_EQ(::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  }
+  ~Daemon() {
+    ::close(fd_);
+    std::filesystem::remove(kSocket);
+  }
+
+  // All so far, until one contains `text`.
+  bool WaitFor(absl::string_view text) {
+    pollfd ready{fd_, POLLIN, 0};
+    constexpr int kMilliseconds = 1000 * kDeadline.count();
+    while (::poll(&ready, 1, kMilliseconds) == 1) {
+      std::string datagram(4096, '\0');
+      const ssize_t size = ::recv(fd_, datagram.data(), datagram.size(), 0);
+      if (size < 0) return false;
+      datagram.resize(static_cast<std::size_t>(size));
+      datagrams_.push_back(std::move(datagram));
+      if (absl::StrContains(datagrams_.back(), text)) return true;
+    }
+    return false;
+  }
+  const std::vector<std::string>& datagrams() const { return datagrams_; }
+  std::string all() const { return absl::StrJoin(datagrams_, ""); }
+
+ private:
+  const int fd_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  std::vector<std::string> datagrams_;
+};
+
+class SyslogTest : public ::testing::Test {
+ protected:
+  static void Run(const std::string& command, const std::string& word) {
+    Process process({OurSerf(), command, Localize("-rpc-addr=127.0.0.1:23231"), Localize(word)});
+    EXPECT_TRUE(process.Wait().has_value()) << process.out();
+  }
+
+  // What the recorded agents were told: an event, a join and a list that fail.
+  static void ExpectAsRecorded(const char* name) {
+    const Transcript transcript(name);
+    Daemon daemon;
+    Process agent(transcript.argv());
+    ASSERT_TRUE(agent.WaitForOutput("==> Log data will now stream in")) << agent.out();
+    Run("event", "x");
+    Run("join", "127.0.0.1:23999");
+    Run("keys", "-list");
+    // The recording's last one.
+    const std::vector<std::string> recorded = transcript.facts("syslog_datagrams");
+    EXPECT_TRUE(daemon.WaitFor(recorded.back().substr(recorded.back().find("]: "))))
+        << daemon.all();
+    EXPECT_EQ(NormalizeSyslog(daemon.datagrams()), NormalizeSyslog(recorded));
+    agent.Signal(SIGINT);
+    EXPECT_EQ(agent.Wait(), 0);
+    const Outcome expected = transcript.expected();
+    EXPECT_EQ(NormalizeAgentOutput(agent.out()), NormalizeAgentOutput(expected.out));
+  }
+
+  Workshop workshop_;
+};
+
+TEST_F(SyslogTest, EntriesAsRecorded) {
+  workshop_.Write("sl.json", R"({"enable_syslog": true, "syslog_facility": "daemon"})");
+  ExpectAsRecorded("agent-syslog");
+}
+
+TEST_F(SyslogTest, EntriesOfALevelAsRecorded) { ExpectAsRecorded("agent-syslog-warn"); }
+
+TEST_F(SyslogTest, NoDaemonAsRecorded) {
+  const Transcript transcript("agent-err-syslog");
+  EXPECT_EQ(transcript.Run(), transcript.expected());
+}
+
+// The agent does not end with the daemon, and finds the next one.
+TEST_F(SyslogTest, OutlivesTheDaemon) {
+  std::vector<std::string> words = Transcript("agent-err-syslog").argv();
+  words.push_back("-log-level=warn");
+  std::unique_ptr<Process> agent;
+  {
+    Daemon daemon;
+    agent = std::make_unique<Process>(words);
+    ASSERT_TRUE(agent->WaitForOutput("==> Log data will now stream in")) << agent->out();
+    Run("join", "127.0.0.1:23999");
+    EXPECT_TRUE(daemon.WaitFor("]: agent: error joining: ")) << daemon.all();
+  }
+  Run("join", "127.0.0.1:23998");
+  EXPECT_TRUE(agent->WaitForOutput(":23998: connect: connection refused")) << agent->out();
+  Daemon daemon;
+  Run("keys", "-list");
+  EXPECT_TRUE(daemon.WaitFor("]: serf: Keyring is empty (encryption not enabled)\n"));
+  // What was logged while there was none is lost.
+  EXPECT_EQ(daemon.datagrams().size(), 1u) << daemon.all();
+}
+
+// A new level is that of syslog, too.
+TEST_F(SyslogTest, LevelIsReloaded) {
+  workshop_.Write("sl.json", R"({"enable_syslog": true, "log_level": "warn"})");
+  std::vector<std::string> words = Transcript("agent-syslog").argv();
+  words.pop_back();  // its -log-level
+  Daemon daemon;
+  Process agent(words);
+  ASSERT_TRUE(agent.WaitForOutput("==> Log data will now stream in")) << agent.out();
+  workshop_.Write("sl.json", R"({"enable_syslog": true, "log_level": "info"})");
+  agent.Signal(SIGHUP);
+  EXPECT_TRUE(agent.WaitForOutput("==> Reloading configuration...\n")) << agent.out();
+  Run("join", "127.0.0.1:23999");
+  EXPECT_TRUE(daemon.WaitFor("]: agent: joining: ")) << daemon.all();
+  EXPECT_FALSE(absl::StrContains(daemon.all(), "Serf agent starting")) << daemon.all();
+}
+
+}  // namespace
+}  // namespace serf::testing
+
+int main(int argc, char** argv) {
+  using namespace serf::testing;
+  MoveToOwnNetwork();
+  const char* const log = "/dev/log";
+  if (!MoveToOwnFiles() || !CoverFolder("/var/run") ||
+      (std::filesystem::exists(log) && !CoverFile(log, "/dev/null"))) {
+    std::perror("this test needs files of its own in place of the system's");
+    return 1;
+  }
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
