@@ -1,0 +1,52 @@
+// Two agents of ours with one name: never do both give it up.
+
+#include "absl/strings/match.h"
+#include "gtest/gtest.h"
+#include "serf/testing/agent_process.h"
+#include "serf/testing/name_contest.h"
+#include "serf/testing/process.h"
+#include "serf/testing/programs.h"
+
+namespace serf::testing {
+namespace {
+
+// Of two that half of the voters know, the one with the lower address is the winner. The other one
+// gives the original time to give way, which does so at once: until the next vote, 30 s later.
+TEST(NameConflictTest, OneOfTwoStaysInATie) {
+  NameContest contest({.lower = OurSerf(), .higher = OurSerf(), .voters = true});
+  contest.Meet();
+  EXPECT_TRUE(
+      contest.lower().WaitForLog("[INFO] serf: majority in name conflict resolution [1 / 2]\n"))
+      << contest.lower().log();
+  EXPECT_TRUE(contest.higher().WaitForLog(
+      "[WARN] serf: tie in name conflict resolution, staying until the next [1 / 2]\n"))
+      << contest.higher().log();
+  EXPECT_FALSE(contest.higher().process().ended());
+  EXPECT_EQ(contest.higher().process().Wait(), 0) << contest.higher().log();
+  EXPECT_TRUE(
+      absl::StrContains(contest.higher().log(),
+                        "[WARN] serf: minority in name conflict resolution, quiting [1 / 2]\n"))
+      << contest.higher().log();
+  EXPECT_TRUE(absl::StrContains(contest.higher().log(),
+                                "[WARN] agent: Serf shutdown detected, quitting\n"));
+  EXPECT_TRUE(contest.WaitUntilAllKnow(0));
+  EXPECT_FALSE(contest.lower().process().ended()) << contest.lower().log();
+}
+
+// Without a voter there is no loser; the operator reads of it in both logs.
+TEST(NameConflictTest, BothStayWithoutVoters) {
+  NameContest contest({.lower = OurSerf(), .higher = OurSerf()});
+  contest.Meet();
+  for (AgentProcess* agent : {&contest.lower(), &contest.higher()}) {
+    EXPECT_TRUE(agent->WaitForLog("[ERR] serf: Node name conflicts with another node at "));
+    EXPECT_TRUE(agent->WaitForLog(
+        "[WARN] serf: nobody answered in name conflict resolution, staying [0 / 0]\n"))
+        << agent->log();
+  }
+  for (AgentProcess* agent : {&contest.lower(), &contest.higher()}) {
+    EXPECT_EQ(agent->States(), (MemberStates{{"x", "alive"}})) << agent->log();
+  }
+}
+
+}  // namespace
+}  // namespace serf::testing
