@@ -25,7 +25,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
@@ -41,6 +40,7 @@
 #include "serf/event_pipeline.h"
 #include "serf/gossip_receiver.h"
 #include "serf/gossip_room.h"
+#include "serf/intent_issuer.h"
 #include "serf/join_error.h"
 #include "serf/join_queue.h"
 #include "serf/keys.h"
@@ -49,13 +49,14 @@
 #include "serf/member.h"
 #include "serf/member_tracker.h"
 #include "serf/outbox.h"
-#include "serf/pending_broadcasts.h"
 #include "serf/push_pull_state.h"
 #include "serf/queries.h"
 #include "serf/query.h"
 #include "serf/reconnector.h"
+#include "serf/requests.h"
 #include "serf/serf_state.h"
 #include "serf/snapshot.h"
+#include "serf/stat_map.h"
 #include "serf/swim/broadcast_queue.h"
 #include "serf/swim/delegate.h"
 #include "serf/swim/node.h"
@@ -63,7 +64,6 @@
 #include "serf/swim/scaling.h"
 #include "serf/tags.h"
 #include "serf/user_events.h"
-#include "serf/wire/serf_messages.h"
 
 namespace serf {
 
@@ -158,16 +158,15 @@ class Serf final : private swim::Delegate,
   std::vector<Member> Members() const { return members_.Members(); }
   std::size_t member_count() const { return members_.table().size(); }
   // Spec 13.2: "members", "failed", "left", "health_score", "member_time", ...
-  std::map<std::string, std::string> Stats() const;
+  std::map<std::string, std::string> Stats() const {
+    return StatMap({config_, node_, members_, user_events_, queries_, broadcasts_, coordinates()});
+  }
   const Counters& counters() const { return counters_; }
   // Null if they are disabled.
   const CoordinateTracker* coordinates() const { return coordinates_ ? &*coordinates_ : nullptr; }
   const swim::Node& node() const { return node_; }
 
  private:
-  // The intent of the own departure.
-  static constexpr Broadcasts::Token kLeaveToken = 1;
-
   explicit Serf(Config config);
 
   // Runs an input with the Outbox lent to what is called back meanwhile.
@@ -203,7 +202,7 @@ class Serf final : private swim::Delegate,
   void OnPingComplete(Instant now, swim::MemberIndex member, Duration rtt,
                       ByteView payload) override;
   void OnLeaveBroadcast(Instant now) override { Advance(now, leave_.OnEngineLeft(now)); }
-  void OnUpdateBroadcast(Instant now) override;
+  void OnUpdateBroadcast(Instant) override { requests_.OnTagsSent(*out_); }
 
   // --- listeners ---
   void OnMemberEvent(Instant now, MemberEvent event) override;
@@ -216,7 +215,10 @@ class Serf final : private swim::Delegate,
   }
   void SaveKeyring(std::uint64_t version) override;
   void OnNameLost() override { name_lost_ = true; }
-  void OnAccused(Instant now) override;
+  void OnAccused(Instant now) override {
+    intents_.Refute(now);
+    wake_gossip_ = true;
+  }
   void SendLater(const Endpoint& to, ByteView message) override {
     send_later_.push_back({to, ByteVector(message.begin(), message.end())});
   }
@@ -224,16 +226,13 @@ class Serf final : private swim::Delegate,
   // --- requests ---
   void StartNextJoin(Instant now);
   void OnJoinDone(Instant now, swim::Node::JoinDone done);
-  void IssueJoinIntent(Instant now);
   void Advance(Instant now, LeaveSequence::Next next);
   void Complete(RequestId request, absl::Status status) {
-    out_->Complete({request, std::move(status), 0, {}});
+    Requests::Complete(request, std::move(status), *out_);
   }
   static absl::Status ShutDownError() { return absl::CancelledError("Serf has been shut down"); }
 
-  // --- schedules ---
   void Reconnect(Instant now);
-
   bool IsAlive() const { return state_ == State::kAlive; }
 
   Config config_;
@@ -247,6 +246,8 @@ class Serf final : private swim::Delegate,
   Queries queries_;
   GossipReceiver receiver_;
   EventPipeline pipeline_;
+  IntentIssuer intents_;
+  Requests requests_;
   LeaveSequence leave_;
   Reconnector reconnector_;
   std::optional<CoordinateTracker> coordinates_;
@@ -260,11 +261,6 @@ class Serf final : private swim::Delegate,
   std::vector<Datagram> send_later_;
   bool wake_gossip_ = false;
   bool name_lost_ = false;
-  JoinQueue joins_;
-  std::vector<RequestId> leave_requests_;
-  PendingBroadcasts removals_;
-  PendingBroadcasts tag_updates_;
-  Broadcasts::Token next_token_ = kLeaveToken + 1;
   Instant reap_at_ = kNever;
   Instant queue_check_at_ = kNever;
 };
@@ -288,6 +284,8 @@ inline Serf::Serf(Config config)
       queries_(config_, node_, members_, rng_, counters_, *this),
       receiver_(config_, node_, members_, user_events_, queries_, broadcasts_, counters_, *this),
       pipeline_(config_),
+      intents_(config_, members_, broadcasts_, counters_),
+      requests_(config_.broadcast_timeout),
       leave_(config_.broadcast_timeout, config_.leave_propagate_delay,
              config_.swim.gossip_interval),
       reconnector_(config_, members_, rng_) {
@@ -317,8 +315,8 @@ inline void Serf::Settle(Instant now) {
   for (bool more = true; more;) {
     more = false;
     for (const Broadcasts::Token token : broadcasts_.TakeFinished()) {
-      if (token == kLeaveToken) Advance(now, leave_.OnIntentSent(now));
-      removals_.Finish(token, [&](RequestId request) { Complete(request, absl::OkStatus()); });
+      if (token == Requests::kLeaveToken) Advance(now, leave_.OnIntentSent(now));
+      requests_.OnIntentSent(token, *out_);
       more = true;
     }
     for (swim::Node::JoinDone& done : node_.TakeJoinResults()) {
@@ -378,11 +376,7 @@ inline void Serf::Stop(Instant now) {
   queries_.Shutdown(now, ShutDownError());
   pipeline_.Flush(now, *out_);
   WriteSnapshot(now, /*all=*/true);
-  const auto cancel = [this](RequestId request) { Complete(request, ShutDownError()); };
-  joins_.FinishAll(cancel);
-  for (const RequestId request : std::exchange(leave_requests_, {})) cancel(request);
-  removals_.FinishAll(cancel);
-  tag_updates_.FinishAll(cancel);
+  requests_.Cancel(ShutDownError(), *out_);
 }
 
 // --- inputs ---
@@ -399,8 +393,7 @@ inline Instant Serf::NextDeadline() const {
   return std::min({node_.NextDeadline(), reconnector_.NextDeadline(),
                    snapshot_ ? snapshot_->NextDeadline() : kNever, members_.NextDeadline(),
                    leave_.NextDeadline(), queries_.NextDeadline(), pipeline_.NextDeadline(),
-                   removals_.NextDeadline(), tag_updates_.NextDeadline(), reap_at_,
-                   queue_check_at_});
+                   requests_.NextDeadline(), reap_at_, queue_check_at_});
 }
 
 inline void Serf::OnTimer(Instant now, Outbox& out) {
@@ -408,12 +401,7 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
     if (now >= node_.NextDeadline()) node_.OnTimer(now, out);
     members_.OnTimer(now);
     Advance(now, leave_.OnTimer(now));
-    removals_.Expire(now, [this](RequestId request) {
-      Complete(request, absl::DeadlineExceededError("timed out broadcasting node removal"));
-    });
-    tag_updates_.Expire(now, [this](RequestId request) {
-      Complete(request, absl::DeadlineExceededError("timeout waiting for update broadcast"));
-    });
+    requests_.OnTimer(now, out);
     if (now >= reap_at_) {
       reap_at_ = now + config_.reap_interval;
       members_.Reap(now, IsAlive());
@@ -446,13 +434,13 @@ inline void Serf::Join(Instant now, RequestId request, std::vector<swim::JoinTar
     return;
   }
   Run(now, out, [&] {
-    joins_.Push(request, std::move(targets), ignore_old);
+    requests_.joins().Push(request, std::move(targets), ignore_old);
     StartNextJoin(now);
   });
 }
 
 inline void Serf::StartNextJoin(Instant now) {
-  JoinQueue::Join* const join = joins_.StartNext();
+  JoinQueue::Join* const join = requests_.joins().StartNext();
   if (join == nullptr) return;
   receiver_.set_ignore_old_on_join(join->ignore_old);
   node_.Join(now, join->token, std::move(join->targets), *out_);
@@ -462,11 +450,13 @@ inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
   const bool contacted = done.result.contacted > 0;
   const Reconnector::Ended ended = reconnector_.OnDone(now, done.id, contacted);
   const bool ours = ended != Reconnector::Ended::kOther;
-  const std::optional<RequestId> request = ours ? std::nullopt : joins_.Finish(done.id);
+  const std::optional<RequestId> request = ours ? std::nullopt : requests_.joins().Finish(done.id);
   // Also after a restart: else the original shows a node as leaving for ever whose leave intent
   // outlived it there (15.3). Not after a Leave has begun: it would be taken back.
-  if (contacted && IsAlive() && (request || ended == Reconnector::Ended::kRejoin))
-    IssueJoinIntent(now);
+  if (contacted && IsAlive() && (request || ended == Reconnector::Ended::kRejoin)) {
+    intents_.IssueJoin(now);
+    wake_gossip_ = true;
+  }
   if (ours) return Reconnect(now);
   if (!request) return;
   receiver_.set_ignore_old_on_join(false);
@@ -478,15 +468,6 @@ inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
   StartNextJoin(now);
 }
 
-inline void Serf::IssueJoinIntent(Instant now) {
-  const wire::LamportTime time = members_.clock().Take();
-  members_.OnJoinMessage(now, config_.swim.name, time);
-  ByteVector message;
-  Encode(wire::JoinMessage{.ltime = time, .node = config_.swim.name}, message);
-  broadcasts_.AddIntent(config_.swim.name, /*prune=*/false, message);
-  wake_gossip_ = true;
-}
-
 inline void Serf::Leave(Instant now, RequestId request, Outbox& out) {
   if (state_ == State::kLeft) return out.Complete({request, absl::OkStatus(), 0, {}});
   if (state_ == State::kShutdown) {
@@ -494,20 +475,13 @@ inline void Serf::Leave(Instant now, RequestId request, Outbox& out) {
         {request, absl::FailedPreconditionError("Leave called after Shutdown"), 0, {}});
   }
   Run(now, out, [&] {
-    leave_requests_.push_back(request);
+    requests_.AddLeave(request);
     if (state_ == State::kLeaving) return;
     state_ = State::kLeaving;
     if (snapshot_) snapshot_->OnLeave();
-    const wire::LamportTime time = members_.clock().Take();
-    members_.OnLeaveMessage(now, config_.swim.name, time, /*prune=*/false, /*self_lives=*/false);
-    const bool tell = members_.HasAlivePeer();
-    if (tell) {
-      ByteVector message;
-      Encode(wire::LeaveMessage{.ltime = time, .node = config_.swim.name}, message);
-      broadcasts_.AddIntent(config_.swim.name, /*prune=*/false, message, kLeaveToken);
-      wake_gossip_ = true;
-    }
-    Advance(now, leave_.Begin(now, tell));
+    const bool tells = intents_.IssueLeave(now, Requests::kLeaveToken);
+    wake_gossip_ = true;
+    Advance(now, leave_.Begin(now, tells));
   });
 }
 
@@ -526,9 +500,7 @@ inline void Serf::Advance(Instant now, LeaveSequence::Next next) {
       return node_.Leave(now, *out_);
     case LeaveSequence::Step::kLeft:
       state_ = State::kLeft;
-      for (const RequestId request : leave_requests_) Complete(request, absl::OkStatus());
-      leave_requests_.clear();
-      return;
+      return requests_.OnLeft(*out_);
   }
 }
 
@@ -536,18 +508,10 @@ inline void Serf::RemoveFailedNode(Instant now, RequestId request, absl::string_
                                    bool prune, Outbox& out) {
   if (state_ == State::kShutdown) return out.Complete({request, ShutDownError(), 0, {}});
   Run(now, out, [&] {
-    const wire::LamportTime time = members_.clock().Take();
-    const MemberTracker::LeaveOutcome outcome =
-        members_.OnLeaveMessage(now, name, time, prune, IsAlive());
-    // About oneself: the refutation is all that others need to hear.
-    if (outcome.refute) OnAccused(now);
-    if (outcome.refute || !members_.HasAlivePeer()) return Complete(request, absl::OkStatus());
-    ByteVector message;
-    Encode(wire::LeaveMessage{.ltime = time, .node = name, .prune = prune}, message);
-    removals_.Add(request, next_token_, now + config_.broadcast_timeout);
-    broadcasts_.AddIntent(name, prune, message, next_token_);
-    ++next_token_;
+    const bool told = intents_.IssueLeaveOf(now, name, prune, IsAlive(), requests_.removal_token());
     wake_gossip_ = true;
+    if (!told) return Complete(request, absl::OkStatus());
+    requests_.AddRemoval(now, request);
   });
 }
 
@@ -562,7 +526,7 @@ inline void Serf::SetTags(Instant now, RequestId request, Tags tags, Outbox& out
       return Complete(request, std::move(status));
     }
     if (node_.live_nodes() <= 1) return Complete(request, absl::OkStatus());
-    tag_updates_.Add(request, 0, now + config_.broadcast_timeout);
+    requests_.AddTagUpdate(now, request);
   });
 }
 
@@ -633,10 +597,6 @@ inline void Serf::OnPingComplete(Instant now, swim::MemberIndex member, Duration
   }
 }
 
-inline void Serf::OnUpdateBroadcast(Instant) {
-  tag_updates_.FinishAll([this](RequestId request) { Complete(request, absl::OkStatus()); });
-}
-
 // --- listeners ---
 
 inline void Serf::OnMemberEvent(Instant now, MemberEvent event) {
@@ -658,12 +618,6 @@ inline void Serf::SaveKeyring(std::uint64_t version) {
   out_->Save({version, {keys.begin(), keys.end()}});
 }
 
-inline void Serf::OnAccused(Instant now) {
-  Log(config_.swim.logger, LogLevel::kDebug, "serf: Refuting an older leave intent");
-  ++counters_.refutations;
-  IssueJoinIntent(now);
-}
-
 // --- views ---
 
 inline Member Serf::LocalMember() const {
@@ -673,26 +627,6 @@ inline Member Serf::LocalMember() const {
   member.endpoint = config_.swim.advertise;
   member.tags = config_.tags;
   return member;
-}
-
-inline std::map<std::string, std::string> Serf::Stats() const {
-  const MemberStatusTable& table = members_.table();
-  const bool encrypted = config_.swim.keyring != nullptr && !config_.swim.keyring->empty();
-  std::map<std::string, std::string> stats = {
-      {"members", absl::StrCat(table.size())},
-      {"failed", absl::StrCat(table.failed())},
-      {"left", absl::StrCat(table.left())},
-      {"health_score", absl::StrCat(node_.health_score())},
-      {"member_time", absl::StrCat(members_.clock().time().value())},
-      {"event_time", absl::StrCat(user_events_.clock().time().value())},
-      {"query_time", absl::StrCat(queries_.clock().time().value())},
-      {"intent_queue", absl::StrCat(broadcasts_.intents())},
-      {"event_queue", absl::StrCat(broadcasts_.events())},
-      {"query_queue", absl::StrCat(broadcasts_.queries())},
-      {"encrypted", encrypted ? "true" : "false"},
-  };
-  if (coordinates_) stats["coordinate_resets"] = absl::StrCat(coordinates_->resets());
-  return stats;
 }
 
 }  // namespace serf
