@@ -30,7 +30,7 @@ class LeaveSequence {
   // `broadcast_timeout`: for the intent, and again for the engine's message.
   // `propagate_delay`: how long to keep answering after that. `head_start`: how long the intent
   // travels alone after it was sent for the last time. Prompt gossip sends it within milliseconds,
-  // and whoever hears of the engine's departure first believes in a failure (3.3.2).
+  // and whoever hears of the engine's departure first doubts it, or believes in a failure (3.3.2).
   LeaveSequence(Duration broadcast_timeout, Duration propagate_delay,
                 Duration head_start = Duration::zero())
       : broadcast_timeout_(broadcast_timeout),

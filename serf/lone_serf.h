@@ -68,6 +68,13 @@ class LineLogger final : public Logger {
   std::vector<std::string> lines_;
 };
 
+inline wire::LeaveMessage LeaveOf(absl::string_view node, std::uint64_t time, bool prune = false) {
+  return {.ltime = wire::LamportTime(time), .node = node, .prune = prune};
+}
+inline wire::JoinMessage JoinOf(absl::string_view node, std::uint64_t time) {
+  return {.ltime = wire::LamportTime(time), .node = node};
+}
+
 class LoneSerf {
  public:
   static Config DefaultConfig() {

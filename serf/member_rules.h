@@ -2,8 +2,8 @@
 #define SERF_MEMBER_RULES_H_
 
 // How intents and the engine's notifications change a member's state: pure functions, the table of
-// spec/serf.md appendix A. What follows from a change (events, rebroadcast, pruning) is told in the
-// result and done by the caller.
+// spec/serf.md appendix A but for one line: see OnNodeGone. What follows from a change (events,
+// rebroadcast, pruning) is told in the result and done by the caller.
 
 #include <cstdint>
 #include <optional>
@@ -85,16 +85,18 @@ inline constexpr MemberRecord OnNodeAlive(const std::optional<MemberRecord>& mem
           intent->time};
 }
 
-// The engine reports a node gone (3.3.2), be it dead or departed: the event to emit. None, with the
-// status unchanged, if that makes no sense now.
-inline constexpr std::optional<MemberEventKind> OnNodeGone(MemberRecord& member) {
+// The engine reports a node gone (3.3.2): the event to emit. None, with the status unchanged, if
+// that makes no sense now. `by_itself`: the node announced its departure to the engine, as none
+// does that did not mean to leave. The original does not look at it, and takes for failed who left
+// if it missed the intent (docs/decisions/0006-departures-are-leaves.md).
+inline constexpr std::optional<MemberEventKind> OnNodeGone(MemberRecord& member, bool by_itself) {
   switch (member.status) {
     case MemberStatus::kLeaving:
       member.status = MemberStatus::kLeft;
       return MemberEventKind::kLeave;
     case MemberStatus::kAlive:
-      member.status = MemberStatus::kFailed;
-      return MemberEventKind::kFailed;
+      member.status = by_itself ? MemberStatus::kLeft : MemberStatus::kFailed;
+      return by_itself ? MemberEventKind::kLeave : MemberEventKind::kFailed;
     case MemberStatus::kNone:
     case MemberStatus::kLeft:
     case MemberStatus::kFailed:

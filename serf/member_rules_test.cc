@@ -109,19 +109,37 @@ TEST(MemberRulesTest, AKnownNodeThatIsAliveIsAlive) {
   }
 }
 
-TEST(MemberRulesTest, GoneIsLeftOnlyIfItWasLeaving) {
-  MemberRecord member = At(kAlive);
-  EXPECT_EQ(OnNodeGone(member), MemberEventKind::kFailed);
-  EXPECT_EQ(member, At(kFailed));
-  member = At(kLeaving);
-  EXPECT_EQ(OnNodeGone(member), MemberEventKind::kLeave);
-  EXPECT_EQ(member, At(kLeft));
-  for (const MemberStatus status : {kNone, kLeft, kFailed}) {
-    member = At(status);
-    EXPECT_EQ(OnNodeGone(member), std::nullopt);
-    EXPECT_EQ(member, At(status));
-  }
+struct GoneCase {
+  std::string name;
+  MemberStatus before;
+  bool by_itself;
+  MemberStatus after;
+  std::optional<MemberEventKind> event;
+};
+
+class GoneTableTest : public testing::TestWithParam<GoneCase> {};
+
+TEST_P(GoneTableTest, AppendixAButForDeparturesByThemselves) {
+  const GoneCase& c = GetParam();
+  MemberRecord member = At(c.before);
+  EXPECT_EQ(OnNodeGone(member, c.by_itself), c.event);
+  // The time is that of an intent, and there was none.
+  EXPECT_EQ(member, At(c.after));
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    AppendixA, GoneTableTest,
+    testing::Values(GoneCase{"NoneDies", kNone, false, kNone, {}},
+                    GoneCase{"NoneDeparts", kNone, true, kNone, {}},
+                    GoneCase{"AliveDies", kAlive, false, kFailed, MemberEventKind::kFailed},
+                    GoneCase{"AliveDeparts", kAlive, true, kLeft, MemberEventKind::kLeave},
+                    GoneCase{"LeavingDies", kLeaving, false, kLeft, MemberEventKind::kLeave},
+                    GoneCase{"LeavingDeparts", kLeaving, true, kLeft, MemberEventKind::kLeave},
+                    GoneCase{"LeftDies", kLeft, false, kLeft, {}},
+                    GoneCase{"LeftDeparts", kLeft, true, kLeft, {}},
+                    GoneCase{"FailedDies", kFailed, false, kFailed, {}},
+                    GoneCase{"FailedDeparts", kFailed, true, kFailed, {}}),
+    [](const auto& test) { return test.param.name; });
 
 TEST(MemberRulesTest, LeavingForLongIsStuck) {
   using std::chrono::seconds;

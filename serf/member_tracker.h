@@ -7,7 +7,8 @@
 //
 // Where the original differs, it is wrong (15.3): pruning never waits, never erases the own entry
 // and never one that the engine sees alive; a member that is stuck in leaving becomes alive again;
-// a tombstone's age counts from the leave and not from the failure before it.
+// a tombstone's age counts from the leave and not from the failure before it; who told the engine
+// of its departure has left, also where the intent was missed.
 
 #include <algorithm>
 #include <cassert>
@@ -68,6 +69,9 @@ class MemberTracker {
   void OnNodeLeave(Instant now, swim::MemberIndex member);
   void OnNodeUpdate(Instant now, swim::MemberIndex member);
   void OnNodePurged(Instant now, swim::MemberIndex member);
+  bool IsLeaving(swim::MemberIndex member) const {
+    return table_.Present(member).status == MemberStatus::kLeaving;
+  }
 
   // --- what is claimed (3.4, 4.3); implausible times are counted and ignored ---
   // True if the message is new and should be passed on.
@@ -170,7 +174,8 @@ inline void MemberTracker::OnNodeLeave(Instant now, swim::MemberIndex member) {
     }
     return;
   }
-  const std::optional<MemberEventKind> kind = OnNodeGone(record);
+  const std::optional<MemberEventKind> kind =
+      OnNodeGone(record, node_.state(member) == swim::NodeState::kLeft);
   if (!kind.has_value()) return;
   table_.SetPresent(now, member, MemberRecord{});
   table_.AddDeparted(now, config_.swim.node_infos->Intern(info.view()), record);

@@ -183,6 +183,7 @@ class Serf final : private swim::Delegate,
   void OnNodeLeave(Instant now, swim::MemberIndex m) override { members_.OnNodeLeave(now, m); }
   void OnNodeUpdate(Instant now, swim::MemberIndex m) override { members_.OnNodeUpdate(now, m); }
   void OnNodePurged(Instant now, swim::MemberIndex m) override { members_.OnNodePurged(now, m); }
+  bool ExpectsDeparture(swim::MemberIndex m) const override { return members_.IsLeaving(m); }
   void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) override {
     queries_.OnConflict(now, existing, other);
   }

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -16,23 +15,17 @@
 namespace serf {
 namespace {
 
-using std::chrono::hours;
 using std::chrono::milliseconds;
-using std::chrono::minutes;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using testing::JoinOf;
+using testing::LeaveOf;
 using testing::LoneSerf;
 using ::testing::SizeIs;
 using wire::LamportTime;
 using enum MemberStatus;
 
-wire::LeaveMessage LeaveOf(absl::string_view node, std::uint64_t time, bool prune = false) {
-  return {.ltime = LamportTime(time), .node = node, .prune = prune};
-}
-wire::JoinMessage JoinOf(absl::string_view node, std::uint64_t time) {
-  return {.ltime = LamportTime(time), .node = node};
-}
 wire::UserEventMessage EventOf(absl::string_view name, std::uint64_t time) {
   wire::UserEventMessage event;
   event.ltime = LamportTime(time);
@@ -83,236 +76,6 @@ TEST(SerfTest, MembersAreSortedAndDescribed) {
   EXPECT_EQ(members[1].name, "self");
   EXPECT_EQ(members[2].tags, (Tags{{"role", "web"}}));
   EXPECT_FALSE(self.serf().FindMember("nobody").has_value());
-}
-
-// --- intents and the engine's reports ---
-
-class MemberTest : public ::testing::Test {
- protected:
-  MemberTest() {
-    self_.PeerAlive("a");
-    self_.TakeEvents();
-  }
-  // The peer fails.
-  void Fail() {
-    self_.PeerGone("a");
-    self_.TakeEvents();
-    ASSERT_EQ(self_.Status("a"), kFailed);
-  }
-  std::string IntentQueue() { return self_.Stat("intent_queue"); }
-
-  LoneSerf self_;
-};
-
-TEST_F(MemberTest, ALeavingMemberThatGoesHasLeft) {
-  self_.Receive(LeaveOf("a", 5));
-  EXPECT_EQ(self_.Status("a"), kLeaving);
-  EXPECT_THAT(self_.TakeEvents(), IsEmpty());
-  EXPECT_EQ(self_.Stat("member_time"), "6");
-  EXPECT_EQ(IntentQueue(), "1");
-  self_.PeerGone("a", /*by_itself=*/true);
-  EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-leave a left"));
-  EXPECT_TRUE(self_.log().Has(absl::StrCat("[INFO] serf: EventMemberLeave: a ",
-                                           LoneSerf::EndpointOf("a").address.ToString())));
-  EXPECT_EQ(self_.Stat("left"), "1");
-}
-
-TEST_F(MemberTest, AnAliveMemberThatGoesHasFailedEvenIfTheEngineLeft) {
-  self_.PeerGone("a", /*by_itself=*/true);
-  EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-failed a failed"));
-  EXPECT_TRUE(self_.log().Has(absl::StrCat("[INFO] serf: EventMemberFailed: a ",
-                                           LoneSerf::EndpointOf("a").address.ToString())));
-  EXPECT_EQ(self_.Stat("failed"), "1");
-}
-
-TEST_F(MemberTest, ALeaveIntentTurnsAFailedMemberIntoALeftOne) {
-  Fail();
-  self_.Receive(LeaveOf("a", 5));
-  EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-leave a left"));
-  EXPECT_TRUE(self_.log().Has(absl::StrCat("[INFO] serf: EventMemberLeave (forced): a ",
-                                           LoneSerf::EndpointOf("a").address.ToString())));
-}
-
-TEST_F(MemberTest, AFailedMemberThatReturnsJoinsAndFlaps) {
-  Fail();
-  self_.PeerAlive("a");
-  EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-join a alive"));
-  EXPECT_EQ(self_.Stat("failed"), "0");
-  EXPECT_EQ(self_.serf().counters().member_flaps, 1u);
-  self_.PeerGone("a");
-  self_.RunFor(seconds(61));
-  self_.PeerAlive("a");
-  EXPECT_EQ(self_.serf().counters().member_flaps, 1u);
-}
-
-TEST_F(MemberTest, AnIntentIsPassedOnOnceAsItCame) {
-  // With a field of a later version, which a re-encoding would lose.
-  const ByteVector message = {0x00, 0x83, 0xa5, 'L', 'T',  'i', 'm',  'e', 0x05, 0xa4,
-                              'N',  'o',  'd',  'e', 0xa1, 'a', 0xa1, 'x', 0xc3};
-  self_.ReceiveBytes(message);
-  self_.ReceiveBytes(message);
-  EXPECT_EQ(IntentQueue(), "1");
-  self_.TakePackets();
-  self_.RunFor(seconds(2));
-  int copies = 0;
-  for (const auto& packet : self_.TakePackets()) {
-    copies += absl::StrContains(AsText(packet.bytes), AsText(message));
-  }
-  EXPECT_EQ(copies, 4);  // retransmit_mult for two members
-  EXPECT_EQ(IntentQueue(), "0");
-}
-
-TEST_F(MemberTest, ANewerIntentReplacesTheQueuedOne) {
-  for (std::uint64_t time = 5; time < 50; ++time) {
-    self_.Receive(LeaveOf("a", time));
-    self_.Receive(LeaveOf("unknown", time));
-  }
-  EXPECT_EQ(IntentQueue(), "2");
-}
-
-TEST_F(MemberTest, AnImplausibleTimeIsIgnored) {
-  self_.Receive(JoinOf("x", std::numeric_limits<std::uint64_t>::max()));
-  self_.Receive(LeaveOf("a", std::numeric_limits<std::uint64_t>::max() - 1));
-  EXPECT_EQ(self_.Stat("member_time"), "1");
-  EXPECT_EQ(self_.Status("a"), kAlive);
-  EXPECT_EQ(self_.serf().counters().dropped_time, 2u);
-}
-
-TEST_F(MemberTest, IntentsAboutTheUnknownWaitForThem) {
-  self_.Receive(LeaveOf("b", 5));
-  self_.Receive(JoinOf("c", 6));
-  EXPECT_EQ(IntentQueue(), "2");
-  self_.PeerAlive("b");
-  self_.PeerAlive("c");
-  EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-join b leaving", "member-join c alive"));
-  self_.Receive(LeaveOf("c", 6));
-  EXPECT_EQ(self_.Status("c"), kAlive);
-}
-
-TEST_F(MemberTest, BufferedIntentsExpire) {
-  self_.Receive(LeaveOf("b", 5));
-  self_.RunFor(minutes(5) + seconds(16));
-  self_.PeerAlive("b");
-  EXPECT_EQ(self_.Status("b"), kAlive);
-}
-
-TEST_F(MemberTest, AnUpdateIsTold) {
-  self_.PeerAlive("a", {{"role", "db"}});
-  EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-update a alive"));
-  EXPECT_TRUE(self_.log().Has("[INFO] serf: EventMemberUpdate: a"));
-  EXPECT_EQ(self_.serf().FindMember("a")->tags, (Tags{{"role", "db"}}));
-}
-
-TEST_F(MemberTest, TheLivingSelfRefutesItsDeparture) {
-  self_.Receive(LeaveOf("self", 8));
-  EXPECT_EQ(self_.Status("self"), kAlive);
-  EXPECT_TRUE(self_.log().Has("[DEBUG] serf: Refuting an older leave intent"));
-  EXPECT_EQ(self_.Stat("member_time"), "10");
-  EXPECT_EQ(IntentQueue(), "1");
-  // The refutation is newer than the claim, which is now old.
-  self_.Receive(LeaveOf("self", 9));
-  EXPECT_EQ(self_.log().Count("[DEBUG] serf: Refuting an older leave intent"), 1);
-}
-
-// Reference issue 662: a leave intent outran the join intent of a member that restarted.
-TEST_F(MemberTest, WhoIsStuckInLeavingBecomesAlive) {
-  self_.Receive(LeaveOf("a", 5));
-  self_.RunFor(seconds(80));
-  EXPECT_EQ(self_.Status("a"), kLeaving);
-  self_.RunFor(seconds(30));
-  EXPECT_EQ(self_.Status("a"), kAlive);
-  EXPECT_THAT(self_.TakeEvents(), IsEmpty());
-}
-
-// --- pruning ---
-
-TEST_F(MemberTest, AFailedMemberIsPrunedAtOnce) {
-  Fail();
-  self_.Receive(LeaveOf("a", 5, /*prune=*/true));
-  EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-leave a left", "member-reap a left"));
-  EXPECT_TRUE(self_.log().Has(absl::StrCat("[INFO] serf: EventMemberReap (forced): a ",
-                                           LoneSerf::EndpointOf("a").address.ToString())));
-  EXPECT_EQ(self_.Stat("members"), "1");
-}
-
-TEST_F(MemberTest, LateCopiesOfAPruneAreNotPassedOn) {
-  Fail();
-  self_.Receive(LeaveOf("a", 5, /*prune=*/true));
-  self_.RunFor(seconds(10));
-  ASSERT_EQ(IntentQueue(), "0");
-  self_.Receive(LeaveOf("a", 5, /*prune=*/true));
-  self_.Receive(LeaveOf("a", 5));
-  EXPECT_EQ(IntentQueue(), "0");
-  self_.RunFor(minutes(30));
-  self_.Receive(LeaveOf("a", 5));
-  EXPECT_EQ(IntentQueue(), "0");
-  // It may come back nevertheless.
-  self_.PeerAlive("a");
-  self_.PeerAlive("a");
-  EXPECT_EQ(self_.Status("a"), kAlive);
-}
-
-TEST_F(MemberTest, ALeavingMemberIsPrunedWhenItHasLeft) {
-  self_.Receive(LeaveOf("a", 5, /*prune=*/true));
-  EXPECT_EQ(self_.Status("a"), kLeaving);
-  EXPECT_EQ(IntentQueue(), "1");
-  self_.RunFor(seconds(1));
-  self_.PeerGone("a", /*by_itself=*/true);
-  EXPECT_EQ(self_.Status("a"), kLeft);
-  self_.RunFor(seconds(5));
-  EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-leave a left", "member-reap a left"));
-  EXPECT_EQ(self_.Stat("members"), "1");
-}
-
-TEST_F(MemberTest, ALeavingMemberThatTakesLongIsPrunedWhenItHasLeft) {
-  self_.Receive(LeaveOf("a", 5, /*prune=*/true));
-  self_.RunFor(seconds(20));
-  EXPECT_EQ(self_.Status("a"), kLeaving);
-  self_.PeerGone("a");
-  EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-leave a left", "member-reap a left"));
-}
-
-TEST_F(MemberTest, ALivingMemberIsNotPruned) {
-  self_.Receive(LeaveOf("a", 5, /*prune=*/true));
-  self_.Receive(JoinOf("a", 6));  // it refutes
-  self_.RunFor(seconds(10));
-  EXPECT_EQ(self_.Status("a"), kAlive);
-  self_.PeerGone("a");
-  self_.RunFor(seconds(10));
-  EXPECT_EQ(self_.Status("a"), kFailed);
-}
-
-TEST_F(MemberTest, TheOwnEntryIsNeverErased) {
-  self_.Leave();
-  self_.RunFor(seconds(12));
-  ASSERT_EQ(self_.Status("self"), kLeft);
-  self_.Receive(LeaveOf("self", 100, /*prune=*/true));
-  EXPECT_EQ(self_.serf().LocalMember().status, kLeft);
-  self_.RunFor(hours(48));
-  EXPECT_EQ(self_.serf().LocalMember().name, "self");
-  EXPECT_EQ(self_.Status("self"), kLeft);
-}
-
-// --- reaping ---
-
-TEST_F(MemberTest, AFailedMemberIsReapedAfterItsTimeout) {
-  Fail();
-  self_.RunFor(hours(24) - seconds(1));
-  EXPECT_EQ(self_.Status("a"), kFailed);
-  self_.RunFor(seconds(17));
-  EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-reap a failed"));
-  EXPECT_TRUE(self_.log().Has("[INFO] serf: EventMemberReap: a"));
-  EXPECT_EQ(self_.Stat("members"), "1");
-}
-
-TEST_F(MemberTest, ATombstoneCountsFromTheLeaveAndNotTheFailure) {
-  Fail();
-  self_.RunFor(hours(23));
-  self_.Receive(LeaveOf("a", 5));
-  self_.RunFor(hours(23));
-  EXPECT_EQ(self_.Status("a"), kLeft);
-  self_.RunFor(hours(1) + seconds(16));
-  EXPECT_EQ(self_.Status("a"), kNone);
 }
 
 // --- requests ---
@@ -634,6 +397,21 @@ TEST_F(StateTest, ALeftMemberIsALeaveIntentOneLater) {
   Receive({{"a", LamportTime(7)}}, {"a"});
   EXPECT_EQ(self_.Status("a"), kLeaving);
   EXPECT_EQ(self_.Stat("member_time"), "9");
+}
+
+TEST_F(StateTest, ALeftMemberThatWasKnownToHaveLeftKeepsTheLaterTime) {
+  self_.PeerAlive("a");
+  self_.Receive(JoinOf("a", 7));
+  self_.PeerGone("a", /*by_itself=*/true);
+  self_.RunFor(seconds(1));
+  ASSERT_EQ(self_.Status("a"), kLeft);
+  Receive({{"a", LamportTime(9)}}, {"a"});
+  EXPECT_EQ(self_.Status("a"), kLeft);
+  // The time is that of the peer: an older intent is no news any more.
+  self_.Receive(LeaveOf("a", 9, /*prune=*/true));
+  EXPECT_EQ(self_.Status("a"), kLeft);
+  self_.Receive(LeaveOf("a", 10, /*prune=*/true));
+  EXPECT_EQ(self_.Status("a"), kNone);
 }
 
 TEST_F(StateTest, TombstonesOfBothDoNotPushTheClockUp) {

@@ -102,8 +102,8 @@ class IncarnationChecker : public World::Observer {
 };
 
 // Events pair: a member joins, then leaves or fails, then joins. A live, reachable node is not
-// reported as failed, and one that leaves never is, while no fault is active or recent. A crashed
-// node is reported by all within the bound.
+// reported as failed, nor as one that left, and one that leaves never as failed, while no fault is
+// active or recent. A crashed node is reported by all within the bound.
 class EventChecker : public World::Observer {
  public:
   EventChecker(World& world, Violations& violations) : world_(world), violations_(violations) {
@@ -120,9 +120,11 @@ class EventChecker : public World::Observer {
   // To be called from time to time: whether crashes are known by now.
   void CheckCrashes();
 
-  // Failures reported, of crashed and of living nodes: proof that a run was not idle.
+  // Failures reported, of crashed and of living nodes, and departures of nodes that stayed: proof
+  // that a run was not idle.
   std::uint64_t failures() const { return failures_; }
   std::uint64_t false_failures() const { return false_failures_; }
+  std::uint64_t false_leaves() const { return false_leaves_; }
 
  private:
   enum class Presence : std::uint8_t { kAbsent, kPresent, kFailed, kLeft };
@@ -134,6 +136,10 @@ class EventChecker : public World::Observer {
 
   void OnMember(NodeId observer, MemberEventKind kind, const std::string& name);
   void OnFailure(NodeId observer, const std::string& name);
+  void OnLeave(NodeId observer, const std::string& name);
+  // For how long `observer`, which has not left, should have judged `subject` rightly; zero if a
+  // fault or a new life of one of them may explain that it does not.
+  Duration CalmFor(NodeId observer, NodeId subject) const;
   Presence PresenceOf(NodeId observer, const std::string& name) const {
     const auto& list = presence_[observer.value()];
     const auto it = list.find(name);
@@ -146,6 +152,7 @@ class EventChecker : public World::Observer {
   std::vector<std::map<std::string, Presence>> presence_;  // by observer
   std::uint64_t failures_ = 0;
   std::uint64_t false_failures_ = 0;
+  std::uint64_t false_leaves_ = 0;
 };
 
 // Lamport times never fall; queues and tables stay within their bounds. Looks at every 32nd
@@ -265,6 +272,7 @@ inline void EventChecker::OnMember(NodeId observer, MemberEventKind kind, const 
       // A failed member leaves when a late intent, or an operator, says that it did.
       valid = before == Presence::kPresent || before == Presence::kFailed;
       presence = Presence::kLeft;
+      if (before == Presence::kPresent) OnLeave(observer, name);
       break;
     case MemberEventKind::kFailed:
       valid = before == Presence::kPresent;
@@ -290,23 +298,30 @@ inline void EventChecker::OnFailure(NodeId observer, const std::string& name) {
   const auto subject = world_.FindNode(name);
   if (!subject || !world_.is_up(*subject)) return;
   ++false_failures_;
-  // Nobody gossips to one that left.
-  if (world_.serf(observer).state() != Serf::State::kAlive) return;
-  const Duration aftermath = DetectorBounds::Of(world_).aftermath;
-  const Instant calm_since = std::max(
-      {world_.last_fault(), lives_[subject->value()].since, lives_[observer.value()].since});
-  if (world_.now() - calm_since <= aftermath) return;
+  const Duration calm = CalmFor(observer, *subject);
+  if (calm == Duration::zero()) return;
   const bool leaves = world_.serf(*subject).state() != Serf::State::kAlive;
-  // A fault may have swallowed the intent, and the engine's departure comes by a push/pull later.
-  if (leaves && lives_[subject->value()].leaving_since <= world_.last_fault()) return;
-  // Ticked gossip shares its transmissions with rides on random probes, as the original does: now
-  // and then an intent misses somebody, until a push/pull.
-  if (leaves && world_.serf(observer).config().swim.gossip_pacing == swim::GossipPacing::kTicked) {
-    return;
-  }
   violations_.Add(world_.name(observer), " was told that ", name, " failed, which ",
-                  leaves ? "left" : "lives", ", ", ToSeconds(world_.now() - calm_since),
-                  " s after the last fault");
+                  leaves ? "left" : "lives", ", ", ToSeconds(calm), " s after the last fault");
+}
+
+inline void EventChecker::OnLeave(NodeId observer, const std::string& name) {
+  const auto subject = world_.FindNode(name);
+  if (!subject || !world_.is_up(*subject)) return;
+  if (world_.serf(*subject).state() != Serf::State::kAlive) return;
+  ++false_leaves_;
+  const Duration calm = CalmFor(observer, *subject);
+  if (calm == Duration::zero()) return;
+  violations_.Add(world_.name(observer), " was told that ", name, " left, which lives, ",
+                  ToSeconds(calm), " s after the last fault");
+}
+
+inline Duration EventChecker::CalmFor(NodeId observer, NodeId subject) const {
+  // Nobody gossips to one that left.
+  if (world_.serf(observer).state() != Serf::State::kAlive) return Duration::zero();
+  const Duration calm = world_.now() - std::max({world_.last_fault(), lives_[subject.value()].since,
+                                                 lives_[observer.value()].since});
+  return calm > DetectorBounds::Of(world_).aftermath ? calm : Duration::zero();
 }
 
 inline void EventChecker::CheckCrashes() {

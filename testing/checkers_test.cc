@@ -23,6 +23,7 @@ namespace serf::testing {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -45,6 +46,12 @@ class CheckersTest : public ::testing::Test {
   void Tell(NodeId node, std::uint64_t time, const std::string& payload) {
     events_.OnEvent(node, UserEvent{LamportTime(time), "e", payload, false});
   }
+  // Of b, to a.
+  void TellMember(MemberEventKind kind) {
+    MemberEvent event{kind, {}};
+    event.members.emplace_back().name = "b";
+    members_.OnEvent(a_, event);
+  }
   void Update(QueryId query, QueryUpdate::Kind kind, const std::string& from = "") {
     queries_.OnQueryUpdate(a_, {query, kind, from, AnswerText(from, query)});
   }
@@ -56,12 +63,39 @@ class CheckersTest : public ::testing::Test {
 
   World world_{1};
   Violations violations_{world_};
+  EventChecker members_{world_, violations_};
   UserEventChecker events_{world_, violations_};
   QueryChecker queries_{world_, violations_};
   SnapshotChecker snapshots_{world_, violations_};
   NodeId a_;
   NodeId b_;
 };
+
+TEST_F(CheckersTest, ALivingMemberThatIsSaidToBeGone) {
+  TellMember(MemberEventKind::kLeave);
+  TellMember(MemberEventKind::kJoin);
+  EXPECT_THAT(violations_.list(), IsEmpty()) << "it has just started";
+  world_.RunFor(minutes(2));
+  TellMember(MemberEventKind::kLeave);
+  TellMember(MemberEventKind::kJoin);
+  TellMember(MemberEventKind::kFailed);
+  // As an operator may say of one that failed.
+  TellMember(MemberEventKind::kLeave);
+  EXPECT_THAT(violations_.list(), ElementsAre(HasSubstr("a was told that b left, which lives"),
+                                              HasSubstr("a was told that b failed, which lives")));
+  EXPECT_EQ(members_.false_leaves(), 2u);
+  EXPECT_EQ(members_.false_failures(), 1u);
+}
+
+TEST_F(CheckersTest, ALeaveThatIsToldAsAFailure) {
+  world_.RunFor(minutes(2));
+  world_.Leave(b_);
+  world_.RunFor(seconds(10));
+  EXPECT_THAT(violations_.list(), IsEmpty());
+  TellMember(MemberEventKind::kJoin);
+  TellMember(MemberEventKind::kFailed);
+  EXPECT_THAT(violations_.list(), ElementsAre(HasSubstr("a was told that b failed, which left")));
+}
 
 TEST_F(CheckersTest, AnEventToldTwice) {
   ASSERT_TRUE(world_.SendUserEvent(a_, "e", "x", false).ok());

@@ -69,6 +69,7 @@ SwarmResult Report(SwarmWorld& swarm) {
   faults.cut = links.cut;
   faults.failures = swarm.members.failures();
   faults.false_failures = swarm.members.false_failures();
+  faults.false_leaves = swarm.members.false_leaves();
   faults.recoveries = swarm.snapshots.recoveries();
   faults.events_sent = swarm.user_events.sent();
   faults.events_told = swarm.user_events.told();
@@ -113,6 +114,7 @@ constexpr struct {
     {"refutations", &SwarmFaults::refutations},
     {"failures", &SwarmFaults::failures},
     {"false failures", &SwarmFaults::false_failures},
+    {"false leaves", &SwarmFaults::false_leaves},
     {"events sent", &SwarmFaults::events_sent},
     {"events told", &SwarmFaults::events_told},
     {"events told again", &SwarmFaults::events_told_again},

@@ -43,6 +43,7 @@ struct SwarmFaults {
   std::uint64_t refutations = 0;
   std::uint64_t failures = 0;        // reported
   std::uint64_t false_failures = 0;  // of them, about nodes that lived
+  std::uint64_t false_leaves = 0;    // reported of nodes that stayed
   std::uint64_t events_sent = 0;
   std::uint64_t events_told = 0;
   std::uint64_t events_told_again = 0;  // to a later life, whose file did not know of them yet

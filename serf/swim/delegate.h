@@ -46,6 +46,13 @@ class Delegate {
   // Another endpoint claims the name of a living member.
   virtual void OnConflict(Instant now, MemberIndex existing, const Endpoint& other) = 0;
 
+  // Whether the member said that it is about to leave. Of one that did not, a departure is believed
+  // a moment later: it could be one of an earlier life.
+  virtual bool ExpectsDeparture(MemberIndex member) const {
+    static_cast<void>(member);
+    return true;
+  }
+
   // --- messages ---
 
   // A user message, from a datagram or a stream. The bytes are valid during the call only.

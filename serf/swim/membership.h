@@ -160,8 +160,18 @@ class Membership {
   void ReportConflict(Instant now, MemberIndex existing, const Claim& claim);
   void ApplySuspect(Instant now, const wire::Suspect& suspect);
   void ApplyDead(Instant now, const wire::Dead& dead);
+  void StoreGone(Instant now, MemberIndex member, NodeState state, const wire::Dead& dead);
   void Refute(Instant now, wire::Incarnation accused);
   void StartSuspicion(Instant now, MemberIndex member, absl::string_view from);
+  // Of those who will not refute it, believes it after a probe interval.
+  void DoubtFarewell(Instant now, MemberIndex member, const wire::Dead& dead);
+  SuspicionSlot StartSuspicion(Instant now, MemberIndex member, absl::string_view from,
+                               const SuspicionTimes& times);
+  // Without probes of its own a node still needs a time to wait for a refutation.
+  Duration RefutationInterval() const {
+    const Duration interval = context_.config.probe_interval;
+    return interval > Duration::zero() ? interval : Duration(std::chrono::seconds(1));
+  }
   void DropSuspicion(MemberIndex member);
   void ExpireSuspicion(Instant now, SuspicionSlot slot);
   void Purge(Instant now, MemberIndex member);
@@ -217,7 +227,8 @@ inline SubjectState Membership::SubjectOf(std::optional<MemberIndex> member) con
           .own = *member == self_,
           .state = row.state,
           .incarnation = row.incarnation,
-          .suspicion_runs = row.suspicion != kNoSuspicion};
+          .suspicion_runs = row.suspicion != kNoSuspicion,
+          .farewell_doubted = row.suspicion != kNoSuspicion && suspicions_[row.suspicion].farewell};
 }
 
 // --- alive ---
@@ -437,17 +448,20 @@ inline void Membership::ApplySuspect(Instant now, const wire::Suspect& suspect) 
 
 inline void Membership::StartSuspicion(Instant now, MemberIndex member, absl::string_view from) {
   const Config& config = context_.config;
-  // Without probes of its own a node still needs a time to wait for a refutation.
-  const Duration interval = config.probe_interval > Duration::zero()
-                                ? config.probe_interval
-                                : Duration(std::chrono::seconds(1));
-  const Duration min = SuspicionTimeout(config.suspicion_mult, table_.known(), interval);
-  const SuspicionSlot slot = suspicions_.Start(
-      now, member, from,
-      SuspicionTimes::For(config.suspicion_mult, config.suspicion_max_timeout_mult, min,
-                          table_.known()));
+  const Duration min =
+      SuspicionTimeout(config.suspicion_mult, table_.known(), RefutationInterval());
+  StartSuspicion(now, member, from,
+                 SuspicionTimes::For(config.suspicion_mult, config.suspicion_max_timeout_mult, min,
+                                     table_.known()));
+}
+
+inline SuspicionSlot Membership::StartSuspicion(Instant now, MemberIndex member,
+                                                absl::string_view from,
+                                                const SuspicionTimes& times) {
+  const SuspicionSlot slot = suspicions_.Start(now, member, from, times);
   table_.row(member).suspicion = slot;
   suspicions_[slot].timer = timers_.Push(suspicions_[slot].deadline(), slot);
+  return slot;
 }
 
 inline void Membership::DropSuspicion(MemberIndex member) {
@@ -466,15 +480,19 @@ inline void Membership::ExpireSuspicion(Instant now, SuspicionSlot slot) {
   const Suspicion& suspicion = suspicions_[slot];
   const MemberIndex member = suspicion.member();
   assert(table_.state(member) == NodeState::kSuspect);
+  const absl::string_view name = table_.info(member).name();
+  const wire::Incarnation incarnation = table_.row(member).incarnation;
+  if (suspicion.farewell) {
+    return StoreGone(now, member, NodeState::kLeft,
+                     {.incarnation = incarnation, .node = name, .from = name});
+  }
   ++context_.stats.suspicions_expired;
   if (suspicion.k() > 0 && suspicion.confirmations() < suspicion.k()) {
     ++context_.stats.suspicions_degraded;
   }
-  Log(context_.config.logger, LogLevel::kInfo, "memberlist: Marking ", table_.info(member).name(),
+  Log(context_.config.logger, LogLevel::kInfo, "memberlist: Marking ", name,
       " as failed, suspect timeout reached (", suspicion.confirmations(), " peer confirmations)");
-  ApplyDead(now, {.incarnation = table_.row(member).incarnation,
-                  .node = table_.info(member).name(),
-                  .from = table_.info(self_).name()});
+  ApplyDead(now, {.incarnation = incarnation, .node = name, .from = table_.info(self_).name()});
 }
 
 // --- dead ---
@@ -493,9 +511,9 @@ inline void Membership::OnDead(Instant now, const wire::Dead& dead) {
 
 inline void Membership::ApplyDead(Instant now, const wire::Dead& dead) {
   const std::optional<MemberIndex> known = table_.Find(dead.node);
-  const DeadVerdict verdict =
-      JudgeDead(SubjectOf(known), dead.incarnation, dead.node == dead.from, left_);
-  switch (verdict) {
+  SubjectState subject = SubjectOf(known);
+  subject.farewell_expected = known && context_.delegate.ExpectsDeparture(*known);
+  switch (JudgeDead(subject, dead.incarnation, dead.node == dead.from, left_)) {
     case DeadVerdict::kIgnore:
       return;
     case DeadVerdict::kAbsurd:
@@ -506,22 +524,38 @@ inline void Membership::ApplyDead(Instant now, const wire::Dead& dead) {
         return absl::StrCat("memberlist: Refuting a dead message (from: ", dead.from, ")");
       });
       return Refute(now, dead.incarnation);
+    case DeadVerdict::kDoubt:
+      return DoubtFarewell(now, *known, dead);
     case DeadVerdict::kDead:
+      any_failed_ = true;
+      last_failure_ = now;
+      return StoreGone(now, *known, NodeState::kDead, dead);
     case DeadVerdict::kLeft:
-      DropSuspicion(*known);
-      Queue(dead.node, dead, *known == self_ ? leave_token_ : 0);
-      ++context_.stats.dead_applied;
-      table_.row(*known).incarnation = dead.incarnation;
-      if (verdict == DeadVerdict::kLeft) {
-        table_.SetState(*known, NodeState::kLeft, now);
-      } else {
-        table_.SetState(*known, NodeState::kDead, now);
-        any_failed_ = true;
-        last_failure_ = now;
-      }
-      context_.delegate.OnNodeLeave(now, *known);
-      return;
+      return StoreGone(now, *known, NodeState::kLeft, dead);
   }
+}
+
+inline void Membership::StoreGone(Instant now, MemberIndex member, NodeState state,
+                                  const wire::Dead& dead) {
+  DropSuspicion(member);
+  Queue(dead.node, dead, member == self_ ? leave_token_ : 0);
+  ++context_.stats.dead_applied;
+  table_.row(member).incarnation = dead.incarnation;
+  table_.SetState(member, state, now);
+  context_.delegate.OnNodeLeave(now, member);
+}
+
+inline void Membership::DoubtFarewell(Instant now, MemberIndex member, const wire::Dead& dead) {
+  // As a suspect the member gets this gossip, too.
+  Queue(dead.node, dead);
+  ++context_.stats.farewells_doubted;
+  DropSuspicion(member);
+  table_.row(member).incarnation = dead.incarnation;
+  table_.SetState(member, NodeState::kSuspect, now);
+  const Duration patience = RefutationInterval();
+  const SuspicionSlot slot =
+      StartSuspicion(now, member, dead.from, {.min = patience, .max = patience, .k = 0});
+  suspicions_[slot].farewell = true;
 }
 
 // --- the node itself ---

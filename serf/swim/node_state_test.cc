@@ -532,6 +532,44 @@ TEST_F(NodeStateTest, ADeadNodeNeverTurnsIntoALeftOne) {
   EXPECT_THAT(Events(), ElementsAre("join n2", "failed n2"));
 }
 
+// A latecomer's word of an earlier life, which had come further than this one.
+TEST_F(NodeStateTest, AFarewellOfAHigherIncarnationCanBeRefuted) {
+  Alive(2, 1);
+  Alive(3, 1);
+  net_.RunFor(seconds(5));
+  Events();
+  net_.sent.clear();
+  Dead("n2", 5, "n2");
+  EXPECT_EQ(StateOf("n2"), "suspect 5");
+  EXPECT_EQ(stats().farewells_doubted, 1u);
+  Dead("n2", 5, "n2");
+  Dead("n2", 6, "n2");
+  EXPECT_EQ(StateOf("n2"), "suspect 5") << "copies do not hurry it";
+  net_.RunFor(milliseconds(900));
+  EXPECT_FALSE(net_.SentTo(TestNet::EndpointOf(2), "dead n2@5 by n2").empty());
+  EXPECT_FALSE(net_.SentTo(TestNet::EndpointOf(3), "dead n2@5 by n2").empty());
+  Alive(2, 6);
+  net_.RunFor(seconds(60));
+  EXPECT_EQ(StateOf("n2"), "alive 6");
+  EXPECT_THAT(Events(), IsEmpty());
+}
+
+TEST_F(NodeStateTest, AFarewellOfAHigherIncarnationIsBelievedAfterAProbeInterval) {
+  for (int i = 2; i <= 5; ++i) Alive(i, 1);
+  Suspect("n2", 1, "n3");
+  for (int i = 2; i <= 3; ++i) Dead(absl::StrCat("n", i), 5, absl::StrCat("n", i));
+  Suspect("n2", 5, "n4");
+  Events();
+  net_.RunFor(seconds(1) - milliseconds(1));
+  EXPECT_EQ(StateOf("n2"), "suspect 5");
+  EXPECT_EQ(StateOf("n3"), "suspect 5");
+  net_.RunFor(milliseconds(1));
+  EXPECT_EQ(StateOf("n2"), "left 5");
+  EXPECT_EQ(StateOf("n3"), "left 5");
+  EXPECT_THAT(Events(), ElementsAre("left n2", "left n3"));
+  EXPECT_EQ(stats().suspicions_expired, 0u);
+}
+
 TEST_F(NodeStateTest, DeadIsPassedOnAlsoToTheDeadThemselves) {
   Alive(2, 5);
   net_.RunFor(seconds(5));

@@ -226,11 +226,12 @@ TEST_F(NodeStreamTest, PushPullAnswersFirstAndMergesThen) {
 }
 
 TEST_F(NodeStreamTest, RecordsAreMergedByTheirState) {
-  Feed(Accept(), PushPull({{"a"}, {"b"}, {"c"}, {"d"}}, false));
+  Feed(Accept(), PushPull({{"a"}, {"b"}, {"c"}, {"d"}, {"d2"}}, false));
   Feed(Accept(), PushPull({{"a", 0, 2},
                            {"b", 1, 1},
                            {"c", 2, 3},
-                           {"d", 3, 2},
+                           {"d", 3, 1},
+                           {"d2", 3, 2},
                            {"e", 1},
                            {"f", 2},
                            {"g", 3},
@@ -240,7 +241,8 @@ TEST_F(NodeStreamTest, RecordsAreMergedByTheirState) {
   EXPECT_EQ(StateOf("a"), "alive 2");
   EXPECT_EQ(StateOf("b"), "suspect 1");
   EXPECT_EQ(StateOf("c"), "suspect 3");  // dead is never believed at once
-  EXPECT_EQ(StateOf("d"), "left 2");
+  EXPECT_EQ(StateOf("d"), "left 1");
+  EXPECT_EQ(StateOf("d2"), "suspect 2");  // nor is a farewell of another incarnation
   for (const char* unknown : {"e", "f", "g", "h", "i"}) EXPECT_EQ(StateOf(unknown), "unknown");
 }
 

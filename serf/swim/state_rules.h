@@ -16,6 +16,10 @@
 //   later merge because of them.
 // - A node that is dead or left for so long that it only waits to be purged comes back as if it
 //   were unknown, with any incarnation and address.
+// - A farewell may be one of an earlier life that a latecomer spreads: to those who forgot it, the
+//   node came back with incarnation 1. So one that comes without an intent, or with an incarnation
+//   that was never seen, is passed on, but believed only after a moment in which the node can
+//   refute it.
 
 #include <algorithm>
 #include <cstdint>
@@ -36,7 +40,9 @@ struct SubjectState {
   NodeState state = NodeState::kDead;
   wire::Incarnation incarnation{};
   bool suspicion_runs = false;
-  bool forgotten = false;  // dead or left for long: only waits to be purged
+  bool farewell_doubted = false;  // the suspicion is of a farewell (DeadVerdict::kDoubt)
+  bool farewell_expected = true;  // by the layer above
+  bool forgotten = false;         // dead or left for long: only waits to be purged
 };
 
 // --- refutation ---
@@ -100,6 +106,7 @@ enum class DeadVerdict : std::uint8_t {
   kAbsurd,  // ignored; count it
   kDead,    // failed from now on; re-gossip
   kLeft,    // left from now on (the sender is the subject); re-gossip
+  kDoubt,   // a farewell that may be old: suspect for a moment, then kLeft; re-gossip
   kRefute,
 };
 
@@ -226,6 +233,12 @@ inline DeadVerdict JudgeDead(const SubjectState& subject, wire::Incarnation inca
     return DeadVerdict::kIgnore;  // a failed node never turns into one that left
   }
   if (subject.own && !left) return DeadVerdict::kRefute;
+  if (by_itself && !subject.own) {
+    if (subject.farewell_doubted) return DeadVerdict::kIgnore;
+    if (incarnation > subject.incarnation || !subject.farewell_expected) {
+      return DeadVerdict::kDoubt;
+    }
+  }
   return by_itself ? DeadVerdict::kLeft : DeadVerdict::kDead;
 }
 

@@ -28,6 +28,15 @@ SubjectState Suspected(std::uint32_t incarnation) {
   subject.suspicion_runs = true;
   return subject;
 }
+SubjectState Doubted(std::uint32_t incarnation) {
+  SubjectState subject = Suspected(incarnation);
+  subject.farewell_doubted = true;
+  return subject;
+}
+SubjectState Unexpecting(SubjectState subject) {
+  subject.farewell_expected = false;
+  return subject;
+}
 SubjectState Forgotten(NodeState state, std::uint32_t incarnation) {
   SubjectState subject = Known(state, incarnation);
   subject.forgotten = true;
@@ -184,8 +193,21 @@ TEST(StateRules, Dead) {
       {"alive, equal", Known(kAlive, 5), 5, false, false, V::kDead},
       {"alive, higher", Known(kAlive, 5), 6, false, false, V::kDead},
       {"alive, leaves", Known(kAlive, 5), 5, true, false, V::kLeft},
+      {"alive, a farewell unheard of", Known(kAlive, 5), 6, true, false, V::kDoubt},
+      {"alive, the highest credible one", Known(kAlive, 5), kHigh, true, false, V::kDoubt},
       {"suspected", Suspected(5), 5, false, false, V::kDead},
+      {"alive, an unexpected farewell", Unexpecting(Known(kAlive, 5)), 5, true, false, V::kDoubt},
+      {"alive, an unexpected one, lower", Unexpecting(Known(kAlive, 5)), 4, true, false,
+       V::kIgnore},
+      {"alive, an unexpected death", Unexpecting(Known(kAlive, 5)), 5, false, false, V::kDead},
+      {"left, unexpected again", Unexpecting(Known(kLeft, 5)), 6, true, false, V::kIgnore},
+      {"own, leaving, unexpected", Unexpecting(Own(kAlive, 5)), 5, true, true, V::kLeft},
+      {"suspected, unexpected", Unexpecting(Suspected(5)), 5, true, false, V::kDoubt},
       {"suspected, leaves", Suspected(5), 5, true, false, V::kLeft},
+      {"suspected, a farewell unheard of", Suspected(5), 6, true, false, V::kDoubt},
+      {"doubted, again", Doubted(5), 5, true, false, V::kIgnore},
+      {"doubted, a higher one", Doubted(5), 6, true, false, V::kIgnore},
+      {"doubted, dies", Doubted(5), 5, false, false, V::kDead},
       {"suspected, lower", Suspected(5), 4, false, false, V::kIgnore},
       {"suspected, absurd", Suspected(5), kTop, false, false, V::kAbsurd},
       {"dead, again", Known(kDead, 5), 6, false, false, V::kIgnore},
@@ -279,7 +301,9 @@ DeadVerdict DeadBySteps(const SubjectState& s, Incarnation incarnation, bool by_
   if (incarnation < s.incarnation) return DeadVerdict::kIgnore;           // 2
   if (s.state == kDead || s.state == kLeft) return DeadVerdict::kIgnore;  // 4
   if (s.own && !left) return DeadVerdict::kRefute;                        // 5
-  return by_itself ? DeadVerdict::kLeft : DeadVerdict::kDead;             // 7
+  // Ours: an unheard-of farewell is doubted first.
+  if (by_itself && !s.own && incarnation > s.incarnation) return DeadVerdict::kDoubt;
+  return by_itself ? DeadVerdict::kLeft : DeadVerdict::kDead;  // 7
 }
 
 TEST(StateRules, EveryCombinationFollowsTheSpecification) {

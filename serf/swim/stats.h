@@ -54,6 +54,7 @@ struct Stats {
   std::uint64_t alive_applied = 0;
   std::uint64_t suspect_applied = 0;
   std::uint64_t dead_applied = 0;
+  std::uint64_t farewells_doubted = 0;  // not expected, or of an incarnation never seen
   std::uint64_t refutations = 0;
   std::uint64_t conflicts = 0;
 

@@ -76,8 +76,9 @@ class Suspicion {
     return true;
   }
 
-  // For the engine: its timer of this suspicion.
+  // For the engine: its timer of this suspicion, and whether it ends in a departure.
   TimerHandle timer;
+  bool farewell = false;
 
  private:
   friend class SuspicionTable;
@@ -104,6 +105,7 @@ class SuspicionTable {
     }
     Suspicion& s = slots_[slot.value()];
     s.timer = TimerHandle();
+    s.farewell = false;
     s.member_ = member;
     s.started_ = now;
     s.times_ = times;
