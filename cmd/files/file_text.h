@@ -55,6 +55,11 @@ class Fd {
 
 }  // namespace file_text_internal
 
+// The same error, with what could not be done in front: "Failed to read tags file: ...".
+inline absl::Status Prefixed(absl::string_view what, const absl::Status& error) {
+  return absl::Status(error.code(), absl::StrCat(what, ": ", absl::string_view(error.message())));
+}
+
 // "open PATH: no such file or directory", of errno.
 inline absl::Status FileError(absl::string_view call, absl::string_view path) {
   const int error = errno;

@@ -23,35 +23,31 @@
 namespace serf::cmd {
 namespace {
 
-absl::Status Wrap(absl::string_view what, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(what, ": ", absl::string_view(status.message())));
-}
-
-absl::Status WrongKind(const nlohmann::json& value, absl::string_view wanted) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("Failed to decode keyring file: json: cannot unmarshal ", JsonKind(value),
-                   " into Go value of type ", wanted));
-}
+constexpr absl::string_view kDecode = "Failed to decode keyring file";
 
 }  // namespace
 
 absl::StatusOr<KeyringFile> DecodeKeyringFile(absl::string_view text) {
   const absl::StatusOr<nlohmann::json> root = ParseJson(text, JsonRest::kBlanks);
-  if (!root.ok()) return Wrap("Failed to decode keyring file", root.status());
-  if (!root->is_array() && !root->is_null()) return WrongKind(*root, "[]string");
+  if (!root.ok()) return Prefixed(kDecode, root.status());
+  if (!root->is_array() && !root->is_null()) {
+    return Prefixed(kDecode, WrongJsonKind(*root, "[]string"));
+  }
   for (const nlohmann::json& value : *root) {
-    if (!value.is_string() && !value.is_null()) return WrongKind(value, "string");
+    if (!value.is_string() && !value.is_null()) {
+      return Prefixed(kDecode, WrongJsonKind(value, "string"));
+    }
   }
   std::vector<wire::Keyring::Key> keys;
   for (const nlohmann::json& value : *root) {
     const absl::StatusOr<ByteVector> key =
         DecodeBase64(value.is_null() ? std::string() : value.get<std::string>());
-    if (!key.ok()) return Wrap("Failed to decode key from keyring", key.status());
+    if (!key.ok()) return Prefixed("Failed to decode key from keyring", key.status());
     keys.emplace_back(key->begin(), key->end());
   }
   if (keys.empty()) return absl::InvalidArgumentError("Keyring file contains no keys");
   absl::StatusOr<wire::Keyring> keyring = wire::Keyring::Create(keys, keys.front());
-  if (!keyring.ok()) return Wrap("Failed to restore keyring", keyring.status());
+  if (!keyring.ok()) return Prefixed("Failed to restore keyring", keyring.status());
   return KeyringFile{*std::move(keyring), keys.size()};
 }
 
@@ -69,13 +65,13 @@ absl::StatusOr<KeyringFile> ReadKeyringFile(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return FileError("stat", path);
   const absl::StatusOr<std::string> text = ReadTextFile(path);
-  if (!text.ok()) return Wrap("Failed to read keyring file", text.status());
+  if (!text.ok()) return Prefixed("Failed to read keyring file", text.status());
   return DecodeKeyringFile(*text);
 }
 
 absl::Status WriteKeyringFile(const std::string& path, std::span<const wire::Keyring::Key> keys) {
   const absl::Status status = WriteTextFile(path, EncodeKeyringFile(keys));
-  return status.ok() ? status : Wrap("Failed to write keyring file", status);
+  return status.ok() ? status : Prefixed("Failed to write keyring file", status);
 }
 
 }  // namespace serf::cmd

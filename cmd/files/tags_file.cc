@@ -14,28 +14,16 @@
 #include "serf/tags.h"
 
 namespace serf::cmd {
-namespace {
-
-absl::Status Wrap(absl::string_view what, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(what, ": ", absl::string_view(status.message())));
-}
-
-absl::Status WrongKind(const nlohmann::json& value, absl::string_view wanted) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("json: cannot unmarshal ", JsonKind(value), " into Go value of type ", wanted));
-}
-
-}  // namespace
 
 absl::StatusOr<Tags> DecodeTagsFile(absl::string_view text) {
   const absl::StatusOr<nlohmann::json> root = ParseJson(text, JsonRest::kBlanks);
   if (!root.ok()) return root.status();
   Tags tags;
   if (root->is_null()) return tags;
-  if (!root->is_object()) return WrongKind(*root, "map[string]string");
+  if (!root->is_object()) return WrongJsonKind(*root, "map[string]string");
   for (const auto& item : root->items()) {
     const nlohmann::json& value = item.value();
-    if (!value.is_string() && !value.is_null()) return WrongKind(value, "string");
+    if (!value.is_string() && !value.is_null()) return WrongJsonKind(value, "string");
     tags[item.key()] = value.is_null() ? std::string() : value.get<std::string>();
   }
   return tags;
@@ -51,15 +39,15 @@ std::string EncodeTagsFile(const Tags& tags) {
 
 absl::StatusOr<Tags> ReadTagsFile(const std::string& path) {
   const absl::StatusOr<std::string> text = ReadTextFile(path);
-  if (!text.ok()) return Wrap("Failed to read tags file", text.status());
+  if (!text.ok()) return Prefixed("Failed to read tags file", text.status());
   absl::StatusOr<Tags> tags = DecodeTagsFile(*text);
-  if (!tags.ok()) return Wrap("Failed to decode tags file", tags.status());
+  if (!tags.ok()) return Prefixed("Failed to decode tags file", tags.status());
   return tags;
 }
 
 absl::Status WriteTagsFile(const std::string& path, const Tags& tags) {
   const absl::Status status = WriteTextFile(path, EncodeTagsFile(tags));
-  return status.ok() ? status : Wrap("Failed to write tags file", status);
+  return status.ok() ? status : Prefixed("Failed to write tags file", status);
 }
 
 }  // namespace serf::cmd

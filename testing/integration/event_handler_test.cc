@@ -62,6 +62,15 @@ class EventHandlerTest : public ::testing::Test {
                               .flags = {"-join=" + Localize("127.0.0.1:23121")}});
     ASSERT_TRUE(sender_->WaitUntilRunning()) << sender_->log();
   }
+  // An agent as recorded, and the sender; what its script was told of the two is forgotten.
+  void StartWithSender() {
+    Start("handler-all");
+    Told(1);
+    std::filesystem::remove("invocation0");
+    AddSender();
+    Told(1);
+    std::filesystem::remove("invocation0");
+  }
   void Send(const std::string& name, const std::string& payload) {
     Process event(
         {DebianSerf(), "event", "-rpc-addr=" + sender_->rpc(), "-coalesce=false", name, payload});
@@ -157,12 +166,7 @@ TEST_F(EventHandlerTest, CommandMayHoldAnEqualsSign) {
 }
 
 TEST_F(EventHandlerTest, PayloadsAsRecorded) {
-  Start("handler-all");
-  Told(1);
-  std::filesystem::remove("invocation0");
-  AddSender();
-  Told(1);
-  std::filesystem::remove("invocation0");
+  StartWithSender();
   Send("deploy", "9c45b87");
   Told(1);
   Send("nopayload", "");
@@ -185,12 +189,7 @@ TEST_F(EventHandlerTest, QueriesAreAnswered) {
 }
 
 TEST_F(EventHandlerTest, QueriesAreToldAsRecorded) {
-  Start("handler-all");
-  Told(1);
-  std::filesystem::remove("invocation0");
-  AddSender();
-  Told(1);
-  std::filesystem::remove("invocation0");
+  StartWithSender();
   EXPECT_THAT(Query("load", "q-payload"), HasSubstr("Response from 'alpha': handled query\n"));
   EXPECT_THAT(Query("empty", ""), HasSubstr("Response from 'alpha': handled query\n"));
   EXPECT_EQ(Told(2), Recorded("handler-all", "query"));
