@@ -86,6 +86,7 @@ inline const auto& Keys() {
       Key{"indirect_checks", &Swim::indirect_checks},
       Key{"label", &Swim::label},
       Key{"leave_propagate_delay", &Config::leave_propagate_delay},
+      Key{"leaving_timeout", &Config::leaving_timeout},
       Key{"max_queue_depth", &Config::max_queue_depth},
       Key{"min_queue_depth", &Config::min_queue_depth},
       Key{"packet_size", &Swim::packet_size},

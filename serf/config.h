@@ -52,6 +52,8 @@ struct Config {
   std::uint8_t protocol_version = 5;                     // of Serf: 2 to 5
   Duration broadcast_timeout = std::chrono::seconds(5);  // leave, force-leave, tags
   Duration leave_propagate_delay = std::chrono::seconds(1);
+  // A departure takes seconds: who lives on so long after its leave intent has not left.
+  Duration leaving_timeout = std::chrono::minutes(1);
   Duration reap_interval = std::chrono::seconds(15);
   Duration reconnect_interval = std::chrono::seconds(30);
   Duration reconnect_timeout = std::chrono::hours(24);
@@ -164,6 +166,7 @@ inline absl::Status Config::ValidateDurations() const {
       {"queue_check_interval", queue_check_interval, Duration(1)},
       {"broadcast_timeout", broadcast_timeout, Duration::zero()},
       {"leave_propagate_delay", leave_propagate_delay, Duration::zero()},
+      {"leaving_timeout", leaving_timeout, Duration::zero()},
       {"reconnect_timeout", reconnect_timeout, Duration::zero()},
       {"tombstone_timeout", tombstone_timeout, Duration::zero()},
       {"flap_timeout", flap_timeout, Duration::zero()},

@@ -106,13 +106,14 @@ inline constexpr std::optional<MemberEventKind> OnNodeGone(MemberRecord& member,
 }
 
 // Whether a member has been leaving for so long, while the engine sees it alive, that the leave
-// intent must have been outrun by its restart (15.3). A departure takes seconds; a join intent that
-// still travels arrives within a few push/pulls, `push_pull_period` apart.
-inline constexpr bool IsStuckLeaving(Duration leaving_for, Duration push_pull_period) {
+// intent must have been outrun by its restart (15.3): for `least`, since a departure takes seconds,
+// and a few push/pulls, `push_pull_period` apart, since a join intent that still travels arrives
+// with them.
+inline constexpr bool IsStuckLeaving(Duration leaving_for, Duration least,
+                                     Duration push_pull_period) {
   constexpr int kPeriods = 3;
-  constexpr Duration kLeast = std::chrono::minutes(1);
   const Duration patience = kPeriods * push_pull_period;
-  return leaving_for > (patience > kLeast ? patience : kLeast);
+  return leaving_for > (patience > least ? patience : least);
 }
 
 // Whether a failed or departed member is to be forgotten (3.7.1).

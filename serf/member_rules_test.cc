@@ -143,11 +143,13 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(MemberRulesTest, LeavingForLongIsStuck) {
   using std::chrono::seconds;
-  EXPECT_FALSE(IsStuckLeaving(seconds(11), seconds(1)));
-  EXPECT_FALSE(IsStuckLeaving(seconds(60), seconds(1)));
-  EXPECT_TRUE(IsStuckLeaving(seconds(61), seconds(1)));
-  EXPECT_FALSE(IsStuckLeaving(seconds(90), seconds(30)));
-  EXPECT_TRUE(IsStuckLeaving(seconds(91), seconds(30)));
+  constexpr seconds kLeast(60);
+  EXPECT_FALSE(IsStuckLeaving(seconds(11), kLeast, seconds(1)));
+  EXPECT_FALSE(IsStuckLeaving(seconds(60), kLeast, seconds(1)));
+  EXPECT_TRUE(IsStuckLeaving(seconds(61), kLeast, seconds(1)));
+  EXPECT_TRUE(IsStuckLeaving(seconds(11), seconds(10), seconds(1)));
+  EXPECT_FALSE(IsStuckLeaving(seconds(90), kLeast, seconds(30)));
+  EXPECT_TRUE(IsStuckLeaving(seconds(91), kLeast, seconds(30)));
 }
 
 TEST(MemberRulesTest, ReapingIsStrictlyAfterTheTimeout) {

@@ -364,7 +364,9 @@ inline void MemberTracker::HealLeaving(Instant now, bool self_lives) {
   node_.ForEachMember([&](swim::MemberIndex member) {
     MemberRecord record = table_.Present(member);
     if (record.status != MemberStatus::kLeaving || (member == node_.self() && !self_lives)) return;
-    if (!IsStuckLeaving(now - table_.PresentSince(member), period)) return;
+    if (!IsStuckLeaving(now - table_.PresentSince(member), config_.leaving_timeout, period)) {
+      return;
+    }
     record.status = MemberStatus::kAlive;
     table_.SetPresent(now, member, record);
     prunes_.erase(node_.info(member).name());
