@@ -164,6 +164,11 @@ int Run(std::span<const std::string> args) {
   const absl::StatusOr<std::vector<std::string>> words = ParseFlags(Flags(lists), args);
   if (!words.ok()) return FlagError(kAgentCommand, words.status(), "==> ");
   Terminal terminal;
+  // As in "-replay true -join=...", whose author believes to have given two flags.
+  if (!words->empty()) {
+    terminal.Output(absl::StrCat("Warning: '", words->front(),
+                                 "' is no flag, and ignored with all that follows it"));
+  }
   return RunAgent([&lists] { return LoadConfig(lists); }, terminal);
 }
 
