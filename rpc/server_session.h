@@ -101,7 +101,7 @@ class ServerSession {
   bool finished() const { return closing_ && written_ == out_.size(); }
   // False while bytes had better stay in the socket: the client has much to do or to read.
   bool wants_input() const {
-    return !closing_ && !ended_ && (unread() < kInputPause || !(busy_ || stalled()));
+    return !closing_ && !ended_ && !left_ && (unread() < kInputPause || !(busy_ || stalled()));
   }
   Instant NextDeadline() const {
     if (closing_) return kNever;
@@ -233,6 +233,7 @@ class ServerSession {
   bool busy_ = false;  // a request is being executed
   bool due_ = false;   // there is more to process
   bool ended_ = false;
+  bool left_ = false;  // the agent has left the cluster for this client
   bool closing_ = false;
   Instant start_;
   Instant login_deadline_;
@@ -287,7 +288,7 @@ inline void ServerSession::OnTimer(Instant now) {
 inline void ServerSession::Process(Instant now) {
   if (processing_) return;
   processing_ = true;
-  while (!closing_ && !busy_ && !stalled()) {
+  while (!closing_ && !left_ && !busy_ && !stalled()) {
     const ByteView rest = ByteView(in_).subspan(begin_);
     const bool trusted = shaken_hands_ && authenticated();
     const ObjectScanner::Result result =
@@ -502,8 +503,11 @@ inline void ServerSession::Leave(Instant, ByteView) {
   service_.Leave(Later<absl::Status>([](ServerSession& session, const absl::Status& status) {
     if (!status.ok()) session.LogError("leave failed: ", status.message());
     session.ReplyStatus(status);
-    // The agent shuts down next: no further request can be answered.
-    if (status.ok()) session.closing_ = true;
+    if (!status.ok()) return;
+    // The agent shuts down next: no further request can be answered. But what it still has to tell,
+    // such as its own departure, belongs to the streams.
+    session.left_ = true;
+    if (session.subscriptions_.empty()) session.closing_ = true;
   }));
 }
 

@@ -164,6 +164,20 @@ TEST_F(ServerSessionTest, LeaveIsSharedAndClosesAfterTheReply) {
   EXPECT_EQ(logger_.lines.front(), "[INFO] agent.ipc: Graceful leave triggered");
 }
 
+TEST_F(ServerSessionTest, StreamsGoOnAfterALeaveUntilTheAgentEnds) {
+  Handshake();
+  Request("stream", 2, {{"Type", "*"}});
+  Request("leave", 3);
+  Request("members", 4);
+  session_->OnEnd(now_);
+  EXPECT_EQ(Take(), Objects({Header(2), Header(3)}));
+  EXPECT_FALSE(session_->finished());
+  EXPECT_FALSE(session_->wants_input());
+  session_->OnEvent(now_, JoinEvent("a"));
+  EXPECT_EQ(Take().size(), 2u);
+  EXPECT_FALSE(session_->finished());
+}
+
 TEST_F(ServerSessionTest, FailedLeaveKeepsTheConnection) {
   Handshake();
   service_.status = absl::DeadlineExceededError("timeout while waiting for graceful leave");
