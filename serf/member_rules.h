@@ -47,11 +47,12 @@ inline constexpr IntentEffect OnJoinIntent(MemberRecord member, wire::LamportTim
 inline constexpr IntentEffect OnLeaveIntent(MemberRecord member, wire::LamportTime time, bool prune,
                                             bool living_self) {
   IntentEffect effect{.after = member};
-  if (time <= member.status_time) return effect;
   if (living_self) {
-    effect.refute = true;
+    // Also at a tie with the own join intent: who hears the leave intent first keeps that.
+    effect.refute = time >= member.status_time;
     return effect;
   }
+  if (time <= member.status_time) return effect;
   // In every state: otherwise two different leave messages about a member that has already left
   // would be passed on for ever.
   effect.after.status_time = time;

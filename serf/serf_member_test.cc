@@ -194,8 +194,13 @@ TEST_F(MemberTest, TheLivingSelfRefutesItsDeparture) {
   EXPECT_EQ(self_.Stat("member_time"), "10");
   EXPECT_EQ(IntentQueue(), "1");
   // The refutation is newer than the claim, which is now old.
-  self_.Receive(LeaveOf("self", 9));
+  self_.Receive(LeaveOf("self", 8));
   EXPECT_EQ(self_.log().Count("[DEBUG] serf: Refuting an older leave intent"), 1);
+  // Of two intents of one time, each node keeps the one that it hears first: who heard this one
+  // would have the node as leaving.
+  self_.Receive(LeaveOf("self", 9));
+  EXPECT_EQ(self_.log().Count("[DEBUG] serf: Refuting an older leave intent"), 2);
+  EXPECT_EQ(self_.Status("self"), kAlive);
 }
 
 // Reference issue 662: a leave intent outran the join intent of a member that restarted.
