@@ -1,5 +1,6 @@
 #include "serf/cmd/agent_command.h"
 
+#include <algorithm>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -7,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gflags/gflags.h"
@@ -164,8 +166,10 @@ int Run(std::span<const std::string> args) {
   const absl::StatusOr<std::vector<std::string>> words = ParseFlags(Flags(lists), args);
   if (!words.ok()) return FlagError(kAgentCommand, words.status(), "==> ");
   Terminal terminal;
-  // As in "-replay true -join=...", whose author believes to have given two flags.
-  if (!words->empty()) {
+  // As in "-replay true -join=...", whose author believes to have given two flags. (Words alone are
+  // ignored without one, as the original does.)
+  const auto is_flag = [](const std::string& word) { return absl::StartsWith(word, "-"); };
+  if (std::any_of(words->begin(), words->end(), is_flag)) {
     terminal.Output(absl::StrCat("Warning: '", words->front(),
                                  "' is no flag, and ignored with all that follows it"));
   }
