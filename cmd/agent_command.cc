@@ -1,6 +1,5 @@
 #include "serf/cmd/agent_command.h"
 
-#include <algorithm>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -8,7 +7,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gflags/gflags.h"
@@ -166,13 +164,6 @@ int Run(std::span<const std::string> args) {
   const absl::StatusOr<std::vector<std::string>> words = ParseFlags(Flags(lists), args);
   if (!words.ok()) return FlagError(kAgentCommand, words.status(), "==> ");
   Terminal terminal;
-  // As in "-replay true -join=...", whose author believes to have given two flags. (Words alone are
-  // ignored without one, as the original does.)
-  const auto is_flag = [](const std::string& word) { return absl::StartsWith(word, "-"); };
-  if (std::any_of(words->begin(), words->end(), is_flag)) {
-    terminal.Output(absl::StrCat("Warning: '", words->front(),
-                                 "' is no flag, and ignored with all that follows it"));
-  }
   return RunAgent([&lists] { return LoadConfig(lists); }, terminal);
 }
 

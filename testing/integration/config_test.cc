@@ -286,15 +286,6 @@ TEST_F(ReloadTest, LeavesTheTagsFileAlone) {
   }));
 }
 
-TEST_F(ConfigTest, WordsThatAreNoFlagsAreWarnedOf) {
-  AgentProcess agent(
-      {.program = OurSerf(), .name = "n", .flags = {"-replay", "true", "-join=127.0.0.1:1"}});
-  ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
-  EXPECT_TRUE(absl::StrContains(
-      agent.log(), "==> Warning: 'true' is no flag, and ignored with all that follows it\n"))
-      << agent.log();
-}
-
 // --- telemetry, syslog ---
 
 TEST_F(ConfigTest, Usr1DumpsMetrics) {
