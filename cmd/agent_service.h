@@ -90,7 +90,7 @@ class AgentService final : public rpc::Service {
 };
 
 inline std::span<const Member> AgentService::Members() {
-  members_ = host_.serf().Members();
+  host_.serf().CopyMembers(members_);
   return members_;
 }
 

@@ -99,7 +99,9 @@ class MemberTracker {
   // Whether anybody else is alive, to whom a broadcast makes sense.
   bool HasAlivePeer() const;
   std::optional<Member> Find(absl::string_view name) const;
-  std::vector<Member> Members() const;
+  // All, in every state, sorted by name, in place of what `members` holds, whose memory serves
+  // again.
+  void CopyMembers(std::vector<Member>& members) const;
   // Whether a member, in any state, has this address. Looks at all.
   bool HasMemberAt(const Endpoint& endpoint) const;
   // Adds all status times and the names of the left. The views live until the next change.
@@ -122,7 +124,12 @@ class MemberTracker {
   void Prune(Instant now, absl::string_view name);
   void HealLeaving(Instant now, bool self_lives);
   void Emit(Instant now, MemberEventKind kind, const swim::NodeInfo& info, MemberStatus status);
-  static Member Describe(const swim::NodeInfo& info, MemberStatus status);
+  static void Describe(const swim::NodeInfo& info, MemberStatus status, Member& member);
+  static Member Describe(const swim::NodeInfo& info, MemberStatus status) {
+    Member member;
+    Describe(info, status, member);
+    return member;
+  }
   void LogMember(absl::string_view event, const swim::NodeInfo& info) const {
     Log(config_.swim.logger, LogLevel::kInfo, "serf: ", event, ": ", info.name(), " ",
         info.endpoint().address.ToString());
@@ -398,19 +405,27 @@ inline std::optional<Member> MemberTracker::Find(absl::string_view name) const {
   return std::nullopt;
 }
 
-inline std::vector<Member> MemberTracker::Members() const {
-  std::vector<Member> members;
-  members.reserve(table_.size());
+inline void MemberTracker::CopyMembers(std::vector<Member>& members) const {
+  // Rows are sorted, which are smaller than their copies.
+  struct Row {
+    const swim::NodeInfo* info;
+    MemberStatus status;
+  };
+  std::vector<Row> rows;
+  rows.reserve(table_.size());
   node_.ForEachMember([&](swim::MemberIndex member) {
     const MemberStatus status = table_.Present(member).status;
-    if (status != MemberStatus::kNone) members.push_back(Describe(node_.info(member), status));
+    if (status != MemberStatus::kNone) rows.push_back({&node_.info(member), status});
   });
   for (const auto& [name, departed] : table_.departed()) {
-    members.push_back(Describe(*departed.info, departed.record.status));
+    rows.push_back({&*departed.info, departed.record.status});
   }
-  std::sort(members.begin(), members.end(),
-            [](const Member& a, const Member& b) { return a.name < b.name; });
-  return members;
+  std::sort(rows.begin(), rows.end(),
+            [](const Row& a, const Row& b) { return a.info->name() < b.info->name(); });
+  members.resize(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Describe(*rows[i].info, rows[i].status, members[i]);
+  }
 }
 
 inline bool MemberTracker::HasMemberAt(const Endpoint& endpoint) const {
@@ -443,14 +458,15 @@ inline void MemberTracker::AppendTo(LocalState& state) const {
   }
 }
 
-inline Member MemberTracker::Describe(const swim::NodeInfo& info, MemberStatus status) {
-  Member member;
-  member.name = std::string(info.name());
+inline void MemberTracker::Describe(const swim::NodeInfo& info, MemberStatus status,
+                                    Member& member) {
+  const absl::string_view name = info.name();
+  member.name.assign(name.data(), name.size());
   member.endpoint = info.endpoint();
+  member.tags.clear();
   DecodeTags(info.meta(), member.tags);
   member.status = status;
   member.versions = info.versions();
-  return member;
 }
 
 inline void MemberTracker::CheckTags(const swim::NodeInfo& info) const {

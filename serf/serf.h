@@ -155,7 +155,13 @@ class Serf final : private swim::Delegate,
   Member LocalMember() const;
   std::optional<Member> FindMember(absl::string_view name) const { return members_.Find(name); }
   // All members, in every state, sorted by name.
-  std::vector<Member> Members() const { return members_.Members(); }
+  std::vector<Member> Members() const {
+    std::vector<Member> members;
+    CopyMembers(members);
+    return members;
+  }
+  // The same in place of what `members` holds; costs little when it held them before.
+  void CopyMembers(std::vector<Member>& members) const { members_.CopyMembers(members); }
   std::size_t member_count() const { return members_.table().size(); }
   // Spec 13.2: "members", "failed", "left", "health_score", "member_time", ...
   std::map<std::string, std::string> Stats() const {

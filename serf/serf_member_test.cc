@@ -187,6 +187,20 @@ TEST_F(MemberTest, AnUpdateIsTold) {
   EXPECT_EQ(self_.serf().FindMember("a")->tags, (Tags{{"role", "db"}}));
 }
 
+TEST_F(MemberTest, ACopyOfTheMembersTakesThePlaceOfAnother) {
+  std::vector<Member> members(5);
+  members[0].name = "zulu";
+  members[0].tags = {{"old", "tag"}};
+  members[1].tags = {{"role", "older"}};
+  self_.PeerAlive("a", {{"role", "db"}});
+  self_.serf().CopyMembers(members);
+  ASSERT_EQ(members.size(), 2u);
+  EXPECT_EQ(members[0].name, "a");
+  EXPECT_EQ(members[0].tags, (Tags{{"role", "db"}}));
+  EXPECT_EQ(members[1].name, "self");
+  EXPECT_EQ(members[1].tags, Tags{});
+}
+
 TEST_F(MemberTest, TheLivingSelfRefutesItsDeparture) {
   self_.Receive(LeaveOf("self", 8));
   EXPECT_EQ(self_.Status("self"), kAlive);
