@@ -106,7 +106,7 @@ class ServerSession {
   Instant NextDeadline() const {
     if (closing_) return kNever;
     if (due_) return Instant::min();
-    return std::min({login_deadline_, request_deadline_, auth_reply_at_});
+    return std::min({login_deadline_, request_deadline_, auth_reply_at_, release_output_at_});
   }
   // No request is being executed, nothing streams or waits to be written.
   bool idle() const {
@@ -119,8 +119,11 @@ class ServerSession {
   // Requests are not executed while so much waits to be written: pipelining must not pile up
   // replies that nobody reads.
   static constexpr std::size_t kOutputHighWater = std::size_t{64} << 10;
-  // Memory of the output that an idle connection keeps.
+  // Memory of the output that an idle connection keeps, and what it keeps for a while: a client
+  // that asks for thousands of members will ask again, and fresh memory costs more than to fill it.
   static constexpr std::size_t kOutputKeepMax = std::size_t{256} << 10;
+  static constexpr std::size_t kOutputKeepBrieflyMax = std::size_t{8} << 20;
+  static constexpr Duration kOutputKeepTime = std::chrono::seconds(1);
   static constexpr std::size_t kOutputInitial = 512;
   // Bytes of requests that wait behind a slow one; the rest waits in the socket.
   static constexpr std::size_t kInputPause = std::size_t{64} << 10;
@@ -239,6 +242,7 @@ class ServerSession {
   Instant login_deadline_;
   Instant request_deadline_ = kNever;
   Instant auth_reply_at_ = kNever;
+  Instant release_output_at_ = kNever;
 
   Subscriptions subscriptions_;
   Instant next_event_warning_ = Instant::min();
@@ -280,6 +284,10 @@ inline void ServerSession::OnTimer(Instant now) {
     auth_reply_at_ = kNever;
     Reply(kInvalidAuthToken);
     if (auth_failures_ >= kAuthAttemptsMax) closing_ = true;
+  }
+  if (now >= release_output_at_) {
+    release_output_at_ = kNever;
+    if (out_.size() == 0) out_ = msgpack::sbuffer(kOutputInitial);
   }
   if (now >= login_deadline_ || now >= request_deadline_) Reject("i/o timeout");
   Process(now);
@@ -667,9 +675,10 @@ inline void ServerSession::OnWritten(Instant now, std::size_t size) {
   written_ += size;
   if (written_ < out_.size()) return;
   written_ = 0;
-  if (out_.size() > kOutputKeepMax) {
+  if (out_.size() > kOutputKeepBrieflyMax) {
     out_ = msgpack::sbuffer(kOutputInitial);
   } else {
+    if (out_.size() > kOutputKeepMax) release_output_at_ = now + kOutputKeepTime;
     out_.clear();
   }
   // Requests may have waited for room.

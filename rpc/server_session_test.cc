@@ -523,6 +523,25 @@ TEST_F(ServerSessionTest, LongCommandNamesAreCutInTheLog) {
   EXPECT_LT(logger_.lines.back().size(), 200u);
 }
 
+TEST_F(ServerSessionTest, MemoryOfALargeReplyIsKeptForASecond) {
+  Handshake();
+  service_.members.resize(5000);
+  Request("members", 2);
+  EXPECT_EQ(Take()[1]["Members"].size(), 5000u);
+  const Instant released = now_ + seconds(1);
+  EXPECT_EQ(session_->NextDeadline(), released);
+  session_->OnTimer(released);
+  EXPECT_EQ(session_->NextDeadline(), kNever);
+
+  // What is being written then stays, and is released later.
+  Request("members", 3);
+  EXPECT_EQ(Take()[1]["Members"].size(), 5000u);
+  Request("members", 4);
+  session_->OnTimer(released + seconds(1));
+  EXPECT_EQ(Take()[1]["Members"].size(), 5000u);
+  EXPECT_EQ(session_->NextDeadline(), now_ + seconds(1));
+}
+
 TEST_F(ServerSessionTest, NothingIsReadAfterTheEnd) {
   SendHex("c1");
   EXPECT_TRUE(session_->finished());
