@@ -38,7 +38,7 @@ absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text, JsonRest rest);
 // the errors about tags and keyring files.
 absl::string_view JsonKind(const nlohmann::json& value);
 
-// The original's error about a value of another kind than "[]string".
+// The original's error about a value that is not of the Go type `wanted`, such as "[]string".
 inline absl::Status WrongJsonKind(const nlohmann::json& value, absl::string_view wanted) {
   return absl::InvalidArgumentError(
       absl::StrCat("json: cannot unmarshal ", JsonKind(value), " into Go value of type ", wanted));
