@@ -54,20 +54,21 @@ class AgentService final : public rpc::Service {
   AgentService(transport::Host& host, GlogLogger& logger, std::function<void()> on_left)
       : host_(host), logger_(logger), on_left_(std::move(on_left)) {}
 
-  std::span<const Member> Members() override;
-  rpc::StatsSections Stats() override;
-  std::optional<Coordinate> FindCoordinate(const std::string& node) override;
+  inline std::span<const Member> Members() override;
+  inline rpc::StatsSections Stats() override;
+  inline std::optional<Coordinate> FindCoordinate(const std::string& node) override;
   std::vector<rpc::LogLinePtr> LogHistory() override { return logger_.History(); }
-  void Join(std::vector<std::string> addresses, bool replay, JoinDone done) override;
-  void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) override;
-  void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
-             QueryDone done) override;
+  inline void Join(std::vector<std::string> addresses, bool replay, JoinDone done) override;
+  inline void SendUserEvent(std::string name, std::string payload, bool coalesce,
+                            Done done) override;
+  inline void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
+                    QueryDone done) override;
   void CancelQuery(QueryId query) override { host_.CancelQuery(query); }
-  void Respond(QueryId query, std::string payload, Done done) override;
-  void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override;
-  void Leave(Done done) override;
-  void ForceLeave(std::string node, bool prune, Done done) override;
-  void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override;
+  inline void Respond(QueryId query, std::string payload, Done done) override;
+  inline void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override;
+  inline void Leave(Done done) override;
+  inline void ForceLeave(std::string node, bool prune, Done done) override;
+  inline void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override;
 
   // Where tags are kept when a client changes them; empty: nowhere.
   void set_tags_file(std::string path) { tags_file_ = std::move(path); }

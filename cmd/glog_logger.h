@@ -76,8 +76,8 @@ class GlogLogger final : public Logger, private google::LogSink {
   void Send(LogLevel level, absl::string_view text);
 
   // google::LogSink; runs under glog's own lock, so it must not log.
-  void send(google::LogSeverity, const char*, const char*, int, const google::LogMessageTime& time,
-            const char* message, size_t size) override;
+  inline void send(google::LogSeverity, const char*, const char*, int,
+                   const google::LogMessageTime& time, const char* message, size_t size) override;
 
   // "[WARN] serf: ..." has the level WARN. Send() put it there.
   static LogLevel LevelOf(absl::string_view message);

@@ -81,8 +81,9 @@ class Queries : private QueryIssuer::Listener,
   // --- what is wanted ---
 
   // See QueryIssuer::Issue.
-  absl::StatusOr<QueryId> Send(Instant now, absl::string_view name, absl::string_view payload,
-                               const QueryParams& params) override;
+  inline absl::StatusOr<QueryId> Send(Instant now, absl::string_view name,
+                                      absl::string_view payload,
+                                      const QueryParams& params) override;
   // See QueryIssuer::Cancel.
   void Cancel(Instant now, QueryId query) { issuer_.Cancel(now, query); }
   // See QueryReceiver::Respond.
@@ -134,9 +135,9 @@ class Queries : private QueryIssuer::Listener,
 
  private:
   // --- QueryIssuer::Listener ---
-  void OnQueryUpdate(Instant now, QueryUpdate update) override;
+  inline void OnQueryUpdate(Instant now, QueryUpdate update) override;
   // --- QueryReceiver::Listener ---
-  void OnQuery(Instant now, QueryEvent query) override;
+  inline void OnQuery(Instant now, QueryEvent query) override;
   void SendLater(const Endpoint& to, ByteView message) override {
     listener_.SendLater(to, message);
   }

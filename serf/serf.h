@@ -185,7 +185,7 @@ class Serf final : private swim::Delegate,
   void WriteSnapshot(Instant now, bool all);
 
   // --- swim::Delegate ---
-  void OnNodeJoin(Instant now, swim::MemberIndex member) override;
+  inline void OnNodeJoin(Instant now, swim::MemberIndex member) override;
   void OnNodeLeave(Instant now, swim::MemberIndex m) override { members_.OnNodeLeave(now, m); }
   void OnNodeUpdate(Instant now, swim::MemberIndex m) override { members_.OnNodeUpdate(now, m); }
   void OnNodePurged(Instant now, swim::MemberIndex m) override { members_.OnNodePurged(now, m); }
@@ -196,31 +196,32 @@ class Serf final : private swim::Delegate,
   void OnUserMessage(Instant now, const Endpoint&, ByteView message) override {
     if (receiver_.OnMessage(now, message, IsAlive())) wake_gossip_ = true;
   }
-  std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget, std::vector<ByteView>& parts,
-                             swim::BroadcastQueue::Packet packet) override;
+  inline std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget,
+                                    std::vector<ByteView>& parts,
+                                    swim::BroadcastQueue::Packet packet) override;
   std::size_t QueuedBroadcasts() const override { return broadcasts_.size(); }
-  void AppendLocalState(bool join, ByteVector& out) override;
+  inline void AppendLocalState(bool join, ByteVector& out) override;
   void MergeRemoteState(Instant now, ByteView state, bool join) override {
     receiver_.OnRemoteState(now, state, join, IsAlive());
   }
   void AppendAckPayload(ByteVector& out) override {
     if (coordinates_) coordinates_->AppendPayload(out);
   }
-  void OnPingComplete(Instant now, swim::MemberIndex member, Duration rtt,
-                      ByteView payload) override;
+  inline void OnPingComplete(Instant now, swim::MemberIndex member, Duration rtt,
+                             ByteView payload) override;
   void OnLeaveBroadcast(Instant now) override { Advance(now, leave_.OnEngineLeft(now)); }
   void OnUpdateBroadcast(Instant) override { requests_.OnTagsSent(*out_); }
 
   // --- listeners ---
-  void OnMemberEvent(Instant now, MemberEvent event) override;
-  void OnUserEvent(Instant, UserEvent event) override;
+  inline void OnMemberEvent(Instant now, MemberEvent event) override;
+  inline void OnUserEvent(Instant, UserEvent event) override;
   void OnQuery(QueryEvent query) override { out_->Emit(std::move(query)); }
   void OnQueryUpdate(QueryUpdate update) override { out_->Tell(std::move(update)); }
   void OnKeysDone(RequestId request, absl::Status status, KeyOutcome outcome) override {
     auto shared = std::make_shared<const KeyOutcome>(std::move(outcome));
     out_->Complete({request, std::move(status), 0, {}, std::move(shared)});
   }
-  void SaveKeyring(std::uint64_t version) override;
+  inline void SaveKeyring(std::uint64_t version) override;
   void OnNameLost() override { name_lost_ = true; }
   void OnAccused(Instant now) override {
     intents_.Refute(now);

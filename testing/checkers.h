@@ -83,7 +83,7 @@ class IncarnationChecker : public World::Observer {
     if (node.value() >= seen_.size()) seen_.resize(node.value() + 1);
     seen_[node.value()].clear();
   }
-  void OnTransition(NodeId node) override;
+  inline void OnTransition(NodeId node) override;
 
  private:
   struct Seen {
@@ -109,9 +109,9 @@ class EventChecker : public World::Observer {
   EventChecker(World& world, Violations& violations) : world_(world), violations_(violations) {
     world.AddObserver(this);
   }
-  void OnStart(NodeId node) override;
-  void OnStop(NodeId node) override;
-  void OnEvent(NodeId node, const Event& event) override;
+  inline void OnStart(NodeId node) override;
+  inline void OnStop(NodeId node) override;
+  inline void OnEvent(NodeId node, const Event& event) override;
   void OnTransition(NodeId node) override {
     Instant& since = lives_[node.value()].leaving_since;
     if (since == kNever && world_.serf(node).state() != Serf::State::kAlive) since = world_.now();
@@ -166,7 +166,7 @@ class BoundsChecker : public World::Observer {
     if (node.value() >= times_.size()) times_.resize(node.value() + 1);
     times_[node.value()] = {};
   }
-  void OnTransition(NodeId node) override;
+  inline void OnTransition(NodeId node) override;
 
  private:
   static constexpr std::uint64_t kPeriod = 32;

@@ -78,9 +78,9 @@ class QueryChecker : public WorldObserver {
     life.asked.clear();
     life.told.clear();
   }
-  void OnQuerySent(NodeId node, QueryId query, const QueryParams& params) override;
-  void OnEvent(NodeId node, const Event& event) override;
-  void OnQueryUpdate(NodeId node, const QueryUpdate& update) override;
+  inline void OnQuerySent(NodeId node, QueryId query, const QueryParams& params) override;
+  inline void OnEvent(NodeId node, const Event& event) override;
+  inline void OnQueryUpdate(NodeId node, const QueryUpdate& update) override;
 
  private:
   struct Asked {

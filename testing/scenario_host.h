@@ -65,7 +65,7 @@ class ScenarioHost : public ScenarioDriver {
   }
   void Restart(NodeId node) override { Start(node); }
 
-  JoinResult Join(NodeId node, const std::vector<NodeId>& targets, bool ignore_old) override;
+  inline JoinResult Join(NodeId node, const std::vector<NodeId>& targets, bool ignore_old) override;
   absl::Status Leave(NodeId node) override {
     return Await([&](auto done) { host(node).AsyncLeave(std::move(done)); });
   }
@@ -77,10 +77,10 @@ class ScenarioHost : public ScenarioDriver {
     return Await([&](auto done) { host(node).AsyncSetTags(std::move(tags), std::move(done)); });
   }
 
-  void SendDatagram(NodeId to, ByteView bytes) override;
-  void SendStream(NodeId to, ByteView bytes) override;
+  inline void SendDatagram(NodeId to, ByteView bytes) override;
+  inline void SendStream(NodeId to, ByteView bytes) override;
 
-  bool RunUntil(const std::function<bool()>& done, Duration limit) override;
+  inline bool RunUntil(const std::function<bool()>& done, Duration limit) override;
 
   const Serf& serf(NodeId node) override { return host(node).serf(); }
   std::string address(NodeId node) override { return slots_[node.value()].bound.ToString(); }

@@ -52,12 +52,12 @@ class SnapshotChecker : public WorldObserver {
   const SnapshotState& recovered(NodeId node) { return NodeOf(node).recovered; }
 
   // --- WorldObserver ---
-  void OnRecovered(NodeId node, const SnapshotState& state) override;
-  void OnStart(NodeId node) override;
-  void OnStop(NodeId node) override;
-  void OnEvent(NodeId node, const Event& event) override;
+  inline void OnRecovered(NodeId node, const SnapshotState& state) override;
+  inline void OnStart(NodeId node) override;
+  inline void OnStop(NodeId node) override;
+  inline void OnEvent(NodeId node, const Event& event) override;
   void OnSnapshotOp(NodeId node, const SnapshotOp& op) override { NodeOf(node).ops.push_back(op); }
-  void OnSnapshotDone(NodeId node, const absl::Status& status) override;
+  inline void OnSnapshotDone(NodeId node, const absl::Status& status) override;
 
  private:
   // What a node was told, and when last.

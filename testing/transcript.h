@@ -71,15 +71,15 @@ class WorldTranscript final : public World::Observer {
 
   // --- World::Observer ---
   void OnStart(NodeId node) override { Line(world_.name(node), "starts"); }
-  void OnStop(NodeId node) override;
-  void OnEvent(NodeId node, const Event& event) override;
-  void OnCompletion(NodeId node, const Completion& completion) override;
-  void OnSend(NodeId node, const Endpoint& to, ByteView bytes) override;
-  void OnStreamOp(NodeId node, const swim::Outbox::StreamOp& op, ByteView bytes) override;
+  inline void OnStop(NodeId node) override;
+  inline void OnEvent(NodeId node, const Event& event) override;
+  inline void OnCompletion(NodeId node, const Completion& completion) override;
+  inline void OnSend(NodeId node, const Endpoint& to, ByteView bytes) override;
+  inline void OnStreamOp(NodeId node, const swim::Outbox::StreamOp& op, ByteView bytes) override;
   void OnAccept(NodeId node, swim::StreamId stream, const Endpoint& from) override {
     peers_[{node, stream}] = {from, /*dialled=*/false};
   }
-  void OnTransition(NodeId node) override;
+  inline void OnTransition(NodeId node) override;
 
  private:
   struct Pending {

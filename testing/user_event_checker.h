@@ -61,10 +61,11 @@ class UserEventChecker : public WorldObserver {
   void OnRecovered(NodeId node, const SnapshotState& state) override {
     LifeOf(node).recovered = state.event_clock;
   }
-  void OnStart(NodeId node) override;
-  void OnUserEventSent(NodeId node, absl::string_view name, absl::string_view payload) override;
-  void OnEvent(NodeId node, const Event& event) override;
-  void OnCompletion(NodeId node, const Completion& completion) override;
+  inline void OnStart(NodeId node) override;
+  inline void OnUserEventSent(NodeId node, absl::string_view name,
+                              absl::string_view payload) override;
+  inline void OnEvent(NodeId node, const Event& event) override;
+  inline void OnCompletion(NodeId node, const Completion& completion) override;
   void OnTransition(NodeId node) override { LifeOf(node).last_of_input = wire::LamportTime(0); }
 
  private:

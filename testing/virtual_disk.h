@@ -51,18 +51,19 @@ class VirtualDisk final : public transport::SnapshotFileSystem {
   std::uint64_t torn() const { return torn_; }          // writes that a stop cut short
 
   // --- SnapshotFileSystem ---
-  absl::StatusOr<File> OpenOrCreate(const std::string& path, Permissions permissions) override;
-  absl::StatusOr<File> Create(const std::string& path, Permissions permissions) override;
-  absl::StatusOr<std::size_t> Read(File file, MutableByteView out) override;
-  absl::StatusOr<std::size_t> Write(File file, absl::string_view bytes) override;
-  absl::Status Truncate(File file, std::uint64_t size) override;
-  absl::Status Sync(File file) override;
+  inline absl::StatusOr<File> OpenOrCreate(const std::string& path,
+                                           Permissions permissions) override;
+  inline absl::StatusOr<File> Create(const std::string& path, Permissions permissions) override;
+  inline absl::StatusOr<std::size_t> Read(File file, MutableByteView out) override;
+  inline absl::StatusOr<std::size_t> Write(File file, absl::string_view bytes) override;
+  inline absl::Status Truncate(File file, std::uint64_t size) override;
+  inline absl::Status Sync(File file) override;
   void Close(File file) override { open_.erase(file); }
   absl::StatusOr<Info> InfoOf(File file) override { return InfoOf(*open_.at(file).inode); }
-  absl::StatusOr<Info> InfoOf(const std::string& path) override;
-  absl::Status Rename(const std::string& from, const std::string& to) override;
-  absl::Status Remove(const std::string& path) override;
-  absl::Status SyncFolderOf(const std::string& path) override;
+  inline absl::StatusOr<Info> InfoOf(const std::string& path) override;
+  inline absl::Status Rename(const std::string& from, const std::string& to) override;
+  inline absl::Status Remove(const std::string& path) override;
+  inline absl::Status SyncFolderOf(const std::string& path) override;
 
  private:
   struct Inode {

@@ -145,11 +145,11 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   void ArmTimer();
   void OnTimer();
 
-  void OnStreamConnected(swim::StreamId stream) override;
-  void OnStreamBytes(swim::StreamId stream, ByteView bytes) override;
-  void OnStreamClosed(swim::StreamId stream, const absl::Status& reason) override;
+  inline void OnStreamConnected(swim::StreamId stream) override;
+  inline void OnStreamBytes(swim::StreamId stream, ByteView bytes) override;
+  inline void OnStreamClosed(swim::StreamId stream, const absl::Status& reason) override;
   void OnStreamGone(swim::StreamId stream) override { streams_.erase(stream); }
-  MutableByteView ReadBuffer() override;
+  inline MutableByteView ReadBuffer() override;
 
   asio::io_context& io_;
   BoundPair sockets_;

@@ -121,6 +121,12 @@ BANS = [
     # clang-format sets what is at namespace scope into the first column.
     Ban("namespace-static", r"(?m)^static\b",
         HEADERS, [], "inline: each file that includes it has its own copy"),
+    # Else the compiler takes it for the function whose file has the class's virtual table, and
+    # then finds it inline: each file that includes the header compiles the whole class.
+    Ban("virtual-inline",
+        r"(?:[;{}]|\b(?:public|protected|private):)\s*(?!(?:inline|public|protected|private)\b)"
+        r"[\w:~][^;{}]*\boverride(?=;)",
+        LIBRARIES, [], "inline in the class too, if the body is below"),
     Ban("throw", r"\bthrow\b",
         LIBRARIES, [], "absl::Status, or an enum on the data plane"),
     Ban("console", r"\bstd::(cout|cerr|clog)\b|\b(printf|puts)\s*\(",

@@ -52,6 +52,9 @@ PLANTED = [
     ("using-namespace", "transport/x.h", "using namespace std;"),
     ("anonymous-namespace", "serf/x.h", "namespace {\n}"),
     ("namespace-static", "serf/x.h", "static int n = 0;"),
+    ("virtual-inline", "serf/x.h", "struct X : Y {\n  void F() override;\n};"),
+    ("virtual-inline", "rpc/x.h",
+     "class X : Y {\n public:\n  int F(int a,\n        int b) override;\n};"),
     ("throw", "serf/x.h", "throw 1;"),
     ("console", "transport/x.h", 'std::cerr << "x";'),
     ("console", "serf/x.h", 'std::printf("x");'),
@@ -88,6 +91,8 @@ CLEAN = [
     ("serf/x.h", 'inline const char* k = R"x(std::mutex " throw)x";'),
     ("serf/x.h", "inline char quote = '\"'; inline char other = '\\'';"),
     ("serf/x.h", "struct X {\n  static int n;\n};"),
+    ("serf/x.h", "class X : Y {\n  X() {}\n private:\n  inline void F() override;\n  "
+     "void G() override {}\n};"),
     ("serf/x.h", "static_assert(true);"),
     ("serf/x.h", "namespace serf {\n}"),
     ("serf/x.h", "std::snprintf(buffer, n, f);"),
