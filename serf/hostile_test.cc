@@ -7,8 +7,8 @@
 
 #include "gtest/gtest.h"
 #include "serf/base/bytes.h"
-#include "serf/lone_serf.h"
 #include "serf/serf.h"
+#include "serf/testing/lone_serf.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/serf_messages.h"
 

@@ -15,8 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "serf/lone_serf.h"
 #include "serf/serf.h"
+#include "serf/testing/lone_serf.h"
 #include "serf/testing/test_crypto.h"
 #include "serf/wire/aead.h"
 

@@ -9,8 +9,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "serf/lone_serf.h"
 #include "serf/serf.h"
+#include "serf/testing/lone_serf.h"
 #include "serf/wire/serf_messages.h"
 
 namespace serf {

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "serf/base/bytes.h"
-#include "serf/lone_serf.h"
 #include "serf/query_filter.h"
 #include "serf/serf.h"
 #include "serf/tags.h"
+#include "serf/testing/lone_serf.h"
 #include "serf/wire/list_view.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/serf_messages.h"

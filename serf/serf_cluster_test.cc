@@ -10,10 +10,10 @@
 #include "gtest/gtest.h"
 #include "serf/config.h"
 #include "serf/event.h"
-#include "serf/lone_serf.h"
 #include "serf/member.h"
 #include "serf/serf.h"
 #include "serf/testing/link_model.h"
+#include "serf/testing/lone_serf.h"
 #include "serf/testing/world.h"
 
 namespace serf {

@@ -10,8 +10,8 @@
 #include <cstdlib>
 
 #include "serf/base/bytes.h"
-#include "serf/lone_serf.h"
 #include "serf/serf.h"
+#include "serf/testing/lone_serf.h"
 
 namespace {
 

@@ -10,9 +10,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/base/bytes.h"
-#include "serf/lone_serf.h"
 #include "serf/member.h"
 #include "serf/serf.h"
+#include "serf/testing/lone_serf.h"
 
 namespace serf {
 namespace {

@@ -13,10 +13,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/config.h"
-#include "serf/lone_serf.h"
 #include "serf/outbox.h"
 #include "serf/serf.h"
 #include "serf/snapshot_reader.h"
+#include "serf/testing/lone_serf.h"
 #include "serf/wire/swim_messages.h"
 
 namespace serf {

@@ -14,9 +14,9 @@
 #include "gtest/gtest.h"
 #include "serf/event_buffer.h"
 #include "serf/gossip_room.h"
-#include "serf/lone_serf.h"
 #include "serf/push_pull_state.h"
 #include "serf/serf.h"
+#include "serf/testing/lone_serf.h"
 #include "serf/wire/message_type.h"
 
 namespace serf {

@@ -1,0 +1,195 @@
+#ifndef SERF_TESTING_LONE_SERF_H_
+#define SERF_TESTING_LONE_SERF_H_
+
+// LoneSerf: for tests: a Serf machine without a network. What its peers say is put into its ear as
+// packets, what it does is kept. testing::World runs several machines that talk.
+//
+//   LoneSerf self;
+//   self.PeerAlive("a");
+//   self.Receive(wire::LeaveMessage{.ltime = LamportTime(5), .node = "a"});
+//   EXPECT_EQ(self.Status("a"), MemberStatus::kLeaving);
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/config.h"
+#include "serf/event.h"
+#include "serf/keys.h"
+#include "serf/member.h"
+#include "serf/outbox.h"
+#include "serf/query.h"
+#include "serf/serf.h"
+#include "serf/snapshot_op.h"
+#include "serf/tags.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/message_type.h"
+#include "serf/wire/serf_messages.h"
+#include "serf/wire/swim_messages.h"
+
+namespace serf::testing {
+
+// Keeps lines as "[INFO] serf: ...".
+class LineLogger final : public Logger {
+ public:
+  bool Enabled(LogLevel level) const override { return level != LogLevel::kTrace; }
+  void Write(LogLevel level, absl::string_view text) override {
+    lines_.push_back(absl::StrCat("[", LogLevelName(level), "] ", text));
+  }
+
+  int Count(absl::string_view line) const {
+    int count = 0;
+    for (const std::string& each : lines_) count += each == line;
+    return count;
+  }
+  bool Has(absl::string_view line) const { return Count(line) > 0; }
+  bool Contains(absl::string_view part) const {
+    return std::any_of(lines_.begin(), lines_.end(),
+                       [&](const std::string& line) { return absl::StrContains(line, part); });
+  }
+  const std::vector<std::string>& lines() const { return lines_; }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+inline wire::LeaveMessage LeaveOf(absl::string_view node, std::uint64_t time, bool prune = false) {
+  return {.ltime = wire::LamportTime(time), .node = node, .prune = prune};
+}
+inline wire::JoinMessage JoinOf(absl::string_view node, std::uint64_t time) {
+  return {.ltime = wire::LamportTime(time), .node = node};
+}
+
+class LoneSerf {
+ public:
+  static Config DefaultConfig() {
+    Config config = Config::Lan();
+    // Peers that are only words answer no probe, and would be suspected.
+    config.swim.probe_interval = Duration::zero();
+    return config;
+  }
+
+  explicit LoneSerf(Config config = DefaultConfig());
+  LoneSerf(const LoneSerf&) = delete;
+  LoneSerf& operator=(const LoneSerf&) = delete;
+  ~LoneSerf();
+
+  // --- what peers say ---
+
+  void PeerAlive(absl::string_view name, const Tags& tags = {});
+  // The engine learns that the peer died, or, `by_itself`, that it left.
+  void PeerGone(absl::string_view name, bool by_itself = false);
+
+  // A message of the Serf layer.
+  template <typename Message>
+  void Receive(const Message& message) {
+    ReceiveBytes(Encoded(message));
+  }
+  void ReceiveBytes(ByteView message);
+  void ReceivePacket(ByteView packet);
+  // A push/pull that a peer starts, with no node records and this state.
+  void ReceiveState(ByteView state, bool join = false);
+
+  // --- what the application wants ---
+  RequestId Leave();
+  RequestId Join(std::vector<swim::JoinTarget> targets, bool ignore_old = false);
+  RequestId RemoveFailedNode(absl::string_view name, bool prune);
+  RequestId SetTags(Tags tags);
+  // The error's text, or "ok".
+  std::string SendUserEvent(absl::string_view name, absl::string_view payload = {},
+                            bool coalesce = false);
+  absl::StatusOr<QueryId> SendQuery(absl::string_view name, absl::string_view payload = {},
+                                    const QueryParams& params = {});
+  void CancelQuery(QueryId query);
+  // The error's text, or "ok".
+  std::string Respond(QueryId query, absl::string_view payload);
+  RequestId ManageKeys(KeyOperation operation, ByteView key = {});
+  void KeyringSaved(std::uint64_t version, const absl::Status& status);
+  void Shutdown();
+
+  // --- time ---
+  void RunFor(Duration duration);
+  Instant time() const { return now_; }
+
+  // --- what came of it ---
+  Serf& serf() { return *serf_; }
+  const LineLogger& log() const { return log_; }
+  MemberStatus Status(absl::string_view name) const;
+  // The events since the last call, as "member-join a alive" and "user deploy".
+  std::vector<std::string> TakeEvents() { return std::exchange(events_, {}); }
+  std::vector<UserEvent> TakeUserEvents() { return std::exchange(user_events_, {}); }
+  std::vector<QueryEvent> TakeQueries() { return std::exchange(queries_, {}); }
+  // What came of own queries since the last call: "ack a", "response a: payload", "done".
+  std::vector<std::string> TakeUpdates() { return std::exchange(updates_, {}); }
+  // How a request ended: its text, "ok", or "pending".
+  std::string Result(RequestId request) const;
+  // Of a key operation that has ended.
+  const KeyOutcome& Keys(RequestId request) const { return *completions_.at(request).keys; }
+  std::vector<KeyringSave> TakeKeyringSaves() { return std::exchange(keyring_saves_, {}); }
+  // Packets sent since the last call, and to whom.
+  struct Packet {
+    Endpoint to;
+    ByteVector bytes;
+  };
+  std::vector<Packet> TakePackets() { return std::exchange(packets_, {}); }
+  // What the snapshot file holds, if there is one: its disk never fails.
+  const std::string& snapshot() const { return snapshot_; }
+  // Streams dialled since the start.
+  int dials() const { return dials_; }
+  std::string Stat(const char* key) const;
+
+  // 10.0.x.y, by the name.
+  static Endpoint EndpointOf(absl::string_view name) {
+    std::uint32_t h = 7;
+    for (const char c : name) h = h * 31 + static_cast<unsigned char>(c);
+    return {IpAddress::V4(10, 1, static_cast<std::uint8_t>(h >> 8), static_cast<std::uint8_t>(h)),
+            7946};
+  }
+
+ private:
+  template <typename Message>
+  static ByteVector Encoded(const Message& message) {
+    ByteVector bytes;
+    Encode(message, bytes);
+    return bytes;
+  }
+  RequestId NewRequest() { return RequestId(next_request_++); }
+  RequestId Done(RequestId request);
+  void Collect();
+
+  LineLogger log_;
+  Instant now_ = Instant{} + std::chrono::hours(1);
+  Outbox out_;
+  std::unique_ptr<Serf> serf_;
+  std::map<std::string, std::uint32_t, std::less<>> incarnations_;
+  std::vector<std::string> events_;
+  std::vector<UserEvent> user_events_;
+  std::vector<QueryEvent> queries_;
+  std::vector<std::string> updates_;
+  std::vector<KeyringSave> keyring_saves_;
+  std::map<RequestId, Completion> completions_;
+  std::vector<Packet> packets_;
+  std::string snapshot_;
+  bool closed_ = false;
+  int dials_ = 0;
+  std::uint64_t next_request_ = 1;
+};
+
+}  // namespace serf::testing
+
+#endif  // SERF_TESTING_LONE_SERF_H_
