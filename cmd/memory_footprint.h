@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #endif
@@ -91,23 +92,59 @@ inline void LimitHeap() {
   ::mallopt(M_ARENA_MAX, 1);
 }
 
+namespace memory_footprint_internal {
+
+// Where the read-only segments of the program and its libraries are.
+class ReadOnlySegments {
+ public:
+  ReadOnlySegments() {
+    ::dl_iterate_phdr(
+        [](dl_phdr_info* info, std::size_t, void* self) {
+          static_cast<ReadOnlySegments*>(self)->AddFrom(*info);
+          return 0;
+        },
+        this);
+  }
+
+  // Nothing but this function and madvise() is needed again by it.
+  void Unmap() const {
+    for (std::size_t i = 0; i < size_; ++i) {
+      (void)::madvise(segments_[i].begin, segments_[i].size, MADV_DONTNEED);
+    }
+  }
+
+ private:
+  // An agent has five libraries (the program and the vDSO count), of up to three such segments.
+  static constexpr std::size_t kMax = 32;
+  struct Segment {
+    void* begin;
+    std::size_t size;
+  };
+
+  void AddFrom(const dl_phdr_info& info) {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    for (int i = 0; i < info.dlpi_phnum && size_ < kMax; ++i) {
+      const ElfW(Phdr)& segment = info.dlpi_phdr[i];
+      // What is writable may differ from the file.
+      if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+      const std::uintptr_t begin = (info.dlpi_addr + segment.p_vaddr) & ~(page - 1);
+      const std::uintptr_t end = info.dlpi_addr + segment.p_vaddr + segment.p_memsz;
+      // NOLINTNEXTLINE(performance-no-int-to-ptr)
+      segments_[size_++] = {reinterpret_cast<void*>(begin), end - begin};
+    }
+  }
+
+  std::array<Segment, kMax> segments_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace memory_footprint_internal
+
 inline void ReleaseMemory() {
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* info, std::size_t, void*) {
-        const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-        for (int i = 0; i < info->dlpi_phnum; ++i) {
-          const ElfW(Phdr)& segment = info->dlpi_phdr[i];
-          // What is writable may differ from the file.
-          if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
-          const std::uintptr_t begin = (info->dlpi_addr + segment.p_vaddr) & ~(page - 1);
-          const std::uintptr_t end = info->dlpi_addr + segment.p_vaddr + segment.p_memsz;
-          // NOLINTNEXTLINE(performance-no-int-to-ptr)
-          (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
-        }
-        return 0;
-      },
-      nullptr);
+  // All that is not the unmapping comes first: what it needs is unmapped too.
+  const memory_footprint_internal::ReadOnlySegments segments;
   ::malloc_trim(0);
+  segments.Unmap();
 }
 
 inline long PageFaults() {

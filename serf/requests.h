@@ -51,6 +51,7 @@ class Requests {
   }
   void OnTagsSent(Outbox& out) { tag_updates_.FinishAll(Completer{absl::OkStatus(), out}); }
   void OnTimer(Instant now, Outbox& out) {
+    if (now < NextDeadline()) return;
     removals_.Expire(
         now, Completer{absl::DeadlineExceededError("timed out broadcasting node removal"), out});
     tag_updates_.Expire(

@@ -117,7 +117,7 @@ Figures Measure(swim::GossipPacing pacing) {
 TEST(Scale, PromptGossipIsFasterForNoMoreBytesAndChurnIsNoStorm) {
   const Figures prompt = Measure(swim::GossipPacing::kPrompt);
   const Figures ticked = Measure(swim::GossipPacing::kTicked);
-  const auto tell = [this](const char* name, const Figures& f) {
+  const auto tell = [](const char* name, const Figures& f) {
     const std::string text =
         absl::StrCat(ToSeconds(f.one) * 1000, " ms until all know; ", f.bytes_per_change / 1e6,
                      " MB per lone change, ", f.churn_bytes / 1e6, " MB under churn; ",

@@ -101,15 +101,40 @@ _STATIC_LIBSTDCXX = [
     "-Wl,--as-needed",
 ]
 
-def serf_cc_binary(name, copts = [], linkopts = [], **kwargs):
-    """A program: cc_binary with the project's warnings, and small with -c opt."""
+# Names of the archives' functions, 0.4 MiB, that nobody looks up.
+_NO_EXPORTS = ["-Wl,--exclude-libs,ALL"]
+
+def serf_cc_binary(name, copts = [], linkopts = [], function_order = None, **kwargs):
+    """A program: cc_binary with the project's warnings, and small with -c opt.
+
+    Args:
+      name: name of the program
+      copts: further compiler options
+      linkopts: further linker options
+      function_order: file that lists, one to a line, the sections of the functions that
+        the linker is to put side by side: see tools/function_order.py. It needs gold, and so
+        has an effect only with --define=serf_linker=gold
+      **kwargs: further attributes of cc_binary
+    """
     _lint_sources()
+    order = []
+    order_options = []
+    if function_order:
+        order = [function_order]
+        order_options = select({
+            "//tools:optimized_with_gold": [
+                "-fuse-ld=gold",
+                "-Wl,--section-ordering-file,$(location %s)" % function_order,
+            ],
+            "//conditions:default": [],
+        })
     cc_binary(
         name = name,
         copts = _COPTS + copts,
         features = _FEATURES,
-        linkopts = linkopts + select({
-            "//tools:optimized": _STATIC_LIBSTDCXX,
+        additional_linker_inputs = order,
+        linkopts = linkopts + order_options + select({
+            "//tools:optimized": _STATIC_LIBSTDCXX + _NO_EXPORTS,
             "//conditions:default": [],
         }),
         **kwargs
