@@ -27,6 +27,7 @@ import time
 
 HERE = "127.0.0.1"
 DEADLINE_SECONDS = 120
+KILLED = 4  # of a cluster, one after the other
 
 # Figure -> the highest ratio ours/other that the project aims at; None: only shown.
 TARGETS = {
@@ -325,10 +326,13 @@ def measure_cluster(binary, size=30):
                 (sum(a.switches() for a in agents) - switches) / seconds,
             "cluster of 30: resident memory of one (MiB)":
                 statistics.median(a.resident_mib() for a in agents)}
-        agents.pop().stop()
+        # When the next probe comes is chance: the mean of some.
         begin = time.monotonic()
-        wait_until(lambda: all_see(agents, 1, b"failed"), "%s: no detection" % binary)
-        result["cluster of 30: detection of a killed agent by all (s)"] = time.monotonic() - begin
+        for killed in range(1, KILLED + 1):
+            agents.pop().stop()
+            wait_until(lambda: all_see(agents, killed, b"failed"), "%s: no detection" % binary)
+        result["cluster of 30: detection of a killed agent by all (s)"] = (
+            (time.monotonic() - begin) / KILLED)
         return result
     finally:
         stop_all(agents)
