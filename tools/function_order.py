@@ -76,10 +76,10 @@ def record(serf, path):
             agent.wait(DEADLINE_SECONDS)
 
 
-def functions_of(path, program):
-    """The names that callgrind counted in the program's own file."""
+def functions_of(lines, program):
+    """The names that callgrind's lines count in the program's own file."""
     objects, names, functions, current = {}, {}, set(), None
-    for line in open(path):
+    for line in lines:
         match = re.match(r"(c?ob|c?fn)=\((\d+)\)(?: (.*))?$", line.rstrip("\n"))
         if not match:
             continue
@@ -120,7 +120,8 @@ def main():
         namespace = ["unshare", "--net"] + ([] if os.geteuid() == 0 else ["--map-root-user"])
         subprocess.run(namespace + [sys.executable, __file__, "--record", program, counts],
                        check=True)
-        functions = with_aliases(functions_of(counts, program), program)
+        with open(counts) as lines:
+            functions = with_aliases(functions_of(lines, program), program)
     with open(LIST, "w") as out:
         for name in sorted(functions):
             out.write(".text.%s*\n" % name)  # with or without such a suffix
