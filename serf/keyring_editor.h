@@ -137,6 +137,8 @@ inline absl::Status KeyringEditor::Edit(KeyOperation operation, ByteView key) {
       status = keyring()->Remove(key);
       if (!status.ok()) {
         status = absl::FailedPreconditionError("Removing the primary key is not allowed");
+      } else {
+        config_.swim.aead->Forget(key);
       }
       what = "Failed to remove key: ";
       break;

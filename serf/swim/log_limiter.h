@@ -30,6 +30,7 @@ enum class LogReason : std::uint8_t {
   kRejectedAddress,
   kConflict,
   kRefute,
+  kIncarnation,
   kAddressUpdate,
   kLimit,
   kStream,

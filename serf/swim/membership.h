@@ -10,6 +10,7 @@
 //   membership.Accuse(now, member, inc);      // an own probe failed
 //   at membership.NextDeadline(): membership.OnTimer(now);
 
+#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <cstddef>
@@ -17,7 +18,9 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
@@ -54,7 +57,8 @@ class Membership {
   void Start(Instant now);
 
   // --- what others say. Messages need not be checked; what must be dropped is counted ---
-  void OnAlive(Instant now, const wire::Alive& alive);
+  // `own_word`: the member itself says so, as far as the wire tells (state_rules.h).
+  void OnAlive(Instant now, const wire::Alive& alive, bool own_word = false);
   void OnSuspect(Instant now, const wire::Suspect& suspect);
   void OnDead(Instant now, const wire::Dead& dead);
   // Suspicions that ended.
@@ -68,12 +72,16 @@ class Membership {
   void Accuse(Instant now, MemberIndex member, wire::Incarnation incarnation);
   // Announces the departure. A second call does nothing.
   void Leave(Instant now);
-  // Announces new metadata, at most kMetaMax bytes. False if the node left, or used up its
-  // incarnations.
-  bool UpdateMeta(Instant now, ByteView meta);
+  // Announces new metadata, at most kMetaMax bytes. FailedPreconditionError: the node left.
+  // ResourceExhaustedError: it used up its incarnations.
+  absl::Status UpdateMeta(Instant now, ByteView meta);
 
   // The next one to be probed, if any; forgets the long dead when the ring wraps around.
   std::optional<MemberIndex> NextToProbe(Instant now);
+
+  // A member of which others say what it can't have reached, if there is one: a push/pull with it
+  // tells what is true.
+  std::optional<MemberIndex> TakeDoubted();
 
   // Tells the delegate of own announcements that are out. At the end of every input: a message may
   // be finished by being displaced or drawn anywhere.
@@ -148,7 +156,10 @@ class Membership {
     NodeInfoView info;
     wire::Incarnation incarnation;
     bool bootstrap = false;
+    bool own_word = false;
   };
+  // One is asked per interval of push/pulls. More at once are no accident but a flood.
+  static constexpr std::size_t kDoubtedMax = 16;
 
   SubjectState SubjectOf(std::optional<MemberIndex> member) const;
 
@@ -175,6 +186,7 @@ class Membership {
   void DropSuspicion(MemberIndex member);
   void ExpireSuspicion(Instant now, SuspicionSlot slot);
   void Purge(Instant now, MemberIndex member);
+  void Doubt(MemberIndex member);
 
   // Counts and logs an alive that is dropped.
   template <typename Text>
@@ -199,6 +211,7 @@ class Membership {
   BroadcastQueue queue_;
   MemberIndex self_;
   wire::Incarnation incarnation_;  // the last one used for this node
+  std::vector<MemberIndex> doubted_;
   bool left_ = false;
   bool any_failed_ = false;
   Instant last_failure_{};
@@ -233,7 +246,7 @@ inline SubjectState Membership::SubjectOf(std::optional<MemberIndex> member) con
 
 // --- alive ---
 
-inline void Membership::OnAlive(Instant now, const wire::Alive& alive) {
+inline void Membership::OnAlive(Instant now, const wire::Alive& alive, bool own_word) {
   Stats& stats = context_.stats;
   const auto ignoring = [&alive](const auto&... why) {
     return absl::StrCat("memberlist: ignoring alive message for '", alive.node, "'", why...);
@@ -261,14 +274,16 @@ inline void Membership::OnAlive(Instant now, const wire::Alive& alive) {
   const Endpoint endpoint{*IpAddress::FromBytes(alive.addr), context_.PortOf(alive.port)};
   const wire::VersionVector versions = *wire::VersionVector::FromBytes(alive.vsn);
   ApplyAlive(now, {.info = {alive.node, endpoint, alive.meta, versions},
-                   .incarnation = alive.incarnation});
+                   .incarnation = alive.incarnation,
+                   .own_word = own_word});
 }
 
 inline void Membership::ApplyAlive(Instant now, const Claim& claim) {
   const std::optional<MemberIndex> known = table_.Find(claim.info.name);
   if (left_ && known == self_) return;
   if (!Admit(now, claim, known)) return;
-  AliveClaim judged{.incarnation = claim.incarnation, .bootstrap = claim.bootstrap};
+  AliveClaim judged{
+      .incarnation = claim.incarnation, .bootstrap = claim.bootstrap, .own_word = claim.own_word};
   Duration dead_for = Duration::zero();
   if (known) {
     const NodeInfo& stored = table_.info(*known);
@@ -306,6 +321,14 @@ inline void Membership::ApplyAlive(Instant now, const Claim& claim) {
                             claim.info.endpoint.ToString(), ")");
       });
       return Refute(now, claim.incarnation);
+    case AliveVerdict::kAbsurd:
+      ++context_.stats.dropped_incarnation;
+      context_.limiter.Log(now, LogReason::kIncarnation, LogLevel::kWarn, [&] {
+        return absl::StrCat("memberlist: Ignoring an alive message for '", claim.info.name,
+                            "' with incarnation ", claim.incarnation.value(), ", which is at ",
+                            table_.row(*known).incarnation.value(), " here");
+      });
+      return Doubt(*known);
   }
 }
 
@@ -359,6 +382,8 @@ inline void Membership::StoreAlive(Instant now, MemberIndex member, const Claim&
     if (table_.info(member).endpoint() != claim.info.endpoint) set_source_stable(member, false);
     table_.SetInfo(member, context_.node_infos->Intern(claim.info));
   }
+  // Of somebody new there is nothing to measure it by.
+  if (!claim.own_word && member != self_ && claim.incarnation > kHearsayMax) Doubt(member);
   if (old_state != NodeState::kAlive) table_.SetState(member, NodeState::kAlive, now);
   QueueAlive(member, claim.bootstrap ? update_token_ : 0);
   ++context_.stats.alive_applied;
@@ -587,9 +612,15 @@ inline void Membership::Leave(Instant now) {
   ApplyDead(now, {.incarnation = table_.row(self_).incarnation, .node = own, .from = own});
 }
 
-inline bool Membership::UpdateMeta(Instant now, ByteView meta) {
+inline absl::Status Membership::UpdateMeta(Instant now, ByteView meta) {
   assert(meta.size() <= kMetaMax);
-  if (left_ || incarnation_.value() == std::numeric_limits<std::uint32_t>::max()) return false;
+  if (left_) {
+    return absl::FailedPreconditionError("the node has left and announces nothing any more");
+  }
+  if (incarnation_.value() == std::numeric_limits<std::uint32_t>::max()) {
+    return absl::ResourceExhaustedError(
+        "the node has used up its incarnations and must be started anew to change its tags");
+  }
   incarnation_ = wire::Incarnation(incarnation_.value() + 1);
   // An earlier update ends by being displaced.
   if (update_token_ != 0) ++updates_out_;
@@ -604,7 +635,7 @@ inline bool Membership::UpdateMeta(Instant now, ByteView meta) {
              {.info = {own.name(), own.endpoint(), meta, own.versions()},
               .incarnation = incarnation_,
               .bootstrap = true});
-  return true;
+  return absl::OkStatus();
 }
 
 inline void Membership::ReportFinished(Instant now) {
@@ -640,7 +671,20 @@ inline std::optional<MemberIndex> Membership::NextToProbe(Instant now) {
 
 inline void Membership::Purge(Instant now, MemberIndex member) {
   context_.delegate.OnNodePurged(now, member);
+  std::erase(doubted_, member);
   table_.Purge(member);
+}
+
+inline void Membership::Doubt(MemberIndex member) {
+  const bool known = std::find(doubted_.begin(), doubted_.end(), member) != doubted_.end();
+  if (!known && doubted_.size() < kDoubtedMax) doubted_.push_back(member);
+}
+
+inline std::optional<MemberIndex> Membership::TakeDoubted() {
+  if (doubted_.empty()) return std::nullopt;
+  const MemberIndex member = doubted_.front();
+  doubted_.erase(doubted_.begin());
+  return member;
 }
 
 }  // namespace serf::swim

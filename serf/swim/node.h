@@ -83,6 +83,7 @@ class Node {
   void Leave(Instant now, Outbox& out);
   // Announces new metadata; Delegate::OnUpdateBroadcast follows, once for each call that returned
   // OK. InvalidArgumentError: more than kMetaMax bytes. FailedPreconditionError: the node left.
+  // ResourceExhaustedError: it used up its incarnations.
   absl::Status UpdateMeta(Instant now, ByteView meta, Outbox& out);
   // A user message to one node: by datagram, or by a stream of its own.
   void SendBestEffort(Instant now, const Endpoint& to, ByteView message, Outbox& out);
@@ -202,6 +203,9 @@ inline Instant Node::NextDeadline() const {
 inline void Node::OnPushPullTimer(Instant now, Outbox& out) {
   next_push_pull_ =
       now + PushPullScale(context_.config.push_pull_interval, membership_.table().known());
+  if (const std::optional<MemberIndex> doubted = membership_.TakeDoubted()) {
+    streams_.DialPushPull(now, *doubted, out);
+  }
   if (!std::exchange(push_pull_delay_over_, true)) return;
   membership_.ring().Pick(1, context_.rng, partner_, [this](MemberIndex m) {
     return m != self() && state(m) == NodeState::kAlive;
@@ -250,9 +254,7 @@ inline absl::Status Node::UpdateMeta(Instant now, ByteView meta, Outbox& out) {
     return absl::InvalidArgumentError(
         absl::StrCat("metadata has ", meta.size(), " bytes, limit is ", kMetaMax));
   }
-  if (!membership_.UpdateMeta(now, meta)) {
-    return absl::FailedPreconditionError("the node has left and announces nothing any more");
-  }
+  if (absl::Status status = membership_.UpdateMeta(now, meta); !status.ok()) return status;
   Settle(now, out);
   return absl::OkStatus();
 }

@@ -20,8 +20,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using wire::Incarnation;
 
-constexpr std::uint32_t kTop = 0xffffffffu;
-
 class NodeStateTest : public ::testing::Test, protected HearingNode {
  protected:
   using HearingNode::HearingNode;
@@ -367,40 +365,6 @@ TEST_F(NodeStateTest, OwnDeathIsRefuted) {
   Dead("n1", 9, "n1");
   EXPECT_EQ(StateOf("n1"), "alive 10");
   EXPECT_TRUE(Gossips("alive n1@10"));
-}
-
-TEST_F(NodeStateTest, AbsurdAccusationsNeitherEvictNorWrap) {
-  Alive(2, 1);
-  Events();
-  for (const std::uint32_t absurd : {0x80000000u, kTop - 1, kTop}) {
-    Suspect("n1", absurd, "n2");
-    Dead("n1", absurd, "n2");
-    Suspect("n2", absurd, "n3");
-    Dead("n2", absurd, "n3");
-    Dead("n2", absurd, "n2");
-  }
-  EXPECT_EQ(StateOf("n1"), "alive 1");
-  EXPECT_EQ(StateOf("n2"), "alive 1");
-  EXPECT_THAT(Events(), IsEmpty());
-  EXPECT_EQ(stats().dropped_incarnation, 15u);
-  EXPECT_EQ(stats().refutations, 0u);
-}
-
-TEST_F(NodeStateTest, AtTheCeilingNothingWraps) {
-  Alive(2, 1);
-  Alive({"n1", kTop - 1, TestNet::EndpointOf(1)});
-  EXPECT_EQ(StateOf("n1"), absl::StrCat("alive ", kTop));
-  Suspect("n1", kTop, "n2");
-  Dead("n1", kTop, "n2");
-  Alive({"n1", kTop, TestNet::EndpointOf(1), "x"});
-  EXPECT_EQ(StateOf("n1"), absl::StrCat("alive ", kTop));
-  EXPECT_EQ(stats().refutations, 1u);
-  EXPECT_EQ(stats().dropped_incarnation, 3u);
-  absl::Status status;
-  net_.Do(host_, [&](Node& n, Instant now, Outbox& out) {
-    status = n.UpdateMeta(now, AsBytes("new"), out);
-  });
-  EXPECT_FALSE(status.ok());
 }
 
 // --- suspect (4.4, 5.4) ---

@@ -5,6 +5,7 @@
 // and logs what must be dropped. Source: spec/memberlist.md 1.1, 8.2, 10.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -43,6 +44,11 @@ class PacketReceiver {
   void Decoded(Instant now, const Endpoint& from, absl::string_view what, ByteView body,
                Outbox& out, const Handle& handle);
 
+  // True if an alive message comes from the very address that it announces.
+  bool IsOwnWord(const Endpoint& from, const wire::Alive& alive) const {
+    const std::optional<IpAddress> address = IpAddress::FromBytes(alive.addr);
+    return address && SameHostAndPort(from, {*address, context_.PortOf(alive.port)});
+  }
   // True if alive messages from here are to be heard.
   bool MayAnnounce(Instant now, const Endpoint& from);
 
@@ -97,8 +103,9 @@ inline void PacketReceiver::OnMessage(Instant now, const Endpoint& from, wire::M
                                     [&](const auto& m) { membership_.OnSuspect(now, m); });
     case wire::MessageType::kAlive:
       if (!MayAnnounce(now, from)) return;
-      return Decoded<wire::Alive>(now, from, "alive message", body, out,
-                                  [&](const auto& m) { membership_.OnAlive(now, m); });
+      return Decoded<wire::Alive>(now, from, "alive message", body, out, [&](const auto& m) {
+        membership_.OnAlive(now, m, IsOwnWord(from, m));
+      });
     case wire::MessageType::kDead:
       return Decoded<wire::Dead>(now, from, "dead message", body, out,
                                  [&](const auto& m) { membership_.OnDead(now, m); });

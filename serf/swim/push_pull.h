@@ -72,8 +72,10 @@ class PushPullMerge {
  public:
   // `body` is that of a complete wire::StreamUnit: a peer's request, or its answer to this node's.
   enum class Role : std::uint8_t { kRequest, kAnswer };
-  PushPullMerge(NodeContext& context, Membership& membership, Role role, ByteView body)
-      : context_(context), membership_(membership), role_(role), body_(body) {}
+  // `peer` is the stream's other end.
+  PushPullMerge(NodeContext& context, Membership& membership, Role role, const Endpoint& peer,
+                ByteView body)
+      : context_(context), membership_(membership), role_(role), peer_(peer), body_(body) {}
 
   // OK, or why nothing was merged: "Node 'b' protocol version (6) is incompatible: [1, 5]", ...
   absl::Status Run(Instant now);
@@ -95,9 +97,20 @@ class PushPullMerge {
   static absl::Status Compatible(absl::string_view name, const wire::VersionVector& versions,
                                  absl::string_view own_name, const wire::VersionVector& own);
 
+  // True if the record is the peer's own: its connection comes from the address, or was dialled to
+  // the very endpoint, that the record announces.
+  bool IsOwnWord(const wire::PushPullNode& record) const {
+    const std::optional<IpAddress> address = IpAddress::FromBytes(record.addr);
+    if (!address) return false;
+    return role_ == Role::kRequest
+               ? SameHost(peer_.address, *address)
+               : SameHostAndPort(peer_, {*address, context_.PortOf(record.port)});
+  }
+
   NodeContext& context_;
   Membership& membership_;
   Role role_;
+  Endpoint peer_;
   ByteView body_;
   bool newcomer_ = false;  // the peer joins by way of this node
 };
@@ -214,12 +227,14 @@ inline void PushPullMerge::Apply(Instant now, const wire::PushPullNode& record) 
         return;
       }
       const bool was_live = IsLive(record.name);
-      membership_.OnAlive(now, {.incarnation = record.incarnation,
-                                .node = record.name,
-                                .addr = record.addr,
-                                .port = record.port,
-                                .meta = record.meta,
-                                .vsn = record.vsn});
+      membership_.OnAlive(now,
+                          {.incarnation = record.incarnation,
+                           .node = record.name,
+                           .addr = record.addr,
+                           .port = record.port,
+                           .meta = record.meta,
+                           .vsn = record.vsn},
+                          IsOwnWord(record));
       if (newcomer_ && !was_live && IsLive(record.name)) {
         membership_.targets().OnPulled(now, *membership_.table().Find(record.name));
       }

@@ -5,10 +5,13 @@
 // spec/memberlist.md 4.2 to 4.7). The engine asks, then carries the verdict out.
 //
 // Deviations from the original, all of them safe between the two:
-// - An accusation (suspect, dead) that lifts the incarnation beyond kAccusationMax is ignored by
-//   everybody, the accused included. Incarnations count refutations and cannot honestly get
-//   there; the original wraps to zero when it refutes 2^32-1, loses, and is evicted.
-// - A refutation saturates: there is none of 2^32-1.
+// - What others say of a member (alive, suspect, dead) counts only at an incarnation that the
+//   member can have reached: IsBelievable(). Beyond it only the owner's own word counts, and there
+//   it counts even if it is lower than what is stored. So nobody can lift a member to where it can
+//   neither refute nor change its tags any more. The original believes everything, wraps to zero
+//   when it refutes 2^32-1, loses, and is evicted.
+// - A member that is accused, or announced by others, beyond kFollowMax does not follow: what is
+//   left above is for changes of its own.
 // - An alive of incarnation 0 about an unknown node is ignored instead of stored as a dead
 //   placeholder, by which anybody could stretch all time-outs that grow with the cluster.
 // - Alives without a version vector, or with one that makes no sense, are dropped, and stored
@@ -45,22 +48,38 @@ struct SubjectState {
   bool forgotten = false;         // dead or left for long: only waits to be purged
 };
 
-// --- refutation ---
+// --- what an incarnation can be ---
 
-// No honest accusation is above: a node that refuted once a second for 60 years is below.
-inline constexpr wire::Incarnation kAccusationMax{0x7fffffffu};
+// Incarnations count refutations and changes of metadata: a member that had one each second for 60
+// years is below. Up to here others are believed in everything that is news.
+inline constexpr wire::Incarnation kHearsayMax{0x7fffffffu};
+// Above, others are believed in what lies this little above what is stored: the refutations of
+// whoever was lifted to kHearsayMax, some of which got lost.
+inline constexpr std::uint32_t kHearsayStep = 16;
+// How far a member follows what others say of it in one go. Beyond kHearsayMax, since members of
+// the original believe and spread more, and since one that starts anew must get over what is
+// remembered of it. What is left above suffices for a change a second for 30 years.
+inline constexpr wire::Incarnation kFollowMax{0xbfffffffu};
 
-// True for an accusation to be ignored and counted as absurd. At the stored incarnation it is
-// believed however high that is.
-inline constexpr bool IsAbsurdAccusation(wire::Incarnation accused, wire::Incarnation stored) {
-  return accused > kAccusationMax && accused > stored;
+// True if the member can have reached `claimed` if it was at `stored` (zero: nothing is stored).
+inline constexpr bool IsBelievable(wire::Incarnation claimed, wire::Incarnation stored) {
+  return claimed <= kHearsayMax || claimed <= stored ||
+         claimed.value() - stored.value() <= kHearsayStep;
 }
 
-// The incarnation that refutes `accused` given the own counter; none if there is no higher one.
+// True if a member whose counter is at `counter` is to get over what others claim of it. What does
+// not exceed the counter is always refuted.
+inline constexpr bool IsToBeFollowed(wire::Incarnation claimed, wire::Incarnation counter) {
+  return claimed <= kFollowMax || claimed <= counter;
+}
+
+// The incarnation that refutes `claimed`; none if there is none, or it is not to be followed.
 inline constexpr std::optional<wire::Incarnation> RefutingIncarnation(wire::Incarnation counter,
-                                                                      wire::Incarnation accused) {
-  const std::uint32_t base = std::max(counter.value(), accused.value());
-  if (base == std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+                                                                      wire::Incarnation claimed) {
+  const std::uint32_t base = std::max(counter.value(), claimed.value());
+  if (!IsToBeFollowed(claimed, counter) || base == std::numeric_limits<std::uint32_t>::max()) {
+    return std::nullopt;
+  }
   return wire::Incarnation(base + 1);
 }
 
@@ -71,6 +90,7 @@ struct AliveClaim {
   bool same_endpoint = true;  // as stored, byte by byte, and the port
   bool same_content = true;   // metadata and versions as stored
   bool bootstrap = false;     // made by this node about itself
+  bool own_word = false;      // came from the member itself, as far as the wire tells
 };
 
 enum class AliveVerdict : std::uint8_t {
@@ -80,6 +100,7 @@ enum class AliveVerdict : std::uint8_t {
   kAcceptMoved,  // as kAccept, of a left or dead node at a new address: log it
   kConflict,     // somebody else claims the name: report, change nothing
   kRefute,       // about this node and wrong: refute
+  kAbsurd,       // others say what it can't have reached: ignored; count it, and ask the member
 };
 
 // `left`: this node has left. `dead_for`: how long ago the subject's state changed.
@@ -213,13 +234,25 @@ inline AliveVerdict JudgeAlive(const SubjectState& subject, const AliveClaim& cl
     }
     return AliveVerdict::kRefute;
   }
+  if (!claim.own_word && !IsBelievable(claim.incarnation, subject.incarnation)) {
+    return AliveVerdict::kAbsurd;
+  }
   if (moved) return AliveVerdict::kAcceptMoved;
-  return claim.incarnation > subject.incarnation ? AliveVerdict::kAccept : AliveVerdict::kIgnore;
+  // What is stored is no word of this member: it was never there.
+  const bool unreached = claim.own_word && !IsBelievable(subject.incarnation, claim.incarnation);
+  return claim.incarnation > subject.incarnation || unreached ? AliveVerdict::kAccept
+                                                              : AliveVerdict::kIgnore;
+}
+
+inline constexpr bool IsAbsurdAccusation(const SubjectState& subject,
+                                         wire::Incarnation incarnation) {
+  return subject.own ? !IsToBeFollowed(incarnation, subject.incarnation)
+                     : !IsBelievable(incarnation, subject.incarnation);
 }
 
 inline SuspectVerdict JudgeSuspect(const SubjectState& subject, wire::Incarnation incarnation) {
   if (!subject.known || incarnation < subject.incarnation) return SuspectVerdict::kIgnore;
-  if (IsAbsurdAccusation(incarnation, subject.incarnation)) return SuspectVerdict::kAbsurd;
+  if (IsAbsurdAccusation(subject, incarnation)) return SuspectVerdict::kAbsurd;
   if (subject.suspicion_runs) return SuspectVerdict::kConfirm;
   if (subject.state != NodeState::kAlive) return SuspectVerdict::kIgnore;
   return subject.own ? SuspectVerdict::kRefute : SuspectVerdict::kSuspect;
@@ -228,7 +261,7 @@ inline SuspectVerdict JudgeSuspect(const SubjectState& subject, wire::Incarnatio
 inline DeadVerdict JudgeDead(const SubjectState& subject, wire::Incarnation incarnation,
                              bool by_itself, bool left) {
   if (!subject.known || incarnation < subject.incarnation) return DeadVerdict::kIgnore;
-  if (IsAbsurdAccusation(incarnation, subject.incarnation)) return DeadVerdict::kAbsurd;
+  if (IsAbsurdAccusation(subject, incarnation)) return DeadVerdict::kAbsurd;
   if (subject.state == NodeState::kDead || subject.state == NodeState::kLeft) {
     return DeadVerdict::kIgnore;  // a failed node never turns into one that left
   }

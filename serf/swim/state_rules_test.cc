@@ -13,7 +13,8 @@ using std::chrono::seconds;
 using wire::Incarnation;
 
 constexpr std::uint32_t kTop = std::numeric_limits<std::uint32_t>::max();
-constexpr std::uint32_t kHigh = kAccusationMax.value();
+constexpr std::uint32_t kHigh = kHearsayMax.value();
+constexpr std::uint32_t kFollow = kFollowMax.value();
 
 SubjectState Known(NodeState state, std::uint32_t incarnation) {
   return {.known = true, .state = state, .incarnation = Incarnation(incarnation)};
@@ -68,6 +69,10 @@ AliveClaim Changed(std::uint32_t incarnation) {
 }
 AliveClaim Bootstrap(std::uint32_t incarnation) {
   return {.incarnation = Incarnation(incarnation), .same_content = false, .bootstrap = true};
+}
+
+AliveClaim OwnWord(std::uint32_t incarnation) {
+  return {.incarnation = Incarnation(incarnation), .own_word = true};
 }
 
 TEST(StateRules, Alive) {
@@ -125,6 +130,30 @@ TEST(StateRules, Alive) {
       {"own after leaving, bootstrap", Own(kLeft, 5), Bootstrap(6), true, 0, 0, V::kIgnore},
       {"unknown after leaving", {}, Claim(1), true, 0, 0, V::kAdd},
       {"other after leaving", Known(kAlive, 5), Claim(6), true, 0, 0, V::kAccept},
+      // What others say is bounded by what the member can have reached.
+      {"hearsay, highest", Known(kAlive, 5), Claim(kHigh), false, 0, 0, V::kAccept},
+      {"hearsay, beyond", Known(kAlive, 5), Claim(kHigh + 1), false, 0, 0, V::kAbsurd},
+      {"hearsay, top", Known(kAlive, 5), Claim(kTop), false, 0, 0, V::kAbsurd},
+      {"hearsay, top, of a suspect", Known(kSuspect, 5), Claim(kTop), false, 0, 0, V::kAbsurd},
+      {"hearsay, top, of a dead one", Known(kDead, 5), Claim(kTop), false, 0, 0, V::kAbsurd},
+      {"hearsay, top, left and moved", Known(kLeft, 5), Moved(kTop), false, 0, 0, V::kAbsurd},
+      {"hearsay, beyond, and a conflict", Known(kAlive, 5), Moved(kTop), false, 0, 0, V::kConflict},
+      {"hearsay, a refutation", Known(kAlive, kHigh), Claim(kHigh + 1), false, 0, 0, V::kAccept},
+      {"hearsay, some were lost", Known(kAlive, kHigh + 4), Claim(kHigh + 4 + kHearsayStep), false,
+       0, 0, V::kAccept},
+      {"hearsay, too many", Known(kAlive, kHigh + 4), Claim(kHigh + 5 + kHearsayStep), false, 0, 0,
+       V::kAbsurd},
+      {"hearsay, at the top, echo", Known(kAlive, kTop), Claim(kTop), false, 0, 0, V::kIgnore},
+      {"forgotten, hearsay, beyond", Forgotten(kDead, 5), Claim(kTop), false, 31, 0, V::kAccept},
+      // The owner's own word is not, and stands against what it never reached.
+      {"own word, higher", Known(kAlive, 5), OwnWord(6), false, 0, 0, V::kAccept},
+      {"own word, top", Known(kAlive, 5), OwnWord(kTop), false, 0, 0, V::kAccept},
+      {"own word, lower", Known(kAlive, 5), OwnWord(4), false, 0, 0, V::kIgnore},
+      {"own word, lower, far", Known(kAlive, kHigh), OwnWord(1), false, 0, 0, V::kIgnore},
+      {"own word, against the absurd", Known(kAlive, kTop), OwnWord(4), false, 0, 0, V::kAccept},
+      {"own word, against a suspicion", Known(kSuspect, kTop), OwnWord(4), false, 0, 0, V::kAccept},
+      {"own word, an older one", Known(kAlive, kHigh + 9), OwnWord(kHigh + 2), false, 0, 0,
+       V::kIgnore},
   };
   for (const AliveCase& c : kCases) {
     EXPECT_EQ(JudgeAlive(c.subject, c.claim, c.left, seconds(c.dead_for_s), seconds(c.reclaim_s)),
@@ -163,10 +192,15 @@ TEST(StateRules, Suspect) {
       {"alive, most absurd", Known(kAlive, 5), kTop, V::kAbsurd},
       {"suspected, absurd", Suspected(5), kTop, V::kAbsurd},
       {"own, highest credible", Own(kAlive, 5), kHigh, V::kRefute},
-      {"own, absurd", Own(kAlive, 5), kTop, V::kAbsurd},
+      {"own, highest that it follows", Own(kAlive, 5), kFollow, V::kRefute},
+      {"own, absurd", Own(kAlive, 5), kFollow + 1, V::kAbsurd},
+      {"own, most absurd", Own(kAlive, 5), kTop, V::kAbsurd},
       {"already high, equal", Known(kAlive, kHigh + 1), kHigh + 1, V::kSuspect},
-      {"already high, higher", Known(kAlive, kHigh + 1), kHigh + 2, V::kAbsurd},
-      {"own, already high, equal", Own(kAlive, kHigh + 1), kHigh + 1, V::kRefute},
+      {"already high, a little higher", Known(kAlive, kHigh + 1), kHigh + 1 + kHearsayStep,
+       V::kSuspect},
+      {"already high, higher", Known(kAlive, kHigh + 1), kHigh + 2 + kHearsayStep, V::kAbsurd},
+      {"own, already high, equal", Own(kAlive, kFollow + 1), kFollow + 1, V::kRefute},
+      {"own, already high, higher", Own(kAlive, kFollow + 1), kFollow + 2, V::kAbsurd},
       {"unknown, absurd", {}, kTop, V::kIgnore},
   };
   for (const Case& c : kCases) {
@@ -228,7 +262,10 @@ TEST(StateRules, Dead) {
       {"own, absurd", Own(kAlive, 5), kTop, false, false, V::kAbsurd},
       {"own, highest credible", Own(kAlive, 5), kHigh, false, false, V::kRefute},
       {"already high, equal", Known(kAlive, kTop), kTop, false, false, V::kDead},
-      {"already high, higher", Known(kAlive, kHigh + 1), kHigh + 2, true, false, V::kAbsurd},
+      {"already high, a little higher", Known(kAlive, kHigh + 1), kHigh + 2, true, false,
+       V::kDoubt},
+      {"already high, higher", Known(kAlive, kHigh + 1), kHigh + 2 + kHearsayStep, true, false,
+       V::kAbsurd},
   };
   for (const Case& c : kCases) {
     EXPECT_EQ(JudgeDead(c.subject, Incarnation(c.incarnation), c.by_itself, c.left), c.expected)
@@ -244,8 +281,19 @@ TEST(StateRules, RefutationIsAboveBothAndNeverWraps) {
     std::optional<std::uint32_t> expected;
   };
   const Case kCases[] = {
-      {1, 1, 2},           {1, 0, 2},     {1, 7, 8},     {9, 7, 10},          {0, 0, 1},
-      {1, kTop - 1, kTop}, {1, kTop, {}}, {kTop, 1, {}}, {kTop - 1, 3, kTop}, {1, kHigh, kHigh + 1},
+      {1, 1, 2},
+      {1, 0, 2},
+      {1, 7, 8},
+      {9, 7, 10},
+      {0, 0, 1},
+      {1, kHigh, kHigh + 1},
+      {1, kFollow, kFollow + 1},
+      {1, kFollow + 1, {}},
+      {1, kTop, {}},
+      {kFollow + 5, kFollow + 5, kFollow + 6},
+      {kFollow + 5, kFollow + 6, {}},
+      {kTop, 1, {}},
+      {kTop - 1, 3, kTop},
   };
   for (const Case& c : kCases) {
     const auto got = RefutingIncarnation(Incarnation(c.counter), Incarnation(c.accused));
@@ -267,6 +315,29 @@ TEST(StateRules, EveryBelievedAccusationCanBeRefuted) {
     EXPECT_EQ(JudgeAlive(Suspected(accused), {.incarnation = *refuted}, false, {}, {}),
               AliveVerdict::kAccept);
   }
+}
+
+// Whatever others say of a living member and are believed, it can get over: who heard it believes
+// the refutation, and who did not believes it or asks the member, whose own word counts.
+TEST(StateRules, NobodyIsLiftedBeyondItsOwnRefutation) {
+  int believed = 0;
+  for (const std::uint32_t own : {1u, 1000u, kHigh - 1, kHigh, kHigh + 5, kFollow - 100}) {
+    for (const std::uint32_t claimed :
+         {own + 1, own + kHearsayStep, own + kHearsayStep + 1, kHigh, kHigh + 1, kFollow, kTop}) {
+      SCOPED_TRACE(::testing::Message() << own << ", claimed " << claimed);
+      const SubjectState there = Known(kAlive, own);
+      if (JudgeAlive(there, Claim(claimed), false, {}, {}) != AliveVerdict::kAccept) continue;
+      ++believed;
+      const auto refuted = RefutingIncarnation(Incarnation(own), Incarnation(claimed));
+      ASSERT_TRUE(refuted);
+      EXPECT_EQ(JudgeAlive(Known(kAlive, claimed), {.incarnation = *refuted}, false, {}, {}),
+                AliveVerdict::kAccept);
+      const AliveVerdict elsewhere = JudgeAlive(there, {.incarnation = *refuted}, false, {}, {});
+      EXPECT_TRUE(elsewhere == AliveVerdict::kAccept || elsewhere == AliveVerdict::kAbsurd);
+      EXPECT_EQ(JudgeAlive(there, OwnWord(refuted->value()), false, {}, {}), AliveVerdict::kAccept);
+    }
+  }
+  EXPECT_GE(believed, 15);
 }
 
 // --- every combination against the steps of spec/memberlist.md 4.2, 4.4 and 4.5 ---

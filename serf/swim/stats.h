@@ -32,7 +32,7 @@ struct Stats {
   std::uint64_t dropped_address = 0;      // an address of neither 4 nor 16 bytes
   std::uint64_t dropped_versions = 0;     // no version vector, or one that makes no sense
   std::uint64_t dropped_filtered = 0;     // refused by a filter or by the CIDR list
-  std::uint64_t dropped_incarnation = 0;  // an absurd accusation (state_rules.h)
+  std::uint64_t dropped_incarnation = 0;  // one that cannot be (state_rules.h)
   std::uint64_t dropped_oversize = 0;     // metadata, name or payload beyond its limit
   std::uint64_t dropped_not_for_us = 0;   // a ping for another name
   std::uint64_t dropped_members = 0;      // a new node, when as many are known as may be

@@ -260,6 +260,7 @@ inline void Streams::OnBytes(Instant now, StreamId id, ByteView bytes, Outbox& o
     return;
   }
   switch (status) {
+    case wire::StreamStatus::kBusy:
     case wire::StreamStatus::kNeedMore:
       if (!exchange->accepted() || !exchange->reader().reads_push_pull()) return;
       if (!CountPushPull(now, *exchange)) Close(id, out);
@@ -379,7 +380,8 @@ inline void Streams::OnPushPullRequest(Instant now, StreamId id, StreamExchange&
     }
   }
   const absl::Status status =
-      PushPullMerge(context_, membership_, PushPullMerge::Role::kRequest, body).Run(now);
+      PushPullMerge(context_, membership_, PushPullMerge::Role::kRequest, exchange.peer(), body)
+          .Run(now);
   if (status.ok()) return;
   ++context_.stats.push_pulls_refused;
   context_.limiter.Log(now, LogReason::kMerge, LogLevel::kError, [&] {
@@ -392,7 +394,9 @@ inline absl::Status Streams::OnPushPullAnswer(Instant now, StreamExchange& excha
   const wire::StreamUnit& unit = exchange.reader().unit();
   switch (unit.type) {
     case wire::MessageType::kPushPull:
-      return PushPullMerge(context_, membership_, PushPullMerge::Role::kAnswer, unit.body).Run(now);
+      return PushPullMerge(context_, membership_, PushPullMerge::Role::kAnswer, exchange.peer(),
+                           unit.body)
+          .Run(now);
     case wire::MessageType::kError: {
       wire::ErrorMessage error;
       wire::DecodeScratch scratch;

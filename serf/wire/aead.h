@@ -17,6 +17,8 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -26,6 +28,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "serf/base/bytes.h"
+#include "serf/base/portion.h"
 
 namespace serf::wire {
 
@@ -34,6 +37,20 @@ inline constexpr std::size_t kTagSize = 16;
 inline constexpr std::size_t kPadBlock = 16;
 
 using Nonce = std::array<std::uint8_t, kNonceSize>;
+
+// One text that is sealed or opened piece by piece.
+class AeadStream {
+ public:
+  virtual ~AeadStream() = default;
+
+  // The next piece, of any size: writes as many bytes to `out`, which may be text.data(). False if
+  // the library fails.
+  virtual bool Update(ByteView text, std::uint8_t* out) = 0;
+  // After the last piece, of what is sealed: writes kTagSize bytes.
+  virtual bool Seal(std::uint8_t* tag) = 0;
+  // Of what is opened: false if it is not authentic; then nothing of it may be used.
+  virtual bool Open(ByteView tag) = 0;
+};
 
 // AES-GCM; the key's length (16, 24, 32 bytes) selects the cipher. Implementations may keep
 // per-key state and need not be thread-safe.
@@ -50,6 +67,13 @@ class Aead {
   // sealed.data(). False if they are not authentic; `out` is then unspecified.
   virtual bool Open(ByteView key, ByteView nonce, ByteView aad, ByteView sealed,
                     std::uint8_t* out) = 0;
+
+  // The same in pieces; null if the key has no valid length or the library fails.
+  virtual std::unique_ptr<AeadStream> BeginSeal(ByteView key, ByteView nonce, ByteView aad) = 0;
+  virtual std::unique_ptr<AeadStream> BeginOpen(ByteView key, ByteView nonce, ByteView aad) = 0;
+
+  // The key will not be used any more: nothing of it is to stay in memory.
+  virtual void Forget(ByteView key) { static_cast<void>(key); }
 };
 
 // Gives nonces that never repeat under one key: random ones, from a source fit for keys. Tests and
@@ -67,7 +91,8 @@ class Keyring {
   // 16, 24 or 32 bytes.
   using Key = std::vector<std::uint8_t>;
 
-  // Many more than a rotation needs: every key costs an attempt per foreign packet.
+  // Many more than a rotation needs: every key costs an attempt per foreign packet, up to
+  // TrialsMax().
   static constexpr std::size_t kKeysMax = 256;
 
   // No keys: encryption is off.
@@ -146,9 +171,38 @@ inline constexpr std::size_t kSealHeaderSize = 1 + kNonceSize;
 bool SealTail(ByteVector& arena, std::size_t from, ByteView aad, ByteView key,
               EncryptionVersion version, Aead& aead, NonceSource& nonces);
 
+// How many keys are tried on a sealed form of this size, in the ring's order: all of them on what
+// members send in packets, fewer on what is large, so that a foreign packet costs a millisecond at
+// most. A rotation has two or three keys.
+inline constexpr std::size_t kTrialBytesMax = 1 << 20;
+inline constexpr std::size_t kTrialsMin = 8;
+inline constexpr std::size_t TrialsMax(std::size_t size) {
+  return size == 0 ? Keyring::kKeysMax
+                   : std::clamp(kTrialBytesMax / size, kTrialsMin, Keyring::kKeysMax);
+}
+
 // Opens a sealed form, trying the keys in order. On kOk `plain` is the plaintext, within `buffer`.
 OpenError OpenSealed(ByteView sealed, ByteView aad, const Keyring& keyring, Aead& aead,
                      ByteVector& buffer, ByteView& plain);
+
+// OpenSealed in portions, for the large forms of streams. To be called with equal arguments until
+// there is a result. A key that is taken from the ring meanwhile is not tried any more.
+class SealedOpener {
+ public:
+  std::optional<OpenError> Continue(ByteView sealed, ByteView aad, const Keyring& keyring,
+                                    Aead& aead, Portion& portion, ByteVector& buffer,
+                                    ByteView& plain);
+
+ private:
+  // Decrypted at a time; that many bytes cost as much as one of messages to decode; what a key's
+  // schedule costs.
+  static constexpr std::size_t kPiece = 64 << 10;
+  static constexpr std::size_t kBytesPerCost = 4;
+  static constexpr std::size_t kTrialCost = 256;
+
+  std::size_t trial_ = 0;
+  std::unique_ptr<AeadStream> stream_;
+};
 
 // --- bodies ---
 
@@ -226,34 +280,89 @@ inline bool SealTail(ByteVector& arena, std::size_t from, ByteView aad, ByteView
   return aead.Seal(key, nonce, aad, ByteView(text, size), text);
 }
 
-inline OpenError OpenSealed(ByteView sealed, ByteView aad, const Keyring& keyring, Aead& aead,
-                            ByteVector& buffer, ByteView& plain) {
+namespace internal {
+
+// A sealed form taken apart.
+struct SealedParts {
+  EncryptionVersion version = EncryptionVersion::kPlain;
+  ByteView nonce;
+  ByteView text;  // with the tag
+};
+
+inline OpenError SplitSealed(ByteView sealed, SealedParts& parts) {
   if (sealed.empty()) return OpenError::kEmpty;
   if (sealed[0] > static_cast<std::uint8_t>(EncryptionVersion::kPlain)) {
     return OpenError::kUnknownVersion;
   }
-  const auto version = static_cast<EncryptionVersion>(sealed[0]);
-  if (sealed.size() < EncryptionOverhead(version)) return OpenError::kTooSmall;
-  const ByteView nonce = sealed.subspan(1, kNonceSize);
-  const ByteView text = sealed.subspan(kSealHeaderSize);
-  buffer.resize(text.size() - kTagSize);
-  bool open = false;
-  for (const Keyring::Key& key : keyring.keys()) {
-    open = aead.Open(key, nonce, aad, text, buffer.data());
-    if (open) break;
-  }
-  if (!open) return OpenError::kNoKeyFits;
-  std::size_t size = buffer.size();
+  parts.version = static_cast<EncryptionVersion>(sealed[0]);
+  if (sealed.size() < EncryptionOverhead(parts.version)) return OpenError::kTooSmall;
+  parts.nonce = sealed.subspan(1, kNonceSize);
+  parts.text = sealed.subspan(kSealHeaderSize);
+  return OpenError::kOk;
+}
+
+// What was sealed, of what was decrypted.
+inline OpenError Unpad(EncryptionVersion version, ByteView decrypted, ByteView& plain) {
+  std::size_t size = decrypted.size();
   if (version == EncryptionVersion::kPadded) {
-    const std::size_t pad = size == 0 ? 0 : buffer[size - 1];
+    const std::size_t pad = size == 0 ? 0 : decrypted[size - 1];
     if (pad == 0 || pad > kPadBlock || pad > size) return OpenError::kBadPadding;
     for (std::size_t i = size - pad; i < size; ++i) {
-      if (buffer[i] != pad) return OpenError::kBadPadding;
+      if (decrypted[i] != pad) return OpenError::kBadPadding;
     }
     size -= pad;
   }
-  plain = ByteView(buffer.data(), size);
+  plain = decrypted.first(size);
   return OpenError::kOk;
+}
+
+}  // namespace internal
+
+inline OpenError OpenSealed(ByteView sealed, ByteView aad, const Keyring& keyring, Aead& aead,
+                            ByteVector& buffer, ByteView& plain) {
+  internal::SealedParts parts;
+  const OpenError error = internal::SplitSealed(sealed, parts);
+  if (error != OpenError::kOk) return error;
+  buffer.resize(parts.text.size() - kTagSize);
+  std::size_t trials = TrialsMax(sealed.size());
+  for (const Keyring::Key& key : keyring.keys()) {
+    if (trials-- == 0) break;
+    if (aead.Open(key, parts.nonce, aad, parts.text, buffer.data())) {
+      return internal::Unpad(parts.version, buffer, plain);
+    }
+  }
+  return OpenError::kNoKeyFits;
+}
+
+inline std::optional<OpenError> SealedOpener::Continue(ByteView sealed, ByteView aad,
+                                                       const Keyring& keyring, Aead& aead,
+                                                       Portion& portion, ByteVector& buffer,
+                                                       ByteView& plain) {
+  internal::SealedParts parts;
+  const OpenError error = internal::SplitSealed(sealed, parts);
+  if (error != OpenError::kOk) return error;
+  const std::size_t trials = std::min(TrialsMax(sealed.size()), keyring.keys().size());
+  const ByteView text = parts.text.first(parts.text.size() - kTagSize);
+  while (trial_ < trials) {
+    if (portion.empty()) return std::nullopt;
+    if (stream_ == nullptr) {
+      stream_ = aead.BeginOpen(keyring.keys()[trial_], parts.nonce, aad);
+      buffer.clear();
+      buffer.reserve(text.size());
+      portion.Spend(kTrialCost);
+    }
+    const std::size_t at = buffer.size();
+    const ByteView piece = text.subspan(at, std::min(text.size() - at, kPiece));
+    buffer.resize(at + piece.size());
+    portion.Spend(piece.size() / kBytesPerCost);
+    const bool fine = stream_ != nullptr && stream_->Update(piece, buffer.data() + at);
+    if (fine && buffer.size() < text.size()) continue;
+    const bool open = fine && stream_->Open(parts.text.last(kTagSize));
+    stream_ = nullptr;
+    ++trial_;
+    if (open) return internal::Unpad(parts.version, buffer, plain);
+  }
+  return OpenError::kNoKeyFits;
 }
 
 }  // namespace serf::wire

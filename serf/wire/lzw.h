@@ -23,6 +23,7 @@
 #include <limits>
 
 #include "serf/base/bytes.h"
+#include "serf/base/portion.h"
 
 namespace serf::wire {
 
@@ -40,7 +41,17 @@ class LzwEncoder {
   // would take more than `max` bytes; `out` is then as before.
   bool Encode(ByteView input, std::size_t max, ByteVector& out);
 
+  // The same in pieces of any size, without a limit: Start(), Add() each, Finish().
+  void Start(ByteVector& out);
+  void Add(ByteView piece, ByteVector& out) {
+    AddUpTo(piece, std::numeric_limits<std::size_t>::max(), out);
+  }
+  void Finish(ByteVector& out);
+
  private:
+  // Stops when `out` is longer than `max`.
+  void AddUpTo(ByteView piece, std::size_t max, ByteVector& out);
+
   // Twice the entries, so that probes are short.
   static constexpr std::size_t kSlots = 2 * kLzwCodes;
 
@@ -91,15 +102,17 @@ class LzwEncoder {
   unsigned width_ = kLzwWidthMin;
   std::uint32_t hi_ = kLzwEnd;
   std::uint32_t generation_ = 0;
+  std::uint32_t prefix_ = kLzwEnd;  // what was added and not written yet; kLzwEnd: nothing
   // generation << 32 | prefix << 20 | byte << 12 | code. A slot of another generation is free.
   std::array<std::uint64_t, kSlots> slots_;
 };
 
 enum class LzwResult : std::uint8_t {
   kOk,
-  kTruncated,  // no end code
-  kBadCode,    // a code that has no entry yet
-  kTooLarge,   // more output than allowed
+  kUnfinished,  // the portion is spent: go on with another one
+  kTruncated,   // no end code
+  kBadCode,     // a code that has no entry yet
+  kTooLarge,    // more output than allowed
 };
 
 class LzwDecoder {
@@ -109,6 +122,14 @@ class LzwDecoder {
   // the output.
   LzwResult Decode(ByteView input, std::size_t max, ByteVector& out);
 
+  // The same in portions: once Start(), then Continue() with equal arguments until it does not
+  // return kUnfinished. A byte read or written costs one.
+  void Start() { state_ = State(); }
+  LzwResult Continue(ByteView input, std::size_t max, Portion& portion, ByteVector& out);
+  // As Continue(), but writes nothing: size() tells what would be written.
+  LzwResult Measure(ByteView input, std::size_t max, Portion& portion);
+  std::size_t size() const { return state_.size; }
+
  private:
   // An expansion is a range of the output: entry number hi is the previous code's expansion and
   // the byte after it, which stand side by side there.
@@ -116,27 +137,56 @@ class LzwDecoder {
     std::uint32_t begin = 0;
     std::uint32_t size = 0;
   };
+  static constexpr Entry kNone{std::numeric_limits<std::uint32_t>::max(), 0};
+
+  struct State {
+    std::uint64_t bits = 0;
+    unsigned bit_count = 0;
+    unsigned width = kLzwWidthMin;
+    std::uint32_t hi = kLzwEnd;
+    Entry last = kNone;    // the expansion of the previous code, if the next one makes an entry
+    std::size_t at = 0;    // bytes of the input that were read
+    std::size_t size = 0;  // bytes of the output
+  };
 
   // Bytes made ahead of the output, at least.
   static constexpr std::size_t kRoom = 1024;
 
-  // Writes up to end_; `out` may be longer, by as much again as was written.
-  LzwResult Expand(ByteView input, std::size_t max, ByteVector& out);
+  // Writes behind `base`; `out` may be longer, by as much again as was written.
+  template <bool kWrite>
+  LzwResult Expand(ByteView input, std::size_t max, std::size_t base, Portion& portion,
+                   ByteVector& out);
 
-  std::size_t end_ = 0;
+  State state_;
   std::array<Entry, kLzwCodes> entries_;
 };
 
 inline bool LzwEncoder::Encode(ByteView input, std::size_t max, ByteVector& out) {
   const std::size_t begin = out.size();
+  const std::size_t most =
+      max > std::numeric_limits<std::size_t>::max() - begin ? max : begin + max;
+  Start(out);
+  AddUpTo(input, most, out);
+  Finish(out);
+  if (out.size() <= most) return true;
+  out.resize(begin);
+  return false;
+}
+
+inline void LzwEncoder::Start(ByteVector& out) {
   bits_ = 0;
   bit_count_ = 0;
+  prefix_ = kLzwEnd;
   Reset();
   Emit(kLzwClear, out);
+}
+
+inline void LzwEncoder::AddUpTo(ByteView piece, std::size_t max, ByteVector& out) {
   std::size_t at = 0;
-  std::uint32_t prefix = input.empty() ? kLzwEnd : input[at++];
-  for (; at < input.size(); ++at) {
-    const std::uint32_t byte = input[at];
+  std::uint32_t prefix = prefix_;
+  if (prefix == kLzwEnd && !piece.empty()) prefix = piece[at++];
+  for (; at < piece.size(); ++at) {
+    const std::uint32_t byte = piece[at];
     const std::uint32_t pair = prefix << 8 | byte;
     std::uint64_t& slot = Slot(pair);
     if (slot >> 32 == generation_) {
@@ -147,79 +197,104 @@ inline bool LzwEncoder::Encode(ByteView input, std::size_t max, ByteVector& out)
     if (Advance(out)) {
       slot = static_cast<std::uint64_t>(generation_) << 32 | pair << 12 | hi_;
     }
-    if (out.size() - begin > max) break;
     prefix = byte;
+    if (out.size() > max) break;
   }
-  if (!input.empty()) {
-    Emit(prefix, out);
+  prefix_ = prefix;
+}
+
+inline void LzwEncoder::Finish(ByteVector& out) {
+  if (prefix_ != kLzwEnd) {
+    Emit(prefix_, out);
     Advance(out);
   }
   Emit(kLzwEnd, out);
   if (bit_count_ > 0) out.push_back(static_cast<std::uint8_t>(bits_));
-  if (out.size() - begin <= max) return true;
-  out.resize(begin);
-  return false;
 }
 
 inline LzwResult LzwDecoder::Decode(ByteView input, std::size_t max, ByteVector& out) {
-  end_ = out.size();
-  const LzwResult result = Expand(input, max, out);
-  out.resize(end_);
+  Portion all = Portion::Unlimited();
+  Start();
+  return Continue(input, max, all, out);
+}
+
+inline LzwResult LzwDecoder::Continue(ByteView input, std::size_t max, Portion& portion,
+                                      ByteVector& out) {
+  const std::size_t base = out.size() - state_.size;
+  const LzwResult result = Expand<true>(input, max, base, portion, out);
+  out.resize(base + state_.size);
   return result;
 }
 
-inline LzwResult LzwDecoder::Expand(ByteView input, std::size_t max, ByteVector& out) {
-  constexpr Entry kNone{std::numeric_limits<std::uint32_t>::max(), 0};
-  const std::size_t base = end_;
-  std::uint64_t bits = 0;
-  unsigned bit_count = 0;
-  unsigned width = kLzwWidthMin;
-  std::uint32_t hi = kLzwEnd;
-  Entry last = kNone;  // the expansion of the previous code, if the next one makes an entry
-  std::size_t at = 0;
+inline LzwResult LzwDecoder::Measure(ByteView input, std::size_t max, Portion& portion) {
+  ByteVector none;
+  return Expand<false>(input, max, 0, portion, none);
+}
+
+template <bool kWrite>
+LzwResult LzwDecoder::Expand(ByteView input, std::size_t max, std::size_t base, Portion& portion,
+                             ByteVector& out) {
+  State s = state_;
+  const State begin = s;
+  // Beyond these the portion is spent. An expansion is shorter than the table is long.
+  const std::size_t left = portion.left();
+  const std::size_t read_max = left < input.size() - s.at ? s.at + left : input.size();
+  const std::size_t size_max = left < max - s.size ? s.size + left : max;
+  const auto end = [&](LzwResult result) {
+    state_ = s;
+    portion.Spend(s.at - begin.at + (kWrite ? s.size - begin.size : 0));
+    return result;
+  };
   for (;;) {
-    while (bit_count < width) {
-      if (at == input.size()) return LzwResult::kTruncated;
-      bits |= static_cast<std::uint64_t>(input[at++]) << bit_count;
-      bit_count += 8;
+    while (s.bit_count < s.width) {
+      if (s.at == read_max) {
+        return end(s.at == input.size() ? LzwResult::kTruncated : LzwResult::kUnfinished);
+      }
+      s.bits |= static_cast<std::uint64_t>(input[s.at++]) << s.bit_count;
+      s.bit_count += 8;
     }
-    const auto code = static_cast<std::uint32_t>(bits & ((1u << width) - 1));
-    bits >>= width;
-    bit_count -= width;
+    if (kWrite && s.size >= size_max && size_max < max) return end(LzwResult::kUnfinished);
+    const auto code = static_cast<std::uint32_t>(s.bits & ((1u << s.width) - 1));
+    s.bits >>= s.width;
+    s.bit_count -= s.width;
 
     if (code == kLzwClear) {
-      width = kLzwWidthMin;
-      hi = kLzwEnd;
-      last = kNone;
+      s.width = kLzwWidthMin;
+      s.hi = kLzwEnd;
+      s.last = kNone;
       continue;
     }
-    if (code == kLzwEnd) return LzwResult::kOk;
-    if (code > hi) return LzwResult::kBadCode;
-    if (last.size > 0) entries_[hi] = {last.begin, last.size + 1};
+    if (code == kLzwEnd) return end(LzwResult::kOk);
+    if (code > s.hi) return end(LzwResult::kBadCode);
+    if (s.last.size > 0) entries_[s.hi] = {s.last.begin, s.last.size + 1};
 
-    last = {static_cast<std::uint32_t>(end_ - base), code < kLzwClear ? 1 : entries_[code].size};
-    if (last.size > max - last.begin) return LzwResult::kTooLarge;
-    if (last.size > out.size() - end_) {
-      const std::size_t ahead = std::max(end_ - base, kRoom);
-      out.resize(end_ + last.size + std::min(ahead, max - last.begin - last.size));
+    s.last = {static_cast<std::uint32_t>(s.size), code < kLzwClear ? 1 : entries_[code].size};
+    if (s.last.size > max - s.size) return end(LzwResult::kTooLarge);
+    if constexpr (kWrite) {
+      const std::size_t at = base + s.size;
+      if (s.last.size > out.size() - at) {
+        // As much ahead as was written, but no more than the portion allows.
+        const std::size_t ahead = std::min(std::max(s.size, kRoom), left);
+        out.resize(at + s.last.size + std::min(ahead, max - s.size - s.last.size));
+      }
+      std::uint8_t* const to = out.data() + at;
+      if (code < kLzwClear) {
+        *to = static_cast<std::uint8_t>(code);
+      } else {
+        // Entry hi itself may be meant: its last byte is the first one that this very copy writes,
+        // hence byte by byte and forwards.
+        const std::uint8_t* const from = out.data() + base + entries_[code].begin;
+        for (std::uint32_t i = 0; i < s.last.size; ++i) to[i] = from[i];
+      }
     }
-    std::uint8_t* const to = out.data() + end_;
-    end_ += last.size;
-    if (code < kLzwClear) {
-      *to = static_cast<std::uint8_t>(code);
-    } else {
-      // Entry hi itself may be meant: its last byte is the first one that this very copy writes,
-      // hence byte by byte and forwards.
-      const std::uint8_t* const from = out.data() + base + entries_[code].begin;
-      for (std::uint32_t i = 0; i < last.size; ++i) to[i] = from[i];
-    }
-    if (++hi < 1u << width) continue;
-    if (width < kLzwWidthMax) {
-      ++width;
+    s.size += s.last.size;
+    if (++s.hi < 1u << s.width) continue;
+    if (s.width < kLzwWidthMax) {
+      ++s.width;
     } else {
       // The table is full until a clear.
-      --hi;
-      last = kNone;
+      --s.hi;
+      s.last = kNone;
     }
   }
 }

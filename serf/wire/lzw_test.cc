@@ -7,6 +7,7 @@
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "serf/base/portion.h"
 #include "serf/base/rng.h"
 #include "serf/testing/vectors/vectors.h"
 
@@ -99,6 +100,59 @@ TEST(LzwTest, AppendsToWhatIsThere) {
   ASSERT_EQ(decoder.Decode(ByteView(out).subspan(2), kPlenty, expanded), LzwResult::kOk);
   ASSERT_EQ(expanded.size(), 1 + plain.size());
   EXPECT_TRUE(std::equal(plain.begin(), plain.end(), expanded.begin() + 1));
+}
+
+// A portion at a time, both ways: the same bytes, and the size is known before.
+TEST(LzwTest, PortionsGiveTheSameBytes) {
+  Rng rng(13);
+  for (const std::size_t length : {0u, 1u, 300u, 200000u}) {
+    ByteVector plain;
+    while (plain.size() < length) {
+      plain.insert(plain.end(), 1 + rng.Below(std::uint64_t{400}),
+                   static_cast<std::uint8_t>(rng.Below(std::uint64_t{7})));
+    }
+    LzwEncoder encoder;
+    ByteVector compressed;
+    encoder.Start(compressed);
+    for (ByteView rest = plain; !rest.empty();) {
+      const std::size_t piece = std::min<std::size_t>(rest.size(), rng.Below(std::uint64_t{900}));
+      encoder.Add(rest.first(piece), compressed);
+      rest = rest.subspan(piece);
+    }
+    encoder.Finish(compressed);
+    EXPECT_EQ(Hex(compressed), Hex(Compressed(plain)));
+    LzwDecoder decoder;
+    const auto small = [] {
+      Portion portion;
+      portion.Spend(Portion::kWhole - 1000);
+      return portion;
+    };
+    int turns = 1;
+    decoder.Start();
+    LzwResult result;
+    for (;; ++turns) {
+      Portion portion = small();
+      result = decoder.Measure(compressed, kPlenty, portion);
+      if (result != LzwResult::kUnfinished) break;
+    }
+    EXPECT_EQ(result, LzwResult::kOk);
+    EXPECT_EQ(decoder.size(), plain.size());
+    EXPECT_EQ(turns, 1 + static_cast<int>(compressed.size() / 1000));
+    ByteVector out = {7};
+    decoder.Start();
+    for (turns = 1;; ++turns) {
+      Portion portion = small();
+      const std::size_t before = out.size();
+      result = decoder.Continue(compressed, kPlenty, portion, out);
+      // A last expansion may go beyond, by less than the table is long.
+      ASSERT_LE(out.size() - before, 1000u + kLzwCodes);
+      if (result != LzwResult::kUnfinished) break;
+    }
+    EXPECT_EQ(result, LzwResult::kOk);
+    EXPECT_GE(turns, static_cast<int>(plain.size() / (1000 + kLzwCodes)));
+    ASSERT_EQ(out.size(), 1 + plain.size());
+    EXPECT_TRUE(std::equal(plain.begin(), plain.end(), out.begin() + 1));
+  }
 }
 
 TEST(LzwTest, EncoderStopsAtItsLimit) {

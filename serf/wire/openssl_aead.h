@@ -6,6 +6,7 @@
 // A cipher context is made once per key and direction and kept, so that a packet costs no
 // allocation and no key schedule. Not thread-safe: one per thread.
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -42,6 +43,18 @@ class OpensslAead : public Aead {
                1;
   }
 
+  std::unique_ptr<AeadStream> BeginSeal(ByteView key, ByteView nonce, ByteView aad) override {
+    return Begin(key, nonce, aad, Direction::kSeal);
+  }
+  std::unique_ptr<AeadStream> BeginOpen(ByteView key, ByteView nonce, ByteView aad) override {
+    return Begin(key, nonce, aad, Direction::kOpen);
+  }
+
+  void Forget(ByteView key) override {
+    std::erase_if(contexts_,
+                  [key](const Context& known) { return std::ranges::equal(*known.key, key); });
+  }
+
   bool Open(ByteView key, ByteView nonce, ByteView aad, ByteView sealed,
             std::uint8_t* out) override {
     if (sealed.size() < kTagSize) return false;
@@ -70,10 +83,52 @@ class OpensslAead : public Aead {
     void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
   };
 
+  using EvpContext = std::unique_ptr<EVP_CIPHER_CTX, FreeContext>;
+
+  // OpenSSL wipes its schedule, this the key.
+  struct WipeKey {
+    void operator()(Keyring::Key* key) const {
+      OPENSSL_cleanse(key->data(), key->size());
+      delete key;
+    }
+  };
+  using OwnKey = std::unique_ptr<Keyring::Key, WipeKey>;
+
   struct Context {
-    Keyring::Key key;
+    OwnKey key;
     Direction direction;
-    std::unique_ptr<EVP_CIPHER_CTX, FreeContext> evp;
+    EvpContext evp;
+  };
+
+  class Stream final : public AeadStream {
+   public:
+    Stream(EvpContext evp) : evp_(std::move(evp)) {}
+
+    bool Update(ByteView text, std::uint8_t* out) override {
+      int size = 0;
+      return text.empty() || (FitsInt(text) && EVP_CipherUpdate(evp_.get(), out, &size, text.data(),
+                                                                Int(text)) == 1);
+    }
+    bool Seal(std::uint8_t* tag) override {
+      int size = 0;
+      std::uint8_t rest[1];
+      return EVP_CipherFinal_ex(evp_.get(), rest, &size) == 1 &&
+             EVP_CIPHER_CTX_ctrl(evp_.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(kTagSize),
+                                 tag) == 1;
+    }
+    bool Open(ByteView tag) override {
+      if (tag.size() != kTagSize) return false;
+      std::array<std::uint8_t, kTagSize> expected;
+      std::copy(tag.begin(), tag.end(), expected.begin());
+      int size = 0;
+      std::uint8_t rest[1];
+      return EVP_CIPHER_CTX_ctrl(evp_.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(kTagSize),
+                                 expected.data()) == 1 &&
+             EVP_CipherFinal_ex(evp_.get(), rest, &size) == 1;
+    }
+
+   private:
+    EvpContext evp_;
   };
 
   // Both directions of a full keyring. Beyond it, keys of the past are forgotten.
@@ -97,6 +152,24 @@ class OpensslAead : public Aead {
     }
   }
 
+  // A context of its own, so that packets may come in between.
+  static std::unique_ptr<AeadStream> Begin(ByteView key, ByteView nonce, ByteView aad,
+                                           Direction direction) {
+    const EVP_CIPHER* const cipher = CipherOf(key);
+    if (cipher == nullptr || nonce.size() != kNonceSize || !FitsInt(aad)) return nullptr;
+    EvpContext evp(EVP_CIPHER_CTX_new());
+    const int encrypt = direction == Direction::kSeal ? 1 : 0;
+    int size = 0;
+    if (evp == nullptr ||
+        EVP_CipherInit_ex(evp.get(), cipher, nullptr, key.data(), nonce.data(), encrypt) != 1) {
+      return nullptr;
+    }
+    if (!aad.empty() && EVP_CipherUpdate(evp.get(), nullptr, &size, aad.data(), Int(aad)) != 1) {
+      return nullptr;
+    }
+    return std::make_unique<Stream>(std::move(evp));
+  }
+
   // The key's context, set to the nonce; null on failure.
   EVP_CIPHER_CTX* Prepare(ByteView key, ByteView nonce, Direction direction) {
     if (nonce.size() != kNonceSize) return nullptr;
@@ -110,14 +183,14 @@ class OpensslAead : public Aead {
 
   EVP_CIPHER_CTX* Find(ByteView key, Direction direction) {
     for (const Context& known : contexts_) {
-      if (known.direction == direction && std::ranges::equal(known.key, key)) {
+      if (known.direction == direction && std::ranges::equal(*known.key, key)) {
         return known.evp.get();
       }
     }
     const EVP_CIPHER* const cipher = CipherOf(key);
     if (cipher == nullptr) return nullptr;
-    Context made{Keyring::Key(key.begin(), key.end()), direction,
-                 std::unique_ptr<EVP_CIPHER_CTX, FreeContext>(EVP_CIPHER_CTX_new())};
+    Context made{OwnKey(new Keyring::Key(key.begin(), key.end())), direction,
+                 EvpContext(EVP_CIPHER_CTX_new())};
     const int encrypt = direction == Direction::kSeal ? 1 : 0;
     if (made.evp == nullptr ||
         EVP_CipherInit_ex(made.evp.get(), cipher, nullptr, key.data(), nullptr, encrypt) != 1) {

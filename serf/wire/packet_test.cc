@@ -455,6 +455,8 @@ class BrokenAead : public Aead {
  public:
   bool Seal(ByteView, ByteView, ByteView, ByteView, std::uint8_t*) override { return false; }
   bool Open(ByteView, ByteView, ByteView, ByteView, std::uint8_t*) override { return false; }
+  std::unique_ptr<AeadStream> BeginSeal(ByteView, ByteView, ByteView) override { return nullptr; }
+  std::unique_ptr<AeadStream> BeginOpen(ByteView, ByteView, ByteView) override { return nullptr; }
 };
 
 TEST_F(PacketTest, AFailedEncryptionLeavesTheArena) {

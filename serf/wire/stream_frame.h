@@ -4,8 +4,9 @@
 // Streams: one TCP connection carries one unit each way (spec/memberlist.md 3).
 //
 //   StreamReader reader(options);
-//   switch (reader.Feed(bytes)) {             // and FeedEnd() when the peer is done
+//   switch (reader.Feed(bytes, portion)) {    // and FeedEnd() when the peer is done
 //     case StreamStatus::kNeedMore: break;    // wait for further bytes
+//     case StreamStatus::kBusy: break;        // Continue() in another turn
 //     case StreamStatus::kUnit: Handle(reader.unit()); break;
 //     case StreamStatus::kFailed: Refuse(reader.failure()); break;
 //   }
@@ -19,19 +20,24 @@
 // message   = 00 ping | 02 ack | 0d error | 06 push-pull | 08 user-header byte*
 // push-pull = header record{nodes} byte{user_state_len}
 //
-// Memory grows as bytes arrive, never by an announced length, up to the limits below.
+// Memory grows as bytes arrive, never by an announced length, up to the limits below; what a
+// compressed message inflates to is found out before it takes memory, and bounded by the bytes that
+// are there. Decrypting, inflating and decoding are done in portions.
 
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
+#include "serf/base/portion.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/label.h"
 #include "serf/wire/lzw.h"
@@ -51,8 +57,13 @@ inline constexpr std::size_t kStreamInflatedMax = 40 << 20;
 // The compressed bytes of a plaintext stream, and the whole body of one that is not compressed: as
 // much as decompression may yield, so that each way of sending carries the same.
 inline constexpr std::size_t kStreamBodyMax = kStreamInflatedMax;
-// Ping, ack and error on a stream: a name and an error text of any sane length.
+// Ping, ack and error on a stream: a name and an error text of any sane length. Also a record of a
+// push/pull, and what surrounds the bytes of a compress message.
 inline constexpr std::size_t kStreamMessageMax = 64 << 10;
+// A compressed message may inflate to so many times its bytes, and so much more. Tables of members
+// get to a fifth or tenth; only what says nothing over and over gets further.
+inline constexpr std::size_t kInflationMax = 64;
+inline constexpr std::size_t kInflationFree = 1 << 20;
 
 inline constexpr std::size_t kFrameHeaderSize = 5;
 
@@ -108,7 +119,12 @@ struct StreamOptions {
   bool verify_incoming = true;       // false: plaintext is accepted too
 };
 
-enum class StreamStatus : std::uint8_t { kNeedMore, kUnit, kFailed };
+enum class StreamStatus : std::uint8_t {
+  kNeedMore,
+  kBusy,  // the portion is spent, and there is more to do with the bytes at hand
+  kUnit,
+  kFailed,
+};
 
 // Reads one unit from a stream. What the options point to must outlive the reader, which stays
 // where it was made: its unit's views point into it.
@@ -120,17 +136,28 @@ class StreamReader {
   StreamReader& operator=(const StreamReader&) = delete;
 
   // Takes bytes as they arrive, in pieces of any size. After kUnit or kFailed it ignores them.
-  StreamStatus Feed(ByteView bytes) {
-    if (status_ != StreamStatus::kNeedMore) return status_;
-    Append(buffer_, bytes);
-    return Run();
+  StreamStatus Feed(ByteView bytes, Portion& portion) {
+    if (!is_filled_ && !is_done()) Append(buffer_, bytes);
+    return Continue(portion);
   }
 
   // The peer will send no more.
-  StreamStatus FeedEnd() {
-    if (status_ != StreamStatus::kNeedMore) return status_;
+  StreamStatus FeedEnd(Portion& portion) {
     ended_ = true;
-    return Run();
+    return Continue(portion);
+  }
+
+  // After kBusy.
+  StreamStatus Continue(Portion& portion) { return is_done() ? status_ : Run(portion); }
+
+  // All at once, for who has no other work to do.
+  StreamStatus Feed(ByteView bytes) {
+    Portion all = Portion::Unlimited();
+    return Feed(bytes, all);
+  }
+  StreamStatus FeedEnd() {
+    Portion all = Portion::Unlimited();
+    return FeedEnd(all);
   }
 
   StreamStatus status() const { return status_; }
@@ -140,6 +167,11 @@ class StreamReader {
   const StreamFailure& failure() const { return failure_; }
   // True once the bytes are known to be a push/pull's; those are limited in number.
   bool reads_push_pull() const { return phase_ >= Phase::kHeader; }
+  // True once the peer has shown that it belongs here: with keys, when something was decrypted;
+  // without, when a push/pull's header or the head of a compress message was read.
+  bool is_verified() const { return verified_; }
+  // Bytes of memory that are in use.
+  std::size_t held() const { return buffer_.size() + plain_.size() + inflated_.size(); }
   // Size announced by an encrypted frame, else 0. Near kStreamFrameMax it deserves a warning.
   std::uint64_t frame_size() const { return frame_size_; }
 
@@ -149,6 +181,7 @@ class StreamReader {
     kType,
     kFrame,
     kCompress,
+    kInflate,
     kMessage,
     kUser,
     kHeader,
@@ -156,24 +189,35 @@ class StreamReader {
     kState,
   };
 
-  StreamStatus Run() {
+  bool is_done() const {
+    return status_ == StreamStatus::kUnit || status_ == StreamStatus::kFailed;
+  }
+
+  StreamStatus Run(Portion& portion) {
+    status_ = StreamStatus::kNeedMore;
     // Nothing is looked at twice before the bytes that it lacked can be there.
     while (nested_ || ended_ || buffer_.size() >= wanted_) {
-      if (!Step()) break;
+      if (portion.empty()) {
+        status_ = StreamStatus::kBusy;
+        break;
+      }
+      if (!Step(portion)) break;
     }
     return status_;
   }
 
-  // The steps return true to go on, false to wait or when the stream is done with.
-  bool Step();
+  // The steps return true to go on, false to wait, when the portion is spent, or when the stream is
+  // done with.
+  bool Step(Portion& portion);
   bool StepLabel();
   bool StepType();
-  bool StepFrame();
+  bool StepFrame(Portion& portion);
   bool StepCompress();
+  bool StepInflate(Portion& portion);
   bool StepMessage();
   bool StepUser();
   bool StepHeader();
-  bool StepRecords();
+  bool StepRecords(Portion& portion);
   bool StepState();
 
   bool keyed() const { return options_.keyring != nullptr && !options_.keyring->empty(); }
@@ -200,6 +244,11 @@ class StreamReader {
     wanted_ = at_ + size;
     return false;
   }
+  // Waits for another portion.
+  bool Pause() {
+    status_ = StreamStatus::kBusy;
+    return false;
+  }
   bool Deliver(MessageType type, ByteView body) {
     unit_ = {type, body};
     status_ = StreamStatus::kUnit;
@@ -213,21 +262,31 @@ class StreamReader {
   bool Refuse(StreamError error, std::string text) {
     return Fail(error, StreamEnd::kAnswer, std::move(text));
   }
-  // A record at Rest() did not decode: waits for the rest of it, or fails. The body before it has
-  // `before` bytes and may have `max` with it.
-  bool WaitOrFail(const DecodeScratch& scratch, DecodeResult result, std::size_t before,
-                  std::size_t max, StreamEnd end, absl::string_view what);
+  // What a record at Rest() is decoded from: no more of it than it may have.
+  ByteView Window() const { return Rest().first(std::min(Rest().size(), kStreamMessageMax)); }
+  // A record in Window() did not decode: waits for the rest of it, or fails.
+  bool WaitOrFail(const DecodeScratch& scratch, DecodeResult result, StreamEnd end,
+                  absl::string_view what);
+  // Waits for more of a value that was looked at in vain.
+  bool WaitMore(std::size_t needed);
+  bool FailTooLarge(StreamEnd end, absl::string_view what) {
+    return Fail(StreamError::kTooLarge, end, absl::StrCat(what, " exceeds limit"));
+  }
 
   // Decodings of one record that arrives in pieces. A record that anyone sends needs fewer even if
   // it comes byte by byte; beyond it the bytes at hand must grow by a quarter for each, so that a
   // huge record of tiny unknown values cannot make us read it over and over.
   static constexpr int kAttemptsMax = 64;
+  // What a record costs besides its bytes.
+  static constexpr std::size_t kRecordCost = 64;
 
   StreamOptions options_;
   Phase phase_;
   StreamStatus status_ = StreamStatus::kNeedMore;
   bool ended_ = false;
-  bool nested_ = false;      // reading layer_, not buffer_
+  bool is_filled_ = false;  // the frame or compress message is all there: what follows is surplus
+  bool nested_ = false;     // reading layer_, not buffer_
+  bool verified_ = false;
   bool compressed_ = false;  // a compress layer was opened
   MessageType type_ = MessageType::kPing;
   int attempts_ = 0;
@@ -237,6 +296,12 @@ class StreamReader {
   std::int64_t records_left_ = 0;
   std::size_t state_size_ = 0;
   std::uint64_t frame_size_ = 0;
+  std::unique_ptr<SealedOpener> opener_;  // of the frame
+  std::unique_ptr<LzwDecoder> decoder_;   // of the compress message
+  std::size_t deflated_at_ = 0;           // its bytes within the layer
+  std::size_t deflated_size_ = 0;
+  ByteVector listed_;         // or those that came as a list
+  bool is_measured_ = false;  // it is known what it inflates to
   ByteVector buffer_;
   ByteVector plain_;
   ByteVector inflated_;
@@ -315,16 +380,18 @@ class PushPullReader {
 
 // --- bodies ---
 
-inline bool StreamReader::Step() {
+inline bool StreamReader::Step(Portion& portion) {
   switch (phase_) {
     case Phase::kLabel:
       return StepLabel();
     case Phase::kType:
       return StepType();
     case Phase::kFrame:
-      return StepFrame();
+      return StepFrame(portion);
     case Phase::kCompress:
       return StepCompress();
+    case Phase::kInflate:
+      return StepInflate(portion);
     case Phase::kMessage:
       return StepMessage();
     case Phase::kUser:
@@ -332,7 +399,7 @@ inline bool StreamReader::Step() {
     case Phase::kHeader:
       return StepHeader();
     case Phase::kRecords:
-      return StepRecords();
+      return StepRecords(portion);
     case Phase::kState:
       return StepState();
   }
@@ -408,7 +475,7 @@ inline bool StreamReader::StepType() {
               absl::StrCat("Received invalid msgType (", static_cast<int>(type_), ")"));
 }
 
-inline bool StreamReader::StepFrame() {
+inline bool StreamReader::StepFrame(Portion& portion) {
   const ByteView rest = Rest();
   if (rest.size() < kFrameHeaderSize) {
     if (!ended_) return Wait(kFrameHeaderSize);
@@ -431,34 +498,73 @@ inline bool StreamReader::StepFrame() {
   std::copy_n(rest.begin(), kFrameHeaderSize, aad.begin());
   std::copy(options_.label.begin(), options_.label.end(), aad.begin() + kFrameHeaderSize);
   const ByteView sealed = rest.subspan(kFrameHeaderSize, whole - kFrameHeaderSize);
+  is_filled_ = true;
   ByteView plain;
   assert(options_.aead != nullptr);
-  const OpenError error =
-      OpenSealed(sealed, ByteView(aad).first(kFrameHeaderSize + options_.label.size()),
-                 *options_.keyring, *options_.aead, plain_, plain);
-  if (error != OpenError::kOk) {
-    return Refuse(StreamError::kNotAuthentic, OpenErrorText(error, sealed));
+  if (opener_ == nullptr) opener_ = std::make_unique<SealedOpener>();
+  const std::optional<OpenError> error =
+      opener_->Continue(sealed, ByteView(aad).first(kFrameHeaderSize + options_.label.size()),
+                        *options_.keyring, *options_.aead, portion, plain_, plain);
+  if (!error) return Pause();
+  opener_ = nullptr;
+  if (*error != OpenError::kOk) {
+    return Refuse(StreamError::kNotAuthentic, OpenErrorText(*error, sealed));
   }
+  verified_ = true;
   buffer_ = ByteVector();
   if (plain.empty()) return Refuse(StreamError::kEmpty, "decrypted message is empty");
   return Enter(plain);
 }
 
 inline bool StreamReader::StepCompress() {
+  // All but the compressed bytes must be near the beginning. What the window cuts off can only be
+  // those: then it is widened by them, once.
+  constexpr absl::string_view kWhat = "compressed message";
   DecodeScratch scratch;
   CompressMessage message;
-  const DecodeResult result = Decode(Rest(), message, scratch);
-  if (result != DecodeResult::kOk) {
-    return WaitOrFail(scratch, result, 0, kStreamBodyMax, StreamEnd::kAnswer, "compressed message");
+  DecodeResult result = Decode(Window(), message, scratch);
+  if (result == DecodeResult::kTruncated && scratch.needed() > kStreamMessageMax) {
+    if (!keyed()) verified_ = true;
+    const std::size_t size = scratch.needed();
+    if (size > kStreamBodyMax) return FailTooLarge(StreamEnd::kAnswer, kWhat);
+    if (Rest().size() < size && !is_complete()) return Wait(size);
+    const std::size_t widened = size + kStreamMessageMax;
+    result = Decode(Rest().first(std::min(Rest().size(), widened)), message, scratch);
+    if (result == DecodeResult::kTruncated && scratch.needed() <= widened && !is_complete()) {
+      return WaitMore(scratch.needed());
+    }
   }
+  if (result != DecodeResult::kOk) return WaitOrFail(scratch, result, StreamEnd::kAnswer, kWhat);
   if (message.algo != kCompressLzw) {
     return Refuse(StreamError::kBadCompress,
                   absl::StrCat("cannot decompress unknown algorithm ", message.algo));
   }
-  LzwDecoder decoder;
-  switch (decoder.Decode(message.buf, kStreamInflatedMax, inflated_)) {
+  is_filled_ = true;
+  // Unless they came as a list of integers they are a part of the layer.
+  const ByteView layer = Layer();
+  if (message.buf.data() >= layer.data() && message.buf.data() < layer.data() + layer.size()) {
+    deflated_at_ = static_cast<std::size_t>(message.buf.data() - layer.data());
+    deflated_size_ = message.buf.size();
+  } else {
+    listed_.assign(message.buf.begin(), message.buf.end());
+  }
+  decoder_ = std::make_unique<LzwDecoder>();
+  decoder_->Start();
+  return To(Phase::kInflate);
+}
+
+inline bool StreamReader::StepInflate(Portion& portion) {
+  const ByteView deflated =
+      listed_.empty() ? Layer().subspan(deflated_at_, deflated_size_) : ByteView(listed_);
+  const std::size_t max =
+      std::min(kStreamInflatedMax, kInflationFree + kInflationMax * deflated.size());
+  const LzwResult result = is_measured_ ? decoder_->Continue(deflated, max, portion, inflated_)
+                                        : decoder_->Measure(deflated, max, portion);
+  switch (result) {
     case LzwResult::kOk:
       break;
+    case LzwResult::kUnfinished:
+      return Pause();
     case LzwResult::kTruncated:
       return Refuse(StreamError::kBadLzw, "unexpected EOF");
     case LzwResult::kBadCode:
@@ -466,6 +572,12 @@ inline bool StreamReader::StepCompress() {
     case LzwResult::kTooLarge:
       return Refuse(StreamError::kTooLarge, "decompressed message exceeds limit");
   }
+  if (!std::exchange(is_measured_, true)) {
+    inflated_.reserve(decoder_->size());
+    decoder_->Start();
+    return true;
+  }
+  decoder_ = nullptr;
   buffer_ = ByteVector();
   plain_ = ByteVector();
   if (inflated_.empty()) return Refuse(StreamError::kEmpty, "decompressed message is empty");
@@ -475,11 +587,11 @@ inline bool StreamReader::StepCompress() {
 
 inline bool StreamReader::StepMessage() {
   DecodeScratch scratch;
-  MsgpackReader reader(Rest(), scratch);
+  MsgpackReader reader(Window(), scratch);
   reader.Skip();
   const DecodeResult result = reader.Finish();
   if (result != DecodeResult::kOk) {
-    return WaitOrFail(scratch, result, 0, kStreamMessageMax, StreamEnd::kClose, "message");
+    return WaitOrFail(scratch, result, StreamEnd::kClose, "message");
   }
   return Deliver(type_, Rest().first(scratch.consumed()));
 }
@@ -488,10 +600,9 @@ inline bool StreamReader::StepUser() {
   DecodeScratch scratch;
   UserHeader header;
   const ByteView rest = Rest();
-  const DecodeResult result = Decode(rest, header, scratch);
+  const DecodeResult result = Decode(Window(), header, scratch);
   if (result != DecodeResult::kOk) {
-    return WaitOrFail(scratch, result, 0, kStreamMessageMax, StreamEnd::kClose,
-                      "user message header");
+    return WaitOrFail(scratch, result, StreamEnd::kClose, "user message header");
   }
   if (header.user_msg_len < 0 || header.user_msg_len > kUserMessageMax) {
     return Fail(StreamError::kBadCount, StreamEnd::kClose,
@@ -508,13 +619,14 @@ inline bool StreamReader::StepUser() {
 inline bool StreamReader::StepHeader() {
   DecodeScratch scratch;
   PushPullHeader header;
-  const DecodeResult result = Decode(Rest(), header, scratch);
+  const DecodeResult result = Decode(Window(), header, scratch);
   if (result != DecodeResult::kOk) {
-    return WaitOrFail(scratch, result, 0, kStreamMessageMax, StreamEnd::kClose, "push/pull header");
+    return WaitOrFail(scratch, result, StreamEnd::kClose, "push/pull header");
   }
   // Both counts at once, before a single record is waited for.
   std::string fault = PushPullHeaderFault(header);
   if (!fault.empty()) return Fail(StreamError::kBadCount, StreamEnd::kClose, std::move(fault));
+  if (!keyed()) verified_ = true;
   body_ = at_;
   at_ += scratch.consumed();
   records_left_ = header.nodes;
@@ -522,16 +634,23 @@ inline bool StreamReader::StepHeader() {
   return To(Phase::kRecords);
 }
 
-inline bool StreamReader::StepRecords() {
+inline bool StreamReader::StepRecords(Portion& portion) {
+  constexpr absl::string_view kWhat = "node record";
   DecodeScratch scratch;
   PushPullNode node;
   for (; records_left_ > 0; --records_left_) {
-    const DecodeResult result = Decode(Rest(), node, scratch);
+    if (portion.empty()) return Pause();
+    const DecodeResult result = Decode(Window(), node, scratch);
     if (result != DecodeResult::kOk) {
-      return WaitOrFail(scratch, result, at_ - body_, kStreamBodyMax, StreamEnd::kClose,
-                        "node record");
+      portion.Spend(Window().size());
+      const bool lacks = result == DecodeResult::kTruncated;
+      if (lacks && at_ - body_ + scratch.needed() > kStreamBodyMax) {
+        return FailTooLarge(StreamEnd::kClose, kWhat);
+      }
+      return WaitOrFail(scratch, result, StreamEnd::kClose, kWhat);
     }
     at_ += scratch.consumed();
+    portion.Spend(scratch.consumed() + kRecordCost);
     attempts_ = 0;
   }
   return To(Phase::kState);
@@ -545,18 +664,23 @@ inline bool StreamReader::StepState() {
   return Deliver(type_, Layer().subspan(body_, at_ - body_ + state_size_));
 }
 
+inline bool StreamReader::WaitMore(std::size_t needed) {
+  if (++attempts_ <= kAttemptsMax) return Wait(needed);
+  return Wait(std::max(needed, Rest().size() + Rest().size() / 4));
+}
+
 inline bool StreamReader::WaitOrFail(const DecodeScratch& scratch, DecodeResult result,
-                                     std::size_t before, std::size_t max, StreamEnd end,
-                                     absl::string_view what) {
+                                     StreamEnd end, absl::string_view what) {
+  if (result == DecodeResult::kTruncated) {
+    // A window that is full cut it off.
+    const bool cut = Rest().size() > kStreamMessageMax;
+    if (cut || (!is_complete() && scratch.needed() > kStreamMessageMax)) {
+      return FailTooLarge(end, what);
+    }
+    if (!is_complete()) return WaitMore(scratch.needed());
+  }
   const StreamError error =
       end == StreamEnd::kAnswer ? StreamError::kBadCompress : StreamError::kBadBody;
-  if (result == DecodeResult::kTruncated && !is_complete()) {
-    if (scratch.needed() > max - std::min(before, max)) {
-      return Fail(StreamError::kTooLarge, end, absl::StrCat(what, " exceeds limit"));
-    }
-    if (++attempts_ <= kAttemptsMax) return Wait(scratch.needed());
-    return Wait(std::max(scratch.needed(), Rest().size() + Rest().size() / 4));
-  }
   return Fail(error, end, absl::StrCat("failed to decode ", what, ": ", DecodeResultName(result)));
 }
 

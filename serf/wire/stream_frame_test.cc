@@ -10,8 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "serf/base/portion.h"
+#include "serf/base/rng.h"
 #include "serf/testing/vectors/swim_messages.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/openssl_aead.h"
@@ -432,6 +435,86 @@ TEST_F(StreamTest, DecompressionIsBounded) {
   EXPECT_EQ(failure.end, StreamEnd::kAnswer);
   EXPECT_EQ(FailureOf(Unhex("0982a4416c676f01a3427566a0")).text,
             "cannot decompress unknown algorithm 1");
+}
+
+// What it inflates to is bounded by the bytes that are there, and refused before it takes memory.
+TEST_F(StreamTest, ABombIsRefusedBeforeItGoesOff) {
+  Rng rng(5);
+  LzwEncoder encoder;
+  for (int i = 0; i < 3; ++i) {
+    const std::size_t size = kInflationFree * (4 + rng.Below(std::uint64_t{20}));
+    ByteVector deflated;
+    ASSERT_TRUE(encoder.Encode(ByteVector(size, 0), kNoCompressLimit, deflated));
+    ASSERT_GT(size, kInflationFree + kInflationMax * deflated.size());
+    ByteVector message;
+    Encode(CompressMessage{.algo = kCompressLzw, .buf = deflated}, message);
+    const auto reader = Read(message);
+    EXPECT_EQ(reader->status(), StreamStatus::kFailed);
+    EXPECT_EQ(reader->failure().error, StreamError::kTooLarge);
+    EXPECT_LE(reader->held(), message.size());
+  }
+  // What says the same often, as tables do, is not meant.
+  ByteVector plain = {static_cast<std::uint8_t>(MessageType::kUser)};
+  MsgpackWriter(plain).Map(0);
+  ByteVector deflated;
+  ASSERT_TRUE(encoder.Encode(plain, kNoCompressLimit, deflated));
+  ByteVector message;
+  Encode(CompressMessage{.algo = kCompressLzw, .buf = deflated}, message);
+  EXPECT_EQ(Read(message)->status(), StreamStatus::kUnit);
+}
+
+// Sealed, compressed, thousands of records: whatever there is to do is done in portions.
+TEST_F(StreamTest, ALargeUnitIsReadInPortions) {
+  Keyring ring;
+  ASSERT_TRUE(ring.Add(ByteVector(16, 1)).ok());
+  ASSERT_TRUE(ring.Add(ByteVector(32, 2)).ok());
+  Keyring theirs;
+  ASSERT_TRUE(theirs.Add(ByteVector(32, 2)).ok());
+  ByteVector message;
+  constexpr int kNodes = 20000;
+  Encode(PushPullHeader{.nodes = kNodes, .user_state_len = 5}, message);
+  for (int i = 0; i < kNodes; ++i) {
+    const std::string name = absl::StrCat("node-", i);
+    Encode(PushPullNode{.name = name, .addr = AsBytes("abcd"), .vsn = AsBytes("123456")}, message);
+  }
+  Append(message, AsBytes("state"));
+  for (const bool compress : {false, true}) {
+    for (const bool seal : {false, true}) {
+      const ByteVector bytes =
+          Seal(message, {.keyring = seal ? &theirs : nullptr, .compress = compress});
+      StreamReader reader({.keyring = seal ? &ring : nullptr, .aead = &aead_});
+      int turns = 0;
+      for (ByteView rest = bytes; !rest.empty();) {
+        const std::size_t piece = std::min<std::size_t>(rest.size(), 64 << 10);
+        Portion portion;
+        reader.Feed(rest.first(piece), portion);
+        rest = rest.subspan(piece);
+      }
+      while (reader.status() == StreamStatus::kBusy) {
+        Portion portion;
+        const std::size_t before = reader.held();
+        reader.Continue(portion);
+        EXPECT_LE(reader.held(), before + Portion::kWhole * 8);
+        ++turns;
+      }
+      ASSERT_EQ(reader.status(), StreamStatus::kUnit) << reader.failure().text;
+      EXPECT_TRUE(reader.is_verified());
+      EXPECT_TRUE(std::ranges::equal(reader.unit().body, ByteView(message).subspan(1)));
+      // Without a layer the records are read while they come.
+      EXPECT_GE(turns, compress || seal ? static_cast<int>(message.size() / Portion::kWhole) : 0);
+    }
+  }
+}
+
+TEST_F(StreamTest, ARecordHasItsLimit) {
+  for (const bool nested : {false, true}) {
+    ByteVector message;
+    Encode(PushPullHeader{.nodes = 1}, message);
+    const std::string name(kStreamMessageMax + 10, 'n');
+    Encode(PushPullNode{.name = name}, message);
+    const auto reader = Read(Seal(message, {.compress = nested}));
+    EXPECT_EQ(reader->failure().error, StreamError::kTooLarge) << nested;
+  }
 }
 
 // A huge record of tiny unknown values, in small pieces, is not read over and over.
