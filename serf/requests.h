@@ -44,7 +44,7 @@ class Requests {
   }
 
   // --- what ends them ---
-  void OnLeft(Outbox& out) { EndLeaves({absl::OkStatus(), out}); }
+  void OnLeft(const absl::Status& status, Outbox& out) { EndLeaves({status, out}); }
   // An intent was sent as often as it is to be, or was displaced.
   void OnIntentSent(Broadcasts::Token token, Outbox& out) {
     removals_.Finish(token, Completer{absl::OkStatus(), out});

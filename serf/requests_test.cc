@@ -41,9 +41,9 @@ TEST_F(RequestsTest, LeavesEndTogetherAndOnce) {
   requests_.AddLeave(RequestId(1));
   requests_.AddLeave(RequestId(2));
   EXPECT_EQ(requests_.NextDeadline(), kNever) << "a leave has deadlines of its own";
-  requests_.OnLeft(out_);
+  requests_.OnLeft(absl::OkStatus(), out_);
   EXPECT_THAT(Ended(), ElementsAre("1 ok", "2 ok"));
-  requests_.OnLeft(out_);
+  requests_.OnLeft(absl::OkStatus(), out_);
   EXPECT_THAT(Ended(), IsEmpty());
 }
 

@@ -75,6 +75,10 @@ class Serf final : private swim::Delegate,
  public:
   using State = SerfState;
 
+  // How long a leave waits for its line in the snapshot: longer than a busy disk takes for a sync,
+  // and less than a client waits for an answer.
+  static constexpr Duration kLeaveRecordMax = std::chrono::seconds(5);
+
   static absl::StatusOr<std::unique_ptr<Serf>> Create(Config config);
 
   // Announces the node (an event for its own join follows). Once, before any other input.
@@ -117,7 +121,8 @@ class Serf final : private swim::Delegate,
   // join (spec/serf.md 4.4).
   void Join(Instant now, RequestId request, std::vector<swim::JoinTarget> targets, bool ignore_old,
             Outbox& out);
-  // Leaves the cluster; a second call while leaving shares the result of the first.
+  // Leaves the cluster; a second call while leaving shares the result of the first. An error: it
+  // left, but could not record that in the snapshot, so a restart may bring it back.
   void Leave(Instant now, RequestId request, Outbox& out);
   // Turns a failed member into a left one; `prune` also forgets it.
   void RemoveFailedNode(Instant now, RequestId request, absl::string_view name, bool prune,
@@ -235,6 +240,8 @@ class Serf final : private swim::Delegate,
   void StartNextJoin(Instant now);
   void OnJoinDone(Instant now, swim::Node::JoinDone done);
   void Advance(Instant now, LeaveSequence::Next next);
+  // Ends the leaves, once it is known whether the next life will know of it.
+  void SettleLeave(Instant now);
   void Complete(RequestId request, absl::Status status) {
     Requests::Complete(request, std::move(status), *out_);
   }
@@ -260,6 +267,7 @@ class Serf final : private swim::Delegate,
   Reconnector reconnector_;
   std::optional<CoordinateTracker> coordinates_;
   std::optional<Snapshot> snapshot_;
+  Instant leave_recorded_by_ = kNever;  // while a leave waits for the disk
 
   Outbox* out_ = nullptr;  // lent while an input runs
   struct Datagram {
@@ -337,6 +345,7 @@ inline void Serf::Settle(Instant now) {
   if (wake_gossip_) node_.WakeGossip(now);
   wake_gossip_ = false;
   WriteSnapshot(now, /*all=*/false);
+  SettleLeave(now);
 }
 
 inline void Serf::WriteSnapshot(Instant now, bool all) {
@@ -401,7 +410,7 @@ inline Instant Serf::NextDeadline() const {
   return std::min({node_.NextDeadline(), reconnector_.NextDeadline(),
                    snapshot_ ? snapshot_->NextDeadline() : kNever, members_.NextDeadline(),
                    leave_.NextDeadline(), queries_.NextDeadline(), pipeline_.NextDeadline(),
-                   requests_.NextDeadline(), reap_at_, queue_check_at_});
+                   requests_.NextDeadline(), reap_at_, queue_check_at_, leave_recorded_by_});
 }
 
 inline void Serf::OnTimer(Instant now, Outbox& out) {
@@ -477,14 +486,14 @@ inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
 }
 
 inline void Serf::Leave(Instant now, RequestId request, Outbox& out) {
-  if (state_ == State::kLeft) return out.Complete({request, absl::OkStatus(), 0, {}});
   if (state_ == State::kShutdown) {
     return out.Complete(
         {request, absl::FailedPreconditionError("Leave called after Shutdown"), 0, {}});
   }
   Run(now, out, [&] {
     requests_.AddLeave(request);
-    if (state_ == State::kLeaving) return;
+    if (state_ == State::kLeft && leave_recorded_by_ == kNever) leave_recorded_by_ = now;
+    if (state_ != State::kAlive) return;
     state_ = State::kLeaving;
     if (snapshot_) snapshot_->OnLeave();
     const bool tells = intents_.IssueLeave(now, Requests::kLeaveToken);
@@ -508,8 +517,16 @@ inline void Serf::Advance(Instant now, LeaveSequence::Next next) {
       return node_.Leave(now, *out_);
     case LeaveSequence::Step::kLeft:
       state_ = State::kLeft;
-      return requests_.OnLeft(*out_);
+      leave_recorded_by_ = now + (snapshot_ ? kLeaveRecordMax : Duration::zero());
+      return;
   }
+}
+
+inline void Serf::SettleLeave(Instant now) {
+  if (leave_recorded_by_ == kNever) return;
+  if (now < leave_recorded_by_ && !snapshot_->leave_settled()) return;
+  leave_recorded_by_ = kNever;
+  requests_.OnLeft(snapshot_ ? snapshot_->LeaveStatus() : absl::OkStatus(), *out_);
 }
 
 inline void Serf::RemoveFailedNode(Instant now, RequestId request, absl::string_view name,

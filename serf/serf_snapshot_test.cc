@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,6 +71,9 @@ class Life {
   LineLogger log;
   std::vector<std::string> dialled;
   bool peers_answer = false;  // whoever is dialled
+  // What the disk says; nothing: it stands still.
+  std::optional<absl::Status> disk = absl::OkStatus();
+  std::vector<std::string> ended;  // requests
 
  private:
   void CarryOut() {
@@ -79,12 +83,16 @@ class Life {
         dials_.push_back(op.stream);
       }
     }
+    for (const Completion& completion : out_.completions()) {
+      ended.push_back(completion.status.ToString());
+    }
     const std::vector<SnapshotOp> ops = out_.snapshot_ops();
     out_.Clear();
     for (const SnapshotOp& op : ops) {
-      if (op.kind == SnapshotOp::Kind::kReplace) file_.clear();
-      file_ += op.text;
-      Do([&](Serf& serf, Outbox& out) { serf.OnSnapshotDone(now, absl::OkStatus(), out); });
+      if (!disk) break;
+      if (disk->ok() && op.kind == SnapshotOp::Kind::kReplace) file_.clear();
+      if (disk->ok()) file_ += op.text;
+      Do([&](Serf& serf, Outbox& out) { serf.OnSnapshotDone(now, *disk, out); });
     }
     for (const swim::StreamId stream : std::exchange(dials_, {})) {
       if (peers_answer) Answer(stream);
@@ -138,6 +146,45 @@ TEST(SerfSnapshotTest, LeaveIsRecordedAtOnce) {
   EXPECT_THAT(life.file(), ::testing::EndsWith("leave\nclock: 8\n"));
   EXPECT_EQ(Life(life.file())->Stats()["event_time"], "1");
   EXPECT_EQ(Life(life.file(), true)->Stats()["event_time"], "4");
+}
+
+// A node that left and did not record it comes back after a restart, as nobody wants.
+TEST(SerfSnapshotTest, ALeaveThatIsNotRecordedIsAnError) {
+  const auto leave = [](Life& life) {
+    life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, swim::RequestId(1), out); });
+  };
+  Life life("");
+  life.disk = absl::ResourceExhaustedError("write x: no space left on device");
+  leave(life);
+  life.Until(life.now + seconds(10));
+  EXPECT_THAT(life.ended,
+              ElementsAre("RESOURCE_EXHAUSTED: left the cluster, but failed to record it in the "
+                          "snapshot: write x: no space left on device"));
+  EXPECT_TRUE(life.log.Has(
+      "[ERR] serf: failed to flush leave to snapshot: write x: no space left on device"));
+  EXPECT_EQ(life->state(), Serf::State::kLeft);
+  // Told again to who asks again, until it succeeds.
+  leave(life);
+  EXPECT_EQ(life.ended.size(), 2u);
+  EXPECT_EQ(life.ended.back(), life.ended.front());
+  life.disk = absl::OkStatus();
+  life.Until(life.now + seconds(31));
+  leave(life);
+  EXPECT_EQ(life.ended.back(), "OK");
+  EXPECT_THAT(life.file(), HasSubstr("leave\n"));
+}
+
+TEST(SerfSnapshotTest, ALeaveWaitsForTheDiskNotForEver) {
+  Life life("");
+  life.disk.reset();
+  life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, swim::RequestId(1), out); });
+  const Instant begin = life.now;
+  while (life->state() != Serf::State::kLeft) life.Until(life.now + milliseconds(10));
+  EXPECT_TRUE(life.ended.empty());
+  life.Until(life.now + Serf::kLeaveRecordMax);
+  ASSERT_EQ(life.ended.size(), 1u);
+  EXPECT_THAT(life.ended[0], HasSubstr("the disk stands still"));
+  EXPECT_LE(life.now - begin, seconds(10));
 }
 
 TEST(SerfSnapshotTest, ClocksGoOn) {

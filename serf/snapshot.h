@@ -3,7 +3,9 @@
 
 // Snapshot: keeps a file up to date from which a restarted node learns whom it knew and where its
 // clocks were. A pure machine: it makes the text, a driver does the disk (SnapshotOp) and answers;
-// what fails is made good by writing the whole file anew. Source: spec/serf.md 9.3 to 9.5.
+// what fails is made good by writing the whole file anew, and meanwhile what is news is appended
+// nevertheless: a file that lacks some lines is better than one that ends with the first failure.
+// Source: spec/serf.md 9.3 to 9.5.
 //
 //   Snapshot snapshot(SnapshotReader's state, options);
 //   snapshot.OnMemberEvent(event);         // and so on: these only note
@@ -92,6 +94,10 @@ class Snapshot {
   const SnapshotState& state() const { return state_; }
   // Whether the file lacks something, because writing failed.
   bool behind() const { return behind_; }
+  // Whether it is known what became of the line that OnLeave() asked for.
+  bool leave_settled() const { return leave_ == Leave::kRecorded || leave_ == Leave::kFailed; }
+  // OK: it is on the disk. Else why not, or not yet.
+  absl::Status LeaveStatus() const;
 
  private:
   struct Clocks {
@@ -106,8 +112,11 @@ class Snapshot {
   };
   struct UnderWay {
     SnapshotOp::Kind kind = SnapshotOp::Kind::kAppend;
-    bool recovery = false;
+    std::uint64_t size = 0;
+    bool has_leave = false;
+    bool recovery = false;  // a kReplace that makes good for what is lacking
   };
+  enum class Leave : std::uint8_t { kNone, kPending, kUnderWay, kRecorded, kFailed };
 
   void OnMember(MemberEventKind kind, const Member& member);
   void SetAlive(absl::string_view name, std::string address);
@@ -115,7 +124,18 @@ class Snapshot {
   void ForgetUnseen(Instant now);
   bool HasNews() const { return !pending_.empty() || written_ != Clocks(state_); }
   void AppendClocks();
+  void Append(Instant now, std::vector<SnapshotOp>& ops);
   void Replace(Instant now, bool recovery, std::vector<SnapshotOp>& ops);
+  void Push(SnapshotOp op, bool recovery, std::vector<SnapshotOp>& ops);
+  void OnAppendFailed(const UnderWay& op, const absl::Status& status);
+  void OnReplaceFailed(Instant now, const UnderWay& op, const absl::Status& status);
+  bool IsReplacing() const {
+    return std::any_of(under_way_.begin(), under_way_.end(),
+                       [](const UnderWay& op) { return op.kind == SnapshotOp::Kind::kReplace; });
+  }
+  bool MayRetry(Instant now) const {
+    return !last_attempt_ || now >= *last_attempt_ + kRecoveryInterval;
+  }
   std::string WholeText() const;
   std::uint64_t CompactionSize() const {
     // A file that is large because names are long is not written anew all the time.
@@ -130,17 +150,20 @@ class Snapshot {
   Clocks written_;                     // of clocks, only the last value of an interval is written
   Instant flush_at_ = Instant::min();  // no earlier, unless pressed
   std::deque<UnderWay> under_way_;
+  std::uint64_t size_on_disk_ = 0;  // what was confirmed; with what is under way, state_.size
   std::uint64_t replaced_size_ = 0;
 
   bool behind_ = false;
-  std::optional<Instant> last_recovery_;
+  std::optional<Instant> last_attempt_;  // of a recovery, or of a compaction that failed
+  Leave leave_ = Leave::kNone;
+  absl::Status leave_error_;
   // Of the life before, and not heard of since.
   std::set<std::string, std::less<>> unseen_;
   Instant forget_at_ = kNever;
 };
 
 inline Snapshot::Snapshot(Instant now, SnapshotState state, const Options& options)
-    : options_(options), state_(std::move(state)), written_(state_) {
+    : options_(options), state_(std::move(state)), written_(state_), size_on_disk_(state_.size) {
   for (const SnapshotState::Nodes* nodes : {&state_.alive, &state_.failed}) {
     for (const auto& [name, address] : *nodes) unseen_.insert(name);
   }
@@ -213,6 +236,7 @@ inline void Snapshot::OnLeave() {
   // The times of events count only before it.
   AppendClocks();
   pending_ += "leave\n";
+  leave_ = Leave::kPending;
   // At once: the process may be about to end.
   flush_at_ = Instant::min();
 }
@@ -238,38 +262,43 @@ inline void Snapshot::ForgetUnseen(Instant now) {
 
 inline void Snapshot::Flush(Instant now, std::vector<SnapshotOp>& ops, bool all) {
   ForgetUnseen(now);
-  if (behind_) {
-    // The whole file will hold it.
-    pending_.clear();
-    const bool due = !last_recovery_ || now >= *last_recovery_ + kRecoveryInterval;
-    if (all || (due && under_way_.empty())) Replace(now, /*recovery=*/true, ops);
-    return;
-  }
-  if (!HasNews() || (now < flush_at_ && !all)) return;
+  // An answer to what is under way comes first.
+  const bool recover = behind_ && (all || (MayRetry(now) && under_way_.empty()));
   if (under_way_.size() >= kOpsUnderWayMax && !all) {
-    behind_ = pending_.size() > kPendingMax;
+    if (pending_.size() <= kPendingMax) return;
+    behind_ = true;
+    pending_.clear();
     return;
   }
+  if (HasNews() && (all || recover || now >= flush_at_)) Append(now, ops);
+  if (recover) return Replace(now, /*recovery=*/true, ops);
+  if (behind_ || IsReplacing() || state_.size <= CompactionSize() || !MayRetry(now)) return;
+  Replace(now, /*recovery=*/false, ops);
+}
+
+inline void Snapshot::Append(Instant now, std::vector<SnapshotOp>& ops) {
   flush_at_ = now + kFlushInterval;
   AppendClocks();
   state_.size += pending_.size();
-  if (state_.size > CompactionSize()) return Replace(now, /*recovery=*/false, ops);
-  under_way_.push_back({SnapshotOp::Kind::kAppend, false});
-  ops.push_back({SnapshotOp::Kind::kAppend, std::exchange(pending_, {})});
+  Push({SnapshotOp::Kind::kAppend, std::exchange(pending_, {})}, /*recovery=*/false, ops);
 }
 
 inline void Snapshot::Replace(Instant now, bool recovery, std::vector<SnapshotOp>& ops) {
   if (recovery) {
     Log(options_.logger, LogLevel::kInfo, "serf: Attempting compaction to recover from error...");
-    last_recovery_ = now;
+    last_attempt_ = now;
+    behind_ = false;
   }
-  behind_ = false;
-  pending_.clear();
-  written_ = Clocks(state_);
   std::string text = WholeText();
-  state_.size = replaced_size_ = text.size();
-  under_way_.push_back({SnapshotOp::Kind::kReplace, recovery});
-  ops.push_back({SnapshotOp::Kind::kReplace, std::move(text)});
+  state_.size = text.size();
+  Push({SnapshotOp::Kind::kReplace, std::move(text)}, recovery, ops);
+}
+
+inline void Snapshot::Push(SnapshotOp op, bool recovery, std::vector<SnapshotOp>& ops) {
+  const bool has_leave = left_ && leave_ != Leave::kRecorded;
+  if (has_leave) leave_ = Leave::kUnderWay;
+  under_way_.push_back({op.kind, op.text.size(), has_leave, recovery});
+  ops.push_back(std::move(op));
 }
 
 inline std::string Snapshot::WholeText() const {
@@ -293,30 +322,76 @@ inline void Snapshot::OnDone(Instant now, const absl::Status& status) {
   if (under_way_.empty()) return;  // an answer to nothing
   const UnderWay op = under_way_.front();
   under_way_.pop_front();
+  if (!status.ok()) {
+    if (op.kind == SnapshotOp::Kind::kAppend) return OnAppendFailed(op, status);
+    return OnReplaceFailed(now, op, status);
+  }
+  if (op.has_leave) leave_ = Leave::kRecorded;
+  if (op.kind == SnapshotOp::Kind::kAppend) {
+    size_on_disk_ += op.size;
+    return;
+  }
+  size_on_disk_ = replaced_size_ = op.size;
   if (op.recovery) {
-    if (status.ok()) {
-      Log(options_.logger, LogLevel::kInfo,
-          "serf: Finished compaction, successfully recovered from error state");
-    } else {
-      Log(options_.logger, LogLevel::kError,
-          "serf: Compaction failed, will reattempt after 30s: ", status.message());
-      last_recovery_ = now;
-    }
-  } else if (!status.ok()) {
+    Log(options_.logger, LogLevel::kInfo,
+        "serf: Finished compaction, successfully recovered from error state");
+  }
+}
+
+inline void Snapshot::OnAppendFailed(const UnderWay& op, const absl::Status& status) {
+  if (op.has_leave) {
+    leave_error_ = status;
+    // At once, whenever the last one was: the process may be about to end.
+    last_attempt_.reset();
+    Log(options_.logger, LogLevel::kError,
+        "serf: failed to flush leave to snapshot: ", status.message());
+  } else if (!behind_) {
     Log(options_.logger, LogLevel::kError, "serf: Failed to update snapshot: ", status.message());
   }
-  if (!status.ok()) behind_ = true;
+  if (!IsReplacing()) {
+    state_.size -= op.size;
+    behind_ = true;
+    return;
+  }
+  // It was asked for later, and has these lines.
+  for (UnderWay& later : under_way_) {
+    if (later.kind == SnapshotOp::Kind::kReplace) later.recovery = true;
+  }
+}
+
+inline void Snapshot::OnReplaceFailed(Instant now, const UnderWay& op, const absl::Status& status) {
+  Log(options_.logger, LogLevel::kError,
+      "serf: Compaction failed, will reattempt after 30s: ", status.message());
+  last_attempt_ = now;
+  if (op.recovery) behind_ = true;
+  if (op.has_leave && op.recovery) {
+    leave_ = Leave::kFailed;
+    leave_error_ = status;
+  }
+  state_.size = size_on_disk_;
+  for (const UnderWay& later : under_way_) {
+    const bool adds = later.kind == SnapshotOp::Kind::kAppend;
+    state_.size = adds ? state_.size + later.size : later.size;
+  }
+}
+
+inline absl::Status Snapshot::LeaveStatus() const {
+  if (leave_ == Leave::kNone || leave_ == Leave::kRecorded) return absl::OkStatus();
+  const bool failed = leave_ == Leave::kFailed;
+  return absl::Status(
+      failed ? leave_error_.code() : absl::StatusCode::kDeadlineExceeded,
+      absl::StrCat("left the cluster, but failed to record it in the snapshot: ",
+                   failed ? absl::string_view(leave_error_.message()) : "the disk stands still"));
 }
 
 inline Instant Snapshot::NextDeadline() const {
-  if (behind_) {
-    // An answer comes first.
-    if (!under_way_.empty()) return forget_at_;
-    return last_recovery_ ? std::min(forget_at_, *last_recovery_ + kRecoveryInterval)
-                          : Instant::min();
+  Instant next = forget_at_;
+  // An answer comes first.
+  if (behind_ && under_way_.empty()) {
+    next = std::min(next, last_attempt_ ? *last_attempt_ + kRecoveryInterval : Instant::min());
   }
-  if (!HasNews() || under_way_.size() >= kOpsUnderWayMax) return forget_at_;
-  return std::min(forget_at_, flush_at_);
+  if (HasNews() && under_way_.size() < kOpsUnderWayMax) next = std::min(next, flush_at_);
+  return next;
 }
 
 }  // namespace serf

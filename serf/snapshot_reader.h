@@ -16,6 +16,10 @@
 //             | "leave"                            forgets all that is above, but see below
 //             | "coordinate: " any                 of old releases
 //             | "# failed: " name " " address      ours; a comment to the original
+//             | "# compaction begins"              ours: what follows replaces all that is above,
+//             but | "# compaction ends"                only once the end is there; without it, the
+//             file
+//                                                  ends at the beginning
 //             | "#" any
 //   n         = decimal digits, at most 2^64 - 1
 //   name      = any bytes but LF;  address = bytes without space and LF
@@ -26,6 +30,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -45,6 +50,12 @@ inline constexpr std::size_t kSnapshotLineMax = 4096;
 inline constexpr std::size_t kSnapshotNodesMax = std::size_t{1} << 20;
 // Lines of the log about one file; the rest is summed up.
 inline constexpr int kSnapshotWarningsMax = 100;
+// Names and addresses, all together: 64 bytes for each of the most nodes, so that a file of long
+// lines does not fill the memory.
+inline constexpr std::size_t kSnapshotTextMax = kSnapshotNodesMax * 64;
+// Around the whole state where it is written behind the old one: see SnapshotFile.
+inline constexpr absl::string_view kSnapshotBegin = "# compaction begins";
+inline constexpr absl::string_view kSnapshotEnd = "# compaction ends";
 
 // Also what a Snapshot goes on from.
 struct SnapshotState {
@@ -77,6 +88,8 @@ class SnapshotReader {
   void OnNode(SnapshotState::Nodes& nodes, absl::string_view rest, absl::string_view line);
   void OnClock(wire::LamportTime& clock, absl::string_view what, absl::string_view digits);
   void OnLeave();
+  void OnBegin(std::size_t length);
+  void Erase(SnapshotState::Nodes& nodes, absl::string_view name);
   template <typename... Args>
   void Warn(const Args&... args) {
     if (++warnings_ <= kSnapshotWarningsMax) Log(logger_, LogLevel::kWarn, args...);
@@ -85,6 +98,8 @@ class SnapshotReader {
   bool rejoin_after_leave_;
   Logger* logger_;
   SnapshotState state_;
+  std::optional<SnapshotState> before_;  // what counts unless the compaction ends
+  std::size_t text_ = 0;                 // bytes of names and addresses in `state_`
   std::string partial_;     // the beginning of the line under way, at most kSnapshotLineMax of it
   std::size_t length_ = 0;  // of all of it
   int warnings_ = 0;
@@ -126,19 +141,17 @@ inline SnapshotState SnapshotReader::Finish() && {
   }
   if (too_many_ > 0) {
     Log(logger_, LogLevel::kWarn, "serf: ", too_many_, " nodes in the snapshot are beyond the ",
-        kSnapshotNodesMax, " that are read");
+        kSnapshotNodesMax, " nodes and ", kSnapshotTextMax, " bytes that are read");
   }
-  return std::move(state_);
+  return before_ ? *std::move(before_) : std::move(state_);
 }
 
 inline void SnapshotReader::OnLine(absl::string_view line) {
   absl::string_view rest = line;
   if (absl::ConsumePrefix(&rest, "alive: ")) return OnNode(state_.alive, rest, line);
   if (absl::ConsumePrefix(&rest, "not-alive: ")) {
-    for (SnapshotState::Nodes* nodes : {&state_.alive, &state_.failed}) {
-      if (const auto found = nodes->find(rest); found != nodes->end()) nodes->erase(found);
-    }
-    return;
+    Erase(state_.alive, rest);
+    return Erase(state_.failed, rest);
   }
   if (absl::ConsumePrefix(&rest, "clock: ")) return OnClock(state_.clock, "clock", rest);
   if (absl::ConsumePrefix(&rest, "event-clock: ")) {
@@ -149,6 +162,8 @@ inline void SnapshotReader::OnLine(absl::string_view line) {
   }
   if (line == "leave") return OnLeave();
   if (absl::ConsumePrefix(&rest, "# failed: ")) return OnNode(state_.failed, rest, line);
+  if (line == kSnapshotBegin) return OnBegin(line.size() + 1);
+  if (line == kSnapshotEnd) return before_.reset();
   if (absl::StartsWith(line, "#") || absl::StartsWith(line, "coordinate: ")) return;
   Warn("serf: Unrecognized snapshot line: ", line);
 }
@@ -162,17 +177,33 @@ inline void SnapshotReader::OnNode(SnapshotState::Nodes& nodes, absl::string_vie
     return;
   }
   const absl::string_view name = rest.substr(0, space);
-  SnapshotState::Nodes& others = &nodes == &state_.alive ? state_.failed : state_.alive;
-  if (const auto found = others.find(name); found != others.end()) others.erase(found);
-  auto found = nodes.find(name);
-  if (found == nodes.end()) {
-    if (nodes.size() == kSnapshotNodesMax) {
-      ++too_many_;
-      return;
-    }
-    found = nodes.try_emplace(std::string(name)).first;
+  Erase(state_.alive, name);
+  Erase(state_.failed, name);
+  if (nodes.size() == kSnapshotNodesMax || text_ + rest.size() > kSnapshotTextMax) {
+    ++too_many_;
+    return;
   }
-  found->second = std::string(rest.substr(space + 1));
+  text_ += rest.size() - 1;
+  nodes.try_emplace(std::string(name), rest.substr(space + 1));
+}
+
+inline void SnapshotReader::Erase(SnapshotState::Nodes& nodes, absl::string_view name) {
+  const auto found = nodes.find(name);
+  if (found == nodes.end()) return;
+  text_ -= found->first.size() + found->second.size();
+  nodes.erase(found);
+}
+
+// Also once more, if the one before did not end.
+inline void SnapshotReader::OnBegin(std::size_t length) {
+  SnapshotState next;
+  next.size = state_.size;
+  if (!before_) {
+    before_ = std::move(state_);
+    before_->size -= length;
+  }
+  state_ = std::move(next);
+  text_ = 0;
 }
 
 inline void SnapshotReader::OnClock(wire::LamportTime& clock, absl::string_view what,
@@ -206,6 +237,7 @@ inline void SnapshotReader::OnLeave() {
   }
   state_.alive.clear();
   state_.failed.clear();
+  text_ = 0;
   state_.clock = state_.event_clock = state_.query_clock = {};
 }
 

@@ -113,6 +113,17 @@ class Writer {
       snapshot_.OnDone(now, status);
     }
   }
+  // Of what is under way, appends are done, and attempts to write the file anew fail; how many.
+  int WorkWithoutReplacing(Instant now, const absl::Status& status) {
+    int refused = 0;
+    for (const SnapshotOp& op : std::exchange(ops_, {})) {
+      const bool replaces = op.kind == SnapshotOp::Kind::kReplace;
+      if (!replaces) file += op.text;
+      refused += replaces;
+      snapshot_.OnDone(now, replaces ? status : absl::OkStatus());
+    }
+    return refused;
+  }
   void FlushAndWork(Instant now) {
     Flush(now, /*all=*/true);
     Work(now);
@@ -197,6 +208,31 @@ TEST(SnapshotReaderTest, AFileOfGarbageDoesNotFillTheLog) {
   ReadAll(text, false, &log);
   ASSERT_EQ(log.lines.size(), kSnapshotWarningsMax + 1u);
   EXPECT_EQ(log.lines.back(), "[WARN] serf: 9900 further snapshot lines were not understood");
+}
+
+// A whole state behind the old one counts when its end is there.
+TEST(SnapshotReaderTest, ACompactionBehindTheOldText) {
+  const std::string old = "alive: a 10.0.0.1:1\n# failed: f 10.0.0.6:1\nclock: 9\nalive: b 10.0.";
+  const std::string begun = absl::StrCat(old, "0.2:1\n# compaction begins\nalive: c 10.0.0.3:1\n");
+  const SnapshotState before = ReadAll(begun);
+  EXPECT_THAT(before.alive, ElementsAre(Pair("a", "10.0.0.1:1"), Pair("b", "10.0.0.2:1")));
+  EXPECT_THAT(before.failed, ElementsAre(Pair("f", "10.0.0.6:1")));
+  EXPECT_EQ(before.clock, LamportTime(9));
+  EXPECT_EQ(before.size, begun.find("# comp"));
+  const std::string ended = absl::StrCat(begun, "clock: 4\n# compaction ends\nevent-clock: 2\n");
+  for (const bool rejoin : {false, true}) {
+    const SnapshotState after = ReadAll(ended, rejoin);
+    EXPECT_THAT(after.alive, ElementsAre(Pair("c", "10.0.0.3:1")));
+    EXPECT_THAT(after.failed, IsEmpty());
+    EXPECT_EQ(after.clock, LamportTime(4));
+    EXPECT_EQ(after.event_clock, LamportTime(2));
+    EXPECT_EQ(after.size, ended.size());
+  }
+  // An end alone ends nothing, and a second beginning begins anew.
+  EXPECT_EQ(ReadAll("clock: 3\n# compaction ends\n").clock, LamportTime(3));
+  EXPECT_THAT(
+      ReadAll(absl::StrCat(begun, "# compaction begins\nclock: 5\n# compaction ends\n")).alive,
+      IsEmpty());
 }
 
 // A crash while the last line was written, at any byte: the lines before it count, and no more.
@@ -420,16 +456,25 @@ TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
   // At once, and then not for a while.
   EXPECT_LE(writer->NextDeadline(), kStart);
   EXPECT_TRUE(writer.Flush(kStart));
-  writer->OnUserEvent(LamportTime(1));
   writer.Work(kStart + seconds(1), absl::ResourceExhaustedError("full"));
+  writer->OnUserEvent(LamportTime(1));
   EXPECT_THAT(log.lines,
               ElementsAre("[INFO] serf: Attempting compaction to recover from error...",
                           "[ERR] serf: Compaction failed, will reattempt after 30s: full"));
   log.lines.clear();
+  // What is news is tried nevertheless, without a word of each failure.
   for (std::uint64_t i = 2; i < 31; ++i) {
     writer->OnUserEvent(LamportTime(i));
-    EXPECT_FALSE(writer.Flush(kStart + seconds(i)));
+    EXPECT_TRUE(writer.Flush(kStart + seconds(i)));
+    if (i < 20) {
+      writer.Work(kStart + seconds(i), absl::ResourceExhaustedError("full"));
+    } else {
+      writer.Work(kStart + seconds(i));
+    }
+    EXPECT_EQ(writer->state().size, writer.file.size());
   }
+  EXPECT_THAT(log.lines, IsEmpty());
+  EXPECT_EQ(ReadAll(writer.file).event_clock, LamportTime(30));
   EXPECT_EQ(writer->NextDeadline(), kStart + seconds(31));
   EXPECT_TRUE(writer.Flush(kStart + seconds(31)));
   // What happens while it is under way is appended after it.
@@ -444,6 +489,84 @@ TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
   EXPECT_EQ(writer.file,
             "alive: a 10.0.0.1:7946\nclock: 0\nevent-clock: 30\nquery-clock: 0\n"
             "event-clock: 77\n");
+}
+
+// A file that can't be written anew, in a folder that is closed to the agent, say, is appended to
+// nevertheless; a new attempt comes after a while.
+TEST(SnapshotTest, ACompactionThatFailsDoesNotFreezeTheFile) {
+  Lines log;
+  Writer writer({}, &log);
+  writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
+  Instant now = kStart;
+  int refused = 0;
+  for (std::uint64_t i = 1; i <= 20'000; ++i, now += milliseconds(500)) {
+    writer->OnUserEvent(LamportTime(i));
+    writer.Flush(now);
+    if (i < 15'000) {
+      refused += writer.WorkWithoutReplacing(now, absl::PermissionDeniedError("closed"));
+    } else {
+      writer.Work(now);
+    }
+    ASSERT_EQ(writer->state().size, writer.file.size());
+    ASSERT_EQ(ReadAll(writer.file).event_clock, LamportTime(i));
+    ASSERT_FALSE(writer->behind());
+  }
+  EXPECT_GT(refused, 20);
+  EXPECT_LT(refused, 150) << "one in 30 seconds";
+  EXPECT_EQ(writer.replaced, 1);
+  EXPECT_EQ(log.lines.size(), static_cast<std::size_t>(refused));
+  EXPECT_EQ(log.lines[0], "[ERR] serf: Compaction failed, will reattempt after 30s: closed");
+}
+
+// Upstream's writer stops in that state, and a node that left comes back after a restart.
+TEST(SnapshotTest, ALeaveIsRecordedAlthoughTheFileLacksLines) {
+  Writer writer;
+  writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
+  writer.FlushAndWork(kStart);
+  writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "b"));
+  writer.Flush(kStart + seconds(1));
+  writer.Work(kStart + seconds(1), absl::ResourceExhaustedError("full"));
+  writer.Flush(kStart + seconds(1));
+  writer.WorkWithoutReplacing(kStart + seconds(1), absl::ResourceExhaustedError("full"));
+  ASSERT_TRUE(writer->behind());
+  writer->OnLeave();
+  EXPECT_FALSE(writer->leave_settled());
+  EXPECT_TRUE(absl::IsDeadlineExceeded(writer->LeaveStatus()));
+  EXPECT_TRUE(writer.Flush(kStart + seconds(2)));
+  writer.WorkWithoutReplacing(kStart + seconds(2), absl::ResourceExhaustedError("full"));
+  EXPECT_TRUE(writer->leave_settled());
+  EXPECT_TRUE(writer->LeaveStatus().ok());
+  EXPECT_TRUE(absl::EndsWith(writer.file, "leave\n"));
+  EXPECT_THAT(ReadAll(writer.file).alive, IsEmpty());
+}
+
+TEST(SnapshotTest, ALeaveThatCannotBeRecordedIsAnError) {
+  Lines log;
+  Writer writer({}, &log);
+  writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
+  writer.FlushAndWork(kStart);
+  writer->OnLeave();
+  const absl::Status full = absl::ResourceExhaustedError("write x: no space left on device");
+  EXPECT_TRUE(writer.Flush(kStart + seconds(1)));
+  writer.Work(kStart + seconds(1), full);
+  EXPECT_FALSE(writer->leave_settled()) << "there is another way";
+  EXPECT_TRUE(writer.Flush(kStart + seconds(1)));
+  writer.Work(kStart + seconds(1), full);
+  EXPECT_TRUE(writer->leave_settled());
+  EXPECT_EQ(writer->LeaveStatus().message(),
+            "left the cluster, but failed to record it in the snapshot: write x: no space left on "
+            "device");
+  EXPECT_THAT(
+      log.lines,
+      ElementsAre("[ERR] serf: failed to flush leave to snapshot: write x: no space left on device",
+                  "[INFO] serf: Attempting compaction to recover from error...",
+                  "[ERR] serf: Compaction failed, will reattempt after 30s: write x: no space left "
+                  "on device"));
+  // And tried again, until the process ends.
+  EXPECT_TRUE(writer.Flush(kStart + seconds(31)));
+  writer.Work(kStart + seconds(31));
+  EXPECT_TRUE(writer->LeaveStatus().ok());
+  EXPECT_THAT(ReadAll(writer.file).alive, IsEmpty());
 }
 
 TEST(SnapshotTest, ADiskThatStandsStillCostsBoundedMemory) {

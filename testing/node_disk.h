@@ -53,6 +53,7 @@ class NodeDisk {
   void End(VirtualDisk::Loss loss, Rng& rng) {
     if (!ops_.empty()) {
       disk_.StopAfter(rng.Below(ops_.front().kind == SnapshotOp::Kind::kAppend ? kCallsPerAppend
+                                : disk_.folder_closed()                        ? kCallsPerOverwrite
                                                                                : kCallsPerReplace));
       static_cast<void>(file_->Apply(ops_.front()));
     }
@@ -66,9 +67,11 @@ class NodeDisk {
 
  private:
   // System calls that change something: write, sync, and the end; or create, write, sync, rename,
-  // sync of the folder, and the end.
+  // sync of the folder, and the end; or, in a closed folder, create, write, sync, write, sync,
+  // write over, sync, truncate, and the end.
   static constexpr std::uint64_t kCallsPerAppend = 3;
   static constexpr std::uint64_t kCallsPerReplace = 6;
+  static constexpr std::uint64_t kCallsPerOverwrite = 9;
 
   VirtualDisk disk_;
   std::unique_ptr<transport::SnapshotFile> file_;

@@ -45,7 +45,10 @@ void Start(SwarmWorld& swarm) {
     config.snapshot.reset();
     if (swarm.Chance(with_file)) config.snapshot.emplace();
     const NodeId node = swarm.world.Add(config, swarm.Chance(rejoin_after_leave));
-    if (swarm.world.has_disk(node)) swarm.world.disk(node).set_failure(disk_errors);
+    if (swarm.world.has_disk(node)) {
+      swarm.world.disk(node).set_failure(disk_errors);
+      swarm.world.disk(node).set_folder_closed(i % 2 == 0);
+    }
     swarm.departed.push_back(false);
     if (i > 0) swarm.JoinSomebody(node);
     swarm.world.RunFor(rng.Below(milliseconds(300)));
@@ -61,6 +64,7 @@ SwarmResult Report(SwarmWorld& swarm) {
     if (!swarm.world.has_disk(node)) return;
     faults.torn_writes += swarm.world.disk(node).torn();
     faults.disk_errors += swarm.world.disk(node).failures();
+    faults.overwrites += swarm.world.disk(node).overwrites();
   });
   const LinkModel::Counters& links = swarm.world.links().counters();
   faults.lost = links.lost;
@@ -102,6 +106,7 @@ constexpr struct {
     {"power failures", &SwarmFaults::power_failures},
     {"torn writes", &SwarmFaults::torn_writes},
     {"disk errors", &SwarmFaults::disk_errors},
+    {"snapshots overwritten", &SwarmFaults::overwrites},
     {"restarts", &SwarmFaults::restarts},
     {"recoveries", &SwarmFaults::recoveries},
     {"pauses", &SwarmFaults::pauses},

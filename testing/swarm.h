@@ -31,6 +31,7 @@ struct SwarmFaults {
   std::uint64_t power_failures = 0;
   std::uint64_t torn_writes = 0;
   std::uint64_t disk_errors = 0;
+  std::uint64_t overwrites = 0;  // of snapshots in folders that take no new file
   std::uint64_t restarts = 0;
   std::uint64_t recoveries = 0;  // restarts with a file that named others
   std::uint64_t pauses = 0;

@@ -42,13 +42,17 @@ class VirtualDisk final : public transport::SnapshotFileSystem {
 
   // The probability of an error of a write or a sync.
   void set_failure(double probability) { failure_ = probability; }
+  // Whether the folder takes no new files, as where the file is a mount point.
+  void set_folder_closed(bool closed) { folder_closed_ = closed; }
+  bool folder_closed() const { return folder_closed_; }
   // So many more calls have an effect.
   void StopAfter(std::uint64_t calls) { calls_left_ = calls; }
   // The end of a process, maybe of the whole machine, and a new one.
   void Reboot(Loss loss);
 
-  std::uint64_t failures() const { return failures_; }  // on purpose
-  std::uint64_t torn() const { return torn_; }          // writes that a stop cut short
+  std::uint64_t failures() const { return failures_; }      // on purpose
+  std::uint64_t torn() const { return torn_; }              // writes that a stop cut short
+  std::uint64_t overwrites() const { return overwrites_; }  // over what was there
 
   // --- SnapshotFileSystem ---
   inline absl::StatusOr<File> OpenOrCreate(const std::string& path,
@@ -56,11 +60,14 @@ class VirtualDisk final : public transport::SnapshotFileSystem {
   inline absl::StatusOr<File> Create(const std::string& path, Permissions permissions) override;
   inline absl::StatusOr<std::size_t> Read(File file, MutableByteView out) override;
   inline absl::StatusOr<std::size_t> Write(File file, absl::string_view bytes) override;
+  inline absl::StatusOr<std::size_t> WriteAt(File file, std::uint64_t offset,
+                                             absl::string_view bytes) override;
   inline absl::Status Truncate(File file, std::uint64_t size) override;
   inline absl::Status Sync(File file) override;
   void Close(File file) override { open_.erase(file); }
   absl::StatusOr<Info> InfoOf(File file) override { return InfoOf(*open_.at(file).inode); }
   inline absl::StatusOr<Info> InfoOf(const std::string& path) override;
+  std::string Resolve(const std::string& path) override { return path; }
   inline absl::Status Rename(const std::string& from, const std::string& to) override;
   inline absl::Status Remove(const std::string& path) override;
   inline absl::Status SyncFolderOf(const std::string& path) override;
@@ -71,12 +78,16 @@ class VirtualDisk final : public transport::SnapshotFileSystem {
     Permissions permissions = 0;
     std::string content;
     std::size_t synced = 0;  // bytes that outlive a loss of power
+    // What stands on the disk where something was written over it since.
+    std::optional<std::string> old_front = {};
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
   struct OpenFile {
     std::shared_ptr<Inode> inode;
     std::size_t read = 0;
   };
+
+  static constexpr std::size_t kBlock = 512;
 
   // False: the machine has stopped.
   bool Spend() {
@@ -117,6 +128,8 @@ class VirtualDisk final : public transport::SnapshotFileSystem {
   double failure_ = 0;
   std::uint64_t failures_ = 0;
   std::uint64_t torn_ = 0;
+  std::uint64_t overwrites_ = 0;
+  bool folder_closed_ = false;
   std::optional<std::uint64_t> calls_left_;
   bool stopped_ = false;
   Names names_;
@@ -138,6 +151,13 @@ inline void VirtualDisk::Reboot(Loss loss) {
     const std::size_t rest = inode->content.size() - synced;
     inode->content.resize(synced + rng_.Below(std::uint64_t{rest} + 1));
     inode->synced = inode->content.size();
+    if (!inode->old_front) continue;
+    // Any of the blocks that were written over, in no order.
+    const std::string old = *std::exchange(inode->old_front, std::nullopt);
+    for (std::size_t at = 0; at < old.size(); at += kBlock) {
+      const std::size_t size = std::min(kBlock, old.size() - at);
+      if (rng_.Below(2) == 0) inode->content.replace(at, size, old, at, size);
+    }
   }
   synced_names_ = names_;
 }
@@ -153,6 +173,9 @@ inline absl::StatusOr<VirtualDisk::File> VirtualDisk::OpenOrCreate(const std::st
 inline absl::StatusOr<VirtualDisk::File> VirtualDisk::Create(const std::string& path,
                                                              Permissions permissions) {
   if (!Spend()) return Stopped();
+  if (folder_closed_) {
+    return absl::PermissionDeniedError(absl::StrCat("open ", path, ": permission denied"));
+  }
   return Open(names_[path] = Make(permissions));
 }
 
@@ -185,6 +208,25 @@ inline absl::StatusOr<std::size_t> VirtualDisk::Write(File file, absl::string_vi
   return bytes.size();
 }
 
+inline absl::StatusOr<std::size_t> VirtualDisk::WriteAt(File file, std::uint64_t offset,
+                                                        absl::string_view bytes) {
+  Inode& inode = *open_.at(file).inode;
+  const auto write = [&](std::size_t size) {
+    if (!inode.old_front) inode.old_front = inode.content.substr(0, offset + bytes.size());
+    inode.content.replace(offset, size, bytes.data(), size);
+  };
+  const bool ran = !stopped_;
+  const bool spent = Spend();
+  if (!spent || Fails()) {
+    if (ran) write(rng_.Below(std::uint64_t{bytes.size()} + 1));
+    if (!spent && ran) ++torn_;
+    return spent ? NoSpace("write") : Stopped();
+  }
+  ++overwrites_;
+  write(bytes.size());
+  return bytes.size();
+}
+
 inline absl::Status VirtualDisk::Truncate(File file, std::uint64_t size) {
   if (!Spend()) return Stopped();
   Inode& inode = *open_.at(file).inode;
@@ -198,6 +240,7 @@ inline absl::Status VirtualDisk::Sync(File file) {
   if (Fails()) return NoSpace("sync");
   Inode& inode = *open_.at(file).inode;
   inode.synced = inode.content.size();
+  inode.old_front.reset();
   return absl::OkStatus();
 }
 

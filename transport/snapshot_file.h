@@ -6,6 +6,11 @@
 // operation, and at most a torn one at the end, which opening cuts off. Source: spec/serf.md 9.5,
 // 9.6, 9.3; where the original loses data, not as it does.
 //
+// It is written anew beside the old one and renamed. Where that can't be (a folder that is closed
+// to us, a file that is itself a mount point), the new text is put into the old file: first behind
+// the old one, between two lines that make it count only when it is whole, then at the front, then
+// the rest is cut off. So a stop at any byte leaves the old text or the new one there, too.
+//
 //   absl::StatusOr<SnapshotFile::Opened> opened = SnapshotFile::Open(system, path, rejoin, logger);
 //   Snapshot snapshot(now, opened->state, {});
 //   for (const SnapshotOp& op : ops) snapshot.OnDone(now, opened->file->Apply(op));
@@ -49,6 +54,7 @@ class SnapshotFile {
   SnapshotFile& operator=(const SnapshotFile&) = delete;
 
   absl::Status Apply(const SnapshotOp& op) {
+    if (!file_) return absl::OkStatus();  // /dev/null
     return op.kind == SnapshotOp::Kind::kAppend ? Append(op.text) : Replace(op.text);
   }
 
@@ -57,7 +63,8 @@ class SnapshotFile {
   absl::Status Append(absl::string_view lines);
 
   // Puts `text` in the place of all. The permissions stay. After an error the file is as before,
-  // except that an error of the last step, the sync of the folder, may mean either.
+  // except that an error of the last step, the sync of the folder, may mean either. After a
+  // success it may be longer than `text`, if it could not be renamed.
   absl::Status Replace(absl::string_view text);
 
  private:
@@ -65,14 +72,23 @@ class SnapshotFile {
   static constexpr std::size_t kReadSize = 64 << 10;
 
   SnapshotFile(SnapshotFileSystem& system, std::string path)
-      : system_(system), path_(std::move(path)), new_path_(absl::StrCat(path_, ".compact")) {}
+      : system_(system), path_(std::move(path)) {}
 
   void SettleLeftover();
   absl::Status ReadAll(SnapshotReader& reader);
   absl::Status CutOffTorn();
   absl::Status CheckStillThere();
   absl::Status WriteAll(File file, absl::string_view text);
-  absl::Status WriteNew(File file, absl::string_view text);
+  // By a new file.
+  absl::Status Exchange(const std::string& target, absl::string_view text);
+  absl::Status WriteNew(File file, absl::string_view text, const std::string& new_path,
+                        const std::string& target);
+  // In the old one.
+  absl::Status Overwrite(absl::string_view text);
+  absl::Status WriteBehind(absl::string_view text);
+  absl::Status WriteFront(absl::string_view text);
+  // Where a file is written that will replace the other.
+  static std::string NewPath(const std::string& target) { return absl::StrCat(target, ".compact"); }
   void Close() {
     if (file_) system_.Close(*file_);
     file_.reset();
@@ -80,7 +96,6 @@ class SnapshotFile {
 
   SnapshotFileSystem& system_;
   std::string path_;
-  std::string new_path_;  // where a file is written that will replace the other
   std::optional<File> file_;
   std::uint64_t size_ = 0;  // of the whole lines
   bool torn_ = false;       // something may follow them
@@ -103,6 +118,10 @@ inline absl::StatusOr<SnapshotFile::Opened> SnapshotFile::Open(SnapshotFileSyste
   self.file_ = *file;
   const absl::StatusOr<SnapshotFileSystem::Info> info = system.InfoOf(*file);
   if (!info.ok()) return failed(info.status());
+  if (info->null) {
+    self.Close();
+    return opened;
+  }
   if (!info->regular) {
     return failed(
         absl::InvalidArgumentError(absl::StrCat("open ", self.path_, ": not a regular file")));
@@ -122,11 +141,13 @@ inline absl::StatusOr<SnapshotFile::Opened> SnapshotFile::Open(SnapshotFileSyste
 // The original deletes the file before it renames the new one: if it stopped in between, the new
 // one, complete, is all there is. In any other case a leftover is nothing.
 inline void SnapshotFile::SettleLeftover() {
-  if (!system_.InfoOf(new_path_).ok()) return;
-  if (absl::IsNotFound(system_.InfoOf(path_).status())) {
-    static_cast<void>(system_.Rename(new_path_, path_));
+  const std::string target = system_.Resolve(path_);
+  const std::string leftover = NewPath(target);
+  if (!system_.InfoOf(leftover).ok()) return;
+  if (absl::IsNotFound(system_.InfoOf(target).status())) {
+    static_cast<void>(system_.Rename(leftover, target));
   } else {
-    static_cast<void>(system_.Remove(new_path_));
+    static_cast<void>(system_.Remove(leftover));
   }
 }
 
@@ -175,13 +196,26 @@ inline absl::Status SnapshotFile::Append(absl::string_view lines) {
 }
 
 inline absl::Status SnapshotFile::Replace(absl::string_view text) {
+  const std::string target = system_.Resolve(path_);
+  const absl::Status exchanged = Exchange(target, text);
+  if (exchanged.ok()) return system_.SyncFolderOf(target);
+  // Not into a file that nobody would find again.
+  if (!CheckStillThere().ok()) return exchanged;
+  const absl::Status written = Overwrite(text);
+  if (written.ok()) return written;
+  return absl::Status(written.code(), absl::StrCat(absl::string_view(exchanged.message()), "; ",
+                                                   absl::string_view(written.message())));
+}
+
+inline absl::Status SnapshotFile::Exchange(const std::string& target, absl::string_view text) {
   SnapshotFileSystem::Permissions permissions = kPermissions;
   if (const auto info = system_.InfoOf(*file_); info.ok()) permissions = info->permissions;
-  const absl::StatusOr<File> file = system_.Create(new_path_, permissions);
+  const std::string new_path = NewPath(target);
+  const absl::StatusOr<File> file = system_.Create(new_path, permissions);
   if (!file.ok()) return file.status();
-  if (absl::Status status = WriteNew(*file, text); !status.ok()) {
+  if (absl::Status status = WriteNew(*file, text, new_path, target); !status.ok()) {
     system_.Close(*file);
-    static_cast<void>(system_.Remove(new_path_));
+    static_cast<void>(system_.Remove(new_path));
     return status;
   }
   // From here on the new file is the one to append to: it has the name.
@@ -189,13 +223,51 @@ inline absl::Status SnapshotFile::Replace(absl::string_view text) {
   file_ = *file;
   size_ = text.size();
   torn_ = false;
-  return system_.SyncFolderOf(path_);
+  return absl::OkStatus();
 }
 
-inline absl::Status SnapshotFile::WriteNew(File file, absl::string_view text) {
+inline absl::Status SnapshotFile::WriteNew(File file, absl::string_view text,
+                                           const std::string& new_path, const std::string& target) {
   if (absl::Status status = WriteAll(file, text); !status.ok()) return status;
   if (absl::Status status = system_.Sync(file); !status.ok()) return status;
-  return system_.Rename(new_path_, path_);
+  return system_.Rename(new_path, target);
+}
+
+inline absl::Status SnapshotFile::Overwrite(absl::string_view text) {
+  if (absl::Status status = CutOffTorn(); !status.ok()) return status;
+  const std::uint64_t before = size_;
+  torn_ = true;
+  if (absl::Status status = WriteBehind(text); !status.ok()) {
+    static_cast<void>(CutOffTorn());
+    return status;
+  }
+  torn_ = false;
+  size_ += kSnapshotBegin.size() + 1 + text.size() + kSnapshotEnd.size() + 1;
+  // From here on the new text counts. The rest makes the file smaller; where it would write over
+  // that text, or fails, the next time will do.
+  if (before >= text.size() && WriteFront(text).ok() &&
+      system_.Truncate(*file_, text.size()).ok()) {
+    size_ = text.size();
+  }
+  return absl::OkStatus();
+}
+
+// The last line comes when all before it is on the disk, which keeps no order of its own.
+inline absl::Status SnapshotFile::WriteBehind(absl::string_view text) {
+  absl::Status status = WriteAll(*file_, absl::StrCat(kSnapshotBegin, "\n", text));
+  if (status.ok()) status = system_.Sync(*file_);
+  if (status.ok()) status = WriteAll(*file_, absl::StrCat(kSnapshotEnd, "\n"));
+  if (status.ok()) status = system_.Sync(*file_);
+  return status;
+}
+
+inline absl::Status SnapshotFile::WriteFront(absl::string_view text) {
+  for (std::uint64_t at = 0; at < text.size();) {
+    const absl::StatusOr<std::size_t> put = system_.WriteAt(*file_, at, text.substr(at));
+    if (!put.ok()) return put.status();
+    at += *put;
+  }
+  return system_.Sync(*file_);
 }
 
 inline absl::Status SnapshotFile::WriteAll(File file, absl::string_view text) {

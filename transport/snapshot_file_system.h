@@ -7,11 +7,14 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <string>
 #include <system_error>
 
@@ -36,6 +39,7 @@ class SnapshotFileSystem {
     std::uint64_t size = 0;
     Permissions permissions = 0;  // 0 to 07777
     bool regular = false;
+    bool null = false;  // /dev/null
   };
 
   virtual ~SnapshotFileSystem() = default;
@@ -48,6 +52,9 @@ class SnapshotFileSystem {
   virtual absl::StatusOr<std::size_t> Read(File file, MutableByteView out) = 0;
   // Appends at least one byte; how many it returns.
   virtual absl::StatusOr<std::size_t> Write(File file, absl::string_view bytes) = 0;
+  // The same at `offset`, over what is there.
+  virtual absl::StatusOr<std::size_t> WriteAt(File file, std::uint64_t offset,
+                                              absl::string_view bytes) = 0;
   virtual absl::Status Truncate(File file, std::uint64_t size) = 0;
   // Returns when what was written is on the disk.
   virtual absl::Status Sync(File file) = 0;
@@ -55,6 +62,8 @@ class SnapshotFileSystem {
   virtual absl::StatusOr<Info> InfoOf(File file) = 0;
   // NotFound if there is none.
   virtual absl::StatusOr<Info> InfoOf(const std::string& path) = 0;
+  // The file that a symbolic link leads to; `path` itself if it is none, or leads nowhere.
+  virtual std::string Resolve(const std::string& path) = 0;
   // Replaces `to`, at once.
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;
@@ -100,6 +109,23 @@ class PosixSnapshotFileSystem final : public SnapshotFileSystem {
     return static_cast<std::size_t>(put);
   }
 
+  absl::StatusOr<std::size_t> WriteAt(File file, std::uint64_t offset,
+                                      absl::string_view bytes) override {
+    // Linux appends, wherever it is told to write, while the flag is set.
+    const int flags = ::fcntl(file, F_GETFL);
+    if (flags < 0 || ::fcntl(file, F_SETFL, flags & ~O_APPEND) != 0) {
+      return Error("write", "snapshot");
+    }
+    ssize_t put;
+    do {
+      put = ::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    } while (put < 0 && errno == EINTR);
+    const absl::Status failed = put <= 0 ? Error("write", "snapshot") : absl::OkStatus();
+    if (::fcntl(file, F_SETFL, flags) != 0) return Error("write", "snapshot");
+    if (!failed.ok()) return failed;
+    return static_cast<std::size_t>(put);
+  }
+
   absl::Status Truncate(File file, std::uint64_t size) override {
     return Check(::ftruncate(file, static_cast<off_t>(size)), "truncate", "snapshot");
   }
@@ -125,6 +151,12 @@ class PosixSnapshotFileSystem final : public SnapshotFileSystem {
     return ToInfo(stat);
   }
 
+  std::string Resolve(const std::string& path) override {
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                           &std::free);
+    return real == nullptr ? path : std::string(real.get());
+  }
+
   absl::Status Rename(const std::string& from, const std::string& to) override {
     return Check(::rename(from.c_str(), to.c_str()), "rename", absl::StrCat(from, " ", to));
   }
@@ -139,6 +171,8 @@ class PosixSnapshotFileSystem final : public SnapshotFileSystem {
                                : slash == 0               ? "/"
                                                           : path.substr(0, slash);
     absl::StatusOr<File> file = Open(folder, O_RDONLY | O_DIRECTORY, 0);
+    // One that we may write to but not read can't be synced by us.
+    if (absl::IsPermissionDenied(file.status())) return absl::OkStatus();
     if (!file.ok()) return file.status();
     const int result = ::fsync(*file);
     const absl::Status status =
@@ -154,6 +188,12 @@ class PosixSnapshotFileSystem final : public SnapshotFileSystem {
     if (!reason.empty()) reason[0] = absl::ascii_tolower(static_cast<unsigned char>(reason[0]));
     std::string text = absl::StrCat(call, " ", path, ": ", reason);
     if (error == ENOENT) return absl::NotFoundError(text);
+    if (error == EACCES || error == EPERM || error == EROFS) {
+      return absl::PermissionDeniedError(text);
+    }
+    if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
+      return absl::ResourceExhaustedError(text);
+    }
     return absl::UnavailableError(text);
   }
 
@@ -175,7 +215,8 @@ class PosixSnapshotFileSystem final : public SnapshotFileSystem {
             .inode = static_cast<std::uint64_t>(stat.st_ino),
             .size = static_cast<std::uint64_t>(stat.st_size),
             .permissions = static_cast<Permissions>(stat.st_mode) & 07777u,
-            .regular = S_ISREG(stat.st_mode)};
+            .regular = S_ISREG(stat.st_mode),
+            .null = S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(1, 3)};
   }
 };
 

@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -23,10 +24,12 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/snapshot.h"
+#include "serf/snapshot_reader.h"
 
 namespace serf::transport {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
@@ -56,6 +59,8 @@ class FakeDisk final : public SnapshotFileSystem {
   // Bytes that a write takes at once, and that the disk holds.
   std::size_t write_max = 7;
   std::size_t capacity = kUnlimited;
+  // The folder takes no new file.
+  bool closed = false;
 
   // Starts again after a stop: with the names and the bytes as they were, or as they were synced.
   void Restart(bool names_lost, bool bytes_lost) {
@@ -84,7 +89,7 @@ class FakeDisk final : public SnapshotFileSystem {
     return Add(names_[path]);
   }
   absl::StatusOr<File> Create(const std::string& path, Permissions permissions) override {
-    if (!Step() || Fails()) return absl::UnavailableError("create");
+    if (!Step() || Fails() || closed) return absl::UnavailableError("create");
     names_[path] = std::make_shared<Inode>(Inode{.permissions = permissions});
     return Add(names_[path]);
   }
@@ -108,6 +113,19 @@ class FakeDisk final : public SnapshotFileSystem {
     if (put == 0) return absl::UnavailableError("write: no space left on device");
     return put;
   }
+  absl::StatusOr<std::size_t> WriteAt(File file, std::uint64_t offset,
+                                      absl::string_view bytes) override {
+    if (Fails()) return absl::UnavailableError("write: input/output error");
+    std::string& to = open_.at(file).inode->bytes;
+    std::size_t put = 0;
+    for (const char c : bytes.substr(0, write_max)) {
+      if (!Step()) break;
+      to.at(static_cast<std::size_t>(offset) + put) = c;
+      ++put;
+    }
+    if (put == 0) return absl::UnavailableError("write: stopped");
+    return put;
+  }
   absl::Status Truncate(File file, std::uint64_t size) override {
     if (!Step() || Fails()) return absl::UnavailableError("truncate");
     open_.at(file).inode->bytes.resize(size);
@@ -126,6 +144,7 @@ class FakeDisk final : public SnapshotFileSystem {
     if (found == names_.end()) return absl::NotFoundError(absl::StrCat("stat ", path));
     return ToInfo(*found->second);
   }
+  std::string Resolve(const std::string& path) override { return path; }
   absl::Status Rename(const std::string& from, const std::string& to) override {
     if (!Step() || Fails()) return absl::UnavailableError("rename");
     names_[to] = names_.at(from);
@@ -206,6 +225,17 @@ constexpr Op kScript[] = {
     {SnapshotOp::Kind::kAppend, "leave\n"},
 };
 
+// What a file says, whatever lines it takes for it.
+std::string StateOf(absl::string_view text) {
+  SnapshotReader reader(false, nullptr);
+  reader.Read(text);
+  const SnapshotState state = std::move(reader).Finish();
+  std::string all = absl::StrCat(state.clock.value(), " ", state.event_clock.value(), " ",
+                                 state.query_clock.value());
+  for (const auto& [name, address] : state.alive) absl::StrAppend(&all, " ", name, "=", address);
+  return all;
+}
+
 // After a stop within the operation that follows `done` ones: its effect on the file must be whole,
 // or, of an append, a beginning.
 void ExpectSomeState(const std::string& text, const std::string& before, const Op* next) {
@@ -261,6 +291,63 @@ TEST(SnapshotFileTest, StopAtEveryByteAndCall) {
   EXPECT_GT(stops, 150u);
 }
 
+// The same where the folder takes no new file: the text is written over the old one, and a stop at
+// any byte leaves what was before, or what comes after it.
+TEST(SnapshotFileTest, StopAtEveryByteAndCallInAClosedFolder) {
+  constexpr Op kOps[] = {
+      {SnapshotOp::Kind::kAppend, "alive: ab 10.0.0.1:7946\nalive: c 10.0.0.3:1\nclock: 7\n"},
+      {SnapshotOp::Kind::kAppend, "not-alive: ab\nevent-clock: 2\n"},
+      {SnapshotOp::Kind::kReplace, "alive: c 10.0.0.3:1\nclock: 8\nevent-clock: 2\n"},
+      {SnapshotOp::Kind::kAppend, "alive: d 10.0.0.4:1\n"},
+      // Longer than what is there: it can't be put to the front.
+      {SnapshotOp::Kind::kReplace,
+       "alive: eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee 10.0.0.5:1\nclock: 9\nquery-clock: 3\n"},
+      {SnapshotOp::Kind::kReplace, "clock: 10\n"},
+      {SnapshotOp::Kind::kAppend, "clock: 11\n"},
+  };
+  std::uint64_t stops = 0;
+  for (std::uint64_t stop = 0;; ++stop) {
+    bool finished = false;
+    for (const bool bytes_lost : {false, true}) {
+      SCOPED_TRACE(absl::StrCat("stop ", stop, " bytes ", bytes_lost));
+      FakeDisk disk;
+      disk.closed = true;
+      disk.names()[kPath] = std::make_shared<FakeDisk::Inode>();
+      ASSERT_TRUE(disk.SyncFolderOf(kPath).ok());
+      disk.steps_left = stop;
+      std::string before;
+      std::string after;
+      {
+        const SnapshotFile::Opened opened = OpenOn(disk);
+        finished = true;
+        for (const Op& op : kOps) {
+          after = op.kind == SnapshotOp::Kind::kReplace ? op.text : absl::StrCat(before, op.text);
+          // Cut short, an append is a beginning of its lines.
+          if (!opened.file->Apply({op.kind, op.text}).ok() || disk.steps_left == 0) {
+            finished = false;
+            break;
+          }
+          before = after;
+        }
+      }
+      disk.Restart(/*names_lost=*/false, bytes_lost);
+      std::vector<std::string> allowed = {StateOf(before), StateOf(after)};
+      for (std::size_t end = 0; absl::StartsWith(after, before) && end < after.size(); ++end) {
+        allowed.push_back(StateOf(after.substr(0, end)));
+      }
+      const SnapshotFile::Opened again = OpenOn(disk);
+      EXPECT_THAT(allowed, Contains(StateOf(disk.Text())));
+      ASSERT_TRUE(again.file->Append("query-clock: 99\n").ok());
+      ASSERT_TRUE(again.file->Replace("clock: 50\n").ok());
+      ASSERT_TRUE(again.file->Append("event-clock: 60\n").ok());
+      EXPECT_EQ(StateOf(disk.Text()), "50 60 0");
+    }
+    if (finished) break;
+    ++stops;
+  }
+  EXPECT_GT(stops, 300u);
+}
+
 // --- failures ---
 
 // A machine's life on a disk: members come and go, clocks advance; then the disk works again.
@@ -310,13 +397,16 @@ TEST(SnapshotFileTest, EveryCallFailsOnceOrForAWhile) {
   FakeDisk healthy;
   Live(healthy);
   ASSERT_GT(healthy.calls, 200u);
-  for (const std::uint64_t length : {1u, 2u, 3u, 50u}) {
-    for (std::uint64_t call = 0; call < healthy.calls; ++call) {
-      SCOPED_TRACE(absl::StrCat("calls ", call, " to ", call + length));
-      FakeDisk disk;
-      disk.fail_from = call;
-      disk.fail_to = call + length;
-      Live(disk);
+  for (const bool closed : {false, true}) {
+    for (const std::uint64_t length : {1u, 2u, 3u, 50u}) {
+      for (std::uint64_t call = 0; call < healthy.calls; ++call) {
+        SCOPED_TRACE(absl::StrCat("calls ", call, " to ", call + length, " closed ", closed));
+        FakeDisk disk;
+        disk.closed = closed;
+        disk.fail_from = call;
+        disk.fail_to = call + length;
+        Live(disk);
+      }
     }
   }
 }
@@ -442,6 +532,54 @@ TEST_F(RealDiskTest, PermissionsStay) {
   const SnapshotFile::Opened opened = Open();
   ASSERT_TRUE(opened.file->Replace("clock: 2\n").ok());
   EXPECT_EQ(Permissions(), 0600u);
+}
+
+// A folder that takes no new file: here, since a folder stands where it would be.
+TEST_F(RealDiskTest, WhatCannotBeReplacedIsWrittenOver) {
+  const std::string blocked = absl::StrCat(path_, ".compact");
+  std::string large;
+  for (int i = 0; i < 5000; ++i) absl::StrAppend(&large, "alive: node-", i, " 10.0.0.1:7946\n");
+  const SnapshotFile::Opened opened = Open();
+  ASSERT_EQ(::mkdir(blocked.c_str(), 0700), 0);
+  struct stat before = {};
+  ASSERT_EQ(::stat(path_.c_str(), &before), 0);
+  ASSERT_TRUE(opened.file->Append(large).ok());
+  ASSERT_TRUE(opened.file->Replace("alive: a 10.0.0.1:7946\n").ok());
+  EXPECT_EQ(Text(), "alive: a 10.0.0.1:7946\n");
+  ASSERT_TRUE(opened.file->Append("clock: 2\n").ok());
+  EXPECT_EQ(Text(), "alive: a 10.0.0.1:7946\nclock: 2\n");
+  struct stat after = {};
+  ASSERT_EQ(::stat(path_.c_str(), &after), 0);
+  EXPECT_EQ(before.st_ino, after.st_ino);
+  ::rmdir(blocked.c_str());
+}
+
+TEST_F(RealDiskTest, ALinkStaysOne) {
+  const std::string link = absl::StrCat(path_, ".link");
+  ASSERT_EQ(::symlink(path_.c_str(), link.c_str()), 0);  // to nothing, yet
+  {
+    auto opened = SnapshotFile::Open(system_, link, false, nullptr);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    ASSERT_TRUE(opened->file->Append("clock: 1\n").ok());
+    ASSERT_TRUE(opened->file->Replace("clock: 2\n").ok());
+    ASSERT_TRUE(opened->file->Append("clock: 3\n").ok());
+  }
+  struct stat stat = {};
+  EXPECT_EQ(::lstat(link.c_str(), &stat), 0);
+  EXPECT_TRUE(S_ISLNK(stat.st_mode));
+  EXPECT_EQ(Text(), "clock: 2\nclock: 3\n");
+  ::unlink(link.c_str());
+}
+
+// As the original: a snapshot that nobody wants.
+TEST_F(RealDiskTest, TheNullDeviceKeepsNothing) {
+  auto opened = SnapshotFile::Open(system_, "/dev/null", false, nullptr);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_TRUE(opened->file->Apply({SnapshotOp::Kind::kAppend, "clock: 1\n"}).ok());
+  EXPECT_TRUE(opened->file->Apply({SnapshotOp::Kind::kReplace, "clock: 1\n"}).ok());
+  struct stat stat = {};
+  ASSERT_EQ(::stat("/dev/null", &stat), 0);
+  EXPECT_TRUE(S_ISCHR(stat.st_mode));
 }
 
 TEST_F(RealDiskTest, DeletedUnderway) {
