@@ -25,6 +25,7 @@
 #include "serf/cmd/agent_config.h"
 #include "serf/cmd/agent_tuning.h"
 #include "serf/cmd/base64.h"
+#include "serf/cmd/files/file_text.h"
 #include "serf/cmd/files/keyring_file.h"
 #include "serf/cmd/files/tags_file.h"
 #include "serf/config.h"
@@ -112,6 +113,7 @@ inline absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, L
     if (!config.tags.empty()) {
       return absl::InvalidArgumentError("Tags config not allowed while using tag files");
     }
+    RemoveLeftover(config.tags_file);
     absl::StatusOr<Tags> tags = ReadTagsFile(config.tags_file);
     if (tags.ok()) {
       Log(logger, LogLevel::kInfo, "agent: Restored ", tags->size(), " tag(s) from ",
@@ -125,6 +127,7 @@ inline absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, L
     if (!config.encrypt_key.empty()) {
       return absl::InvalidArgumentError("Encryption key not allowed while using a keyring");
     }
+    RemoveLeftover(config.keyring_file);
     absl::StatusOr<KeyringFile> keyring = ReadKeyringFile(config.keyring_file);
     if (!keyring.ok()) return keyring.status();
     node.keyring = *std::move(keyring);

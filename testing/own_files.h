@@ -12,6 +12,7 @@
 
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 
 #include <string>
 
@@ -31,9 +32,20 @@ inline bool CoverFile(const std::string& path, const std::string& other) {
   return ::mount(other.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) == 0;
 }
 
-// The folder at `path` is seen as an empty one.
-inline bool CoverFolder(const std::string& path) {
-  return ::mount("none", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, nullptr) == 0;
+// The folder at `path` is seen as an empty one, which may hold `size` (as of tmpfs: "64k"; empty:
+// half of the memory).
+inline bool CoverFolder(const std::string& path, const std::string& size = "") {
+  const std::string options = size.empty() ? "" : "size=" + size;
+  return ::mount("none", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) == 0;
+}
+
+// Nothing at `path`, a folder or a file, can be written to; what is mounted into it later can.
+inline bool MakeReadOnly(const std::string& path) {
+  struct statvfs info;
+  if (!CoverFile(path, path) || ::statvfs(path.c_str(), &info) != 0) return false;
+  // What the system has set may not be taken back.
+  return ::mount("none", path.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | info.f_flag,
+                 nullptr) == 0;
 }
 
 }  // namespace serf::testing

@@ -6,13 +6,12 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstdlib>
-#include <memory>
 #include <string>
 #include <system_error>
 
@@ -30,10 +29,19 @@ inline constexpr std::size_t kTextFileMax = 16 << 20;
 
 absl::StatusOr<std::string> ReadTextFile(const std::string& path);
 
-// Writes beside the file, syncs, and renames. A new file has mode 0600, an old one keeps its mode,
-// and a symbolic link stays one. Where the folder is closed to us but the file is not, the file is
-// overwritten.
+// On the disk when it returns OK; after an error the old text is there. Symbolic links are
+// followed, a new file has mode 0600, and one that we may not write to is left alone, as by the
+// original.
+//
+// The text is written beside the file, synced and renamed. Where that can't be done, or would
+// change more than the text, it is written into the file, as by the original: the folder is closed
+// to us or read-only, the file is a mount point, it has several names, or an owner or an access
+// list that we can't give to another one. Then a crash in between may leave some of each text.
+// Blocks on the disk.
 absl::Status WriteTextFile(const std::string& path, absl::string_view text);
+
+// Removes what a crash within WriteTextFile may have left beside the file: a copy of its text.
+void RemoveLeftover(const std::string& path);
 
 namespace file_text_internal {
 
@@ -102,53 +110,94 @@ inline absl::Status WriteAll(int fd, absl::string_view text, const std::string& 
   return absl::OkStatus();
 }
 
-inline absl::Status Overwrite(const std::string& path, absl::string_view text) {
-  const Fd file(::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
-  if (!file.valid()) return FileError("open", path);
-  return WriteAll(file.get(), text, path);
+// A link leads to a link at most so often, as for the kernel.
+inline constexpr int kLinksMax = 40;
+
+// The file that the links of `path` lead to, also where there is none yet.
+inline std::string FollowLinks(std::string path) {
+  std::array<char, 4096> buffer;  // PATH_MAX
+  for (int links = 0; links < kLinksMax; ++links) {
+    const ssize_t size = ::readlink(path.c_str(), buffer.data(), buffer.size());
+    if (size <= 0) break;
+    const absl::string_view link(buffer.data(), static_cast<std::size_t>(size));
+    const std::size_t folder = link[0] == '/' ? 0 : path.rfind('/') + 1;
+    path = absl::StrCat(absl::string_view(path).substr(0, folder), link);
+  }
+  return path;
 }
 
-// The file that `path` leads to.
-inline std::string Resolve(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
-                                                         &std::free);
-  return real == nullptr ? path : std::string(real.get());
+// One name, so that what a crash left is found by the next.
+inline std::string BesideOf(const std::string& target) { return absl::StrCat(target, ".serf-new"); }
+
+// Whether the new file can be all that the old one is, beside its text.
+inline bool MakeAlike(int file, int old) {
+  struct stat info {};
+  return ::fstat(old, &info) == 0 && info.st_nlink == 1 &&
+         ::fgetxattr(old, "system.posix_acl_access", nullptr, 0) < 0 &&
+         ::fchown(file, info.st_uid, info.st_gid) == 0 && ::fchmod(file, info.st_mode & 07777) == 0;
+}
+
+// False: the file at `target` can't be replaced, and was not. `old` is that file, or none.
+inline bool Replace(const std::string& path, const std::string& target, const Fd& old,
+                    absl::string_view text, absl::Status& status) {
+  const std::string beside = BesideOf(target);
+  ::unlink(beside.c_str());
+  const Fd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file.valid()) return false;
+  bool done = !old.valid() || MakeAlike(file.get(), old.get());
+  if (done) status = WriteAll(file.get(), text, path);
+  if (done && status.ok()) done = ::rename(beside.c_str(), target.c_str()) == 0;
+  if (!done || !status.ok()) {
+    ::unlink(beside.c_str());
+    return done;
+  }
+  // The rename is in the folder; a file system that cannot sync one keeps its own order.
+  const std::size_t slash = target.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : target.substr(0, slash + 1);
+  const Fd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.valid()) ::fsync(directory.get());
+  return true;
+}
+
+// From the front, then to this length.
+inline absl::Status WriteOver(int fd, absl::string_view text, const std::string& path) {
+  if (::lseek(fd, 0, SEEK_SET) != 0) return FileError("seek", path);
+  if (absl::Status status = WriteAll(fd, text, path); !status.ok()) return status;
+  if (::ftruncate(fd, static_cast<off_t>(text.size())) != 0) return FileError("truncate", path);
+  return ::fsync(fd) == 0 || errno == EINVAL ? absl::OkStatus() : FileError("sync", path);
 }
 
 }  // namespace file_text_internal
 
 inline absl::Status WriteTextFile(const std::string& path, absl::string_view text) {
   namespace internal = file_text_internal;
-  const std::string target = internal::Resolve(path);
-  struct stat old {};
-  const bool exists = ::stat(target.c_str(), &old) == 0;
-  if (exists && !S_ISREG(old.st_mode)) return internal::Overwrite(path, text);
-  std::string temporary = absl::StrCat(target, ".XXXXXX");
-  const internal::Fd file(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (!file.valid()) {
-    const absl::Status error = FileError("open", path);
-    return exists && absl::IsPermissionDenied(error) ? internal::Overwrite(path, text) : error;
-  }
-  absl::Status status = internal::WriteAll(file.get(), text, path);
-  if (status.ok() && exists) {
-    // The owner only where we may: the mode must not widen who can read either way.
-    const bool same_owner = ::fchown(file.get(), old.st_uid, old.st_gid) == 0;
-    const mode_t mode = old.st_mode & (same_owner ? 07777 : 0700);
-    if (::fchmod(file.get(), mode) != 0) status = FileError("chmod", path);
-  }
-  if (status.ok() && ::rename(temporary.c_str(), target.c_str()) != 0) {
-    status = FileError("rename", path);
-  }
-  if (!status.ok()) {
-    ::unlink(temporary.c_str());
+  // Not to wait for the reader of a FIFO.
+  constexpr int kFlags = O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  const internal::Fd old(::open(path.c_str(), kFlags));
+  if (!old.valid() && errno != ENOENT) return FileError("open", path);
+  struct stat info {};
+  if (old.valid() && ::fstat(old.get(), &info) != 0) return FileError("stat", path);
+  if (old.valid() && !S_ISREG(info.st_mode)) return internal::WriteAll(old.get(), text, path);
+  absl::Status status;
+  if (internal::Replace(path, internal::FollowLinks(path), old, text, status)) return status;
+  if (!old.valid()) {
+    const internal::Fd fresh(::open(path.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
+    if (!fresh.valid()) return FileError("open", path);
+    status = internal::WriteAll(fresh.get(), text, path);
+    if (!status.ok()) ::unlink(path.c_str());
     return status;
   }
-  // The rename is in the folder; a file system that cannot sync one keeps its own order.
-  const std::size_t slash = target.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : target.substr(0, slash + 1);
-  const internal::Fd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.valid()) ::fsync(directory.get());
-  return absl::OkStatus();
+  const absl::StatusOr<std::string> before = ReadTextFile(path);
+  status = internal::WriteOver(old.get(), text, path);
+  if (!status.ok() && before.ok()) {
+    static_cast<void>(internal::WriteOver(old.get(), *before, path));
+  }
+  return status;
+}
+
+inline void RemoveLeftover(const std::string& path) {
+  namespace internal = file_text_internal;
+  ::unlink(internal::BesideOf(internal::FollowLinks(path)).c_str());
 }
 
 }  // namespace serf::cmd

@@ -66,6 +66,72 @@ TEST_F(StateFilesTest, OldFilesKeepTheirModeAndLinksStay) {
   EXPECT_EQ(Files(), 2u);  // nothing is left beside it
 }
 
+// The other names of a file have the new text, too: who looks there (a backup, a container that
+// shares it) would otherwise see the old one for ever.
+TEST_F(StateFilesTest, OtherNamesOfTheFileStay) {
+  Write("{}");
+  const std::string other = folder_ + "/other";
+  ASSERT_EQ(::link(path_.c_str(), other.c_str()), 0);
+  ASSERT_TRUE(WriteTagsFile(path_, {{"a", "a longer text than before"}}).ok());
+  EXPECT_EQ(*ReadTagsFile(other), (Tags{{"a", "a longer text than before"}}));
+  ASSERT_TRUE(WriteTagsFile(other, {}).ok());
+  EXPECT_EQ(Text(), "{}");
+  EXPECT_EQ(Files(), 2u);
+}
+
+TEST_F(StateFilesTest, WhatALinkLeadsToIsMade) {
+  const std::string first = folder_ + "/first";
+  ASSERT_EQ(::mkdir((folder_ + "/sub").c_str(), 0700), 0);
+  ASSERT_EQ(::symlink("sub/second", first.c_str()), 0);
+  ASSERT_EQ(::symlink("../file", (folder_ + "/sub/second").c_str()), 0);
+  ASSERT_TRUE(WriteTagsFile(first, {}).ok());
+  EXPECT_EQ(Text(), "{}");
+  EXPECT_EQ(Mode(), 0600u);
+  EXPECT_TRUE(std::filesystem::is_symlink(first));
+  // A link to itself is told, not followed for ever.
+  const std::string loop = folder_ + "/loop";
+  ASSERT_EQ(::symlink("loop", loop.c_str()), 0);
+  EXPECT_EQ(Message(WriteTagsFile(loop, {})),
+            "Failed to write tags file: open " + loop + ": too many levels of symbolic links");
+}
+
+// A file that its owner made read-only is not for us to change, though its folder would let us:
+// only root may write to it, and then it stays what it is.
+TEST_F(StateFilesTest, AReadOnlyFileIsLeftAlone) {
+  Write("{}");
+  for (const mode_t mode : {0400u, 0444u}) {
+    ASSERT_EQ(::chmod(path_.c_str(), mode), 0);
+    const absl::Status status = WriteTagsFile(path_, {{"a", "1"}});
+    if (::geteuid() == 0) {
+      EXPECT_TRUE(status.ok()) << status;
+    } else {
+      EXPECT_EQ(Message(status),
+                "Failed to write tags file: open " + path_ + ": permission denied");
+      EXPECT_EQ(Text(), "{}");
+    }
+    EXPECT_EQ(Mode(), mode);
+    EXPECT_EQ(Files(), 1u);
+  }
+}
+
+// What a crash left is a copy of a keyring, with a key that is perhaps about to be removed.
+TEST_F(StateFilesTest, NothingIsLeftBesideTheFile) {
+  const std::string leftover = path_ + ".serf-new";
+  const std::string link = folder_ + "/link";
+  ASSERT_EQ(::symlink("file", link.c_str()), 0);
+  std::ofstream(leftover) << "of a crash";
+  RemoveLeftover(link);
+  EXPECT_FALSE(std::filesystem::exists(leftover));
+  std::ofstream(leftover) << "of another";
+  ASSERT_TRUE(WriteTagsFile(path_, {}).ok());
+  EXPECT_FALSE(std::filesystem::exists(leftover));
+  // Nobody's file is written through a link that stands there.
+  std::ofstream(folder_ + "/victim") << "text";
+  ASSERT_EQ(::symlink("victim", leftover.c_str()), 0);
+  ASSERT_TRUE(WriteTagsFile(path_, {{"a", "1"}}).ok());
+  EXPECT_EQ(std::filesystem::file_size(folder_ + "/victim"), 4u);
+}
+
 TEST_F(StateFilesTest, ReadersOfTheOldFileSeeNoChange) {
   Write("{\"a\": \"old\"}");
   std::ifstream reader(path_);
