@@ -508,8 +508,10 @@ TEST(SnapshotTest, ACompactionThatFailsDoesNotFreezeTheFile) {
       writer.Work(now);
     }
     ASSERT_EQ(writer->state().size, writer.file.size());
-    ASSERT_EQ(ReadAll(writer.file).event_clock, LamportTime(i));
     ASSERT_FALSE(writer->behind());
+    if (i % 1000 == 0) {
+      ASSERT_EQ(ReadAll(writer.file).event_clock, LamportTime(i));
+    }
   }
   EXPECT_GT(refused, 20);
   EXPECT_LT(refused, 150) << "one in 30 seconds";
