@@ -213,11 +213,11 @@ inline absl::Status Config::Validate() const {
     return bad("label has ", label.size(), " bytes, limit is ", kLabelMax);
   }
   if (protocol_version < kProtocolVersionMin) {
-    return bad("protocol version '", protocol_version, "' too low. Must be in range: [",
+    return bad("Protocol version '", protocol_version, "' too low. Must be in range: [",
                kProtocolVersionMin, ", ", kProtocolVersionMax, "]");
   }
   if (protocol_version > kProtocolVersionMax) {
-    return bad("protocol version '", protocol_version, "' too high. Must be in range: [",
+    return bad("Protocol version '", protocol_version, "' too high. Must be in range: [",
                kProtocolVersionMin, ", ", kProtocolVersionMax, "]");
   }
   if (delegate_protocol_version < delegate_protocol_min ||

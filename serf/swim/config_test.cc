@@ -81,9 +81,9 @@ TEST(ConfigTest, ValidateNamesTheFirstWrongValue) {
       {"node name has 513 bytes, limit is 512", [](Config& c) { c.name = std::string(513, 'x'); }},
       {"metadata has 513 bytes, limit is 512", [](Config& c) { c.meta.resize(513); }},
       {"label has 256 bytes, limit is 255", [](Config& c) { c.label = std::string(256, 'x'); }},
-      {"protocol version '0' too low. Must be in range: [1, 5]",
+      {"Protocol version '0' too low. Must be in range: [1, 5]",
        [](Config& c) { c.protocol_version = 0; }},
-      {"protocol version '6' too high. Must be in range: [1, 5]",
+      {"Protocol version '6' too high. Must be in range: [1, 5]",
        [](Config& c) { c.protocol_version = 6; }},
       {"delegate protocol version '3' is not in its own range: [4, 5]",
        [](Config& c) {

@@ -343,8 +343,8 @@ TEST(NodeLayersMismatchTest, AnotherKeyOrLabelIsAnotherCluster) {
   ASSERT_EQ(result.errors.size(), 1u);
   // The answer is encrypted under a key that n1 doesn't have either.
   EXPECT_EQ(result.errors[0],
-            "Failed to join 10.0.0.2:7946: no installed keys could decrypt the message");
-  EXPECT_EQ(hb.logger.Count("failed to receive: no installed keys could decrypt the message"), 1);
+            "Failed to join 10.0.0.2:7946: No installed keys could decrypt the message");
+  EXPECT_EQ(hb.logger.Count("failed to receive: No installed keys could decrypt the message"), 1);
   EXPECT_EQ(net.Join(ha, hc.endpoint).contacted, 0);
   EXPECT_EQ(hc.logger.Count("discarding stream with unacceptable label \"\""), 1);
   result = net.Join(hd, ha.endpoint);

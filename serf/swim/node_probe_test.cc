@@ -263,7 +263,8 @@ TEST_F(NodeProbeTest, ARefusedPingAsksTheHelpersAtOnce) {
   EXPECT_EQ(net_.sent[0].text.substr(0, 13), "indirect-ping");
   refuse(ping.to);
   EXPECT_EQ(net_.sent.size(), 1u);
-  EXPECT_EQ(host_.logger.Count("memberlist: Failed to send UDP ping: "), 1);
+  EXPECT_EQ(host_.logger.Count("[DEBUG] memberlist: Failed UDP ping: "), 1);
+  EXPECT_EQ(host_.logger.Count(" (the network refused it)"), 1);
 }
 
 TEST_F(NodeProbeTest, TcpContactSaysThatUdpIsBroken) {

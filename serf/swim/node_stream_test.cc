@@ -375,8 +375,8 @@ TEST_F(NodeStreamTest, WhatCannotBeOpenedIsAnsweredWithAnError) {
   const Reaction reaction = Feed(Accept(), encrypted);
   EXPECT_TRUE(reaction.closed);
   EXPECT_EQ(Text(reaction.bytes, true),
-            "err remote state is encrypted and encryption is not configured");
-  EXPECT_EQ(host_.logger.Count("[ERR] memberlist: failed to receive: remote state is encrypted"),
+            "err Remote state is encrypted and encryption is not configured");
+  EXPECT_EQ(host_.logger.Count("[ERR] memberlist: failed to receive: Remote state is encrypted"),
             1);
 }
 

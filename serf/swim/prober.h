@@ -334,8 +334,9 @@ inline void Prober::OnSendFailed(Instant now, const Endpoint& to, Outbox& out) {
   if (!probe_.running()) return;
   const NodeInfo& target = membership_.table().info(target_);
   if (!SameHostAndPort(to, target.endpoint()) || !probe_.OnSendFailed()) return;
-  Log(context_.config.logger, LogLevel::kError, "memberlist: Failed to send UDP ping: write udp ",
-      to.ToString(), ": the network refused it (", target.name(), ")");
+  // What is normal when a member ends is no error: its host says that nobody listens there.
+  Log(context_.config.logger, LogLevel::kDebug, "memberlist: Failed UDP ping: ", target.name(),
+      " (the network refused it)");
   AskHelpers(now, out);
 }
 

@@ -419,12 +419,12 @@ inline void Streams::OnPingAnswer(Instant now, StreamExchange& exchange) {
       wire::Decode(unit.body, ack, scratch) != wire::DecodeResult::kOk) {
     return Finish(now, exchange,
                   absl::InvalidArgumentError(absl::StrCat(
-                      "unexpected msgType (", static_cast<int>(unit.type), ") from ping")));
+                      "Unexpected msgType (", static_cast<int>(unit.type), ") from ping")));
   }
   if (ack.seq_no != exchange.ping_sequence) {
     return Finish(now, exchange,
                   absl::InvalidArgumentError(
-                      absl::StrCat("sequence number from ack (", ack.seq_no.value(),
+                      absl::StrCat("Sequence number from ack (", ack.seq_no.value(),
                                    ") doesn't match ping (", exchange.ping_sequence.value(), ")")));
   }
   prober_.OnTcpContact(ack.seq_no);

@@ -209,7 +209,7 @@ class SealedOpener {
 inline absl::StatusOr<Keyring> Keyring::Create(std::span<const Key> keys, ByteView primary) {
   Keyring ring;
   if (keys.empty() && primary.empty()) return ring;
-  if (primary.empty()) return absl::InvalidArgumentError("empty primary key not allowed");
+  if (primary.empty()) return absl::InvalidArgumentError("Empty primary key not allowed");
   if (absl::Status status = ring.Add(primary); !status.ok()) return status;
   for (const Key& key : keys) {
     if (absl::Status status = ring.Add(key); !status.ok()) return status;
@@ -229,7 +229,7 @@ inline absl::Status Keyring::Add(ByteView key) {
 
 inline absl::Status Keyring::Use(ByteView key) {
   const auto found = Find(key);
-  if (found == keys_.end()) return absl::NotFoundError("requested key is not in the keyring");
+  if (found == keys_.end()) return absl::NotFoundError("Requested key is not in the keyring");
   std::rotate(keys_.begin(), found, found + 1);
   return absl::OkStatus();
 }
@@ -238,7 +238,7 @@ inline absl::Status Keyring::Remove(ByteView key) {
   const auto found = Find(key);
   if (found == keys_.end()) return absl::OkStatus();
   if (found == keys_.begin()) {
-    return absl::FailedPreconditionError("removing the primary key is not allowed");
+    return absl::FailedPreconditionError("Removing the primary key is not allowed");
   }
   keys_.erase(found);
   return absl::OkStatus();
@@ -249,13 +249,13 @@ inline std::string OpenErrorText(OpenError error, ByteView sealed) {
     case OpenError::kOk:
       return "";
     case OpenError::kEmpty:
-      return "cannot decrypt empty payload";
+      return "Cannot decrypt empty payload";
     case OpenError::kUnknownVersion:
-      return absl::StrCat("unsupported encryption version ", sealed.empty() ? 0 : sealed[0]);
+      return absl::StrCat("Unsupported encryption version ", sealed.empty() ? 0 : sealed[0]);
     case OpenError::kTooSmall:
-      return absl::StrCat("payload is too small to decrypt: ", sealed.size());
+      return absl::StrCat("Payload is too small to decrypt: ", sealed.size());
     case OpenError::kNoKeyFits:
-      return "no installed keys could decrypt the message";
+      return "No installed keys could decrypt the message";
     case OpenError::kBadPadding:
       return "invalid padding of the decrypted message";
   }

@@ -41,7 +41,7 @@ TEST(KeyringTest, EmptyMeansNoEncryption) {
 
 TEST(KeyringTest, RefusesBadArguments) {
   const std::vector<Keyring::Key> keys = {KeyOf(1)};
-  EXPECT_EQ(Keyring::Create(keys, {}).status().message(), "empty primary key not allowed");
+  EXPECT_EQ(Keyring::Create(keys, {}).status().message(), "Empty primary key not allowed");
   for (const std::size_t size :
        {std::size_t{0}, std::size_t{15}, std::size_t{17}, std::size_t{64}}) {
     Keyring ring;
@@ -61,8 +61,8 @@ TEST(KeyringTest, AddsUsesRemoves) {
   EXPECT_EQ(FirstBytes(ring), (std::vector<int>{1, 2, 3}));
   ASSERT_TRUE(ring.Use(KeyOf(3)).ok());
   EXPECT_EQ(FirstBytes(ring), (std::vector<int>{3, 1, 2}));
-  EXPECT_EQ(ring.Use(KeyOf(9)).message(), "requested key is not in the keyring");
-  EXPECT_EQ(ring.Remove(KeyOf(3)).message(), "removing the primary key is not allowed");
+  EXPECT_EQ(ring.Use(KeyOf(9)).message(), "Requested key is not in the keyring");
+  EXPECT_EQ(ring.Remove(KeyOf(3)).message(), "Removing the primary key is not allowed");
   ASSERT_TRUE(ring.Remove(KeyOf(1)).ok());
   ASSERT_TRUE(ring.Remove(KeyOf(9)).ok());  // unknown: no error
   EXPECT_EQ(FirstBytes(ring), (std::vector<int>{3, 2}));
@@ -130,13 +130,13 @@ TEST(SealTest, VectorsInBothDirections) {
     ++opened;
     if (name == "encrypt-wrong-key" || name == "encrypt-bad-tag") {
       EXPECT_EQ(error, OpenError::kNoKeyFits);
-      EXPECT_EQ(OpenErrorText(error, bytes), "no installed keys could decrypt the message");
+      EXPECT_EQ(OpenErrorText(error, bytes), "No installed keys could decrypt the message");
     } else if (name == "encrypt-version-2") {
       EXPECT_EQ(error, OpenError::kUnknownVersion);
-      EXPECT_EQ(OpenErrorText(error, bytes), "unsupported encryption version 2");
+      EXPECT_EQ(OpenErrorText(error, bytes), "Unsupported encryption version 2");
     } else if (name == "encrypt-too-short") {
       EXPECT_EQ(error, OpenError::kTooSmall);
-      EXPECT_EQ(OpenErrorText(error, bytes), "payload is too small to decrypt: 28");
+      EXPECT_EQ(OpenErrorText(error, bytes), "Payload is too small to decrypt: 28");
     } else if (name == "encrypt-version-flip") {
       // The original drops trailing bytes; the specification asks to notice the padding.
       EXPECT_EQ(error, OpenError::kBadPadding);

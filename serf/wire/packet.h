@@ -360,25 +360,25 @@ inline absl::string_view PacketErrorText(PacketError error) {
     case PacketError::kNotEncrypted:
       return "packet is not encrypted";
     case PacketError::kNotAuthentic:
-      return "no installed keys could decrypt the message";
+      return "No installed keys could decrypt the message";
     case PacketError::kBadPadding:
       return "invalid padding of the decrypted message";
     case PacketError::kBadCrc:
-      return "got invalid checksum for UDP packet";
+      return "Got invalid checksum for UDP packet";
     case PacketError::kEmptyMessage:
       return "missing message type byte";
     case PacketError::kUnsupportedType:
       return "msg type not supported";
     case PacketError::kBadCompound:
-      return "failed to decode compound request";
+      return "Failed to decode compound request";
     case PacketError::kTruncatedPart:
       return "compound request had truncated messages";
     case PacketError::kBadCompress:
       return "failed to decode compress message";
     case PacketError::kUnknownAlgorithm:
-      return "cannot decompress unknown algorithm";
+      return "Cannot decompress unknown algorithm";
     case PacketError::kBadLzw:
-      return "failed to decompress payload";
+      return "Failed to decompress payload";
     case PacketError::kTooDeep:
       return "packet nested too deeply";
     case PacketError::kTooLarge:

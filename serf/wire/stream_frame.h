@@ -445,11 +445,11 @@ inline bool StreamReader::StepType() {
   if (!nested_ && type_ == MessageType::kEncrypt) {
     if (keyed()) return To(Phase::kFrame);
     return Refuse(StreamError::kNotConfigured,
-                  "remote state is encrypted and encryption is not configured");
+                  "Remote state is encrypted and encryption is not configured");
   }
   if (!nested_ && keyed() && options_.verify_incoming) {
     return Refuse(StreamError::kNotEncrypted,
-                  "encryption is configured but remote state is not encrypted");
+                  "Encryption is configured but remote state is not encrypted");
   }
   ++at_;
   switch (type_) {
@@ -486,7 +486,7 @@ inline bool StreamReader::StepFrame(Portion& portion) {
   frame_size_ = size;
   if (size > kStreamFrameMax) {
     return Refuse(StreamError::kFrameTooLarge,
-                  absl::StrCat("remote node state is larger than limit (", size, ")"));
+                  absl::StrCat("Remote node state is larger than limit (", size, ")"));
   }
   const std::size_t whole = kFrameHeaderSize + static_cast<std::size_t>(size);
   if (rest.size() < whole) {
@@ -537,7 +537,7 @@ inline bool StreamReader::StepCompress() {
   if (result != DecodeResult::kOk) return WaitOrFail(scratch, result, StreamEnd::kAnswer, kWhat);
   if (message.algo != kCompressLzw) {
     return Refuse(StreamError::kBadCompress,
-                  absl::StrCat("cannot decompress unknown algorithm ", message.algo));
+                  absl::StrCat("Cannot decompress unknown algorithm ", message.algo));
   }
   is_filled_ = true;
   // Unless they came as a list of integers they are a part of the layer.
@@ -611,7 +611,7 @@ inline bool StreamReader::StepUser() {
   const auto size = static_cast<std::size_t>(header.user_msg_len);
   if (rest.size() - scratch.consumed() < size) {
     if (!is_complete()) return Wait(scratch.consumed() + size);
-    return Fail(StreamError::kBadBody, StreamEnd::kClose, "failed to read full user message");
+    return Fail(StreamError::kBadBody, StreamEnd::kClose, "Failed to read full user message");
   }
   return Deliver(type_, rest.subspan(scratch.consumed(), size));
 }
@@ -659,7 +659,7 @@ inline bool StreamReader::StepRecords(Portion& portion) {
 inline bool StreamReader::StepState() {
   if (Rest().size() < state_size_) {
     if (!is_complete()) return Wait(state_size_);
-    return Fail(StreamError::kBadBody, StreamEnd::kClose, "failed to read full user state");
+    return Fail(StreamError::kBadBody, StreamEnd::kClose, "Failed to read full user state");
   }
   return Deliver(type_, Layer().subspan(body_, at_ - body_ + state_size_));
 }

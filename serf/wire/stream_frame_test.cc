@@ -231,9 +231,9 @@ TEST_F(StreamTest, HostileVectors) {
       {"hostile-tcp-enc-empty",
        {StreamError::kEmpty, StreamEnd::kAnswer, "decrypted message is empty"}},
       {"hostile-tcp-enc-len0",
-       {StreamError::kNotAuthentic, StreamEnd::kAnswer, "cannot decrypt empty payload"}},
+       {StreamError::kNotAuthentic, StreamEnd::kAnswer, "Cannot decrypt empty payload"}},
       {"hostile-tcp-enc-len28",
-       {StreamError::kNotAuthentic, StreamEnd::kAnswer, "payload is too small to decrypt: 28"}},
+       {StreamError::kNotAuthentic, StreamEnd::kAnswer, "Payload is too small to decrypt: 28"}},
       {"hostile-tcp-enc-badpad",
        {StreamError::kNotAuthentic, StreamEnd::kAnswer,
         "invalid padding of the decrypted message"}},
@@ -384,23 +384,23 @@ TEST_F(StreamTest, EncryptionMustMatch) {
   ASSERT_TRUE(ring.Add(ByteVector(16, 1)).ok());
   StreamFailure failure = FailureOf(Seal(kPing, {.keyring = &ring}));
   EXPECT_EQ(failure.end, StreamEnd::kAnswer);
-  EXPECT_EQ(failure.text, "remote state is encrypted and encryption is not configured");
+  EXPECT_EQ(failure.text, "Remote state is encrypted and encryption is not configured");
   failure = FailureOf(kPing, {.keyring = &ring});
   EXPECT_EQ(failure.end, StreamEnd::kAnswer);
-  EXPECT_EQ(failure.text, "encryption is configured but remote state is not encrypted");
+  EXPECT_EQ(failure.text, "Encryption is configured but remote state is not encrypted");
   EXPECT_EQ(Read(kPing, {.keyring = &ring, .verify_incoming = false})->status(),
             StreamStatus::kUnit);
   failure = FailureOf(Unhex("0a01400001"), {.keyring = &ring});
   EXPECT_EQ(failure.error, StreamError::kFrameTooLarge);
   EXPECT_EQ(failure.end, StreamEnd::kAnswer);
-  EXPECT_EQ(failure.text, "remote node state is larger than limit (20971521)");
+  EXPECT_EQ(failure.text, "Remote node state is larger than limit (20971521)");
   // The label is associated data, also of answers, which carry no header.
   const ByteVector answer =
       Seal(Unhex("0281a55365714e6f07"), {.label = "blue", .keyring = &ring}, false);
   EXPECT_EQ(Read(answer, {.initiator = true, .label = "blue", .keyring = &ring})->status(),
             StreamStatus::kUnit);
   EXPECT_EQ(FailureOf(answer, {.initiator = true, .keyring = &ring}).text,
-            "no installed keys could decrypt the message");
+            "No installed keys could decrypt the message");
 }
 
 TEST_F(StreamTest, EachSideHasItsMessages) {
@@ -434,7 +434,7 @@ TEST_F(StreamTest, DecompressionIsBounded) {
   EXPECT_EQ(failure.error, StreamError::kTooLarge);
   EXPECT_EQ(failure.end, StreamEnd::kAnswer);
   EXPECT_EQ(FailureOf(Unhex("0982a4416c676f01a3427566a0")).text,
-            "cannot decompress unknown algorithm 1");
+            "Cannot decompress unknown algorithm 1");
 }
 
 // What it inflates to is bounded by the bytes that are there, and refused before it takes memory.
