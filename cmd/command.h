@@ -44,18 +44,22 @@ inline void Print(absl::string_view text) {
 
 inline void PrintError(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
-// Prints what is wrong with the call, then the help. Returns the exit code.
+// Prints what is wrong with the call, then the help, and again what is wrong, which a page of help
+// would have scrolled away. Returns the exit code.
 inline int UsageError(const Command& command, absl::string_view what) {
-  Print(absl::StrCat(what, "\n\n", command.help, "\n"));
+  Print(absl::StrCat(what, "\n\n", command.help, "\n\n", what, "\n"));
   return kExitFailure;
 }
 
-// Prints what ParseFlags() refused: its line to standard error, the help after `help_prefix` to
-// standard output. A flag that exists elsewhere needs no help but the line.
+// Prints what ParseFlags() refused: its line to standard error; the help after `help_prefix`, and
+// the line again, to standard output. A flag that exists elsewhere needs no help but the line.
 inline int FlagError(const Command& command, const absl::Status& error,
                      absl::string_view help_prefix = "") {
-  PrintError(absl::StrCat(absl::string_view(error.message()), "\n"));
-  if (!absl::IsUnimplemented(error)) Print(absl::StrCat(help_prefix, command.help, "\n"));
+  const absl::string_view what(error.message());
+  PrintError(absl::StrCat(what, "\n"));
+  if (!absl::IsUnimplemented(error)) {
+    Print(absl::StrCat(help_prefix, command.help, "\n\n", help_prefix, what, "\n"));
+  }
   return kExitFailure;
 }
 

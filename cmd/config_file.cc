@@ -266,6 +266,8 @@ std::optional<std::int64_t> Decoder::Number(const std::string& path, const json&
     return std::nullopt;
   }
   const std::optional<std::int64_t> number = WholeNumber(value);
+  // As below zero: the default.
+  if (!number && path == "protocol") return 0;
   if (!number) errors_.push_back(absl::StrCat("'", path, "' is out of range: ", GoValue(value)));
   return number;
 }
@@ -371,9 +373,11 @@ void Decoder::SetTuning(const std::string& name, const json& value) {
 absl::Status ReadConfigFile(const std::string& path, AgentConfig& config) {
   const absl::StatusOr<std::string> text = ReadTextFile(path);
   if (!text.ok()) {
-    return absl::Status(
-        text.status().code(),
-        absl::StrCat("Error reading '", path, "': ", absl::string_view(text.status().message())));
+    // The original decodes while it reads: what opens is decoded, also a folder that is linked to.
+    const absl::string_view error(text.status().message());
+    const char* const what = absl::StartsWith(error, "read ") ? "decoding" : "reading";
+    return absl::Status(text.status().code(),
+                        absl::StrCat("Error ", what, " '", path, "': ", error));
   }
   const absl::Status decoded = DecodeConfig(*text, config);
   if (decoded.ok()) return decoded;

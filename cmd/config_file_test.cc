@@ -117,7 +117,7 @@ TEST(ConfigFileTest, Merges) {
           "leave_on_terminate": true, "retry_max_attempts": 1, "protocol": 4,
           "retry_interval": "1m", "enable_compression": false, "gossip_nodes": 5})",
       R"({"bind": "two", "rpc_auth": "", "tags": {"a": "2"}, "start_join": ["2"],
-          "leave_on_terminate": false, "retry_max_attempts": 0, "protocol": -1,
+          "leave_on_terminate": false, "retry_max_attempts": 0, "protocol": -1e20,
           "retry_interval": "0s", "gossip_nodes": 0})",
   });
   EXPECT_EQ(c.bind, "two");
@@ -301,9 +301,18 @@ TEST_F(ConfigPathTest, ErrorsNameTheFile) {
       absl::StrCat("Error reading '", missing, "': open ", missing, ": no such file or directory"));
 }
 
+// Not descended into, as a folder is.
+TEST_F(ConfigPathTest, ALinkToAFolderIsNoFile) {
+  std::filesystem::create_directory(folder_ + "/sub");
+  std::filesystem::create_directory_symlink("sub", folder_ + "/link.json");
+  EXPECT_EQ(Message(ReadConfigPath(folder_, config_)),
+            absl::StrCat("Error decoding '", folder_, "/link.json': read ", folder_,
+                         "/link.json: is a directory"));
+}
+
 TEST_F(ConfigPathTest, EndlessFilesAreRefused) {
   EXPECT_EQ(Message(ReadConfigPath("/dev/zero", config_)),
-            "Error reading '/dev/zero': read /dev/zero: larger than 16777216 bytes");
+            "Error decoding '/dev/zero': read /dev/zero: larger than 16777216 bytes");
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ inline bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 inline absl::StatusOr<Duration> ParseDuration(absl::string_view text) {
   namespace internal = duration_internal;
   const auto invalid = [&] {
-    return absl::InvalidArgumentError(absl::StrCat("time: invalid duration ", Quote(text)));
+    return absl::InvalidArgumentError(absl::StrCat("time: invalid duration ", QuoteBytes(text)));
   };
   absl::string_view rest = text;
   const bool negative = !rest.empty() && rest.front() == '-';
@@ -87,12 +87,12 @@ inline absl::StatusOr<Duration> ParseDuration(absl::string_view text) {
     rest.remove_prefix(unit_length);
     if (unit.empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("time: missing unit in duration ", Quote(text)));
+          absl::StrCat("time: missing unit in duration ", QuoteBytes(text)));
     }
     const std::uint64_t size = internal::UnitSize(unit);
     if (size == 0) {
       return absl::InvalidArgumentError(
-          absl::StrCat("time: unknown unit ", Quote(unit), " in duration ", Quote(text)));
+          absl::StrCat("time: unknown unit ", QuoteBytes(unit), " in duration ", QuoteBytes(text)));
     }
     if (whole > kLimit / size) return invalid();
     // Half a nanosecond's share, so that 0.1 + 0.02 as binary fractions do not lose one.

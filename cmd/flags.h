@@ -56,8 +56,8 @@ inline bool ParseBool(absl::string_view text, bool* value) {
   return false;
 }
 
-// [+-] and digits, decimal or after 0x, 0o, 0 or 0b. An underscore may stand between digits, and
-// between a prefix and the digits.
+// [+-] and digits, decimal or after 0x, 0o, 0 or 0b. An underscore may stand between digits
+// ("1_000"), and between a prefix and the digits.
 inline absl::StatusOr<std::int64_t> ParseInteger(absl::string_view text) {
   const auto syntax = [] { return absl::InvalidArgumentError("parse error"); };
   const bool negative = !text.empty() && text.front() == '-';
@@ -75,7 +75,7 @@ inline absl::StatusOr<std::int64_t> ParseInteger(absl::string_view text) {
   std::uint64_t value = 0;
   bool too_large = false;
   for (const char c : text) {
-    if (c == '_' && base != 10 && after_digit) {
+    if (c == '_' && after_digit) {
       after_digit = false;
       continue;
     }

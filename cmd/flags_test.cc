@@ -117,13 +117,15 @@ TEST_F(FlagsTest, Integers) {
                 {"-0x10", -16},
                 {"0x_ff", 255},
                 {"0_7", 7},
+                {"1_0", 10},
                 {"9223372036854775807", INT64_MAX},
                 {"-9223372036854775808", INT64_MIN}};
   for (const auto& c : kCases) {
     ASSERT_TRUE(Parse({absl::StrCat("-relay-factor=", c.text)}).ok()) << c.text;
     EXPECT_EQ(FLAGS_test_count, c.want) << c.text;
   }
-  for (const char* bad : {"", "x", "1x", "08", "0b2", "1_0", "0x", "0x1_", "-", "1.5", " 1"}) {
+  for (const char* bad :
+       {"", "x", "1x", "08", "0b2", "1__0", "_10", "10_", "0x", "0x1_", "-", "1.5", " 1"}) {
     EXPECT_EQ(Error({absl::StrCat("-relay-factor=", bad)}),
               absl::StrCat("invalid value ", Quote(bad), " for flag -relay-factor: parse error"));
   }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,8 @@
 #include "serf/cmd/client_flags.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/flags.h"
+#include "serf/cmd/quote.h"
+#include "serf/member.h"
 #include "serf/rpc/client.h"
 
 DEFINE_bool(force_leave_prune, false, "also forget the member");
@@ -29,17 +32,32 @@ int Run(std::span<const std::string> args) {
   }
   rpc::Client client(ClientOptionsFromFlags());
   if (!ConnectToAgent(client)) return kExitFailure;
-  const absl::Status done = client.ForceLeave(names->front(), FLAGS_force_leave_prune);
-  if (done.ok()) return kExitSuccess;
-  Print(absl::StrCat("Error force leaving: ", absl::string_view(done.message()), "\n"));
-  return kExitFailure;
+  const std::string& name = names->front();
+  const auto failed = [](const absl::Status& status) {
+    Print(absl::StrCat("Error force leaving: ", absl::string_view(status.message()), "\n"));
+    return kExitFailure;
+  };
+  const absl::StatusOr<std::vector<Member>> members = client.Members();
+  if (!members.ok()) return failed(members.status());
+  const bool known =
+      absl::c_any_of(*members, [&name](const Member& member) { return member.name == name; });
+  if (const absl::Status done = client.ForceLeave(name, FLAGS_force_leave_prune); !done.ok()) {
+    return failed(done);
+  }
+  // No failure: the agent has told the cluster, where somebody may know it; and who cleans up again
+  // and again does not want to stop here.
+  if (!known) {
+    PrintError(absl::StrCat("Warning: no member is called \"", EscapeControls(name), "\"\n"));
+  }
+  return kExitSuccess;
 }
 
 constexpr char kHelp[] =
     R"(Usage: serf force-leave [options] name
 
   Makes the cluster list a failed member as left, so that nobody tries to
-  reach it any more. A member that is alive after all says so and stays.
+  reach it any more. A member that is alive after all says so and stays. If no
+  member has the name, there is a warning.
 
 Options:
 

@@ -19,6 +19,11 @@ namespace {
 int Run(std::span<const std::string> args) {
   const absl::StatusOr<std::vector<std::string>> words = ParseFlags(WithClientFlags({}), args);
   if (!words.ok()) return FlagError(kLeaveCommand, words.status());
+  if (!words->empty()) {
+    return UsageError(kLeaveCommand, absl::StrCat("\"", words->front(),
+                                                  "\" is not needed: it is the agent itself that "
+                                                  "leaves. Of others tells \"serf force-leave\"."));
+  }
   rpc::Client client(ClientOptionsFromFlags());
   if (!ConnectToAgent(client)) return kExitFailure;
   const absl::Status left = client.Leave();
@@ -31,10 +36,10 @@ int Run(std::span<const std::string> args) {
 }
 
 constexpr char kHelp[] =
-    R"(Usage: serf leave
+    R"(Usage: serf leave [options]
 
   Tells the agent to leave its cluster and to end. The other nodes list it as
-  left, not as failed.
+  left, not as failed. It takes no name: "serf force-leave" is for others.
 
 Options:
 

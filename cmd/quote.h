@@ -17,6 +17,9 @@ namespace serf::cmd {
 // `"a\n\x00\u00a0"`: double quotes, escapes for what does not print, other Unicode as it is.
 std::string Quote(absl::string_view text);
 
+// As Serf quotes durations: bytes below the blank and above 0x7f are escaped one by one.
+std::string QuoteBytes(absl::string_view text);
+
 // Control characters (C0, DEL, C1), which could forge lines or steer a terminal, as Quote()
 // writes them; everything else, also quotes and backslashes, stays.
 std::string EscapeControls(absl::string_view text);
@@ -79,6 +82,22 @@ inline std::string Quote(absl::string_view text) {
     } else {
       quote_internal::AppendEscape(c, &out);
     }
+  }
+  out += '"';
+  return out;
+}
+
+inline std::string QuoteBytes(absl::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte >= 0x80) {
+      out += "\\x";
+      quote_internal::AppendHex(byte, 2, &out);
+      continue;
+    }
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
   }
   out += '"';
   return out;

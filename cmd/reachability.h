@@ -34,6 +34,9 @@ class Reachability {
     return false;
   }
 
+  // Whether all live members have acknowledged.
+  bool complete() const { return missing_.empty(); }
+
   // Of all acknowledgements; each line ends with LF.
   std::string Verdict() const;
   bool passed() const { return missing_.empty() && strangers_.empty() && !duplicates_; }

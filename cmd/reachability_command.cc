@@ -1,7 +1,10 @@
 #include "serf/cmd/reachability_command.h"
 
+#include <algorithm>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <set>
 #include <span>
 #include <string>
@@ -34,12 +37,28 @@ using Clock = std::chrono::steady_clock;
 
 double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
-// Takes acknowledgements until the query is over.
+// What is waited for acknowledgements too many when all live members have sent theirs: several
+// rounds of gossip, and at least as long as those took.
+constexpr std::chrono::milliseconds kLateMin{500};
+
+// Takes acknowledgements until the query is over, or all are there and no more come.
 absl::Status Collect(rpc::Client& client, Reachability& test) {
   const Clock::time_point begin = Clock::now();
   Clock::time_point last = begin;
-  for (;;) {
+  boost::asio::steady_timer late(client.io_context());
+  const auto all_came = std::make_shared<bool>(false);
+  for (bool waits = false;;) {
+    if (test.complete() && !waits) {
+      waits = true;
+      late.expires_after(std::max<Clock::duration>(kLateMin, Clock::now() - begin));
+      late.async_wait([all_came, client = &client](const auto& error) {
+        if (error) return;
+        *all_came = true;
+        client->Interrupt();
+      });
+    }
     const absl::StatusOr<rpc::Client::Record> record = client.Next();
+    if (!record.ok() && *all_came) break;
     if (!record.ok()) return record.status();
     const auto& answer = std::get<rpc::AnswerRecord>(record->value);
     if (answer.kind == QueryUpdate::Kind::kDone) break;
@@ -76,7 +95,6 @@ int Run(std::span<const std::string> args) {
   }
   Print(absl::StrCat("Total members: ", members->size(), ", live members: ", live.size(), "\n"));
 
-  // For the whole timeout: an acknowledgement too many comes late, if at all.
   QueryParams params;
   params.request_ack = true;
   const absl::Status asked = client.Query(std::string(kPingQuery), "", params).status();
@@ -105,9 +123,9 @@ int Run(std::span<const std::string> args) {
 constexpr char kHelp[] =
     R"(Usage: serf reachability [options]
 
-  Asks all members for a sign of life through the gossip network, waits as long
-  as a query takes, and compares who answered with who is said to live. If they
-  differ, it says what that may mean.
+  Asks all members for a sign of life through the gossip network, waits until
+  all have answered, or as long as a query takes, and compares who did with who
+  is said to live. If they differ, it says what that may mean.
 
 Options:
 

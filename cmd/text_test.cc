@@ -61,6 +61,10 @@ TEST(DurationTest, Refuses) {
       {"5", R"(time: missing unit in duration "5")"},
       {"1h5", R"(time: missing unit in duration "1h5")"},
       {"5x", R"(time: unknown unit "x" in duration "5x")"},
+      // Byte by byte, and not as other texts are quoted.
+      {"5\x01\"\\\x7f\xc3\xa9",
+       "time: unknown unit \"\\x01\\\"\\\\\x7f\\xc3\\xa9\" in duration "
+       "\"5\\x01\\\"\\\\\x7f\\xc3\\xa9\""},
       {"3 s", R"(time: unknown unit " s" in duration "3 s")"},
       {"9223372036854775808ns", R"(time: invalid duration "9223372036854775808ns")"},
       {"99999999999999999999h", R"(time: invalid duration "99999999999999999999h")"},

@@ -8,7 +8,7 @@
 namespace serf::cmd {
 
 // MODULE.bazel and CHANGELOG.md name the same.
-inline constexpr absl::string_view kVersion = "0.1.0";
+inline constexpr absl::string_view kVersion = "0.11.0";
 
 // The Serf protocols that it speaks (spec/agent.md 4.16).
 inline constexpr int kProtocolMin = 2;

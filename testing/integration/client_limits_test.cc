@@ -162,6 +162,47 @@ TEST(ClientLimitsTest, AnAgentThatFallsSilentIsGivenUp) {
   }
 }
 
+// In the original it makes the agent leave, whatever the name is.
+TEST(ClientLimitsTest, LeaveTakesNoName) {
+  AgentProcess agent({.program = OurSerf(), .name = "a"});
+  ASSERT_TRUE(agent.WaitUntilRunning());
+  Process leave({OurSerf(), "leave", absl::StrCat("-rpc-addr=", agent.rpc()), "b"});
+  EXPECT_EQ(leave.Wait(), 1);
+  EXPECT_TRUE(absl::StartsWith(leave.out(), "\"b\" is not needed: ")) << leave.out();
+  EXPECT_EQ(agent.States(), (MemberStates{{"a", "alive"}}));
+}
+
+// A page of help follows what is wrong, and must not be the last word.
+TEST(ClientLimitsTest, WhatIsWrongIsToldLast) {
+  const struct {
+    std::vector<std::string> words;
+    absl::string_view what;
+  } kCases[] = {
+      {{"query", "-timeout=250", "x"}, "invalid value \"250\" for flag -timeout: parse error\n"},
+      {{"members", "-colour"}, "flag provided but not defined: -colour\n"},
+      {{"agent", "-colour"}, "==> flag provided but not defined: -colour\n"},
+      {{"force-leave"}, "A node name must be specified to force leave.\n"},
+  };
+  for (const auto& c : kCases) {
+    std::vector<std::string> argv = {OurSerf()};
+    argv.insert(argv.end(), c.words.begin(), c.words.end());
+    Process process(argv);
+    EXPECT_EQ(process.Wait(), 1);
+    EXPECT_TRUE(absl::EndsWith(process.out(), c.what)) << process.out();
+    EXPECT_TRUE(absl::StrContains(process.out(), "Usage: serf ")) << process.out();
+  }
+}
+
+// All have answered after some milliseconds; the timeout of such a query is 3.2 s.
+TEST(ClientLimitsTest, ReachabilityEndsWhenAllHaveAnswered) {
+  AgentProcess agent({.program = OurSerf(), .name = "a", .profile = "lan"});
+  ASSERT_TRUE(agent.WaitUntilRunning());
+  const auto start = std::chrono::steady_clock::now();
+  Process test({OurSerf(), "reachability", absl::StrCat("-rpc-addr=", agent.rpc())});
+  EXPECT_EQ(test.Wait(), 0) << test.out();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(2500));
+}
+
 // In the original monitor, query and reachability swallow it (spec/agent.md 4.2).
 TEST(ClientLimitsTest, AnInterruptEndsACommandThatConnects) {
   for (const Call& call : AllCalls()) {
