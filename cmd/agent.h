@@ -4,7 +4,7 @@
 // Agent: the life of a `serf agent` process: start, banner, joins, signals, end. Source:
 // spec/agent.md 2.1, 2.11, 2.13, 2.15.
 //
-//   return RunAgent([&] { return LoadConfig(flags); }, terminal);
+//   return RunAgent([flags] { return LoadConfig(flags); }, terminal);
 
 #include <unistd.h>
 
@@ -45,6 +45,7 @@
 #include "serf/cmd/glog_logger.h"
 #include "serf/cmd/memory_footprint.h"
 #include "serf/cmd/retry_delay.h"
+#include "serf/cmd/signals.h"
 #include "serf/cmd/telemetry/agent_metrics.h"
 #include "serf/cmd/telemetry/syslog_sink.h"
 #include "serf/cmd/terminal.h"
@@ -60,12 +61,38 @@
 
 namespace serf::cmd {
 
-// Reads flags and files. The message of an error is what to print.
+// Reads flags and files. The message of an error is what to print. Owns what it uses: a reload
+// calls it on a thread that the end of the agent does not wait for.
 using ConfigLoader = std::function<absl::StatusOr<AgentConfig>()>;
 
 // Runs an agent until its end; returns the exit code. All that it says goes to `terminal`. The
 // configuration is loaded at the start, and again at each SIGHUP.
 int RunAgent(ConfigLoader load, Terminal& terminal);
+
+namespace agent_internal {
+
+struct LoadedConfig {
+  absl::StatusOr<AgentConfig> config;  // an error's message is what to print
+  std::vector<std::string> warnings;
+};
+
+inline LoadedConfig LoadAndComplete(const ConfigLoader& load) {
+  LoadedConfig loaded{load(), {}};
+  if (!loaded.config.ok()) return loaded;
+  absl::Status complete = CompleteConfig(*loaded.config, loaded.warnings);
+  if (!complete.ok()) loaded.config = std::move(complete);
+  return loaded;
+}
+
+inline LoadedConfig LoadForReload(const ConfigLoader& load) {
+  LoadedConfig loaded = LoadAndComplete(load);
+  if (!loaded.config.ok()) return loaded;
+  absl::Status checked = CheckConfig(*loaded.config);
+  if (!checked.ok()) loaded.config = std::move(checked);
+  return loaded;
+}
+
+}  // namespace agent_internal
 
 class Agent {
  public:
@@ -75,21 +102,18 @@ class Agent {
         terminal_(terminal),
         logger_(logger),
         metrics_(io_, config_.statsd_addr, config_.statsite_addr) {
-    terminal_.set_on_stalled([this] { FlushTerminal(); });
     handlers_.set_on_invoked([this](const std::string& command, Duration duration) {
       metrics_.OnInvoked(command, duration);
     });
   }
 
-  ~Agent() {
-    logger_.set_listener(nullptr);
-    terminal_.set_on_stalled(nullptr);
-  }
+  ~Agent() { logger_.set_listener(nullptr); }
 
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
-  // Once. The exit code.
+  // Once. The exit code. The agent lives until the end of it, and so does whatever is still asked
+  // of the node: its answer comes to a member, never to a frame of the start.
   int Run(AgentNode node);
 
  private:
@@ -99,23 +123,28 @@ class Agent {
   absl::Status StartDiscovery();
   void JoinDiscovered(std::vector<std::string> addresses, Mdns::JoinDone done);
   void PrintBanner(const AgentNode& node);
-  // -join: waits for its end, false if nobody answered.
-  bool JoinAtStart();
+  // -join, if it was given: ready when somebody answered, else the end.
+  void JoinAtStart();
+  // The start is over.
+  void OnReady();
   void WarnOfOpenRpc();
-  // Tries again and again until the reader has taken all.
-  void FlushTerminal();
+  // A leave is under way, whoever wants it.
+  bool leaving() const { return leaving_ || host_->serf().state() != Serf::State::kAlive; }
 
   void OnEvent(const Event& event);
   void RunHandlers(const Event& event);
   // The cluster layer ended by itself: it lost the vote over its name.
   void OnSerfShutdown();
+  void CatchSignals();
   void WaitForSignal();
   void OnSignal(int signal);
   void LeaveGracefully();
-  // What of the configuration can change while the agent runs (spec/agent.md 2.16).
+  // What of the configuration can change while the agent runs (spec/agent.md 2.16): all of it, or,
+  // if there is any mistake, nothing.
   void Reload();
-  void ReloadTags(const Tags& tags);
-  void SetEventHandlers(const std::vector<std::string>& specs);
+  void LoadAgain();
+  void OnLoaded(agent_internal::LoadedConfig loaded);
+  void SetEventHandlers(std::vector<EventScript> scripts);
   // One attempt of -retry-join.
   void RetryJoin();
   void OnRetryFailed(const absl::Status& status);
@@ -130,7 +159,6 @@ class Agent {
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer leave_timer_{io_};
   boost::asio::steady_timer retry_timer_{io_};
-  boost::asio::steady_timer flush_timer_{io_};
   MemoryKeeper memory_{io_};
   EventHandlers handlers_{io_, logger_};
   AgentMetrics metrics_;
@@ -140,6 +168,9 @@ class Agent {
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<Mdns> mdns_;
   Duration leave_limit_ = Duration::zero();
+  transport::Background background_{io_};
+  bool loading_ = false;     // the configuration, for a reload
+  bool load_again_ = false;  // it may have changed meanwhile
   Rng rng_{transport::RandomSeed()};
   std::int64_t failed_joins_ = 0;  // of -retry-join
   bool leaving_ = false;           // because of a signal
@@ -168,17 +199,6 @@ inline Duration LeaveLimit(Duration gossip_interval) {
   return std::max(kLimit, kLimit / kLanGossipInterval * gossip_interval);
 }
 
-// Loads and completes, telling of the warnings. The message of an error is what to print.
-inline absl::StatusOr<AgentConfig> LoadAndComplete(const ConfigLoader& load, Terminal& terminal) {
-  absl::StatusOr<AgentConfig> config = load();
-  if (!config.ok()) return config;
-  std::vector<std::string> warnings;
-  absl::Status complete = CompleteConfig(*config, warnings);
-  for (const std::string& warning : warnings) terminal.Output(warning);
-  if (!complete.ok()) return complete;
-  return config;
-}
-
 }  // namespace agent_internal
 
 inline int RunAgent(ConfigLoader load, Terminal& terminal) {
@@ -187,21 +207,20 @@ inline int RunAgent(ConfigLoader load, Terminal& terminal) {
     terminal.Output(absl::string_view(status.message()));
     return kExitFailure;
   };
-  absl::StatusOr<AgentConfig> loaded = agent_internal::LoadAndComplete(load, terminal);
-  if (!loaded.ok()) return fail(loaded.status());
-  AgentConfig& config = *loaded;
+  agent_internal::LoadedConfig loaded = agent_internal::LoadAndComplete(load);
+  for (const std::string& warning : loaded.warnings) terminal.Output(warning);
+  if (!loaded.config.ok()) return fail(loaded.config.status());
+  AgentConfig& config = *loaded.config;
   const absl::StatusOr<LogLevel> level = ParseLogLevel(config.log_level);
   if (!level.ok()) return fail(level.status());
   std::optional<SyslogSink> syslog;
-  GlogLogger logger([&terminal](absl::string_view entry) { terminal.Info(entry); });
+  GlogLogger logger(std::bind_front(&Terminal::Info, &terminal));
   logger.set_level(*level);
   if (config.enable_syslog) {
     absl::StatusOr<SyslogSink> sink = SyslogSink::Create(config.syslog_facility);
     if (!sink.ok()) return fail(sink.status());
     syslog.emplace(*std::move(sink));
-    logger.set_syslog([&syslog](LogLevel entry_level, absl::string_view entry) {
-      syslog->Write(entry_level, entry);
-    });
+    logger.set_syslog(std::bind_front(&SyslogSink::Write, &*syslog));
   }
   absl::StatusOr<AgentNode> node = PrepareNode(config, &logger);
   if (!node.ok()) return fail(node.status());
@@ -211,22 +230,14 @@ inline int RunAgent(ConfigLoader load, Terminal& terminal) {
 
 inline int Agent::Run(AgentNode node) {
   leave_limit_ = agent_internal::LeaveLimit(node.options.config.swim.gossip_interval);
-  if (!Start(std::move(node)) || !JoinAtStart()) {
+  if (Start(std::move(node))) {
+    JoinAtStart();
+  } else {
     Finish(kExitFailure);
-    io_.run();
-    return exit_code_;
   }
-  // Before the heading, which tells that the agent is ready for them. A signal during -join ends
-  // the process, as the system does by default.
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) signals_.add(signal);
-  WaitForSignal();
-  terminal_.Info("");
-  terminal_.Output("Log data will now stream in as it occurs:\n");
-  logger_.OpenGate();
-  WarnOfOpenRpc();
-  if (!config_.retry_join.empty()) RetryJoin();
-  memory_.Start();
   io_.run();
+  // The end has an exit code and last words, which one more signal must not take from it.
+  BlockCaughtSignals();
   return exit_code_;
 }
 
@@ -251,9 +262,11 @@ inline bool Agent::Start(AgentNode node) {
       transport::Host::Create(io_, std::move(options));
   if (!host.ok()) return fail(kNotStarted, host.status());
   host_ = *std::move(host);
-  service_ = std::make_unique<AgentService>(*host_, logger_, [this] { Finish(kExitSuccess); });
-  service_->set_tags_file(config_.tags_file);
-  SetEventHandlers(config_.event_handlers);
+  service_ = std::make_unique<AgentService>(io_, *host_, logger_, [this] { Finish(kExitSuccess); });
+  service_->tag_changes().set_file(config_.tags_file);
+  if (auto scripts = ParseEventScripts(config_.event_handlers); scripts.ok()) {
+    SetEventHandlers(*std::move(scripts));
+  }
   host_->Start();
   io_.poll();  // the node knows itself before anybody can ask
 
@@ -270,6 +283,7 @@ inline bool Agent::Start(AgentNode node) {
     return fail("Error starting RPC listener", status);
   }
   metrics_.Start(*host_);
+  CatchSignals();
   logger_.set_listener([this](const rpc::LogLinePtr& line) { server_->OnLog(line); });
   Log(&logger_, LogLevel::kInfo, "agent: Serf agent started");
   PrintBanner(node);
@@ -335,24 +349,28 @@ inline void Agent::PrintBanner(const AgentNode& node) {
   }
 }
 
-inline bool Agent::JoinAtStart() {
-  if (config_.start_join.empty()) return true;
+inline void Agent::JoinAtStart() {
+  if (config_.start_join.empty()) return OnReady();
   terminal_.Output(
       absl::StrCat("Joining cluster...(replay: ", config_.replay_on_join ? "true" : "false", ")"));
-  bool done = false;
-  rpc::JoinResult result;
-  service_->Join(config_.start_join, config_.replay_on_join, [&](const rpc::JoinResult& joined) {
-    result = joined;
-    done = true;
+  service_->Join(config_.start_join, config_.replay_on_join, [this](const rpc::JoinResult& result) {
+    if (finishing_ || leaving()) return;  // a signal or a client made the agent leave meanwhile
+    if (!result.status.ok()) {
+      terminal_.Output(absl::string_view(result.status.message()));
+      return Finish(kExitFailure);
+    }
+    terminal_.Info(absl::StrCat("Join completed. Synced with ", result.joined, " initial agents"));
+    OnReady();
   });
-  while (!done && !finishing_ && io_.run_one() > 0) continue;
-  if (finishing_) return false;  // a client made the agent leave
-  if (!result.status.ok()) {
-    terminal_.Output(absl::string_view(result.status.message()));
-    return false;
-  }
-  terminal_.Info(absl::StrCat("Join completed. Synced with ", result.joined, " initial agents"));
-  return true;
+}
+
+inline void Agent::OnReady() {
+  terminal_.Info("");
+  terminal_.Output("Log data will now stream in as it occurs:\n");
+  logger_.OpenGate();
+  WarnOfOpenRpc();
+  if (!config_.retry_join.empty()) RetryJoin();
+  memory_.Start();
 }
 
 // The original is silent about it (spec/agent.md 8.2).
@@ -361,13 +379,6 @@ inline void Agent::WarnOfOpenRpc() {
   if (!local || local->address.is_loopback() || !config_.rpc_auth.empty()) return;
   Log(&logger_, LogLevel::kWarn, "agent.ipc: RPC is open to other hosts at ", local->ToString(),
       " without authentication");
-}
-
-inline void Agent::FlushTerminal() {
-  flush_timer_.expires_after(std::chrono::milliseconds(100));
-  flush_timer_.async_wait([this](const auto& error) {
-    if (!error && !terminal_.Flush()) FlushTerminal();
-  });
 }
 
 inline void Agent::OnEvent(const Event& event) {
@@ -394,10 +405,19 @@ inline void Agent::RunHandlers(const Event& event) {
 
 inline void Agent::OnSerfShutdown() {
   Log(&logger_, LogLevel::kWarn, "agent: Serf shutdown detected, quitting");
-  Finish(kExitSuccess);
+  // A supervisor is to start it again: the other one may be gone by then.
+  terminal_.Output(absl::StrCat("The name '", config_.node_name,
+                                "' is that of another node, by a vote of the members"));
+  Finish(kExitFailure);
 }
 
 // --- signals ---
+
+// From here on, also while -join is under way. What no agent catches: signals.h.
+inline void Agent::CatchSignals() {
+  for (const int signal : kCaughtSignals) signals_.add(signal);
+  WaitForSignal();
+}
 
 inline void Agent::WaitForSignal() {
   signals_.async_wait([this](const auto& error, int signal) {
@@ -437,49 +457,61 @@ inline void Agent::LeaveGracefully() {
 
 inline void Agent::Reload() {
   terminal_.Output("Reloading configuration...");
-  absl::StatusOr<AgentConfig> loaded = agent_internal::LoadAndComplete(load_, terminal_);
-  if (!loaded.ok()) {
-    terminal_.Output(absl::string_view(loaded.status().message()));
+  if (loading_) {
+    load_again_ = true;
+    return terminal_.Output("The files of the reload before are still being read");
+  }
+  LoadAgain();
+}
+
+inline void Agent::LoadAgain() {
+  load_again_ = false;
+  loading_ =
+      background_.Run([load = load_] { return agent_internal::LoadForReload(load); },
+                      [this](agent_internal::LoadedConfig loaded) { OnLoaded(std::move(loaded)); });
+  if (!loading_) terminal_.Output("Failed to reload configs: no thread is left to read them");
+}
+
+inline void Agent::OnLoaded(agent_internal::LoadedConfig loaded) {
+  loading_ = false;
+  if (finishing_) return;
+  if (load_again_) return LoadAgain();
+  for (const std::string& warning : loaded.warnings) terminal_.Output(warning);
+  const auto failed = [this](absl::string_view what, const absl::Status& status) {
+    terminal_.Output(absl::StrCat(what, absl::string_view(status.message())));
     terminal_.Output("Failed to reload configs");
-    return;
-  }
-  const absl::StatusOr<LogLevel> level = ParseLogLevel(loaded->log_level);
-  if (level.ok()) {
-    logger_.set_level(*level);
-  } else {
-    terminal_.Output(absl::string_view(level.status().message()));
-  }
-  SetEventHandlers(loaded->event_handlers);
-  ReloadTags(loaded->tags);
-  config_.leave_on_terminate = loaded->leave_on_terminate;
-  config_.skip_leave_on_interrupt = loaded->skip_leave_on_interrupt;
-}
-
-inline void Agent::SetEventHandlers(const std::vector<std::string>& specs) {
-  absl::StatusOr<std::vector<EventScript>> scripts = ParseEventScripts(specs);
-  if (!scripts.ok()) return;  // CompleteConfig() has told
-  service_->set_event_scripts(*scripts);
-  handlers_.Set(*std::move(scripts));
-}
-
-// Only what the configuration said or says: tags that clients set stay, unlike in the original,
-// which also empties the tags file (spec/agent.md 2.16).
-inline void Agent::ReloadTags(const Tags& tags) {
-  if (!config_.tags_file.empty()) return;
-  const auto failed = [this](const absl::Status& status) {
-    terminal_.Output(absl::StrCat("Failed to update tags: ", absl::string_view(status.message())));
   };
-  const Config& serf = host_->serf().config();
-  Tags all = serf.tags;
-  for (const auto& [key, value] : config_.tags) all.erase(key);
-  for (const auto& [key, value] : tags) all[key] = value;
-  if (const auto meta = EncodeTags(all, serf.protocol_version); !meta.ok()) {
-    return failed(meta.status());
+  if (!loaded.config.ok()) return failed("", loaded.config.status());
+  AgentConfig& config = *loaded.config;
+  const absl::StatusOr<LogLevel> level = ParseLogLevel(config.log_level);
+  if (!level.ok()) return failed("", level.status());
+  absl::StatusOr<std::vector<EventScript>> scripts = ParseEventScripts(config.event_handlers);
+  if (!scripts.ok()) return failed("", scripts.status());
+  // Only those that the configuration had or has: tags that clients set stay, unlike in the
+  // original, which also empties the tags file (spec/agent.md 2.16).
+  std::vector<std::string> old_tags;
+  for (const auto& [key, value] : config_.tags) old_tags.push_back(key);
+  static constexpr absl::string_view kTagsFailed = "Failed to update tags: ";
+  TagChanges& tags = service_->tag_changes();
+  if (const absl::Status fits = tags.Check(config.tags, old_tags); !fits.ok()) {
+    return failed(kTagsFailed, fits);
   }
-  config_.tags = tags;
-  host_->AsyncSetTags(std::move(all), [this, failed](const absl::Status& status) {
-    if (!status.ok() && !finishing_) failed(status);
+
+  logger_.set_level(*level);
+  SetEventHandlers(*std::move(scripts));
+  config_.leave_on_terminate = config.leave_on_terminate;
+  config_.skip_leave_on_interrupt = config.skip_leave_on_interrupt;
+  if (!config_.tags_file.empty()) return;
+  config_.tags = config.tags;
+  tags.Change(std::move(config.tags), std::move(old_tags), [this](const absl::Status& status) {
+    if (status.ok() || finishing_) return;
+    terminal_.Output(absl::StrCat(kTagsFailed, absl::string_view(status.message())));
   });
+}
+
+inline void Agent::SetEventHandlers(std::vector<EventScript> scripts) {
+  service_->set_event_scripts(scripts);
+  handlers_.Set(std::move(scripts));
 }
 
 // --- retry-join ---
@@ -488,7 +520,7 @@ inline void Agent::RetryJoin() {
   Log(&logger_, LogLevel::kInfo,
       "agent: Joining cluster...(replay: ", config_.replay_on_join ? "true" : "false", ")");
   service_->Join(config_.retry_join, config_.replay_on_join, [this](const rpc::JoinResult& result) {
-    if (finishing_) return;
+    if (finishing_ || leaving()) return;
     if (!result.status.ok()) return OnRetryFailed(result.status);
     Log(&logger_, LogLevel::kInfo, "agent: Join completed. Synced with ", result.joined,
         " initial agents");
@@ -508,7 +540,7 @@ inline void Agent::OnRetryFailed(const absl::Status& status) {
                                   ", retrying in ", FormatDuration(delay)));
   retry_timer_.expires_after(delay);
   retry_timer_.async_wait([this](const auto& error) {
-    if (!error && !finishing_) RetryJoin();
+    if (!error && !finishing_ && !leaving()) RetryJoin();
   });
 }
 

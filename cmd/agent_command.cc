@@ -1,8 +1,12 @@
 #include "serf/cmd/agent_command.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -58,6 +62,8 @@ struct Lists {
   std::vector<std::string> tag;
 };
 
+using ConfigChange = std::function<void(AgentConfig&)>;
+
 std::vector<Flag> Flags(Lists& lists) {
   return {
       {.name = "advertise", .gflag = "agent_advertise"},
@@ -97,65 +103,76 @@ absl::Status Invalid(const absl::Status& status) {
   return absl::InvalidArgumentError(absl::StrCat("Error: ", absl::string_view(status.message())));
 }
 
-// Defaults, then the files, then the flags; the flags are checked before the files are read. As in
-// the original a flag with an empty or zero value, or a false, says nothing.
-absl::StatusOr<AgentConfig> LoadConfig(const Lists& lists) {
-  const absl::StatusOr<Tags> tags = ParseTags(lists.tag);
+// What the flags say, as changes of a configuration. As in the original a flag with an empty or
+// zero value, or a false, says nothing.
+absl::StatusOr<std::vector<ConfigChange>> FlagChanges(const Lists& lists) {
+  std::vector<ConfigChange> changes;
+  const auto take = [&changes](const auto& value, auto AgentConfig::*member) {
+    if (value == std::decay_t<decltype(value)>()) return;
+    changes.push_back([value, member](AgentConfig& config) { config.*member = value; });
+  };
+  const auto append = [&changes](const std::vector<std::string>& values,
+                                 std::vector<std::string> AgentConfig::*member) {
+    changes.push_back([values, member](AgentConfig& config) {
+      (config.*member).insert((config.*member).end(), values.begin(), values.end());
+    });
+  };
+  take(FLAGS_agent_advertise, &AgentConfig::advertise);
+  take(FLAGS_agent_bind, &AgentConfig::bind);
+  take(FLAGS_agent_discover, &AgentConfig::discover);
+  take(FLAGS_agent_encrypt, &AgentConfig::encrypt_key);
+  take(FLAGS_agent_iface, &AgentConfig::interface);
+  take(FLAGS_agent_keyring_file, &AgentConfig::keyring_file);
+  take(FLAGS_agent_log_level, &AgentConfig::log_level);
+  take(FLAGS_agent_mdns_disable_ipv4, &AgentConfig::mdns_disable_ipv4);
+  take(FLAGS_agent_mdns_disable_ipv6, &AgentConfig::mdns_disable_ipv6);
+  take(FLAGS_agent_mdns_iface, &AgentConfig::mdns_interface);
+  take(FLAGS_agent_node, &AgentConfig::node_name);
+  take(FLAGS_agent_profile, &AgentConfig::profile);
+  take(std::max<std::int64_t>(FLAGS_agent_protocol, 0), &AgentConfig::protocol);
+  take(FLAGS_agent_rejoin, &AgentConfig::rejoin_after_leave);
+  take(FLAGS_agent_replay, &AgentConfig::replay_on_join);
+  take(FLAGS_agent_retry_max, &AgentConfig::retry_max_attempts);
+  take(FLAGS_agent_role, &AgentConfig::role);
+  take(FLAGS_agent_rpc_addr, &AgentConfig::rpc_addr);
+  take(FLAGS_agent_snapshot, &AgentConfig::snapshot_path);
+  take(FLAGS_agent_syslog, &AgentConfig::enable_syslog);
+  take(FLAGS_agent_tags_file, &AgentConfig::tags_file);
+  append(lists.join, &AgentConfig::start_join);
+  append(lists.retry_join, &AgentConfig::retry_join);
+  append(lists.event_handler, &AgentConfig::event_handlers);
+  absl::StatusOr<Tags> tags = ParseTags(lists.tag);
   if (!tags.ok()) return Invalid(tags.status());
-  absl::StatusOr<Duration> retry_interval = Duration::zero();
-  absl::StatusOr<Duration> broadcast_timeout = Duration::zero();
-  if (!FLAGS_agent_retry_interval.empty()) {
-    retry_interval = ParseDuration(FLAGS_agent_retry_interval);
-    if (!retry_interval.ok()) return Invalid(retry_interval.status());
+  changes.push_back([tags = *std::move(tags)](AgentConfig& config) {
+    for (const auto& [key, value] : tags) config.tags[key] = value;
+  });
+  const std::pair<const std::string&, Duration AgentConfig::*> durations[] = {
+      {FLAGS_agent_retry_interval, &AgentConfig::retry_interval},
+      {FLAGS_agent_broadcast_timeout, &AgentConfig::broadcast_timeout}};
+  for (const auto& [text, member] : durations) {
+    if (text.empty()) continue;
+    const absl::StatusOr<Duration> duration = ParseDuration(text);
+    if (!duration.ok()) return Invalid(duration.status());
+    take(*duration, member);
   }
-  if (!FLAGS_agent_broadcast_timeout.empty()) {
-    broadcast_timeout = ParseDuration(FLAGS_agent_broadcast_timeout);
-    if (!broadcast_timeout.ok()) return Invalid(broadcast_timeout.status());
+  // Said either way, it outweighs the files.
+  if (!gflags::GetCommandLineFlagInfoOrDie("agent_disable_compression").is_default) {
+    changes.push_back([enable = !FLAGS_agent_disable_compression](AgentConfig& config) {
+      config.enable_compression = enable;
+    });
   }
+  return changes;
+}
 
+// Defaults, then the files, then the flags.
+absl::StatusOr<AgentConfig> LoadConfig(const std::vector<std::string>& files,
+                                       const std::vector<ConfigChange>& flags) {
   AgentConfig config;
-  for (const std::string& path : lists.config) {
+  for (const std::string& path : files) {
     absl::Status read = ReadConfigPath(path, config);
     if (!read.ok()) return read;
   }
-
-  const auto take = [](const auto& value, auto& into) {
-    if (value != std::decay_t<decltype(value)>()) into = value;
-  };
-  const auto append = [](const std::vector<std::string>& values, std::vector<std::string>& to) {
-    to.insert(to.end(), values.begin(), values.end());
-  };
-  take(FLAGS_agent_advertise, config.advertise);
-  take(FLAGS_agent_bind, config.bind);
-  take(FLAGS_agent_discover, config.discover);
-  take(FLAGS_agent_encrypt, config.encrypt_key);
-  take(FLAGS_agent_iface, config.interface);
-  take(FLAGS_agent_keyring_file, config.keyring_file);
-  take(FLAGS_agent_log_level, config.log_level);
-  take(FLAGS_agent_mdns_disable_ipv4, config.mdns_disable_ipv4);
-  take(FLAGS_agent_mdns_disable_ipv6, config.mdns_disable_ipv6);
-  take(FLAGS_agent_mdns_iface, config.mdns_interface);
-  take(FLAGS_agent_node, config.node_name);
-  take(FLAGS_agent_profile, config.profile);
-  take(FLAGS_agent_rejoin, config.rejoin_after_leave);
-  take(FLAGS_agent_replay, config.replay_on_join);
-  take(FLAGS_agent_retry_max, config.retry_max_attempts);
-  take(FLAGS_agent_role, config.role);
-  take(FLAGS_agent_rpc_addr, config.rpc_addr);
-  take(FLAGS_agent_snapshot, config.snapshot_path);
-  take(FLAGS_agent_syslog, config.enable_syslog);
-  take(FLAGS_agent_tags_file, config.tags_file);
-  take(*retry_interval, config.retry_interval);
-  take(*broadcast_timeout, config.broadcast_timeout);
-  if (FLAGS_agent_protocol > 0) config.protocol = FLAGS_agent_protocol;
-  // Said either way, it outweighs the files.
-  if (!gflags::GetCommandLineFlagInfoOrDie("agent_disable_compression").is_default) {
-    config.enable_compression = !FLAGS_agent_disable_compression;
-  }
-  append(lists.join, config.start_join);
-  append(lists.retry_join, config.retry_join);
-  append(lists.event_handler, config.event_handlers);
-  for (const auto& [key, value] : *tags) config.tags[key] = value;
+  for (const ConfigChange& change : flags) change(config);
   return config;
 }
 
@@ -164,7 +181,14 @@ int Run(std::span<const std::string> args) {
   const absl::StatusOr<std::vector<std::string>> words = ParseFlags(Flags(lists), args);
   if (!words.ok()) return FlagError(kAgentCommand, words.status(), "==> ");
   Terminal terminal;
-  return RunAgent([&lists] { return LoadConfig(lists); }, terminal);
+  absl::StatusOr<std::vector<ConfigChange>> changes = FlagChanges(lists);
+  if (!changes.ok()) {
+    terminal.Output(absl::string_view(changes.status().message()));
+    return kExitFailure;
+  }
+  return RunAgent([files = std::move(lists.config),
+                   flags = *std::move(changes)] { return LoadConfig(files, flags); },
+                  terminal);
 }
 
 constexpr char kHelp[] =

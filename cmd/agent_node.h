@@ -47,6 +47,9 @@ struct AgentNode {
 // message is what to print.
 absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* logger);
 
+// The part of it that needs no network: profile, key, settings.
+absl::Status ConfigureNode(const AgentConfig& config, Logger* logger, AgentNode& node);
+
 // Reads the tags and keyring files into the node. An error's message is what to print after
 // "Failed to setup the Serf agent: ".
 absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* logger);
@@ -55,11 +58,22 @@ absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* 
 // the options.
 absl::Status CheckNode(const AgentConfig& config, AgentNode& node);
 
+// For a reload: all that a start would refuse, but for what depends on the network or on other
+// files, and the size of the tags.
+absl::Status CheckConfig(const AgentConfig& config);
+
 inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* logger) {
   AgentNode node;
   absl::StatusOr<AgentAddresses> addresses = LookUpAddresses(config);
   if (!addresses.ok()) return addresses.status();
   node.addresses = *std::move(addresses);
+  if (absl::Status status = ConfigureNode(config, logger, node); !status.ok()) return status;
+  node.options.bind = node.addresses.bind;
+  node.options.advertise = node.addresses.advertise;
+  return node;
+}
+
+inline absl::Status ConfigureNode(const AgentConfig& config, Logger* logger, AgentNode& node) {
   absl::StatusOr<ByteVector> key = DecodeBase64(config.encrypt_key);
   if (!key.ok()) {
     return absl::InvalidArgumentError(
@@ -103,16 +117,27 @@ inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* 
           return WriteKeyringFile(path, keys);
         };
   }
-  node.options.bind = node.addresses.bind;
-  node.options.advertise = node.addresses.advertise;
-  return node;
+  return absl::OkStatus();
 }
 
+namespace agent_node_internal {
+
+inline absl::Status CheckTagsFile(const AgentConfig& config) {
+  if (config.tags_file.empty() || config.tags.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("Tags config not allowed while using tag files");
+}
+
+inline absl::Status CheckKeyringFile(const AgentConfig& config) {
+  if (config.keyring_file.empty() || config.encrypt_key.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("Encryption key not allowed while using a keyring");
+}
+
+}  // namespace agent_node_internal
+
 inline absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* logger) {
+  namespace internal = agent_node_internal;
+  if (absl::Status status = internal::CheckTagsFile(config); !status.ok()) return status;
   if (!config.tags_file.empty()) {
-    if (!config.tags.empty()) {
-      return absl::InvalidArgumentError("Tags config not allowed while using tag files");
-    }
     RemoveLeftover(config.tags_file);
     absl::StatusOr<Tags> tags = ReadTagsFile(config.tags_file);
     if (tags.ok()) {
@@ -123,10 +148,8 @@ inline absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, L
       return tags.status();
     }
   }
+  if (absl::Status status = internal::CheckKeyringFile(config); !status.ok()) return status;
   if (!config.keyring_file.empty()) {
-    if (!config.encrypt_key.empty()) {
-      return absl::InvalidArgumentError("Encryption key not allowed while using a keyring");
-    }
     RemoveLeftover(config.keyring_file);
     absl::StatusOr<KeyringFile> keyring = ReadKeyringFile(config.keyring_file);
     if (!keyring.ok()) return keyring.status();
@@ -173,6 +196,18 @@ inline absl::Status CheckNode(const AgentConfig& config, AgentNode& node) {
   }
   serf.swim.keyring = std::make_shared<wire::Keyring>(std::move(keyring));
   return absl::OkStatus();
+}
+
+inline absl::Status CheckConfig(const AgentConfig& config) {
+  namespace internal = agent_node_internal;
+  AgentNode node;
+  absl::Status status = ParseLogLevel(config.log_level).status();
+  status.Update(ConfigureNode(config, nullptr, node));
+  status.Update(internal::CheckTagsFile(config));
+  status.Update(internal::CheckKeyringFile(config));
+  node.options.config.tags.clear();
+  if (status.ok()) status = CheckNode(config, node);
+  return status;
 }
 
 }  // namespace serf::cmd

@@ -26,13 +26,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "boost/asio/io_context.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
 #include "serf/cmd/base64.h"
 #include "serf/cmd/events/event_spec.h"
-#include "serf/cmd/files/tags_file.h"
 #include "serf/cmd/glog_logger.h"
 #include "serf/cmd/quote.h"
+#include "serf/cmd/tag_changes.h"
 #include "serf/cmd/version.h"
 #include "serf/coordinate.h"
 #include "serf/coordinate_tracker.h"
@@ -51,8 +52,9 @@ class AgentService final : public rpc::Service {
  public:
   // `on_left` is called when a leave that a client asked for has ended, well or not: the agent is
   // to shut down. Host and logger outlive the service.
-  AgentService(transport::Host& host, GlogLogger& logger, std::function<void()> on_left)
-      : host_(host), logger_(logger), on_left_(std::move(on_left)) {}
+  AgentService(boost::asio::io_context& io, transport::Host& host, GlogLogger& logger,
+               std::function<void()> on_left)
+      : host_(host), logger_(logger), on_left_(std::move(on_left)), tag_changes_(io, host) {}
 
   inline std::span<const Member> Members() override;
   inline rpc::StatsSections Stats() override;
@@ -70,8 +72,7 @@ class AgentService final : public rpc::Service {
   inline void ForceLeave(std::string node, bool prune, Done done) override;
   inline void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override;
 
-  // Where tags are kept when a client changes them; empty: nowhere.
-  void set_tags_file(std::string path) { tags_file_ = std::move(path); }
+  TagChanges& tag_changes() { return tag_changes_; }
 
   // For Stats().
   void set_event_scripts(const std::vector<EventScript>& scripts);
@@ -85,7 +86,7 @@ class AgentService final : public rpc::Service {
   transport::Host& host_;
   GlogLogger& logger_;
   const std::function<void()> on_left_;
-  std::string tags_file_;
+  TagChanges tag_changes_;
   std::map<std::string, std::string> event_scripts_;  // "user:deploy" -> command
   std::vector<Member> members_;                       // what Members() lends
 };
@@ -102,6 +103,8 @@ inline rpc::StatsSections AgentService::Stats() {
   sections["event_handlers"] = event_scripts_;
   sections["runtime"] = RuntimeStats();
   sections["serf"] = host_.serf().Stats();
+  // Scripts expect it; the original has it also without coordinates.
+  sections["serf"].try_emplace("coordinate_resets", "0");
   sections["tags"].insert(local.tags.begin(), local.tags.end());
   return sections;
 }
@@ -237,19 +240,14 @@ inline void AgentService::ForceLeave(std::string node, bool prune, Done done) {
 }
 
 inline void AgentService::UpdateTags(Tags set, std::vector<std::string> remove, Done done) {
-  Tags tags = host_.serf().config().tags;
-  for (const std::string& key : remove) tags.erase(key);
-  for (auto& [key, value] : set) tags[key] = value;
-  if (!tags_file_.empty()) {
-    // Tags that cannot be set must not be found at the next start.
-    absl::Status status = EncodeTags(tags, host_.serf().config().protocol_version).status();
-    if (status.ok()) status = WriteTagsFile(tags_file_, tags);
-    if (!status.ok()) {
-      Log(&logger_, LogLevel::kError, "agent: ", absl::string_view(status.message()));
-      return done(status);
-    }
-  }
-  host_.AsyncSetTags(std::move(tags), std::move(done));
+  tag_changes_.Change(std::move(set), std::move(remove),
+                      [this, done = std::move(done)](const absl::Status& status) {
+                        if (!status.ok()) {
+                          Log(&logger_, LogLevel::kError,
+                              "agent: ", absl::string_view(status.message()));
+                        }
+                        done(status);
+                      });
 }
 
 }  // namespace serf::cmd

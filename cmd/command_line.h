@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <span>
 #include <string>
@@ -17,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/cmd/command.h"
+#include "serf/cmd/signals.h"
 
 namespace serf::cmd {
 
@@ -27,10 +27,9 @@ int RunCommandLine(std::span<const Command* const> commands, std::span<const std
 // main() of a binary that is one command: `members -detailed`. Returns the exit code.
 int RunSingleCommand(const Command& command, std::span<const std::string> args);
 
-// The words after the program's name. Also makes a closed standard output or connection an error
-// of the write instead of the end of the process.
+// The words after the program's name; before any thread, since it sets the process's signals.
 inline std::vector<std::string> StartProcess(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);
+  ResetSignals();
   return {argv + std::min(argc, 1), argv + argc};
 }
 

@@ -4,7 +4,7 @@
 // GlogLogger: the library's Logger over glog, whose entries look like Serf's:
 // "2013/10/21 18:57:15 [INFO] agent: Serf agent starting". Source: spec/agent.md 2.12.
 //
-//   GlogLogger logger([&](absl::string_view entry) { terminal.Info(entry); });
+//   GlogLogger logger(std::bind_front(&Terminal::Info, &terminal));
 //   logger.set_level(LogLevel::kInfo);
 //   Log(&logger, LogLevel::kInfo, "agent: Serf agent starting");
 //   logger.OpenGate();

@@ -4,34 +4,40 @@
 // Terminal: the agent's standard output, which banner and log entries share. Source: spec/agent.md
 // 2.11.
 //
-// A reader that stands still (Ctrl-S, a full pipe) must not stand the node still, or the others
-// would take it for failed: what cannot be written at once is kept, up to kPendingMax, and written
-// by Flush().
+// A reader that stands still (Ctrl-S, a full pipe, a socket) must not stand the node still, or the
+// others would take it for failed. No test of a descriptor tells for sure that a write will not
+// block, and to make it non-blocking would do the same to whoever shares it. So a thread of its own
+// writes; what the reader has not taken yet is kept, up to kPendingMax.
 
 #include <poll.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
-#include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/transport/background.h"
 
 namespace serf::cmd {
 
+// Any thread.
 class Terminal {
  public:
   // A day's log of a quiet cluster; whatever comes on top of it is lost.
   static constexpr std::size_t kPendingMax = 1 << 20;
+  // What the reader has at the end for all that is left.
+  static constexpr std::chrono::seconds kLastWait{1};
 
   // Does not own `fd`.
-  explicit Terminal(int fd = STDOUT_FILENO) : fd_(fd) {}
-  // Gives the reader a last second.
-  ~Terminal() { Flush(/*timeout_ms=*/1000); }
+  explicit Terminal(int fd = STDOUT_FILENO) : state_(std::make_shared<State>(fd)) {}
+  ~Terminal();
 
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
@@ -45,45 +51,76 @@ class Terminal {
   // As it is.
   void Text(absl::string_view text) { Write(text); }
 
-  // Called when something is kept that was not before: Flush() is wanted from then on.
-  void set_on_stalled(std::function<void()> on_stalled) { on_stalled_ = std::move(on_stalled); }
-
-  // Writes what is kept, waiting for the reader as long. True if nothing is left.
-  bool Flush(int timeout_ms = 0);
-
  private:
-  void Write(absl::string_view text);
+  // Outlives the terminal as long as a write stands still.
+  struct State {
+    explicit State(int descriptor) : fd(descriptor) {}
 
-  const int fd_;
-  std::function<void()> on_stalled_;
-  std::string pending_;
+    const int fd;
+    std::mutex mutex;  // guards the rest
+    std::condition_variable changed;
+    std::string pending;
+    std::size_t in_flight = 0;  // bytes that are being written
+    bool writer = false;        // there is a thread
+    bool ending = false;
+  };
+
+  void Write(absl::string_view text);
+  // Writes what comes, until the end.
+  static void Work(State& state);
+  // Writes what is pending, and lets go of the lock meanwhile.
+  static void Drain(State& state, std::unique_lock<std::mutex>& lock);
+
+  const std::shared_ptr<State> state_;
 };
 
-inline void Terminal::Write(absl::string_view text) {
-  const bool stalled = !pending_.empty();
-  if (pending_.size() + text.size() <= kPendingMax) absl::StrAppend(&pending_, text);
-  if (!Flush() && !stalled && on_stalled_) on_stalled_();
+inline Terminal::~Terminal() {
+  std::unique_lock<std::mutex> lock(state_->mutex);
+  state_->ending = true;
+  state_->changed.notify_all();
+  state_->changed.wait_for(lock, kLastWait, [this] { return !state_->writer; });
 }
 
-inline bool Terminal::Flush(int timeout_ms) {
-  // POSIX: a pipe that polls as writable takes this much without blocking.
-  constexpr std::size_t kChunk = 512;
-  std::size_t done = 0;
-  while (done < pending_.size()) {
-    pollfd ready{fd_, POLLOUT, 0};
-    if (::poll(&ready, 1, timeout_ms) == 0) break;
-    const std::size_t size = std::min(kChunk, pending_.size() - done);
-    const ssize_t written = ::write(fd_, pending_.data() + done, size);
+inline void Terminal::Write(absl::string_view text) {
+  std::unique_lock<std::mutex> lock(state_->mutex);
+  if (state_->pending.size() + state_->in_flight + text.size() > kPendingMax) return;
+  absl::StrAppend(&state_->pending, text);
+  if (!state_->writer) {
+    state_->writer = transport::StartDetached([state = state_] { Work(*state); });
+    // Without a thread the reader is waited for: better than to say nothing at all.
+    if (!state_->writer) return Drain(*state_, lock);
+  }
+  state_->changed.notify_all();
+}
+
+inline void Terminal::Work(State& state) {
+  std::unique_lock<std::mutex> lock(state.mutex);
+  for (;;) {
+    state.changed.wait(lock, [&state] { return state.ending || !state.pending.empty(); });
+    if (state.pending.empty()) break;
+    Drain(state, lock);
+  }
+  state.writer = false;
+  state.changed.notify_all();
+}
+
+inline void Terminal::Drain(State& state, std::unique_lock<std::mutex>& lock) {
+  const std::string text = std::exchange(state.pending, {});
+  state.in_flight = text.size();
+  lock.unlock();
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t written = ::write(state.fd, text.data() + done, text.size() - done);
     if (written > 0) {
       done += static_cast<std::size_t>(written);
-    } else if (errno == EAGAIN) {
-      break;
+    } else if (errno == EAGAIN) {  // whoever shares it made it non-blocking
+      pollfd ready{state.fd, POLLOUT, 0};
+      ::poll(&ready, 1, -1);
     } else if (errno != EINTR) {
-      done = pending_.size();  // nobody will ever read it: the agent goes on without
+      break;  // nobody will ever read it: the agent goes on without
     }
   }
-  pending_.erase(0, done);
-  return pending_.empty();
+  lock.lock();
+  state.in_flight = 0;
 }
 
 }  // namespace serf::cmd

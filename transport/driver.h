@@ -97,13 +97,14 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   // Ends everything. Requests under way complete as cancelled, from within.
   void Stop();
 
-  // Makes a request of the machine: request(now, id, out). `done` is called when it ends.
+  // Makes a request of the machine: request(serf, now, id, out), at once. `done` is called when it
+  // ends.
   template <typename Request>
   void Execute(Request request, OnCompletion done) {
     if (!started_) return done(NotStarted());
     const RequestId id(next_request_++);
     pending_.emplace(id, std::move(done));
-    request(Now(), id, out_);
+    request(*serf_, Now(), id, out_);
     Flush();
   }
   void Join(std::vector<std::string> addresses, bool ignore_old, OnCompletion done);

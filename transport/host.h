@@ -274,7 +274,7 @@ inline absl::StatusOr<std::unique_ptr<Host>> Host::Create(asio::io_context& io,
       ChooseAdvertise(local, options.advertise, private_address);
   if (!advertise) {
     return failed(absl::NotFoundError(
-        "Failed to get final advertise address: no private IP address found, and explicit IP not "
+        "Failed to get final advertise address: No private IP address found, and explicit IP not "
         "provided"));
   }
   const bool encrypted = swim.keyring != nullptr && !swim.keyring->empty();
@@ -323,11 +323,10 @@ template <typename Token, typename Request>
 auto Host::InitiateRequest(Token& token, Request request) {
   return Initiate<void(absl::Status)>(
       token, [request = std::move(request)](Driver& driver, auto complete) mutable {
-        driver.Execute(
-            [&](Instant now, RequestId id, Outbox& out) { request(driver.serf(), now, id, out); },
-            [complete = std::move(complete)](const Completion& completion) mutable {
-              complete(completion.status);
-            });
+        driver.Execute(std::move(request),
+                       [complete = std::move(complete)](const Completion& completion) mutable {
+                         complete(completion.status);
+                       });
       });
 }
 
@@ -399,17 +398,18 @@ auto Host::AsyncQuery(std::string name, std::string payload, QueryParams params,
 template <typename Token>
 auto Host::AsyncManageKeys(KeyOperation operation, ByteVector key, std::uint8_t relay_factor,
                            Token&& token) {
-  return Initiate<void(absl::Status, KeyOutcome)>(
-      token, [operation, key = std::move(key), relay_factor](Driver& driver, auto complete) {
-        driver.Execute(
-            [&](Instant now, RequestId id, Outbox& out) {
-              driver.serf().ManageKeys(now, id, operation, key, relay_factor, out);
-            },
-            [complete = std::move(complete)](const Completion& completion) mutable {
-              complete(completion.status,
-                       completion.keys != nullptr ? *completion.keys : KeyOutcome());
-            });
-      });
+  return Initiate<void(absl::Status, KeyOutcome)>(token, [operation, key = std::move(key),
+                                                          relay_factor](Driver& driver,
+                                                                        auto complete) mutable {
+    driver.Execute(
+        [operation, key = std::move(key), relay_factor](Serf& serf, Instant now, RequestId id,
+                                                        Outbox& out) {
+          serf.ManageKeys(now, id, operation, key, relay_factor, out);
+        },
+        [complete = std::move(complete)](const Completion& completion) mutable {
+          complete(completion.status, completion.keys != nullptr ? *completion.keys : KeyOutcome());
+        });
+  });
 }
 
 template <typename Token>

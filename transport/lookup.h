@@ -58,15 +58,16 @@ inline std::vector<IpAddress> AddressesOf(const asio::ip::tcp::resolver::results
 // called or the resolver is cancelled; the destructor of the io_context waits for a lookup that the
 // system has begun, for as long as the system's own time-out.
 inline LookupFunction SystemLookup(asio::ip::tcp::resolver& resolver) {
-  return [&resolver](const std::string& host,
-                     std::function<void(const ErrorCode&, std::vector<IpAddress>)> done) {
-    resolver.async_resolve(
-        host, "",
-        [done = std::move(done)](const ErrorCode& error,
-                                 const asio::ip::tcp::resolver::results_type& results) {
-          done(error, AddressesOf(results));
-        });
-  };
+  return
+      [resolver = &resolver](const std::string& host,
+                             std::function<void(const ErrorCode&, std::vector<IpAddress>)> done) {
+        resolver->async_resolve(
+            host, "",
+            [done = std::move(done)](const ErrorCode& error,
+                                     const asio::ip::tcp::resolver::results_type& results) {
+              done(error, AddressesOf(results));
+            });
+      };
 }
 
 }  // namespace serf::transport

@@ -165,7 +165,7 @@ inline int Spawn(const ScriptCall& call, int in, int out, pid_t* pid) {
   sigset_t signals;
   ::sigemptyset(&signals);
   ::posix_spawnattr_setsigmask(&attributes, &signals);
-  ::sigaddset(&signals, SIGPIPE);  // the agent ignores it
+  ::sigfillset(&signals);  // the agent ignores some
   ::posix_spawnattr_setsigdefault(&attributes, &signals);
 
   std::string shell = "/bin/sh";

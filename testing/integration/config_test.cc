@@ -9,6 +9,7 @@
 #include <csignal>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -229,16 +230,110 @@ TEST_F(ReloadTest, FailuresChangeNothing) {
   }
 }
 
-TEST_F(ReloadTest, BadLevelDoesNotStopTheRest) {
-  const Transcript transcript("agent-hup-bad-level");
-  const auto agent = Reload(transcript, "serf: EventMemberUpdate: n1\n");
-  ExpectAsRecorded(transcript, *agent);
+// The original takes the rest: the tags beside a level that there is not, all but tags that are too
+// large.
+TEST_F(ReloadTest, MistakesThatTheOriginalTakesHalf) {
+  for (const char* name : {"agent-hup-bad-level", "agent-hup-tags-large"}) {
+    const Transcript transcript(name);
+    workshop_.Write("r.json", transcript.fact("config_before"));
+    const auto agent = Start(transcript);
+    workshop_.Write("r.json", transcript.fact("config_after"));
+    agent->Signal(SIGHUP);
+    EXPECT_TRUE(agent->WaitForOutput("==> Failed to reload configs\n")) << agent->out();
+    EXPECT_EQ(Ask("members"), Localize("n1  127.0.0.1:23131  alive  v=1\n"));
+    agent->Signal(SIGINT);
+    EXPECT_EQ(agent->Wait(), transcript.expected().exit_code);
+    // What was wrong is told as there.
+    const std::string out = agent->out();
+    const std::size_t at = out.find("==> Reloading configuration...\n");
+    const std::string told = out.substr(at, out.find("==> Failed to reload", at) - at);
+    EXPECT_TRUE(absl::StrContains(transcript.expected().out, told)) << told;
+  }
 }
 
-TEST_F(ReloadTest, LargeTags) {
-  const Transcript transcript("agent-hup-tags-large");
-  const auto agent = Reload(transcript, "==> Failed to update tags: ");
-  ExpectAsRecorded(transcript, *agent);
+// Each beside a level, tags and handlers that are all right.
+TEST_F(ReloadTest, AMistakeChangesNothing) {
+  const struct {
+    std::string wrong;
+    const char* error;
+  } kCases[] = {
+      {R"("log_level": "loud")", "Invalid log level: LOUD."},
+      {absl::StrCat(R"("tags": {"big": ")", std::string(600, 'x'), R"("})"),
+       "Failed to update tags: Encoded length of tags exceeds limit of 512 bytes\n"},
+      {R"("profile": "moon")", "Unknown profile: moon\n"},
+      {R"("encrypt_key": "!")", "Invalid encryption key: "},
+      {R"("encrypt_key": "c2hvcnQ=")", "key size must be 16, 24 or 32 bytes\n"},
+      {R"("protocol": 9)", "Protocol version '9' too high."},
+      {R"("protocol": 300)", "Protocol version '300' too high."},
+      {R"("user_event_size_limit": 10000)", "user event limit exceeds limit of 9216 bytes\n"},
+      {R"("query_size_limit": -1)", "query_size_limit is -1, must not be negative\n"},
+      {R"("gossip_nodes": 65)", "gossip_nodes is 65, must be in range: [0, 64]\n"},
+      {R"("interface": "none")", "no such network interface\n"},
+      {R"("tags_file": "t.json")", "Tags config not allowed while using tag files\n"},
+      {R"("encrypt_key": "c2hvcnQ=", "keyring_file": "k.json")",
+       "Encryption key not allowed while using a keyring\n"},
+      {R"("retry_interval_max": "1s")", "retry_interval_max is 1s, "},
+      {R"("event_handlers": ["nope=x"])", "Invalid event script: Event 'nope' invoking 'x'\n"},
+      {R"("reconnect_timeout": "abc")", "time: invalid duration \"abc\"\n"},
+      {R"("nope": 1)", "has invalid keys: nope\n"},
+  };
+  workshop_.Write("r.json", R"({"log_level": "warn", "tags": {"v": "1"}})");
+  // No flags that would outweigh the file.
+  const std::string address = NextLoopbackAddress();
+  Process agent({OurSerf(), "agent", "-node=n1", absl::StrCat("-bind=", address),
+                 absl::StrCat("-rpc-addr=", address, ":7373"), "-config-file=r.json"});
+  ASSERT_TRUE(agent.WaitForOutput("==> Log data will now stream in as it occurs:\n"));
+  rpc::Client client;
+  ASSERT_TRUE(client.Connect(absl::StrCat(address, ":7373")).ok());
+  std::size_t heard = 0;
+  for (const auto& c : kCases) {
+    // Of two values of a key the later one counts.
+    workshop_.Write("r.json", absl::StrCat(R"({"log_level": "trace", "tags": {"v": "2"}, )",
+                                           R"("event_handlers": ["member-join=true"], )",
+                                           R"("leave_on_terminate": true, )", c.wrong, "}"));
+    agent.Signal(SIGHUP);
+    const auto failed = [&] {
+      return absl::StrContains(agent.out().substr(heard), "==> Failed to reload configs\n");
+    };
+    ASSERT_TRUE(agent.WaitUntil(failed)) << c.wrong << agent.out();
+    EXPECT_TRUE(absl::StrContains(agent.out().substr(heard), c.error)) << agent.out().substr(heard);
+    heard = agent.out().size();
+    const auto stats = client.Stats();
+    ASSERT_TRUE(stats.ok());
+    EXPECT_TRUE(stats->at("event_handlers").empty()) << c.wrong;
+    EXPECT_EQ(client.Members().value().at(0).tags, (Tags{{"v", "1"}})) << c.wrong;
+  }
+  EXPECT_FALSE(absl::StrContains(agent.out(), "[INFO]")) << agent.out();
+  agent.Signal(SIGTERM);
+  EXPECT_EQ(agent.Wait(), 1);  // it did not leave
+}
+
+// Two clients, each of which changes a tag of its own again and again: none of the changes is lost,
+// with a file and without.
+TEST_F(ConfigTest, ChangesOfTagsAtTheSameTimeAreAllKept) {
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{}, std::vector<std::string>{"-tags-file=tags.json"}}) {
+    AgentProcess agent({.program = OurSerf(), .name = "n1", .flags = flags});
+    ASSERT_TRUE(agent.WaitUntilRunning());
+    constexpr int kChanges = 20;
+    std::vector<std::thread> clients;
+    for (const std::string name : {"a", "b", "c"}) {
+      clients.emplace_back([&agent, name] {
+        rpc::Client client;
+        ASSERT_TRUE(client.Connect(agent.rpc()).ok());
+        for (int i = 0; i < kChanges; ++i) {
+          ASSERT_TRUE(client.UpdateTags({{absl::StrCat(name, i), "1"}}, {}).ok());
+          if (i > 0) ASSERT_TRUE(client.UpdateTags({}, {absl::StrCat(name, i - 1)}).ok());
+        }
+      });
+    }
+    for (std::thread& client : clients) client.join();
+    const Tags expected = {{"a19", "1"}, {"b19", "1"}, {"c19", "1"}};
+    EXPECT_EQ(agent.Members().at(0).tags, expected);
+    if (flags.empty()) continue;
+    EXPECT_EQ(workshop_.Read("tags.json"),
+              "{\n  \"a19\": \"1\",\n  \"b19\": \"1\",\n  \"c19\": \"1\"\n}");
+  }
 }
 
 // The original drops the tags that clients set, and empties the tags file (spec/agent.md 2.16).

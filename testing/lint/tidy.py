@@ -145,6 +145,18 @@ TEXTS = [
     Ban("pragma-once", r"(?m)^\s*#\s*pragma\s+once\b", ["*"], [], "an include guard"),
 ]
 
+# A lambda that refers to its frame is gone with it: it gets a name of that frame and is called by
+# it, or it is handed to one of these, which call it before they return. All others may keep it.
+CAPTURES = ["transport/*", "rpc/*", "cmd/*"]
+CALLED_AT_ONCE = frozenset((
+    "Open", "RunAgent", "Wait",
+    "all_of", "any_of", "apply", "c_any_of", "c_find_if", "erase_if", "find_if", "none_of", "sort",
+    "visit", "wait", "wait_for"))
+LAMBDA = re.compile(r"\[(?P<captures>[^\[\]]*&[^\[\]]*)\]\s*(?:[({<]|mutable\b)")
+# "&", "&name", "&name = name", "&...": not "&name = member_", which refers to no frame.
+FRAME_REFERENCE = re.compile(r"(?:^|,)\s*&(?!\s*\w+\s*=\s*(?:this->)?\w+_\s*(?:,|$))")
+LAMBDA_NAME = re.compile(r"\bauto&*\s+(\w+)\s*=\s*$")
+
 # What may stand in quotes: ours, and the libraries' own habit.
 QUOTED = ("serf/", "absl/", "benchmark/", "boost/", "gflags/", "glog/", "gmock/", "gtest/",
           "msgpack", "nlohmann/", "re2/", "tools/cpp/runfiles/")
@@ -210,6 +222,43 @@ def check_includes(path, text):
                 yield line, rule.name, "%s is not for %s; use: %s" % (header, path, rule.instead)
 
 
+def callee_of(code, position):
+    """The function in whose argument list the position is; empty if it is in none."""
+    depth = 0
+    for at in range(position - 1, -1, -1):
+        if code[at] in ")}":
+            depth += 1
+        elif code[at] in "({" and depth:
+            depth -= 1
+        elif code[at] == ";" and not depth:
+            return ""
+        elif code[at] in "({":
+            name = re.search(r"(\w+)\s*(?:<[^;{}()]*>)?\s*$", code[:at])
+            # A block, as that of a function.
+            if code[at] == "{" and (not name or re.search(r"[;{})]\s*$", code[:at])):
+                return ""
+            return name.group(1) if name else "?"
+    return ""
+
+
+def check_captures(code):
+    for match in LAMBDA.finditer(code):
+        if not FRAME_REFERENCE.search(match.group("captures")):
+            continue
+        before = code[:match.start()].rstrip()
+        callee = callee_of(code, match.start())
+        named = LAMBDA_NAME.search(before)
+        if named:
+            # The name is for calls, not for others to keep.
+            end = code.find("\n}", match.end())
+            for use in re.finditer(r"[(,]\s*%s\s*[,)]" % named.group(1), code[match.end():end]):
+                at = match.end() + use.start() + 1
+                if callee_of(code, at) not in CALLED_AT_ONCE:
+                    yield at, named.group(1)
+        elif callee not in CALLED_AT_ONCE and (callee or not before.endswith((";", "{", "}"))):
+            yield match.start(), "[%s]" % match.group("captures")
+
+
 def check(path, text):
     """Yields (line, rule, message) for each violation in a file of the work tree."""
     is_code = path.endswith((".h", ".cc"))
@@ -237,6 +286,10 @@ def check(path, text):
         yield from check_guard(path, text)
     yield from check_includes(path, text)
     code = blank(text, literals=True)
+    if matches(path, CAPTURES) and not matches(path, TESTS):
+        for position, what in check_captures(code):
+            yield line_of(code, position), "frame-capture", (
+                "%s may be called when its frame is gone; use: copies, this, a shared_ptr" % what)
     for rule in BANS:
         if applies(rule, path):
             for match in re.finditer(rule.pattern, code):

@@ -1,0 +1,165 @@
+// Whatever an agent writes to may stand still: it answers pings meanwhile, and ends when it is
+// told.
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "serf/rpc/client.h"
+#include "serf/testing/agent_process.h"
+#include "serf/testing/integration/attacker.h"
+#include "serf/testing/integration/workshop.h"
+#include "serf/testing/process.h"
+#include "serf/testing/programs.h"
+
+namespace serf::testing {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kStill{10};
+// Above what a busy machine takes to run an agent at all, far below a probe's timeouts together.
+constexpr std::chrono::seconds kMuteMax{1};
+// A last second for the output, and what a busy machine takes.
+constexpr std::chrono::seconds kEndMax{5};
+
+// The two ends of a standard output; a child inherits the second.
+class Output {
+ public:
+  enum class Kind { kPipe, kSockets, kTerminal };
+
+  explicit Output(Kind kind) {
+    switch (kind) {
+      case Kind::kPipe:
+        EXPECT_EQ(::pipe(ends_.data()), 0);
+        break;
+      case Kind::kSockets:
+        EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends_.data()), 0);
+        break;
+      case Kind::kTerminal: {
+        ends_[0] = ::posix_openpt(O_RDWR | O_NOCTTY);
+        EXPECT_EQ(::grantpt(ends_[0]), 0);
+        EXPECT_EQ(::unlockpt(ends_[0]), 0);
+        std::array<char, 64> name;
+        EXPECT_EQ(::ptsname_r(ends_[0], name.data(), name.size()), 0);
+        ends_[1] = ::open(name.data(), O_RDWR | O_NOCTTY);
+      }
+    }
+    ::fcntl(ends_[0], F_SETFD, FD_CLOEXEC);
+  }
+  ~Output() {
+    for (const int end : ends_) ::close(end);
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  // The words that run `argv` with this as a descriptor of it.
+  std::vector<std::string> Run(std::vector<std::string> argv, int as = STDOUT_FILENO) const {
+    const int end = ends_[1];
+    std::vector<std::string> words = {
+        "/bin/sh", "-c", absl::StrCat("exec \"$@\" ", as, ">&", end, " ", end, ">&-"), "sh"};
+    words.insert(words.end(), argv.begin(), argv.end());
+    return words;
+  }
+
+ private:
+  std::array<int, 2> ends_ = {-1, -1};
+};
+
+class StandstillTest : public ::testing::Test {
+ protected:
+  std::vector<std::string> Agent(std::vector<std::string> flags) const {
+    std::vector<std::string> argv = {OurSerf(), "agent", "-node=n",
+                                     absl::StrCat("-bind=", address_, ":7946"),
+                                     absl::StrCat("-rpc-addr=", address_, ":7373")};
+    argv.insert(argv.end(), flags.begin(), flags.end());
+    return argv;
+  }
+
+  void Connect(const Process& agent) {
+    ASSERT_TRUE(agent.WaitUntil([this] {
+      client_.emplace();  // each connects once
+      return client_->Connect(absl::StrCat(address_, ":7373")).ok();
+    }));
+    attacker_.emplace(address_, "n", ByteView());
+  }
+
+  // Pings it for ten seconds while `disturb` does its part between them; the longest wait.
+  template <typename Disturb>
+  Clock::duration LongestWait(Disturb disturb) {
+    Clock::duration longest = Clock::duration::zero();
+    for (const Clock::time_point end = Clock::now() + kStill; Clock::now() < end;) {
+      disturb();
+      const Clock::time_point start = Clock::now();
+      EXPECT_TRUE(attacker_->Ping());
+      longest = std::max(longest, Clock::now() - start);
+    }
+    return longest;
+  }
+
+  void ExpectSoonEnd(Process& agent) const {
+    const Clock::time_point start = Clock::now();
+    agent.Signal(SIGTERM);
+    EXPECT_EQ(agent.Wait(), 1);
+    EXPECT_LT(Clock::now() - start, kEndMax);
+  }
+
+  Workshop workshop_;
+  const std::string address_ = NextLoopbackAddress();
+  std::optional<rpc::Client> client_;
+  std::optional<Attacker> attacker_;
+};
+
+// Events make it log more than any reader's buffer holds, reloads are signals that arrive.
+TEST_F(StandstillTest, StandardOutput) {
+  for (const auto kind : {Output::Kind::kPipe, Output::Kind::kSockets, Output::Kind::kTerminal}) {
+    const Output output(kind);
+    Process agent(output.Run(Agent({"-log-level=trace"})));
+    Connect(agent);
+    const std::string payload(400, 'x');
+    EXPECT_LT(LongestWait([&] {
+                agent.Signal(SIGHUP);
+                EXPECT_TRUE(client_->SendUserEvent("noise", payload, false).ok());
+              }),
+              kMuteMax);
+    ExpectSoonEnd(agent);
+  }
+}
+
+// Standard error is where SIGUSR1 writes to.
+TEST_F(StandstillTest, StandardError) {
+  const Output output(Output::Kind::kPipe);
+  Process agent(output.Run(Agent({}), STDERR_FILENO));
+  Connect(agent);
+  EXPECT_LT(LongestWait([&] { agent.Signal(SIGUSR1); }), kMuteMax);
+  ExpectSoonEnd(agent);
+}
+
+// A FIFO that nobody writes to, in place of a file that a reload reads.
+TEST_F(StandstillTest, ConfigurationFiles) {
+  workshop_.Write("r.json", R"({"tags": {"a": "1"}})");
+  Process agent(Agent({"-config-file=r.json"}));
+  Connect(agent);
+  std::filesystem::remove("r.json");
+  ASSERT_EQ(::mkfifo("r.json", 0600), 0);
+  EXPECT_LT(LongestWait([&] { agent.Signal(SIGHUP); }), kMuteMax);
+  EXPECT_TRUE(agent.WaitForOutput("==> The files of the reload before are still being read\n"));
+  ExpectSoonEnd(agent);
+}
+
+}  // namespace
+}  // namespace serf::testing
