@@ -8,9 +8,14 @@
 //   coalescer.Add(now, event);             // then, at NextDeadline():
 //   coalescer.OnTimer(now, [&](MemberEvent event) { ... });
 //
-// Where the original differs, it is wrong (15.3): an update is told once and not in each later
-// batch, one that follows a join does not hide the join, and reaped members are forgotten. A member
-// that went and returned within a batch with other tags or another address is told as an update.
+// Of each member a batch tells where it ended, compared with what was told last: that it came, left
+// or failed. Two things are told beside that, after it, since who listens for them hears of nothing
+// else: a change of tags or address, and that the member was reaped. A member that went and
+// returned within a batch with other tags or another address is told as an update.
+//
+// Where the original differs, it is wrong (15.3): it tells an update again in each later batch, of
+// a join and an update only the update, of a departure and a reap only the reap, and it never
+// forgets a member.
 
 #include <array>
 #include <cstddef>
@@ -20,6 +25,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/hash/hash.h"
 #include "serf/base/time.h"
 #include "serf/batch_timer.h"
 #include "serf/event.h"
@@ -29,13 +35,21 @@ namespace serf {
 
 class MemberEventCoalescer {
  public:
+  // Members held back, and the bytes of their names and tags. A full batch is due at once, so that
+  // nothing is lost: a larger cluster that comes up at once is several events.
+  static constexpr std::size_t kHeldMax = 16384;
+  static constexpr std::size_t kHeldBytesMax = std::size_t{8} << 20;
+
   // See BatchTimer.
   MemberEventCoalescer(Duration period, Duration quiescent) : timer_(period, quiescent) {}
 
   void Add(Instant now, MemberEvent event);
 
   // When the batch is due; kNever if nothing is held back.
-  Instant NextDeadline() const { return timer_.deadline(); }
+  Instant NextDeadline() const {
+    const bool full = pending_.size() >= kHeldMax || bytes_ >= kHeldBytesMax;
+    return full ? Instant::min() : timer_.deadline();
+  }
 
   // Delivers the batch if it is due: one event for each kind, members sorted by name.
   template <typename Deliver>
@@ -50,57 +64,91 @@ class MemberEventCoalescer {
  private:
   static constexpr std::size_t kKinds = 5;
 
-  // What is held back about a member: the newest kind and record.
+  // What is held back about a member.
   struct Pending {
-    MemberEventKind kind = MemberEventKind::kJoin;
-    Member member;
+    MemberEventKind kind = MemberEventKind::kJoin;  // where it ended
+    bool updated = false;                           // after that, if it is a join
+    bool reaped = false;                            // after that, if it is a departure
+    Member member;                                  // the newest record
   };
   // What was told last about a member.
   struct Told {
     MemberEventKind kind = MemberEventKind::kJoin;
-    Endpoint endpoint;
-    Tags tags;
+    // Of address and tags: these are compared, not told again, and a member's tags may have 512
+    // bytes. A hash that is equal by chance costs an update that nobody is told of.
+    std::size_t record = 0;
   };
 
-  // Whether there is something to tell, and then notes it as told; may change the kind.
+  static bool IsDeparture(MemberEventKind kind) {
+    return kind == MemberEventKind::kLeave || kind == MemberEventKind::kFailed;
+  }
+  static std::size_t RecordOf(const Member& member) {
+    return absl::HashOf(member.endpoint, member.tags);
+  }
+  static std::size_t BytesOf(const Member& member);
+
+  void Merge(MemberEventKind kind, Pending& pending);
+  // Drops what there is not to tell, and notes the rest as told. False: nothing is left.
   bool Tell(Pending& pending);
 
   BatchTimer timer_;
   absl::btree_map<std::string, Pending> pending_;
+  std::size_t bytes_ = 0;  // of the members of pending_
   absl::flat_hash_map<std::string, Told> told_;
 };
+
+inline std::size_t MemberEventCoalescer::BytesOf(const Member& member) {
+  std::size_t bytes = member.name.size();
+  for (const auto& [key, value] : member.tags) bytes += key.size() + value.size();
+  return bytes;
+}
 
 inline void MemberEventCoalescer::Add(Instant now, MemberEvent event) {
   timer_.OnEvent(now);
   for (Member& member : event.members) {
     const auto [at, is_new] = pending_.try_emplace(member.name);
     Pending& pending = at->second;
-    if (!is_new && event.kind == MemberEventKind::kUpdate &&
-        pending.kind == MemberEventKind::kJoin) {
-      pending.member = std::move(member);
-      continue;
+    bytes_ += BytesOf(member);
+    if (is_new) {
+      pending.kind = event.kind;
+    } else {
+      bytes_ -= BytesOf(pending.member);
+      Merge(event.kind, pending);
     }
-    pending = {event.kind, std::move(member)};
+    pending.member = std::move(member);
+  }
+}
+
+inline void MemberEventCoalescer::Merge(MemberEventKind kind, Pending& pending) {
+  if (kind == MemberEventKind::kUpdate && pending.kind == MemberEventKind::kJoin) {
+    pending.updated = true;
+  } else if (kind == MemberEventKind::kReap && IsDeparture(pending.kind)) {
+    pending.reaped = true;
+  } else {
+    pending.kind = kind;
+    pending.updated = pending.reaped = false;
   }
 }
 
 inline bool MemberEventCoalescer::Tell(Pending& pending) {
   const Member& member = pending.member;
   const auto told = told_.find(member.name);
-  if (pending.kind == MemberEventKind::kReap) {
+  const bool same_kind = told != told_.end() && told->second.kind == pending.kind;
+  if (pending.kind == MemberEventKind::kReap || pending.reaped) {
+    if (same_kind) pending.kind = MemberEventKind::kReap;
     if (told != told_.end()) told_.erase(told);
     return true;
   }
-  if (told != told_.end() && told->second.kind == pending.kind) {
-    const bool same = told->second.endpoint == member.endpoint && told->second.tags == member.tags;
-    if (same || pending.kind != MemberEventKind::kJoin) return false;
+  const std::size_t record = RecordOf(member);
+  if (same_kind) {
+    const bool changed = pending.updated || told->second.record != record;
+    if (pending.kind != MemberEventKind::kJoin || !changed) return false;
     pending.kind = MemberEventKind::kUpdate;
+    pending.updated = false;
   }
-  Told& now_told = told_[member.name];
   // An update tells that the member is there, as a join does: a join after it tells nothing new.
-  now_told.kind = pending.kind == MemberEventKind::kUpdate ? MemberEventKind::kJoin : pending.kind;
-  now_told.endpoint = member.endpoint;
-  now_told.tags = member.tags;
+  const bool there = pending.kind == MemberEventKind::kUpdate;
+  told_[member.name] = {there ? MemberEventKind::kJoin : pending.kind, record};
   return true;
 }
 
@@ -108,11 +156,19 @@ template <typename Deliver>
 void MemberEventCoalescer::Flush(Deliver&& deliver) {
   timer_.Stop();
   std::array<MemberEvent, kKinds> batch;
+  const auto members = [&batch](MemberEventKind kind) -> std::vector<Member>& {
+    return batch[static_cast<std::size_t>(kind)].members;
+  };
   for (auto& [name, pending] : pending_) {
     if (!Tell(pending)) continue;
-    batch[static_cast<std::size_t>(pending.kind)].members.push_back(std::move(pending.member));
+    if (pending.updated) members(MemberEventKind::kUpdate).push_back(pending.member);
+    if (pending.reaped && pending.kind != MemberEventKind::kReap) {
+      members(MemberEventKind::kReap).push_back(pending.member);
+    }
+    members(pending.kind).push_back(std::move(pending.member));
   }
   pending_.clear();
+  bytes_ = 0;
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
     if (batch[kind].members.empty()) continue;
     batch[kind].kind = static_cast<MemberEventKind>(kind);

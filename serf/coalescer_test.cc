@@ -1,12 +1,14 @@
 #include "serf/coalescer.h"
 
 #include <chrono>
+#include <cstddef>
 #include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -95,14 +97,19 @@ TEST_F(CoalescerTest, AnUpdateIsToldOnceEach) {
   EXPECT_THAT(Batch({Of(kUpdate, "a", "db")}), ElementsAre("member-update: a"));
 }
 
+// The newest record goes with both.
 TEST_F(CoalescerTest, AnUpdateDoesNotHideTheJoin) {
   coalescer_.Add(now_, Of(kJoin, "a"));
   coalescer_.Add(now_, Of(kUpdate, "a", "web"));
   std::vector<MemberEvent> delivered;
   coalescer_.Flush([&](MemberEvent event) { delivered.push_back(std::move(event)); });
-  ASSERT_EQ(delivered.size(), 1u);
+  ASSERT_EQ(delivered.size(), 2u);
   EXPECT_EQ(delivered[0].kind, kJoin);
-  EXPECT_EQ(delivered[0].members[0].tags, (Tags{{"role", "web"}}));
+  EXPECT_EQ(delivered[1].kind, kUpdate);
+  for (const MemberEvent& event : delivered) {
+    ASSERT_EQ(event.members.size(), 1u);
+    EXPECT_EQ(event.members[0].tags, (Tags{{"role", "web"}}));
+  }
 }
 
 TEST_F(CoalescerTest, AReapedMemberIsForgotten) {
@@ -110,6 +117,108 @@ TEST_F(CoalescerTest, AReapedMemberIsForgotten) {
   EXPECT_THAT(Batch({Of(kReap, "a")}), ElementsAre("member-reap: a"));
   EXPECT_THAT(Batch({Of(kReap, "a")}), ElementsAre("member-reap: a"));
   EXPECT_THAT(Batch({Of(kJoin, "a")}), ElementsAre("member-join: a"));
+}
+
+// What one batch tells of a member, by what was told of it before. "j" join, "l" leave, "f" failed,
+// "u" update, "r" reap; a capital letter has other tags from there on.
+TEST_F(CoalescerTest, WhatABatchTells) {
+  const struct {
+    const char* before;
+    const char* batch;
+    const char* told;
+  } kCases[] = {
+      // Not known before.
+      {"", "j", "j"},
+      {"", "jj", "j"},
+      {"", "jU", "ju"},
+      {"", "jUU", "ju"},
+      {"", "jl", "l"},
+      {"", "jf", "f"},
+      {"", "jUl", "l"},
+      {"", "jlj", "j"},
+      {"", "jfJ", "j"},
+      {"", "jljU", "ju"},
+      {"", "jUfJ", "j"},
+      {"", "jfr", "fr"},
+      {"", "U", "u"},
+      // There.
+      {"j", "j", ""},
+      {"j", "J", "u"},
+      {"j", "U", "u"},
+      {"j", "UU", "u"},
+      {"j", "l", "l"},
+      {"j", "f", "f"},
+      {"j", "fj", ""},
+      {"j", "lJ", "u"},
+      {"j", "fjU", "u"},
+      {"j", "Ul", "l"},
+      {"j", "Uf", "f"},
+      {"j", "UfJ", "u"},
+      {"j", "fl", "l"},
+      {"j", "fr", "fr"},
+      {"j", "lr", "lr"},
+      {"j", "Ulr", "lr"},
+      {"j", "flr", "lr"},
+      {"j", "frj", ""},
+      {"j", "frJ", "u"},
+      {"ju", "j", ""},
+      // Gone.
+      {"jl", "j", "j"},
+      {"jf", "j", "j"},
+      {"jf", "jf", ""},
+      {"jf", "jl", "l"},
+      {"jf", "l", "l"},
+      {"jf", "r", "r"},
+      {"jf", "lr", "lr"},
+      {"jf", "jU", "ju"},
+      {"jf", "jfr", "r"},
+      {"jl", "rj", "j"},
+      {"jlr", "j", "j"},
+  };
+  for (const auto& c : kCases) {
+    coalescer_ = MemberEventCoalescer(seconds(3), seconds(1));
+    std::string role = "r";
+    const auto add = [&](char letter) {
+      constexpr absl::string_view kLetters = "jlfur";
+      const bool changed = letter < 'a';
+      if (changed) role += "x";
+      const std::size_t kind = kLetters.find(changed ? static_cast<char>(letter + 32) : letter);
+      coalescer_.Add(now_, Of(static_cast<MemberEventKind>(kind), "a", role));
+    };
+    for (const char* letter = c.before; *letter != 0; ++letter) {
+      add(*letter == 'u' ? 'U' : *letter);
+      coalescer_.Flush([](const MemberEvent&) {});
+    }
+    for (const char* letter = c.batch; *letter != 0; ++letter) add(*letter);
+    std::string told;
+    coalescer_.Flush([&](const MemberEvent& event) {
+      told += "jlfur"[static_cast<std::size_t>(event.kind)];
+      ASSERT_EQ(event.members.size(), 1u);
+      EXPECT_EQ(event.members[0].tags.at("role"), role) << c.before << " " << c.batch;
+    });
+    EXPECT_EQ(told, c.told) << c.before << " " << c.batch;
+  }
+}
+
+TEST_F(CoalescerTest, AFullBatchIsDueAtOnce) {
+  for (std::size_t i = 0; i < MemberEventCoalescer::kHeldMax; ++i) {
+    EXPECT_GT(coalescer_.NextDeadline(), now_);
+    coalescer_.Add(now_, Of(kJoin, absl::StrCat("m", i)));
+  }
+  EXPECT_LE(coalescer_.NextDeadline(), now_);
+  EXPECT_EQ(Timer().size(), 1u);
+  EXPECT_EQ(coalescer_.NextDeadline(), kNever);
+}
+
+TEST_F(CoalescerTest, ABatchOfManyBytesIsDueAtOnce) {
+  const std::string role(10'000, 'x');  // more than the network takes
+  for (int i = 0; i < 2'000; ++i) coalescer_.Add(now_, Of(kUpdate, "same", role));
+  std::size_t held = 1;
+  for (; coalescer_.NextDeadline() > now_; ++held) {
+    coalescer_.Add(now_, Of(kJoin, absl::StrCat("m", held), role));
+  }
+  EXPECT_LE(held, MemberEventCoalescer::kHeldBytesMax / role.size() + 1);
+  EXPECT_GE(held, MemberEventCoalescer::kHeldBytesMax / (role.size() + 20));
 }
 
 }  // namespace

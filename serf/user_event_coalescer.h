@@ -27,8 +27,10 @@ namespace serf {
 
 class UserEventCoalescer {
  public:
-  // Events held back. A full batch is due at once, so that nothing is lost.
+  // Events held back, and the bytes of their names and payloads: of as many of the size that users
+  // get by default, 512. A full batch is due at once, so that nothing is lost.
   static constexpr std::size_t kHeldMax = 4096;
+  static constexpr std::size_t kHeldBytesMax = std::size_t{2} << 20;
 
   // See BatchTimer.
   UserEventCoalescer(Duration period, Duration quiescent) : timer_(period, quiescent) {}
@@ -36,7 +38,10 @@ class UserEventCoalescer {
   void Add(Instant now, UserEvent event);
 
   // When the batch is due; kNever if nothing is held back.
-  Instant NextDeadline() const { return held_ >= kHeldMax ? Instant::min() : timer_.deadline(); }
+  Instant NextDeadline() const {
+    const bool full = held_ >= kHeldMax || bytes_ >= kHeldBytesMax;
+    return full ? Instant::min() : timer_.deadline();
+  }
 
   // Delivers the batch if it is due, by ascending Lamport time.
   template <typename Deliver>
@@ -49,10 +54,15 @@ class UserEventCoalescer {
   void Flush(Deliver&& deliver);
 
  private:
+  static std::size_t BytesOf(const UserEvent& event) {
+    return event.name.size() + event.payload.size();
+  }
+
   BatchTimer timer_;
   // By name: the events of its greatest time, in the order they came.
   absl::btree_map<std::string, std::vector<UserEvent>> newest_;
   std::size_t held_ = 0;
+  std::size_t bytes_ = 0;
 };
 
 inline void UserEventCoalescer::Add(Instant now, UserEvent event) {
@@ -62,9 +72,11 @@ inline void UserEventCoalescer::Add(Instant now, UserEvent event) {
     if (event.time < newest.front().time) return;
     if (event.time > newest.front().time) {
       held_ -= newest.size();
+      for (const UserEvent& old : newest) bytes_ -= BytesOf(old);
       newest.clear();
     }
   }
+  bytes_ += BytesOf(event);
   newest.push_back(std::move(event));
   ++held_;
 }
@@ -78,7 +90,7 @@ void UserEventCoalescer::Flush(Deliver&& deliver) {
     std::move(events.begin(), events.end(), std::back_inserter(batch));
   }
   newest_.clear();
-  held_ = 0;
+  held_ = bytes_ = 0;
   std::stable_sort(batch.begin(), batch.end(),
                    [](const UserEvent& a, const UserEvent& b) { return a.time < b.time; });
   for (UserEvent& event : batch) deliver(std::move(event));

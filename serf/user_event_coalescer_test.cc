@@ -86,5 +86,20 @@ TEST_F(UserEventCoalescerTest, AFullBatchIsDueAtOnce) {
   EXPECT_EQ(Timer().size(), UserEventCoalescer::kHeldMax);
 }
 
+TEST_F(UserEventCoalescerTest, ABatchOfManyBytesIsDueAtOnce) {
+  const std::string payload(kUserEventMax, 'x');
+  // What is replaced does not count.
+  for (std::uint64_t time = 1; time < 2 * UserEventCoalescer::kHeldBytesMax / kUserEventMax;
+       ++time) {
+    Add("same", time, payload);
+    EXPECT_THAT(Timer(), IsEmpty());
+  }
+  std::size_t held = 1;
+  for (; coalescer_.NextDeadline() > now_; ++held) Add(absl::StrCat("e", held), 1, payload);
+  EXPECT_EQ(held, UserEventCoalescer::kHeldBytesMax / kUserEventMax + 1);
+  EXPECT_EQ(Timer().size(), held);
+  EXPECT_EQ(coalescer_.NextDeadline(), kNever);
+}
+
 }  // namespace
 }  // namespace serf
