@@ -5,7 +5,9 @@
 
 #include <malloc.h>
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,9 +23,12 @@
 #include "serf/base/time.h"
 #include "serf/cmd/telemetry/metrics.h"
 #include "serf/cmd/telemetry/stats_sink.h"
+#include "serf/coordinate_tracker.h"
 #include "serf/counters.h"
 #include "serf/event.h"
 #include "serf/query.h"
+#include "serf/serf.h"
+#include "serf/swim/stats.h"
 #include "serf/transport/host.h"
 
 namespace serf::cmd {
@@ -54,16 +59,62 @@ class AgentMetrics {
   }
 
  private:
+  // A counter of a set of counters, and the name that the original gives to what it grows by.
+  template <typename Set>
+  struct Growing {
+    absl::string_view name;
+    std::uint64_t Set::*counter;
+  };
+  static constexpr std::array kSerf = {
+      Growing<Counters>{"serf.member.join", &Counters::member_joins},
+      Growing<Counters>{"serf.member.left", &Counters::member_leaves},
+      Growing<Counters>{"serf.member.failed", &Counters::member_failures},
+      Growing<Counters>{"serf.member.update", &Counters::member_updates},
+      Growing<Counters>{"serf.member.reap", &Counters::member_reaps},  // ours
+      Growing<Counters>{"serf.member.flap", &Counters::member_flaps},
+      Growing<Counters>{"serf.events", &Counters::user_events},
+      Growing<Counters>{"serf.queries", &Counters::queries},  // internal ones, too
+      Growing<Counters>{"serf.query_acks", &Counters::query_acks},
+      Growing<Counters>{"serf.query_responses", &Counters::query_responses},
+      Growing<Counters>{"serf.query_duplicate_acks", &Counters::query_duplicate_acks},
+      Growing<Counters>{"serf.query_duplicate_responses", &Counters::query_duplicate_responses},
+  };
+  static constexpr std::array kSwim = {
+      Growing<swim::Stats>{"memberlist.udp.sent", &swim::Stats::datagram_bytes_sent},
+      Growing<swim::Stats>{"memberlist.udp.received", &swim::Stats::datagram_bytes_received},
+      Growing<swim::Stats>{"memberlist.tcp.sent", &swim::Stats::stream_bytes_sent},
+      Growing<swim::Stats>{"memberlist.tcp.accept", &swim::Stats::streams_accepted},
+      Growing<swim::Stats>{"memberlist.tcp.connect", &swim::Stats::streams_dialled},
+      Growing<swim::Stats>{"memberlist.msg.alive", &swim::Stats::alive_applied},
+      Growing<swim::Stats>{"memberlist.msg.suspect", &swim::Stats::suspect_applied},
+      Growing<swim::Stats>{"memberlist.msg.dead", &swim::Stats::dead_applied},
+      Growing<swim::Stats>{"memberlist.degraded.probe", &swim::Stats::probes_degraded},
+      Growing<swim::Stats>{"memberlist.degraded.timeout", &swim::Stats::suspicions_degraded},
+  };
+  static constexpr std::array kCoordinates = {
+      Growing<CoordinateTracker::Counters>{"serf.coordinate.rejected",
+                                           &CoordinateTracker::Counters::rejected},
+      Growing<CoordinateTracker::Counters>{"serf.coordinate.zero-rtt",
+                                           &CoordinateTracker::Counters::zero_round_trips},
+  };
+
   void Measure();
-  // Counts what a counter grew by since the last time.
-  void CountGrowth(absl::string_view name, std::uint64_t value, std::uint64_t& last);
+  // Counts what each counter grew by since the last time.
+  template <typename Set, std::size_t kSize>
+  void CountGrowth(const std::array<Growing<Set>, kSize>& names, const Set& now, Set& last);
 
   boost::asio::steady_timer timer_;
   std::optional<StatsSink<boost::asio::ip::udp>> statsd_;
   std::optional<StatsSink<boost::asio::ip::tcp>> statsite_;
   Metrics metrics_;
+  MetricWords events_;
+  MetricWords queries_;
   const transport::Host* host_ = nullptr;
-  Counters last_;
+  // What was told last.
+  Counters serf_;
+  swim::Stats swim_;
+  CoordinateTracker::Counters coordinates_;
+  int health_score_ = 0;
 };
 
 inline AgentMetrics::AgentMetrics(boost::asio::io_context& io, const std::string& statsd,
@@ -80,31 +131,36 @@ inline AgentMetrics::AgentMetrics(boost::asio::io_context& io, const std::string
 
 inline void AgentMetrics::OnEvent(const Event& event) {
   if (const auto* user = std::get_if<UserEvent>(&event)) {
-    metrics_.Count("serf.events", 1);
-    metrics_.Count(absl::StrCat("serf.events.", user->name), 1);
+    metrics_.Count(absl::StrCat("serf.events.", events_.Take(user->name)), 1);
   } else if (const auto* query = std::get_if<QueryEvent>(&event)) {
-    metrics_.Count("serf.queries", 1);
-    metrics_.Count(absl::StrCat("serf.queries.", query->name), 1);
+    metrics_.Count(absl::StrCat("serf.queries.", queries_.Take(query->name)), 1);
   }
 }
 
-inline void AgentMetrics::CountGrowth(absl::string_view name, std::uint64_t value,
-                                      std::uint64_t& last) {
-  if (value != last) metrics_.Count(name, static_cast<double>(value - last));
-  last = value;
+template <typename Set, std::size_t kSize>
+void AgentMetrics::CountGrowth(const std::array<Growing<Set>, kSize>& names, const Set& now,
+                               Set& last) {
+  for (const auto& [name, counter] : names) {
+    const std::uint64_t growth = now.*counter - last.*counter;
+    if (growth != 0) metrics_.Count(name, static_cast<double>(growth));
+  }
+  last = now;
 }
 
 inline void AgentMetrics::Measure() {
   const struct mallinfo2 memory = ::mallinfo2();
   metrics_.Gauge("runtime.alloc_bytes", static_cast<double>(memory.uordblks + memory.hblkhd));
   metrics_.Gauge("runtime.sys_bytes", static_cast<double>(memory.arena + memory.hblkhd));
-  const Counters& now = host_->serf().counters();
-  CountGrowth("serf.member.join", now.member_joins, last_.member_joins);
-  CountGrowth("serf.member.leave", now.member_leaves, last_.member_leaves);
-  CountGrowth("serf.member.failed", now.member_failures, last_.member_failures);
-  CountGrowth("serf.member.update", now.member_updates, last_.member_updates);
-  CountGrowth("serf.member.reap", now.member_reaps, last_.member_reaps);
-  CountGrowth("serf.member.flap", now.member_flaps, last_.member_flaps);
+  const Serf& serf = host_->serf();
+  CountGrowth(kSerf, serf.counters(), serf_);
+  CountGrowth(kSwim, serf.node().stats(), swim_);
+  if (const CoordinateTracker* const coordinates = serf.coordinates()) {
+    CountGrowth(kCoordinates, coordinates->counters(), coordinates_);
+  }
+  if (const int score = serf.node().health_score(); score != health_score_) {
+    metrics_.Gauge("memberlist.health.score", score);
+    health_score_ = score;
+  }
   timer_.expires_after(std::chrono::seconds(1));
   timer_.async_wait([this](const auto& error) {
     if (!error) Measure();

@@ -19,15 +19,44 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
+#include "serf/cmd/utf8.h"
 
 namespace serf::cmd {
+
+// A part of a metric's name that comes from others, the name of an event: letters, digits and
+// "-_./" stay, every other character or stray byte is "_". Nothing of it can be taken for the
+// syntax of a server of metrics or for several lines. At most kMetricWordMax bytes.
+inline constexpr std::size_t kMetricWordMax = 256;  // a line fits a datagram many times over
+std::string MetricWord(absl::string_view text);
+
+// The words that others have brought so far. Servers keep a metric for ever, so that who may send
+// events could fill them: beyond kMax all further ones are "other".
+class MetricWords {
+ public:
+  static constexpr std::size_t kMax = 1024;
+
+  std::string Take(absl::string_view text) {
+    std::string word = MetricWord(text);
+    if (!known_.contains(word)) {
+      if (known_.size() == kMax) return "other";
+      known_.insert(word);
+    }
+    return word;
+  }
+
+ private:
+  std::set<std::string, std::less<>> known_;
+};
 
 // One thread.
 class Metrics {
@@ -89,6 +118,18 @@ class Metrics {
   Sink sink_;
   std::deque<Interval> intervals_;  // oldest first
 };
+
+inline std::string MetricWord(absl::string_view text) {
+  std::string word;
+  while (!text.empty() && word.size() < kMetricWordMax) {
+    const Utf8Char c = TakeUtf8(text);
+    const auto byte = static_cast<unsigned char>(c.bytes.front());
+    const bool stays =
+        c.bytes.size() == 1 && (absl::ascii_isalnum(byte) || absl::StrContains("-_./", c.bytes));
+    word += stays ? c.bytes.front() : '_';
+  }
+  return word;
+}
 
 namespace metrics_internal {
 

@@ -38,6 +38,31 @@ TEST(MetricsTest, DumpsCompleteIntervals) {
       "UTC\n");
 }
 
+TEST(MetricWordTest, KeepsWhatHasNoMeaningToServers) {
+  const struct {
+    std::string text;
+    std::string word;
+  } kCases[] = {
+      {"deploy", "deploy"},
+      {"a-b_c.d/E9", "a-b_c.d/E9"},
+      {"", ""},
+      {"a b:c|d@e#f,g\nh", "a_b_c_d_e_f_g_h"},
+      {"x:1|c\nserf-agent.serf.events:1000000|c", "x_1_c_serf-agent.serf.events_1000000_c"},
+      {"\u00e9\u20ac", "__"},  // one for each character
+      {std::string("\0\xff\x7f{}", 5), "_____"},
+      {std::string(9000, 'x'), std::string(kMetricWordMax, 'x')},
+  };
+  for (const auto& c : kCases) EXPECT_EQ(MetricWord(c.text), c.word) << c.text;
+}
+
+TEST(MetricWordTest, AreBounded) {
+  MetricWords words;
+  EXPECT_EQ(words.Take("a b"), "a_b");
+  for (std::size_t i = 1; i < MetricWords::kMax; ++i) words.Take(absl::StrCat(i));
+  EXPECT_EQ(words.Take("new"), "other");
+  EXPECT_EQ(words.Take("a b"), "a_b");
+}
+
 TEST(MetricsTest, KeepsAMinute) {
   Metrics metrics;
   for (int i = 0; i < 20; ++i) {

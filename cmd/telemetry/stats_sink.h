@@ -3,7 +3,7 @@
 
 // StatsSink: metrics for a statsd (UDP) or statsite (TCP) server. Source: spec/agent.md 5.
 //
-//   NAME:VALUE|T LF      T is "g", "c" or "ms"; blanks and colons of the name are "_"
+//   NAME:VALUE|T LF      T is "g", "c" or "ms"; blanks, colons and LF of the name are "_"
 //
 // Lines are collected for kFlushInterval. A server that is away or slow costs lines, never memory
 // or time; after an error nothing is sent for kRetryInterval.
@@ -59,7 +59,7 @@ class StatsSink {
 
   // "NAME:VALUE|T" and LF.
   static std::string Line(absl::string_view name, char kind, double value) {
-    return absl::StrCat(absl::StrReplaceAll(name, {{" ", "_"}, {":", "_"}}), ":",
+    return absl::StrCat(absl::StrReplaceAll(name, {{" ", "_"}, {":", "_"}, {"\n", "_"}}), ":",
                         absl::StrFormat("%.6f", value), "|",
                         kind == 's' ? "ms" : absl::string_view(&kind, 1), "\n");
   }

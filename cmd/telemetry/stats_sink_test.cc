@@ -39,6 +39,9 @@ class StatsSinkTest : public ::testing::Test {
 TEST_F(StatsSinkTest, Lines) {
   EXPECT_EQ(StatsSink<udp>::Line("serf-agent.agent.invoke.echo a b:c", 's', 1.653688),
             "serf-agent.agent.invoke.echo_a_b_c:1.653688|ms\n");
+  // A command of several lines is one metric.
+  EXPECT_EQ(StatsSink<udp>::Line("agent.invoke.cd /srv\ngit pull | cat", 's', 1),
+            "agent.invoke.cd_/srv_git_pull_|_cat:1.000000|ms\n");
   EXPECT_EQ(StatsSink<udp>::Line("x", 'c', 1), "x:1.000000|c\n");
   EXPECT_EQ(StatsSink<udp>::Line("x", 'g', 4029), "x:4029.000000|g\n");
 }

@@ -20,6 +20,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
+#include "serf/rpc/client.h"
+#include "serf/testing/agent_process.h"
+#include "serf/testing/integration/ping_watch.h"
 #include "serf/testing/integration/transcript.h"
 #include "serf/testing/integration/workshop.h"
 #include "serf/testing/own_files.h"
@@ -143,6 +146,22 @@ TEST_F(SyslogTest, OutlivesTheDaemon) {
   EXPECT_TRUE(daemon.WaitFor("]: serf: Keyring is empty (encryption not enabled)\n"));
   // What was logged while there was none is lost.
   EXPECT_EQ(daemon.datagrams().size(), 1u) << daemon.all();
+}
+
+// The socket of a daemon that stands still is full after a dozen lines.
+TEST_F(SyslogTest, ADaemonThatStandsStillHoldsNothingUp) {
+  const Daemon daemon;
+  AgentProcess agent({.program = OurSerf(), .name = "n", .flags = {"-syslog", "-log-level=trace"}});
+  ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
+  rpc::Client client;
+  ASSERT_TRUE(client.Connect(agent.rpc()).ok());
+  PingWatch watch(agent.options().address, "n");
+  EXPECT_LT(watch.LongestWait([&] {
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(client.SendUserEvent("noise", "", false).ok());
+  }),
+            PingWatch::kMuteMax);
+  agent.Interrupt();
+  EXPECT_EQ(agent.process().Wait(), 0);
 }
 
 // A new level is that of syslog, too.
