@@ -160,7 +160,10 @@ class Agent {
   boost::asio::steady_timer leave_timer_{io_};
   boost::asio::steady_timer retry_timer_{io_};
   MemoryKeeper memory_{io_};
-  EventHandlers handlers_{io_, logger_};
+  EventHandlers handlers_{io_, logger_,
+                          config_.event_handlers_parallel.value_or(false)
+                              ? EventHandlers::Order::kByHandler
+                              : EventHandlers::Order::kOneLine};
   AgentMetrics metrics_;
   Terminal errors_{STDERR_FILENO};
   std::unique_ptr<transport::Host> host_;
@@ -385,12 +388,13 @@ inline void Agent::OnEvent(const Event& event) {
   Log(&logger_, LogLevel::kInfo, "agent: Received event: ", agent_internal::EventTitle(event));
   metrics_.OnEvent(event);
   if (server_ != nullptr) server_->OnEvent(event);
-  if (!handlers_.empty()) RunHandlers(event);
+  if (handlers_.Want(event)) RunHandlers(event);
 }
 
 inline void Agent::RunHandlers(const Event& event) {
   ScriptEvent script = MakeScriptEvent(event, host_->serf().LocalMember());
   if (const auto* query = std::get_if<QueryEvent>(&event)) {
+    script.from_script = service_->IsFromHandler(query->id);
     script.respond = [this, id = query->id,
                       title = agent_internal::EventTitle(event)](std::string output) {
       host_->AsyncRespond(id, std::move(output), [this, title](const absl::Status& status) {

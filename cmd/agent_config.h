@@ -60,7 +60,8 @@ struct AgentConfig {
   Duration broadcast_timeout = std::chrono::seconds(5);
   bool leave_on_terminate = false;
   bool skip_leave_on_interrupt = false;
-  std::vector<std::string> event_handlers;  // event_spec.h
+  std::vector<std::string> event_handlers;      // event_spec.h
+  std::optional<bool> event_handlers_parallel;  // none: false
   bool disable_coordinates = false;
   bool disable_name_resolution = false;
   bool validate_node_names = false;

@@ -12,6 +12,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <system_error>
@@ -65,7 +66,10 @@ class AgentService final : public rpc::Service {
                             Done done) override;
   inline void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
                     QueryDone done) override;
-  void CancelQuery(QueryId query) override { host_.CancelQuery(query); }
+  void CancelQuery(QueryId query) override {
+    from_handlers_.erase(query);
+    host_.CancelQuery(query);
+  }
   inline void Respond(QueryId query, std::string payload, Done done) override;
   inline void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override;
   inline void Leave(Done done) override;
@@ -76,6 +80,9 @@ class AgentService final : public rpc::Service {
 
   // For Stats().
   void set_event_scripts(const std::vector<EventScript>& scripts);
+
+  // Whether a script of an event handler asks this query.
+  bool IsFromHandler(QueryId query) const { return from_handlers_.contains(query); }
 
   // Leave() without the end that follows: for a leave that the agent itself wants.
   void LeaveCluster(Done done);
@@ -89,6 +96,7 @@ class AgentService final : public rpc::Service {
   TagChanges tag_changes_;
   std::map<std::string, std::string> event_scripts_;  // "user:deploy" -> command
   std::vector<Member> members_;                       // what Members() lends
+  std::set<QueryId> from_handlers_;                   // own queries that run
 };
 
 inline std::span<const Member> AgentService::Members() {
@@ -179,20 +187,25 @@ inline void AgentService::Query(std::string name, std::string payload, QueryPara
                                 OnAnswer on_answer, QueryDone done) {
   Log(&logger_, LogLevel::kDebug, "agent: Requesting query send: ", name,
       ". Payload: ", Quote(payload));
+  const bool from_handler = params.from_handler;
   auto on_update = [this, on_answer = std::move(on_answer)](const QueryUpdate& update) {
+    if (update.kind == QueryUpdate::Kind::kDone) from_handlers_.erase(update.query);
     // A node that ends by itself ends its queries: to the client they are cut off, not done.
     const bool cut_off =
         update.kind == QueryUpdate::Kind::kDone && host_.serf().state() == Serf::State::kShutdown;
     if (!cut_off) on_answer(update);
   };
-  host_.AsyncQuery(std::move(name), std::move(payload), std::move(params), std::move(on_update),
-                   [this, done = std::move(done)](const absl::StatusOr<QueryId>& query) {
-                     if (!query.ok()) {
-                       Log(&logger_, LogLevel::kWarn, "agent: failed to start user query: ",
-                           absl::string_view(query.status().message()));
-                     }
-                     done(query);
-                   });
+  host_.AsyncQuery(
+      std::move(name), std::move(payload), std::move(params), std::move(on_update),
+      [this, from_handler, done = std::move(done)](const absl::StatusOr<QueryId>& query) {
+        // Before the node is told of it itself.
+        if (query.ok() && from_handler) from_handlers_.insert(*query);
+        if (!query.ok()) {
+          Log(&logger_, LogLevel::kWarn,
+              "agent: failed to start user query: ", absl::string_view(query.status().message()));
+        }
+        done(query);
+      });
 }
 
 inline void AgentService::Respond(QueryId query, std::string payload, Done done) {

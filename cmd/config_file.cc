@@ -127,6 +127,7 @@ const auto& Keys() {
       Key{"broadcast_timeout", &AgentConfig::broadcast_timeout},
       Key{"validate_node_names", &AgentConfig::validate_node_names},
       // Not of the original.
+      Key{"event_handlers_parallel", &AgentConfig::event_handlers_parallel},
       Key{"retry_interval_max", &AgentConfig::retry_interval_max},
   };
   return keys;

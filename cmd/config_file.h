@@ -5,8 +5,8 @@
 // Source: spec/agent.md 2.4.
 //
 // A non-empty text, a non-zero number or duration, and a true replace what was there; lists are
-// appended, tags merged key by key. `enable_compression` and the keys of agent_tuning.h replace
-// whatever their value is. Keys are matched without regard to case.
+// appended, tags merged key by key. `enable_compression`, `event_handlers_parallel` and the keys of
+// agent_tuning.h replace whatever their value is. Keys are matched without regard to case.
 
 #include <string>
 #include <vector>

@@ -63,7 +63,7 @@ TEST(ConfigFileTest, EveryKey) {
     "syslog_facility": "daemon", "retry_join": ["y", "z"], "retry_max_attempts": 7,
     "retry_interval": "4s", "rejoin_after_leave": true, "enable_compression": false,
     "statsite_addr": "ss", "statsd_addr": "sd", "broadcast_timeout": "1h",
-    "validate_node_names": true, "retry_interval_max": "5s",
+    "validate_node_names": true, "retry_interval_max": "5s", "event_handlers_parallel": true,
     "mdns": {"interface": "eth1", "disable_ipv4": true, "disable_ipv6": true}})"});
   EXPECT_EQ(c.node_name, "n");
   EXPECT_EQ(c.role, "r");
@@ -106,6 +106,7 @@ TEST(ConfigFileTest, EveryKey) {
   EXPECT_EQ(c.statsd_addr, "sd");
   EXPECT_EQ(c.broadcast_timeout, hours(1));
   EXPECT_TRUE(c.validate_node_names);
+  EXPECT_EQ(c.event_handlers_parallel, true);
   EXPECT_EQ(c.mdns_interface, "eth1");
   EXPECT_TRUE(c.mdns_disable_ipv4);
   EXPECT_TRUE(c.mdns_disable_ipv6);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <span>
 #include <string>
@@ -79,6 +80,8 @@ std::variant<Question, int> ParseQuestion(std::span<const std::string> args) {
   question.params.relay_factor = static_cast<std::uint8_t>(FLAGS_query_relay_factor);
   question.params.timeout = *ParseDuration(FLAGS_query_timeout);
   question.params.finish_early = !FLAGS_query_wait;
+  // As agents tell their event handlers.
+  question.params.from_handler = std::getenv("SERF_EVENT") != nullptr;
   return question;
 }
 

@@ -208,7 +208,7 @@ void EncodeMembersReply(Writer& w, const Members& members) {
 
 // No filter is nil, as the original's client writes it.
 inline void Encode(Writer& w, const QueryRequest& request) {
-  w.Map(request.finish_early ? 8 : 7);
+  w.Map(7u + (request.finish_early ? 1u : 0u) + (request.from_handler ? 1u : 0u));
   w.Key("FilterNodes");
   if (request.filter_nodes.empty()) {
     w.Nil();
@@ -223,6 +223,10 @@ inline void Encode(Writer& w, const QueryRequest& request) {
   }
   if (request.finish_early) {
     w.Key("FinishEarly");
+    w.Bool(true);
+  }
+  if (request.from_handler) {
+    w.Key("FromHandler");
     w.Bool(true);
   }
   w.Key("Name");

@@ -94,6 +94,22 @@ TEST(EncodeDecodeTest, QueryThatFinishesEarly) {
   EXPECT_EQ(decoded.name, "x");
 }
 
+TEST(EncodeDecodeTest, QueryOfAHandler) {
+  QueryRequest request;
+  request.name = "load";
+  request.from_handler = true;
+  QueryRequest decoded;
+  ASSERT_TRUE(DecodeHex(EncodeHex(request), decoded));
+  EXPECT_TRUE(decoded.from_handler);
+  EXPECT_FALSE(decoded.finish_early);
+  request.finish_early = true;
+  ASSERT_TRUE(DecodeHex(EncodeHex(request), decoded));
+  EXPECT_TRUE(decoded.from_handler);
+  EXPECT_TRUE(decoded.finish_early);
+  // Nothing where the original's clients send nothing: "FromHandler".
+  EXPECT_EQ(EncodeHex(QueryRequest{}).find("46726f6d48616e646c6572"), std::string::npos);
+}
+
 TEST(EncodeDecodeTest, LimitsOfAQuery) {
   QueryRequest request;
   EXPECT_FALSE(DecodeHex("81ab52656c6179466163746f72cd0100", request));      // 256

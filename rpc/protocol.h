@@ -269,6 +269,7 @@ struct QueryRequest {
   // Ours: the original's agent skips it, and its clients, which never send it, get the whole
   // timeout that they expect.
   bool finish_early = false;
+  bool from_handler = false;  // ours, too
 };
 
 inline QueryRequest MakeQueryRequest(std::string name, std::string payload, QueryParams params) {
@@ -281,6 +282,7 @@ inline QueryRequest MakeQueryRequest(std::string name, std::string payload, Quer
   request.name = std::move(name);
   request.payload.data = std::move(payload);
   request.finish_early = params.finish_early;
+  request.from_handler = params.from_handler;
   return request;
 }
 
@@ -292,6 +294,7 @@ inline QueryParams TakeParams(QueryRequest& request) {
   params.relay_factor = request.relay_factor;
   params.timeout = Duration(request.timeout);
   params.finish_early = request.finish_early;
+  params.from_handler = request.from_handler;
   return params;
 }
 
@@ -413,7 +416,8 @@ constexpr auto RecordFields(const QueryRequest*) {
                     wire::Field{"Timeout", &QueryRequest::timeout},
                     wire::Field{"Name", &QueryRequest::name},
                     wire::Field{"Payload", &QueryRequest::payload},
-                    wire::Field{"FinishEarly", &QueryRequest::finish_early}};
+                    wire::Field{"FinishEarly", &QueryRequest::finish_early},
+                    wire::Field{"FromHandler", &QueryRequest::from_handler}};
 }
 constexpr auto RecordFields(const RespondRequest*) {
   return std::tuple{wire::Field{"ID", &RespondRequest::id},

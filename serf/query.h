@@ -50,6 +50,10 @@ struct QueryParams {
   // Ends as soon as every node has answered from which an answer is due: each that lives and passes
   // the filters. The original always waits for the whole timeout.
   bool finish_early = false;
+  // An event handler asks. Changes nothing here: it is for the application, which tells its
+  // handlers of events one after the other, and must not let this query wait for the handler that
+  // asks it.
+  bool from_handler = false;
 };
 
 // Somebody asks. The application may answer once, until the deadline: Serf::Respond.

@@ -3,17 +3,21 @@
 
 // EventHandlers: runs the scripts of -event-handler. Source: spec/agent.md 3.
 //
-//   EventHandlers handlers(io, logger);
+//   EventHandlers handlers(io, logger, EventHandlers::Order::kOneLine);
 //   handlers.Set(*ParseEventScripts(config.event_handlers));
-//   handlers.OnEvent(MakeScriptEvent(event, self));
+//   if (handlers.Want(event)) handlers.OnEvent(MakeScriptEvent(event, self));
 //
-// As in the original, scripts run one after the other, in the order of events and then of the
-// configuration, which scripts rely on. But a script that takes longer than kSlow holds up only
-// its own further events from then on: the others go on beside it, and the agent never waits.
-// A handler runs one process at a time and keeps at most kWaitingMax events for later.
+// As in the original, scripts run one after the other, by event and then in the order of the
+// configuration, which scripts rely on: a member that left is not told of as one that joined. What
+// waits is told to the handlers of the time when its turn comes. The agent never waits. With
+// Order::kByHandler each handler has a line of its own, beside the others.
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -31,6 +35,8 @@
 #include "serf/cmd/events/script_event.h"
 #include "serf/cmd/events/script_runner.h"
 #include "serf/cmd/glog_logger.h"
+#include "serf/event.h"
+#include "serf/member.h"
 #include "serf/rpc/event_filter.h"
 
 namespace serf::cmd {
@@ -38,174 +44,251 @@ namespace serf::cmd {
 // One thread, that of the io_context. What it uses outlives it.
 class EventHandlers {
  public:
-  // Events that may wait for one handler; a newer one is dropped, with a warning. Beside a payload
-  // of some kilobytes an event costs little, so this bounds the memory of a hanging script.
-  static constexpr std::size_t kWaitingMax = 1024;
-  // After which a script is called slow, and the other handlers wait no longer.
+  // Events that may wait in a line; a newer one is dropped, with a warning. The original lets some
+  // 3100 wait, and then takes no more events, neither from clients nor by gossip.
+  static constexpr std::size_t kWaitingMax = 4096;
+  // Bytes of these; one event may be larger. As many events of the size that the network takes, or
+  // some lists of all members of a large cluster.
+  static constexpr std::size_t kWaitingBytesMax = std::size_t{32} << 20;
+  // Queries of scripts that are told of beside the line; further ones wait in it. A script that
+  // asks what it answers itself thus ends.
+  static constexpr std::size_t kNestedMax = 16;
+  // After which a script is called slow.
   static constexpr std::chrono::seconds kSlow{1};
 
-  EventHandlers(boost::asio::io_context& io, GlogLogger& logger)
-      : io_(io), logger_(logger), runner_(io) {}
+  enum class Order {
+    kOneLine,    // one script at a time
+    kByHandler,  // one script of a handler at a time
+  };
+
+  EventHandlers(boost::asio::io_context& io, GlogLogger& logger, Order order)
+      : io_(io), logger_(logger), order_(order), runner_(io) {}
   // Scripts that run go on.
   ~EventHandlers() { *alive_ = false; }
 
   EventHandlers(const EventHandlers&) = delete;
   EventHandlers& operator=(const EventHandlers&) = delete;
 
-  // Replaces the handlers, from the next event on.
+  // Replaces the handlers, for what waits, too. A script that runs goes on, and so do those that
+  // its event matched.
   void Set(std::vector<EventScript> scripts);
 
-  bool empty() const { return handlers_.empty(); }
+  // Whether a script is for this event.
+  bool Want(const Event& event) const;
 
-  // Runs what matches.
+  // Runs what matches. A query that a script asks does not wait for the script, which may wait for
+  // the answer.
   void OnEvent(ScriptEvent event);
 
   // Called with each command that ended, and how long it took.
   void set_on_invoked(std::function<void(const std::string&, Duration)> on_invoked) {
     on_invoked_ = std::move(on_invoked);
   }
+  // See ScriptRunner.
+  void set_descriptor_limit(const rlimit& limit) { runner_.set_descriptor_limit(limit); }
 
  private:
   using EventPtr = std::shared_ptr<const ScriptEvent>;
 
-  struct Handler {
-    explicit Handler(EventScript s) : script(std::move(s)) {}
+  // Scripts of which one runs at a time.
+  struct Line {
+    bool Matches(rpc::EventType type, absl::string_view name) const {
+      return std::any_of(scripts.begin(), scripts.end(), [&](const EventScript& script) {
+        return script.filter.Matches(type, name);
+      });
+    }
+    // Those that the event matches.
+    std::vector<std::string> CommandsFor(const ScriptEvent& event) const;
 
-    const EventScript script;
+    std::vector<EventScript> scripts;
+    std::deque<EventPtr> waiting;
+    std::size_t bytes = 0;             // of those
+    std::uint64_t dropped = 0;         // since nothing waited
+    EventPtr event;                    // that is told now; null: none
+    std::deque<std::string> commands;  // that are still to be told of it
+    std::string command;               // that runs, or ran last
     bool running = false;
-    std::size_t waiting = 0;      // in line_ and in `behind`
-    std::deque<EventPtr> behind;  // wait for its own slow script
-    bool dropping = false;        // since the last event that was kept
+    bool nested = false;  // of one query, that a script asks
   };
-  using HandlerPtr = std::shared_ptr<Handler>;
-
-  struct Turn {
-    HandlerPtr handler;
-    EventPtr event;
-  };
+  using LinePtr = std::shared_ptr<Line>;
 
   // A script that runs.
   struct Run {
-    explicit Run(boost::asio::io_context& io) : slow(io) {}
+    Run(boost::asio::io_context& io, LinePtr l)
+        : line(std::move(l)), event(line->event), command(line->command), slow(io) {}
 
-    Turn turn;
+    const LinePtr line;
+    const EventPtr event;
+    const std::string command;
     boost::asio::steady_timer slow;
-    std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+    const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
     bool ended = false;
   };
   using RunPtr = std::shared_ptr<Run>;
 
-  // Starts the next in line unless one is under way.
-  void Advance();
-  RunPtr Start(Turn turn);
-  void OnSlow(const RunPtr& run);
+  bool MayNest() const;
+  void Nest(EventPtr event);
+  void Enqueue(const LinePtr& line, EventPtr event);
+  // Starts the next script of the line unless one runs.
+  void Advance(const LinePtr& line);
+  void Start(const LinePtr& line);
   void OnEnded(const RunPtr& run, const ScriptResult& result);
   void LogResult(const Run& run, const ScriptResult& result);
 
   boost::asio::io_context& io_;
   GlogLogger& logger_;
+  const Order order_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false: timers do nothing
   ScriptRunner runner_;
-  std::vector<HandlerPtr> handlers_;
-  std::deque<Turn> line_;
-  RunPtr in_line_;  // for whose end the line waits; null: for none
+  std::vector<LinePtr> lines_;  // in the order of the configuration
+  std::size_t nested_ = 0;      // lines beside those
+  std::shared_ptr<const Member> self_ = std::make_shared<const Member>();  // of the last event
   std::function<void(const std::string&, Duration)> on_invoked_;
 };
 
+inline std::vector<std::string> EventHandlers::Line::CommandsFor(const ScriptEvent& e) const {
+  std::vector<std::string> matching;
+  for (const EventScript& script : scripts) {
+    if (script.filter.Matches(e.type, e.name)) matching.push_back(script.command);
+  }
+  return matching;
+}
+
 inline void EventHandlers::Set(std::vector<EventScript> scripts) {
-  std::vector<HandlerPtr> old = std::exchange(handlers_, {});
-  for (EventScript& script : scripts) {
-    HandlerPtr handler;
+  std::vector<LinePtr> old = std::exchange(lines_, {});
+  if (order_ == Order::kOneLine) {
+    lines_.push_back(old.empty() ? std::make_shared<Line>() : std::move(old.front()));
+    lines_.front()->scripts = std::move(scripts);
+    return;
+  }
+  for (std::size_t i = 0; i < scripts.size();) {
+    auto line = std::make_shared<Line>();
+    const std::size_t handler = scripts[i].handler;
+    for (; i < scripts.size() && scripts[i].handler == handler; ++i) {
+      line->scripts.push_back(std::move(scripts[i]));
+    }
     // One that stays keeps what it runs and what waits for it.
-    for (HandlerPtr& candidate : old) {
-      if (candidate == nullptr || !(candidate->script == script)) continue;
-      handler = std::exchange(candidate, nullptr);
+    for (LinePtr& candidate : old) {
+      if (candidate == nullptr || candidate->scripts != line->scripts) continue;
+      line = std::exchange(candidate, nullptr);
       break;
     }
-    if (handler == nullptr) handler = std::make_shared<Handler>(std::move(script));
-    handlers_.push_back(std::move(handler));
+    lines_.push_back(std::move(line));
   }
+  for (const LinePtr& gone : old) {
+    if (gone != nullptr) gone->waiting.clear();
+  }
+}
+
+inline bool EventHandlers::Want(const Event& event) const {
+  const auto [type, name] = ScriptEventKind(event);
+  for (const LinePtr& line : lines_) {
+    if (line->Matches(type, name)) return true;
+  }
+  return false;
 }
 
 inline void EventHandlers::OnEvent(ScriptEvent event) {
+  // Mostly the same as before: kept once for all that wait.
+  if (self_->name == event.self->name && self_->tags == event.self->tags) {
+    event.self = self_;
+  } else {
+    self_ = event.self;
+  }
   const auto shared = std::make_shared<const ScriptEvent>(std::move(event));
-  for (const HandlerPtr& handler : handlers_) {
-    if (!handler->script.filter.Matches(shared->type, shared->name)) continue;
-    if (handler->waiting == kWaitingMax) {
-      if (!std::exchange(handler->dropping, true)) {
-        Log(&logger_, LogLevel::kWarn, "agent: Script '", handler->script.command,
-            "' is behind by ", kWaitingMax, " events, dropping more");
+  if (shared->from_script && MayNest()) return Nest(shared);
+  for (const LinePtr& line : lines_) {
+    if (line->Matches(shared->type, shared->name)) Enqueue(line, shared);
+  }
+}
+
+inline bool EventHandlers::MayNest() const {
+  return nested_ < kNestedMax &&
+         (nested_ > 0 || std::any_of(lines_.begin(), lines_.end(),
+                                     [](const LinePtr& line) { return line->running; }));
+}
+
+inline void EventHandlers::Nest(EventPtr event) {
+  auto line = std::make_shared<Line>();
+  for (const LinePtr& other : lines_) {
+    for (std::string& command : other->CommandsFor(*event)) {
+      line->commands.push_back(std::move(command));
+    }
+  }
+  line->event = std::move(event);
+  line->nested = true;
+  ++nested_;
+  Advance(line);
+}
+
+inline void EventHandlers::Enqueue(const LinePtr& line, EventPtr event) {
+  const bool full = line->waiting.size() == kWaitingMax ||
+                    (!line->waiting.empty() && line->bytes + event->bytes() > kWaitingBytesMax);
+  if (full) {
+    if (line->dropped++ == 0) {
+      Log(&logger_, LogLevel::kWarn, "agent: Script '", line->command, "' is behind by ",
+          line->waiting.size(), " events, dropping more");
+    }
+    return;
+  }
+  line->bytes += event->bytes();
+  line->waiting.push_back(std::move(event));
+  Advance(line);
+}
+
+inline void EventHandlers::Advance(const LinePtr& line) {
+  while (!line->running) {
+    if (!line->commands.empty()) {
+      Start(line);
+    } else if (!line->waiting.empty()) {
+      line->event = std::move(line->waiting.front());
+      line->waiting.pop_front();
+      line->bytes -= line->event->bytes();
+      const std::vector<std::string> commands = line->CommandsFor(*line->event);
+      line->commands.assign(commands.begin(), commands.end());
+    } else {
+      line->event = nullptr;
+      if (const std::uint64_t dropped = std::exchange(line->dropped, 0); dropped > 0) {
+        Log(&logger_, LogLevel::kWarn, "agent: Script '", line->command, "' was not told of ",
+            dropped, " events");
       }
-      continue;
+      if (std::exchange(line->nested, false)) --nested_;
+      return;
     }
-    handler->dropping = false;
-    ++handler->waiting;
-    line_.push_back({handler, shared});
-  }
-  Advance();
-}
-
-inline void EventHandlers::Advance() {
-  while (in_line_ == nullptr && !line_.empty()) {
-    Turn turn = std::move(line_.front());
-    line_.pop_front();
-    if (turn.handler->running) {
-      turn.handler->behind.push_back(std::move(turn.event));
-      continue;
-    }
-    in_line_ = Start(std::move(turn));
   }
 }
 
-inline EventHandlers::RunPtr EventHandlers::Start(Turn turn) {
-  auto run = std::make_shared<Run>(io_);
-  run->turn = std::move(turn);
-  Handler& handler = *run->turn.handler;
-  handler.running = true;
-  --handler.waiting;
+inline void EventHandlers::Start(const LinePtr& line) {
+  line->running = true;
+  line->command = std::move(line->commands.front());
+  line->commands.pop_front();
+  auto run = std::make_shared<Run>(io_, line);
   run->slow.expires_after(kSlow);
   run->slow.async_wait([this, alive = alive_, run](const auto& error) {
-    if (!error && *alive && !run->ended) OnSlow(run);
+    if (error || !*alive || run->ended) return;
+    Log(&logger_, LogLevel::kWarn, "agent: Script '", run->command,
+        "' slow, execution exceeding 1s");
   });
-  runner_.Run(
-      {handler.script.command, ScriptEnvironment(*run->turn.event), ScriptInput(*run->turn.event)},
-      [this, run](const ScriptResult& result) { OnEnded(run, result); });
-  return run;
-}
-
-inline void EventHandlers::OnSlow(const RunPtr& run) {
-  Log(&logger_, LogLevel::kWarn, "agent: Script '", run->turn.handler->script.command,
-      "' slow, execution exceeding 1s");
-  if (in_line_ != run) return;
-  in_line_ = nullptr;
-  Advance();
+  runner_.Run({run->command, ScriptEnvironment(*run->event), run->event->input},
+              [this, run](const ScriptResult& result) { OnEnded(run, result); });
 }
 
 inline void EventHandlers::OnEnded(const RunPtr& run, const ScriptResult& result) {
   run->ended = true;
   run->slow.cancel();
-  Handler& handler = *run->turn.handler;
   LogResult(*run, result);
-  if (on_invoked_) {
-    on_invoked_(handler.script.command, std::chrono::steady_clock::now() - run->start);
-  }
-  const ScriptEvent& event = *run->turn.event;
+  if (on_invoked_) on_invoked_(run->command, std::chrono::steady_clock::now() - run->start);
+  const ScriptEvent& event = *run->event;
   if (event.respond && result.failure.empty() && result.output.total() > 0) {
     event.respond(std::string(result.output.text()));
   }
-  handler.running = false;
-  if (!handler.behind.empty()) {
-    EventPtr next = std::move(handler.behind.front());
-    handler.behind.pop_front();
-    Start({run->turn.handler, std::move(next)});
-  }
-  if (in_line_ == run) in_line_ = nullptr;
-  Advance();
+  run->line->running = false;
+  Advance(run->line);
 }
 
 inline void EventHandlers::LogResult(const Run& run, const ScriptResult& result) {
-  const ScriptEvent& event = *run.turn.event;
-  const std::string& command = run.turn.handler->script.command;
+  const ScriptEvent& event = *run.event;
+  const std::string& command = run.command;
   const bool payload = event.type == rpc::EventType::kUser || event.type == rpc::EventType::kQuery;
   // This text of the original names no component.
   if (result.input_refused && payload) {

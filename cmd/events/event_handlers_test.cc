@@ -3,16 +3,22 @@
 #include "serf/cmd/events/event_handlers.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +36,7 @@
 #include "serf/cmd/glog_logger.h"
 #include "serf/event.h"
 #include "serf/member.h"
+#include "serf/query.h"
 
 namespace serf::cmd {
 namespace {
@@ -58,14 +65,15 @@ ScriptEvent User(std::string name, std::string payload = "") {
 TEST(ScriptEventTest, MembersAreLinesOfFields) {
   MemberEvent event{MemberEventKind::kFailed,
                     {TestMember("a"), TestMember("b\tc", {{"role", "w\nb"}, {"x", "1,2=3\\"}})}};
-  EXPECT_EQ(ScriptInput(MakeScriptEvent(event, {})),
+  EXPECT_EQ(MakeScriptEvent(event, {}).input,
             "a\t10.0.0.1\t\t\nb\\tc\t10.0.0.1\tw\\nb\trole=w\\nb,x=1,2=3\\\n");
 }
 
 TEST(ScriptEventTest, PayloadsEndWithOneLineFeed) {
-  EXPECT_EQ(ScriptInput(User("x")), "");
-  EXPECT_EQ(ScriptInput(User("x", "p")), "p\n");
-  EXPECT_EQ(ScriptInput(User("x", "p\n")), "p\n");
+  EXPECT_EQ(User("x").input, "");
+  EXPECT_EQ(User("x", "p").input, "p\n");
+  EXPECT_EQ(User("x", "p\n").input, "p\n");
+  EXPECT_EQ(User("x", "p\n\n").input, "p\n\n");
 }
 
 TEST(ScriptEventTest, TagVariables) {
@@ -77,7 +85,8 @@ TEST(ScriptEventTest, Environment) {
   ::setenv("SERF_EVENT", "mine", 1);
   ::setenv("SERF_TEST_OTHER", "kept", 1);
   ScriptEvent event = User("deploy");
-  event.self = TestMember("n", {{"role", "web"}, {"dc", "us east"}});
+  event.self =
+      std::make_shared<const Member>(TestMember("n", {{"role", "web"}, {"dc", "us east"}}));
   EXPECT_THAT(ScriptEnvironment(event),
               IsSupersetOf({"SERF_EVENT=user", "SERF_SELF_NAME=n", "SERF_SELF_ROLE=web",
                             "SERF_TAG_DC=us east", "SERF_TAG_ROLE=web", "SERF_USER_EVENT=deploy",
@@ -146,7 +155,25 @@ class EventHandlersTest : public ::testing::Test {
   boost::asio::io_context io_;
   std::vector<std::string> log_;  // without time stamps
   GlogLogger logger_{[this](absl::string_view line) { log_.emplace_back(line.substr(20)); }};
-  EventHandlers handlers_{io_, logger_};
+  EventHandlers handlers_{io_, logger_, EventHandlers::Order::kOneLine};
+};
+
+ScriptEvent Query(std::string name, std::vector<std::string>* answers) {
+  ScriptEvent query =
+      MakeScriptEvent(QueryEvent{.id = {}, .name = std::move(name), .payload = ""}, {});
+  query.respond = [answers](std::string output) { answers->push_back(std::move(output)); };
+  return query;
+}
+
+// A line for each `read` of a gate.
+class GateKeeper {
+ public:
+  explicit GateKeeper(const std::string& path) : fd_(::open(path.c_str(), O_RDWR)) {}
+  ~GateKeeper() { ::close(fd_); }
+  void Open() const { ASSERT_EQ(::write(fd_, "\n", 1), 1); }
+
+ private:
+  const int fd_;
 };
 
 TEST_F(EventHandlersTest, ScriptsSeeTheEvent) {
@@ -166,8 +193,10 @@ TEST_F(EventHandlersTest, OnlyWhatMatches) {
   RunUntilOutputs(6);
   handlers_.OnEvent(MakeScriptEvent(MemberEvent{MemberEventKind::kLeave, {}}, {}));
   RunUntilOutputs(7);
-  Handle({});
-  EXPECT_TRUE(handlers_.empty());
+  const UserEvent event{wire::LamportTime(7), "deploy", ""};
+  EXPECT_TRUE(handlers_.Want(event));
+  Handle({"user:other=echo other"});
+  EXPECT_FALSE(handlers_.Want(event));
 }
 
 TEST_F(EventHandlersTest, FailuresAreTold) {
@@ -216,30 +245,87 @@ TEST_F(EventHandlersTest, OrderOfEventsThenOfTheConfiguration) {
   EXPECT_EQ(Read("order"), "1\nsecond\n2\nsecond\n3\nsecond\n");
 }
 
-TEST_F(EventHandlersTest, SlowScriptHoldsUpOnlyItself) {
-  const std::string gate = MakeGate("gate");
-  const std::string file = Path("slow");
-  const std::string slow = absl::StrCat("read x <", gate, "; cat >>", file);
-  Handle({"user:slow=" + slow, "user=echo fast"});
-  for (const char* payload : {"1", "2", "3"}) handlers_.OnEvent(User("slow", payload));
+// A server that joined and left is told of in that order, however long a script takes: what comes
+// after waits behind it, whichever handler it is for.
+TEST_F(EventHandlersTest, ASlowScriptHoldsUpTheLine) {
+  const GateKeeper gate(MakeGate("gate"));
+  const std::string slow = absl::StrCat("read x <", Path("gate"), "; cat >>", Path("order"));
+  Handle({"user:join,user:leave=" + slow, "user=echo other >>" + Path("order")});
+  handlers_.OnEvent(User("join", "joined"));
+  handlers_.OnEvent(User("leave", "left"));
+  handlers_.OnEvent(User("deploy"));
+  RunUntil([this] { return Count("slow, execution exceeding 1s") == 1; });
+  EXPECT_EQ(Read("order"), "");
+  gate.Open();
+  RunUntil([this] { return Count("slow, execution exceeding 1s") == 2; });
+  EXPECT_EQ(Read("order"), "joined\nother\n");
+  gate.Open();
+  RunUntilOutputs(5);
+  EXPECT_EQ(Read("order"), "joined\nother\nleft\nother\nother\n");
+}
+
+class ParallelHandlersTest : public EventHandlersTest {
+ protected:
+  void Handle(const std::vector<std::string>& specs) { parallel_.Set(*ParseEventScripts(specs)); }
+
+  EventHandlers parallel_{io_, logger_, EventHandlers::Order::kByHandler};
+};
+
+// The scripts of one specification are one handler, whose events stay in order.
+TEST_F(ParallelHandlersTest, ASlowHandlerHoldsUpOnlyItself) {
+  const GateKeeper gate(MakeGate("gate"));
+  const std::string slow = absl::StrCat("read x <", Path("gate"), "; cat >>", Path("slow"));
+  Handle({"user:join,user:leave=" + slow, "user=echo fast"});
+  for (const char* name : {"join", "leave", "join"}) parallel_.OnEvent(User(name, name));
   RunUntil([this] { return Count("script output: fast") == 3; });
-  EXPECT_THAT(log_, Contains(absl::StrCat("[WARN] agent: Script '", slow,
-                                          "' slow, execution exceeding 1s")));
   EXPECT_EQ(Read("slow"), "");
-  const int fd = ::open(gate.c_str(), O_RDWR);
-  for (int i = 1; i <= 3; ++i) {
-    ASSERT_EQ(::write(fd, "\n", 1), 1);
-    RunUntilOutputs(3 + static_cast<std::size_t>(i));
+  for (std::size_t i = 1; i <= 3; ++i) {
+    gate.Open();
+    RunUntilOutputs(3 + i);
   }
-  ::close(fd);
-  EXPECT_EQ(Read("slow"), "1\n2\n3\n");
+  EXPECT_EQ(Read("slow"), "join\nleave\njoin\n");
+}
+
+TEST_F(ParallelHandlersTest, AReloadKeepsTheLineOfAHandlerThatStays) {
+  const GateKeeper gate(MakeGate("gate"));
+  const std::string wait = absl::StrCat("read x <", Path("gate"), "; ");
+  Handle({"user=" + wait + "echo gone", "user=" + wait + "echo kept"});
+  for (int i = 0; i < 2; ++i) parallel_.OnEvent(User("x"));
+  Handle({"user=echo new", "user=" + wait + "echo kept"});
+  parallel_.OnEvent(User("x"));
+  for (int i = 0; i < 4; ++i) gate.Open();
+  RunUntilOutputs(5);
+  EXPECT_EQ(Count("output: gone"), 1u);
+  EXPECT_EQ(Count("output: kept"), 3u);
+  EXPECT_EQ(Count("output: new"), 1u);
 }
 
 TEST_F(EventHandlersTest, WaitingEventsAreBounded) {
-  // Ends with the test, which removes the folder.
-  Handle({absl::StrCat("user=while [ -e ", folder_, " ]; do sleep 0.01; done")});
-  for (std::size_t i = 0; i < EventHandlers::kWaitingMax + 10; ++i) handlers_.OnEvent(User("x"));
-  EXPECT_EQ(Count("is behind by 1024 events, dropping more"), 1u);
+  const GateKeeper gate(MakeGate("gate"));
+  Handle({absl::StrCat("user:first=read x <", Path("gate")), "user:next=echo next"});
+  handlers_.OnEvent(User("first"));
+  for (std::size_t i = 0; i < EventHandlers::kWaitingMax; ++i) {
+    handlers_.OnEvent(User(i == 0 ? "next" : "first"));
+  }
+  EXPECT_EQ(Count("dropping"), 0u);
+  for (int i = 0; i < 10; ++i) handlers_.OnEvent(User("next"));
+  EXPECT_EQ(Count("is behind by 4096 events, dropping more"), 1u);
+  Handle({"user:next=echo next"});  // nobody is told of the others any more
+  gate.Open();
+  RunUntil([this] { return Count("was not told of 10 events") == 1; });
+  EXPECT_EQ(Count("output: next"), 1u);
+}
+
+// A list of all members of a large cluster may be much larger than an event.
+TEST_F(EventHandlersTest, WaitingBytesAreBounded) {
+  const GateKeeper gate(MakeGate("gate"));
+  Handle({absl::StrCat("user=read x <", Path("gate"))});
+  const auto large = [] { return User("x", std::string(EventHandlers::kWaitingBytesMax, 'x')); };
+  handlers_.OnEvent(User("x"));
+  handlers_.OnEvent(large());  // one is taken
+  EXPECT_EQ(Count("dropping"), 0u);
+  handlers_.OnEvent(User("x"));
+  EXPECT_EQ(Count("is behind by 1 events, dropping more"), 1u);
 }
 
 TEST_F(EventHandlersTest, OpenOutputIsNotWaitedFor) {
@@ -271,36 +357,134 @@ TEST_F(EventHandlersTest, NoDescriptorOfTheAgentIsInherited) {
 
 TEST_F(EventHandlersTest, QueriesAreAnsweredWithTheOutput) {
   std::vector<std::string> answers;
-  ScriptEvent query = User("load");
-  query.type = rpc::EventType::kQuery;
-  query.respond = [&](std::string output) { answers.push_back(std::move(output)); };
   Handle({"echo out; echo err >&2", "echo failed; exit 1", "true"});
-  handlers_.OnEvent(std::move(query));
+  handlers_.OnEvent(Query("load", &answers));
   RunUntilOutputs(3);
   EXPECT_THAT(answers, ElementsAre("out\nerr\n"));
 }
 
-TEST_F(EventHandlersTest, ReloadTakesEffectFromTheNextEvent) {
-  const std::string gate = MakeGate("gate");
-  const std::string keeps = absl::StrCat("user:a=read x <", gate, "; echo kept");
-  Handle({keeps, "user=echo old"});
+// In the original the script waits for ever, here not even for the end of another one.
+TEST_F(EventHandlersTest, AQueryThatAScriptAsksDoesNotWaitForIt) {
+  std::vector<std::string> answers;
+  const GateKeeper gate(MakeGate("gate"));
+  Handle({absl::StrCat("query:outer=read x <", Path("gate"), "; echo outer"),
+          "query:inner=echo inner"});
+  handlers_.OnEvent(Query("outer", &answers));
+  ScriptEvent inner = Query("inner", &answers);
+  inner.from_script = true;
+  handlers_.OnEvent(inner);
+  RunUntilOutputs(1);
+  EXPECT_THAT(answers, ElementsAre("inner\n"));
+  inner.from_script = false;
+  handlers_.OnEvent(inner);
+  gate.Open();
+  RunUntilOutputs(3);
+  EXPECT_THAT(answers, ElementsAre("inner\n", "outer\n", "inner\n"));
+}
+
+// One that asks what it answers.
+TEST_F(EventHandlersTest, QueriesOfScriptsNestToALimit) {
+  std::vector<std::string> answers;
+  const GateKeeper gate(MakeGate("gate"));
+  Handle({absl::StrCat("query=echo >>", Path("started"), "; read x <", Path("gate"))});
+  ScriptEvent query = Query("x", &answers);
+  query.from_script = true;
+  constexpr std::size_t kBeyond = 5;
+  for (std::size_t i = 0; i < 1 + EventHandlers::kNestedMax + kBeyond; ++i) {
+    handlers_.OnEvent(query);
+  }
+  RunUntil([this] { return Read("started").size() >= 1 + EventHandlers::kNestedMax; });
+  EXPECT_EQ(Read("started").size(), 1 + EventHandlers::kNestedMax);
+  for (std::size_t i = 0; i < 1 + EventHandlers::kNestedMax + kBeyond; ++i) gate.Open();
+  RunUntilOutputs(1 + EventHandlers::kNestedMax + kBeyond);
+}
+
+// As in the original: what waits is told to the new handlers. A reload mends a handler that hangs.
+TEST_F(EventHandlersTest, AReloadCountsForWhatWaits) {
+  const GateKeeper gate(MakeGate("gate"));
+  Handle({absl::StrCat("user:a=read x <", Path("gate"), "; echo first"), "user=echo old"});
   handlers_.OnEvent(User("a"));
-  Handle({keeps, "user=echo new"});
-  handlers_.OnEvent(User("a"));
-  const int fd = ::open(gate.c_str(), O_RDWR);
-  ASSERT_EQ(::write(fd, "\n\n", 2), 2);
+  handlers_.OnEvent(User("b"));
+  Handle({"user=echo new"});
+  handlers_.OnEvent(User("c"));
+  gate.Open();
   RunUntilOutputs(4);
-  ::close(fd);
-  EXPECT_EQ(Count("output: kept"), 2u);
-  EXPECT_EQ(Count("output: old"), 1u);
-  EXPECT_EQ(Count("output: new"), 1u);
+  EXPECT_THAT(log_,
+              ElementsAre(EndsWith("first"), EndsWith("old"), EndsWith("new"), EndsWith("new")));
+}
+
+// Whatever of a script cannot be had: its pipes or the process.
+TEST_F(EventHandlersTest, AtTheLimitOfDescriptorsAScriptIsAnErrorLine) {
+  const int next = ::dup(STDERR_FILENO);
+  ::close(next);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  Handle({"echo ran"});
+  constexpr std::size_t kTries = 4;  // a script takes two pipes
+  for (std::size_t room = 0; room < kTries; ++room) {
+    rlimit limit = before;
+    limit.rlim_cur = static_cast<rlim_t>(next) + room;
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+    handlers_.OnEvent(User("x"));
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    RunUntilOutputs(room + 1);
+  }
+  EXPECT_EQ(Count("[ERR] agent: Error invoking script 'echo ran': fork/exec /bin/sh: too many open "
+                  "files"),
+            kTries);
+  handlers_.OnEvent(User("x"));
+  RunUntilOutputs(kTries + 1);
+  EXPECT_THAT(log_.back(), EndsWith("script output: ran"));
+}
+
+// As the first process of a container.
+TEST_F(EventHandlersTest, OrphansAreReaped) {
+  ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  const std::string orphan = "(sh -c 'exec sleep 0.2' >/dev/null 2>&1 &); ";
+  Handle({orphan + "(true >/dev/null 2>&1 &); exit 3", orphan + "kill -9 $$", "echo fine"});
+  for (int i = 0; i < 3; ++i) handlers_.OnEvent(User("x"));
+  RunUntilOutputs(9);
+  // Nobody's exit status is lost.
+  EXPECT_EQ(Count("': exit status 3"), 3u);
+  EXPECT_EQ(Count("': signal: killed"), 3u);
+  EXPECT_EQ(Count("output: fine"), 3u);
+  EXPECT_EQ(Count("waitid"), 0u);
+  RunUntil([] {
+    siginfo_t child{};
+    return ::waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD;
+  });
+  ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+}
+
+// Others take the exit status of their own children.
+TEST_F(EventHandlersTest, ChildrenOfOthersAreNotReaped) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(7);
+  siginfo_t ended{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT), 0);
+  Handle({"echo fine"});
+  handlers_.OnEvent(User("x"));
+  RunUntilOutputs(1);
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, WNOHANG), child);
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
+// Output that is read with pauses is all read.
+TEST_F(EventHandlersTest, AFloodOfOutputIsReadToItsEnd) {
+  const std::uint64_t size = 2 * ScriptRunner::kFastOutputMax;
+  Handle({absl::StrCat("head -c ", size, " /dev/zero | tr '\\0' x; printf END")});
+  handlers_.OnEvent(User("x"));
+  RunUntil([this] { return Count("truncated") == 1; });
+  EXPECT_THAT(log_[0], EndsWith("xxEND"));
+  EXPECT_THAT(log_[1], HasSubstr(absl::StrCat("generated ", size + 3, " bytes")));
 }
 
 // Neither waits for the scripts nor is called by them.
 TEST_F(EventHandlersTest, EndsWhileScriptsRun) {
   const std::string gate = MakeGate("gate");
   {
-    EventHandlers handlers(io_, logger_);
+    EventHandlers handlers(io_, logger_, EventHandlers::Order::kOneLine);
     handlers.Set(*ParseEventScripts({"user=read x <" + gate}));
     handlers.OnEvent(User("x"));
     io_.poll();

@@ -8,6 +8,7 @@
 //   filter = element *("," element)           rpc/event_filter.h
 //
 // Each element makes a script of its own: an event that two elements match runs the command twice.
+// The scripts of one `spec` are one handler.
 
 #include <cstddef>
 #include <optional>
@@ -27,7 +28,8 @@ namespace serf::cmd {
 struct EventScript {
   std::string event;  // one element: "*", "member-join", "user:deploy"
   rpc::EventFilter filter;
-  std::string command;  // for the shell
+  std::string command;      // for the shell
+  std::size_t handler = 0;  // which of the specs it is of
 
   friend bool operator==(const EventScript& a, const EventScript& b) {
     return a.event == b.event && a.command == b.command;
@@ -40,6 +42,7 @@ absl::StatusOr<std::vector<EventScript>> ParseEventScripts(const std::vector<std
 inline absl::StatusOr<std::vector<EventScript>> ParseEventScripts(
     const std::vector<std::string>& specs) {
   std::vector<EventScript> scripts;
+  std::size_t handler = 0;
   for (const std::string& spec : specs) {
     const std::size_t equals = spec.find('=');
     std::string filter = equals == std::string::npos ? "" : spec.substr(0, equals);
@@ -53,8 +56,9 @@ inline absl::StatusOr<std::vector<EventScript>> ParseEventScripts(
         return absl::InvalidArgumentError(
             absl::StrCat("Invalid event script: Event '", element, "' invoking '", command, "'"));
       }
-      scripts.push_back({std::string(element), *std::move(parsed), command});
+      scripts.push_back({std::string(element), *std::move(parsed), command, handler});
     }
+    ++handler;
   }
   return scripts;
 }

@@ -16,13 +16,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -38,23 +38,27 @@ namespace serf::cmd {
 
 struct ScriptEvent {
   rpc::EventType type = rpc::EventType::kUser;
-  std::string name;             // of a user event or query
-  std::uint64_t time = 0;       // Lamport time, of the same
-  std::string payload;          // of the same; bytes
-  std::vector<Member> members;  // of a member event
-  Member self;                  // the local node, when the event happened
+  std::string name;                    // of a user event or query
+  std::uint64_t time = 0;              // Lamport time, of the same
+  std::string input;                   // what the script reads; bytes
+  std::shared_ptr<const Member> self;  // the local node, when the event happened; never null
   // Of a query: sends what the script wrote.
   std::function<void(std::string output)> respond;
+  // Of a query: a script asks it, and may wait for the answer.
+  bool from_script = false;
+
+  // About what it holds while it waits, without `self`, which many share.
+  std::size_t bytes() const { return sizeof(*this) + name.size() + input.size(); }
 };
 
 ScriptEvent MakeScriptEvent(const Event& event, Member self);
 
+// Type and name of an event, as filters know it; the name lives as long as the event.
+std::pair<rpc::EventType, absl::string_view> ScriptEventKind(const Event& event);
+
 // "NAME=VALUE" words: the agent's own environment, with what describes the event in place of equal
 // names.
 std::vector<std::string> ScriptEnvironment(const ScriptEvent& event);
-
-// What the script reads.
-std::string ScriptInput(const ScriptEvent& event);
 
 // "Mixed Case" is "MIXED_CASE": in capitals, and each character that does not fit a shell's names
 // as "_".
@@ -72,24 +76,41 @@ inline std::string RoleOf(const Member& member) {
   return role == member.tags.end() ? std::string() : role->second;
 }
 
+inline void AppendLine(const Member& member, std::string& lines) {
+  const std::string tags = absl::StrJoin(member.tags, ",", absl::PairFormatter("="));
+  absl::StrAppend(&lines, EscapeField(member.name), "\t", member.endpoint.address.ToString(), "\t",
+                  EscapeField(RoleOf(member)), "\t", EscapeField(tags), "\n");
+}
+
+inline std::string WithLineFeed(const std::string& payload) {
+  return payload.empty() || payload.back() == '\n' ? payload : absl::StrCat(payload, "\n");
+}
+
 }  // namespace script_event_internal
 
-inline ScriptEvent MakeScriptEvent(const Event& event, Member self) {
-  ScriptEvent result;
-  result.self = std::move(self);
+inline std::pair<rpc::EventType, absl::string_view> ScriptEventKind(const Event& event) {
   if (const auto* members = std::get_if<MemberEvent>(&event)) {
-    result.type = rpc::EventTypeOf(members->kind);
-    result.members = members->members;
+    return {rpc::EventTypeOf(members->kind), {}};
+  }
+  if (const auto* user = std::get_if<UserEvent>(&event)) return {rpc::EventType::kUser, user->name};
+  return {rpc::EventType::kQuery, std::get<QueryEvent>(event).name};
+}
+
+inline ScriptEvent MakeScriptEvent(const Event& event, Member self) {
+  namespace internal = script_event_internal;
+  ScriptEvent result;
+  const auto [type, name] = ScriptEventKind(event);
+  result.type = type;
+  result.name = std::string(name);
+  result.self = std::make_shared<const Member>(std::move(self));
+  if (const auto* members = std::get_if<MemberEvent>(&event)) {
+    for (const Member& member : members->members) internal::AppendLine(member, result.input);
   } else if (const auto* user = std::get_if<UserEvent>(&event)) {
-    result.type = rpc::EventType::kUser;
-    result.name = user->name;
     result.time = user->time.value();
-    result.payload = user->payload;
+    result.input = internal::WithLineFeed(user->payload);
   } else if (const auto* query = std::get_if<QueryEvent>(&event)) {
-    result.type = rpc::EventType::kQuery;
-    result.name = query->name;
     result.time = query->id.time.value();
-    result.payload = query->payload;
+    result.input = internal::WithLineFeed(query->payload);
   }
   return result;
 }
@@ -114,9 +135,9 @@ inline std::vector<std::string> ScriptEnvironment(const ScriptEvent& event) {
     variables[std::string(text.substr(0, equals))] = std::string(text.substr(equals + 1));
   }
   variables["SERF_EVENT"] = std::string(rpc::EventTypeName(event.type));
-  variables["SERF_SELF_NAME"] = event.self.name;
-  variables["SERF_SELF_ROLE"] = script_event_internal::RoleOf(event.self);
-  for (const auto& [tag, value] : event.self.tags) {
+  variables["SERF_SELF_NAME"] = event.self->name;
+  variables["SERF_SELF_ROLE"] = script_event_internal::RoleOf(*event.self);
+  for (const auto& [tag, value] : event.self->tags) {
     variables[absl::StrCat("SERF_TAG_", TagVariable(tag))] = value;
   }
   if (event.type == rpc::EventType::kUser) {
@@ -130,22 +151,6 @@ inline std::vector<std::string> ScriptEnvironment(const ScriptEvent& event) {
   words.reserve(variables.size());
   for (const auto& [name, value] : variables) words.push_back(absl::StrCat(name, "=", value));
   return words;
-}
-
-inline std::string ScriptInput(const ScriptEvent& event) {
-  namespace internal = script_event_internal;
-  if (event.type == rpc::EventType::kUser || event.type == rpc::EventType::kQuery) {
-    const bool complete = event.payload.empty() || absl::EndsWith(event.payload, "\n");
-    return complete ? event.payload : absl::StrCat(event.payload, "\n");
-  }
-  std::string input;
-  for (const Member& member : event.members) {
-    const std::string tags = absl::StrJoin(member.tags, ",", absl::PairFormatter("="));
-    absl::StrAppend(
-        &input, internal::EscapeField(member.name), "\t", member.endpoint.address.ToString(), "\t",
-        internal::EscapeField(internal::RoleOf(member)), "\t", internal::EscapeField(tags), "\n");
-  }
-  return input;
 }
 
 }  // namespace serf::cmd

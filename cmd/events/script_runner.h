@@ -11,12 +11,17 @@
 // A command has ended when its shell has, and its output is closed by all who inherited it or
 // kOutputGrace later: a background child that keeps it open is not waited for. What such a child
 // still writes is read and thrown away, so that it does not die of a closed pipe.
+//
+// Orphans come to the first process of a container, or to a "subreaper" (prctl(2)), when their
+// parents end: if the agent is one of these, the runner takes their exit status, which nobody else
+// would.
 
-#include <fcntl.h>
-#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -27,6 +32,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -38,10 +44,12 @@
 #include "boost/asio/buffer.hpp"
 #include "boost/asio/io_context.hpp"
 #include "boost/asio/posix/stream_descriptor.hpp"
+#include "boost/asio/post.hpp"
 #include "boost/asio/signal_set.hpp"
 #include "boost/asio/steady_timer.hpp"
 #include "boost/asio/write.hpp"
 #include "serf/cmd/events/output_tail.h"
+#include "serf/cmd/events/shell.h"
 
 namespace serf::cmd {
 
@@ -65,6 +73,11 @@ class ScriptRunner {
   static constexpr std::chrono::seconds kOutputGrace{1};
   // Between two reads after that.
   static constexpr std::chrono::milliseconds kDrainPause{100};
+  static constexpr std::size_t kReadSize = 16384;  // bytes, at most, by one read
+  // Output that is read as fast as it comes. A command that writes without end would otherwise
+  // take as much of the agent's time as there is; beyond this there is a pause between two reads.
+  static constexpr std::uint64_t kFastOutputMax = std::uint64_t{1} << 20;
+  static constexpr std::chrono::milliseconds kFloodPause{1};
   // Outputs that are read after that; the oldest is closed for one more.
   static constexpr std::size_t kLeftOpenMax = 64;
 
@@ -72,6 +85,7 @@ class ScriptRunner {
 
   explicit ScriptRunner(boost::asio::io_context& io) : io_(io), signals_(io, SIGCHLD) {
     WaitForChildren();
+    ReapOrphans();  // of a program that has become this one
   }
   // Processes that run go on; no Done is called.
   ~ScriptRunner();
@@ -82,18 +96,22 @@ class ScriptRunner {
   // Calls `done` once, later, also when the process could not be started.
   void Run(ScriptCall call, Done done);
 
+  // The limit of open files that scripts get; before the first call: that of this process.
+  void set_descriptor_limit(const rlimit& limit) { descriptors_ = limit; }
+
   std::size_t running() const { return running_.size(); }
 
  private:
   struct Process {
-    explicit Process(boost::asio::io_context& io) : input(io), output(io), grace(io) {}
+    explicit Process(boost::asio::io_context& io) : input(io), output(io), grace(io), pause(io) {}
 
     pid_t pid = -1;
     std::string text;  // of the input
     boost::asio::posix::stream_descriptor input;
     boost::asio::posix::stream_descriptor output;
-    boost::asio::steady_timer grace;
-    std::array<char, 4096> buffer;
+    boost::asio::steady_timer grace;  // of the open output
+    boost::asio::steady_timer pause;  // between two reads
+    std::array<char, kReadSize> buffer;
     ScriptResult result;
     bool ended = false;   // the shell
     bool closed = false;  // the output
@@ -101,12 +119,16 @@ class ScriptRunner {
   };
   using ProcessPtr = std::shared_ptr<Process>;
 
+  // Starts the process, and then writes and reads. Why it could not; empty if it could.
+  std::string Start(const ScriptCall& call, const ProcessPtr& process);
   void WaitForChildren();
   void Reap();
+  void ReapOrphans() const;
+  bool IsOwn(pid_t pid) const;
   void Write(const ProcessPtr& process);
   void Read(const ProcessPtr& process);
   // Reads on after a while: what is thrown away anyway is not worth the agent's time.
-  void Drain(const ProcessPtr& process);
+  void ReadLater(const ProcessPtr& process, std::chrono::milliseconds pause);
   // Tells the result if the command has ended.
   void Settle(const ProcessPtr& process);
   void Finish(const ProcessPtr& process);
@@ -114,24 +136,12 @@ class ScriptRunner {
   boost::asio::io_context& io_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false: handlers do nothing
   boost::asio::signal_set signals_;
+  std::optional<rlimit> descriptors_;
   std::vector<ProcessPtr> running_;
   std::deque<ProcessPtr> left_open_;
 };
 
 namespace script_runner_internal {
-
-// Both ends are above standard error, also in a process that was started without it, so that no
-// dup2() overwrites what another one needs.
-inline bool OpenPipe(std::array<int, 2>& ends) {
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return false;
-  for (int& end : ends) {
-    if (end > STDERR_FILENO) continue;
-    const int low = end;
-    end = ::fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    ::close(low);
-  }
-  return true;
-}
 
 inline std::string SystemText(int error) {
   std::string text = std::generic_category().message(error);
@@ -149,39 +159,10 @@ inline std::string DescribeStatus(int status) {
   return absl::StrCat("signal: ", name, WCOREDUMP(status) ? " (core dumped)" : "");
 }
 
-// Starts the shell with these as its three standard streams and nothing else open. Zero or errno.
-inline int Spawn(const ScriptCall& call, int in, int out, pid_t* pid) {
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
-  // Not all of the agent's sockets close themselves: a daemon that a script starts must not keep
-  // the agent's ports.
-  ::posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  ::posix_spawnattr_setsigmask(&attributes, &signals);
-  ::sigfillset(&signals);  // the agent ignores some
-  ::posix_spawnattr_setsigdefault(&attributes, &signals);
-
-  std::string shell = "/bin/sh";
-  std::string option = "-c";
-  std::string command = call.command;
-  std::array<char*, 4> argv = {shell.data(), option.data(), command.data(), nullptr};
-  std::vector<std::string> words = call.environment;
-  std::vector<char*> environment;
-  environment.reserve(words.size() + 1);
-  for (std::string& word : words) environment.push_back(word.data());
-  environment.push_back(nullptr);
-  const int error =
-      ::posix_spawn(pid, shell.c_str(), &actions, &attributes, argv.data(), environment.data());
-  ::posix_spawnattr_destroy(&attributes);
-  ::posix_spawn_file_actions_destroy(&actions);
-  return error;
+// Orphans become children of this process.
+inline bool AdoptsOrphans() {
+  int subreaper = 0;
+  return ::getpid() == 1 || (::prctl(PR_GET_CHILD_SUBREAPER, &subreaper) == 0 && subreaper != 0);
 }
 
 // Why the command cannot be started as it is; empty if it can.
@@ -211,44 +192,48 @@ inline ScriptRunner::~ScriptRunner() {
 }
 
 inline void ScriptRunner::Run(ScriptCall call, Done done) {
-  namespace internal = script_runner_internal;
   auto process = std::make_shared<Process>(io_);
   process->done = std::move(done);
   process->text = std::move(call.input);
-  process->result.failure = internal::Refusal(call);
-  std::array<int, 2> in = {-1, -1};
-  std::array<int, 2> out = {-1, -1};
-  if (process->result.failure.empty()) {
-    int error = 0;
-    if (!internal::OpenPipe(in) || !internal::OpenPipe(out)) {
-      error = errno;
-    } else {
-      error = internal::Spawn(call, in[0], out[1], &process->pid);
-    }
-    if (error != 0) {
-      process->result.failure = absl::StrCat("fork/exec /bin/sh: ", internal::SystemText(error));
-    }
-  }
-  for (const int theirs : {in[0], out[1]}) {
-    if (theirs >= 0) ::close(theirs);
-  }
   running_.push_back(process);
-  if (!process->result.failure.empty()) {
-    for (const int ours : {in[1], out[0]}) {
-      if (ours >= 0) ::close(ours);
-    }
-    process->ended = process->closed = true;
-    process->grace.expires_after(std::chrono::seconds(0));
-    process->grace.async_wait([this, alive = alive_, process](const auto&) {
-      if (*alive) Settle(process);
-    });
-    return;
+  process->result.failure = Start(call, process);
+  if (process->result.failure.empty()) return;
+  process->ended = process->closed = true;
+  boost::asio::post(io_, [this, alive = alive_, process] {
+    if (*alive) Settle(process);
+  });
+}
+
+inline std::string ScriptRunner::Start(const ScriptCall& call, const ProcessPtr& process) {
+  namespace internal = script_runner_internal;
+  if (std::string refusal = internal::Refusal(call); !refusal.empty()) return refusal;
+  const auto failed = [](int error) {
+    return absl::StrCat("fork/exec /bin/sh: ", internal::SystemText(error));
+  };
+  Pipe in;
+  Pipe out;
+  if (const int error = in.Open(); error != 0) return failed(error);
+  if (const int error = out.Open(); error != 0) return failed(error);
+  // Watched before the process is there: that, too, can fail at a limit of the system.
+  boost::system::error_code error;
+  process->input.assign(in.write_end(), error);
+  if (!error) {
+    in.TakeWriteEnd();
+    process->output.assign(out.read_end(), error);
   }
-  process->input.assign(in[1]);
-  process->output.assign(out[0]);
+  if (error) return failed(error.value());
+  out.TakeReadEnd();
+  const int not_started = StartShell(call.command, call.environment, in.read_end(), out.write_end(),
+                                     descriptors_ ? &*descriptors_ : nullptr, &process->pid);
+  if (not_started != 0) {
+    process->input.close(error);
+    process->output.close(error);
+    return failed(not_started);
+  }
   // What fits the pipe is written at once: a script outlives an agent that ends.
   Write(process);
   Read(process);
+  return "";
 }
 
 inline void ScriptRunner::WaitForChildren() {
@@ -273,6 +258,7 @@ inline void ScriptRunner::Reap() {
                 : script_runner_internal::DescribeStatus(status);
     ended.push_back(process);
   }
+  ReapOrphans();
   const std::shared_ptr<bool> alive = alive_;
   for (const ProcessPtr& process : ended) {
     if (!*alive) return;
@@ -283,6 +269,24 @@ inline void ScriptRunner::Reap() {
       });
     }
     Settle(process);
+  }
+}
+
+inline bool ScriptRunner::IsOwn(pid_t pid) const {
+  return std::any_of(running_.begin(), running_.end(), [pid](const ProcessPtr& process) {
+    return process->pid == pid && !process->ended;
+  });
+}
+
+// The system tells of the same ended child until it is taken, and of none behind it: own ones were
+// taken before, and one that has ended since brings its own signal.
+inline void ScriptRunner::ReapOrphans() const {
+  if (!script_runner_internal::AdoptsOrphans()) return;
+  for (;;) {
+    siginfo_t child = {};
+    if (::waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) != 0) return;
+    if (child.si_pid == 0 || IsOwn(child.si_pid)) return;
+    (void)::waitpid(child.si_pid, nullptr, WNOHANG);
   }
 }
 
@@ -302,10 +306,11 @@ inline void ScriptRunner::Read(const ProcessPtr& process) {
       boost::asio::buffer(process->buffer),
       [this, alive = alive_, process](const auto& error, std::size_t size) {
         if (!*alive || error == boost::asio::error::operation_aborted) return;
-        if (!error && !process->done) return Drain(process);
+        if (!error && !process->done) return ReadLater(process, kDrainPause);
         if (!error) {
           process->result.output.Append({process->buffer.data(), size});
-          return Read(process);
+          if (process->result.output.total() <= kFastOutputMax) return Read(process);
+          return ReadLater(process, kFloodPause);
         }
         process->closed = true;
         boost::system::error_code ignored;
@@ -315,9 +320,9 @@ inline void ScriptRunner::Read(const ProcessPtr& process) {
       });
 }
 
-inline void ScriptRunner::Drain(const ProcessPtr& process) {
-  process->grace.expires_after(kDrainPause);
-  process->grace.async_wait([this, alive = alive_, process](const auto& error) {
+inline void ScriptRunner::ReadLater(const ProcessPtr& process, std::chrono::milliseconds pause) {
+  process->pause.expires_after(pause);
+  process->pause.async_wait([this, alive = alive_, process](const auto& error) {
     if (!error && *alive) Read(process);
   });
 }

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -356,26 +357,96 @@ TEST_F(EventHandlerTest, ReloadReplacesThem) {
   EXPECT_EQ(agent.Wait(), 0);
 }
 
-// Neither its clients nor its cluster notice.
-TEST_F(EventHandlerTest, HangingScriptDoesNotStopTheAgent) {
-  // Ends with the test, which removes the file.
-  workshop_.Write("hang", "");
-  const std::string hang = absl::StrCat("while [ -e ", (workshop_.folder() / "hang").string(),
-                                        " ]; do /bin/sleep 0.1; done");
+// A server that joined and left while a script takes its time is told of in that order: the
+// elements of a list are no lines of their own.
+TEST_F(EventHandlerTest, SlowScriptsKeepTheOrderOfEvents) {
   AgentProcess agent({.program = OurSerf(),
                       .name = "n",
-                      .flags = {"-event-handler=" + hang, "-event-handler=member-update=echo other",
-                                "-log-level=debug"}});
-  ASSERT_TRUE(agent.WaitForLog(absl::StrCat("agent: Script '", hang, "' slow")));
+                      .flags = {"-event-handler=user:a,user:b=[ $SERF_USER_EVENT = a ] && "
+                                "/bin/sleep 1.1; echo $SERF_USER_EVENT >>order"}});
+  ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
   rpc::Client client;
   ASSERT_TRUE(client.Connect(agent.rpc()).ok());
+  ASSERT_TRUE(client.SendUserEvent("a", "", /*coalesce=*/false).ok());
+  ASSERT_TRUE(client.SendUserEvent("b", "", /*coalesce=*/false).ok());
+  EXPECT_TRUE(agent.process().WaitUntil([&] { return workshop_.Read("order").size() == 4; }))
+      << agent.log();
+  EXPECT_EQ(workshop_.Read("order"), "a\nb\n");
+}
+
+// A script that runs until the test ends, which removes the file.
+std::string HangingScript(const Workshop& workshop) {
+  workshop.Write("hang", "");
+  return absl::StrCat("while [ -e ", (workshop.folder() / "hang").string(),
+                      " ]; do /bin/sleep 0.1; done");
+}
+
+// Neither its clients, nor their streams, nor its cluster notice.
+TEST_F(EventHandlerTest, HangingScriptDoesNotStopTheAgent) {
+  const std::string hang = HangingScript(workshop_);
+  AgentProcess agent({.program = OurSerf(), .name = "n", .flags = {"-event-handler=" + hang}});
+  ASSERT_TRUE(agent.WaitForLog(absl::StrCat("agent: Script '", hang, "' slow")));
+  AgentProcess other({.program = OurSerf(), .name = "o", .flags = {"-join=" + agent.gossip()}});
+  ASSERT_TRUE(other.WaitUntilRunning()) << other.log();
+  rpc::Client client;
+  ASSERT_TRUE(client.Connect(agent.rpc()).ok());
+  ASSERT_TRUE(client.Stream("member-update").ok());
   ASSERT_TRUE(client.UpdateTags({{"a", "1"}}, {}).ok());
-  EXPECT_TRUE(agent.WaitForLog("Event 'member-update' script output: other\n")) << agent.log();
+  const absl::StatusOr<rpc::Client::Record> heard = client.Next();
+  EXPECT_TRUE(heard.ok()) << heard.status();
   agent.Interrupt();
   EXPECT_EQ(agent.process().Wait(), 0);
   // The script still runs, and keeps none of the agent's sockets.
   agent.Restart({});
   EXPECT_TRUE(agent.WaitUntilRunning()) << agent.log();
+}
+
+TEST_F(EventHandlerTest, HandlersRunSideBySideOnRequest) {
+  const std::string hang = HangingScript(workshop_);
+  workshop_.Write("parallel.json", R"({"event_handlers_parallel": true})");
+  AgentProcess agent({.program = OurSerf(),
+                      .name = "n",
+                      .flags = {"-event-handler=" + hang, "-event-handler=member-update=echo other",
+                                "-log-level=debug", "-config-file=parallel.json"}});
+  ASSERT_TRUE(agent.WaitForLog(absl::StrCat("agent: Script '", hang, "' slow")));
+  rpc::Client client;
+  ASSERT_TRUE(client.Connect(agent.rpc()).ok());
+  ASSERT_TRUE(client.UpdateTags({{"a", "1"}}, {}).ok());
+  EXPECT_TRUE(agent.WaitForLog("Event 'member-update' script output: other\n")) << agent.log();
+}
+
+// In the original the inner query has no answer, since the agent waits for the script that asks.
+TEST_F(EventHandlerTest, AHandlerMayAskItsOwnNode) {
+  AgentProcess agent({.program = OurSerf(), .name = "n"});
+  ASSERT_TRUE(agent.WaitUntilRunning());
+  const std::string ask =
+      absl::StrCat(OurSerf(), " query -rpc-addr=", agent.rpc(), " -timeout=30s -format=json ");
+  workshop_.Write("ask.json", absl::StrCat(R"({"event_handlers": ["query:outer=)", ask,
+                                           R"( inner", "query:inner=echo fine"]})"));
+  agent.Restart({"-config-file=ask.json"});
+  ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
+  Process outer({OurSerf(), "query", "-rpc-addr=" + agent.rpc(), "-timeout=60s", "outer"});
+  EXPECT_EQ(outer.Wait(), 0) << outer.out();
+  EXPECT_THAT(outer.out(), HasSubstr("fine"));
+}
+
+// A member that changes its tags right after it joined: both are told.
+TEST_F(EventHandlerTest, AnUpdateRightAfterAJoinIsToldAfterIt) {
+  AgentProcess agent({.program = OurSerf(),
+                      .name = "n",
+                      .flags = {"-event-handler=member-join,member-update=sed "
+                                "\"s/^/$SERF_EVENT /\" >>told"}});
+  ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
+  AgentProcess other({.program = OurSerf(), .name = "o", .flags = {"-join=" + agent.gossip()}});
+  ASSERT_TRUE(other.WaitUntilRunning()) << other.log();
+  rpc::Client client;
+  ASSERT_TRUE(client.Connect(other.rpc()).ok());
+  ASSERT_TRUE(client.UpdateTags({{"a", "1"}}, {}).ok());
+  EXPECT_TRUE(agent.process().WaitUntil([&] {
+    return absl::StrContains(workshop_.Read("told"), "member-update o\t");
+  })) << workshop_.Read("told");
+  EXPECT_LT(workshop_.Read("told").find("member-join o\t"),
+            workshop_.Read("told").find("member-update o\t"));
 }
 
 TEST_F(EventHandlerTest, OwnLeaveIsToldToTheEnd) {
