@@ -109,14 +109,19 @@ TEST_F(MetricsTest, NamesOfTheOriginal) {
   ASSERT_TRUE(client.SendUserEvent("de ploy:1|c\nx", "", false).ok());
   Process keys({OurSerf(), "keys", "-rpc-addr=" + agent.rpc(), "-list"});
   keys.Wait();
-  other.Interrupt();
-  EXPECT_EQ(other.process().Wait(), 0);
   const auto has = [&](absl::string_view line) {
     return absl::StrContains(server.Receive(), absl::StrCat("serf-agent.", line));
   };
+  // An internal one.
+  EXPECT_TRUE(agent.process().WaitUntil([&] { return has("serf.queries:1.0"); }));
+  Process query({OurSerf(), "query", "-rpc-addr=" + agent.rpc(), "load"});
+  query.Wait();
+  other.Interrupt();
+  EXPECT_EQ(other.process().Wait(), 0);
   for (const char* line :
        {"serf.member.join:", "serf.member.left:", "serf.events:", "serf.events.de_ploy_1_c_x:1.0",
-        "serf.queries:1.0", "serf.query_acks:", "serf.query_responses:", "memberlist.udp.sent:",
+        "serf.queries.load:1.0",
+        "serf.query_acks:", "serf.query_responses:", "memberlist.udp.sent:",
         "memberlist.udp.received:", "memberlist.tcp.sent:", "memberlist.tcp.accept:",
         "memberlist.msg.alive:", "agent.ipc.accept:", "agent.ipc.command:"}) {
     EXPECT_TRUE(agent.process().WaitUntil([&] { return has(line); })) << line << server.Receive();
