@@ -36,13 +36,14 @@ struct Counters {
   // --- messages dropped ---
   std::uint64_t dropped_malformed = 0;
   std::uint64_t dropped_type = 0;      // a type that is unknown or not for gossip
-  std::uint64_t dropped_time = 0;      // an implausible Lamport time
+  std::uint64_t dropped_time = 0;      // a Lamport time that the clock refused
   std::uint64_t dropped_name = 0;      // a member name that cannot be one
   std::uint64_t dropped_oversize = 0;  // a user event or query beyond its limit
   std::uint64_t dropped_old = 0;       // before the window in which duplicates are known
   std::uint64_t dropped_relay = 0;     // not an answer, or not for a member
   std::uint64_t dropped_reply = 0;     // an answer to no running query, or one too many
   std::uint64_t dropped_answers = 0;   // own answers to nodes that are not known
+  std::uint64_t dropped_surplus = 0;   // events, or slots of them, of push/pulls with too many
   std::uint64_t states_malformed = 0;  // of push/pulls
 };
 

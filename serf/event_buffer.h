@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "serf/event.h"
@@ -20,6 +21,10 @@ struct BufferedEvent {
   std::string payload;
 
   friend bool operator==(const BufferedEvent&, const BufferedEvent&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const BufferedEvent& event) {
+    return H::combine(std::move(h), event.name, event.payload);
+  }
 };
 
 class EventBuffer {

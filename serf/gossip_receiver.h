@@ -5,6 +5,8 @@
 // push/pulls. Decodes, checks, hands on, and queues again what is new, byte for byte as it came.
 // Source: spec/serf.md 3.10, 4.3, 5.4, 6.4, 6.7, 12.1.
 
+#include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -19,9 +21,10 @@
 #include "serf/counters.h"
 #include "serf/gossip_room.h"
 #include "serf/member_tracker.h"
-#include "serf/push_pull_state.h"
+#include "serf/push_pull_visit.h"
 #include "serf/queries.h"
 #include "serf/swim/config.h"
+#include "serf/swim/delegate.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/node.h"
 #include "serf/user_events.h"
@@ -43,6 +46,10 @@ class GossipReceiver {
     virtual void SendLater(const Endpoint& to, ByteView message) = 0;
   };
 
+  // Bytes of an answer, with the header of a relay: as large ones come by a stream. All other
+  // messages are gossiped, and none is larger than a datagram. To decode this takes milliseconds.
+  static constexpr std::size_t kAnswerMax = 1 << 20;
+
   // All must outlive the receiver.
   GossipReceiver(const Config& config, const swim::Node& node, MemberTracker& members,
                  UserEvents& user_events, Queries& queries, Broadcasts& broadcasts,
@@ -59,10 +66,11 @@ class GossipReceiver {
   GossipReceiver(const GossipReceiver&) = delete;
   GossipReceiver& operator=(const GossipReceiver&) = delete;
 
-  // A user message. True if something was queued.
-  bool OnMessage(Instant now, ByteView message, bool self_lives);
-  // The state of a push/pull.
-  void OnRemoteState(Instant now, ByteView bytes, bool join, bool self_lives);
+  // A user message, and who sent it. True if something was queued.
+  bool OnMessage(Instant now, const Endpoint& from, ByteView message, bool self_lives);
+  // The state of a push/pull, a portion a call: true when all of it is merged. Until then it is to
+  // be called with the same state.
+  bool OnRemoteState(Instant now, const swim::RemoteState& state, bool self_lives);
 
   // While set, a push/pull for a join makes events older than it unwelcome (4.4).
   void set_ignore_old_on_join(bool ignore) { ignore_old_on_join_ = ignore; }
@@ -70,6 +78,13 @@ class GossipReceiver {
  private:
   // The visitor of a push/pull state.
   struct Merge;
+  // Whether it is a state at all; logs and counts if it is none.
+  bool BeginVisit(Instant now, ByteView bytes);
+  template <typename Text>
+  void OnBadState(Instant now, const Text& text) {
+    ++counters_.states_malformed;
+    log_.Log(now, swim::LogReason::kMerge, LogLevel::kError, text);
+  }
 
   // Decodes the body; logs and counts a failure. `what`: "leave", "user event", ...
   template <typename Message>
@@ -85,7 +100,7 @@ class GossipReceiver {
   bool OnJoinBytes(Instant now, ByteView message);
   bool OnUserEventBytes(Instant now, ByteView message);
   bool OnQueryBytes(Instant now, ByteView message);
-  void OnResponseBytes(Instant now, ByteView message);
+  void OnResponseBytes(Instant now, const Endpoint& from, ByteView message);
   void OnRelayBytes(Instant now, ByteView message);
 
   const Config& config_;
@@ -99,13 +114,24 @@ class GossipReceiver {
   swim::LogLimiter log_;
 
   bool ignore_old_on_join_ = false;
+  // Until this node has joined somebody, whose clocks it takes for its own.
+  bool adopts_clocks_ = true;
+  std::unique_ptr<PushPullVisit> visit_;  // of the state under way
 };
 
-inline bool GossipReceiver::OnMessage(Instant now, ByteView message, bool self_lives) {
+inline bool GossipReceiver::OnMessage(Instant now, const Endpoint& from, ByteView message,
+                                      bool self_lives) {
   ++counters_.messages_received;
   counters_.message_bytes_received += message.size();
   if (message.empty()) return false;
-  switch (static_cast<wire::SerfMessageType>(message.front())) {
+  const auto type = static_cast<wire::SerfMessageType>(message.front());
+  const bool is_answer =
+      type == wire::SerfMessageType::kQueryResponse || type == wire::SerfMessageType::kRelay;
+  if (message.size() > (is_answer ? kAnswerMax : wire::kDatagramMax)) {
+    ++counters_.dropped_oversize;
+    return false;
+  }
+  switch (type) {
     case wire::SerfMessageType::kLeave:
       return OnLeaveBytes(now, message, self_lives);
     case wire::SerfMessageType::kJoin:
@@ -115,7 +141,7 @@ inline bool GossipReceiver::OnMessage(Instant now, ByteView message, bool self_l
     case wire::SerfMessageType::kQuery:
       return OnQueryBytes(now, message);
     case wire::SerfMessageType::kQueryResponse:
-      OnResponseBytes(now, message);
+      OnResponseBytes(now, from, message);
       return false;
     case wire::SerfMessageType::kRelay:
       OnRelayBytes(now, message);
@@ -204,24 +230,19 @@ inline bool GossipReceiver::OnQueryBytes(Instant now, ByteView message) {
   wire::QueryMessage query;
   if (!DecodeBody(now, message, "query message", query, scratch)) return false;
   Log(config_.swim.logger, LogLevel::kDebug, "serf: messageQueryType: ", query.name);
-  // Those of releases before 0.9.0 don't say who asks. Queries are gossiped: none is larger than
-  // what a datagram holds.
+  // Those of releases before 0.9.0 don't say who asks.
   if (!query.source_node.empty() && !IsMemberName(query.source_node)) return false;
-  if (message.size() > wire::kDatagramMax) {
-    ++counters_.dropped_oversize;
-    return false;
-  }
   if (!queries_.OnMessage(now, query) || !IsPortable(message)) return false;
   broadcasts_.AddQuery(message);
   return true;
 }
 
-inline void GossipReceiver::OnResponseBytes(Instant now, ByteView message) {
+inline void GossipReceiver::OnResponseBytes(Instant now, const Endpoint& from, ByteView message) {
   wire::DecodeScratch scratch;
   wire::QueryResponseMessage response;
   if (!DecodeBody(now, message, "query response message", response, scratch)) return;
   Log(config_.swim.logger, LogLevel::kDebug, "serf: messageQueryResponseType: ", response.from);
-  if (IsMemberName(response.from)) queries_.OnResponse(now, response);
+  if (IsMemberName(response.from)) queries_.OnResponse(now, response, from);
 }
 
 // --- relays ---
@@ -262,6 +283,13 @@ inline void GossipReceiver::OnRelayBytes(Instant now, ByteView message) {
 // --- push/pull ---
 
 struct GossipReceiver::Merge {
+  void OnClocks(wire::LamportTime member, wire::LamportTime event, wire::LamportTime query) {
+    const bool adopt = state.join && state.dialled && std::exchange(receiver.adopts_clocks_, false);
+    receiver.members_.clock().OnPeerClock(now, member, adopt);
+    receiver.user_events_.OnPeerClock(now, event, adopt);
+    receiver.queries_.OnPeerClock(now, query, adopt);
+    if (state.join && receiver.ignore_old_on_join_) receiver.user_events_.IgnoreBefore(event);
+  }
   void OnRemoteLeft(absl::string_view name, wire::LamportTime time) {
     if (!receiver.IsMemberName(name)) return;
     if (receiver.members_.OnRemoteLeft(now, name, time, self_lives).refute) {
@@ -269,49 +297,53 @@ struct GossipReceiver::Merge {
     }
   }
   void OnRemoteStatus(absl::string_view name, wire::LamportTime time) {
-    if (receiver.IsMemberName(name)) receiver.members_.OnJoinMessage(now, name, time);
+    if (receiver.IsMemberName(name)) receiver.members_.OnRemoteStatus(now, name, time);
   }
   void OnRemoteEvent(wire::LamportTime time, const wire::RecentEvent& event) {
     wire::UserEventMessage message;
     message.ltime = time;
     message.name = event.name;
     message.payload = event.payload;
-    receiver.user_events_.OnMessage(now, message);
+    receiver.user_events_.OnRemoteEvent(now, message);
   }
 
   GossipReceiver& receiver;
   Instant now;
+  const swim::RemoteState& state;
   bool self_lives;
 };
 
-inline void GossipReceiver::OnRemoteState(Instant now, ByteView bytes, bool join, bool self_lives) {
-  const auto fail = [&](const auto& text) {
-    ++counters_.states_malformed;
-    log_.Log(now, swim::LogReason::kMerge, LogLevel::kError, text);
-  };
-  if (bytes.empty()) {
-    return fail([] { return std::string("serf: Remote state is zero bytes"); });
-  }
-  if (static_cast<wire::SerfMessageType>(bytes.front()) != wire::SerfMessageType::kPushPull) {
-    return fail(
-        [&] { return absl::StrCat("serf: Remote state has bad type prefix: ", bytes.front()); });
-  }
-  wire::DecodeScratch scratch;
-  wire::PushPullState state;
-  if (const wire::DecodeResult result = Decode(bytes.subspan(1), state, scratch);
-      result != wire::DecodeResult::kOk) {
-    return fail([&] {
-      return absl::StrCat("serf: Failed to decode remote state: ", wire::DecodeResultName(result));
+inline bool GossipReceiver::OnRemoteState(Instant now, const swim::RemoteState& state,
+                                          bool self_lives) {
+  // The engine may have given one up.
+  const bool goes_on = visit_ != nullptr && visit_->body().data() == state.bytes.data() + 1;
+  if (!goes_on && !BeginVisit(now, state.bytes)) return true;
+  const auto progress = visit_->Run(Merge{*this, now, state, self_lives});
+  if (progress == PushPullVisit::Progress::kMore) return false;
+  if (progress == PushPullVisit::Progress::kMalformed) {
+    OnBadState(now, [&] {
+      return absl::StrCat("serf: Failed to decode remote state: ",
+                          wire::DecodeResultName(visit_->result()));
     });
   }
-  // A clock of zero has nothing to say.
-  if (state.ltime.value() > 0 && !members_.clock().TryWitness(LastUsed(state.ltime))) {
-    ++counters_.dropped_time;
+  counters_.dropped_surplus += visit_->surplus();
+  visit_ = nullptr;
+  return true;
+}
+
+inline bool GossipReceiver::BeginVisit(Instant now, ByteView bytes) {
+  if (bytes.empty()) {
+    OnBadState(now, [] { return std::string("serf: Remote state is zero bytes"); });
+    return false;
   }
-  if (state.event_ltime.value() > 0) user_events_.Witness(LastUsed(state.event_ltime));
-  if (state.query_ltime.value() > 0) queries_.Witness(LastUsed(state.query_ltime));
-  if (join && ignore_old_on_join_) user_events_.IgnoreBefore(state.event_ltime);
-  VisitPushPullState(state, Merge{*this, now, self_lives});
+  if (static_cast<wire::SerfMessageType>(bytes.front()) != wire::SerfMessageType::kPushPull) {
+    OnBadState(now, [&] {
+      return absl::StrCat("serf: Remote state has bad type prefix: ", bytes.front());
+    });
+    return false;
+  }
+  visit_ = std::make_unique<PushPullVisit>(bytes.subspan(1));
+  return true;
 }
 
 }  // namespace serf

@@ -5,6 +5,8 @@
 // Operations wait for each other, but those that only list run together.
 // Source: spec/serf.md 6.9.2.
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -22,6 +24,7 @@
 #include "serf/keys.h"
 #include "serf/outbox.h"
 #include "serf/query.h"
+#include "serf/wire/aead.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/serf_messages.h"
@@ -35,14 +38,19 @@ class KeyManager {
     virtual ~Listener() = default;
     virtual absl::StatusOr<QueryId> Send(Instant now, absl::string_view name,
                                          absl::string_view payload, const QueryParams& params) = 0;
-    // How many nodes live now.
+    // How many nodes live now, and how long a query is given by default.
     virtual std::size_t LiveNodes() const = 0;
+    virtual Duration DefaultTimeout() const = 0;
     // OK if all of them did it; the outcome tells more in every case.
     virtual void OnKeysDone(RequestId request, absl::Status status, KeyOutcome outcome) = 0;
   };
 
   // Operations that wait.
   static constexpr std::size_t kWaitingMax = 256;
+  // A node answers when its keyring file is on the disk, and a disk under load takes seconds. Who
+  // asks waits no longer than until all have answered; the original's clients give up after ten
+  // seconds.
+  static constexpr Duration kChangeTimeout = std::chrono::seconds(8);
 
   // Both must outlive it; the logger may be null.
   KeyManager(Logger* logger, Listener& listener) : logger_(logger), listener_(listener) {}
@@ -66,6 +74,8 @@ class KeyManager {
     KeyOutcome outcome = {};
   };
 
+  // Bytes of a listed key: 32 in base64.
+  static constexpr std::size_t kListedKeyMax = 44;
   // Bytes of a senseless answer that are shown.
   static constexpr std::size_t kShownMax = 256;
 
@@ -105,6 +115,9 @@ inline void KeyManager::StartNext(Instant now) {
     QueryParams params;
     params.relay_factor = next.relay_factor;
     params.finish_early = true;
+    if (next.operation != KeyOperation::kList) {
+      params.timeout = std::max(kChangeTimeout, listener_.DefaultTimeout());
+    }
     const absl::StatusOr<QueryId> query =
         listener_.Send(now, KeyQueryName(next.operation), AsText(payload), params);
     if (!query.ok()) {
@@ -153,8 +166,14 @@ inline void KeyManager::OnResponse(KeyOutcome& outcome, const QueryUpdate& updat
     outcome.messages[update.from] = std::string(response.message);
     Log(logger_, LogLevel::kWarn, "serf: ", response.message);
   }
-  response.keys.ForEach([&](absl::string_view key) { ++outcome.keys[std::string(key)]; });
-  ++outcome.primary_keys[std::string(response.primary_key)];
+  // What a keyring can hold: more, and longer ones, are made up.
+  std::size_t listed = 0;
+  response.keys.ForEach([&](absl::string_view key) {
+    if (++listed <= wire::Keyring::kKeysMax && key.size() <= kListedKeyMax) {
+      ++outcome.keys[std::string(key)];
+    }
+  });
+  ++outcome.primary_keys[std::string(response.primary_key.substr(0, kListedKeyMax))];
 }
 
 inline void KeyManager::Finish(Operation operation) {

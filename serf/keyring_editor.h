@@ -5,7 +5,13 @@
 // answers. Source: spec/serf.md 6.9.1.
 //
 // With Config::keyring_is_saved an answer to a change waits until the driver has written the
-// keyring file, or could not: the answer says so. A change stays in force either way.
+// keyring file. If it could not, the change is undone, so that memory and file never differ, and
+// the answer says so. One save is under way at a time; changes that come meanwhile are in force at
+// once, and saved together after it.
+//
+// Of two requests for a primary key the later counts, by Lamport time and then by number, in
+// whatever order they come: so all nodes end with the same one. The original takes the last to
+// come.
 
 #include <algorithm>
 #include <cstddef>
@@ -41,12 +47,12 @@ class KeyringEditor {
     virtual void AnswerKeyQuery(QueryId query, ByteView payload) = 0;
     // Whether an answer with this payload keeps the limit.
     virtual bool AnswerFits(QueryId query, ByteView payload) const = 0;
-    // The keyring has changed for the `version`th time; then OnSaved(version, ...).
+    // The keyring is to be saved for the `version`th time; then OnSaved(version, ...).
     virtual void SaveKeyring(std::uint64_t version) = 0;
   };
 
-  // Answers that wait for a save. More come only from an attacker.
-  static constexpr std::size_t kPendingMax = 256;
+  // Changes that wait for a save. More come only from an attacker.
+  static constexpr std::size_t kChangesMax = 256;
 
   // Both must outlive it.
   KeyringEditor(const Config& config, Listener& listener) : config_(config), listener_(listener) {}
@@ -55,7 +61,7 @@ class KeyringEditor {
 
   // A key query reached this node.
   void OnQuery(KeyOperation operation, const QueryEvent& query);
-  // The keyring as of this version was written, or why not.
+  // The keyring as of the last save was written, or why not.
   void OnSaved(std::uint64_t version, const absl::Status& status);
 
  private:
@@ -63,9 +69,15 @@ class KeyringEditor {
   // when an answer is too long.
   static constexpr std::size_t kListedKeyMin = 25;
 
-  struct Pending {
-    std::uint64_t version = 0;
+  struct Change {
+    KeyOperation operation = KeyOperation::kInstall;
+    ByteVector key;
     QueryId query;
+  };
+  // What a save writes, and which request its primary key is due to.
+  struct State {
+    std::vector<wire::Keyring::Key> keys;
+    QueryId use;
   };
 
   wire::Keyring* keyring() const {
@@ -75,14 +87,25 @@ class KeyringEditor {
   // The key that a request is about; none if it makes no sense.
   std::optional<ByteVector> KeyOf(const QueryEvent& query) const;
   // Does it. The error is the text for the answer.
-  absl::Status Edit(KeyOperation operation, ByteView key);
+  absl::Status Edit(const Change& change);
+  absl::Status Use(const Change& change);
+  State Current() const {
+    const auto keys = keyring()->keys();
+    return {{keys.begin(), keys.end()}, use_};
+  }
+  void Restore(const State& state);
+  void Save();
   void Answer(QueryId query, bool result, absl::string_view message);
   void AnswerList(QueryId query);
 
   const Config& config_;
   Listener& listener_;
+  QueryId use_;  // the request that the primary key is due to
   std::uint64_t version_ = 0;
-  std::vector<Pending> pending_;
+  std::vector<Change> changes_;  // in force, but not known to be saved
+  std::size_t saving_ = 0;       // the first so many are being saved
+  State saved_;                  // what the file holds, if there are changes
+  State saving_state_;
 };
 
 inline std::optional<ByteVector> KeyringEditor::KeyOf(const QueryEvent& query) const {
@@ -104,18 +127,26 @@ inline void KeyringEditor::OnQuery(KeyOperation operation, const QueryEvent& que
         KeyQueryName(operation).substr(kInternalQueryPrefix.size()), " query");
   }
   if (operation == KeyOperation::kList) return AnswerList(query.id);
-  const std::optional<ByteVector> key = KeyOf(query);
+  std::optional<ByteVector> key = KeyOf(query);
   if (!key) return Answer(query.id, false, "");
-  if (const absl::Status status = Edit(operation, *key); !status.ok()) {
+  if (changes_.size() >= kChangesMax) return Answer(query.id, false, "too many key operations");
+  if (changes_.empty() && keyring() != nullptr) saved_ = Current();
+  Change change{operation, *std::move(key), query.id};
+  if (const absl::Status status = Edit(change); !status.ok()) {
     return Answer(query.id, false, absl::string_view(status.message()));
   }
   if (!config_.keyring_is_saved) return Answer(query.id, true, "");
-  if (pending_.size() >= kPendingMax) return Answer(query.id, false, "too many key operations");
-  pending_.push_back({++version_, query.id});
-  listener_.SaveKeyring(version_);
+  changes_.push_back(std::move(change));
+  if (saving_ == 0) Save();
 }
 
-inline absl::Status KeyringEditor::Edit(KeyOperation operation, ByteView key) {
+inline void KeyringEditor::Save() {
+  saving_ = changes_.size();
+  saving_state_ = Current();
+  listener_.SaveKeyring(++version_);
+}
+
+inline absl::Status KeyringEditor::Edit(const Change& change) {
   if (keyring() == nullptr) {
     constexpr absl::string_view kNoKeyring = "No keyring to modify (encryption not enabled)";
     Log(config_.swim.logger, LogLevel::kError, "serf: ", kNoKeyring);
@@ -123,22 +154,21 @@ inline absl::Status KeyringEditor::Edit(KeyOperation operation, ByteView key) {
   }
   absl::Status status;
   absl::string_view what;
-  switch (operation) {
+  switch (change.operation) {
     case KeyOperation::kInstall:
-      status = keyring()->Add(key);
+      status = keyring()->Add(change.key);
       what = "Failed to install key: ";
       break;
     case KeyOperation::kUse:
-      status = keyring()->Use(key);
-      if (!status.ok()) status = absl::NotFoundError("Requested key is not in the keyring");
+      status = Use(change);
       what = "Failed to change primary key: ";
       break;
     case KeyOperation::kRemove:
-      status = keyring()->Remove(key);
+      status = keyring()->Remove(change.key);
       if (!status.ok()) {
         status = absl::FailedPreconditionError("Removing the primary key is not allowed");
       } else {
-        config_.swim.aead->Forget(key);
+        config_.swim.aead->Forget(change.key);
       }
       what = "Failed to remove key: ";
       break;
@@ -151,21 +181,58 @@ inline absl::Status KeyringEditor::Edit(KeyOperation operation, ByteView key) {
   return status;
 }
 
+inline absl::Status KeyringEditor::Use(const Change& change) {
+  if (change.query < use_ && AsText(keyring()->primary()) != AsText(change.key)) {
+    return absl::AbortedError("A later request has made another key the primary one");
+  }
+  if (!keyring()->Use(change.key).ok()) {
+    return absl::NotFoundError("Requested key is not in the keyring");
+  }
+  use_ = std::max(use_, change.query);
+  return absl::OkStatus();
+}
+
+inline void KeyringEditor::Restore(const State& state) {
+  // Each was in a keyring, so nothing of this can fail.
+  for (const wire::Keyring::Key& key : state.keys) static_cast<void>(keyring()->Add(key));
+  static_cast<void>(keyring()->Use(state.keys.front()));
+  for (const wire::Keyring::Key& key : Current().keys) {
+    const bool known = std::find(state.keys.begin(), state.keys.end(), key) != state.keys.end();
+    if (!known && keyring()->Remove(key).ok()) config_.swim.aead->Forget(key);
+  }
+  use_ = state.use;
+}
+
 inline void KeyringEditor::OnSaved(std::uint64_t version, const absl::Status& status) {
+  if (saving_ == 0 || version != version_) return;  // an answer to nothing
   std::string message;
   if (!status.ok()) {
     message = std::string(status.message());
     Log(config_.swim.logger, LogLevel::kError, "serf: Failed to write keyring file: ", message);
   }
-  std::vector<Pending> rest;
-  for (const Pending& pending : std::exchange(pending_, {})) {
-    if (pending.version <= version) {
-      Answer(pending.query, status.ok(), message);
-    } else {
-      rest.push_back(pending);
+  const auto first_unsaved = changes_.begin() + static_cast<std::ptrdiff_t>(saving_);
+  const std::vector<Change> done(changes_.begin(), first_unsaved);
+  const std::vector<Change> rest(first_unsaved, changes_.end());
+  changes_.clear();
+  saving_ = 0;
+  if (status.ok()) {
+    saved_ = std::move(saving_state_);
+    changes_ = rest;
+  } else {
+    Restore(saved_);
+    for (const Change& change : rest) {
+      // It may have been about a key that is not there any more, or again.
+      if (const absl::Status again = Edit(change); again.ok()) {
+        changes_.push_back(change);
+      } else {
+        Answer(change.query, false, absl::string_view(again.message()));
+      }
     }
   }
-  pending_ = std::move(rest);
+  for (const Change& change : done) Answer(change.query, status.ok(), message);
+  if (!changes_.empty()) return Save();
+  // No key is kept longer than it is needed.
+  saved_ = saving_state_ = State();
 }
 
 inline void KeyringEditor::Answer(QueryId query, bool result, absl::string_view message) {

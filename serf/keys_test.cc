@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "serf/key_manager.h"
 #include "serf/serf.h"
 #include "serf/testing/lone_serf.h"
 #include "serf/testing/test_crypto.h"
@@ -30,6 +31,7 @@ using ::testing::IsEmpty;
 using testing::LoneSerf;
 using ::testing::Pair;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 using wire::LamportTime;
 using enum KeyOperation;
 
@@ -83,10 +85,10 @@ class KeyringTest : public ::testing::Test {
     }
     return answers;
   }
-  void Ask(KeyOperation operation, ByteView payload) {
+  void Ask(KeyOperation operation, ByteView payload, std::uint32_t number = 77) {
     wire::QueryMessage query;
     query.ltime = LamportTime(++time_);
-    query.id = 77;
+    query.id = number;
     const Endpoint endpoint = LoneSerf::EndpointOf("a");
     query.addr = endpoint.address.bytes();
     query.port = endpoint.port;
@@ -97,10 +99,10 @@ class KeyringTest : public ::testing::Test {
     query.payload = payload;
     self_.Receive(query);
   }
-  void AskKey(KeyOperation operation, ByteView key) {
+  void AskKey(KeyOperation operation, ByteView key, std::uint32_t number = 77) {
     ByteVector payload;
     Encode(wire::KeyRequest{.key = key}, payload);
-    Ask(operation, payload);
+    Ask(operation, payload, number);
   }
   std::vector<ByteVector> Ring() const {
     const auto keys = keyring_->keys();
@@ -185,6 +187,35 @@ TEST_F(KeyringTest, AListOfAFewLongKeysIsCutToo) {
   EXPECT_EQ(listed_.size(), 18u);
 }
 
+// Two operators at once: all nodes end with the key of the later request, by time and then by
+// number.
+TEST_F(KeyringTest, OfTwoPrimaryKeysTheLaterRequestWins) {
+  struct Request {
+    std::uint64_t time;
+    std::uint32_t number;
+    std::uint8_t key;
+  };
+  const auto use = [this](const Request& request) {
+    time_ = request.time - 1;
+    AskKey(kUse, Key(request.key), request.number);
+  };
+  for (std::uint8_t i = 2; i <= 3; ++i) ASSERT_TRUE(keyring_->Add(Key(i)).ok());
+  use({5, 1, 2});
+  use({5, 9, 3});
+  EXPECT_THAT(Answers(), ElementsAre("1", "1"));
+  EXPECT_EQ(Ring().front(), Key(3));
+  // The other way round: it is too late for the earlier, which is told so.
+  use({7, 9, 2});
+  use({7, 1, 1});
+  use({6, 50, 1});
+  EXPECT_THAT(Answers(), ElementsAre("1", "0 A later request has made another key the primary one",
+                                     "0 A later request has made another key the primary one"));
+  EXPECT_EQ(Ring().front(), Key(2));
+  // What is wanted is so already.
+  use({4, 1, 2});
+  EXPECT_THAT(Answers(), ElementsAre("1"));
+}
+
 class SavedKeyringTest : public KeyringTest {
  protected:
   static Config Saved() {
@@ -201,24 +232,87 @@ TEST_F(SavedKeyringTest, TheAnswerWaitsForTheFile) {
   const std::vector<KeyringSave> saves = self_.TakeKeyringSaves();
   ASSERT_THAT(saves, SizeIs(1));
   EXPECT_THAT(saves[0].keys, ElementsAre(Key(1), Key(2)));
-  // Another change while the file is being written.
+  // Another change while the file is being written is in force at once, and written next.
   AskKey(kUse, Key(2));
-  const std::vector<KeyringSave> more = self_.TakeKeyringSaves();
-  ASSERT_THAT(more, SizeIs(1));
+  EXPECT_THAT(Ring(), ElementsAre(Key(2), Key(1)));
+  EXPECT_THAT(self_.TakeKeyringSaves(), IsEmpty());
   self_.KeyringSaved(saves[0].version, absl::OkStatus());
   EXPECT_THAT(Answers(), ElementsAre("1"));
+  const std::vector<KeyringSave> more = self_.TakeKeyringSaves();
+  ASSERT_THAT(more, SizeIs(1));
+  EXPECT_THAT(more[0].keys, ElementsAre(Key(2), Key(1)));
   self_.KeyringSaved(more[0].version, absl::PermissionDeniedError("open k: permission denied"));
   EXPECT_THAT(Answers(), ElementsAre("0 open k: permission denied"));
   EXPECT_TRUE(
       self_.log().Has("[ERR] serf: Failed to write keyring file: open k: permission denied"));
-  EXPECT_THAT(Ring(), ElementsAre(Key(2), Key(1)));  // in force nevertheless
 }
 
 TEST_F(SavedKeyringTest, OneSaveMayAnswerSeveral) {
   AskKey(kInstall, Key(2));
   AskKey(kInstall, Key(3));
+  AskKey(kInstall, Key(4));
   self_.KeyringSaved(self_.TakeKeyringSaves().back().version, absl::OkStatus());
+  EXPECT_THAT(Answers(), ElementsAre("1"));
+  const std::vector<KeyringSave> saves = self_.TakeKeyringSaves();
+  ASSERT_THAT(saves, SizeIs(1));
+  EXPECT_THAT(saves[0].keys, ElementsAre(Key(1), Key(2), Key(3), Key(4)));
+  self_.KeyringSaved(saves[0].version, absl::OkStatus());
   EXPECT_THAT(Answers(), ElementsAre("1", "1"));
+}
+
+// Memory and file are the same again, whatever the change was.
+TEST_F(SavedKeyringTest, WhatCouldNotBeSavedIsUndone) {
+  for (std::uint8_t i = 2; i <= 3; ++i) ASSERT_TRUE(keyring_->Add(Key(i)).ok());
+  const struct {
+    KeyOperation operation;
+    ByteVector key;
+  } kCases[] = {{kInstall, Key(4)}, {kUse, Key(3)}, {kRemove, Key(2)}};
+  for (const auto& c : kCases) {
+    const std::vector<ByteVector> before = Ring();
+    AskKey(c.operation, c.key);
+    EXPECT_NE(Ring(), before);
+    self_.KeyringSaved(self_.TakeKeyringSaves().back().version,
+                       absl::ResourceExhaustedError("no space left on device"));
+    EXPECT_THAT(Answers(), ElementsAre("0 no space left on device"));
+    EXPECT_THAT(Ring(), UnorderedElementsAre(Key(1), Key(2), Key(3)));
+    EXPECT_EQ(Ring().front(), Key(1));
+  }
+}
+
+// Changes that came during a save that failed are made again without it, if they can be.
+TEST_F(SavedKeyringTest, WhatCameDuringAFailedSaveIsMadeAnew) {
+  AskKey(kInstall, Key(2));
+  const std::uint64_t version = self_.TakeKeyringSaves().back().version;
+  AskKey(kUse, Key(2));
+  AskKey(kInstall, Key(3));
+  self_.KeyringSaved(version, absl::UnavailableError("input/output error"));
+  EXPECT_THAT(Answers(),
+              ElementsAre("0 Requested key is not in the keyring", "0 input/output error"));
+  EXPECT_THAT(Ring(), ElementsAre(Key(1), Key(3)));
+  const std::vector<KeyringSave> saves = self_.TakeKeyringSaves();
+  ASSERT_THAT(saves, SizeIs(1));
+  EXPECT_THAT(saves[0].keys, ElementsAre(Key(1), Key(3)));
+  self_.KeyringSaved(saves[0].version, absl::OkStatus());
+  EXPECT_THAT(Answers(), ElementsAre("1"));
+}
+
+TEST_F(SavedKeyringTest, AnswersToNothingAreIgnored) {
+  self_.KeyringSaved(7, absl::UnavailableError("nothing"));
+  AskKey(kInstall, Key(2));
+  const std::uint64_t version = self_.TakeKeyringSaves().back().version;
+  self_.KeyringSaved(version + 1, absl::UnavailableError("nothing"));
+  EXPECT_THAT(Answers(), IsEmpty());
+  self_.KeyringSaved(version, absl::OkStatus());
+  EXPECT_THAT(Answers(), ElementsAre("1"));
+}
+
+// A disk that takes longer than a query is commonly given.
+TEST_F(SavedKeyringTest, ALateAnswerIsTheTruthStill) {
+  AskKey(kInstall, Key(2));
+  self_.RunFor(seconds(7));
+  self_.TakePackets();
+  self_.KeyringSaved(self_.TakeKeyringSaves().back().version, absl::OkStatus());
+  EXPECT_THAT(Answers(), ElementsAre("1"));
 }
 
 TEST_F(SavedKeyringTest, FailuresAndListsSaveNothing) {
@@ -328,10 +422,17 @@ TEST_F(KeyManagerTest, UndecodableAnswersAreErrors) {
                           Pair("b", "Invalid key query response type: []")));
 }
 
+// A list is written nowhere, a change on the disks of all: it may take longer.
 TEST_F(KeyManagerTest, SilenceIsToldAtTheEnd) {
+  const RequestId list = self_.ManageKeys(kList);
+  self_.RunFor(seconds(4));
+  EXPECT_EQ(self_.Result(list), "1/3 nodes reported success");
+  ++query_time_;
   const RequestId request = self_.ManageKeys(kInstall, Key(2));
   Say("a", {.result = true});
-  self_.RunFor(seconds(4));
+  self_.RunFor(seconds(7));
+  EXPECT_EQ(self_.Result(request), "pending");
+  self_.RunFor(seconds(1));
   EXPECT_EQ(self_.Result(request), "2/3 nodes reported success");
 }
 
@@ -359,7 +460,7 @@ TEST_F(KeyManagerTest, ChangesWaitForEachOtherButListsDoNot) {
   EXPECT_NE(self_.Result(second), "pending");
   EXPECT_EQ(self_.Result(third), "pending");
   EXPECT_EQ(self_.Stat("query_time"), "4");
-  self_.RunFor(seconds(4));
+  self_.RunFor(KeyManager::kChangeTimeout + seconds(1));
   EXPECT_EQ(self_.Result(third), "1/3 nodes reported success");
   EXPECT_EQ(self_.Result(fourth), "pending");
   self_.Shutdown();

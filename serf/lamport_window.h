@@ -5,12 +5,14 @@
 // and refuse what is too old to be recognised. Behaves as the protocol's rings of N slots
 // (spec/serf.md 5.2, 6.4), but keeps the used slots only, sorted by time.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/hash/hash.h"
 #include "serf/wire/ids.h"
 
 namespace serf {
@@ -20,12 +22,13 @@ class LamportWindow {
  public:
   struct Slot {
     std::vector<Entry> entries;
+    // Of the first entries, as far as they are needed: of many, hashes are compared first.
+    std::vector<std::size_t> hashes;
     std::size_t weight = 0;
   };
   using Slots = absl::btree_map<wire::LamportTime, Slot>;
 
-  // Duplicates are looked for one by one. Even if all nodes of a large cluster send at the same
-  // time, fewer than this share it.
+  // Even if all nodes of a large cluster send at the same time, fewer than this share it.
   static constexpr std::size_t kSlotEntriesMax = 4096;
 
   // `slots`: how many times back from the clock are remembered; positive. `weight_max`: of all
@@ -47,6 +50,10 @@ class LamportWindow {
   std::size_t weight() const { return weight_; }
 
  private:
+  // Entries that are compared one by one.
+  static constexpr std::size_t kScannedMax = 16;
+
+  static bool Holds(Slot& slot, const Entry& entry);
   void DropOldest() {
     const auto oldest = slots_.begin();
     weight_ -= oldest->second.weight;
@@ -66,9 +73,7 @@ bool LamportWindow<Entry>::Add(wire::LamportTime time, wire::LamportTime current
   if (TooOld(time, current)) return false;
   Slot& slot = slots_[time];
   if (slot.entries.size() >= kSlotEntriesMax) return false;
-  for (const Entry& seen : slot.entries) {
-    if (seen == entry) return false;
-  }
+  if (Holds(slot, entry)) return false;
   slot.entries.push_back(std::move(entry));
   slot.weight += weight;
   weight_ += weight;
@@ -78,6 +83,22 @@ bool LamportWindow<Entry>::Add(wire::LamportTime time, wire::LamportTime current
     DropOldest();
   }
   return true;
+}
+
+template <typename Entry>
+bool LamportWindow<Entry>::Holds(Slot& slot, const Entry& entry) {
+  const std::vector<Entry>& entries = slot.entries;
+  if (entries.size() <= kScannedMax) {
+    return std::find(entries.begin(), entries.end(), entry) != entries.end();
+  }
+  while (slot.hashes.size() < entries.size()) {
+    slot.hashes.push_back(absl::HashOf(entries[slot.hashes.size()]));
+  }
+  const std::size_t hash = absl::HashOf(entry);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (slot.hashes[i] == hash && entries[i] == entry) return true;
+  }
+  return false;
 }
 
 }  // namespace serf

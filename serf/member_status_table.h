@@ -63,6 +63,8 @@ class MemberStatusTable {
   const DepartedMap& departed() const { return departed_; }
 
   // --- counts ---
+  // How often anything in it changed.
+  std::uint64_t changes() const { return changes_; }
   std::size_t alive() const { return alive_; }
   std::size_t leaving() const { return leaving_; }
   std::size_t failed() const { return failed_; }
@@ -102,11 +104,13 @@ class MemberStatusTable {
   std::size_t alive_ = 0;
   std::size_t leaving_ = 0;
   std::size_t failed_ = 0;
+  std::uint64_t changes_ = 0;
 };
 
 inline void MemberStatusTable::SetPresent(Instant now, swim::MemberIndex member,
                                           MemberRecord record) {
   assert(record.status != MemberStatus::kFailed && record.status != MemberStatus::kLeft);
+  ++changes_;
   rows_.GrowTo(member.value() + 1);
   Row& row = rows_[member.value()];
   const MemberStatus before = row.status();
@@ -121,6 +125,7 @@ inline void MemberStatusTable::SetPresent(Instant now, swim::MemberIndex member,
 inline void MemberStatusTable::AddDeparted(Instant now, swim::NodeInfoRef info,
                                            MemberRecord record) {
   assert(record.status == MemberStatus::kFailed || record.status == MemberStatus::kLeft);
+  ++changes_;
   const absl::string_view name = info->name();
   const bool added = departed_.try_emplace(name, Departed{std::move(info), record, now}).second;
   assert(added);
@@ -131,6 +136,7 @@ inline void MemberStatusTable::AddDeparted(Instant now, swim::NodeInfoRef info,
 inline void MemberStatusTable::SetDeparted(Instant since, absl::string_view name,
                                            MemberRecord record) {
   assert(record.status == MemberStatus::kFailed || record.status == MemberStatus::kLeft);
+  ++changes_;
   Departed& departed = departed_.at(name);
   if (departed.record.status == MemberStatus::kFailed) --failed_;
   if (record.status == MemberStatus::kFailed) ++failed_;
@@ -141,6 +147,7 @@ inline void MemberStatusTable::SetDeparted(Instant since, absl::string_view name
 inline void MemberStatusTable::EraseDeparted(absl::string_view name) {
   const auto found = departed_.find(name);
   assert(found != departed_.end());
+  ++changes_;
   if (found->second.record.status == MemberStatus::kFailed) --failed_;
   departed_.erase(found);
 }

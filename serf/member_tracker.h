@@ -24,6 +24,7 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
+#include "serf/checked_clock.h"
 #include "serf/config.h"
 #include "serf/counters.h"
 #include "serf/event.h"
@@ -60,7 +61,11 @@ class MemberTracker {
   // All must outlive the tracker. `config.swim.node_infos` is set, and the pool of `node`.
   MemberTracker(const Config& config, const swim::Node& node, Counters& counters,
                 Listener& listener)
-      : config_(config), node_(node), counters_(counters), listener_(listener) {}
+      : config_(config),
+        node_(node),
+        counters_(counters),
+        listener_(listener),
+        clock_("intents", config.swim.logger, counters) {}
   MemberTracker(const MemberTracker&) = delete;
   MemberTracker& operator=(const MemberTracker&) = delete;
 
@@ -75,13 +80,19 @@ class MemberTracker {
 
   // --- what is claimed (3.4, 4.3); implausible times are counted and ignored ---
   // True if the message is new and should be passed on.
-  bool OnJoinMessage(Instant now, absl::string_view name, wire::LamportTime time);
+  bool OnJoinMessage(Instant now, absl::string_view name, wire::LamportTime time) {
+    return clock_.Witness(now, time) && ApplyJoin(now, name, time);
+  }
   // `self_lives`: this node has not been told to leave.
   LeaveOutcome OnLeaveMessage(Instant now, absl::string_view name, wire::LamportTime time,
                               bool prune, bool self_lives);
-  // A peer has this member as left, since this time.
+  // A peer's state tells of this member, left or not, with its status time. The peer's clock was
+  // witnessed before.
   LeaveOutcome OnRemoteLeft(Instant now, absl::string_view name, wire::LamportTime time,
                             bool self_lives);
+  void OnRemoteStatus(Instant now, absl::string_view name, wire::LamportTime time) {
+    if (clock_.IsPast(now, time)) ApplyJoin(now, name, time);
+  }
 
   // --- time ---
   // Prunes what is due.
@@ -92,13 +103,16 @@ class MemberTracker {
   void Reap(Instant now, bool self_lives);
 
   // --- views ---
-  LamportClock& clock() { return clock_; }
-  const LamportClock& clock() const { return clock_; }
+  CheckedClock& clock() { return clock_; }
+  const LamportClock& clock() const { return clock_.clock(); }
   const MemberStatusTable& table() const { return table_; }
   const IntentLog& intents() const { return intents_; }
   // Whether anybody else is alive, to whom a broadcast makes sense.
   bool HasAlivePeer() const;
   std::optional<Member> Find(absl::string_view name) const;
+  bool Contains(absl::string_view name) const {
+    return FindPresent(name).has_value() || table_.FindDeparted(name) != nullptr;
+  }
   // All, in every state, sorted by name, in place of what `members` holds, whose memory serves
   // again.
   void CopyMembers(std::vector<Member>& members) const;
@@ -114,8 +128,7 @@ class MemberTracker {
   bool IsSelf(absl::string_view name) const { return name == config_.swim.name; }
   // The index of a member that is alive or leaving.
   std::optional<swim::MemberIndex> FindPresent(absl::string_view name) const;
-  // Witnesses `time`; false if it is implausible.
-  bool Witness(wire::LamportTime time);
+  bool ApplyJoin(Instant now, absl::string_view name, wire::LamportTime time);
   LeaveOutcome OnLeaveOfDeparted(Instant now, absl::string_view name, wire::LamportTime time,
                                  bool prune, bool self_lives);
   void SchedulePrune(Instant now, absl::string_view name);
@@ -140,7 +153,7 @@ class MemberTracker {
   const swim::Node& node_;
   Counters& counters_;
   Listener& listener_;
-  LamportClock clock_;
+  CheckedClock clock_;
   MemberStatusTable table_;
   IntentLog intents_;
   // When to prune those that were leaving when it was asked for; kNever: when they have left.
@@ -215,18 +228,7 @@ inline void MemberTracker::OnNodePurged(Instant now, swim::MemberIndex member) {
 
 // --- intents ---
 
-inline bool MemberTracker::Witness(wire::LamportTime time) {
-  if (!clock_.Plausible(time)) {
-    ++counters_.dropped_time;
-    return false;
-  }
-  clock_.Witness(time);
-  return true;
-}
-
-inline bool MemberTracker::OnJoinMessage(Instant now, absl::string_view name,
-                                         wire::LamportTime time) {
-  if (!Witness(time)) return false;
+inline bool MemberTracker::ApplyJoin(Instant now, absl::string_view name, wire::LamportTime time) {
   if (const auto member = FindPresent(name); member.has_value()) {
     const IntentEffect effect = OnJoinIntent(table_.Present(*member), time);
     table_.SetPresent(now, *member, effect.after);
@@ -246,7 +248,7 @@ inline MemberTracker::LeaveOutcome MemberTracker::OnLeaveMessage(Instant now,
                                                                  absl::string_view name,
                                                                  wire::LamportTime time, bool prune,
                                                                  bool self_lives) {
-  if (!Witness(time)) return {};
+  if (!clock_.Witness(now, time)) return {};
   const auto member = FindPresent(name);
   if (!member.has_value()) return OnLeaveOfDeparted(now, name, time, prune, self_lives);
   const bool living_self = self_lives && *member == node_.self();
@@ -279,10 +281,11 @@ inline MemberTracker::LeaveOutcome MemberTracker::OnLeaveOfDeparted(Instant now,
 inline MemberTracker::LeaveOutcome MemberTracker::OnRemoteLeft(Instant now, absl::string_view name,
                                                                wire::LamportTime time,
                                                                bool self_lives) {
+  if (!clock_.IsPast(now, time)) return {};
   // Both know that it left. To take the time as an intent of its own, one later, would make two
   // nodes with the same tombstone push each other's clocks up for as long as it lives.
   const auto raise = [&](MemberRecord record) {
-    if (clock_.Plausible(time)) record.status_time = std::max(record.status_time, time);
+    record.status_time = std::max(record.status_time, time);
     return record;
   };
   if (const auto member = FindPresent(name); member.has_value()) {
@@ -296,7 +299,9 @@ inline MemberTracker::LeaveOutcome MemberTracker::OnRemoteLeft(Instant now, absl
     table_.SetDeparted(departed->since, name, raise(departed->record));
     return {};
   }
-  return OnLeaveMessage(now, name, TimeOfRemoteLeave(time), /*prune=*/false, self_lives);
+  // The intent's own time is not told. The clock is past the status time, so one later exists.
+  return OnLeaveMessage(now, name, wire::LamportTime(time.value() + 1), /*prune=*/false,
+                        self_lives);
 }
 
 // --- pruning ---

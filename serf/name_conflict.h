@@ -8,7 +8,15 @@
 // Where the original differs, it is wrong (8.3): one vote is held at a time; without any voter, as
 // in a cluster of two, nobody gives way; and of a tie only one of the two is the loser, the one
 // with the greater address, and only if the next vote is a tie, too: the other may be the original,
-// which gives way at once. Only members vote, and not the contestant.
+// which gives way at once.
+//
+// A claimant must not bring its voters along. So a vote counts
+// - only if it comes from the host of the member in whose name it is: the wire has no better proof;
+// - once for each host, however many members are there;
+// - only from a member that was one before the claim, or that came to be known with it, as all do
+//   to a node that joins; and that has answered a probe, so that there is somebody.
+// And a node goes only if more than half of the hosts that could vote are against it: who was
+// silenced has not voted.
 
 #include <chrono>
 #include <cstddef>
@@ -17,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -26,6 +35,8 @@
 #include "serf/base/time.h"
 #include "serf/config.h"
 #include "serf/member.h"
+#include "serf/member_status_table.h"
+#include "serf/member_tracker.h"
 #include "serf/query.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/node.h"
@@ -42,16 +53,17 @@ enum class NameVerdict : std::uint8_t {
   kKeep,    // a majority knows this node by the name
   kQuit,    // it does not
   kTie,     // half of them do, and this node is to give way if that stays so
-  kNoVote,  // nobody said anything
+  kNoVote,  // nobody said anything, or too few
 };
 
-// `matching` of `votes` are for this node, which is at `self`; `other` claims its name.
-inline constexpr NameVerdict JudgeName(std::size_t matching, std::size_t votes,
+// Of `voters` hosts `votes` have voted, and `matching` of them for this node, which is at `self`;
+// `other` claims its name.
+inline constexpr NameVerdict JudgeName(std::size_t matching, std::size_t votes, std::size_t voters,
                                        const Endpoint& self, const Endpoint& other) {
   if (votes == 0) return NameVerdict::kNoVote;
   if (matching >= votes / 2 + 1) return NameVerdict::kKeep;
-  if (2 * matching != votes) return NameVerdict::kQuit;
-  return self < other ? NameVerdict::kKeep : NameVerdict::kTie;
+  if (2 * matching == votes) return self < other ? NameVerdict::kKeep : NameVerdict::kTie;
+  return 2 * (votes - matching) > voters ? NameVerdict::kQuit : NameVerdict::kNoVote;
 }
 
 // The payload of a vote: what a node knows of the name, or that it does not know it.
@@ -72,9 +84,17 @@ class NameConflict {
   // and costs each node a message.
   static constexpr Duration kRetryInterval = std::chrono::seconds(30);
 
+  // News of a cluster that a node joins come in a few turns: a claim may be the first of them.
+  static constexpr Duration kJoinTime = std::chrono::seconds(1);
+
   // All must outlive it.
-  NameConflict(const Config& config, const swim::Node& node, Listener& listener)
-      : config_(config), node_(node), listener_(listener), log_(config.swim.logger) {}
+  NameConflict(const Config& config, const swim::Node& node, const MemberTracker& members,
+               Listener& listener)
+      : config_(config),
+        node_(node),
+        members_(members),
+        listener_(listener),
+        log_(config.swim.logger) {}
   NameConflict(const NameConflict&) = delete;
   NameConflict& operator=(const NameConflict&) = delete;
 
@@ -82,24 +102,45 @@ class NameConflict {
   void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other);
   // False: the query is not that of the vote.
   bool OnUpdate(Instant now, const QueryUpdate& update);
+  // Whether an answer to this query, in the name of `from` and sent by `source`, is to be looked
+  // at: always if the query is not that of the vote.
+  bool MayAnswer(QueryId query, absl::string_view from, const Endpoint& source) const;
+  // A member is (again) one, or has answered a probe.
+  void OnNodeJoin(swim::MemberIndex member) { SetProven(member, false); }
+  void OnProbeAnswered(swim::MemberIndex member) { SetProven(member, true); }
 
  private:
   struct Vote {
     QueryId query;
     Endpoint other;
-    std::size_t votes = 0;
+    Instant claimed_at;
+    // Who voted, and whether for this node.
+    absl::btree_map<swim::MemberIndex, bool> ballots;
+  };
+  struct Tally {
     std::size_t matching = 0;
+    std::size_t votes = 0;
+    std::size_t voters = 0;
   };
 
   void Start(Instant now, const Endpoint& other);
   void Count(Instant now, const QueryUpdate& update);
   void Finish(Instant now);
+  // Counts by host.
+  Tally CountHosts(const Vote& vote) const;
+  bool IsVoter(const Vote& vote, swim::MemberIndex member) const;
+  void SetProven(swim::MemberIndex member, bool proven) {
+    if (member.value() >= proven_.size()) proven_.resize(member.value() + 1);
+    proven_[member.value()] = proven;
+  }
   const Endpoint& self() const { return node_.info(node_.self()).endpoint(); }
 
   const Config& config_;
   const swim::Node& node_;
+  const MemberTracker& members_;
   Listener& listener_;
   swim::LogLimiter log_;
+  std::vector<bool> proven_;  // by member: it has answered a probe
   std::optional<Vote> vote_;
   Instant next_ = Instant::min();
   bool tied_ = false;  // so the last vote ended
@@ -151,17 +192,16 @@ inline void NameConflict::OnConflict(Instant now, swim::MemberIndex existing,
 }
 
 inline void NameConflict::Start(Instant now, const Endpoint& other) {
-  QueryParams params;
-  params.finish_early = true;
+  // To the end of the query's time, in which those that have just become known can be probed.
   const absl::StatusOr<QueryId> query =
-      listener_.Send(now, kConflictQuery, config_.swim.name, params);
+      listener_.Send(now, kConflictQuery, config_.swim.name, QueryParams());
   if (!query.ok()) {
     next_ = now + kRetryInterval;
     Log(config_.swim.logger, LogLevel::kError, "serf: Failed to start name resolution query: ",
         absl::string_view(query.status().message()));
     return;
   }
-  vote_ = Vote{*query, other, 0, 0};
+  vote_ = Vote{*query, other, now, {}};
 }
 
 inline bool NameConflict::OnUpdate(Instant now, const QueryUpdate& update) {
@@ -169,6 +209,13 @@ inline bool NameConflict::OnUpdate(Instant now, const QueryUpdate& update) {
   if (update.kind == QueryUpdate::Kind::kResponse) Count(now, update);
   if (update.kind == QueryUpdate::Kind::kDone) Finish(now);
   return true;
+}
+
+inline bool NameConflict::MayAnswer(QueryId query, absl::string_view from,
+                                    const Endpoint& source) const {
+  if (!vote_ || vote_->query != query) return true;
+  const std::optional<swim::MemberIndex> voter = node_.Find(from);
+  return voter && SameHost(node_.info(*voter).endpoint().address, source.address);
 }
 
 inline void NameConflict::Count(Instant now, const QueryUpdate& update) {
@@ -193,16 +240,44 @@ inline void NameConflict::Count(Instant now, const QueryUpdate& update) {
     });
     return;
   }
-  ++vote_->votes;
   const std::optional<IpAddress> ip = IpAddress::FromBytes(response.addr);
-  if (ip && SameHostAndPort({*ip, response.port}, self())) ++vote_->matching;
+  vote_->ballots[*voter] = ip && SameHostAndPort({*ip, response.port}, self());
+}
+
+inline bool NameConflict::IsVoter(const Vote& vote, swim::MemberIndex member) const {
+  if (member == node_.self() || member.value() >= proven_.size() || !proven_[member.value()]) {
+    return false;
+  }
+  const MemberStatusTable& table = members_.table();
+  return table.Present(member).status == MemberStatus::kAlive &&
+         table.PresentSince(member) <= vote.claimed_at + kJoinTime;
+}
+
+inline NameConflict::Tally NameConflict::CountHosts(const Vote& vote) const {
+  // Of two that vote from one host, the first that became a member counts.
+  absl::btree_map<IpAddress, std::optional<bool>> hosts;
+  node_.ForEachMember([&](swim::MemberIndex member) {
+    if (!IsVoter(vote, member)) return;
+    std::optional<bool>& ballot = hosts[node_.info(member).endpoint().address.Unmapped()];
+    const auto found = vote.ballots.find(member);
+    if (found != vote.ballots.end() && !ballot) ballot = found->second;
+  });
+  Tally tally;
+  for (const auto& [host, ballot] : hosts) {
+    ++tally.voters;
+    if (!ballot) continue;
+    ++tally.votes;
+    if (*ballot) ++tally.matching;
+  }
+  return tally;
 }
 
 inline void NameConflict::Finish(Instant now) {
   const Vote vote = *std::exchange(vote_, std::nullopt);
   next_ = now + kRetryInterval;
-  const std::string count = absl::StrCat("[", vote.matching, " / ", vote.votes, "]");
-  NameVerdict verdict = JudgeName(vote.matching, vote.votes, self(), vote.other);
+  const Tally tally = CountHosts(vote);
+  const std::string count = absl::StrCat("[", tally.matching, " / ", tally.votes, "]");
+  NameVerdict verdict = JudgeName(tally.matching, tally.votes, tally.voters, self(), vote.other);
   const bool tied_before = std::exchange(tied_, verdict == NameVerdict::kTie);
   if (tied_ && tied_before) verdict = NameVerdict::kQuit;
   switch (verdict) {
@@ -211,8 +286,8 @@ inline void NameConflict::Finish(Instant now) {
           count);
       return;
     case NameVerdict::kNoVote:
-      Log(config_.swim.logger, LogLevel::kWarn,
-          "serf: nobody answered in name conflict resolution, staying ", count);
+      Log(config_.swim.logger, LogLevel::kWarn, "serf: ", tally.votes == 0 ? "nobody" : "too few",
+          " answered in name conflict resolution, staying ", count);
       return;
     case NameVerdict::kTie:
       Log(config_.swim.logger, LogLevel::kWarn,
@@ -221,6 +296,8 @@ inline void NameConflict::Finish(Instant now) {
     case NameVerdict::kQuit:
       Log(config_.swim.logger, LogLevel::kWarn,
           "serf: minority in name conflict resolution, quiting ", count);
+      Log(config_.swim.logger, LogLevel::kError, "serf: The name '", config_.swim.name,
+          "' belongs to another node, at ", vote.other.ToString(), ": this one must have another");
       listener_.OnNameLost(now);
       return;
   }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,36 +32,57 @@ TEST(JudgeNameTest, AMajorityKeepsTheName) {
   const struct {
     std::size_t matching;
     std::size_t votes;
+    std::size_t voters;
     NameVerdict low;   // of the contestant with the lower address
     NameVerdict high;  // of the other, with as many votes
   } kTable[] = {
-      {0, 0, kNoVote, kNoVote}, {1, 1, kKeep, kKeep}, {0, 1, kQuit, kQuit},
-      {1, 2, kKeep, kTie},      {2, 2, kKeep, kKeep}, {1, 3, kQuit, kQuit},
-      {2, 3, kKeep, kKeep},     {2, 4, kKeep, kTie},  {1, 4, kQuit, kQuit},
+      {0, 0, 0, kNoVote, kNoVote},
+      {0, 0, 9, kNoVote, kNoVote},
+      {1, 1, 1, kKeep, kKeep},
+      {0, 1, 1, kQuit, kQuit},
+      {1, 2, 2, kKeep, kTie},
+      {2, 2, 2, kKeep, kKeep},
+      {1, 3, 3, kQuit, kQuit},
+      {2, 3, 3, kKeep, kKeep},
+      {2, 4, 4, kKeep, kTie},
+      {1, 4, 4, kQuit, kQuit},
+      // Of those that could have voted, half or more said nothing, or nothing against it.
+      {0, 1, 2, kNoVote, kNoVote},
+      {0, 2, 3, kQuit, kQuit},
+      {1, 4, 6, kNoVote, kNoVote},
+      {1, 1, 9, kKeep, kKeep},
   };
   for (const auto& row : kTable) {
-    EXPECT_EQ(JudgeName(row.matching, row.votes, kLow, kHigh), row.low)
-        << row.matching << " / " << row.votes;
-    EXPECT_EQ(JudgeName(row.matching, row.votes, kHigh, kLow), row.high)
-        << row.matching << " / " << row.votes;
+    EXPECT_EQ(JudgeName(row.matching, row.votes, row.voters, kLow, kHigh), row.low)
+        << row.matching << " / " << row.votes << " / " << row.voters;
+    EXPECT_EQ(JudgeName(row.matching, row.votes, row.voters, kHigh, kLow), row.high)
+        << row.matching << " / " << row.votes << " / " << row.voters;
   }
 }
 
+// Peers answer probes, unless they are silent.
 class ConflictTest : public ::testing::Test {
  protected:
-  explicit ConflictTest(Config config = LoneSerf::DefaultConfig()) : self_(std::move(config)) {}
-
-  void Members(const std::vector<const char*>& names) {
-    for (const char* name : names) self_.PeerAlive(name);
-    self_.RunFor(seconds(5));
-    self_.TakePackets();
+  static Config Probing() {
+    Config config = LoneSerf::DefaultConfig();
+    config.swim.probe_interval = seconds(1);
+    config.swim.enable_compression = false;
+    return config;
   }
-  // Another node says that it is "self".
-  void Claim(const Endpoint& endpoint = kHigh) {
+  explicit ConflictTest(Config config = Probing()) : self_(std::move(config)) {}
+
+  void Members(const std::vector<std::string>& names) {
+    for (const std::string& name : names) self_.PeerAlive(name);
+    RunFor(seconds(20));
+  }
+  void Silence(const std::vector<std::string>& names) {
+    for (const std::string& name : names) silent_.insert(LoneSerf::EndpointOf(name));
+  }
+  void SayAlive(absl::string_view name, const Endpoint& endpoint) {
     const auto versions = wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
     wire::Alive alive;
     alive.incarnation = wire::Incarnation(9);
-    alive.node = "self";
+    alive.node = name;
     alive.addr = endpoint.address.bytes();
     alive.port = endpoint.port;
     alive.vsn = versions;
@@ -68,45 +90,69 @@ class ConflictTest : public ::testing::Test {
     Encode(alive, packet);
     self_.ReceivePacket(packet);
   }
+  // Another node says that it is "self".
+  void Claim(const Endpoint& endpoint = kHigh) { SayAlive("self", endpoint); }
   // The vote of a node that knows "self" at this endpoint.
   void Vote(absl::string_view voter, const Endpoint& endpoint) {
+    VoteFrom(voter, LoneSerf::EndpointOf(voter), endpoint);
+  }
+  void VoteFrom(absl::string_view voter, const Endpoint& source, const Endpoint& endpoint) {
     Member member;
     member.name = "self";
     member.endpoint = endpoint;
     member.status = MemberStatus::kAlive;
-    VoteBytes(voter, EncodeBallot(member));
+    VoteBytes(voter, source, EncodeBallot(member));
   }
-  void VoteBytes(absl::string_view voter, const ByteVector& ballot) {
-    if (number_ == 0) FindQuery();
+  void VoteBytes(absl::string_view voter, const Endpoint& source, const ByteVector& ballot) {
+    // The query is gossiped.
+    RunFor(milliseconds(100));
     wire::QueryResponseMessage message;
     message.ltime = time_;
     message.id = number_;
     message.from = voter;
     message.payload = ballot;
-    self_.Receive(message);
+    self_.Receive(message, source);
   }
-  // The query that is gossiped.
-  void FindQuery() {
-    self_.RunFor(milliseconds(100));
-    for (const LoneSerf::Packet& packet : self_.TakePackets()) {
-      const std::size_t at = AsText(packet.bytes)
-                                 .find(
-                                     "\x8b\xa4"
-                                     "Addr");
-      if (at == absl::string_view::npos) continue;
-      wire::DecodeScratch scratch;
-      wire::QueryMessage query;
-      ASSERT_EQ(Decode(ByteView(packet.bytes).subspan(at), query, scratch),
-                wire::DecodeResult::kOk);
-      EXPECT_EQ(query.name, "_serf_conflict");
-      EXPECT_EQ(AsText(query.payload), "self");
-      time_ = query.ltime;
-      number_ = query.id;
+  void RunFor(Duration duration) {
+    for (const Instant end = self_.time() + duration; self_.time() < end;) {
+      self_.RunFor(milliseconds(20));
+      for (const LoneSerf::Packet& packet : self_.TakePackets()) OnPacket(packet);
     }
   }
   bool Lives() { return self_.serf().state() == Serf::State::kAlive; }
 
   LoneSerf self_;
+
+ private:
+  template <typename Message>
+  static bool Find(ByteView packet, absl::string_view beginning, Message& message,
+                   wire::DecodeScratch& scratch) {
+    const std::size_t at = AsText(packet).find(beginning);
+    return at != absl::string_view::npos &&
+           Decode(packet.subspan(at), message, scratch) == wire::DecodeResult::kOk;
+  }
+  void OnPacket(const LoneSerf::Packet& packet) {
+    wire::DecodeScratch scratch;
+    wire::Ping ping;
+    if (Find(packet.bytes, "\x85\xa4Node", ping, scratch) && !silent_.contains(packet.to)) {
+      ByteVector ack;
+      Encode(wire::Ack{.seq_no = ping.seq_no, .payload = {}}, ack);
+      self_.ReceivePacket(ack, packet.to);
+    }
+    wire::DecodeScratch other;
+    wire::QueryMessage query;
+    if (!Find(packet.bytes,
+              "\x8b\xa4"
+              "Addr",
+              query, other))
+      return;
+    EXPECT_EQ(query.name, "_serf_conflict");
+    EXPECT_EQ(AsText(query.payload), "self");
+    time_ = query.ltime;
+    number_ = query.id;
+  }
+
+  std::set<Endpoint> silent_;
   LamportTime time_;
   std::uint32_t number_ = 0;
 };
@@ -117,7 +163,7 @@ TEST_F(ConflictTest, AMajorityKeepsTheNode) {
   Vote("a", kLow);
   Vote("b", kHigh);
   Vote("c", kLow);
-  self_.RunFor(seconds(4));
+  RunFor(seconds(4));
   EXPECT_TRUE(self_.log().Has("[INFO] serf: majority in name conflict resolution [2 / 3]"));
   EXPECT_TRUE(Lives());
   EXPECT_THAT(self_.TakeUpdates(), IsEmpty());
@@ -128,10 +174,10 @@ TEST_F(ConflictTest, AMinorityShutsDown) {
   Claim();
   const RequestId leave = self_.RemoveFailedNode("x", false);
   Vote("a", kHigh);
-  VoteBytes("b", EncodeBallot(std::nullopt));
+  VoteBytes("b", LoneSerf::EndpointOf("b"), EncodeBallot(std::nullopt));
   Vote("c", kLow);
   EXPECT_TRUE(Lives());
-  self_.RunFor(seconds(4));
+  RunFor(seconds(4));
   EXPECT_TRUE(
       self_.log().Has("[WARN] serf: minority in name conflict resolution, quiting [1 / 3]"));
   EXPECT_EQ(self_.serf().state(), Serf::State::kShutdown);
@@ -141,14 +187,14 @@ TEST_F(ConflictTest, AMinorityShutsDown) {
 // The original's two nodes both die.
 TEST_F(ConflictTest, WithoutVotersNobodyGivesWay) {
   Claim();
-  self_.RunFor(seconds(4));
+  RunFor(seconds(4));
   EXPECT_TRUE(Lives());
   EXPECT_TRUE(
       self_.log().Has("[WARN] serf: nobody answered in name conflict resolution, staying [0 / 0]"));
   // But it is tried again.
   Claim();
   EXPECT_EQ(self_.Stat("query_time"), "2");
-  self_.RunFor(seconds(30));
+  RunFor(seconds(30));
   Claim();
   EXPECT_EQ(self_.Stat("query_time"), "3");
 }
@@ -159,14 +205,13 @@ TEST_F(ConflictTest, OfATieTheGreaterAddressGoesAtTheSecond) {
   const Endpoint lower{IpAddress::V4(9, 0, 0, 1), 7946};
   for (const bool second : {false, true}) {
     Claim(lower);
-    number_ = 0;
     Vote("a", kLow);
     Vote("b", lower);
-    self_.RunFor(seconds(4));
+    RunFor(seconds(4));
     EXPECT_EQ(Lives(), !second);
     EXPECT_TRUE(self_.log().Has(
         "[WARN] serf: tie in name conflict resolution, staying until the next [1 / 2]"));
-    self_.RunFor(NameConflict::kRetryInterval);
+    RunFor(NameConflict::kRetryInterval);
   }
   EXPECT_TRUE(
       self_.log().Has("[WARN] serf: minority in name conflict resolution, quiting [1 / 2]"));
@@ -183,18 +228,96 @@ TEST_F(ConflictTest, OnlyMembersVoteAndOnlySense) {
   Claim();
   Vote("stranger", kHigh);
   Vote("another", kHigh);
-  VoteBytes("b", {5});
-  VoteBytes("b", {});
+  VoteBytes("b", LoneSerf::EndpointOf("b"), {5});
+  VoteBytes("b", LoneSerf::EndpointOf("b"), {});
   Vote("a", kLow);
-  self_.RunFor(seconds(4));
+  RunFor(seconds(4));
   EXPECT_TRUE(self_.log().Has("[INFO] serf: majority in name conflict resolution [1 / 1]"));
   EXPECT_TRUE(self_.log().Has("[ERR] serf: Invalid conflict query response type: 5"));
+}
+
+// --- voters that the claimant made up ---
+
+const std::vector<std::string> kMadeUp = {"v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9"};
+
+TEST_F(ConflictTest, VotersThatAnswerNoProbeDoNotCount) {
+  Members({"a", "b"});
+  Silence(kMadeUp);
+  for (const std::string& name : kMadeUp) self_.PeerAlive(name);
+  RunFor(seconds(1));
+  Claim();
+  for (const std::string& name : kMadeUp) Vote(name, kHigh);
+  Vote("a", kLow);
+  RunFor(seconds(7));
+  EXPECT_TRUE(Lives());
+  EXPECT_TRUE(self_.log().Has("[INFO] serf: majority in name conflict resolution [1 / 1]"));
+}
+
+TEST_F(ConflictTest, AHostHasOneVoteHoweverManyMembersItHas) {
+  Members({"a", "b"});
+  const Endpoint host = LoneSerf::EndpointOf("the host of all");
+  for (std::size_t i = 0; i < kMadeUp.size(); ++i) {
+    SayAlive(kMadeUp[i], {host.address, static_cast<std::uint16_t>(1000 + i)});
+  }
+  RunFor(seconds(20));
+  Claim();
+  for (const std::string& name : kMadeUp) VoteFrom(name, host, kHigh);
+  Vote("a", kLow);
+  Vote("b", kLow);
+  RunFor(seconds(7));
+  EXPECT_TRUE(Lives());
+  EXPECT_TRUE(self_.log().Has("[INFO] serf: majority in name conflict resolution [2 / 3]"));
+}
+
+TEST_F(ConflictTest, VotersThatCameAfterTheClaimDoNotCount) {
+  Members({"a", "b"});
+  Claim();
+  RunFor(NameConflict::kJoinTime + milliseconds(20));
+  for (const std::string& name : kMadeUp) self_.PeerAlive(name);
+  for (const std::string& name : kMadeUp) Vote(name, kHigh);
+  Vote("a", kLow);
+  RunFor(seconds(7));
+  EXPECT_TRUE(Lives());
+  EXPECT_TRUE(self_.log().Has("[INFO] serf: majority in name conflict resolution [1 / 1]"));
+}
+
+// From elsewhere, in the names of those that would have kept it: it silences nobody either.
+TEST_F(ConflictTest, AVoteInTheNameOfAnotherDoesNotCount) {
+  Members({"a", "b", "c"});
+  Claim();
+  for (const char* name : {"a", "b", "c"}) VoteFrom(name, kHigh, kHigh);
+  for (const char* name : {"a", "b", "c"}) Vote(name, kLow);
+  RunFor(seconds(4));
+  EXPECT_TRUE(Lives());
+  EXPECT_TRUE(self_.log().Has("[INFO] serf: majority in name conflict resolution [3 / 3]"));
+  EXPECT_EQ(self_.serf().counters().dropped_reply, 3u);
+}
+
+TEST_F(ConflictTest, TheSilenceOfOthersIsNoVote) {
+  Members({"a", "b", "c"});
+  Claim();
+  Vote("c", kHigh);
+  RunFor(seconds(4));
+  EXPECT_TRUE(Lives());
+  EXPECT_TRUE(self_.log().Has(
+      "[WARN] serf: too few answered in name conflict resolution, staying [0 / 1]"));
+}
+
+TEST_F(ConflictTest, TheLoserSaysWhy) {
+  Members({"a"});
+  Claim();
+  Vote("a", kHigh);
+  RunFor(seconds(4));
+  EXPECT_FALSE(Lives());
+  EXPECT_TRUE(
+      self_.log().Has("[ERR] serf: The name 'self' belongs to another node, at "
+                      "10.0.0.2:7946: this one must have another"));
 }
 
 class NoResolutionTest : public ConflictTest {
  protected:
   static Config Disabled() {
-    Config config = LoneSerf::DefaultConfig();
+    Config config = Probing();
     config.enable_name_conflict_resolution = false;
     return config;
   }
@@ -213,6 +336,8 @@ TEST_F(NoResolutionTest, IsLoggedOnly) {
 
 class VoterTest : public ConflictTest {
  protected:
+  VoterTest() : ConflictTest(LoneSerf::DefaultConfig()) {}
+
   // The answers to a conflict query of "a" about this name.
   std::vector<ByteVector> Ask(absl::string_view name) {
     wire::QueryMessage query;

@@ -66,12 +66,13 @@ class Queries : private QueryIssuer::Listener,
         node_(node),
         members_(members),
         rng_(rng),
+        counters_(counters),
         listener_(listener),
         issuer_(config, node, counters, *this),
         receiver_(config, node, rng, counters, *this),
         keys_(config.swim.logger, *this),
         keyring_(config, *this),
-        conflict_(config, node, *this) {}
+        conflict_(config, node, members, *this) {}
   Queries(const Queries&) = delete;
   Queries& operator=(const Queries&) = delete;
 
@@ -107,8 +108,13 @@ class Queries : private QueryIssuer::Listener,
   bool OnMessage(Instant now, const wire::QueryMessage& query) {
     return receiver_.OnMessage(now, query);
   }
-  void OnResponse(Instant now, const wire::QueryResponseMessage& response) {
-    issuer_.OnResponse(now, response);
+  // `source`: who sent it.
+  void OnResponse(Instant now, const wire::QueryResponseMessage& response, const Endpoint& source) {
+    if (conflict_.MayAnswer({response.ltime, response.id}, response.from, source)) {
+      issuer_.OnResponse(now, response);
+    } else {
+      ++counters_.dropped_reply;
+    }
   }
   // See KeyringEditor::OnSaved.
   void OnKeyringSaved(Instant now, std::uint64_t version, const absl::Status& status) {
@@ -119,9 +125,15 @@ class Queries : private QueryIssuer::Listener,
   void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) {
     conflict_.OnConflict(now, existing, other);
   }
-  // A peer's clock has reached this time.
-  void Witness(wire::LamportTime time) { receiver_.Witness(time); }
-  void OnNodeJoin(Instant now, const swim::NodeInfo& info) { receiver_.OnNodeJoin(now, info); }
+  // A peer's clock; see CheckedClock.
+  void OnPeerClock(Instant now, wire::LamportTime clock, bool adopt) {
+    receiver_.OnPeerClock(now, clock, adopt);
+  }
+  void OnNodeJoin(Instant now, swim::MemberIndex member) {
+    conflict_.OnNodeJoin(member);
+    receiver_.OnNodeJoin(now, node_.info(member));
+  }
+  void OnProbeAnswered(swim::MemberIndex member) { conflict_.OnProbeAnswered(member); }
 
   // --- time ---
   void OnTimer(Instant now) { issuer_.OnTimer(now); }
@@ -144,6 +156,7 @@ class Queries : private QueryIssuer::Listener,
 
   // --- KeyManager::Listener ---
   std::size_t LiveNodes() const override { return node_.live_nodes(); }
+  Duration DefaultTimeout() const override { return issuer_.DefaultTimeout(); }
   void OnKeysDone(RequestId request, absl::Status status, KeyOutcome outcome) override {
     listener_.OnKeysDone(request, std::move(status), std::move(outcome));
   }
@@ -167,6 +180,7 @@ class Queries : private QueryIssuer::Listener,
   const swim::Node& node_;
   const MemberTracker& members_;
   Rng& rng_;
+  Counters& counters_;
   Listener& listener_;
   QueryIssuer issuer_;
   QueryReceiver receiver_;

@@ -27,10 +27,10 @@
 #include "serf/base/logger.h"
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
+#include "serf/checked_clock.h"
 #include "serf/config.h"
 #include "serf/counters.h"
 #include "serf/gossip_room.h"
-#include "serf/lamport_clock.h"
 #include "serf/query.h"
 #include "serf/query_collector.h"
 #include "serf/query_filter.h"
@@ -73,7 +73,7 @@ class QueryIssuer {
   // InvalidArgumentError: too large, or a negative timeout; FailedPreconditionError: the own Serf
   // protocol is older than queries; ResourceExhaustedError: kRunningMax.
   absl::StatusOr<Issued> Issue(Instant now, absl::string_view name, absl::string_view payload,
-                               const QueryParams& params, LamportClock& clock, Rng& rng);
+                               const QueryParams& params, CheckedClock& clock, Rng& rng);
 
   // Ends an own query before its time, with kDone: its place is free, and what still comes in
   // answer to it is dropped. The others, who cannot be told, go on. Nothing if it does not run.
@@ -89,12 +89,17 @@ class QueryIssuer {
   void EndAll(Instant now);
 
   std::size_t running() const { return running_.size(); }
+  // Of a query that is given none.
+  Duration DefaultTimeout() const;
 
  private:
   // Of Serf: the first that has queries.
   static constexpr std::uint8_t kQueryProtocolVersion = 4;
 
-  Duration TimeoutOf(const QueryParams& params) const;
+  Duration TimeoutOf(const QueryParams& params) const {
+    return params.timeout > Duration::zero() ? std::min(params.timeout, kQueryTimeoutMax)
+                                             : DefaultTimeout();
+  }
   void ExpectAnswers(const QueryParams& params, QueryCollector& collector) const;
   void End(Instant now, wire::LamportTime time);
 
@@ -108,8 +113,7 @@ class QueryIssuer {
   absl::btree_set<std::pair<Instant, wire::LamportTime>> deadlines_;
 };
 
-inline Duration QueryIssuer::TimeoutOf(const QueryParams& params) const {
-  if (params.timeout > Duration::zero()) return std::min(params.timeout, kQueryTimeoutMax);
+inline Duration QueryIssuer::DefaultTimeout() const {
   // A cluster that never gossips takes the time of one that does.
   const Duration interval = config_.swim.gossip_interval > Duration::zero()
                                 ? config_.swim.gossip_interval
@@ -121,7 +125,7 @@ inline Duration QueryIssuer::TimeoutOf(const QueryParams& params) const {
 inline absl::StatusOr<QueryIssuer::Issued> QueryIssuer::Issue(Instant now, absl::string_view name,
                                                               absl::string_view payload,
                                                               const QueryParams& params,
-                                                              LamportClock& clock, Rng& rng) {
+                                                              CheckedClock& clock, Rng& rng) {
   if (config_.protocol_version < kQueryProtocolVersion) {
     return absl::FailedPreconditionError("Feature not supported");
   }

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -28,6 +29,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
+#include "serf/checked_clock.h"
 #include "serf/config.h"
 #include "serf/counters.h"
 #include "serf/lamport_clock.h"
@@ -94,13 +96,14 @@ class QueryReceiver {
         rng_(rng),
         counters_(counters),
         listener_(listener),
-        log_(config.swim.logger) {}
+        log_(config.swim.logger),
+        clock_("queries", config.swim.logger, counters) {}
   QueryReceiver(const QueryReceiver&) = delete;
   QueryReceiver& operator=(const QueryReceiver&) = delete;
 
   // Goes on after the last query time that a former life of the node recorded (2.3).
   void Restore(wire::LamportTime last) {
-    clock_.Witness(last);
+    clock_.Restore(last);
     min_time_ = clock_.time();
   }
 
@@ -120,12 +123,12 @@ class QueryReceiver {
   // Forgets what cannot be answered any more.
   void Purge(Instant now);
 
-  // A peer's clock has reached this time.
-  void Witness(wire::LamportTime time) {
-    if (!clock_.TryWitness(time)) ++counters_.dropped_time;
+  // A peer's clock; see CheckedClock.
+  void OnPeerClock(Instant now, wire::LamportTime clock, bool adopt) {
+    clock_.OnPeerClock(now, clock, adopt);
   }
-  const LamportClock& clock() const { return clock_; }
-  LamportClock& clock() { return clock_; }
+  const LamportClock& clock() const { return clock_.clock(); }
+  CheckedClock& clock() { return clock_; }
 
   std::size_t open() const { return open_.size(); }
 
@@ -137,6 +140,10 @@ class QueryReceiver {
   // False: implausible, old or known.
   bool Admit(Instant now, const wire::QueryMessage& query);
   ByteVector EncodeAnswer(QueryId id, std::uint32_t flags, absl::string_view payload) const;
+  void Forget(absl::btree_map<QueryId, OpenQuery>::iterator query) {
+    deadlines_.erase({query->second.deadline, query->first});
+    open_.erase(query);
+  }
   // Sends, or holds while the origin is unknown.
   void Deliver(Instant now, const Origin& origin, Instant deadline, ByteVector message);
   void Send(const Origin& origin, ByteView message);
@@ -152,10 +159,11 @@ class QueryReceiver {
   Listener& listener_;
   swim::LogLimiter log_;
 
-  LamportClock clock_;
+  CheckedClock clock_;
   QueryBuffer recent_;
   wire::LamportTime min_time_;
   absl::btree_map<QueryId, OpenQuery> open_;
+  absl::btree_set<std::pair<Instant, QueryId>> deadlines_;  // of the open ones
   std::vector<HeldAnswer> held_;
   Instant next_contestant_ = Instant::min();
 };
@@ -163,10 +171,7 @@ class QueryReceiver {
 // --- receiving ---
 
 inline bool QueryReceiver::Admit(Instant now, const wire::QueryMessage& query) {
-  if (!clock_.TryWitness(query.ltime)) {
-    ++counters_.dropped_time;
-    return false;
-  }
+  if (!clock_.Witness(now, query.ltime)) return false;
   if (query.ltime < min_time_) return false;
   const wire::LamportTime current = clock_.time();
   if (recent_.TooOld(query.ltime, current)) {
@@ -206,8 +211,10 @@ inline bool QueryReceiver::OnMessage(Instant now, const wire::QueryMessage& quer
       Deliver(now, open.origin, open.deadline, EncodeAnswer(id, wire::kResponseFlagAck, {}));
     }
     if (open_.size() >= kOpenMax) Purge(now);
-    if (open_.size() >= kOpenMax) open_.erase(open_.begin());
-    open_.insert_or_assign(id, open);
+    if (open_.size() >= kOpenMax) Forget(open_.begin());
+    // A query is admitted once, so it is not open yet.
+    deadlines_.emplace(open.deadline, id);
+    open_.emplace(id, open);
   }
   listener_.OnQuery(now, {id, std::string(query.name), std::string(AsText(query.payload)),
                           open.origin.name, open.deadline});
@@ -215,7 +222,9 @@ inline bool QueryReceiver::OnMessage(Instant now, const wire::QueryMessage& quer
 }
 
 inline void QueryReceiver::Purge(Instant now) {
-  absl::erase_if(open_, [now](const auto& entry) { return entry.second.deadline <= now; });
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    Forget(open_.find(deadlines_.begin()->second));
+  }
   std::erase_if(held_, [now](const HeldAnswer& held) { return held.deadline <= now; });
 }
 

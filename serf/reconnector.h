@@ -98,7 +98,7 @@ class Reconnector final : private Rejoin::Cluster {
                        [&](const auto& entry) { return entry.second.endpoint == endpoint; });
   }
 
-  bool IsMember(absl::string_view name) const override { return members_.Find(name).has_value(); }
+  bool IsMember(absl::string_view name) const override { return members_.Contains(name); }
   bool HasAlivePeer() const override { return members_.HasAlivePeer(); }
   std::size_t Alive() const override { return members_.table().alive(); }
 

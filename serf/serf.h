@@ -198,16 +198,16 @@ class Serf final : private swim::Delegate,
   void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) override {
     queries_.OnConflict(now, existing, other);
   }
-  void OnUserMessage(Instant now, const Endpoint&, ByteView message) override {
-    if (receiver_.OnMessage(now, message, IsAlive())) wake_gossip_ = true;
+  void OnUserMessage(Instant now, const Endpoint& from, ByteView message) override {
+    if (receiver_.OnMessage(now, from, message, IsAlive())) wake_gossip_ = true;
   }
   inline std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget,
                                     std::vector<ByteView>& parts,
                                     swim::BroadcastQueue::Packet packet) override;
   std::size_t QueuedBroadcasts() const override { return broadcasts_.size(); }
   inline void AppendLocalState(bool join, ByteVector& out) override;
-  void MergeRemoteState(Instant now, ByteView state, bool join) override {
-    receiver_.OnRemoteState(now, state, join, IsAlive());
+  bool MergeRemoteState(Instant now, const swim::RemoteState& state) override {
+    return receiver_.OnRemoteState(now, state, IsAlive());
   }
   void AppendAckPayload(ByteVector& out) override {
     if (coordinates_) coordinates_->AppendPayload(out);
@@ -309,7 +309,7 @@ inline Serf::Serf(Config config)
     coordinates_.emplace(config_.swim.name, config_.swim.seed, config_.swim.logger);
   }
   if (config_.snapshot) {
-    members_.clock().Witness(config_.snapshot->clock);
+    members_.clock().Restore(config_.snapshot->clock);
     user_events_.Restore(config_.snapshot->event_clock);
     queries_.Restore(config_.snapshot->query_clock);
     reconnector_.Remember(*config_.snapshot);
@@ -360,7 +360,7 @@ inline void Serf::SendNow(Instant now) {
   while (!send_later_.empty()) {
     for (const Datagram& datagram : std::exchange(send_later_, {})) {
       if (datagram.to == node_.info(node_.self()).endpoint()) {
-        if (receiver_.OnMessage(now, datagram.bytes, IsAlive())) wake_gossip_ = true;
+        if (receiver_.OnMessage(now, datagram.to, datagram.bytes, IsAlive())) wake_gossip_ = true;
       } else if (datagram.bytes.size() > GossipRoom(config_.swim)) {
         // No network need carry such a datagram in one piece.
         node_.SendReliable(now, datagram.to, datagram.bytes, *out_);
@@ -592,7 +592,7 @@ inline void Serf::ManageKeys(Instant now, RequestId request, KeyOperation operat
 
 inline void Serf::OnNodeJoin(Instant now, swim::MemberIndex member) {
   members_.OnNodeJoin(now, member);
-  queries_.OnNodeJoin(now, node_.info(member));
+  queries_.OnNodeJoin(now, member);
 }
 
 inline std::size_t Serf::DrawBroadcasts(std::size_t overhead, std::size_t budget,
@@ -617,6 +617,7 @@ inline void Serf::AppendLocalState(bool, ByteVector& out) {
 
 inline void Serf::OnPingComplete(Instant now, swim::MemberIndex member, Duration rtt,
                                  ByteView payload) {
+  queries_.OnProbeAnswered(member);
   if (coordinates_) {
     coordinates_->OnPingComplete(now, node_.info(member).name(), rtt, payload);
   }

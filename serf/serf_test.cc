@@ -405,7 +405,7 @@ TEST_F(StateTest, ALeftMemberThatWasKnownToHaveLeftKeepsTheLaterTime) {
   self_.PeerGone("a", /*by_itself=*/true);
   self_.RunFor(seconds(1));
   ASSERT_EQ(self_.Status("a"), kLeft);
-  Receive({{"a", LamportTime(9)}}, {"a"});
+  Receive({{"a", LamportTime(9)}}, {"a"}, 10);
   EXPECT_EQ(self_.Status("a"), kLeft);
   // The time is that of the peer: an older intent is no news any more.
   self_.Receive(LeaveOf("a", 9, /*prune=*/true));
@@ -419,24 +419,24 @@ TEST_F(StateTest, TombstonesOfBothDoNotPushTheClockUp) {
   self_.Receive(LeaveOf("a", 7));
   self_.PeerGone("a");
   ASSERT_EQ(self_.Status("a"), kLeft);
-  for (std::uint64_t time = 7; time < 100; ++time) Receive({{"a", LamportTime(time)}}, {"a"});
-  EXPECT_EQ(self_.Stat("member_time"), "8");
+  for (std::uint64_t time = 7; time < 100; ++time) Receive({{"a", LamportTime(time)}}, {"a"}, 100);
+  EXPECT_EQ(self_.Stat("member_time"), "100");
   // But it was raised: an intent that is older than what the peer knows is old.
   self_.Receive(LeaveOf("a", 99));
   EXPECT_EQ(self_.serf().counters().member_leaves, 1u);
 }
 
 TEST_F(StateTest, TheOwnTombstoneIsRefuted) {
-  Receive({{"self", LamportTime(12)}}, {"self"});
+  Receive({{"self", LamportTime(12)}}, {"self"}, 13);
   EXPECT_EQ(self_.Status("self"), kAlive);
   EXPECT_EQ(self_.log().Count("[DEBUG] serf: Refuting an older leave intent"), 1);
   EXPECT_EQ(self_.Stat("member_time"), "15");
-  Receive({{"self", LamportTime(12)}}, {"self"});
+  Receive({{"self", LamportTime(12)}}, {"self"}, 13);
   EXPECT_EQ(self_.log().Count("[DEBUG] serf: Refuting an older leave intent"), 1);
 }
 
 TEST_F(StateTest, NothingIsPassedOn) {
-  Receive({{"a", LamportTime(3)}, {"b", LamportTime(4)}}, {"b"});
+  Receive({{"a", LamportTime(3)}, {"b", LamportTime(4)}}, {"b"}, 5);
   EXPECT_EQ(self_.Stat("intent_queue"), "0");
 }
 

@@ -52,6 +52,8 @@ class Snapshot {
   static constexpr std::uint64_t kCompactionSizePerNode = 2 * 128;  // twice what a node takes
   // Ops that were not answered yet: a disk that stands still holds up no more than these.
   static constexpr std::size_t kOpsUnderWayMax = 16;
+  // Nodes that are forgotten at once; the others in turns that follow.
+  static constexpr std::size_t kForgottenInTurnMax = 1024;
   // Bytes that wait for such a disk; beyond that they are dropped, and the file written anew later.
   static constexpr std::size_t kPendingMax = 1 << 20;
 
@@ -257,7 +259,10 @@ inline void Snapshot::ForgetUnseen(Instant now) {
   if (now < forget_at_) return;
   forget_at_ = kNever;
   if (left_) return;
-  for (const std::string& name : std::exchange(unseen_, {})) SetGone(name);
+  for (std::size_t i = 0; i < kForgottenInTurnMax && !unseen_.empty(); ++i) {
+    SetGone(unseen_.extract(unseen_.begin()).value());
+  }
+  if (!unseen_.empty()) forget_at_ = now;
 }
 
 inline void Snapshot::Flush(Instant now, std::vector<SnapshotOp>& ops, bool all) {

@@ -40,6 +40,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "serf/base/logger.h"
+#include "serf/lamport_clock.h"
 #include "serf/wire/ids.h"
 
 namespace serf {
@@ -226,6 +227,10 @@ inline void SnapshotReader::OnClock(wire::LamportTime& clock, absl::string_view 
   if (!error.empty()) {
     return Warn("serf: Failed to convert ", what, " time: strconv.ParseUint: parsing \"",
                 absl::Utf8SafeCHexEscape(digits), "\": ", error);
+  }
+  if (value >= LamportClock::kAdoptMax) {
+    return Warn("serf: Ignoring the ", what, " time ", value,
+                " of the snapshot: it is at the end of the numbers");
   }
   clock = wire::LamportTime(value);
 }

@@ -164,7 +164,7 @@ TEST(SnapshotReaderTest, VectorsAreRecoveredAsByTheOriginal) {
       }
     }
   }
-  EXPECT_EQ(files, 11);
+  EXPECT_EQ(files, 12);
 }
 
 TEST(SnapshotReaderTest, FailedNodes) {
@@ -600,6 +600,39 @@ TEST(SnapshotTest, NodesOfTheLifeBeforeAreForgottenAfterADay) {
   EXPECT_THAT(writer->state().failed, IsEmpty());
   EXPECT_EQ(writer.file, "alive: b 10.0.0.2:1\nnot-alive: a\nnot-alive: c\n");
   EXPECT_EQ(writer->NextDeadline(), kNever);
+}
+
+// A file of a million nodes must not hold up the node after a day.
+TEST(SnapshotTest, ManyAreForgottenInTurns) {
+  SnapshotState before;
+  constexpr std::size_t kNodes = 3 * Snapshot::kForgottenInTurnMax + 1;
+  for (std::size_t i = 0; i < kNodes; ++i) before.alive[absl::StrCat("n", i)] = "10.0.0.1:1";
+  Writer writer(before);
+  const Instant day = kStart + hours(24);
+  for (std::size_t left = kNodes; left > 0;) {
+    EXPECT_EQ(writer->NextDeadline(), day);
+    writer.FlushAndWork(day);
+    left -= std::min(left, Snapshot::kForgottenInTurnMax);
+    EXPECT_EQ(writer->state().alive.size(), left);
+  }
+  EXPECT_GT(writer->NextDeadline(), day);
+}
+
+// At the last time nothing is news; a clock in a file may have been brought there.
+TEST(SnapshotReaderTest, NoClockIsAtTheEndOfTheNumbers) {
+  Lines lines;
+  const SnapshotState state = ReadAll(
+      "clock: 7\nclock: 18446744073709551615\nevent-clock: 18446744073709551614\n"
+      "query-clock: 9223372036854775808\n",
+      false, &lines);
+  EXPECT_EQ(state.clock, LamportTime(7));
+  EXPECT_EQ(state.event_clock, LamportTime(0));
+  EXPECT_EQ(state.query_clock, LamportTime(std::uint64_t{1} << 63));
+  EXPECT_THAT(lines.lines,
+              ElementsAre("[WARN] serf: Ignoring the clock time 18446744073709551615 of the "
+                          "snapshot: it is at the end of the numbers",
+                          "[WARN] serf: Ignoring the event clock time 18446744073709551614 of the "
+                          "snapshot: it is at the end of the numbers"));
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/broadcasts.h"
+#include "serf/checked_clock.h"
 #include "serf/config.h"
 #include "serf/counters.h"
 #include "serf/event.h"
@@ -45,14 +46,15 @@ class UserEvents {
         broadcasts_(broadcasts),
         counters_(counters),
         listener_(listener),
-        log_(config.swim.logger) {}
+        log_(config.swim.logger),
+        clock_("user events", config.swim.logger, counters) {}
   UserEvents(const UserEvents&) = delete;
   UserEvents& operator=(const UserEvents&) = delete;
 
   // Goes on after the last event time that a former life of the node recorded: older events are
   // not told again (2.3).
   void Restore(wire::LamportTime last) {
-    clock_.Witness(last);
+    clock_.Restore(last);
     min_time_ = clock_.time();
   }
 
@@ -61,28 +63,37 @@ class UserEvents {
   absl::Status Send(Instant now, absl::string_view name, absl::string_view payload, bool coalesce);
 
   // An event of another node. True if it is new and should be passed on.
-  bool OnMessage(Instant now, const wire::UserEventMessage& event);
-
-  // A peer's clock has reached this time.
-  void Witness(wire::LamportTime time) {
-    if (!clock_.TryWitness(time)) ++counters_.dropped_time;
+  bool OnMessage(Instant now, const wire::UserEventMessage& event) {
+    return clock_.Witness(now, event.ltime) && Admit(now, event);
   }
-  // Events before this time are unwelcome from now on, whoever sends them.
+  // One that a peer's state tells of, whose clock was witnessed before.
+  void OnRemoteEvent(Instant now, const wire::UserEventMessage& event) {
+    if (clock_.IsPast(now, event.ltime)) Admit(now, event);
+  }
+  // A peer's clock; see CheckedClock.
+  void OnPeerClock(Instant now, wire::LamportTime clock, bool adopt) {
+    clock_.OnPeerClock(now, clock, adopt);
+  }
+  // Events before this time are unwelcome from now on, whoever sends them. No later than the clock:
+  // what is to come is never unwelcome.
   void IgnoreBefore(wire::LamportTime time) {
-    if (clock_.Plausible(time)) min_time_ = std::max(min_time_, time);
+    min_time_ = std::max(min_time_, std::min(time, clock_.time()));
   }
 
-  const LamportClock& clock() const { return clock_; }
+  const LamportClock& clock() const { return clock_.clock(); }
   const EventBuffer& recent() const { return recent_; }
 
  private:
+  // Takes an event of whose time the clock has heard; true if it is new.
+  bool Admit(Instant now, const wire::UserEventMessage& event);
+
   const Config& config_;
   Broadcasts& broadcasts_;
   Counters& counters_;
   Listener& listener_;
   swim::LogLimiter log_;
 
-  LamportClock clock_;
+  CheckedClock clock_;
   EventBuffer recent_;
   wire::LamportTime min_time_;
 };
@@ -110,18 +121,14 @@ inline absl::Status UserEvents::Send(Instant now, absl::string_view name, absl::
                                                    " bytes, a packet of gossip holds ", room));
   }
   clock_.Take();
-  OnMessage(now, message);
+  Admit(now, message);
   broadcasts_.AddEvent(bytes);
   return absl::OkStatus();
 }
 
-inline bool UserEvents::OnMessage(Instant now, const wire::UserEventMessage& event) {
+inline bool UserEvents::Admit(Instant now, const wire::UserEventMessage& event) {
   if (event.name.size() + event.payload.size() > kUserEventMax) {
     ++counters_.dropped_oversize;
-    return false;
-  }
-  if (!clock_.TryWitness(event.ltime)) {
-    ++counters_.dropped_time;
     return false;
   }
   if (event.ltime < min_time_) return false;

@@ -65,14 +65,14 @@ void LoneSerf::PeerGone(absl::string_view name, bool by_itself) {
   ReceivePacket(Encoded(dead));
 }
 
-void LoneSerf::ReceiveBytes(ByteView message) {
+void LoneSerf::ReceiveBytes(ByteView message, const Endpoint& from) {
   ByteVector packet = {static_cast<std::uint8_t>(wire::MessageType::kUser)};
   Append(packet, message);
-  ReceivePacket(packet);
+  ReceivePacket(packet, from);
 }
 
-void LoneSerf::ReceivePacket(ByteView packet) {
-  serf_->OnDatagram(now_, EndpointOf("somebody"), packet, out_);
+void LoneSerf::ReceivePacket(ByteView packet, const Endpoint& from) {
+  serf_->OnDatagram(now_, from, packet, out_);
   Collect();
 }
 

@@ -97,11 +97,11 @@ class LoneSerf {
 
   // A message of the Serf layer.
   template <typename Message>
-  void Receive(const Message& message) {
-    ReceiveBytes(Encoded(message));
+  void Receive(const Message& message, const Endpoint& from = EndpointOf("somebody")) {
+    ReceiveBytes(Encoded(message), from);
   }
-  void ReceiveBytes(ByteView message);
-  void ReceivePacket(ByteView packet);
+  void ReceiveBytes(ByteView message, const Endpoint& from = EndpointOf("somebody"));
+  void ReceivePacket(ByteView packet, const Endpoint& from = EndpointOf("somebody"));
   // A push/pull that a peer starts, with no node records and this state.
   void ReceiveState(ByteView state, bool join = false);
 

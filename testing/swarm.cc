@@ -130,6 +130,7 @@ constexpr struct {
     {"incomplete queries", &SwarmFaults::incomplete_queries},
     {"relayed answers", &SwarmFaults::relayed},
     {"key operations", &SwarmFaults::key_operations},
+    {"clock jumps", &SwarmFaults::clock_jumps},
 };
 
 }  // namespace

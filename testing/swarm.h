@@ -55,6 +55,7 @@ struct SwarmFaults {
   std::uint64_t incomplete_queries = 0;
   std::uint64_t relayed = 0;
   std::uint64_t key_operations = 0;
+  std::uint64_t clock_jumps = 0;
 
   void Add(const SwarmFaults& other);
   // What did not happen, or nothing: a run that had no faults proves nothing.

@@ -176,8 +176,18 @@ void UseApplication(SwarmWorld& swarm) {
 }  // namespace
 
 void RunSwarmChaos(SwarmWorld& swarm) {
+  // Who speaks in the clear, without a label, is heard by these only.
+  const swim::Config& config = swarm.world.serf(NodeId(0)).config().swim;
+  const bool jumps = config.keyring == nullptr && config.label.empty() && swarm.jumps.Below(2) == 0;
   const Instant end = swarm.world.now() + seconds(30) + swarm.rng.Below(seconds(90));
   while (swarm.world.now() < end) {
+    if (jumps && swarm.jumps.Below(10) == 0) {
+      const std::vector<NodeId> active = swarm.AllActive();
+      if (!active.empty()) {
+        swarm.JumpClock(active[swarm.jumps.Below(active.size())]);
+        ++swarm.faults.clock_jumps;
+      }
+    }
     if (swarm.Chance(40)) {
       UseApplication(swarm);
     } else if (swarm.Chance(40)) {

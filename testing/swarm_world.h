@@ -24,6 +24,8 @@
 #include "serf/swim/node.h"
 #include "serf/tags.h"
 #include "serf/testing/checkers.h"
+#include "serf/testing/clock_jump.h"
+#include "serf/testing/hearing_checker.h"
 #include "serf/testing/link_model.h"
 #include "serf/testing/query_application.h"
 #include "serf/testing/query_checker.h"
@@ -84,11 +86,13 @@ struct SwarmWorld {
         members(world, violations),
         bounds(world, violations),
         user_events(world, violations),
+        hearing(world),
         queries(world, violations),
         application(world, violations, rng.Next()),
         snapshots(world, violations),
         stats(world, faults),
-        sends(world, the_logger) {
+        sends(world, the_logger),
+        jumps(seed) {
     world.SetLogger(the_logger);
   }
 
@@ -145,6 +149,28 @@ struct SwarmWorld {
       violations.Add(world.name(node), " could not send an event: ", status.ToString());
     }
   }
+  // Somebody moves a clock of a node, by any distance.
+  void JumpClock(NodeId node) {
+    const Clocks clocks = ClocksOf(world, node);
+    const std::uint64_t distance = std::uint64_t{1} << jumps.Below(62);
+    const auto to = [&](std::uint64_t clock) {
+      return clock < LamportClock::kCeiling ? clock + distance : clock + distance % 1024;
+    };
+    switch (jumps.Below(3)) {
+      case 0: {
+        const std::string payload = absl::StrCat("event ", ++events_sent, " of a jump");
+        Say("clock of events of ", world.name(node), " jumps to ", to(clocks.event));
+        user_events.OnUserEventSent(node, "jump", payload);
+        return SayEvent(world, node, to(clocks.event), payload);
+      }
+      case 1:
+        Say("clock of queries of ", world.name(node), " jumps to ", to(clocks.query));
+        return SayQuery(world, node, to(clocks.query));
+      default:
+        Say("clock of intents of ", world.name(node), " jumps to ", to(clocks.member));
+        return SayIntent(world, node, to(clocks.member));
+    }
+  }
   Tags SomeTags() {
     constexpr std::array kRoles = {"web", "db", "cache"};
     return {{"number", absl::StrCat(rng.Below(1000))}, {"role", kRoles[rng.Below(kRoles.size())]}};
@@ -160,11 +186,14 @@ struct SwarmWorld {
   EventChecker members;
   BoundsChecker bounds;
   UserEventChecker user_events;
+  HearingChecker hearing;
   QueryChecker queries;
   QueryApplication application;
   SnapshotChecker snapshots;
   SwarmStats stats;
   SendLogger sends;
+  // Of its own, so that it disturbs no other choice.
+  Rng jumps;
   std::uint64_t events_sent = 0;
   // Who left, or was declared gone: nobody looks for them any more.
   std::vector<bool> departed;

@@ -28,6 +28,14 @@ struct RemoteNode {
   NodeState state = NodeState::kAlive;
 };
 
+// The Serf layer's part of a push/pull.
+struct RemoteState {
+  ByteView bytes;        // not empty
+  bool join = false;     // the header's flag
+  bool dialled = false;  // this node dialled: the peer is whom it chose
+  Endpoint peer;         // the other end of the stream
+};
+
 class Delegate {
  public:
   virtual ~Delegate() = default;
@@ -72,8 +80,9 @@ class Delegate {
 
   // Appends the user state for a push/pull to `out`.
   virtual void AppendLocalState(bool join, ByteVector& out) = 0;
-  // Merges a non-empty user state.
-  virtual void MergeRemoteState(Instant now, ByteView state, bool join) = 0;
+  // Merges a portion of the state: true when all of it is merged. Until then the engine calls it
+  // again, once a turn, with the same bytes, which stay where they are; one state at a time.
+  virtual bool MergeRemoteState(Instant now, const RemoteState& state) = 0;
 
   // --- probes ---
 

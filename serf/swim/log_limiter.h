@@ -41,8 +41,9 @@ enum class LogReason : std::uint8_t {
   kUnaskedReply,
   kStateSize,
   kPingPayload,
+  kLamportTime,
 };
-inline constexpr std::size_t kLogReasons = static_cast<std::size_t>(LogReason::kPingPayload) + 1;
+inline constexpr std::size_t kLogReasons = static_cast<std::size_t>(LogReason::kLamportTime) + 1;
 
 class LogLimiter {
  public:

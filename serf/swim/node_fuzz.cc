@@ -35,7 +35,7 @@ class QuietDelegate final : public Delegate {
   }
   std::size_t QueuedBroadcasts() const override { return 0; }
   void AppendLocalState(bool, ByteVector&) override {}
-  void MergeRemoteState(Instant, ByteView, bool) override {}
+  bool MergeRemoteState(Instant, const serf::swim::RemoteState&) override { return true; }
   void AppendAckPayload(ByteVector&) override {}
   void OnPingComplete(Instant, MemberIndex, Duration, ByteView) override {}
   void OnLeaveBroadcast(Instant) override {}

@@ -125,7 +125,11 @@ inline absl::Status PushPullMerge::Run(Instant now) {
   }
   for (wire::PushPullNode record; reader.Next(record);) Apply(now, record);
   const ByteView state = reader.user_state();
-  if (!state.empty()) context_.delegate.MergeRemoteState(now, state, join);
+  if (!state.empty()) {
+    const RemoteState remote{state, join, role_ == Role::kAnswer, {}};
+    while (!context_.delegate.MergeRemoteState(now, remote)) {
+    }
+  }
   ++context_.stats.push_pulls_merged;
   return absl::OkStatus();
 }

@@ -105,8 +105,9 @@ class RecordingDelegate : public Delegate {
   void AppendLocalState(bool join, ByteVector& out) override {
     if (!state.empty()) Append(out, AsBytes(absl::StrCat(state, join ? "+join" : "")));
   }
-  void MergeRemoteState(Instant, ByteView remote, bool join) override {
-    merged.push_back(absl::StrCat(AsText(remote), join ? " join" : ""));
+  bool MergeRemoteState(Instant, const RemoteState& remote) override {
+    merged.push_back(absl::StrCat(AsText(remote.bytes), remote.join ? " join" : ""));
+    return true;
   }
   void AppendAckPayload(ByteVector& out) override { Append(out, AsBytes(ack_payload)); }
   void OnPingComplete(Instant, MemberIndex m, Duration rtt, ByteView payload) override {

@@ -11,7 +11,6 @@
 #include "msgpack.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/rng.h"
-#include "serf/testing/hostile_input.h"
 #include "serf/testing/vectors/vectors.h"
 
 namespace serf::wire {
@@ -198,8 +197,8 @@ TEST(MsgpackReaderTest, TellsHowMuchIsMissing) {
       {"93", 4},
       {"82", 5},
       {"92a3", 3},
-      {"db00010203", 5 + 0x010203},
-      {"df00010203", 5 + 2 * 0x010203},
+      {"dbffffffff", 5 + 0xffffffffull},
+      {"dfffffffff", 5 + 2 * 0xffffffffull},
       {"c7", 2},
       {"c702", 5},
       {"d8", 18},
@@ -212,14 +211,6 @@ TEST(MsgpackReaderTest, TellsHowMuchIsMissing) {
     EXPECT_EQ(reader.Finish(), DecodeResult::kTruncated) << hex;
     EXPECT_EQ(scratch.needed(), needed) << hex;
   }
-  // Beyond 32 bits, too.
-  Rng rng(1);
-  const ByteVector map = testing::Announcing(rng, {}, testing::kMap32);
-  DecodeScratch scratch;
-  MsgpackReader reader(map, scratch);
-  EXPECT_FALSE(reader.Skip());
-  EXPECT_EQ(reader.Finish(), DecodeResult::kTruncated);
-  EXPECT_GE(scratch.needed(), std::size_t{1} << 32);
 }
 
 ByteVector Nested(std::size_t depth) {
