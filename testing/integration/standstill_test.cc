@@ -7,7 +7,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -21,7 +20,7 @@
 #include "gtest/gtest.h"
 #include "serf/rpc/client.h"
 #include "serf/testing/agent_process.h"
-#include "serf/testing/integration/attacker.h"
+#include "serf/testing/integration/ping_watch.h"
 #include "serf/testing/integration/workshop.h"
 #include "serf/testing/process.h"
 #include "serf/testing/programs.h"
@@ -31,9 +30,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kStill{10};
-// Above what a busy machine takes to run an agent at all, far below a probe's timeouts together.
-constexpr std::chrono::seconds kMuteMax{1};
 // A last second for the output, and what a busy machine takes.
 constexpr std::chrono::seconds kEndMax{5};
 
@@ -95,20 +91,7 @@ class StandstillTest : public ::testing::Test {
       client_.emplace();  // each connects once
       return client_->Connect(absl::StrCat(address_, ":7373")).ok();
     }));
-    attacker_.emplace(address_, "n", ByteView());
-  }
-
-  // Pings it for ten seconds while `disturb` does its part between them; the longest wait.
-  template <typename Disturb>
-  Clock::duration LongestWait(Disturb disturb) {
-    Clock::duration longest = Clock::duration::zero();
-    for (const Clock::time_point end = Clock::now() + kStill; Clock::now() < end;) {
-      disturb();
-      const Clock::time_point start = Clock::now();
-      EXPECT_TRUE(attacker_->Ping());
-      longest = std::max(longest, Clock::now() - start);
-    }
-    return longest;
+    watch_.emplace(address_, "n");
   }
 
   void ExpectSoonEnd(Process& agent) const {
@@ -121,7 +104,7 @@ class StandstillTest : public ::testing::Test {
   Workshop workshop_;
   const std::string address_ = NextLoopbackAddress();
   std::optional<rpc::Client> client_;
-  std::optional<Attacker> attacker_;
+  std::optional<PingWatch> watch_;
 };
 
 // Events make it log more than any reader's buffer holds, reloads are signals that arrive.
@@ -131,11 +114,11 @@ TEST_F(StandstillTest, StandardOutput) {
     Process agent(output.Run(Agent({"-log-level=trace"})));
     Connect(agent);
     const std::string payload(400, 'x');
-    EXPECT_LT(LongestWait([&] {
-                agent.Signal(SIGHUP);
-                EXPECT_TRUE(client_->SendUserEvent("noise", payload, false).ok());
-              }),
-              kMuteMax);
+    EXPECT_LT(watch_->LongestWait([&] {
+      agent.Signal(SIGHUP);
+      EXPECT_TRUE(client_->SendUserEvent("noise", payload, false).ok());
+    }),
+              PingWatch::kMuteMax);
     ExpectSoonEnd(agent);
   }
 }
@@ -145,7 +128,7 @@ TEST_F(StandstillTest, StandardError) {
   const Output output(Output::Kind::kPipe);
   Process agent(output.Run(Agent({}), STDERR_FILENO));
   Connect(agent);
-  EXPECT_LT(LongestWait([&] { agent.Signal(SIGUSR1); }), kMuteMax);
+  EXPECT_LT(watch_->LongestWait([&] { agent.Signal(SIGUSR1); }), PingWatch::kMuteMax);
   ExpectSoonEnd(agent);
 }
 
@@ -156,7 +139,7 @@ TEST_F(StandstillTest, ConfigurationFiles) {
   Connect(agent);
   std::filesystem::remove("r.json");
   ASSERT_EQ(::mkfifo("r.json", 0600), 0);
-  EXPECT_LT(LongestWait([&] { agent.Signal(SIGHUP); }), kMuteMax);
+  EXPECT_LT(watch_->LongestWait([&] { agent.Signal(SIGHUP); }), PingWatch::kMuteMax);
   EXPECT_TRUE(agent.WaitForOutput("==> The files of the reload before are still being read\n"));
   ExpectSoonEnd(agent);
 }
