@@ -101,8 +101,10 @@ inline void Become(char* const* argv, char* const* environment, int in, int out,
   }
   // Not all of the agent's sockets close themselves: a daemon that a script starts must not keep
   // the agent's ports.
-  if (::close_range(STDERR_FILENO + 1, ~0u, 0) != 0) {
-    for (int fd = STDERR_FILENO + 1, end = ::getdtablesize(); fd < end; ++fd) ::close(fd);
+  if (::close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) != 0) {
+    for (int fd = STDERR_FILENO + 1, end = ::getdtablesize(); fd < end; ++fd) {
+      (void)::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
   }
   if (descriptors != nullptr) (void)::setrlimit(RLIMIT_NOFILE, descriptors);
   sigset_t none;
@@ -123,23 +125,29 @@ inline int StartShell(const std::string& command, const std::vector<std::string>
   for (const std::string& word : environment) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
 
+  // Where the child tells why it has not become another program; if it has, this closes.
+  Pipe failure;
+  if (const int no_pipe = failure.Open(); no_pipe != 0) return no_pipe;
   // No handler of the agent runs in the child, where it would meet the agent's own data.
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  volatile int error = 0;
   // The child of fork() would need a copy of the page tables, which takes milliseconds in an agent
   // of a large cluster.
   const pid_t child = ::vfork();
   if (child == 0) {
     shell_internal::Become(argv.data(), words.data(), in, out, descriptors);
-    error = errno;
+    const int why = errno;
+    (void)!::write(failure.write_end(), &why, sizeof(why));
     ::_exit(127);
   }
-  if (child < 0) error = errno;
+  int error = child < 0 ? errno : 0;
+  ::close(failure.TakeWriteEnd());
+  if (child > 0 && ::read(failure.read_end(), &error, sizeof(error)) > 0) {
+    (void)::waitpid(child, nullptr, 0);
+  }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (child > 0 && error != 0) (void)::waitpid(child, nullptr, 0);
   *pid = child;
   return error;
 }
