@@ -17,6 +17,7 @@
 #include "msgpack/sbuffer.hpp"
 #include "nlohmann/json.hpp"
 #include "serf/base/bytes.h"
+#include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/coordinate.h"
 #include "serf/keys.h"
@@ -25,6 +26,7 @@
 #include "serf/rpc/encode.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
+#include "serf/testing/hostile_input.h"
 #include "serf/testing/vectors/vectors.h"
 
 namespace serf::rpc {
@@ -485,12 +487,16 @@ TEST_F(ClientSessionTest, HandlerMayStopItsStream) {
 }
 
 TEST_F(ClientSessionTest, GarbageEndsTheSession) {
-  for (const char* const hex : {"c1", "dfffffffff", "dbffffffff"}) {
-    SCOPED_TRACE(hex);
+  Rng rng(1);
+  const ByteVector garbage[] = {{0xc1},
+                                testing::Announcing(rng, {}, testing::kMap32),
+                                testing::Announcing(rng, {}, testing::kText32)};
+  for (const ByteVector& bytes : garbage) {
+    SCOPED_TRACE(testing::Hex(bytes));
     Start();
     status_.reset();
     session_->Leave(kLater, Store());
-    session_->OnBytes(testing::Unhex(hex));
+    session_->OnBytes(bytes);
     EXPECT_TRUE(session_->broken());
     EXPECT_EQ(status_->code(), absl::StatusCode::kDataLoss);
   }

@@ -7,7 +7,9 @@
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
 #include "serf/base/bytes.h"
+#include "serf/base/rng.h"
 #include "serf/rpc/protocol.h"
+#include "serf/testing/hostile_input.h"
 #include "serf/testing/vectors/vectors.h"
 
 namespace serf::rpc {
@@ -95,9 +97,15 @@ TEST(ObjectScannerTest, RefusesTheReservedByte) {
 // From the announcement, not from the bytes.
 TEST(ObjectScannerTest, RefusesWhatCannotFit) {
   for (const char* const hex :
-       {"81a158ddffffffff", "81a158dfffffffff", "dd7fffffff", "c6ffffffff", "dbffffffff",
-        "c9ffffffff", "da03e6", "dc03ea", "de0200", "92dc0200dc0200"}) {
+       {"dd0100000a", "c90100000a", "da03e6", "dc03ea", "de0200", "92dc0200dc0200"}) {
     EXPECT_EQ(ScanHex(hex), Result::kInvalid) << hex;
+  }
+  Rng rng(1);
+  for (const ByteVector& start : {ByteVector(), testing::UnknownKey()}) {
+    for (const std::uint8_t head : testing::kHeads32) {
+      const std::string hex = testing::Hex(testing::Announcing(rng, start, head));
+      EXPECT_EQ(ScanHex(hex), Result::kInvalid) << hex;
+    }
   }
   EXPECT_EQ(ScanHex("da03e5"), Result::kNeedMore);  // 3 + 997 bytes
   EXPECT_EQ(ScanHex("dc03e5"), Result::kNeedMore);

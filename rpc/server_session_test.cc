@@ -15,6 +15,7 @@
 #include "msgpack/sbuffer.hpp"
 #include "nlohmann/json.hpp"
 #include "serf/base/bytes.h"
+#include "serf/base/rng.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/coordinate.h"
@@ -26,6 +27,7 @@
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/stream_event.h"
 #include "serf/tags.h"
+#include "serf/testing/hostile_input.h"
 #include "serf/testing/server_session_fixture.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/ids.h"
@@ -351,16 +353,13 @@ TEST_F(ServerSessionTest, MonitorOfItsOwnDrops) {
 // --- hostile clients: spec/agent.md 8.1 ---
 
 TEST_F(ServerSessionTest, AnnouncedLengthsAreNotBelieved) {
-  for (const char* const hex : {
-           "81a158ddffffffff",    // an array of 4 billion
-           "81a158dfffffffff",    // a map of 4 billion
-           "81a158c6ffffffff",    // 4 GiB of bytes
-           "81a158dbffffffff",    // 4 GiB of text
-           "81a158c9ffffffff00",  // 4 GiB of an extension
-       }) {
-    SCOPED_TRACE(hex);
+  Rng rng(1);
+  constexpr std::uint8_t kExtension32 = 0xc9;
+  for (const std::uint8_t head :
+       {testing::kText32, testing::kBytes32, testing::kList32, testing::kMap32, kExtension32}) {
+    SCOPED_TRACE(head);
     Connect();
-    SendHex(hex);
+    SendHex(testing::Hex(testing::Announcing(rng, testing::UnknownKey(), head)));
     EXPECT_TRUE(session_->finished());
     EXPECT_EQ(Take(), Objects({}));
     EXPECT_EQ(logger_.lines.back(),
@@ -369,7 +368,8 @@ TEST_F(ServerSessionTest, AnnouncedLengthsAreNotBelieved) {
   Connect();
   Handshake();
   Request("join", 2);
-  SendHex("81a84578697374696e67dd7fffffff");  // Existing: 2^31 - 1 elements
+  SendHex(testing::Hex(
+      testing::Announcing(rng, testing::Unhex("81a84578697374696e67"), testing::kList32)));
   EXPECT_TRUE(session_->finished());
   EXPECT_EQ(logger_.lines.back(),
             "[ERR] agent.ipc: Failed to evaluate request: decode failed: object too large");

@@ -15,12 +15,14 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/base/bytes.h"
+#include "serf/base/rng.h"
 #include "serf/keys.h"
 #include "serf/lamport_clock.h"
 #include "serf/name_conflict.h"
 #include "serf/query_receiver.h"
 #include "serf/serf.h"
 #include "serf/testing/allocations.h"
+#include "serf/testing/hostile_input.h"
 #include "serf/testing/lone_serf.h"
 #include "serf/testing/test_crypto.h"
 #include "serf/testing/vectors/vectors.h"
@@ -155,17 +157,17 @@ TEST_F(KnownKeyWeaknessesTest, AListOfAnyNumberOfKeysIsAnswered) {
 TEST_F(KnownWeaknessesTest, ADeclaredLengthSizesNoAllocation) {
   constexpr std::size_t kMuch = 1 << 20;
   testing::allocations().largest = 0;
-  self_.ReceiveBytes(testing::Unhex("0481a746696c74657273ddffffffff"));
-  self_.ReceiveBytes(testing::Unhex("0181a44e6f6465dbffffffff"));
+  Rng rng(1);
+  self_.ReceiveBytes(
+      testing::Announcing(rng, testing::Unhex("0481a746696c74657273"), testing::kList32));
+  self_.ReceiveBytes(testing::Announcing(rng, testing::Unhex("0181a44e6f6465"), testing::kText32));
   EXPECT_EQ(self_.serf().counters().dropped_malformed, 2u);
   // The same through the other door, for each length that a state has.
   for (const char* key : {"Events", "LeftMembers", "StatusLTimes"}) {
-    for (const std::uint8_t head : std::to_array<std::uint8_t>({0xdd, 0xdf, 0xdb})) {
+    for (const std::uint8_t head : {testing::kList32, testing::kMap32, testing::kText32}) {
       ByteVector state = {0x02, 0x81, static_cast<std::uint8_t>(0xa0 + std::string(key).size())};
       Append(state, AsBytes(key));
-      state.push_back(head);
-      state.insert(state.end(), 4, 0xff);
-      self_.ReceiveState(state);
+      self_.ReceiveState(testing::Announcing(rng, state, head));
     }
   }
   EXPECT_EQ(self_.serf().counters().states_malformed, 9u);
@@ -174,11 +176,8 @@ TEST_F(KnownWeaknessesTest, ADeclaredLengthSizesNoAllocation) {
 }
 
 TEST_F(KnownWeaknessesTest, NestingIsBounded) {
-  constexpr std::size_t kDepth = 1'000'000;
-  ByteVector state = {0x02, 0x81, 0xa1, 'x'};
-  state.insert(state.end(), kDepth, 0x91);
-  state.push_back(0xc0);
-  self_.ReceiveState(state);
+  Rng rng(2);
+  self_.ReceiveState(testing::Nested(0x02, 500'000 + rng.Below(500'000)));
   EXPECT_EQ(self_.serf().counters().states_malformed, 1u);
   // In a message, too, and by maps.
   ByteVector message = {0x01, 0x81, 0xa1, 'x'};

@@ -164,7 +164,7 @@ TEST(SnapshotReaderTest, VectorsAreRecoveredAsByTheOriginal) {
       }
     }
   }
-  EXPECT_EQ(files, 12);
+  EXPECT_EQ(files, 11);
 }
 
 TEST(SnapshotReaderTest, FailedNodes) {

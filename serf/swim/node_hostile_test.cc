@@ -13,6 +13,7 @@
 #include "serf/base/rng.h"
 #include "serf/swim/node.h"
 #include "serf/swim/test_net.h"
+#include "serf/testing/hostile_input.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/packet.h"
 
@@ -22,24 +23,30 @@ namespace {
 using std::chrono::seconds;
 using wire::SequenceNumber;
 
-struct Hostile {
+struct Input {
   std::string name;
   std::string layer;
   ByteVector bytes;
 };
 
-std::vector<Hostile> Vectors(absl::string_view outcome) {
-  std::vector<Hostile> list;
+std::vector<Input> Vectors(absl::string_view outcome) {
+  std::vector<Input> list;
   for (const auto& v : testing::LoadVectors("memberlist.json")) {
     if (v["decoded"]["outcome"] != std::string(outcome)) continue;
-    Hostile h{v["name"], v["layer"], testing::Unhex(v["hex"].get<std::string>())};
-    if (h.name == "hostile-udp-nested-60000") {
-      // Given by a rule: one-element lists within each other, under an unknown key of a ping.
-      h.bytes = {0x00, 0x81, 0xa1, 'X'};
-      h.bytes.insert(h.bytes.end(), 60000, 0x91);
-      h.bytes.push_back(0xc0);
-    }
-    list.push_back(std::move(h));
+    list.push_back({v["name"], v["layer"], testing::Unhex(v["hex"].get<std::string>())});
+  }
+  return list;
+}
+
+// Those, and what is made from a seed.
+std::vector<Input> HostileInputs() {
+  std::vector<Input> list = Vectors("hostile");
+  Rng rng(4);
+  for (const auto& [name, bytes] : testing::HostileDatagrams(rng, "agent-a")) {
+    list.push_back({name, "packet", bytes});
+  }
+  for (const auto& [name, bytes] : testing::HostileStreams(rng)) {
+    list.push_back({name, "stream", bytes});
   }
   return list;
 }
@@ -133,9 +140,9 @@ class Target {
   wire::PacketScratch scratch_;
 };
 
-TEST(NodeHostileTest, EveryHostileVectorIsSurvived) {
+TEST(NodeHostileTest, EveryHostileInputIsSurvived) {
   int fed = 0;
-  for (const Hostile& hostile : Vectors("hostile")) {
+  for (const Input& hostile : HostileInputs()) {
     for (const bool keyed : {false, true}) {
       Target target(keyed);
       if (hostile.layer == "stream") {
@@ -159,7 +166,7 @@ TEST(NodeHostileTest, EveryHostileVectorIsSurvived) {
 TEST(NodeHostileTest, TheSameToOneNode) {
   for (const bool keyed : {false, true}) {
     Target target(keyed);
-    for (const Hostile& hostile : Vectors("hostile")) {
+    for (const Input& hostile : HostileInputs()) {
       if (hostile.name == "hostile-udp-alive-vsn7") continue;
       if (hostile.layer == "stream") {
         target.Stream(hostile.bytes, 7);
@@ -172,14 +179,14 @@ TEST(NodeHostileTest, TheSameToOneNode) {
   }
 }
 
-TEST(NodeHostileTest, EveryPrefixOfEveryVectorIsSurvived) {
+TEST(NodeHostileTest, EveryPrefixOfEveryInputIsSurvived) {
   for (const bool keyed : {false, true}) {
     Target target(keyed);
-    for (const char* outcome : {"accept", "reject", "hostile"}) {
-      for (const Hostile& vector : Vectors(outcome)) {
-        const std::size_t step = 1 + vector.bytes.size() / 100;
-        for (std::size_t n = 0; n <= vector.bytes.size(); n += step) {
-          const ByteView prefix = ByteView(vector.bytes).first(n);
+    for (const auto& inputs : {Vectors("accept"), Vectors("reject"), HostileInputs()}) {
+      for (const Input& input : inputs) {
+        const std::size_t step = 1 + input.bytes.size() / 100;
+        for (std::size_t n = 0; n <= input.bytes.size(); n += step) {
+          const ByteView prefix = ByteView(input.bytes).first(n);
           target.Datagram(prefix);
           target.Stream(prefix, n + 1);
         }
@@ -210,7 +217,7 @@ TEST(NodeHostileTest, RandomDatagramsAreSurvived) {
 
 TEST(NodeHostileTest, MutatedDatagramsAreSurvived) {
   std::vector<ByteVector> seeds;
-  for (const Hostile& vector : Vectors("accept")) {
+  for (const Input& vector : Vectors("accept")) {
     if (vector.layer == "packet" || vector.layer == "message" || vector.layer == "compound" ||
         vector.layer == "crc") {
       seeds.push_back(vector.bytes);

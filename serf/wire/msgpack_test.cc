@@ -11,6 +11,7 @@
 #include "msgpack.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/rng.h"
+#include "serf/testing/hostile_input.h"
 #include "serf/testing/vectors/vectors.h"
 
 namespace serf::wire {
@@ -197,8 +198,8 @@ TEST(MsgpackReaderTest, TellsHowMuchIsMissing) {
       {"93", 4},
       {"82", 5},
       {"92a3", 3},
-      {"dbffffffff", 5 + 0xffffffffull},
-      {"dfffffffff", 5 + 2 * 0xffffffffull},
+      {"db00010203", 5 + 0x010203},
+      {"df00010203", 5 + 2 * 0x010203},
       {"c7", 2},
       {"c702", 5},
       {"d8", 18},
@@ -211,6 +212,14 @@ TEST(MsgpackReaderTest, TellsHowMuchIsMissing) {
     EXPECT_EQ(reader.Finish(), DecodeResult::kTruncated) << hex;
     EXPECT_EQ(scratch.needed(), needed) << hex;
   }
+  // Beyond 32 bits, too.
+  Rng rng(1);
+  const ByteVector map = testing::Announcing(rng, {}, testing::kMap32);
+  DecodeScratch scratch;
+  MsgpackReader reader(map, scratch);
+  EXPECT_FALSE(reader.Skip());
+  EXPECT_EQ(reader.Finish(), DecodeResult::kTruncated);
+  EXPECT_GE(scratch.needed(), std::size_t{1} << 32);
 }
 
 ByteVector Nested(std::size_t depth) {

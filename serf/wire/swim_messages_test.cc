@@ -46,7 +46,7 @@ TEST(SwimMessagesTest, MessageVectorsInBothDirections) {
     }
     ++checked;
   }
-  EXPECT_EQ(checked, 40);
+  EXPECT_EQ(checked, 39);
 }
 
 TEST(SwimMessagesTest, EmptyBytesCanBeSent) {
@@ -65,11 +65,6 @@ TEST(SwimMessagesTest, ToleranceVectors) {
     const ByteVector bytes = Unhex(vector["hex"].get<std::string>());
     const Decoded got = DecodeSwim(decoded["type"].get<std::string>(), BodyOf(bytes));
     ++checked;
-    if (vector["name"] == "decode-pushpull-uint64max") {
-      // The original wraps the number; the specification asks to refuse it.
-      EXPECT_EQ(got.result, DecodeResult::kOutOfRange);
-      continue;
-    }
     // Of two codecs the more tolerant one counts.
     const bool newer =
         decoded.contains("with_codec_2.1.5") && decoded["with_codec_2.1.5"]["outcome"] == "accept";
@@ -79,7 +74,18 @@ TEST(SwimMessagesTest, ToleranceVectors) {
     if (expected["outcome"] != "accept") continue;
     EXPECT_TRUE(HasFields(got.fields, expected["fields"])) << got.fields << expected["fields"];
   }
-  EXPECT_EQ(checked, 50);
+  EXPECT_EQ(checked, 44);
+}
+
+// Into the field of a header that is an int64.
+TEST(SwimMessagesTest, ANumberBeyondItsFieldIsRefused) {
+  for (const std::uint64_t beyond : {std::uint64_t{1} << 63, ~std::uint64_t{0}}) {
+    ByteVector body;
+    MsgpackWriter writer(body);
+    writer.Map(1);
+    writer.Pair("Nodes", beyond);
+    EXPECT_EQ(DecodeSwim("pushPullHeader", body).result, DecodeResult::kOutOfRange);
+  }
 }
 
 // No prefix of a message decodes, and none reads past its end (the sanitizers watch).
@@ -144,18 +150,27 @@ TEST(VersionVectorTest, TakesTheFirstSixBytes) {
 }
 
 // The rows of spec/memberlist.md 10 about well-formed messages.
+TEST(CheckTest, MessagesThatBreakARule) {
+  const ByteVector bytes(17);
+  const auto first = [&bytes](std::size_t size) { return ByteView(bytes).first(size); };
+  for (std::size_t size = 0; size <= bytes.size(); ++size) {
+    SCOPED_TRACE(size);
+    const Alive versions{.node = "n", .addr = first(4), .vsn = first(size)};
+    EXPECT_EQ(Check(versions), size < 6 ? FormatFault::kVersionVector : FormatFault::kNone);
+    const FormatFault of_address =
+        size == 4 || size == 16 ? FormatFault::kNone : FormatFault::kAddressLength;
+    EXPECT_EQ(Check(Alive{.node = "n", .addr = first(size), .vsn = first(6)}), of_address);
+    EXPECT_EQ(Check(IndirectPing{.target = first(size)}), of_address);
+    // A ping may say nothing about its source.
+    EXPECT_EQ(Check(Ping{.source_addr = first(size)}), size == 0 ? FormatFault::kNone : of_address);
+  }
+}
+
 TEST(CheckTest, HostileVectors) {
   const std::pair<const char*, FormatFault> cases[] = {
-      {"hostile-udp-alive-vsn3", FormatFault::kVersionVector},
-      {"hostile-udp-alive-vsn5", FormatFault::kVersionVector},
-      {"hostile-udp-alive-vsn0", FormatFault::kVersionVector},
       {"hostile-udp-alive-vsn7", FormatFault::kNone},
-      {"hostile-udp-alive-addr0", FormatFault::kAddressLength},
-      {"hostile-udp-alive-addr5", FormatFault::kAddressLength},
       {"hostile-udp-alive-meta-4000", FormatFault::kMetaLength},
       {"hostile-udp-alive-emptyname", FormatFault::kEmptyName},
-      {"hostile-udp-ping-srcaddr-3", FormatFault::kAddressLength},
-      {"hostile-udp-iping-notarget", FormatFault::kAddressLength},
   };
   const nlohmann::json vectors = LoadVectors("memberlist.json");
   for (const auto& [name, fault] : cases) {
@@ -166,22 +181,9 @@ TEST(CheckTest, HostileVectors) {
       found = true;
       const ByteVector bytes = Unhex(vector["hex"].get<std::string>());
       DecodeScratch scratch;
-      Ping ping;
-      IndirectPing indirect;
       Alive alive;
-      switch (static_cast<MessageType>(bytes[0])) {
-        case MessageType::kPing:
-          ASSERT_EQ(Decode(BodyOf(bytes), ping, scratch), DecodeResult::kOk);
-          EXPECT_EQ(Check(ping), fault);
-          break;
-        case MessageType::kIndirectPing:
-          ASSERT_EQ(Decode(BodyOf(bytes), indirect, scratch), DecodeResult::kOk);
-          EXPECT_EQ(Check(indirect), fault);
-          break;
-        default:
-          ASSERT_EQ(Decode(BodyOf(bytes), alive, scratch), DecodeResult::kOk);
-          EXPECT_EQ(Check(alive), fault);
-      }
+      ASSERT_EQ(Decode(BodyOf(bytes), alive, scratch), DecodeResult::kOk);
+      EXPECT_EQ(Check(alive), fault);
     }
     EXPECT_TRUE(found);
   }

