@@ -34,8 +34,9 @@
 namespace serf::cmd {
 
 // A part of a metric's name that comes from others, the name of an event: letters, digits and
-// "-_./" stay, every other character or stray byte is "_". Nothing of it can be taken for the
-// syntax of a server of metrics or for several lines. At most kMetricWordMax bytes.
+// "-_./:" stay, every other character or stray byte is "_". Nothing of it can be taken for several
+// lines or the syntax of a server of metrics, to which colons go as "_", too. At most
+// kMetricWordMax bytes.
 inline constexpr std::size_t kMetricWordMax = 256;  // a line fits a datagram many times over
 std::string MetricWord(absl::string_view text);
 
@@ -125,7 +126,7 @@ inline std::string MetricWord(absl::string_view text) {
     const Utf8Char c = TakeUtf8(text);
     const auto byte = static_cast<unsigned char>(c.bytes.front());
     const bool stays =
-        c.bytes.size() == 1 && (absl::ascii_isalnum(byte) || absl::StrContains("-_./", c.bytes));
+        c.bytes.size() == 1 && (absl::ascii_isalnum(byte) || absl::StrContains("-_./:", c.bytes));
     word += stays ? c.bytes.front() : '_';
   }
   return word;

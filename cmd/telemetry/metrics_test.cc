@@ -46,8 +46,8 @@ TEST(MetricWordTest, KeepsWhatHasNoMeaningToServers) {
       {"deploy", "deploy"},
       {"a-b_c.d/E9", "a-b_c.d/E9"},
       {"", ""},
-      {"a b:c|d@e#f,g\nh", "a_b_c_d_e_f_g_h"},
-      {"x:1|c\nserf-agent.serf.events:1000000|c", "x_1_c_serf-agent.serf.events_1000000_c"},
+      {"a b:c|d@e#f,g\nh", "a_b:c_d_e_f_g_h"},
+      {"x:1|c\nserf-agent.serf.events:1000000|c", "x:1_c_serf-agent.serf.events:1000000_c"},
       {"\u00e9\u20ac", "__"},  // one for each character
       {std::string("\0\xff\x7f{}", 5), "_____"},
       {std::string(9000, 'x'), std::string(kMetricWordMax, 'x')},
