@@ -469,7 +469,8 @@ TEST_F(KnownWeaknessesTest, AnExpressionCannotHoldUpTheNode) {
   EXPECT_THAT(self_.TakeQueries(), SizeIs(1));
 }
 
-TEST_F(KnownWeaknessesTest, AClaimOfTheNameMakesNobodyDie) {
+// Without voters, but name_conflict_test.cc has a test of that name in which the claimant has some.
+TEST_F(KnownWeaknessesTest, AFloodOfClaimsOfTheNameMakesNobodyDie) {
   const auto versions = wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
   const Endpoint elsewhere{IpAddress::V4(10, 6, 6, 6), 7946};
   wire::Alive alive;

@@ -293,6 +293,29 @@ TEST_F(ConflictTest, AVoteInTheNameOfAnotherDoesNotCount) {
   EXPECT_EQ(self_.serf().counters().dropped_reply, 3u);
 }
 
+// All of that, for a minute: its own members outnumber the others and answer probes, and it votes
+// in the names of all before they do.
+TEST_F(ConflictTest, AClaimOfTheNameMakesNobodyDie) {
+  const std::vector<std::string> honest = {"a", "b", "c"};
+  Members(honest);
+  const Endpoint host = LoneSerf::EndpointOf("the host of the claimant");
+  for (std::size_t i = 0; i < kMadeUp.size(); ++i) {
+    SayAlive(kMadeUp[i], {host.address, static_cast<std::uint16_t>(1000 + i)});
+  }
+  RunFor(seconds(20));
+  const std::uint64_t before = std::stoul(self_.Stat("query_time"));
+  for (int second = 0; second < 60; ++second) {
+    Claim({host.address, 7946});
+    for (const std::string& name : honest) VoteFrom(name, host, {host.address, 7946});
+    for (const std::string& name : kMadeUp) VoteFrom(name, host, {host.address, 7946});
+    for (const std::string& name : honest) Vote(name, kLow);
+  }
+  EXPECT_TRUE(Lives());
+  EXPECT_TRUE(self_.log().Has("[INFO] serf: majority in name conflict resolution [3 / 4]"));
+  EXPECT_LE(std::stoul(self_.Stat("query_time")) - before,
+            seconds(120) / NameConflict::kRetryInterval + 1);
+}
+
 TEST_F(ConflictTest, TheSilenceOfOthersIsNoVote) {
   Members({"a", "b", "c"});
   Claim();

@@ -14,6 +14,7 @@
 #include "serf/query.h"
 #include "serf/snapshot_op.h"
 #include "serf/snapshot_reader.h"
+#include "serf/testing/hearing_checker.h"
 #include "serf/testing/query_checker.h"
 #include "serf/testing/snapshot_checker.h"
 #include "serf/testing/user_event_checker.h"
@@ -137,6 +138,22 @@ TEST_F(CheckersTest, AnEventThatTheFileSaysIsPast) {
   EXPECT_THAT(violations_.list(), IsEmpty());
   Tell(b_, 1, "x");
   EXPECT_THAT(violations_.list(), ElementsAre(HasSubstr("but its file ends at 1")));
+}
+
+TEST_F(CheckersTest, WhoIsNotHeard) {
+  HearingChecker hearing(world_);
+  hearing.Speak(/*ask=*/true, seconds(5));
+  EXPECT_EQ(hearing.Missing(), "b was not told the event of a") << "not yet";
+  world_.RunFor(seconds(5));
+  EXPECT_EQ(hearing.Missing(), "");
+  world_.links().Partition({{a_}, {b_}});
+  hearing.Speak(/*ask=*/true, seconds(5));
+  world_.RunFor(seconds(1));
+  EXPECT_EQ(hearing.Missing(), "b was not told the event of a");
+  // A push/pull tells of events, but not of questions.
+  world_.links().Heal();
+  world_.RunFor(minutes(2));
+  EXPECT_EQ(hearing.Missing(), "b did not hear the question of a");
 }
 
 TEST_F(CheckersTest, AnswersThatNobodyAskedFor) {
