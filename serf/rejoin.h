@@ -39,6 +39,10 @@ class Rejoin {
   // After so long the others have reaped this node, and it stops asking for those it lost.
   static constexpr Duration kGiveUp = std::chrono::hours(24);
 
+  // Nodes that are asked for, drawn of those last seen alive, and if there is room of the failed:
+  // all are looked at before each attempt, and one that answers knows the others.
+  static constexpr std::size_t kNodesMax = 16384;
+
   // What the owner knows of the cluster now.
   class Cluster {
    public:
@@ -110,6 +114,9 @@ inline void Rejoin::Start(Instant now, Rng& rng) {
   give_up_at_ = now + kGiveUp;
   next_at_ = now;
   BeginRound(rng);
+  if (nodes_.size() <= kNodesMax) return;
+  nodes_.erase(nodes_.begin() + kNodesMax, nodes_.end());
+  alive_ = std::min(alive_, kNodesMax);
 }
 
 inline void Rejoin::BeginRound(Rng& rng) {

@@ -182,5 +182,19 @@ TEST_F(RejoinTest, StopsWhenToldTo) {
   EXPECT_THAT(Asked(), IsEmpty());
 }
 
+// Others could have filled the file with names.
+TEST_F(RejoinTest, OfManyNodesSomeAreAsked) {
+  std::string text;
+  for (std::size_t i = 0; i < Rejoin::kNodesMax + 100; ++i) {
+    absl::StrAppend(&text, "alive: n", i, " 10.", i / 65536, ".", i / 256 % 256, ".", i % 256,
+                    ":7946\n");
+  }
+  Begin(text + "# failed: f 10.9.9.9:7946\n");
+  const std::vector<std::string> asked = Asked();
+  EXPECT_EQ(asked.size(), Rejoin::kNodesMax);
+  EXPECT_EQ(std::set<std::string>(asked.begin(), asked.end()).size(), Rejoin::kNodesMax);
+  EXPECT_EQ(std::count(asked.begin(), asked.end(), "10.9.9.9:7946"), 0);
+}
+
 }  // namespace
 }  // namespace serf
