@@ -16,9 +16,11 @@
 
 #if defined(__linux__) && defined(__GLIBC__)
 #include <link.h>
+#include <linux/magic.h>
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -34,7 +36,9 @@ namespace serf::cmd {
 void LimitHeap();
 
 // Unmaps the pages of code and constants; what is needed again is mapped from the page cache when
-// it is. Takes about 0.1 ms, and as much again later.
+// it is. Takes about 0.1 ms, and as much again later. Where the program lies on a file system that
+// can go away, its pages stay: one that is needed then would end the process (SIGBUS). The kernel
+// drops them for want of memory there, too, but we need not ask for it.
 void ReleaseMemory();
 
 // How often the process has needed a page that was not mapped.
@@ -94,6 +98,31 @@ inline void LimitHeap() {
 
 namespace memory_footprint_internal {
 
+// Of statfs(): whether another machine or process has the files, and may stop having them.
+inline bool CanGoAway(std::uint32_t file_system) {
+  switch (file_system) {
+    case AFS_FS_MAGIC:
+    case AFS_SUPER_MAGIC:
+    case CEPH_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case CODA_SUPER_MAGIC:
+    case FUSE_SUPER_MAGIC:
+    case NFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case V9FS_MAGIC:
+      return true;
+    default:
+      return false;
+  }
+}
+
+inline bool ProgramCanGoAway() {
+  struct statfs info;
+  return ::statfs("/proc/self/exe", &info) == 0 &&
+         CanGoAway(static_cast<std::uint32_t>(info.f_type));
+}
+
 // Where the read-only segments of the program and its libraries are.
 class ReadOnlySegments {
  public:
@@ -144,7 +173,7 @@ inline void ReleaseMemory() {
   // All that is not the unmapping comes first: what it needs is unmapped too.
   const memory_footprint_internal::ReadOnlySegments segments;
   ::malloc_trim(0);
-  segments.Unmap();
+  if (!memory_footprint_internal::ProgramCanGoAway()) segments.Unmap();
 }
 
 inline long PageFaults() {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <fstream>
 
 namespace serf::cmd {
@@ -51,6 +52,18 @@ TEST(MemoryFootprint, ReleasesCodeAndConstantsAndGoesOn) {
   EXPECT_LT(after, before - size / 2) << "of " << before << " bytes";
   // What was needed for these lines was mapped anew.
   EXPECT_GT(PageFaults(), faults);
+}
+
+// Code on a server that is down would be needed in vain.
+TEST(MemoryFootprint, WhatCanGoAwayStays) {
+  using memory_footprint_internal::CanGoAway;
+  for (const std::uint32_t remote : {0x6969u, 0xff534d42u, 0xfe534d42u, 0x65735546u, 0x01021997u}) {
+    EXPECT_TRUE(CanGoAway(remote)) << remote;
+  }
+  // ext4, tmpfs, overlay, XFS, Btrfs.
+  for (const std::uint32_t local : {0xef53u, 0x01021994u, 0x794c7630u, 0x58465342u, 0x9123683eu}) {
+    EXPECT_FALSE(CanGoAway(local)) << local;
+  }
 }
 
 }  // namespace

@@ -210,6 +210,22 @@ TEST(SnapshotReaderTest, AFileOfGarbageDoesNotFillTheLog) {
   EXPECT_EQ(log.lines.back(), "[WARN] serf: 9900 further snapshot lines were not understood");
 }
 
+// A million nodes are read, but not of any length.
+TEST(SnapshotReaderTest, LongNamesDoNotFillTheMemory) {
+  Lines log;
+  SnapshotReader reader(false, &log);
+  const std::size_t most = kSnapshotTextMax / 4000;
+  for (std::size_t i = 0; i < most + 100; ++i) {
+    const std::string number = absl::StrCat(i);
+    reader.Read(absl::StrCat("alive: ", std::string(4000 - number.size(), 'x'), number, " a\n"));
+  }
+  const SnapshotState state = std::move(reader).Finish();
+  EXPECT_LE(state.alive.size(), most);
+  EXPECT_GT(state.alive.size(), most - 10);
+  EXPECT_THAT(log.lines, ElementsAre(HasSubstr("nodes in the snapshot are beyond the 1048576 nodes "
+                                               "and 67108864 bytes that are read")));
+}
+
 // A whole state behind the old one counts when its end is there.
 TEST(SnapshotReaderTest, ACompactionBehindTheOldText) {
   const std::string old = "alive: a 10.0.0.1:1\n# failed: f 10.0.0.6:1\nclock: 9\nalive: b 10.0.";
