@@ -37,6 +37,7 @@
 #include "serf/cmd/agent_node.h"
 #include "serf/cmd/agent_service.h"
 #include "serf/cmd/command.h"
+#include "serf/cmd/descriptors.h"
 #include "serf/cmd/discovery/mdns.h"
 #include "serf/cmd/duration.h"
 #include "serf/cmd/events/event_handlers.h"
@@ -206,6 +207,7 @@ inline Duration LeaveLimit(Duration gossip_interval) {
 
 inline int RunAgent(ConfigLoader load, Terminal& terminal) {
   LimitHeap();
+  RaiseDescriptorLimit();
   const auto fail = [&terminal](const absl::Status& status) {
     terminal.Output(absl::string_view(status.message()));
     return kExitFailure;
@@ -259,14 +261,14 @@ inline bool Agent::Start(AgentNode node) {
     return fail(kNotStarted, status);
   }
   transport::HostOptions options = node.options;
+  options.connections_max = ShareDescriptors(DescriptorLimit()).gossip;
   options.on_event = [this](const Event& event) { OnEvent(event); };
   options.on_shutdown = [this] { OnSerfShutdown(); };
   absl::StatusOr<std::unique_ptr<transport::Host>> host =
       transport::Host::Create(io_, std::move(options));
   if (!host.ok()) return fail(kNotStarted, host.status());
   host_ = *std::move(host);
-  service_ = std::make_unique<AgentService>(io_, *host_, logger_, [this] { Finish(kExitSuccess); });
-  service_->tag_changes().set_file(config_.tags_file);
+  service_ = std::make_unique<AgentService>(*host_, logger_, [this] { Finish(kExitSuccess); });
   if (auto scripts = ParseEventScripts(config_.event_handlers); scripts.ok()) {
     SetEventHandlers(*std::move(scripts));
   }
@@ -493,11 +495,10 @@ inline void Agent::OnLoaded(agent_internal::LoadedConfig loaded) {
   if (!scripts.ok()) return failed("", scripts.status());
   // Only those that the configuration had or has: tags that clients set stay, unlike in the
   // original, which also empties the tags file (spec/agent.md 2.16).
-  std::vector<std::string> old_tags;
-  for (const auto& [key, value] : config_.tags) old_tags.push_back(key);
+  TagChange tags = {.set = config.tags, .remove = {}};
+  for (const auto& [key, value] : config_.tags) tags.remove.push_back(key);
   static constexpr absl::string_view kTagsFailed = "Failed to update tags: ";
-  TagChanges& tags = service_->tag_changes();
-  if (const absl::Status fits = tags.Check(config.tags, old_tags); !fits.ok()) {
+  if (const absl::Status fits = service_->CheckTags(tags); !fits.ok()) {
     return failed(kTagsFailed, fits);
   }
 
@@ -506,8 +507,8 @@ inline void Agent::OnLoaded(agent_internal::LoadedConfig loaded) {
   config_.leave_on_terminate = config.leave_on_terminate;
   config_.skip_leave_on_interrupt = config.skip_leave_on_interrupt;
   if (!config_.tags_file.empty()) return;
-  config_.tags = config.tags;
-  tags.Change(std::move(config.tags), std::move(old_tags), [this](const absl::Status& status) {
+  config_.tags = std::move(config.tags);
+  service_->ChangeTags(std::move(tags), [this](const absl::Status& status) {
     if (status.ok() || finishing_) return;
     terminal_.Output(absl::StrCat(kTagsFailed, absl::string_view(status.message())));
   });

@@ -117,6 +117,11 @@ inline absl::Status ConfigureNode(const AgentConfig& config, Logger* logger, Age
           return WriteKeyringFile(path, keys);
         };
   }
+  if (!config.tags_file.empty()) {
+    node.options.save_tags = [path = config.tags_file](const Tags& tags) {
+      return WriteTagsFile(path, tags);
+    };
+  }
   return absl::OkStatus();
 }
 

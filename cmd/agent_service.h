@@ -27,14 +27,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "boost/asio/io_context.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
 #include "serf/cmd/base64.h"
 #include "serf/cmd/events/event_spec.h"
 #include "serf/cmd/glog_logger.h"
 #include "serf/cmd/quote.h"
-#include "serf/cmd/tag_changes.h"
 #include "serf/cmd/version.h"
 #include "serf/coordinate.h"
 #include "serf/coordinate_tracker.h"
@@ -49,13 +47,23 @@
 
 namespace serf::cmd {
 
+// Some tags to be set, after some were removed.
+struct TagChange {
+  Tags set;
+  std::vector<std::string> remove;
+
+  void Apply(Tags& tags) const {
+    for (const std::string& key : remove) tags.erase(key);
+    for (const auto& [key, value] : set) tags[key] = value;
+  }
+};
+
 class AgentService final : public rpc::Service {
  public:
   // `on_left` is called when a leave that a client asked for has ended, well or not: the agent is
   // to shut down. Host and logger outlive the service.
-  AgentService(boost::asio::io_context& io, transport::Host& host, GlogLogger& logger,
-               std::function<void()> on_left)
-      : host_(host), logger_(logger), on_left_(std::move(on_left)), tag_changes_(io, host) {}
+  AgentService(transport::Host& host, GlogLogger& logger, std::function<void()> on_left)
+      : host_(host), logger_(logger), on_left_(std::move(on_left)) {}
 
   inline std::span<const Member> Members() override;
   inline rpc::StatsSections Stats() override;
@@ -76,7 +84,15 @@ class AgentService final : public rpc::Service {
   inline void ForceLeave(std::string node, bool prune, Done done) override;
   inline void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override;
 
-  TagChanges& tag_changes() { return tag_changes_; }
+  // What clients and reloads change: `done` is called when the cluster was told, or with why
+  // nothing has changed.
+  inline void ChangeTags(TagChange change, Done done);
+  // Whether the tags would be refused for their size if they were changed so now.
+  absl::Status CheckTags(const TagChange& change) const {
+    Tags tags = host_.serf().config().tags;
+    change.Apply(tags);
+    return EncodeTags(tags, host_.serf().config().protocol_version).status();
+  }
 
   // For Stats().
   void set_event_scripts(const std::vector<EventScript>& scripts);
@@ -93,7 +109,6 @@ class AgentService final : public rpc::Service {
   transport::Host& host_;
   GlogLogger& logger_;
   const std::function<void()> on_left_;
-  TagChanges tag_changes_;
   std::map<std::string, std::string> event_scripts_;  // "user:deploy" -> command
   std::vector<Member> members_;                       // what Members() lends
   std::set<QueryId> from_handlers_;                   // own queries that run
@@ -253,14 +268,18 @@ inline void AgentService::ForceLeave(std::string node, bool prune, Done done) {
 }
 
 inline void AgentService::UpdateTags(Tags set, std::vector<std::string> remove, Done done) {
-  tag_changes_.Change(std::move(set), std::move(remove),
-                      [this, done = std::move(done)](const absl::Status& status) {
-                        if (!status.ok()) {
-                          Log(&logger_, LogLevel::kError,
-                              "agent: ", absl::string_view(status.message()));
-                        }
-                        done(status);
-                      });
+  ChangeTags({std::move(set), std::move(remove)},
+             [this, done = std::move(done)](const absl::Status& status) {
+               if (!status.ok()) {
+                 Log(&logger_, LogLevel::kError, "agent: ", absl::string_view(status.message()));
+               }
+               done(status);
+             });
+}
+
+inline void AgentService::ChangeTags(TagChange change, Done done) {
+  host_.AsyncChangeTags([change = std::move(change)](Tags& tags) { change.Apply(tags); },
+                        std::move(done));
 }
 
 }  // namespace serf::cmd

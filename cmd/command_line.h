@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/cmd/command.h"
+#include "serf/cmd/descriptors.h"
 #include "serf/cmd/signals.h"
 
 namespace serf::cmd {
@@ -27,8 +28,10 @@ int RunCommandLine(std::span<const Command* const> commands, std::span<const std
 // main() of a binary that is one command: `members -detailed`. Returns the exit code.
 int RunSingleCommand(const Command& command, std::span<const std::string> args);
 
-// The words after the program's name; before any thread, since it sets the process's signals.
+// The words after the program's name; before any thread, since it sets the process's signals, and
+// before any file, since it opens what the parent closed of the standard streams.
 inline std::vector<std::string> StartProcess(int argc, char** argv) {
+  OpenStandardStreams();
   ResetSignals();
   return {argv + std::min(argc, 1), argv + argc};
 }

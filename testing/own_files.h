@@ -39,6 +39,9 @@ inline bool CoverFolder(const std::string& path, const std::string& size = "") {
   return ::mount("none", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) == 0;
 }
 
+// Takes back the last of these, and all that was mounted into it since.
+inline bool Uncover(const std::string& path) { return ::umount2(path.c_str(), MNT_DETACH) == 0; }
+
 // Nothing at `path`, a folder or a file, can be written to; what is mounted into it later can.
 inline bool MakeReadOnly(const std::string& path) {
   struct statvfs info;

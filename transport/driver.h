@@ -8,14 +8,17 @@
 // carries out the Outbox. Flush() is where the application is called; whatever it asks for in
 // return is posted, so that the machine is never entered twice.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -32,6 +35,8 @@
 #include "absl/strings/str_cat.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
+#include "serf/base/fair_shares.h"
+#include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/join_error.h"
@@ -40,13 +45,13 @@
 #include "serf/serf.h"
 #include "serf/snapshot_op.h"
 #include "serf/swim/outbox.h"
+#include "serf/tags.h"
 #include "serf/transport/asio.h"
 #include "serf/transport/bound_pair.h"
 #include "serf/transport/clock.h"
+#include "serf/transport/disk_queue.h"
 #include "serf/transport/lookup.h"
 #include "serf/transport/resolver.h"
-#include "serf/transport/snapshot_file.h"
-#include "serf/transport/snapshot_file_system.h"
 #include "serf/transport/snapshot_file_writer.h"
 #include "serf/transport/socket_address.h"
 #include "serf/transport/tcp_listener.h"
@@ -56,9 +61,18 @@
 
 namespace serf::transport {
 
-// TCP connections at once, dialled, accepted and closing ones: half of the descriptors that a
-// process commonly has, so that a flood of connections leaves the other half to everything else.
+// TCP connections at once, dialled, accepted and closing ones, unless HostOptions says otherwise:
+// half of the descriptors that a process commonly has, so that a flood of connections leaves the
+// other half to everything else.
 inline constexpr std::size_t kConnectionsMax = 512;
+
+// Fewer make no member: one from outside and one that is dialled, while two others close.
+inline constexpr std::size_t kConnectionsMin = 4;
+// Of all connections, those from outside are at most so many: the rest is left to dialling, which a
+// flood from outside can't stop.
+inline constexpr std::size_t AcceptedMax(std::size_t connections_max) {
+  return connections_max - connections_max / 4;
+}
 
 class Driver final : public std::enable_shared_from_this<Driver>, private StreamSink {
  public:
@@ -70,17 +84,13 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   struct Callbacks {
     std::function<void(const Event&)> on_event;
     std::function<absl::Status(std::span<const wire::Keyring::Key>)> save_keyring;
+    std::function<absl::Status(const Tags&)> save_tags;
     std::function<void()> on_shutdown;
   };
 
-  // Where the machine's snapshot lies; null if it has none.
-  struct SnapshotStore {
-    std::unique_ptr<SnapshotFileSystem> system;
-    std::unique_ptr<SnapshotFile> file;
-  };
-
+  // `connections_max` is kConnectionsMin at least.
   Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<Serf> serf,
-         SnapshotStore snapshot, Callbacks callbacks);
+         SnapshotStore snapshot, Callbacks callbacks, std::size_t connections_max);
   ~Driver();
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
@@ -108,6 +118,8 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
     Flush();
   }
   void Join(std::vector<std::string> addresses, bool ignore_old, OnCompletion done);
+  // Changes what the changes before it left.
+  void ChangeTags(std::function<void(Tags&)> change, OnCompletion done);
   // Calls `start`, and after a success `update` until kDone, which comes also if the driver stops.
   void Query(const std::string& name, const std::string& payload, const QueryParams& params,
              OnQueryUpdate update, OnQueryStart start);
@@ -126,15 +138,32 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   static constexpr int kBatchesPerTurn = 4;
   static constexpr std::size_t kReadSize = 64 << 10;
 
+  // Changes of tags that wait for the disk: more than patient clients ask for.
+  static constexpr std::size_t kTagChangesMax = 256;
+  // How long the end waits for the disk: more than a busy one takes for what may be queued, and
+  // less than supervisors give (10 s, Docker).
+  static constexpr Duration kDiskLastMax = std::chrono::seconds(5);
+
+  struct TagChange {
+    std::function<void(Tags&)> change;
+    OnCompletion done;
+  };
+
+  static Completion Failed(absl::Status status) { return {RequestId(), std::move(status), 0, {}}; }
   static Completion NotStarted() {
-    return {RequestId(), absl::FailedPreconditionError("the node has not been started"), 0, {}};
+    return Failed(absl::FailedPreconditionError("the node has not been started"));
   }
   void WaitForDatagrams();
   void ReceiveDatagrams();
   void OnAccepted(asio::ip::tcp::socket socket, const Endpoint& from);
+  // Makes room for another connection from outside: the oldest of the address that has most goes.
+  void MakeRoom();
   void Flush();
   void TellQueryUpdates();
   void SaveKeyring(const KeyringSave& save);
+  // Begins the first of tag_changes_, and those after it, up to one that waits for the disk.
+  void BeginTagChanges();
+  void EndTagChange(const absl::Status& saved, Tags tags);
   // The machine shut itself down.
   void StopLater();
   void StartSnapshotWriter();
@@ -149,13 +178,17 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   inline void OnStreamConnected(swim::StreamId stream) override;
   inline void OnStreamBytes(swim::StreamId stream, ByteView bytes) override;
   inline void OnStreamClosed(swim::StreamId stream, const absl::Status& reason) override;
-  void OnStreamGone(swim::StreamId stream) override { streams_.erase(stream); }
+  void OnStreamGone(swim::StreamId stream) override {
+    streams_.erase(stream);
+    accepted_.Remove(stream);
+  }
   inline MutableByteView ReadBuffer() override;
 
   asio::io_context& io_;
   BoundPair sockets_;
   std::unique_ptr<Serf> serf_;
-  SnapshotStore snapshot_;
+  DiskQueue disk_;
+  SnapshotStore snapshot_;  // until the writer has it
   std::unique_ptr<SnapshotFileWriter> snapshot_writer_;
   Callbacks callbacks_;
   std::atomic<bool> silent_ = false;
@@ -168,10 +201,13 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
 
   // Closing ones too, until they are gone.
   absl::flat_hash_map<swim::StreamId, std::shared_ptr<TcpStream>> streams_;
+  FairShares<swim::StreamId> accepted_;  // of them, those from outside
+  const std::size_t connections_max_;
   std::unique_ptr<std::array<std::uint8_t, kReadSize>> read_buffer_;
   std::vector<Endpoint> refused_;  // whom datagrams did not reach; for the machine's next turn
   bool refused_posted_ = false;
 
+  std::deque<TagChange> tag_changes_;
   absl::flat_hash_map<RequestId, OnCompletion> pending_;
   absl::btree_map<QueryId, OnQueryUpdate> queries_;  // own ones that run
   std::uint64_t next_request_ = 1;
@@ -182,19 +218,22 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
 // --- bodies ---
 
 inline Driver::Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<Serf> serf,
-                      SnapshotStore snapshot, Callbacks callbacks)
+                      SnapshotStore snapshot, Callbacks callbacks, std::size_t connections_max)
     : io_(io),
       sockets_(std::move(sockets)),
       serf_(std::move(serf)),
+      disk_(io),
       snapshot_(std::move(snapshot)),
       callbacks_(std::move(callbacks)),
       timer_(io),
       system_resolver_(io),
-      resolver_(SystemLookup(system_resolver_)) {}
+      resolver_(SystemLookup(system_resolver_)),
+      connections_max_(connections_max) {}
 
 // Reached without Stop() when the io_context ends first: nobody is called then.
 inline Driver::~Driver() {
   for (auto& [id, stream] : streams_) stream->Abort();
+  disk_.Drain(kDiskLastMax);
 }
 
 inline void Driver::Start() {
@@ -213,13 +252,11 @@ inline void Driver::Start() {
 inline void Driver::StartSnapshotWriter() {
   if (snapshot_.file == nullptr) return;
   snapshot_writer_ = std::make_unique<SnapshotFileWriter>(
-      std::move(snapshot_.file), [&io = io_, weak = weak_from_this()](const absl::Status& status) {
-        asio::post(io, [weak, status] {
-          const auto self = weak.lock();
-          if (self == nullptr || self->stopped_) return;
-          self->serf_->OnSnapshotDone(Now(), status, self->out_);
-          self->Flush();
-        });
+      disk_, std::move(snapshot_), [weak = weak_from_this()](const absl::Status& status) {
+        const auto self = weak.lock();
+        if (self == nullptr || self->stopped_) return;
+        self->serf_->OnSnapshotDone(Now(), status, self->out_);
+        self->Flush();
       });
 }
 
@@ -232,11 +269,19 @@ inline void Driver::Stop() {
   timer_.cancel();
   system_resolver_.cancel();
   for (auto& [id, stream] : std::exchange(streams_, {})) stream->Abort();
+  accepted_ = {};
   Flush();
-  // Whoever starts the node anew finds all of its snapshot.
+  // Whoever starts the node anew finds all of its files.
   snapshot_writer_ = nullptr;
-  snapshot_.file = nullptr;
+  snapshot_ = SnapshotStore();
+  if (!disk_.Drain(kDiskLastMax)) {
+    Log(serf_->config().swim.logger, LogLevel::kError,
+        "serf: The disk stands still: what was to be written last may be lost");
+  }
   callbacks_ = Callbacks();
+  for (TagChange& change : std::exchange(tag_changes_, {})) {
+    change.done(Failed(absl::CancelledError("shut down")));
+  }
   // What the machine has not heard of: joins whose names are being resolved.
   for (auto& [id, done] : std::exchange(pending_, {})) {
     done({id, absl::CancelledError("shut down"), 0, {}});
@@ -290,12 +335,30 @@ inline void Driver::ReceiveDatagrams() {
 }
 
 inline void Driver::OnAccepted(asio::ip::tcp::socket socket, const Endpoint& from) {
-  if (stopped_ || streams_.size() >= kConnectionsMax) return;  // the socket closes
+  if (!stopped_) MakeRoom();
+  if (stopped_ || streams_.size() >= connections_max_) return;  // the socket closes
   const std::optional<swim::StreamId> id = serf_->OnStreamAccepted(Now(), from, out_);
   if (id) {
+    accepted_.Add(*id, from.address);
     AddStream(std::move(socket), *id, from)->Start();
   }
   Flush();
+}
+
+inline void Driver::MakeRoom() {
+  const bool full = streams_.size() >= connections_max_;
+  if (!full && accepted_.size() < AcceptedMax(connections_max_)) return;
+  if (const std::optional<swim::StreamId> victim = accepted_.Victim()) {
+    const swim::StreamId oldest = *victim;
+    accepted_.Remove(oldest);
+    const auto stream = streams_.extract(oldest);
+    stream.mapped()->Abort();
+    serf_->OnStreamClosed(
+        Now(), oldest,
+        absl::ResourceExhaustedError(absl::StrCat("read tcp ", stream.mapped()->peer().ToString(),
+                                                  ": too many connections")),
+        out_);
+  }
 }
 
 inline void Driver::Flush() {
@@ -332,13 +395,59 @@ inline void Driver::TellQueryUpdates() {
 }
 
 inline void Driver::SaveKeyring(const KeyringSave& save) {
-  const absl::Status status =
-      callbacks_.save_keyring != nullptr ? callbacks_.save_keyring(save.keys) : absl::OkStatus();
-  asio::post(io_, [self = shared_from_this(), version = save.version, status] {
-    if (self->stopped_) return;
-    self->serf_->OnKeyringSaved(Now(), version, status, self->out_);
-    self->Flush();
-  });
+  disk_.Run(
+      [save_keyring = callbacks_.save_keyring, keys = save.keys] {
+        return save_keyring != nullptr ? save_keyring(keys) : absl::OkStatus();
+      },
+      [weak = weak_from_this(), version = save.version](const absl::Status& status) {
+        const auto self = weak.lock();
+        if (self == nullptr || self->stopped_) return;
+        self->serf_->OnKeyringSaved(Now(), version, status, self->out_);
+        self->Flush();
+      });
+}
+
+inline void Driver::ChangeTags(std::function<void(Tags&)> change, OnCompletion done) {
+  if (!started_) return done(NotStarted());
+  if (tag_changes_.size() >= kTagChangesMax) {
+    return done(Failed(absl::ResourceExhaustedError("too many changes of tags wait for the disk")));
+  }
+  tag_changes_.push_back({std::move(change), std::move(done)});
+  if (tag_changes_.size() == 1) BeginTagChanges();
+}
+
+inline void Driver::BeginTagChanges() {
+  while (!tag_changes_.empty()) {
+    Tags tags = serf_->config().tags;
+    tag_changes_.front().change(tags);
+    absl::Status status;
+    if (callbacks_.save_tags != nullptr) {
+      // Tags that cannot be set must not be found at the next start.
+      status = EncodeTags(tags, serf_->config().protocol_version).status();
+    }
+    if (callbacks_.save_tags == nullptr || !status.ok()) {
+      EndTagChange(status, std::move(tags));
+      continue;
+    }
+    return disk_.Run([save_tags = callbacks_.save_tags, tags] { return save_tags(tags); },
+                     [weak = weak_from_this(), tags](const absl::Status& saved) {
+                       const auto self = weak.lock();
+                       if (self == nullptr || self->stopped_) return;
+                       self->EndTagChange(saved, tags);
+                       self->BeginTagChanges();
+                     });
+  }
+}
+
+inline void Driver::EndTagChange(const absl::Status& saved, Tags tags) {
+  OnCompletion done = std::move(tag_changes_.front().done);
+  tag_changes_.pop_front();
+  if (!saved.ok()) return done(Failed(saved));
+  Execute(
+      [tags = std::move(tags)](Serf& serf, Instant now, RequestId id, Outbox& out) mutable {
+        serf.SetTags(now, id, std::move(tags), out);
+      },
+      std::move(done));
 }
 
 inline void Driver::StopLater() {
@@ -374,7 +483,7 @@ inline void Driver::CarryOut(const swim::Outbox::StreamOp& op) {
 }
 
 inline void Driver::Dial(swim::StreamId id, const Endpoint& to) {
-  if (streams_.size() >= kConnectionsMax) {
+  if (streams_.size() >= connections_max_) {
     asio::post(io_, [self = shared_from_this(), id, to] {
       if (self->stopped_) return;
       self->OnStreamClosed(id, absl::ResourceExhaustedError(absl::StrCat(

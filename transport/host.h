@@ -21,12 +21,14 @@
 // asio::use_awaitable, ... A handler with an executor of its own is called there.
 // transport/example_test.cc is a whole program.
 
+#include <algorithm>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
@@ -62,6 +64,7 @@
 #include "serf/transport/interfaces.h"
 #include "serf/transport/snapshot_file.h"
 #include "serf/transport/snapshot_file_system.h"
+#include "serf/transport/snapshot_file_writer.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/openssl_aead.h"
 
@@ -82,11 +85,19 @@ struct HostOptions {
   std::string snapshot_path;
   // To ask them also after it left on purpose.
   bool rejoin_after_leave = false;
+  // TCP connections at once, of which a quarter is for dialling; each has a descriptor. At least
+  // four.
+  std::size_t connections_max = kConnectionsMax;
   // Each event, in the order of the state changes.
   std::function<void(const Event&)> on_event;
   // Writes the keyring to a file, primary key first, after each change; an error is told to the
-  // node that asked for the change. Null: changes last as long as the process.
+  // node that asked for the change. Null: changes last as long as the process. It and save_tags are
+  // called on a thread of their own, one call after the other, so that a slow disk holds nobody up;
+  // the end of a Host waits for them, but not for ever, so they own what they use.
   std::function<absl::Status(std::span<const wire::Keyring::Key>)> save_keyring;
+  // Writes the tags to a file, before each change of them; after an error the change is refused.
+  // Null: changes last as long as the process.
+  std::function<absl::Status(const Tags&)> save_tags;
   // The Host has shut down by itself: another node has its name.
   std::function<void()> on_shutdown;
 };
@@ -131,10 +142,15 @@ class Host {
   template <typename Token>
   auto AsyncForceLeave(std::string name, bool prune, Token&& token);
 
-  // Replaces the own tags and announces them.
+  // Replaces the own tags and announces them. Changes are made one after the other.
   // Handler: void(absl::Status).
   template <typename Token>
   auto AsyncSetTags(Tags tags, Token&& token);
+
+  // The same of some of them: `change` gets those that all changes before it left, and is called
+  // once, on the io_context's thread.
+  template <typename Token>
+  auto AsyncChangeTags(std::function<void(Tags&)> change, Token&& token);
 
   // Tells all nodes, this one too; `coalesce` lets each merge it with others of that name. Error:
   // it is too large. Handler: void(absl::Status).
@@ -244,7 +260,7 @@ inline absl::StatusOr<std::unique_ptr<Host>> Host::Create(asio::io_context& io,
   }
   if (absl::Status status = options.config.Validate(); !status.ok()) return status;
 
-  Driver::SnapshotStore snapshot;
+  SnapshotStore snapshot;
   if (!options.snapshot_path.empty()) {
     snapshot.system = std::make_unique<PosixSnapshotFileSystem>();
     absl::StatusOr<SnapshotFile::Opened> opened = SnapshotFile::Open(
@@ -290,7 +306,8 @@ inline absl::StatusOr<std::unique_ptr<Host>> Host::Create(asio::io_context& io,
   auto driver = std::make_shared<Driver>(
       io, std::move(*sockets), std::move(*serf), std::move(snapshot),
       Driver::Callbacks{std::move(options.on_event), std::move(options.save_keyring),
-                        std::move(options.on_shutdown)});
+                        std::move(options.save_tags), std::move(options.on_shutdown)},
+      std::max(options.connections_max, kConnectionsMin));
   return std::unique_ptr<Host>(new Host(std::move(driver), local, *advertise));
 }
 
@@ -358,9 +375,18 @@ auto Host::AsyncForceLeave(std::string name, bool prune, Token&& token) {
 
 template <typename Token>
 auto Host::AsyncSetTags(Tags tags, Token&& token) {
-  return InitiateRequest(
-      token, [tags = std::move(tags)](Serf& serf, Instant now, RequestId id, Outbox& out) mutable {
-        serf.SetTags(now, id, std::move(tags), out);
+  return AsyncChangeTags([tags = std::move(tags)](Tags& all) { all = tags; },
+                         std::forward<Token>(token));
+}
+
+template <typename Token>
+auto Host::AsyncChangeTags(std::function<void(Tags&)> change, Token&& token) {
+  return Initiate<void(absl::Status)>(
+      token, [change = std::move(change)](Driver& driver, auto complete) mutable {
+        driver.ChangeTags(std::move(change),
+                          [complete = std::move(complete)](const Completion& completion) mutable {
+                            complete(completion.status);
+                          });
       });
 }
 

@@ -1,89 +1,95 @@
 #ifndef SERF_TRANSPORT_SNAPSHOT_FILE_WRITER_H_
 #define SERF_TRANSPORT_SNAPSHOT_FILE_WRITER_H_
 
-// SnapshotFileWriter: a SnapshotFile on a thread of its own, since a disk may take seconds for a
-// sync, and the membership protocol has none to spare. Appends that gather meanwhile become one,
-// with one sync.
+// SnapshotFileWriter: a SnapshotFile on the thread of a DiskQueue. Appends that gather while the
+// disk is busy become one, with one sync.
 
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "serf/snapshot_op.h"
+#include "serf/transport/disk_queue.h"
 #include "serf/transport/snapshot_file.h"
+#include "serf/transport/snapshot_file_system.h"
 
 namespace serf::transport {
 
+// Where a snapshot lies; null if there is none.
+struct SnapshotStore {
+  std::unique_ptr<SnapshotFileSystem> system;
+  std::unique_ptr<SnapshotFile> file;
+};
+
 class SnapshotFileWriter {
  public:
-  // Called on the writer's thread once for each op, in order.
+  // Called for each op, in order, as the queue calls.
   using OnDone = std::function<void(const absl::Status&)>;
 
-  SnapshotFileWriter(std::unique_ptr<SnapshotFile> file, OnDone on_done)
-      : file_(std::move(file)), on_done_(std::move(on_done)), thread_([this] { Work(); }) {}
-
-  // Waits until what was submitted is done.
-  ~SnapshotFileWriter() {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      ending_ = true;
-    }
-    changed_.notify_one();
-    thread_.join();
+  // The queue outlives it. What was submitted is done also if the writer has gone.
+  SnapshotFileWriter(DiskQueue& disk, SnapshotStore store, OnDone on_done)
+      : disk_(disk), core_(std::make_shared<Core>()) {
+    core_->store = std::move(store);
+    core_->on_done = std::move(on_done);
   }
   SnapshotFileWriter(const SnapshotFileWriter&) = delete;
   SnapshotFileWriter& operator=(const SnapshotFileWriter&) = delete;
 
-  // Any thread; returns at once. Whoever submits bounds how many there are: Snapshot does.
+  // Whoever submits bounds how many there are: Snapshot does.
   void Submit(SnapshotOp op) {
     {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      ops_.push_back(std::move(op));
+      const std::lock_guard<std::mutex> lock(core_->mutex);
+      core_->ops.push_back(std::move(op));
     }
-    changed_.notify_one();
+    disk_.Run([core = core_] { return core->WorkOff(); },
+              [core = core_](const std::vector<absl::Status>& answers) {
+                for (const absl::Status& answer : answers) core->on_done(answer);
+              });
   }
 
  private:
-  void Work() {
-    for (;;) {
-      std::deque<SnapshotOp> ops;
+  struct Core {
+    // All that waits; an answer for each.
+    std::vector<absl::Status> WorkOff() {
+      std::deque<SnapshotOp> waiting;
       {
-        std::unique_lock<std::mutex> lock(mutex_);
-        changed_.wait(lock, [this] { return ending_ || !ops_.empty(); });
-        if (ops_.empty()) return;
-        ops.swap(ops_);
+        const std::lock_guard<std::mutex> lock(mutex);
+        waiting.swap(ops);
       }
-      while (!ops.empty()) WorkOff(ops);
+      std::vector<absl::Status> answers;
+      while (!waiting.empty()) {
+        const std::size_t count = TakeAppends(waiting);
+        answers.insert(answers.end(), count, store.file->Apply(waiting.front()));
+        waiting.pop_front();
+      }
+      return answers;
     }
-  }
 
-  // The first op, with the appends that follow it if it is one.
-  void WorkOff(std::deque<SnapshotOp>& ops) {
-    constexpr auto kAppend = SnapshotOp::Kind::kAppend;
-    SnapshotOp op = std::move(ops.front());
-    ops.pop_front();
-    std::size_t count = 1;
-    for (; op.kind == kAppend && !ops.empty() && ops.front().kind == kAppend; ++count) {
-      op.text += ops.front().text;
-      ops.pop_front();
+    // Makes one of the first op and the appends that follow it if it is one; of how many.
+    static std::size_t TakeAppends(std::deque<SnapshotOp>& waiting) {
+      constexpr auto kAppend = SnapshotOp::Kind::kAppend;
+      std::size_t count = 1;
+      if (waiting.front().kind != kAppend) return count;
+      for (; count < waiting.size() && waiting[count].kind == kAppend; ++count) {
+        waiting.front().text += waiting[count].text;
+      }
+      waiting.erase(waiting.begin() + 1, waiting.begin() + static_cast<std::ptrdiff_t>(count));
+      return count;
     }
-    const absl::Status status = file_->Apply(op);
-    for (; count > 0; --count) on_done_(status);
-  }
 
-  std::unique_ptr<SnapshotFile> file_;
-  OnDone on_done_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<SnapshotOp> ops_;
-  bool ending_ = false;
-  std::thread thread_;  // the last, since it uses the others
+    SnapshotStore store;  // the thread's
+    OnDone on_done;
+    std::mutex mutex;
+    std::deque<SnapshotOp> ops;
+  };
+
+  DiskQueue& disk_;
+  const std::shared_ptr<Core> core_;
 };
 
 }  // namespace serf::transport

@@ -2,7 +2,8 @@
 
 #include <unistd.h>
 
-#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -12,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "serf/transport/disk_queue.h"
 
 namespace serf::transport {
 namespace {
@@ -21,28 +23,36 @@ class SnapshotFileWriterTest : public ::testing::Test {
   SnapshotFileWriterTest() : path_(absl::StrCat(::testing::TempDir(), "/writer-", ::getpid())) {}
   ~SnapshotFileWriterTest() override { ::unlink(path_.c_str()); }
 
-  std::unique_ptr<SnapshotFile> Open() {
-    auto opened = SnapshotFile::Open(system_, path_, false, nullptr);
+  SnapshotStore Open() {
+    SnapshotStore store{std::make_unique<PosixSnapshotFileSystem>(), nullptr};
+    auto opened = SnapshotFile::Open(*store.system, path_, false, nullptr);
     EXPECT_TRUE(opened.ok()) << opened.status();
-    return std::move(opened->file);
+    store.file = std::move(opened->file);
+    return store;
+  }
+  SnapshotFileWriter::OnDone Note() {
+    return [this](const absl::Status& status) { answers_.push_back(status.code()); };
+  }
+  // Lets the disk finish, and its answers come.
+  void Drain() {
+    ASSERT_TRUE(disk_.Drain(std::chrono::seconds(30)));
+    io_.poll();
   }
   std::string Text() const {
     std::ifstream in(path_);
     return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   }
 
-  PosixSnapshotFileSystem system_;
+  asio::io_context io_;
+  DiskQueue disk_{io_};
+  std::vector<absl::StatusCode> answers_;
   std::string path_;
 };
 
-TEST_F(SnapshotFileWriterTest, EndsWhenAllIsWrittenInOrderAndAnswered) {
-  std::atomic<int> done = 0;
+TEST_F(SnapshotFileWriterTest, AllIsWrittenInOrderAndAnswered) {
   std::string want = "clock: 0\n";
   {
-    SnapshotFileWriter writer(Open(), [&](const absl::Status& status) {
-      EXPECT_TRUE(status.ok()) << status;
-      ++done;
-    });
+    SnapshotFileWriter writer(disk_, Open(), Note());
     writer.Submit({SnapshotOp::Kind::kAppend, "clock: 99\n"});
     writer.Submit({SnapshotOp::Kind::kReplace, "clock: 0\n"});
     for (int i = 1; i <= 1000; ++i) {
@@ -50,22 +60,20 @@ TEST_F(SnapshotFileWriterTest, EndsWhenAllIsWrittenInOrderAndAnswered) {
       absl::StrAppend(&want, "clock: ", i, "\n");
     }
   }
-  EXPECT_EQ(done, 1002);
+  Drain();
+  EXPECT_EQ(answers_, std::vector(1002, absl::StatusCode::kOk));
   EXPECT_EQ(Text(), want);
 }
 
 TEST_F(SnapshotFileWriterTest, FailuresAreAnsweredAndNotTheEnd) {
-  std::vector<absl::StatusCode> answers;
-  {
-    SnapshotFileWriter writer(
-        Open(), [&](const absl::Status& status) { answers.push_back(status.code()); });
-    ASSERT_EQ(::unlink(path_.c_str()), 0);
-    writer.Submit({SnapshotOp::Kind::kAppend, "clock: 1\n"});
-    writer.Submit({SnapshotOp::Kind::kReplace, "clock: 2\n"});
-    writer.Submit({SnapshotOp::Kind::kAppend, "clock: 3\n"});
-  }
-  EXPECT_EQ(answers, (std::vector{absl::StatusCode::kNotFound, absl::StatusCode::kOk,
-                                  absl::StatusCode::kOk}));
+  SnapshotFileWriter writer(disk_, Open(), Note());
+  ASSERT_EQ(::unlink(path_.c_str()), 0);
+  writer.Submit({SnapshotOp::Kind::kAppend, "clock: 1\n"});
+  writer.Submit({SnapshotOp::Kind::kReplace, "clock: 2\n"});
+  writer.Submit({SnapshotOp::Kind::kAppend, "clock: 3\n"});
+  Drain();
+  EXPECT_EQ(answers_, (std::vector{absl::StatusCode::kNotFound, absl::StatusCode::kOk,
+                                   absl::StatusCode::kOk}));
   EXPECT_EQ(Text(), "clock: 2\nclock: 3\n");
 }
 

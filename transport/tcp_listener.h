@@ -2,7 +2,8 @@
 #define SERF_TRANSPORT_TCP_LISTENER_H_
 
 // TcpListener: accepts connections. While the system refuses to (no descriptors left), it pauses,
-// so that a full process does not spin. Source: spec/memberlist.md 7.2.
+// so that a full process does not spin; never for long, since who waits there is perhaps the one
+// whose news matter. Source: spec/memberlist.md 7.2.
 //
 // One thread. Whoever owns it closes it before what its handler refers to goes away.
 
@@ -23,6 +24,7 @@
 #include "serf/base/time.h"
 #include "serf/transport/asio.h"
 #include "serf/transport/bound_socket.h"
+#include "serf/transport/clock.h"
 #include "serf/transport/error_text.h"
 #include "serf/transport/socket_address.h"
 
@@ -31,7 +33,9 @@ namespace serf::transport {
 class TcpListener {
  public:
   static constexpr Duration kPauseMin = std::chrono::milliseconds(5);
-  static constexpr Duration kPauseMax = std::chrono::seconds(1);
+  static constexpr Duration kPauseMax = std::chrono::milliseconds(100);
+  // Between two entries of the log about it.
+  static constexpr Duration kLogInterval = std::chrono::seconds(1);
 
   // Gets each connection.
   using Handler = std::function<void(asio::ip::tcp::socket, const Endpoint& from)>;
@@ -72,6 +76,7 @@ class TcpListener {
     Handler handler;
     Endpoint local;
     Duration pause = Duration::zero();
+    Instant next_log = Instant::min();
   };
 
   std::shared_ptr<Core> core_;
@@ -121,8 +126,11 @@ inline void TcpListener::Core::OnAccepted(const ErrorCode& error, asio::ip::tcp:
   if (error == asio::error::connection_aborted) return Accept();  // the peer changed its mind
   if (error) {
     pause = NextPause(pause);
-    Log(logger, LogLevel::kError, "memberlist: Error accepting TCP connection: accept tcp ",
-        local.ToString(), ": accept: ", ErrorText(error));
+    if (Now() >= next_log) {
+      next_log = Now() + kLogInterval;
+      Log(logger, LogLevel::kError, "memberlist: Error accepting TCP connection: accept tcp ",
+          local.ToString(), ": accept: ", ErrorText(error));
+    }
     pause_timer.expires_after(std::chrono::duration_cast<asio::steady_timer::duration>(pause));
     pause_timer.async_wait([self = shared_from_this()](const ErrorCode& cancelled) {
       if (!cancelled && self->acceptor.is_open()) self->Accept();

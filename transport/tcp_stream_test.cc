@@ -221,14 +221,14 @@ struct Lines final : Logger {
   std::vector<std::string> lines;
 };
 
-TEST(TcpListenerTest, PausesDoubleUpToASecond) {
+TEST(TcpListenerTest, PausesDoubleUpToATenthOfASecond) {
   Duration pause = Duration::zero();
   std::vector<std::int64_t> ms;
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < 7; ++i) {
     pause = TcpListener::NextPause(pause);
     ms.push_back(std::chrono::duration_cast<std::chrono::milliseconds>(pause).count());
   }
-  EXPECT_EQ(ms, (std::vector<std::int64_t>{5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000}));
+  EXPECT_EQ(ms, (std::vector<std::int64_t>{5, 10, 20, 40, 80, 100, 100}));
 }
 
 TEST(TcpListenerTest, PausesWhileAcceptingFailsThenGoesOn) {
@@ -242,11 +242,11 @@ TEST(TcpListenerTest, PausesWhileAcceptingFailsThenGoesOn) {
   ASSERT_EQ(::shutdown(listener.NativeHandleForTest(), SHUT_RD), 0);
   const auto begin = std::chrono::steady_clock::now();
   const auto deadline = begin + std::chrono::seconds(10);
-  while (lines.lines.size() < 3 && std::chrono::steady_clock::now() < deadline) {
+  while (lines.lines.size() < 2 && std::chrono::steady_clock::now() < deadline) {
     io.run_one_until(deadline);
   }
-  EXPECT_GE(std::chrono::steady_clock::now() - begin, 3 * TcpListener::kPauseMin);
-  ASSERT_EQ(lines.lines.size(), 3u);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, TcpListener::kLogInterval);
+  ASSERT_EQ(lines.lines.size(), 2u);
   EXPECT_EQ(lines.lines[0],
             absl::StrCat("ERR memberlist: Error accepting TCP connection: accept tcp ",
                          listener.local().ToString(), ": accept: invalid argument"));

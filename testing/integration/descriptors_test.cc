@@ -1,0 +1,89 @@
+// Agents with few descriptors, or without the standard ones.
+
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "serf/testing/agent_process.h"
+#include "serf/testing/integration/attacker.h"
+#include "serf/testing/integration/workshop.h"
+#include "serf/testing/programs.h"
+
+namespace serf::testing {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class DescriptorsTest : public ::testing::Test {
+ protected:
+  // An agent that the shell starts after `preparation`, with `streams` redirected.
+  AgentProcess Start(const std::string& preparation, const std::string& streams = "",
+                     std::vector<std::string> flags = {}) {
+    workshop_.Write(
+        "start",
+        absl::StrCat("#!/bin/sh\n", preparation, "\nexec ", OurSerf(), " \"$@\" ", streams, "\n"),
+        /*executable=*/true);
+    return AgentProcess(
+        {.program = workshop_.folder() / "start", .name = "a", .flags = std::move(flags)});
+  }
+
+  Workshop workshop_;
+};
+
+// The original, too, lives with 24; there clients wait for as long as idle strangers do.
+TEST_F(DescriptorsTest, ClientsAreAnsweredWhileStrangersHoldConnections) {
+  AgentProcess agent = Start("ulimit -n 24");
+  ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
+  std::vector<TcpConnection> idle;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 40; ++i) idle.emplace_back(agent.options().address, kGossipPort);
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_THAT(agent.Members(), Not(IsEmpty())) << agent.log();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  }
+  // And so is somebody who joins.
+  AgentProcess other({.program = OurSerf(), .name = "b", .flags = {"-join=" + agent.gossip()}});
+  EXPECT_TRUE(other.WaitForMembers({{"a", "alive"}, {"b", "alive"}})) << other.log();
+}
+
+TEST_F(DescriptorsTest, WithoutStandardStreams) {
+  AgentProcess agent = Start("", "<&- >&- 2>&-");
+  // Its output is at an end for the test, which therefore asks until the deadline itself.
+  const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+  while (agent.Members().empty() && std::chrono::steady_clock::now() < deadline) continue;
+  ASSERT_THAT(agent.Members(), Not(IsEmpty()));
+  for (int fd = 0; fd < 3; ++fd) {
+    EXPECT_EQ(
+        std::filesystem::read_symlink(absl::StrCat("/proc/", agent.process().pid(), "/fd/", fd)),
+        "/dev/null");
+  }
+}
+
+TEST_F(DescriptorsTest, TheSoftLimitIsRaisedToTheHardOne) {
+  AgentProcess agent = Start("ulimit -n 500; ulimit -S -n 100");
+  ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
+  std::ifstream limits(absl::StrCat("/proc/", agent.process().pid(), "/limits"));
+  bool found = false;
+  for (std::string line; std::getline(limits, line);) {
+    if (!absl::StartsWith(line, "Max open files")) continue;
+    found = true;
+    const std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    ASSERT_GE(words.size(), 5u);
+    EXPECT_EQ(words[3], "500");
+    EXPECT_EQ(words[4], "500");
+  }
+  EXPECT_TRUE(found);
+}
+
+}  // namespace
+}  // namespace serf::testing
