@@ -6,6 +6,7 @@
 //
 //   return RunAgent([flags] { return LoadConfig(flags); }, terminal);
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -207,7 +208,6 @@ inline Duration LeaveLimit(Duration gossip_interval) {
 
 inline int RunAgent(ConfigLoader load, Terminal& terminal) {
   LimitHeap();
-  RaiseDescriptorLimit();
   const auto fail = [&terminal](const absl::Status& status) {
     terminal.Output(absl::string_view(status.message()));
     return kExitFailure;
@@ -261,6 +261,9 @@ inline bool Agent::Start(AgentNode node) {
     return fail(kNotStarted, status);
   }
   transport::HostOptions options = node.options;
+  if (const std::optional<rlimit> before = RaiseDescriptorLimit()) {
+    handlers_.set_descriptor_limit(*before);
+  }
   options.connections_max = ShareDescriptors(DescriptorLimit()).gossip;
   options.on_event = [this](const Event& event) { OnEvent(event); };
   options.on_shutdown = [this] { OnSerfShutdown(); };
