@@ -599,7 +599,8 @@ inline std::size_t Serf::DrawBroadcasts(std::size_t overhead, std::size_t budget
                                         std::vector<ByteView>& parts,
                                         swim::BroadcastQueue::Packet packet) {
   const std::size_t before = parts.size();
-  const int transmit_limit = swim::RetransmitLimit(config_.swim.retransmit_mult, member_count());
+  const int transmit_limit = swim::RetransmitLimit(config_.swim.retransmit_mult, member_count()) *
+                             node_.transmit_stretch();
   const std::size_t used = broadcasts_.Draw(transmit_limit, overhead, budget, parts, packet);
   counters_.messages_sent += parts.size() - before;
   counters_.message_bytes_sent += used - overhead * (parts.size() - before);

@@ -28,12 +28,21 @@
 
 namespace serf {
 
+// What counts as one address.
+inline IpAddress SharingAddress(const IpAddress& from) {
+  const IpAddress plain = from.Unmapped();
+  if (plain.is_v4()) return plain;
+  std::array<std::uint8_t, IpAddress::kV6Size> network = {};
+  std::copy_n(plain.bytes().begin(), network.size() / 2, network.begin());
+  return *IpAddress::FromBytes(network);
+}
+
 template <typename Id>
 class FairShares {
  public:
   // A stranger, younger than all others. `id` must not be in here.
   void Add(Id id, const IpAddress& from) {
-    const Stranger stranger{NetworkOf(from), next_++};
+    const Stranger stranger{SharingAddress(from), next_++};
     strangers_.emplace(id, stranger);
     Unrank(stranger.network);
     lines_.insert({stranger.network, stranger.age, id});
@@ -58,6 +67,12 @@ class FairShares {
 
   bool Contains(Id id) const { return strangers_.contains(id); }
   std::size_t size() const { return strangers_.size(); }
+
+  // Strangers that share the address of `from`.
+  std::size_t CountOf(const IpAddress& from) const {
+    const auto found = counts_.find(SharingAddress(from));
+    return found == counts_.end() ? 0 : found->second;
+  }
 
   // Who goes: the oldest of the address that has the most; of several such addresses the one whose
   // oldest is older. None if there are no strangers.
@@ -89,14 +104,6 @@ class FairShares {
       return std::tie(b.count, a.oldest) < std::tie(a.count, b.oldest);
     }
   };
-
-  static IpAddress NetworkOf(const IpAddress& from) {
-    const IpAddress plain = from.Unmapped();
-    if (plain.is_v4()) return plain;
-    std::array<std::uint8_t, IpAddress::kV6Size> network = {};
-    std::copy_n(plain.bytes().begin(), network.size() / 2, network.begin());
-    return *IpAddress::FromBytes(network);
-  }
 
   const InLine& OldestOf(const IpAddress& network) const {
     return *lines_.lower_bound(InLine{network, 0, Id()});

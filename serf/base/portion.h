@@ -22,9 +22,7 @@ class Portion {
 
   constexpr Portion() = default;
   // For who has no other work to do.
-  static constexpr Portion Unlimited() {
-    return Portion(std::numeric_limits<std::size_t>::max());
-  }
+  static constexpr Portion Unlimited() { return Portion(std::numeric_limits<std::size_t>::max()); }
 
   constexpr bool empty() const { return left_ == 0; }
   constexpr std::size_t left() const { return left_; }

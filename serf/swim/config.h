@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
@@ -29,6 +30,8 @@ struct RemoteNode;
 // Longest node name, own or of others, in bytes. The original has no limit; a name must leave
 // room for the rest of an alive message in a packet.
 inline constexpr std::size_t kNodeNameMax = 512;
+// What others said, for a log line or an error: no longer than a name may be.
+inline absl::string_view Shown(absl::string_view said) { return said.substr(0, kNodeNameMax); }
 
 // Most metadata of a node, in bytes.
 using wire::kMetaMax;

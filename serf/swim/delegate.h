@@ -7,6 +7,8 @@
 // Source: spec/memberlist.md 7.8.
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -28,12 +30,12 @@ struct RemoteNode {
   NodeState state = NodeState::kAlive;
 };
 
-// The Serf layer's part of a push/pull.
+// The layer above's part of a push/pull.
 struct RemoteState {
   ByteView bytes;        // not empty
   bool join = false;     // the header's flag
   bool dialled = false;  // this node dialled: the peer is whom it chose
-  Endpoint peer;         // the other end of the stream
+  Endpoint peer;         // the stream's other end
 };
 
 class Delegate {
@@ -80,8 +82,12 @@ class Delegate {
 
   // Appends the user state for a push/pull to `out`.
   virtual void AppendLocalState(bool join, ByteVector& out) = 0;
+  // Changes whenever AppendLocalState would append other bytes; none if that is not known. It
+  // saves the engine asking for the state to find out whether it changed.
+  virtual std::optional<std::uint64_t> LocalStateVersion() const { return std::nullopt; }
   // Merges a portion of the state: true when all of it is merged. Until then the engine calls it
-  // again, once a turn, with the same bytes, which stay where they are; one state at a time.
+  // again, once a turn, with the same bytes at the same address; one state at a time, from the
+  // first to the last call.
   virtual bool MergeRemoteState(Instant now, const RemoteState& state) = 0;
 
   // --- probes ---

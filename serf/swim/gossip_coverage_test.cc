@@ -2,6 +2,7 @@
 // random ones, as the original has them. The clusters are models: real queues, tables and targets,
 // rounds in lockstep, and no push/pulls but those of joins.
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include "serf/swim/gossip.h"
 #include "serf/swim/member_table.h"
 #include "serf/swim/node_info.h"
+#include "serf/swim/probe_history.h"
 #include "serf/swim/probe_ring.h"
 #include "serf/swim/scaling.h"
 
@@ -75,8 +77,26 @@ class Cluster {
     peer.targets.OnPulled(now_, *peer.table.Find(infos_[node]->name()));
   }
 
-  // A random node has news.
-  void Tell() { Hear(static_cast<std::uint32_t>(rng_.Below(peers_.size())), messages_++); }
+  // A random living node has news. Its number.
+  std::uint32_t Tell() {
+    Hear(static_cast<std::uint32_t>(rng_.Below(peers_.size() - dead_)), messages_);
+    return messages_++;
+  }
+
+  // The last `count` nodes die, and nobody knows it, but for the probes that fail.
+  void Kill(std::uint32_t count) {
+    dead_ = count;
+    ProbeHistory history;
+    for (int i = 0; i < ProbeHistory::kProbes; ++i) {
+      history.Add(1, (i * 2 + 1) * peers_.size() >= 2 * ProbeHistory::kProbes * count);
+    }
+    if (way_ == Way::kWalk) stretch_ = history.stretch();
+  }
+  std::uint32_t living() const { return static_cast<std::uint32_t>(peers_.size()) - dead_; }
+  bool Knows(std::uint32_t node, std::uint32_t message) const {
+    const std::vector<bool>& knows = peers_[node]->knows;
+    return message < knows.size() && knows[message];
+  }
 
   // One round of each node that has something to send; it arrives at the end of the round.
   void RunRound() {
@@ -94,7 +114,7 @@ class Cluster {
         parts_.clear();
         BroadcastQueue::Packet packet;
         if (way_ == Way::kWalk) packet = {.place = target.place, .places = p.targets.places()};
-        p.queue.Draw(RetransmitLimit(mult_, p.table.known()), 2, kPacketBytes, parts_, packet);
+        p.queue.Draw(Limit(p), 2, kPacketBytes, parts_, packet);
         const std::uint32_t to = p.table.info(target.member).endpoint().port;
         for (const ByteView part : parts_) {
           arrivals.push_back({to, std::uint32_t{part[0]} | std::uint32_t{part[1]} << 8 |
@@ -106,12 +126,18 @@ class Cluster {
     for (const Arrival& a : arrivals) Hear(a.to, a.message);
   }
   // Until all is sent that the protocol sends.
-  void Finish() {
+  template <typename OnRound>
+  void Finish(const OnRound& on_round) {
+    std::size_t round = 0;
     for (bool busy = true; busy;) {
       RunRound();
+      on_round(++round);
       busy = false;
       for (const auto& p : peers_) busy = busy || !p->queue.empty();
     }
+  }
+  void Finish() {
+    Finish([](std::size_t) {});
   }
 
   // Of a message and a node that did not know it at the start.
@@ -153,6 +179,7 @@ class Cluster {
     p.targets.OnJoin(m);
   }
   void Hear(std::uint32_t node, std::uint32_t message) {
+    if (node >= living()) return;
     Peer& p = *peers_[node];
     if (message < infos_.size()) {
       if (p.knows.size() > message && p.knows[message]) return;
@@ -164,11 +191,11 @@ class Cluster {
     for (int i = 0; i < 3; ++i) bytes[i] = static_cast<std::uint8_t>(message >> 8 * i);
     p.queue.Enqueue("", bytes);
   }
+  int Limit(const Peer& p) const { return RetransmitLimit(mult_, p.table.known()) * stretch_; }
   void PickTargets(Peer& p) {
     const auto eligible = [&p](MemberIndex m) { return m != p.self; };
     if (way_ == Way::kWalk) {
-      p.targets.Next(now_, kTargets, RetransmitLimit(mult_, p.table.known()), p.rng, targets_,
-                     eligible);
+      p.targets.Next(now_, kTargets, Limit(p), p.rng, targets_, eligible);
       return;
     }
     p.ring.Pick(kTargets, p.rng, picked_, eligible);
@@ -183,6 +210,8 @@ class Cluster {
   NodeInfoPool pool_;
   std::vector<NodeInfoRef> infos_;
   std::vector<std::unique_ptr<Peer>> peers_;
+  std::uint32_t dead_ = 0;
+  int stretch_ = 1;
   std::uint32_t messages_ = 0;
   std::size_t known_at_start_ = 0;
   std::size_t transmissions_ = 0;
@@ -257,6 +286,69 @@ TEST(GossipCoverage, TheWalkMissesNobodyWhereRandomTargetsDo) {
     EXPECT_EQ(walk.missed, 0u) << c.name;
     if (c.random_misses) {
       EXPECT_GT(random.missed, 0u) << c.name;
+    }
+  }
+}
+
+// What gossip does while many of the listed members are dead and nobody has noticed yet: a rack
+// failed, or somebody made members up.
+struct DeadResult {
+  std::size_t pairs = 0;   // of a message and a living node
+  std::size_t missed = 0;  // of these
+  std::size_t rounds = 0;  // until the last of those that are reached has a message, summed up
+  std::size_t worst = 0;   // messages in a row that one node misses
+
+  double share() const { return static_cast<double>(missed) / static_cast<double>(pairs); }
+};
+
+DeadResult MeasureDead(std::uint32_t nodes, int percent, int mult, Way way) {
+  constexpr int kMessages = 20;
+  const int runs = nodes > 100 ? 4 : 20;
+  DeadResult result;
+  for (int run = 1; run <= runs; ++run) {
+    Cluster cluster(nodes, 0, mult, way, static_cast<std::uint64_t>(run));
+    cluster.Kill(nodes * static_cast<std::uint32_t>(percent) / 100);
+    std::vector<std::size_t> in_a_row(cluster.living());
+    for (int i = 0; i < kMessages; ++i) {
+      const std::uint32_t message = cluster.Tell();
+      std::size_t knew = 0;
+      std::size_t last = 0;
+      cluster.Finish([&](std::size_t round) {
+        std::size_t know = 0;
+        for (std::uint32_t n = 0; n < cluster.living(); ++n) know += cluster.Knows(n, message);
+        if (know > knew) last = round;
+        knew = know;
+      });
+      result.rounds += last;
+      result.pairs += cluster.living();
+      result.missed += cluster.living() - knew;
+      for (std::uint32_t n = 0; n < cluster.living(); ++n) {
+        in_a_row[n] = cluster.Knows(n, message) ? 0 : in_a_row[n] + 1;
+        result.worst = std::max(result.worst, in_a_row[n]);
+      }
+    }
+  }
+  result.rounds /= static_cast<std::size_t>(kMessages * runs);
+  return result;
+}
+
+TEST(GossipCoverage, TheLivingAreReachedWhileManyListedOnesAreDead) {
+  for (const std::uint32_t nodes : {33u, 100u, 400u}) {
+    for (const int percent : {0, 10, 30, 60, 90}) {
+      if (percent == 90 && nodes > 33) continue;
+      const DeadResult walk = MeasureDead(nodes, percent, 4, Way::kWalk);
+      const DeadResult random = MeasureDead(nodes, percent, 4, Way::kRandom);
+      std::printf(
+          "%4u nodes, %2d %% dead: missed by the walk %.1e (%zu in a row, %zu rounds), by "
+          "random targets %.1e (%zu, %zu)\n",
+          nodes, percent, walk.share(), walk.worst, walk.rounds, random.share(), random.worst,
+          random.rounds);
+      EXPECT_LE(walk.missed, random.missed);
+      EXPECT_LE(walk.share(), percent <= 60 ? 1e-3 : 2e-2);
+      EXPECT_LE(walk.worst, 2u);
+      if (percent <= 60) {
+        EXPECT_LE(walk.rounds, random.rounds + 2);
+      }
     }
   }
 }

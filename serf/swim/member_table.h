@@ -21,6 +21,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/endpoint.h"
 #include "serf/base/time.h"
 #include "serf/swim/node_info.h"
 #include "serf/swim/paged_vector.h"
@@ -94,6 +95,14 @@ class MemberTable {
   std::size_t count(NodeState state) const { return by_state_[static_cast<std::size_t>(state)]; }
   // Alive and suspect ones.
   std::size_t live() const { return count(NodeState::kAlive) + count(NodeState::kSuspect); }
+
+  // True if a node that is known announces this address. Looks at all of them.
+  bool HasAddress(const IpAddress& address) const {
+    for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+      if (rows_[i].info && SameHost(rows_[i].info->endpoint().address, address)) return true;
+    }
+    return false;
+  }
 
   // One past the highest index ever used; parallel tables need that many rows.
   std::size_t index_limit() const { return rows_.size(); }

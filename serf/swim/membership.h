@@ -10,7 +10,6 @@
 //   membership.Accuse(now, member, inc);      // an own probe failed
 //   at membership.NextDeadline(): membership.OnTimer(now);
 
-#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <cstddef>
@@ -92,13 +91,16 @@ class Membership {
   const BroadcastQueue& queue() const { return queue_; }
   const MemberTable& table() const { return table_; }
   const ProbeRing& ring() const { return ring_; }
+  // Changes with every change of the table.
+  std::uint64_t version() const { return version_; }
   GossipTargets& targets() { return targets_; }
   MemberIndex self() const { return self_; }
   bool has_left() const { return left_; }
   std::size_t known() const { return table_.known(); }
   // How often each broadcast is sent.
   int transmit_limit() const {
-    return RetransmitLimit(context_.config.retransmit_mult, table_.known());
+    return RetransmitLimit(context_.config.retransmit_mult, table_.known()) *
+           context_.probe_history.stretch();
   }
   // True if another node is alive or suspect.
   bool has_company() const {
@@ -211,6 +213,7 @@ class Membership {
   BroadcastQueue queue_;
   MemberIndex self_;
   wire::Incarnation incarnation_;  // the last one used for this node
+  std::uint64_t version_ = 0;
   std::vector<MemberIndex> doubted_;
   bool left_ = false;
   bool any_failed_ = false;
@@ -325,8 +328,7 @@ inline void Membership::ApplyAlive(Instant now, const Claim& claim) {
       ++context_.stats.dropped_incarnation;
       context_.limiter.Log(now, LogReason::kIncarnation, LogLevel::kWarn, [&] {
         return absl::StrCat("memberlist: Ignoring an alive message for '", claim.info.name,
-                            "' with incarnation ", claim.incarnation.value(), ", which is at ",
-                            table_.row(*known).incarnation.value(), " here");
+                            "' with incarnation ", claim.incarnation.value());
       });
       return Doubt(*known);
   }
@@ -374,6 +376,7 @@ inline MemberIndex Membership::Add(Instant now, const NodeInfoView& info) {
 }
 
 inline void Membership::StoreAlive(Instant now, MemberIndex member, const Claim& claim) {
+  ++version_;
   DropSuspicion(member);
   const NodeState old_state = table_.state(member);
   const bool new_meta = !NodeInfo::SameBytes(table_.info(member).meta(), claim.info.meta);
@@ -463,6 +466,7 @@ inline void Membership::ApplySuspect(Instant now, const wire::Suspect& suspect) 
       });
       return Refute(now, suspect.incarnation);
     case SuspectVerdict::kSuspect:
+      ++version_;
       Queue(suspect.node, suspect);
       ++context_.stats.suspect_applied;
       table_.row(*known).incarnation = suspect.incarnation;
@@ -562,6 +566,7 @@ inline void Membership::ApplyDead(Instant now, const wire::Dead& dead) {
 
 inline void Membership::StoreGone(Instant now, MemberIndex member, NodeState state,
                                   const wire::Dead& dead) {
+  ++version_;
   DropSuspicion(member);
   Queue(dead.node, dead, member == self_ ? leave_token_ : 0);
   ++context_.stats.dead_applied;
@@ -571,6 +576,7 @@ inline void Membership::StoreGone(Instant now, MemberIndex member, NodeState sta
 }
 
 inline void Membership::DoubtFarewell(Instant now, MemberIndex member, const wire::Dead& dead) {
+  ++version_;
   // As a suspect the member gets this gossip, too.
   Queue(dead.node, dead);
   ++context_.stats.farewells_doubted;
@@ -593,6 +599,7 @@ inline void Membership::Refute(Instant, wire::Incarnation accused) {
   }
   incarnation_ = *next;
   table_.row(self_).incarnation = incarnation_;
+  ++version_;
   context_.awareness.Apply(1);
   ++context_.stats.refutations;
   // It carries the latest metadata too, so whoever waits for those waits for this message now.
@@ -672,12 +679,13 @@ inline std::optional<MemberIndex> Membership::NextToProbe(Instant now) {
 inline void Membership::Purge(Instant now, MemberIndex member) {
   context_.delegate.OnNodePurged(now, member);
   std::erase(doubted_, member);
+  ++version_;
   table_.Purge(member);
 }
 
 inline void Membership::Doubt(MemberIndex member) {
-  const bool known = std::find(doubted_.begin(), doubted_.end(), member) != doubted_.end();
-  if (!known && doubted_.size() < kDoubtedMax) doubted_.push_back(member);
+  std::erase(doubted_, member);
+  if (doubted_.size() < kDoubtedMax) doubted_.push_back(member);
 }
 
 inline std::optional<MemberIndex> Membership::TakeDoubted() {

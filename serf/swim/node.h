@@ -117,6 +117,8 @@ class Node {
   }
   // Zero is healthy (Lifeguard's local health multiplier).
   int health_score() const { return context_.awareness.score(); }
+  // By how much more often than usual messages are to be sent, while many listed members are dead.
+  int transmit_stretch() const { return context_.probe_history.stretch(); }
   // The message queue of the engine itself; the delegate's are its own.
   const BroadcastQueue& queue() const { return membership_.queue(); }
   const Stats& stats() const { return context_.stats; }
@@ -191,7 +193,7 @@ inline void Node::OnStreamBytes(Instant now, StreamId stream, ByteView bytes, Ou
 
 inline void Node::OnStreamClosed(Instant now, StreamId stream, const absl::Status& reason,
                                  Outbox& out) {
-  streams_.OnClosed(now, stream, reason);
+  streams_.OnClosed(now, stream, reason, out);
   Settle(now, out);
 }
 

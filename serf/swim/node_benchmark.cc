@@ -66,6 +66,18 @@ class Subject {
     }
   }
 
+  // A peer's push/pull, from its first to its last portion.
+  void PushPull(const Endpoint& from, ByteView request) {
+    const auto id = node_->OnStreamAccepted(now, from, out);
+    node_->OnStreamBytes(now, *id, request, out);
+    out.Clear();
+    while (node_->stats().push_pulls_merged == merged_) {
+      node_->OnTimer(now, out);
+      out.Clear();
+    }
+    ++merged_;
+  }
+
   Node& node() { return *node_; }
 
   Instant now{std::chrono::hours(1)};
@@ -74,6 +86,7 @@ class Subject {
  private:
   RecordingDelegate delegate_;
   std::unique_ptr<Node> node_;
+  std::uint64_t merged_ = 0;
 };
 
 void CountAllocations(benchmark::State& state, std::size_t before) {
@@ -146,12 +159,10 @@ ByteVector PushPullOf(int members) {
 void BM_PushPullKnown(benchmark::State& state) {
   Subject subject(kMembers);
   const ByteVector request = PushPullOf(kMembers);
+  subject.Drain();
   const std::size_t before = testing::allocations().count;
-  for (auto _ : state) {
-    const auto id = subject.node().OnStreamAccepted(subject.now, EndpointOfMember(0), subject.out);
-    subject.node().OnStreamBytes(subject.now, *id, request, subject.out);
-    subject.out.Clear();
-  }
+  int from = 0;
+  for (auto _ : state) subject.PushPull(EndpointOfMember(from++ % kMembers), request);
   CountAllocations(state, before);
   state.SetItemsProcessed(state.iterations() * kMembers);
 }
@@ -164,9 +175,7 @@ void BM_PushPullNew(benchmark::State& state) {
     state.PauseTiming();
     auto subject = std::make_unique<Subject>(0);
     state.ResumeTiming();
-    const auto id =
-        subject->node().OnStreamAccepted(subject->now, EndpointOfMember(0), subject->out);
-    subject->node().OnStreamBytes(subject->now, *id, request, subject->out);
+    subject->PushPull(EndpointOfMember(0), request);
     state.PauseTiming();
     subject.reset();
     state.ResumeTiming();

@@ -13,6 +13,7 @@
 #include "serf/swim/delegate.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/node_info.h"
+#include "serf/swim/probe_history.h"
 #include "serf/swim/stats.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/swim_messages.h"
@@ -58,6 +59,7 @@ struct NodeContext {
   const std::shared_ptr<NodeInfoPool> node_infos;
   Rng rng;
   Awareness awareness;
+  ProbeHistory probe_history;
   Stats stats;
   LogLimiter limiter;
 

@@ -484,5 +484,45 @@ TEST(NodeDeterminismTest, TheSameSeedGivesTheSameTranscript) {
   EXPECT_NE(first, Transcript(8));
 }
 
+// Made-up members, or a rack that failed: while they are still listed as alive, what is sent to
+// them is lost. It is noticed by the probes, and news reaches the living.
+TEST(NodeGossipAmongDeadTest, NewsReachesTheLivingWhileMostListedOnesAreDead) {
+  TestNet net;
+  std::vector<TestNet::Host*> living;
+  for (int i = 1; i <= 3; ++i) living.push_back(&net.Add(i));
+  for (int i = 1; i < 3; ++i) ASSERT_EQ(net.Join(*living[i], living[0]->endpoint).contacted, 1);
+  net.RunFor(seconds(5));
+  const auto vsn = wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
+  const auto make_up = [&](int from, int to) {
+    for (int i = from; i < to; ++i) {
+      const std::string name = absl::StrCat("ghost-", i);
+      const ByteVector alive =
+          TestNet::Encoded(wire::Alive{.incarnation = wire::Incarnation(1),
+                                       .node = name,
+                                       .addr = TestNet::EndpointOf(i).address.bytes(),
+                                       .port = 7946,
+                                       .vsn = vsn});
+      for (TestNet::Host* host : living) net.Inject(*host, TestNet::EndpointOf(99), alive);
+    }
+  };
+  make_up(100, 160);
+  net.RunFor(seconds(9));
+  EXPECT_EQ(living[0]->node->live_nodes(), 63u);
+  EXPECT_GT(living[0]->node->transmit_stretch(), 1);
+  int reached = 0;
+  for (int turn = 0; turn < 10; ++turn) {
+    const std::string news = absl::StrCat("news ", turn);
+    net.Do(*living[0], [&](Node& node, Instant now, Outbox& out) {
+      ASSERT_TRUE(node.UpdateMeta(now, AsBytes(news), out).ok());
+    });
+    net.RunFor(seconds(2));
+    for (int i = 1; i < 3; ++i) {
+      const Node& node = *living[static_cast<std::size_t>(i)]->node;
+      reached += AsText(node.info(*node.Find("n1")).meta()) == news ? 1 : 0;
+    }
+  }
+  EXPECT_GE(reached, 12);
+}
+
 }  // namespace
 }  // namespace serf::swim

@@ -239,28 +239,29 @@ TEST(NodeHostileTest, MutatedDatagramsAreSurvived) {
 }
 
 TEST(NodeHostileTest, BufferedBytesAreBounded) {
-  // A user message of 20 MiB announced on each stream, and all but the last byte sent.
+  // A state of 20 MiB announced on each stream, and all but the last byte sent.
   Target target(false);
   ByteVector header;
-  wire::Encode(wire::UserHeader{.user_msg_len = wire::kUserMessageMax}, header);
-  const ByteVector body(static_cast<std::size_t>(wire::kUserMessageMax) - 1);
-  // Twice: what is closed makes room.
-  for (std::uint64_t round = 1; round <= 2; ++round) {
-    Outbox out;
-    std::vector<StreamId> open;
-    while (open.size() < 40) {
-      const auto id = target.node().OnStreamAccepted(Instant(), TestNet::EndpointOf(9), out);
-      target.node().OnStreamBytes(Instant(), *id, header, out);
-      target.node().OnStreamBytes(Instant(), *id, body, out);
-      if (!out.stream_ops().empty()) break;
-      open.push_back(*id);
-    }
-    EXPECT_EQ(open.size(), 12u);  // 12 of 20 MiB are within 256 MiB
-    EXPECT_EQ(target.node().stats().streams_refused, round);
-    for (const StreamId id : open) {
-      target.node().OnStreamClosed(Instant(), id, absl::OkStatus(), out);
-    }
+  wire::Encode(wire::PushPullHeader{.user_state_len = wire::kUserStateMax}, header);
+  const ByteVector body(static_cast<std::size_t>(wire::kUserStateMax) - 1);
+  Outbox out;
+  std::vector<StreamId> ids;
+  const auto feed = [&](int from) {
+    const auto id = target.node().OnStreamAccepted(Instant(), TestNet::EndpointOf(from), out);
+    ASSERT_TRUE(id.has_value());
+    ids.push_back(*id);
+    target.node().OnStreamBytes(Instant(), *id, header, out);
+    target.node().OnStreamBytes(Instant(), *id, body, out);
+  };
+  for (int i = 0; i < 40; ++i) feed(10 + i);
+  EXPECT_EQ(target.node().stats().streams_refused, 28u);  // 12 of 20 MiB are within 256 MiB
+  // What is closed makes room.
+  for (const StreamId id : ids) {
+    target.node().OnStreamClosed(Instant(), id, absl::OkStatus(), out);
   }
+  out.Clear();
+  for (int i = 0; i < 12; ++i) feed(10 + i);
+  EXPECT_EQ(target.node().stats().streams_refused, 28u);
 }
 
 }  // namespace

@@ -425,7 +425,31 @@ TEST_F(NodeProbeTest, PingsAreAnsweredToTheSourceThatTheyName) {
   // Incomplete: to where the datagram came from.
   Hear(9, wire::Ping{.seq_no = SequenceNumber(78), .node = "n1", .source_port = 5});
   Hear(9, wire::Ping{.seq_no = SequenceNumber(79), .node = "", .source_addr = two.address.bytes()});
-  EXPECT_EQ(net_.SentTo(TestNet::EndpointOf(9), "ack here").size(), 2u);
+  EXPECT_EQ(net_.SentTo(TestNet::EndpointOf(9), "ack").size(), 2u);
+}
+
+// A stranger gets no more than it sent: nothing is amplified.
+TEST_F(NodeProbeTest, AStrangersAnswerCarriesNothing) {
+  Know(2);
+  host_.delegate.ack_payload = std::string(120, 'c');
+  Hear(9, wire::Ping{.seq_no = SequenceNumber(77)});
+  const Endpoint two = TestNet::EndpointOf(2);
+  Hear(9, wire::Ping{.seq_no = SequenceNumber(78),
+                     .source_addr = two.address.bytes(),
+                     .source_port = two.port,
+                     .source_node = "stranger"});
+  ASSERT_EQ(net_.sent.size(), 2u);
+  for (const Sent& sent : net_.sent) {
+    EXPECT_EQ(sent.text, "ack");
+    EXPECT_LE(sent.size, 24u);
+  }
+  net_.sent.clear();
+  Hear(2, wire::Ping{.seq_no = SequenceNumber(79),
+                     .source_addr = two.address.bytes(),
+                     .source_port = two.port,
+                     .source_node = "n2"});
+  ASSERT_EQ(net_.sent.size(), 1u);
+  EXPECT_EQ(net_.sent[0].text.substr(0, 6), "ack cc");
 }
 
 TEST_F(NodeProbeTest, PingsForOthersAreNotAnswered) {

@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/swim/node.h"
+#include "serf/swim/streaming_node.h"
 #include "serf/swim/test_net.h"
 #include "serf/wire/stream_frame.h"
 
@@ -24,152 +25,9 @@ using ::testing::IsEmpty;
 using wire::Incarnation;
 using wire::SequenceNumber;
 
-constexpr wire::VersionVector kGood{1, 5, 2, 0, 0, 0};
-
-Config Calm() {
-  Config config = Config::Lan();
-  config.probe_interval = Duration::zero();
-  config.push_pull_interval = Duration::zero();
-  config.gossip_interval = Duration::zero();
-  return config;
-}
-
-struct Record {
-  std::string name;
-  std::int64_t state = 0;
-  std::uint32_t incarnation = 1;
-  Endpoint endpoint = TestNet::EndpointOf(7);
-  std::optional<wire::VersionVector> versions = kGood;
-  std::size_t vsn_size = 6;
-};
-
-ByteVector PushPull(const std::vector<Record>& records, bool join, absl::string_view state = {}) {
-  ByteVector bytes;
-  wire::Encode(wire::PushPullHeader{.nodes = static_cast<std::int64_t>(records.size()),
-                                    .user_state_len = static_cast<std::int64_t>(state.size()),
-                                    .join = join},
-               bytes);
-  for (const Record& r : records) {
-    const auto vsn = r.versions.value_or(wire::VersionVector()).ToBytes();
-    wire::Encode(
-        wire::PushPullNode{.name = r.name,
-                           .addr = r.endpoint.address.bytes(),
-                           .port = r.endpoint.port,
-                           .meta = {},
-                           .incarnation = Incarnation(r.incarnation),
-                           .state = r.state,
-                           .vsn = r.versions ? ByteView(vsn).first(r.vsn_size) : ByteView()},
-        bytes);
-  }
-  Append(bytes, AsBytes(state));
-  return bytes;
-}
-
-class NodeStreamTest : public ::testing::Test {
+class NodeStreamTest : public ::testing::Test, protected StreamingNode {
  protected:
-  NodeStreamTest() : NodeStreamTest(Calm()) {}
-  explicit NodeStreamTest(const Config& config) : host_(net_.Add(1, config)) {
-    host_.delegate.events.clear();
-  }
-
-  // What the node did with a stream in one input.
-  struct Reaction {
-    bool closed = false;
-    ByteVector bytes;  // written
-  };
-
-  template <typename Input>
-  Reaction React(const Input& input) {
-    Reaction reaction;
-    net_.Do(host_, [&](Node& node, Instant now, Outbox& out) {
-      input(node, now, out);
-      for (const Outbox::StreamOp& op : out.stream_ops()) {
-        if (op.kind == Outbox::StreamOp::Kind::kClose) reaction.closed = true;
-        if (op.kind == Outbox::StreamOp::Kind::kDial) {
-          dialled_ = op.stream;
-          dialled_to_ = op.to;
-        }
-        if (op.kind == Outbox::StreamOp::Kind::kWrite) {
-          EXPECT_FALSE(reaction.closed);
-          const ByteView bytes = out.bytes(op);
-          reaction.bytes.assign(bytes.begin(), bytes.end());
-        }
-      }
-    });
-    return reaction;
-  }
-  StreamId Accept(int from = 9) {
-    std::optional<StreamId> id;
-    React([&](Node& node, Instant now, Outbox& out) {
-      id = node.OnStreamAccepted(now, {TestNet::EndpointOf(from).address, 40000}, out);
-    });
-    EXPECT_TRUE(id.has_value());
-    return id.value_or(StreamId());
-  }
-  Reaction Feed(StreamId id, ByteView bytes) {
-    return React(
-        [&](Node& node, Instant now, Outbox& out) { node.OnStreamBytes(now, id, bytes, out); });
-  }
-  Reaction Connect(StreamId id) {
-    return React(
-        [&](Node& node, Instant now, Outbox& out) { node.OnStreamConnected(now, id, out); });
-  }
-  Reaction Closed(StreamId id, const absl::Status& reason = absl::OkStatus()) {
-    return React(
-        [&](Node& node, Instant now, Outbox& out) { node.OnStreamClosed(now, id, reason, out); });
-  }
-  void Join(const std::vector<Endpoint>& targets) {
-    std::vector<JoinTarget> list;
-    for (const Endpoint& e : targets) list.push_back({e.ToString(), e});
-    React([&](Node& node, Instant now, Outbox& out) {
-      node.Join(now, RequestId(1), std::move(list), out);
-    });
-  }
-
-  // An answer or a request as text: "push-pull join=1 n1@1:0 state=abc", "ack 5", "err ...".
-  static std::string Text(ByteView bytes, bool initiator) {
-    wire::StreamReader reader({.initiator = initiator});
-    if (bytes.empty()) return "";
-    if (reader.Feed(bytes) != wire::StreamStatus::kUnit) return "malformed";
-    wire::DecodeScratch scratch;
-    const wire::StreamUnit& unit = reader.unit();
-    if (unit.type == wire::MessageType::kAck || unit.type == wire::MessageType::kPing) {
-      wire::Ping ping;  // reads the SeqNo of an ack as well
-      EXPECT_EQ(wire::Decode(unit.body, ping, scratch), wire::DecodeResult::kOk);
-      return absl::StrCat(unit.type == wire::MessageType::kAck ? "ack " : "ping ",
-                          ping.seq_no.value(), ping.node.empty() ? "" : " ", ping.node);
-    }
-    if (unit.type == wire::MessageType::kError) {
-      wire::ErrorMessage error;
-      EXPECT_EQ(wire::Decode(unit.body, error, scratch), wire::DecodeResult::kOk);
-      return absl::StrCat("err ", error.error);
-    }
-    if (unit.type == wire::MessageType::kUser) return absl::StrCat("user ", AsText(unit.body));
-    wire::PushPullReader content(unit.body);
-    std::string text = absl::StrCat("push-pull join=", content.header().join);
-    std::set<std::string> nodes;
-    for (wire::PushPullNode node; content.Next(node);) {
-      nodes.insert(absl::StrCat(" ", node.name, "@", node.incarnation.value(), ":", node.state));
-    }
-    for (const std::string& n : nodes) text += n;
-    if (!content.user_state().empty())
-      absl::StrAppend(&text, " state=", AsText(content.user_state()));
-    return text;
-  }
-
-  std::string StateOf(const std::string& name) const {
-    const auto member = host_.node->Find(name);
-    if (!member) return "unknown";
-    const char* const names[] = {"alive", "suspect", "dead", "left"};
-    return absl::StrCat(names[static_cast<int>(host_.node->state(*member))], " ",
-                        host_.node->incarnation(*member).value());
-  }
-  const Stats& stats() const { return host_.node->stats(); }
-
-  TestNet net_;
-  TestNet::Host& host_;
-  StreamId dialled_;
-  Endpoint dialled_to_;
+  using StreamingNode::StreamingNode;
 };
 
 // --- requests of peers ---
@@ -439,20 +297,6 @@ TEST_F(NodeStreamTest, At127PushPullsTheNextIsRefused) {
   EXPECT_TRUE(Feed(open[0], ByteView(bytes).last(1)).closed);
   EXPECT_FALSE(Feed(Accept(), most).closed);
   EXPECT_TRUE(Feed(Accept(), most).closed);
-}
-
-TEST_F(NodeStreamTest, OpenStreamsAreLimited) {
-  for (std::size_t i = 0; i < Streams::kAcceptedMax; ++i) Accept();
-  React([&](Node& node, Instant now, Outbox& out) {
-    EXPECT_FALSE(node.OnStreamAccepted(now, TestNet::EndpointOf(9), out).has_value());
-  });
-  EXPECT_EQ(stats().streams_refused, 1u);
-  // The node can still dial.
-  Join({TestNet::EndpointOf(2)});
-  EXPECT_EQ(dialled_to_, TestNet::EndpointOf(2));
-  net_.now += seconds(10);
-  React([](Node& node, Instant now, Outbox& out) { node.OnTimer(now, out); });
-  Accept();
 }
 
 TEST_F(NodeStreamTest, DialledStreamsAreLimited) {

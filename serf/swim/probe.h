@@ -67,6 +67,9 @@ class Probe {
 
   // After the end, until the next Start.
   Verdict verdict() const { return verdict_; }
+  // Of a probe that failed: helpers that told so, and those that said nothing though they should.
+  int nacks() const { return nacks_; }
+  int silent_helpers() const { return nacks_wanted_ - nacks_; }
   // How the outcome changes the local health score (the table of 5.2).
   int health_delta() const;
 

@@ -22,6 +22,7 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
+#include "serf/swim/config.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/member_table.h"
 #include "serf/swim/membership.h"
@@ -218,6 +219,7 @@ inline void Prober::AskHelpers(Instant, Outbox& out) {
 inline void Prober::EndProbe(Instant now) {
   context_.awareness.Apply(probe_.health_delta());
   const absl::string_view name = membership_.table().info(target_).name();
+  context_.probe_history.Add(1, probe_.verdict() != Probe::Verdict::kNoContact);
   if (probe_.verdict() == Probe::Verdict::kAcknowledged) return;
   // It may have moved behind another address: the next probe learns anew where it answers from.
   // A suspicion that runs is not ended by that.
@@ -227,6 +229,8 @@ inline void Prober::EndProbe(Instant now) {
         " over TCP but UDP probes failed, network may be misconfigured");
     return;
   }
+  context_.probe_history.Add(probe_.nacks(), true);
+  context_.probe_history.Add(probe_.silent_helpers(), false);
   ++context_.stats.probes_failed;
   Log(context_.config.logger, LogLevel::kInfo, "memberlist: Suspect ", name,
       " has failed, no acks received");
@@ -249,7 +253,7 @@ inline void Prober::OnPing(Instant now, const Endpoint& from, const wire::Ping& 
   if (!ping.node.empty() && ping.node != own().name()) {
     ++context_.stats.dropped_not_for_us;
     context_.limiter.Log(now, LogReason::kWrongPing, LogLevel::kWarn, [&] {
-      return absl::StrCat("memberlist: Got ping for unexpected node '", ping.node,
+      return absl::StrCat("memberlist: Got ping for unexpected node '", Shown(ping.node),
                           "' from=", from.ToString());
     });
     return;
@@ -257,9 +261,10 @@ inline void Prober::OnPing(Instant now, const Endpoint& from, const wire::Ping& 
   const Endpoint to = AnswerTo(from, ping.source_addr, ping.source_port);
   const bool is_member = IsMember(ping.source_node, to);
   if (!is_member && to != from && !MayAnswerStranger(now)) return;
+  // A stranger's answer carries nothing, so that it is no larger than the ping.
   ByteVector& payload = out.workspace().payload;
   payload.clear();
-  context_.delegate.AppendAckPayload(payload);
+  if (is_member) context_.delegate.AppendAckPayload(payload);
   sender_.Send(
       wire::Ack{.seq_no = ping.seq_no, .payload = payload.empty() ? ByteView() : ByteView(payload)},
       to, is_member ? Riders::kBroadcasts : Riders::kNone, out);
@@ -269,6 +274,10 @@ inline void Prober::OnIndirectPing(Instant now, const Endpoint& from,
                                    const wire::IndirectPing& ping, Outbox& out) {
   if (wire::Check(ping) != wire::FormatFault::kNone) {
     ++context_.stats.dropped_address;
+    return;
+  }
+  if (ping.node.size() > kNodeNameMax) {  // it is passed on
+    ++context_.stats.dropped_oversize;
     return;
   }
   Relay relay;

@@ -2,8 +2,11 @@
 #define SERF_SWIM_PUSH_PULL_H_
 
 // Push/pull: the exchange of whole tables between two nodes, which repairs what gossip missed.
-// AppendPushPull() writes the own table as a message; MergePushPull() takes in another's.
+// PushPullMerge takes in another's, in portions; the own one is in own_state.h.
 // Source: spec/memberlist.md 3.4, 4.6, 4.7.
+//
+//   PushPullMerge merge(context, membership, role, peer, body);
+//   while (!merge.Continue(now, false, portion)) next turn;
 //
 // A merge excludes nodes that this node cannot talk to, and goes on with the others. The original
 // fails as a whole, and for ever, because of one record without versions. It is still refused
@@ -11,18 +14,19 @@
 // - if a record is malformed,
 // - if somebody who joins brings a record without versions: this cluster need not know it.
 
-#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
+#include "serf/base/portion.h"
 #include "serf/base/time.h"
 #include "serf/swim/config.h"
 #include "serf/swim/delegate.h"
@@ -37,37 +41,6 @@
 
 namespace serf::swim {
 
-// Appends the push/pull message: every known node in ring order except the forgotten, then the
-// delegate's state. `user_state` is scratch.
-inline void AppendPushPull(Instant now, const NodeContext& context, const Membership& membership,
-                           bool join, ByteVector& user_state, ByteVector& out) {
-  user_state.clear();
-  context.delegate.AppendLocalState(join, user_state);
-  const MemberTable& table = membership.table();
-  const std::vector<MemberIndex>& members = membership.ring().members();
-  const auto nodes = std::count_if(members.begin(), members.end(),
-                                   [&](MemberIndex m) { return !membership.is_forgotten(now, m); });
-  wire::Encode(wire::PushPullHeader{.nodes = nodes,
-                                    .user_state_len = static_cast<std::int64_t>(user_state.size()),
-                                    .join = join},
-               out);
-  for (const MemberIndex member : members) {
-    if (membership.is_forgotten(now, member)) continue;
-    const MemberTable::Row& row = table.row(member);
-    const NodeInfo& info = *row.info;
-    const auto versions = info.versions().ToBytes();
-    wire::Encode(wire::PushPullNode{.name = info.name(),
-                                    .addr = info.endpoint().address.bytes(),
-                                    .port = info.endpoint().port,
-                                    .meta = info.meta().empty() ? ByteView() : info.meta(),
-                                    .incarnation = row.incarnation,
-                                    .state = static_cast<std::int64_t>(row.state),
-                                    .vsn = versions},
-                 out);
-  }
-  Append(out, user_state);
-}
-
 class PushPullMerge {
  public:
   // `body` is that of a complete wire::StreamUnit: a peer's request, or its answer to this node's.
@@ -75,14 +48,36 @@ class PushPullMerge {
   // `peer` is the stream's other end.
   PushPullMerge(NodeContext& context, Membership& membership, Role role, const Endpoint& peer,
                 ByteView body)
-      : context_(context), membership_(membership), role_(role), peer_(peer), body_(body) {}
+      : context_(context),
+        membership_(membership),
+        role_(role),
+        peer_(peer),
+        body_(body),
+        reader_(body),
+        join_(reader_.header().join),
+        newcomer_(role == Role::kRequest && join_) {}
 
-  // OK, or why nothing was merged: "Node 'b' protocol version (6) is incompatible: [1, 5]", ...
-  absl::Status Run(Instant now);
+  PushPullMerge(const PushPullMerge&) = delete;
+  PushPullMerge& operator=(const PushPullMerge&) = delete;
+
+  // None: the portion is spent. Else OK, or why nothing was merged:
+  // "Node 'b' protocol version (6) is incompatible: [1, 5]", ...
+  // The delegate takes one state at a time: not this one while `state_waits`.
+  std::optional<absl::Status> Continue(Instant now, bool state_waits, Portion& portion);
+
+  // True once all records are merged: what is left is the delegate's state.
+  bool is_at_state() const { return stage_ == Stage::kState; }
 
  private:
-  // Reads all records once; OK if they may be merged.
-  absl::Status Verify();
+  enum class Stage : std::uint8_t { kVerify, kApply, kState };
+  // What a record costs besides its bytes: to be looked at, and to be merged, which may add a
+  // member and tell of it.
+  static constexpr std::size_t kVerifyCost = 64;
+  static constexpr std::size_t kApplyCost = 1024;
+
+  // Reads all records once: an error if they may not be merged.
+  std::optional<absl::Status> Verify(Portion& portion);
+  absl::Status VerifyRecord(const wire::PushPullNode& record);
   // Asks the merge filter, which sees all records at once.
   absl::Status AskFilter() const;
   void Apply(Instant now, const wire::PushPullNode& record);
@@ -112,58 +107,86 @@ class PushPullMerge {
   Role role_;
   Endpoint peer_;
   ByteView body_;
-  bool newcomer_ = false;  // the peer joins by way of this node
+  Stage stage_ = Stage::kVerify;
+  wire::PushPullReader reader_;
+  bool join_;
+  bool newcomer_;  // the peer joins by way of this node
+  absl::Status incompatible_;
+  bool any_compatible_ = false;
 };
 
-inline absl::Status PushPullMerge::Run(Instant now) {
-  newcomer_ = role_ == Role::kRequest && wire::PushPullReader(body_).header().join;
-  if (absl::Status status = Verify(); !status.ok()) return status;
-  wire::PushPullReader reader(body_);
-  const bool join = reader.header().join;
-  if (join && context_.config.merge_filter) {
-    if (absl::Status status = AskFilter(); !status.ok()) return status;
-  }
-  for (wire::PushPullNode record; reader.Next(record);) Apply(now, record);
-  const ByteView state = reader.user_state();
-  if (!state.empty()) {
-    const RemoteState remote{state, join, role_ == Role::kAnswer, {}};
-    while (!context_.delegate.MergeRemoteState(now, remote)) {
+inline std::optional<absl::Status> PushPullMerge::Continue(Instant now, bool state_waits,
+                                                           Portion& portion) {
+  if (stage_ == Stage::kVerify) {
+    if (std::optional<absl::Status> status = Verify(portion)) {
+      if (!status->ok()) return status;
+    } else {
+      return std::nullopt;
     }
+    // The filter sees all records at once, so it is for who has few.
+    if (join_ && context_.config.merge_filter) {
+      if (absl::Status status = AskFilter(); !status.ok()) return status;
+    }
+    reader_.Restart(body_);
+    stage_ = Stage::kApply;
+  }
+  if (stage_ == Stage::kApply) {
+    wire::PushPullNode record;
+    for (;;) {
+      if (portion.empty()) return std::nullopt;
+      if (!reader_.Next(record)) break;
+      Apply(now, record);
+      portion.Spend(reader_.consumed() + kApplyCost);
+    }
+    stage_ = Stage::kState;
+  }
+  const ByteView state = reader_.user_state();
+  if (!state.empty() && state_waits) return std::nullopt;
+  if (!state.empty() &&
+      !context_.delegate.MergeRemoteState(
+          now, {.bytes = state, .join = join_, .dialled = role_ == Role::kAnswer, .peer = peer_})) {
+    return std::nullopt;
   }
   ++context_.stats.push_pulls_merged;
   return absl::OkStatus();
 }
 
-inline absl::Status PushPullMerge::Verify() {
-  const NodeInfo& own = membership_.table().info(membership_.self());
-  absl::Status incompatible;
-  bool any_compatible = false;
-  wire::PushPullReader reader(body_);
-  for (wire::PushPullNode record; reader.Next(record);) {
-    if (record.vsn.empty()) {
-      if (!newcomer_) continue;
-      return Compatible(record.name, wire::VersionVector(), own.name(), own.versions());
-    }
-    if (record.vsn.size() < wire::VersionVector::kSize) {
-      return absl::InvalidArgumentError(absl::StrCat("Node '", record.name,
-                                                     "' has an incomplete version vector of ",
-                                                     record.vsn.size(), " bytes"));
-    }
-    if (MergeRule(record.state) != MergeAs::kAlive) continue;
-    const wire::VersionVector versions = *wire::VersionVector::FromBytes(record.vsn);
-    if (!AreSaneVersions(versions)) continue;
-    absl::Status status = Compatible(record.name, versions, own.name(), own.versions());
-    if (status.ok()) {
-      any_compatible = true;
-    } else if (incompatible.ok()) {
-      incompatible = std::move(status);
-    }
+inline std::optional<absl::Status> PushPullMerge::Verify(Portion& portion) {
+  wire::PushPullNode record;
+  for (;;) {
+    if (portion.empty()) return std::nullopt;
+    if (!reader_.Next(record)) break;
+    if (absl::Status status = VerifyRecord(record); !status.ok()) return status;
+    portion.Spend(reader_.consumed() + kVerifyCost);
   }
-  if (reader.result() != wire::DecodeResult::kOk) {
+  if (reader_.result() != wire::DecodeResult::kOk) {
     return absl::InvalidArgumentError(
-        absl::StrCat("failed to decode: ", wire::DecodeResultName(reader.result())));
+        absl::StrCat("failed to decode: ", wire::DecodeResultName(reader_.result())));
   }
-  return any_compatible ? absl::OkStatus() : incompatible;
+  return any_compatible_ ? absl::OkStatus() : incompatible_;
+}
+
+inline absl::Status PushPullMerge::VerifyRecord(const wire::PushPullNode& record) {
+  const NodeInfo& own = membership_.table().info(membership_.self());
+  if (record.vsn.empty()) {
+    if (!newcomer_) return absl::OkStatus();
+    return Compatible(record.name, wire::VersionVector(), own.name(), own.versions());
+  }
+  if (record.vsn.size() < wire::VersionVector::kSize) {
+    return absl::InvalidArgumentError(absl::StrCat("Node '", Shown(record.name),
+                                                   "' has an incomplete version vector of ",
+                                                   record.vsn.size(), " bytes"));
+  }
+  if (MergeRule(record.state) != MergeAs::kAlive) return absl::OkStatus();
+  const wire::VersionVector versions = *wire::VersionVector::FromBytes(record.vsn);
+  if (!AreSaneVersions(versions)) return absl::OkStatus();
+  absl::Status status = Compatible(record.name, versions, own.name(), own.versions());
+  if (status.ok()) {
+    any_compatible_ = true;
+  } else if (incompatible_.ok()) {
+    incompatible_ = std::move(status);
+  }
+  return absl::OkStatus();
 }
 
 inline absl::Status PushPullMerge::Compatible(absl::string_view name,
@@ -180,12 +203,12 @@ inline absl::Status PushPullMerge::Compatible(absl::string_view name,
   for (const auto& node : nodes) {
     if (!common.AdmitsProtocol(node.versions)) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "Node '", node.name, "' protocol version (", node.versions.protocol_cur,
+          "Node '", Shown(node.name), "' protocol version (", node.versions.protocol_cur,
           ") is incompatible: [", common.protocol_min(), ", ", common.protocol_max(), "]"));
     }
     if (!common.AdmitsDelegate(node.versions)) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "Node '", node.name, "' delegate protocol version (", node.versions.delegate_cur,
+          "Node '", Shown(node.name), "' delegate protocol version (", node.versions.delegate_cur,
           ") is incompatible: [", common.delegate_min(), ", ", common.delegate_max(), "]"));
     }
   }

@@ -80,6 +80,7 @@ struct Stats {
   std::uint64_t push_pulls_answered = 0;
   std::uint64_t push_pulls_merged = 0;
   std::uint64_t push_pulls_refused = 0;
+  std::uint64_t push_pulls_delayed = 0;  // the answer had to wait: the address asks too often
 };
 
 }  // namespace serf::swim

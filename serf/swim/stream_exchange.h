@@ -3,24 +3,49 @@
 
 // StreamExchange: what a node keeps of one stream: one request and at most one answer. The table
 // of all of them, which acts on it, is in streams.h. Source: spec/memberlist.md 3.
+//
+// A push/pull that a peer asks for is read, answered, and merged; one of this node's is sent, read,
+// and merged. Each of these may take several turns, in which the exchange is busy.
 
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/time.h"
 #include "serf/base/timer_heap.h"
 #include "serf/swim/node_context.h"
 #include "serf/swim/outbox.h"
+#include "serf/swim/push_pull.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/stream_frame.h"
+#include "serf/wire/stream_writer.h"
 
 namespace serf::swim {
+
+// The beginning of the log line of a stream that failed, as the original words it.
+inline absl::string_view WhatFailed(wire::StreamError error, bool reads_push_pull) {
+  switch (error) {
+    case wire::StreamError::kLabelTruncated:
+    case wire::StreamError::kLabelZeroLength:
+      return "failed to receive and remove the stream label header: ";
+    case wire::StreamError::kDoubleLabel:
+    case wire::StreamError::kLabelMismatch:
+    case wire::StreamError::kUnexpectedType:
+      return "";
+    case wire::StreamError::kBadBody:
+    case wire::StreamError::kBadCount:
+      return reads_push_pull ? "Failed to read remote state: " : "failed to receive: ";
+    default:
+      return "failed to receive: ";
+  }
+}
 
 class StreamExchange {
  public:
@@ -42,21 +67,28 @@ class StreamExchange {
                  .aead = context.config.aead.get(),
                  .verify_incoming = context.config.verify_incoming}) {}
 
+  enum class Stage : std::uint8_t {
+    kReading,
+    kDelayed,  // the answer waits: the peer asks too often
+    kSending,  // of the own state
+    kMerging,
+  };
+
   Purpose purpose() const { return purpose_; }
   bool accepted() const { return purpose_ == Purpose::kAccepted; }
   const Endpoint& peer() const { return peer_; }
   wire::StreamReader& reader() { return reader_; }
 
-  // Bytes that were received, about as much as the reader holds.
-  std::size_t received() const { return received_; }
-  wire::StreamStatus Feed(ByteView bytes) {
-    received_ += bytes.size();
-    return reader_.Feed(bytes);
-  }
-
   // --- kept for the table ---
+  Stage stage = Stage::kReading;
   TimerHandle timer;
   bool connected = false;
+  bool closed = false;                             // by the peer: nothing can be sent any more
+  bool queued = false;                             // it has work left for another turn
+  std::size_t received = 0;                        // bytes
+  std::size_t held = 0;                            // bytes of memory, as accounted for
+  std::unique_ptr<wire::StreamUnitWriter> writer;  // of the own state
+  std::unique_ptr<PushPullMerge> merge;
   bool counted_push_pull = false;        // among those that peers started
   ByteVector request;                    // ping or user message, until it is written
   RequestId join{};                      // of kJoin
@@ -67,7 +99,6 @@ class StreamExchange {
   Purpose purpose_;
   Endpoint peer_;
   wire::StreamReader reader_;
-  std::size_t received_ = 0;
 };
 
 }  // namespace serf::swim

@@ -4,35 +4,45 @@
 // Streams: all streams of a node: those that peers open (push/pull, ping, user message) and those
 // that it dials (join, periodic push/pull, fallback ping, reliable user message), with their
 // time-outs and limits. Source: spec/memberlist.md 3, 10.
+//
+// Work is done in portions (serf/base/portion.h): one within each input, and then one in each
+// OnTimer(), which is due at once as long as work is left.
 
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
+#include "serf/base/portion.h"
 #include "serf/base/time.h"
-#include "serf/base/timer_heap.h"
+#include "serf/swim/answer_rate.h"
+#include "serf/swim/exchange_table.h"
 #include "serf/swim/log_limiter.h"
+#include "serf/swim/member_table.h"
 #include "serf/swim/membership.h"
 #include "serf/swim/node_context.h"
+#include "serf/swim/node_info.h"
 #include "serf/swim/outbox.h"
+#include "serf/swim/own_state.h"
 #include "serf/swim/prober.h"
 #include "serf/swim/push_pull.h"
 #include "serf/swim/stream_exchange.h"
 #include "serf/wire/msgpack.h"
+#include "serf/wire/packet.h"
 #include "serf/wire/stream_frame.h"
+#include "serf/wire/stream_writer.h"
 #include "serf/wire/swim_messages.h"
 
 namespace serf::swim {
@@ -40,14 +50,18 @@ namespace serf::swim {
 class Streams {
  public:
   // Open streams that peers started. The original has no limit. Each lives a second or so, so a
-  // cluster of thousands that starts at once stays below; memory is bounded further down.
+  // cluster of thousands that starts at once stays below; memory is bounded further down. Beyond it
+  // a stranger goes (serf/base/fair_shares.h): somebody of whom nothing was verified yet.
   static constexpr std::size_t kAcceptedMax = 1024;
   // Open streams that this node dialled: apart, so that a flood from outside cannot stop it.
   static constexpr std::size_t kDialledMax = 256;
-  // Push/pulls that peers have begun; the original refuses the 128th.
+  // Push/pulls that peers have begun. An address that has more of them than others gives way.
   static constexpr std::size_t kPushPullsMax = 127;
-  // Bytes that wait in unfinished streams, all together. One alone is bounded by
-  // wire::StreamReader.
+  // Bytes of a stranger's stream; who joins has far less. Known members may come with all that
+  // wire::StreamReader takes; without encryption whoever shows the head of a push/pull may.
+  static constexpr std::size_t kStrangerBytesMax = 1 << 20;
+  // Bytes that wait in unfinished streams, all together. Beyond it the largest stream goes, of the
+  // address that holds most.
   static constexpr std::size_t kBufferedMax = 256 << 20;
 
   Streams(NodeContext& context, Membership& membership, Prober& prober)
@@ -59,9 +73,11 @@ class Streams {
   std::optional<StreamId> OnAccepted(Instant now, const Endpoint& from, Outbox& out);
   void OnConnected(Instant now, StreamId id, Outbox& out);
   void OnBytes(Instant now, StreamId id, ByteView bytes, Outbox& out);
-  void OnClosed(Instant now, StreamId id, const absl::Status& reason);
+  void OnClosed(Instant now, StreamId id, const absl::Status& reason, Outbox& out);
   void OnTimer(Instant now, Outbox& out);
-  Instant NextDeadline() const { return timers_.next(); }
+  Instant NextDeadline() const {
+    return work_.empty() ? std::min(table_.next(), own_state_.NextDeadline()) : Instant();
+  }
 
   // --- what is wanted ---
   // A push/pull for Node::Join; its end is in TakeJoinAttempts().
@@ -78,95 +94,96 @@ class Streams {
   std::vector<JoinAttempt> TakeJoinAttempts() { return std::exchange(join_attempts_, {}); }
 
   // Streams that are open.
-  std::size_t size() const { return exchanges_.size(); }
+  std::size_t size() const { return table_.size(); }
 
  private:
   using Purpose = StreamExchange::Purpose;
+  using Stage = StreamExchange::Stage;
 
-  StreamExchange* Find(StreamId id) {
-    const auto it = exchanges_.find(id);
-    return it == exchanges_.end() ? nullptr : it->second.get();
-  }
-  StreamId Open(Purpose purpose, const Endpoint& peer, Instant deadline);
-  // As Open, and dials; null (and the failure reported) if too many are open.
+  // Null (and the failure reported) if too many are open.
   StreamExchange* Dial(Instant now, Purpose purpose, const Endpoint& to, Instant deadline,
                        RequestId join, Outbox& out);
   // Forgets a stream that the driver has closed or is told to close.
   void Forget(StreamId id);
   void Close(StreamId id, Outbox& out);
 
-  // The unit arrived whole. `out` is null if the stream is closed already: no answer then.
-  void OnUnit(Instant now, StreamId id, StreamExchange& exchange, Outbox* out);
-  void OnRequest(Instant now, StreamId id, StreamExchange& exchange, Outbox* out);
-  void OnPingRequest(Instant now, StreamId id, StreamExchange& exchange, Outbox* out);
-  void OnPushPullRequest(Instant now, StreamId id, StreamExchange& exchange, Outbox* out);
-  absl::Status OnPushPullAnswer(Instant now, StreamExchange& exchange);
+  // Goes on with an exchange as far as the portion and what is at hand allow; what is left is
+  // queued. It may be gone then. The stages return true if there is another one to go on with.
+  void Advance(Instant now, StreamId id, Portion& portion, Outbox& out);
+  bool Read(Instant now, StreamId id, StreamExchange& exchange, Portion& portion, Outbox& out);
+  bool Send(Instant now, StreamId id, StreamExchange& exchange, Portion& portion, Outbox& out);
+  void Merge(Instant now, StreamId id, StreamExchange& exchange, Portion& portion, Outbox& out);
+  void Queue(StreamId id, StreamExchange& exchange) {
+    if (!std::exchange(exchange.queued, true)) work_.push_back(id);
+  }
+
+  // The unit arrived whole. True if there is another stage; else the stream can be closed.
+  bool OnUnit(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
+  bool OnRequest(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
+  void OnPingRequest(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
+  bool OnPushPullAnswer(Instant now, StreamExchange& exchange);
   void OnPingAnswer(Instant now, StreamExchange& exchange);
   // The bytes are no unit.
-  void OnMalformed(Instant now, StreamId id, StreamExchange& exchange, Outbox* out);
+  void OnMalformed(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
   // Too late, dial failed, connection broken, bytes that make no sense, or OK.
   void Finish(Instant now, const StreamExchange& exchange, const absl::Status& status);
 
+  // False if the stream holds more than it may, and was closed. Others may go for it.
+  bool MayHold(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
+  // There is no room for it.
+  void Evict(Instant now, StreamId id, absl::string_view why, Outbox& out) {
+    ++context_.stats.streams_refused;
+    Finish(now, *table_.Find(id), absl::ResourceExhaustedError(why));
+    Close(id, out);
+  }
   // False if the peer's push/pull is one too many.
-  bool CountPushPull(Instant now, StreamExchange& exchange);
+  bool CountPushPull(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
+  wire::SealOptions SealOptions() const;
   bool WriteUnit(StreamId id, ByteView message, bool initiator, Outbox& out);
-  bool WritePushPull(Instant now, StreamId id, bool join, bool initiator, Outbox& out);
 
   NodeContext& context_;
   Membership& membership_;
   Prober& prober_;
 
-  absl::flat_hash_map<StreamId, std::unique_ptr<StreamExchange>> exchanges_;
-  TimerHeap<StreamId> timers_;
-  std::uint64_t next_id_ = 1;
-  std::size_t accepted_ = 0;
-  std::size_t dialled_ = 0;
-  std::size_t push_pulls_ = 0;
-  std::size_t buffered_ = 0;
+  ExchangeTable table_;
+  std::deque<StreamId> work_;  // in turn; some may be gone
+  StreamId merging_{};         // whose state the delegate is at; zero: nobody's
+  OwnState own_state_{context_, membership_};
+  AnswerRate answer_rate_;
   std::vector<JoinAttempt> join_attempts_;
 };
 
 // --- opening and closing ---
 
-inline StreamId Streams::Open(Purpose purpose, const Endpoint& peer, Instant deadline) {
-  const StreamId id(next_id_++);
-  auto exchange = std::make_unique<StreamExchange>(purpose, peer, context_);
-  exchange->timer = timers_.Push(deadline, id);
-  ++(purpose == Purpose::kAccepted ? accepted_ : dialled_);
-  exchanges_.emplace(id, std::move(exchange));
-  return id;
-}
-
 inline void Streams::Forget(StreamId id) {
-  const auto it = exchanges_.find(id);
-  StreamExchange& exchange = *it->second;
-  timers_.Remove(exchange.timer);
-  if (exchange.counted_push_pull) --push_pulls_;
-  buffered_ -= exchange.received();
-  --(exchange.accepted() ? accepted_ : dialled_);
-  exchanges_.erase(it);
+  if (merging_ == id) merging_ = StreamId();
+  table_.Forget(id);
 }
 
 inline void Streams::Close(StreamId id, Outbox& out) {
-  out.CloseStream(id);
+  if (!table_.Find(id)->closed) out.CloseStream(id);
   Forget(id);
 }
 
-inline std::optional<StreamId> Streams::OnAccepted(Instant now, const Endpoint& from, Outbox&) {
-  if (accepted_ >= kAcceptedMax) {
-    ++context_.stats.streams_refused;
-    return std::nullopt;
+inline std::optional<StreamId> Streams::OnAccepted(Instant now, const Endpoint& from, Outbox& out) {
+  if (table_.accepted() >= kAcceptedMax) {
+    const std::optional<StreamId> victim = table_.strangers().Victim();
+    if (!victim) {
+      ++context_.stats.streams_refused;
+      return std::nullopt;
+    }
+    Evict(now, *victim, "too many open streams", out);
   }
   ++context_.stats.streams_accepted;
   context_.limiter.Log(now, LogReason::kStreamAccepted, LogLevel::kDebug, [&] {
     return absl::StrCat("memberlist: Stream connection from=", from.ToString());
   });
-  return Open(Purpose::kAccepted, from, now + context_.config.tcp_timeout);
+  return table_.Open(Purpose::kAccepted, from, now + context_.config.tcp_timeout, context_);
 }
 
 inline StreamExchange* Streams::Dial(Instant now, Purpose purpose, const Endpoint& to,
                                      Instant deadline, RequestId join, Outbox& out) {
-  if (dialled_ >= kDialledMax) {
+  if (table_.dialled() >= kDialledMax) {
     ++context_.stats.dropped_sends;
     StreamExchange refused(purpose, to, context_);
     refused.join = join;
@@ -174,8 +191,8 @@ inline StreamExchange* Streams::Dial(Instant now, Purpose purpose, const Endpoin
     return nullptr;
   }
   ++context_.stats.streams_dialled;
-  const StreamId id = Open(purpose, to, deadline);
-  StreamExchange& exchange = *Find(id);
+  const StreamId id = table_.Open(purpose, to, deadline, context_);
+  StreamExchange& exchange = *table_.Find(id);
   exchange.join = join;
   out.DialStream(id, to);
   return &exchange;
@@ -217,17 +234,18 @@ inline void Streams::DialUserMessage(Instant now, const Endpoint& to, ByteView m
 // --- inputs ---
 
 inline void Streams::OnConnected(Instant now, StreamId id, Outbox& out) {
-  StreamExchange* exchange = Find(id);
+  StreamExchange* exchange = table_.Find(id);
   if (exchange == nullptr || exchange->accepted() || exchange->connected) return;
   exchange->connected = true;
   bool written = false;
   switch (exchange->purpose()) {
     case Purpose::kJoin:
-    case Purpose::kPushPull:
-      timers_.Reschedule(exchange->timer, now + context_.config.tcp_timeout);
-      written =
-          WritePushPull(now, id, exchange->purpose() == Purpose::kJoin, /*initiator=*/true, out);
-      break;
+    case Purpose::kPushPull: {
+      table_.SetDeadline(id, *exchange, now + context_.config.tcp_timeout);
+      exchange->stage = Stage::kSending;
+      Portion portion;
+      return Advance(now, id, portion, out);
+    }
     case Purpose::kFallbackPing:
     case Purpose::kUserMessage:
       written = WriteUnit(id, exchange->request, /*initiator=*/true, out);
@@ -243,57 +261,60 @@ inline void Streams::OnConnected(Instant now, StreamId id, Outbox& out) {
 }
 
 inline void Streams::OnBytes(Instant now, StreamId id, ByteView bytes, Outbox& out) {
-  StreamExchange* exchange = Find(id);
+  StreamExchange* exchange = table_.Find(id);
   if (exchange == nullptr) return;  // closed by this node; the driver had these on the way
   context_.stats.stream_bytes_received += bytes.size();
-  if (!exchange->accepted() && exchange->received() == 0 &&
+  // Nothing is expected behind the unit. What comes while the own state is sent waits.
+  const bool waits = !exchange->accepted() && exchange->stage == Stage::kSending;
+  if (exchange->stage != Stage::kReading && !waits) return;
+  if (!exchange->accepted() && exchange->received == 0 &&
       exchange->purpose() != Purpose::kFallbackPing) {
     // The request is through and the answer begins: now it has its own time.
-    timers_.Reschedule(exchange->timer, now + context_.config.tcp_timeout);
+    table_.SetDeadline(id, *exchange, now + context_.config.tcp_timeout);
   }
-  buffered_ += bytes.size();
-  const wire::StreamStatus status = exchange->Feed(bytes);
-  if (buffered_ > kBufferedMax && status == wire::StreamStatus::kNeedMore) {
-    ++context_.stats.streams_refused;
-    Finish(now, *exchange, absl::ResourceExhaustedError("too many bytes in open streams"));
-    Close(id, out);
-    return;
-  }
-  switch (status) {
-    case wire::StreamStatus::kBusy:
-    case wire::StreamStatus::kNeedMore:
-      if (!exchange->accepted() || !exchange->reader().reads_push_pull()) return;
-      if (!CountPushPull(now, *exchange)) Close(id, out);
-      return;
-    case wire::StreamStatus::kUnit:
-      OnUnit(now, id, *exchange, &out);
-      break;
-    case wire::StreamStatus::kFailed:
-      OnMalformed(now, id, *exchange, &out);
-      break;
-  }
-  Close(id, out);
+  exchange->received += bytes.size();
+  Portion portion;
+  exchange->reader().Feed(bytes, portion);
+  if (!waits) Advance(now, id, portion, out);
 }
 
-inline void Streams::OnClosed(Instant now, StreamId id, const absl::Status& reason) {
-  StreamExchange* exchange = Find(id);
-  if (exchange == nullptr) return;
-  if (!reason.ok()) {
-    Finish(now, *exchange, reason);
-  } else if (!exchange->accepted() && !exchange->connected) {
-    Finish(now, *exchange, absl::UnavailableError("connection closed"));
-  } else if (exchange->reader().FeedEnd() == wire::StreamStatus::kUnit) {
-    OnUnit(now, id, *exchange, nullptr);
-  } else {
-    OnMalformed(now, id, *exchange, nullptr);
+inline void Streams::OnClosed(Instant now, StreamId id, const absl::Status& reason, Outbox& out) {
+  StreamExchange* exchange = table_.Find(id);
+  if (exchange == nullptr || exchange->closed) return;
+  exchange->closed = true;
+  Portion portion;
+  switch (exchange->stage) {
+    case Stage::kReading: {
+      const bool is_busy = exchange->reader().status() == wire::StreamStatus::kBusy;
+      if (is_busy || (reason.ok() && (exchange->accepted() || exchange->connected))) {
+        exchange->reader().FeedEnd(portion);
+        return Advance(now, id, portion, out);
+      }
+      break;
+    }
+    case Stage::kDelayed:
+    case Stage::kSending:
+      if (!exchange->accepted() && !reason.ok()) break;
+      // Nobody wants the own state any more, but what the peer told is heard.
+      exchange->stage = exchange->accepted() ? Stage::kMerging : Stage::kReading;
+      exchange->reader().FeedEnd(portion);
+      return Advance(now, id, portion, out);
+    case Stage::kMerging:
+      return;
   }
+  Finish(now, *exchange, reason.ok() ? absl::UnavailableError("connection closed") : reason);
   Forget(id);
 }
 
 inline void Streams::OnTimer(Instant now, Outbox& out) {
-  while (timers_.next() <= now) {
-    const StreamId id = timers_.Pop();
-    StreamExchange& exchange = *Find(id);
+  while (table_.next() <= now) {
+    const StreamId id = table_.Pop();
+    StreamExchange& exchange = *table_.Find(id);
+    if (exchange.stage == Stage::kDelayed) {
+      exchange.stage = Stage::kSending;
+      Queue(id, exchange);
+      continue;
+    }
     ++context_.stats.streams_timed_out;
     const absl::string_view what =
         exchange.accepted() || exchange.connected ? "read tcp " : "dial tcp ";
@@ -302,11 +323,154 @@ inline void Streams::OnTimer(Instant now, Outbox& out) {
                absl::StrCat(what, exchange.peer().ToString(), ": i/o timeout")));
     Close(id, out);
   }
+  own_state_.OnTimer(now);
+  Portion portion;
+  for (std::size_t turns = work_.size(); turns > 0 && !portion.empty(); --turns) {
+    const StreamId id = work_.front();
+    work_.pop_front();
+    StreamExchange* exchange = table_.Find(id);
+    if (exchange == nullptr) continue;
+    exchange->queued = false;
+    Advance(now, id, portion, out);
+  }
+}
+
+// --- stages ---
+
+inline void Streams::Advance(Instant now, StreamId id, Portion& portion, Outbox& out) {
+  StreamExchange& exchange = *table_.Find(id);
+  for (bool more = true; more;) {
+    switch (exchange.stage) {
+      case Stage::kReading:
+        more = Read(now, id, exchange, portion, out);
+        break;
+      case Stage::kDelayed:
+        return;
+      case Stage::kSending:
+        more = Send(now, id, exchange, portion, out);
+        break;
+      case Stage::kMerging:
+        return Merge(now, id, exchange, portion, out);
+    }
+  }
+}
+
+inline bool Streams::Read(Instant now, StreamId id, StreamExchange& exchange, Portion& portion,
+                          Outbox& out) {
+  const wire::StreamStatus status = exchange.reader().Continue(portion);
+  if (!MayHold(now, id, exchange, out)) return false;
+  switch (status) {
+    case wire::StreamStatus::kNeedMore:
+      if (exchange.accepted() && exchange.reader().reads_push_pull() &&
+          !CountPushPull(now, id, exchange, out)) {
+        Close(id, out);
+      }
+      return false;
+    case wire::StreamStatus::kBusy:
+      Queue(id, exchange);
+      return false;
+    case wire::StreamStatus::kUnit:
+      table_.RemoveDeadline(exchange);
+      table_.strangers().Remove(id);
+      if (OnUnit(now, id, exchange, out)) return true;
+      break;
+    case wire::StreamStatus::kFailed:
+      OnMalformed(now, id, exchange, out);
+      break;
+  }
+  Close(id, out);
+  return false;
+}
+
+inline bool Streams::Send(Instant now, StreamId id, StreamExchange& exchange, Portion& portion,
+                          Outbox& out) {
+  if (exchange.writer == nullptr) {
+    const bool join = exchange.accepted()
+                          ? wire::PushPullReader(exchange.reader().unit().body).header().join
+                          : exchange.purpose() == Purpose::kJoin;
+    OwnState::Payload payload = own_state_.Get(now, join, portion);
+    if (payload == nullptr) {
+      Queue(id, exchange);
+      return false;
+    }
+    const std::size_t size = payload->size();
+    exchange.writer = std::make_unique<wire::StreamUnitWriter>(std::move(payload), SealOptions(),
+                                                               !exchange.accepted());
+    const Instant allowed =
+        exchange.accepted() ? answer_rate_.Take(now, exchange.peer().address, size) : now;
+    if (allowed > now) {
+      if (allowed > now + context_.config.tcp_timeout) {  // the peer won't wait so long
+        Evict(now, id, "too many push/pull requests from one address", out);
+        return false;
+      }
+      ++context_.stats.push_pulls_delayed;
+      exchange.stage = Stage::kDelayed;
+      table_.SetDeadline(id, exchange, allowed);
+      return false;
+    }
+  }
+  const std::size_t begin = out.BeginSlice();
+  const auto result = exchange.writer->Continue(portion, out.arena());
+  if (out.arena().size() > begin) {
+    out.WriteStream(id, begin);
+    context_.stats.stream_bytes_sent += out.arena().size() - begin;
+  }
+  if (result == wire::StreamUnitWriter::Result::kUnfinished) {
+    Queue(id, exchange);
+    return false;
+  }
+  const bool sent = result == wire::StreamUnitWriter::Result::kDone;
+  exchange.writer = nullptr;
+  if (!sent) ++context_.stats.dropped_sends;
+  if (exchange.accepted()) {
+    if (sent) ++context_.stats.push_pulls_answered;
+    exchange.stage = Stage::kMerging;
+    return true;
+  }
+  if (sent) {
+    table_.SetDeadline(id, exchange, now + context_.config.tcp_timeout);
+    exchange.stage = Stage::kReading;
+    return true;
+  }
+  Finish(now, exchange, absl::InternalError("failed to encrypt the message"));
+  Close(id, out);
+  return false;
+}
+
+inline void Streams::Merge(Instant now, StreamId id, StreamExchange& exchange, Portion& portion,
+                           Outbox& out) {
+  const bool is_request = exchange.accepted();
+  if (exchange.merge == nullptr) {
+    table_.unmerged().Remove(id);
+    exchange.merge = std::make_unique<PushPullMerge>(
+        context_, membership_,
+        is_request ? PushPullMerge::Role::kRequest : PushPullMerge::Role::kAnswer, exchange.peer(),
+        exchange.reader().unit().body);
+  }
+  const bool state_waits = merging_ != StreamId() && merging_ != id;
+  const std::optional<absl::Status> status = exchange.merge->Continue(now, state_waits, portion);
+  if (!status) {
+    if (exchange.merge->is_at_state() && !state_waits) {
+      merging_ = id;
+      portion.Spend(portion.left());  // the delegate had its own
+    }
+    return Queue(id, exchange);
+  }
+  if (!is_request) {
+    Finish(now, exchange, *status);
+  } else if (!status->ok()) {
+    ++context_.stats.push_pulls_refused;
+    context_.limiter.Log(now, LogReason::kMerge, LogLevel::kError, [&] {
+      return absl::StrCat("memberlist: Failed push/pull merge: ", status->message(),
+                          " from=", exchange.peer().ToString());
+    });
+  }
+  Close(id, out);
 }
 
 // --- units ---
 
-inline void Streams::OnUnit(Instant now, StreamId id, StreamExchange& exchange, Outbox* out) {
+inline bool Streams::OnUnit(Instant now, StreamId id, StreamExchange& exchange, Outbox& out) {
   const std::uint64_t size = exchange.reader().frame_size();
   if (size > wire::kStreamFrameMax / 10 * 6) {
     context_.limiter.Log(now, LogReason::kStateSize, LogLevel::kWarn, [&] {
@@ -319,33 +483,40 @@ inline void Streams::OnUnit(Instant now, StreamId id, StreamExchange& exchange, 
       return OnRequest(now, id, exchange, out);
     case Purpose::kJoin:
     case Purpose::kPushPull:
-      return Finish(now, exchange, OnPushPullAnswer(now, exchange));
+      return OnPushPullAnswer(now, exchange);
     case Purpose::kFallbackPing:
-      return OnPingAnswer(now, exchange);
+      OnPingAnswer(now, exchange);
+      return false;
     case Purpose::kUserMessage:
-      return;
+      return false;
   }
+  return false;
 }
 
-inline void Streams::OnRequest(Instant now, StreamId id, StreamExchange& exchange, Outbox* out) {
+inline bool Streams::OnRequest(Instant now, StreamId id, StreamExchange& exchange, Outbox& out) {
   const wire::StreamUnit& unit = exchange.reader().unit();
   switch (unit.type) {
     case wire::MessageType::kUser:
       if (!unit.body.empty()) context_.delegate.OnUserMessage(now, exchange.peer(), unit.body);
-      return;
+      return false;
     case wire::MessageType::kPing:
-      return OnPingRequest(now, id, exchange, out);
+      OnPingRequest(now, id, exchange, out);
+      return false;
     case wire::MessageType::kPushPull:
-      return OnPushPullRequest(now, id, exchange, out);
+      if (!CountPushPull(now, id, exchange, out)) return false;
+      // The answer shows the table as it was before this merge, as the original's does. A peer that
+      // hung up gets none.
+      exchange.stage = exchange.closed ? Stage::kMerging : Stage::kSending;
+      return true;
     default:
       // The reader lets no other type through on this side.
       assert(false);
-      return;
+      return false;
   }
 }
 
 inline void Streams::OnPingRequest(Instant now, StreamId id, StreamExchange& exchange,
-                                   Outbox* out) {
+                                   Outbox& out) {
   wire::Ping ping;
   wire::DecodeScratch scratch;
   if (wire::Decode(exchange.reader().unit().body, ping, scratch) != wire::DecodeResult::kOk) {
@@ -355,60 +526,34 @@ inline void Streams::OnPingRequest(Instant now, StreamId id, StreamExchange& exc
   if (!ping.node.empty() && ping.node != membership_.table().info(membership_.self()).name()) {
     ++context_.stats.dropped_not_for_us;
     context_.limiter.Log(now, LogReason::kWrongPing, LogLevel::kWarn, [&] {
-      return absl::StrCat("memberlist: Got ping for unexpected node ", ping.node,
+      return absl::StrCat("memberlist: Got ping for unexpected node ", Shown(ping.node),
                           " from=", exchange.peer().ToString());
     });
     return;
   }
-  if (out == nullptr) return;
-  ByteVector& message = out->workspace().message;
+  if (exchange.closed) return;
+  ByteVector& message = out.workspace().message;
   message.clear();
   wire::Encode(wire::Ack{.seq_no = ping.seq_no, .payload = {}}, message);
-  WriteUnit(id, message, /*initiator=*/false, *out);
+  WriteUnit(id, message, /*initiator=*/false, out);
 }
 
-inline void Streams::OnPushPullRequest(Instant now, StreamId id, StreamExchange& exchange,
-                                       Outbox* out) {
-  if (!CountPushPull(now, exchange)) return;
-  const ByteView body = exchange.reader().unit().body;
-  // The answer shows the table as it was before this merge, as the original's does. A peer that
-  // hung up gets none.
-  if (out != nullptr) {
-    const bool join = wire::PushPullReader(body).header().join;
-    if (WritePushPull(now, id, join, /*initiator=*/false, *out)) {
-      ++context_.stats.push_pulls_answered;
-    }
-  }
-  const absl::Status status =
-      PushPullMerge(context_, membership_, PushPullMerge::Role::kRequest, exchange.peer(), body)
-          .Run(now);
-  if (status.ok()) return;
-  ++context_.stats.push_pulls_refused;
-  context_.limiter.Log(now, LogReason::kMerge, LogLevel::kError, [&] {
-    return absl::StrCat("memberlist: Failed push/pull merge: ", status.message(),
-                        " from=", exchange.peer().ToString());
-  });
-}
-
-inline absl::Status Streams::OnPushPullAnswer(Instant now, StreamExchange& exchange) {
+inline bool Streams::OnPushPullAnswer(Instant now, StreamExchange& exchange) {
   const wire::StreamUnit& unit = exchange.reader().unit();
-  switch (unit.type) {
-    case wire::MessageType::kPushPull:
-      return PushPullMerge(context_, membership_, PushPullMerge::Role::kAnswer, exchange.peer(),
-                           unit.body)
-          .Run(now);
-    case wire::MessageType::kError: {
-      wire::ErrorMessage error;
-      wire::DecodeScratch scratch;
-      if (wire::Decode(unit.body, error, scratch) != wire::DecodeResult::kOk) break;
-      return absl::UnavailableError(absl::StrCat("remote error: ", error.error));
-    }
-    default:
-      break;
+  if (unit.type == wire::MessageType::kPushPull) {
+    exchange.stage = Stage::kMerging;
+    return true;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("received invalid msgType (", static_cast<int>(unit.type), "), expected ",
-                   "pushPullMsg (6) from=", exchange.peer().ToString()));
+  wire::ErrorMessage error;
+  wire::DecodeScratch scratch;
+  const bool is_error = unit.type == wire::MessageType::kError &&
+                        wire::Decode(unit.body, error, scratch) == wire::DecodeResult::kOk;
+  Finish(now, exchange,
+         is_error ? absl::UnavailableError(absl::StrCat("remote error: ", Shown(error.error)))
+                  : absl::InvalidArgumentError(absl::StrCat(
+                        "received invalid msgType (", static_cast<int>(unit.type), "), expected ",
+                        "pushPullMsg (6) from=", exchange.peer().ToString())));
+  return false;
 }
 
 inline void Streams::OnPingAnswer(Instant now, StreamExchange& exchange) {
@@ -432,7 +577,7 @@ inline void Streams::OnPingAnswer(Instant now, StreamExchange& exchange) {
 
 // --- failures ---
 
-inline void Streams::OnMalformed(Instant now, StreamId id, StreamExchange& exchange, Outbox* out) {
+inline void Streams::OnMalformed(Instant now, StreamId id, StreamExchange& exchange, Outbox& out) {
   const wire::StreamFailure& failure = exchange.reader().failure();
   if (failure.end != wire::StreamEnd::kSilent) ++context_.stats.streams_malformed;
   if (!exchange.accepted()) {
@@ -441,32 +586,14 @@ inline void Streams::OnMalformed(Instant now, StreamId id, StreamExchange& excha
   }
   if (failure.end == wire::StreamEnd::kSilent) return;
   context_.limiter.Log(now, LogReason::kStream, LogLevel::kError, [&] {
-    absl::string_view what;
-    switch (failure.error) {
-      case wire::StreamError::kLabelTruncated:
-      case wire::StreamError::kLabelZeroLength:
-        what = "failed to receive and remove the stream label header: ";
-        break;
-      case wire::StreamError::kDoubleLabel:
-      case wire::StreamError::kLabelMismatch:
-      case wire::StreamError::kUnexpectedType:
-        break;
-      case wire::StreamError::kBadBody:
-      case wire::StreamError::kBadCount:
-        what = exchange.reader().reads_push_pull() ? "Failed to read remote state: "
-                                                   : "failed to receive: ";
-        break;
-      default:
-        what = "failed to receive: ";
-        break;
-    }
+    const absl::string_view what = WhatFailed(failure.error, exchange.reader().reads_push_pull());
     return absl::StrCat("memberlist: ", what, failure.text, " from=", exchange.peer().ToString());
   });
-  if (failure.end != wire::StreamEnd::kAnswer || out == nullptr) return;
-  ByteVector& message = out->workspace().message;
+  if (failure.end != wire::StreamEnd::kAnswer || exchange.closed) return;
+  ByteVector& message = out.workspace().message;
   message.clear();
   wire::Encode(wire::ErrorMessage{.error = failure.text}, message);
-  WriteUnit(id, message, /*initiator=*/false, *out);
+  WriteUnit(id, message, /*initiator=*/false, out);
 }
 
 inline void Streams::Finish(Instant now, const StreamExchange& exchange,
@@ -501,24 +628,52 @@ inline void Streams::Finish(Instant now, const StreamExchange& exchange,
   }
 }
 
-inline bool Streams::CountPushPull(Instant now, StreamExchange& exchange) {
+// --- limits ---
+
+inline bool Streams::MayHold(Instant now, StreamId id, StreamExchange& exchange, Outbox& out) {
+  table_.CountHeld(exchange);
+  if (exchange.reader().is_verified()) table_.strangers().Remove(id);
+  if (exchange.received > kStrangerBytesMax && table_.strangers().Contains(id)) {
+    if (!membership_.table().HasAddress(exchange.peer().address)) {
+      Evict(now, id, "too many bytes before anything was verified", out);
+      return false;
+    }
+    table_.strangers().Remove(id);
+  }
+  while (table_.held() > kBufferedMax) {
+    const std::optional<StreamId> victim = table_.LargestHolder();
+    if (!victim) break;
+    Evict(now, *victim, "too many bytes in open streams", out);
+    if (*victim == id) return false;
+  }
+  return true;
+}
+
+inline bool Streams::CountPushPull(Instant now, StreamId id, StreamExchange& exchange,
+                                   Outbox& out) {
   if (exchange.counted_push_pull) return true;
-  if (push_pulls_ >= kPushPullsMax) {
+  if (table_.push_pulls() >= kPushPullsMax) {
     ++context_.stats.push_pulls_refused;
     context_.limiter.Log(now, LogReason::kPendingPushPulls, LogLevel::kError,
                          [] { return "memberlist: Too many pending push/pull requests"; });
-    return false;
+    // Only whoever has more than this one: else those who come at once would drive each other out.
+    const std::optional<StreamId> victim = table_.unmerged().Victim();
+    const IpAddress& from = exchange.peer().address;
+    if (!victim || table_.unmerged().CountOf(table_.Find(*victim)->peer().address) <=
+                       table_.unmerged().CountOf(from) + 1) {
+      return false;
+    }
+    Evict(now, *victim, "too many pending push/pull requests", out);
   }
-  exchange.counted_push_pull = true;
-  ++push_pulls_;
+  table_.CountPushPull(id, exchange);
   return true;
 }
 
 // --- writing ---
 
-inline bool Streams::WriteUnit(StreamId id, ByteView message, bool initiator, Outbox& out) {
+inline wire::SealOptions Streams::SealOptions() const {
   const Config& config = context_.config;
-  const wire::SealOptions options{
+  return {
       .label = config.label,
       .keyring = config.verify_outgoing ? config.keyring.get() : nullptr,
       .aead = config.aead.get(),
@@ -526,22 +681,18 @@ inline bool Streams::WriteUnit(StreamId id, ByteView message, bool initiator, Ou
       .encryption_version = wire::EncryptionVersionFor(config.protocol_version),
       .compress = config.enable_compression,
   };
+}
+
+inline bool Streams::WriteUnit(StreamId id, ByteView message, bool initiator, Outbox& out) {
   const std::size_t begin = out.BeginSlice();
-  if (!wire::SealStreamUnit(message, options, initiator, out.workspace().packet, out.arena())) {
+  if (!wire::SealStreamUnit(message, SealOptions(), initiator, out.workspace().packet,
+                            out.arena())) {
     ++context_.stats.dropped_sends;
     return false;
   }
   out.WriteStream(id, begin);
   context_.stats.stream_bytes_sent += out.arena().size() - begin;
   return true;
-}
-
-inline bool Streams::WritePushPull(Instant now, StreamId id, bool join, bool initiator,
-                                   Outbox& out) {
-  PacketWorkspace& workspace = out.workspace();
-  workspace.message.clear();
-  AppendPushPull(now, context_, membership_, join, workspace.payload, workspace.message);
-  return WriteUnit(id, workspace.message, initiator, out);
 }
 
 }  // namespace serf::swim

@@ -106,6 +106,12 @@ class RecordingDelegate : public Delegate {
     if (!state.empty()) Append(out, AsBytes(absl::StrCat(state, join ? "+join" : "")));
   }
   bool MergeRemoteState(Instant, const RemoteState& remote) override {
+    ++state_calls;
+    // All calls of one state come before the first of another.
+    assert(portions_left == 0 || remote.bytes.data() == merging);
+    if (portions_left == 0) portions_left = 1 + state_portions;
+    merging = remote.bytes.data();
+    if (--portions_left > 0) return false;
     merged.push_back(absl::StrCat(AsText(remote.bytes), remote.join ? " join" : ""));
     return true;
   }
@@ -133,11 +139,17 @@ class RecordingDelegate : public Delegate {
   bool regossip = false;        // passes on each user message that is new
   std::set<std::string> heard;  // then
   std::string state;
+  int state_portions = 0;  // calls that a state of others takes, but for the last one
+  int state_calls = 0;
   std::string ack_payload;
   std::vector<std::string> events;
   std::vector<std::string> messages;
   std::vector<std::string> merged;
   std::vector<std::string> pings;
+
+ private:
+  int portions_left = 0;
+  const std::uint8_t* merging = nullptr;
 };
 
 class TestNet {

@@ -16,6 +16,7 @@
 // OpenPacket delivers leaves while it goes, so the leaves before a fault are delivered. Views given
 // to the visitor live until it returns.
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstddef>
@@ -41,6 +42,10 @@ inline constexpr std::size_t kPacketNestingMax = 4;
 // Decompressed bytes per datagram, all compress layers together. A peer that obeys the packet
 // buffer size (1400 bytes by default) stays far below.
 inline constexpr std::size_t kPacketInflatedMax = 1 << 20;
+// A compressed message may inflate to so many times its bytes, and so much more. Tables of members
+// get to a fifth or tenth; only what says nothing over and over gets further.
+inline constexpr std::size_t kInflationMax = 64;
+inline constexpr std::size_t kPacketInflationFree = 64 << 10;
 // Leaves per datagram: four full compounds, where the original sends one.
 inline constexpr std::size_t kPacketLeavesMax = 4 * kCompoundPartsMax;
 
@@ -232,8 +237,9 @@ class PacketOpener {
     if (compress.algo != kCompressLzw) return Note(PacketError::kUnknownAlgorithm);
     ByteVector& inflated = scratch_.inflated_[depth];
     inflated.clear();
-    const LzwResult result =
-        scratch_.decoder_.Decode(compress.buf, kPacketInflatedMax - inflated_, inflated);
+    const std::size_t max = std::min(kPacketInflatedMax - inflated_,
+                                     kPacketInflationFree + kInflationMax * compress.buf.size());
+    const LzwResult result = scratch_.decoder_.Decode(compress.buf, max, inflated);
     inflated_ += inflated.size();
     if (result == LzwResult::kTooLarge) return Stop(PacketError::kTooLarge);
     if (result != LzwResult::kOk) return Note(PacketError::kBadLzw);

@@ -422,8 +422,10 @@ TEST_F(PacketTest, LeavesAreLimited) {
 
 // The limit holds for all compress layers of a datagram together.
 TEST_F(PacketTest, DecompressionIsLimitedInTotal) {
-  ByteVector big = {8};
-  big.resize(600 << 10, 0);
+  ByteVector big(600 << 10);
+  Rng rng(3);
+  for (std::uint8_t& byte : big) byte = rng.Below(std::uint64_t{16}) == 0 ? 1 : 0;
+  big[0] = 8;
   PacketScratch scratch;
   LzwEncoder encoder;
   ByteVector deflated;
@@ -437,6 +439,22 @@ TEST_F(PacketTest, DecompressionIsLimitedInTotal) {
   const Opened opened = Open(compound);
   EXPECT_EQ(opened.error, PacketError::kTooLarge);
   EXPECT_EQ(opened.leaves.size(), 1u);
+}
+
+// What says nothing over and over is no message of anybody.
+TEST_F(PacketTest, DecompressionIsLimitedByTheBytesThatAreThere) {
+  Rng rng(4);
+  LzwEncoder encoder;
+  for (int i = 0; i < 3; ++i) {
+    ByteVector big = {8};
+    big.resize(kPacketInflatedMax / (2 + rng.Below(std::uint64_t{2})), 0);
+    ByteVector deflated;
+    ASSERT_TRUE(encoder.Encode(big, 60000, deflated));
+    ByteVector compress;
+    Encode(CompressMessage{.algo = kCompressLzw, .buf = deflated}, compress);
+    EXPECT_EQ(Open(compress).error, PacketError::kTooLarge);
+    EXPECT_TRUE(Open(compress).leaves.empty());
+  }
 }
 
 // The visitor may seal an answer with the same scratch.

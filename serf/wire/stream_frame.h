@@ -10,8 +10,7 @@
 //     case StreamStatus::kUnit: Handle(reader.unit()); break;
 //     case StreamStatus::kFailed: Refuse(reader.failure()); break;
 //   }
-//
-//   SealStreamUnit(message, options, /*initiator=*/true, scratch, arena);
+// What writes them is in stream_writer.h.
 //
 // stream    = [label header] unit            a label header from the initiator only
 // unit      = frame of a payload | payload
@@ -60,9 +59,7 @@ inline constexpr std::size_t kStreamBodyMax = kStreamInflatedMax;
 // Ping, ack and error on a stream: a name and an error text of any sane length. Also a record of a
 // push/pull, and what surrounds the bytes of a compress message.
 inline constexpr std::size_t kStreamMessageMax = 64 << 10;
-// A compressed message may inflate to so many times its bytes, and so much more. Tables of members
-// get to a fifth or tenth; only what says nothing over and over gets further.
-inline constexpr std::size_t kInflationMax = 64;
+// What a compressed message may inflate to besides kInflationMax times its bytes.
 inline constexpr std::size_t kInflationFree = 1 << 20;
 
 inline constexpr std::size_t kFrameHeaderSize = 5;
@@ -310,13 +307,6 @@ class StreamReader {
   StreamFailure failure_;
 };
 
-// Appends the one unit that a side sends: compressed if asked for (even if that makes it larger),
-// encrypted under the primary key, with the label header before it on the initiator's side.
-// `message` has its type byte; it must not point into the arena. options.crc has no effect. False
-// if the encryption failed; the arena is then as before.
-bool SealStreamUnit(ByteView message, const SealOptions& options, bool initiator,
-                    PacketScratch& scratch, ByteVector& arena);
-
 // What is wrong with the counts of a push/pull header, in the original's words; empty if nothing.
 std::string PushPullHeaderFault(const PushPullHeader& header);
 
@@ -328,7 +318,12 @@ std::string PushPullHeaderFault(const PushPullHeader& header);
 class PushPullReader {
  public:
   // `body` begins after the type byte.
-  explicit PushPullReader(ByteView body) {
+  explicit PushPullReader(ByteView body) { Restart(body); }
+  PushPullReader(const PushPullReader&) = delete;
+  PushPullReader& operator=(const PushPullReader&) = delete;
+
+  // Once more, from the beginning.
+  void Restart(ByteView body) {
     result_ = Decode(body, header_, scratch_);
     if (result_ != DecodeResult::kOk) return;
     if (header_.nodes < 0 || header_.nodes > kPushPullNodesMax || header_.user_state_len < 0 ||
@@ -340,8 +335,6 @@ class PushPullReader {
     left_ = header_.nodes;
     CheckState();
   }
-  PushPullReader(const PushPullReader&) = delete;
-  PushPullReader& operator=(const PushPullReader&) = delete;
 
   const PushPullHeader& header() const { return header_; }
   DecodeResult result() const { return result_; }
@@ -356,6 +349,9 @@ class PushPullReader {
     CheckState();
     return true;
   }
+
+  // Bytes of the last record.
+  std::size_t consumed() const { return scratch_.consumed(); }
 
   // After the last record, if result() is kOk.
   ByteView user_state() const {
@@ -692,38 +688,6 @@ inline std::string PushPullHeaderFault(const PushPullHeader& header) {
     return absl::StrCat("user state length (", header.user_state_len, ") exceeds limit");
   }
   return std::string();
-}
-
-inline bool SealStreamUnit(ByteView message, const SealOptions& options, bool initiator,
-                           PacketScratch& scratch, ByteVector& arena) {
-  assert(!message.empty());
-  const std::size_t begin = arena.size();
-  const bool encrypt = options.keyring != nullptr && !options.keyring->empty();
-  if (initiator) AppendLabelHeader(options.label, arena);
-  const std::size_t frame = arena.size();
-  if (encrypt) arena.resize(arena.size() + kFrameHeaderSize + kSealHeaderSize);
-  const std::size_t body = arena.size();
-  if (options.compress) {
-    internal::Compress(message, kNoCompressLimit, scratch.encoder_, scratch.deflated_, arena);
-  } else {
-    Append(arena, message);
-  }
-  if (!encrypt) return true;
-  assert(options.aead != nullptr && options.nonces != nullptr);
-  const std::size_t size = SealedSize(options.encryption_version, arena.size() - body);
-  std::array<std::uint8_t, kFrameHeaderSize + kLabelMax> aad;
-  aad[0] = static_cast<std::uint8_t>(MessageType::kEncrypt);
-  for (std::size_t i = 0; i < 4; ++i) aad[1 + i] = static_cast<std::uint8_t>(size >> (24 - 8 * i));
-  std::copy(options.label.begin(), options.label.end(), aad.begin() + kFrameHeaderSize);
-  std::copy_n(aad.begin(), kFrameHeaderSize, arena.begin() + static_cast<std::ptrdiff_t>(frame));
-  if (SealTail(arena, frame + kFrameHeaderSize,
-               ByteView(aad).first(kFrameHeaderSize + options.label.size()),
-               options.keyring->primary(), options.encryption_version, *options.aead,
-               *options.nonces)) {
-    return true;
-  }
-  arena.resize(begin);
-  return false;
 }
 
 }  // namespace serf::wire

@@ -19,6 +19,7 @@
 #include "serf/testing/vectors/swim_messages.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/openssl_aead.h"
+#include "serf/wire/stream_writer.h"
 
 namespace serf::wire {
 namespace {

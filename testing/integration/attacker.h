@@ -44,6 +44,7 @@
 #include "serf/wire/msgpack.h"
 #include "serf/wire/packet.h"
 #include "serf/wire/stream_frame.h"
+#include "serf/wire/stream_writer.h"
 #include "serf/wire/swim_messages.h"
 
 namespace serf::testing {
