@@ -206,6 +206,11 @@ class Serf final : private swim::Delegate,
                                     swim::BroadcastQueue::Packet packet) override;
   std::size_t QueuedBroadcasts() const override { return broadcasts_.size(); }
   inline void AppendLocalState(bool join, ByteVector& out) override;
+  // All of these only grow, and one of them with each change of the state.
+  std::optional<std::uint64_t> LocalStateVersion() const override {
+    return members_.clock().time().value() + user_events_.clock().time().value() +
+           queries_.clock().time().value() + members_.table().changes() + counters_.user_events;
+  }
   bool MergeRemoteState(Instant now, const swim::RemoteState& state) override {
     return receiver_.OnRemoteState(now, state, IsAlive());
   }

@@ -1,5 +1,6 @@
 #include "serf/user_events.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <limits>
@@ -15,6 +16,7 @@
 #include "serf/event_buffer.h"
 #include "serf/gossip_room.h"
 #include "serf/push_pull_state.h"
+#include "serf/push_pull_visit.h"
 #include "serf/serf.h"
 #include "serf/testing/lone_serf.h"
 #include "serf/wire/message_type.h"
@@ -233,10 +235,38 @@ TEST(EventsOfPushPullTest, AFullRingArrivesWhole) {
   LoneSerf self;
   self.TakeEvents();
   self.ReceiveState(bytes);
+  self.RunFor(Duration::zero());  // all its turns
   const std::vector<std::string> told = self.TakeEvents();
   ASSERT_THAT(told, SizeIs(512));
   EXPECT_EQ(told.front(), "user e88");
   EXPECT_EQ(told.back(), "user e599");
+}
+
+// Also between others' inputs: each turn is a turn of the driver's loop.
+TEST(EventsOfPushPullTest, ManyAreToldInTurnsAndInOrder) {
+  LoneSerf self;
+  self.PeerAlive("a");
+  self.TakeEvents();
+  std::vector<std::string> names;
+  for (int i = 0; i < 500; ++i) names.push_back(absl::StrCat("e", 1000 + i));
+  std::vector<TimedEvent> events;
+  for (std::size_t i = 0; i < names.size(); ++i) events.push_back({1 + i, names[i].c_str()});
+  self.ReceiveState(StateOf(events, 501));
+  std::vector<std::string> told = self.TakeEvents();
+  const std::size_t turn = PushPullVisit::kTurnCost / PushPullVisit::kEventCost;
+  EXPECT_LE(told.size(), turn);
+  int turns = 1;
+  while (told.size() < names.size()) {
+    ASSERT_LE(self.serf().NextDeadline(), self.time()) << told.size();
+    self.PeerAlive("a");
+    self.RunTurn();
+    const std::vector<std::string> more = self.TakeEvents();
+    EXPECT_LE(more.size(), turn);
+    told.insert(told.end(), more.begin(), more.end());
+    ASSERT_LE(++turns, 100);
+  }
+  EXPECT_TRUE(std::is_sorted(told.begin(), told.end()));
+  EXPECT_EQ(self.serf().counters().user_events, names.size());
 }
 
 TEST(EventsOfPushPullTest, AJoinMayIgnoreWhatIsOld) {

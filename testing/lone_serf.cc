@@ -167,6 +167,11 @@ void LoneSerf::RunFor(Duration duration) {
   now_ = end;
 }
 
+void LoneSerf::RunTurn() {
+  serf_->OnTimer(now_, out_);
+  Collect();
+}
+
 MemberStatus LoneSerf::Status(absl::string_view name) const {
   const auto member = serf_->FindMember(name);
   return member.has_value() ? member->status : MemberStatus::kNone;

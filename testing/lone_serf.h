@@ -124,6 +124,8 @@ class LoneSerf {
 
   // --- time ---
   void RunFor(Duration duration);
+  // One call of OnTimer, now.
+  void RunTurn();
   Instant time() const { return now_; }
 
   // --- what came of it ---
