@@ -11,6 +11,8 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -111,6 +113,11 @@ class TerminalTest : public testing::Test {
     return text;
   }
 
+  static int Threads() {
+    return static_cast<int>(
+        std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}));
+  }
+
   Ends ends_;
   std::unique_ptr<Terminal> terminal_;
 };
@@ -167,6 +174,18 @@ TEST_F(TerminalTest, AReaderThatStandsStillHasALastSecond) {
     // The thread's last write fails.
     CloseReader();
     ::close(ends_.writer);
+  }
+}
+
+// Between two entries there is none, and the next one finds another.
+TEST_F(TerminalTest, AnIdleThreadEnds) {
+  Open(OpenPipe());
+  for (const char* text : {"a", "b"}) {
+    terminal_->Text(text);
+    EXPECT_EQ(Read(1), text);
+    const Clock::time_point end = Clock::now() + std::chrono::seconds(30);
+    while (Threads() > 1 && Clock::now() < end) std::this_thread::yield();
+    EXPECT_EQ(Threads(), 1);
   }
 }
 
