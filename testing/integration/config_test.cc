@@ -265,7 +265,7 @@ TEST_F(ReloadTest, AMistakeChangesNothing) {
       {R"("encrypt_key": "c2hvcnQ=")", "key size must be 16, 24 or 32 bytes\n"},
       {R"("protocol": 9)", "Protocol version '9' too high."},
       {R"("protocol": 300)", "Protocol version '300' too high."},
-      {R"("user_event_size_limit": 10000)", "user event limit exceeds limit of 9216 bytes\n"},
+      {R"("user_event_size_limit": 10000)", "user event size limit exceeds limit of 9216 bytes\n"},
       {R"("query_size_limit": -1)", "query_size_limit is -1, must not be negative\n"},
       {R"("gossip_nodes": 65)", "gossip_nodes is 65, must be in range: [0, 64]\n"},
       {R"("interface": "none")", "no such network interface\n"},
