@@ -36,7 +36,7 @@ int Run(std::span<const std::string> args) {
 }
 
 constexpr char kHelp[] =
-    R"(Usage: serf leave [options]
+    R"(Usage: serf leave
 
   Tells the agent to leave its cluster and to end. The other nodes list it as
   left, not as failed. It takes no name: "serf force-leave" is for others.
