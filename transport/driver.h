@@ -233,7 +233,7 @@ inline Driver::Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<S
 // Reached without Stop() when the io_context ends first: nobody is called then.
 inline Driver::~Driver() {
   for (auto& [id, stream] : streams_) stream->Abort();
-  disk_.Drain(kDiskLastMax);
+  if (!stopped_) disk_.Drain(kDiskLastMax);
 }
 
 inline void Driver::Start() {
