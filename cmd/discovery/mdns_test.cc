@@ -164,7 +164,7 @@ TEST_F(MdnsTest, WithoutAFamilyThereIsNoStart) {
   options.ipv4 = options.ipv6 = false;
   const auto mdns = Mdns::Start(io_, options, logger_, nullptr);
   EXPECT_EQ(mdns.status().message(), "No multicast listeners could be started");
-  options.service.node = std::string(64, 'x');
+  options.service.cluster = std::string(64, 'x');
   EXPECT_TRUE(absl::IsInvalidArgument(Mdns::Start(io_, options, logger_, nullptr).status()));
 }
 

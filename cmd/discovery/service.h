@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
@@ -40,7 +41,9 @@ class DiscoveryService {
   static constexpr std::uint16_t kPriority = 10;
   static constexpr std::uint16_t kWeight = 1;
 
-  // Error: cluster, node or host do not fit a name of DNS.
+  // Where the node or the host has a name that is none for DNS (64 digits of a container, "a..b"),
+  // the address stands in for it: nobody looks at the names. Error: the cluster has such a name, by
+  // which nobody could ask.
   static absl::StatusOr<DiscoveryService> Create(const Options& options);
 
   const std::string& service() const { return service_; }
@@ -64,21 +67,29 @@ class DiscoveryService {
 
 inline absl::StatusOr<DiscoveryService> DiscoveryService::Create(const Options& options) {
   DiscoveryService result;
+  result.endpoint_ = {options.endpoint.address.Unmapped(), options.endpoint.port};
+  // "10-0-0-1-7946"
+  const std::string stand_in = absl::StrReplaceAll(
+      absl::StrCat(result.endpoint_.address.ToString(), "-", result.endpoint_.port),
+      {{".", "-"}, {":", "-"}});
+  const std::string service = absl::StrCat("_serf_", options.cluster, "._tcp.local.");
   const struct {
     std::string text;
+    std::string otherwise;
     std::string& into;
   } names[] = {
-      {absl::StrCat("_serf_", options.cluster, "._tcp.local."), result.service_},
-      {absl::StrCat(options.node, "._serf_", options.cluster, "._tcp.local."), result.instance_},
-      {absl::StrCat(options.host, "."), result.host_},
-      {"_services._dns-sd._udp.local.", result.services_},
+      {service, service, result.service_},
+      {absl::StrCat(options.node, ".", service), absl::StrCat(stand_in, ".", service),
+       result.instance_},
+      {absl::StrCat(options.host, "."), absl::StrCat(stand_in, ".local."), result.host_},
+      {"_services._dns-sd._udp.local.", "", result.services_},
   };
   for (const auto& name : names) {
     absl::StatusOr<std::string> made = DnsName(name.text);
+    if (!made.ok()) made = DnsName(name.otherwise);
     if (!made.ok()) return made.status();
     name.into = *std::move(made);
   }
-  result.endpoint_ = {options.endpoint.address.Unmapped(), options.endpoint.port};
   result.text_ = absl::StrCat("Serf '", options.cluster, "' cluster");
   return result;
 }

@@ -1,6 +1,7 @@
 // Agents that find each other by multicast DNS, ours and the original's, on a network of the test's
 // own.
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -57,6 +58,21 @@ TEST(DiscoveryTest, OursFindEachOther) {
   // The first one polled before the second one ran.
   EXPECT_FALSE(absl::StrContains(first.log(), "agent: joining: ")) << first.log();
   EXPECT_EQ(stranger.States(), (MemberStates{{"stranger", "alive"}}));
+}
+
+// As a container is called: 64 digits, which no label of DNS holds.
+TEST(DiscoveryTest, ANodeWhoseNameIsNoneForDnsFindsAndIsFound) {
+  const std::string digits(64, 'f');
+  AgentProcess first(Ours("first", "clus"));
+  ASSERT_TRUE(first.WaitUntilRunning()) << first.log();
+  AgentProcess second(Ours(digits, "clus"));
+  EXPECT_TRUE(first.WaitForMembers({{"first", "alive"}, {digits, "alive"}})) << second.log();
+  first.Kill();
+  AgentProcess third(Ours("third", "clus"));
+  EXPECT_TRUE(third.WaitUntil([&digits](const std::vector<Member>& members) {
+    return std::any_of(members.begin(), members.end(),
+                       [&digits](const Member& member) { return member.name == digits; });
+  })) << third.log();
 }
 
 TEST(DiscoveryTest, KeysOfFiles) {
