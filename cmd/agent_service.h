@@ -36,6 +36,7 @@
 #include "serf/cmd/version.h"
 #include "serf/coordinate.h"
 #include "serf/coordinate_tracker.h"
+#include "serf/join_error.h"
 #include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/query.h"
@@ -69,7 +70,10 @@ class AgentService final : public rpc::Service {
   inline rpc::StatsSections Stats() override;
   inline std::optional<Coordinate> FindCoordinate(const std::string& node) override;
   std::vector<rpc::LogLinePtr> LogHistory() override { return logger_.History(); }
-  inline void Join(std::vector<std::string> addresses, bool replay, JoinDone done) override;
+  inline rpc::JoinId Join(std::vector<std::string> addresses, bool replay, JoinDone done) override;
+  void CancelJoin(rpc::JoinId join) override {
+    if (join != 0) host_.CancelJoin(join);
+  }
   inline void SendUserEvent(std::string name, std::string payload, bool coalesce,
                             Done done) override;
   inline void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
@@ -160,22 +164,28 @@ inline std::map<std::string, std::string> AgentService::RuntimeStats() {
           {"cpu_count", cpus}};
 }
 
-inline void AgentService::Join(std::vector<std::string> addresses, bool replay, JoinDone done) {
+inline rpc::JoinId AgentService::Join(std::vector<std::string> addresses, bool replay,
+                                      JoinDone done) {
+  const rpc::JoinId join = host_.NewJoin();
   Log(&logger_, LogLevel::kInfo, "agent: joining: [", absl::StrJoin(addresses, " "),
       "] replay: ", replay ? "true" : "false");
   host_.AsyncJoin(
-      std::move(addresses), /*ignore_old=*/!replay,
+      join, std::move(addresses), /*ignore_old=*/!replay,
       [this, done = std::move(done)](const absl::Status& status,
                                      const transport::JoinOutcome& outcome) {
         if (outcome.contacted > 0) {
           Log(&logger_, LogLevel::kInfo, "agent: joined: ", outcome.contacted, " nodes");
         }
-        if (!status.ok()) {
+        // Also beside those that answered: a seed that is gone is to be noticed.
+        const absl::Status error =
+            status.ok() && !outcome.errors.empty() ? JoinError(outcome.errors) : status;
+        if (!error.ok()) {
           logger_.WriteLines(LogLevel::kWarn, absl::StrCat("agent: error joining: ",
-                                                           absl::string_view(status.message())));
+                                                           absl::string_view(error.message())));
         }
-        done({status, outcome.contacted});
+        done({status, outcome.contacted, outcome.errors});
       });
+  return join;
 }
 
 inline void AgentService::SendUserEvent(std::string name, std::string payload, bool coalesce,

@@ -22,6 +22,7 @@
 #include "serf/cmd/events/event_spec.h"
 #include "serf/cmd/flags.h"
 #include "serf/cmd/tag_flag.h"
+#include "serf/names/system_names.h"
 #include "serf/transport/bind_address.h"
 
 DEFINE_string(fuzz_text, "", "");
@@ -51,17 +52,15 @@ void ReadDuration(absl::string_view text) {
 
 void ReadAddress(absl::string_view text) {
   // Names and services without a system.
-  serf::transport::AddressBook book;
-  book.first_address = [](const std::string& host,
-                          absl::Status& error) -> std::optional<serf::IpAddress> {
-    if (host.size() % 2 == 0) return serf::IpAddress::V4(192, 0, 2, 1);
-    error = absl::NotFoundError("no such host");
-    return std::nullopt;
-  };
-  book.service_port = [](const std::string& service) -> std::optional<std::uint16_t> {
-    if (service.size() % 2 == 0) return std::uint16_t{80};
-    return std::nullopt;
-  };
+  const serf::names::Book book = {
+      [](const std::string& host) -> serf::names::Addresses {
+        if (host.size() % 2 != 0) return absl::NotFoundError("no such host");
+        return std::vector<serf::IpAddress>{serf::IpAddress::V4(192, 0, 2, 1)};
+      },
+      [](const std::string& service, const char*) -> std::optional<std::uint16_t> {
+        if (service.size() % 2 == 0) return std::uint16_t{80};
+        return std::nullopt;
+      }};
   const auto address = serf::transport::ParseBindAddress(text, 7946, book);
   if (Taken(address)) {
     const auto again = serf::transport::ParseBindAddress(address->endpoint.ToString(), 7946, book);

@@ -36,6 +36,10 @@ int Run(std::span<const std::string> args) {
     return kExitFailure;
   }
   Print(absl::StrCat("Successfully joined cluster by contacting ", result.joined, " nodes.\n"));
+  // Not on the standard output, which scripts compare.
+  for (const std::string& failure : result.failures) {
+    PrintError(absl::StrCat(EscapeForTerminal(failure), "\n"));
+  }
   return kExitSuccess;
 }
 

@@ -3,14 +3,18 @@
 
 // What the socket code of server and client share.
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/system/error_code.hpp>
 #include <cctype>
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/endpoint.h"
 #include "serf/base/time.h"
 
 namespace serf::rpc {
@@ -39,6 +43,18 @@ inline std::string EndpointText(const boost::asio::ip::tcp::endpoint& endpoint) 
   const std::string host = endpoint.address().to_string();
   return endpoint.address().is_v6() ? absl::StrCat("[", host, "]:", endpoint.port())
                                     : absl::StrCat(host, ":", endpoint.port());
+}
+
+inline boost::asio::ip::tcp::endpoint ToEndpoint(const IpAddress& address, std::uint16_t port) {
+  boost::system::error_code never;
+  return {boost::asio::ip::make_address(address.ToString(), never), port};
+}
+
+// "fe80::1%eth0" is one, too, which an IpAddress is not.
+inline std::optional<boost::asio::ip::address> ParseAsioAddress(const std::string& host) {
+  boost::system::error_code error;
+  const boost::asio::ip::address address = boost::asio::ip::make_address(host, error);
+  return error ? std::nullopt : std::optional(address);
 }
 
 }  // namespace serf::rpc

@@ -65,7 +65,8 @@ class Client {
 
   absl::StatusOr<std::vector<Member>> Members();
   absl::StatusOr<std::vector<Member>> MembersFiltered(MembersFilteredRequest filter);
-  // An error of the agent comes with the number of addresses that answered nevertheless.
+  // An error of the agent comes with the number of addresses that answered nevertheless. All
+  // failures are told by agents of this kind only.
   JoinResult Join(std::vector<std::string> addresses, bool replay);
   absl::Status SendUserEvent(std::string name, std::string payload, bool coalesce);
   // An operation on the keyrings of all nodes; `key` is base64, none for kList. An error of the
@@ -154,8 +155,9 @@ inline absl::StatusOr<std::vector<Member>> Client::MembersFiltered(MembersFilter
 }
 
 inline JoinResult Client::Join(std::vector<std::string> addresses, bool replay) {
-  return Wait<JoinResult>(
-      [&](auto done) { async_->AsyncJoin(std::move(addresses), replay, done); });
+  return Wait<JoinResult>([&](auto done) {
+    async_->AsyncJoin(JoinRequest{std::move(addresses), replay, /*failures=*/true}, done);
+  });
 }
 
 inline absl::Status Client::SendUserEvent(std::string name, std::string payload, bool coalesce) {

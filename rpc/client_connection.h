@@ -32,8 +32,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
 #include "serf/base/time.h"
+#include "serf/names/lookup.h"
+#include "serf/names/system_names.h"
 #include "serf/rpc/address.h"
 #include "serf/rpc/asio_util.h"
 #include "serf/rpc/client_session.h"
@@ -59,7 +62,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   using Done = std::function<void(absl::Status)>;
 
   ClientConnection(boost::asio::io_context& io, ClientOptions options)
-      : io_(io), options_(std::move(options)), socket_(io), resolver_(io), timer_(io) {}
+      : io_(io), options_(std::move(options)), socket_(io), lookup_(io), timer_(io) {}
 
   boost::asio::io_context& io() { return io_; }
   const ClientOptions& options() const { return options_; }
@@ -103,7 +106,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   boost::asio::io_context& io_;
   const ClientOptions options_;
   Stream::socket socket_;
-  Tcp::resolver resolver_;
+  names::Lookup lookup_;
   boost::asio::steady_timer timer_;
   Instant armed_ = kNever;
   ClientSession session_;
@@ -142,39 +145,28 @@ inline void ClientConnection::Connect(const std::string& address, Done done) {
 
 inline void ClientConnection::Resolve(const HostPort& target) {
   host_ = target.host;
-  boost::system::error_code error;
-  const boost::asio::ip::address address = boost::asio::ip::make_address(target.host, error);
-  const bool is_address = !error;
-  const bool numeric_port = target.port.find_first_not_of("0123456789") == std::string::npos;
-  if (is_address && numeric_port) {
-    // No resolver, and so no second thread, for what needs none.
-    const int port = target.port.empty() ? 0 : std::stoi(target.port);
-    AddCandidate({address, static_cast<std::uint16_t>(port)});
+  const absl::StatusOr<std::uint16_t> port = names::LookUpPort(target.port, "tcp");
+  if (!port.ok()) {
+    Finish(absl::InvalidArgumentError(absl::StrCat("dial tcp: ", port.status().message())));
+    return;
+  }
+  if (const auto literal = ParseAsioAddress(target.host)) {
+    AddCandidate({*literal, *port});
     Dial(0);
     return;
   }
-  if (!is_address && !target.host.empty() &&
-      target.host.find_first_not_of("0123456789.") == std::string::npos) {
-    // The system's resolver would take "10.1" for 10.0.0.1.
-    Finish(absl::NotFoundError(absl::StrCat("dial tcp: lookup ", host_, ": no such host")));
-    return;
-  }
-  const std::string host = target.host.empty() ? "localhost" : target.host;
-  resolver_.async_resolve(
-      host, target.port,
-      [self = shared_from_this(), target](const boost::system::error_code& failure,
-                                          const Tcp::resolver::results_type& results) {
+  lookup_.Start(
+      target.host.empty() ? "localhost" : target.host,
+      [self = shared_from_this(), port = *port](const names::Addresses& found) {
         if (!self->connect_done_) return;
-        if (failure == boost::asio::error::service_not_found) {
-          self->Finish(absl::InvalidArgumentError(
-              absl::StrCat("dial tcp: address tcp/", target.port, ": unknown port")));
-        } else if (failure || results.empty()) {
-          self->Finish(absl::NotFoundError(
-              absl::StrCat("dial tcp: lookup ", target.host, ": no such host")));
-        } else {
-          for (const auto& result : results) self->AddCandidate(result.endpoint());
-          self->Dial(0);
+        if (!found.ok()) {
+          self->Finish(absl::NotFoundError(absl::StrCat("dial tcp: ", found.status().message())));
+          return;
         }
+        for (const IpAddress& address : names::Ipv4First(*found)) {
+          self->AddCandidate(ToEndpoint(address, port));
+        }
+        self->Dial(0);
       });
 }
 
@@ -302,7 +294,7 @@ inline void ClientConnection::Watch() {
 inline void ClientConnection::End(absl::Status reason) {
   boost::system::error_code ignored;
   socket_.close(ignored);
-  resolver_.cancel();
+  lookup_.Cancel();
   timer_.cancel();
   session_.OnEnd(reason);
   if (connect_done_) std::exchange(connect_done_, nullptr)(reason);

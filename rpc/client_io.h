@@ -76,15 +76,19 @@ class AsyncClient {
         });
   }
 
-  // Has an error and a number of joined addresses, or both.
+  // Has an error, a number of joined addresses and texts of the others, or some of these.
   template <typename Token>
   auto AsyncJoin(std::vector<std::string> addresses, bool replay, Token&& token) {
-    return Start<JoinResult>(
-        token, [addresses = std::move(addresses), replay](auto& core, auto done) {
-          const Duration limit = core->options().join_timeout;
-          const auto count = static_cast<Duration::rep>(addresses.size());
-          core->session().Join(SteadyNow() + limit * (count + 1), addresses, replay, done);
-        });
+    return AsyncJoin(JoinRequest{std::move(addresses), replay}, std::forward<Token>(token));
+  }
+  // The same; the request may want the failures beside those that answered, too.
+  template <typename Token>
+  auto AsyncJoin(JoinRequest request, Token&& token) {
+    return Start<JoinResult>(token, [request = std::move(request)](auto& core, auto done) {
+      const Duration limit = core->options().join_timeout;
+      const auto count = static_cast<Duration::rep>(request.existing.size());
+      core->session().Join(SteadyNow() + limit * (count + 1), request, done);
+    });
   }
 
   template <typename Token>

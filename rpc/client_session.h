@@ -71,8 +71,7 @@ class ClientSession {
   void Members(Instant deadline, Handler<absl::StatusOr<std::vector<Member>>> done);
   void MembersFiltered(Instant deadline, const MembersFilteredRequest& filter,
                        Handler<absl::StatusOr<std::vector<Member>>> done);
-  void Join(Instant deadline, std::vector<std::string> addresses, bool replay,
-            Handler<JoinResult> done);
+  void Join(Instant deadline, JoinRequest request, Handler<JoinResult> done);
   void SendUserEvent(Instant deadline, std::string name, std::string payload, bool coalesce,
                      StatusHandler done);
   // `key` is base64, none for kList. An error comes with what the nodes have answered.
@@ -234,16 +233,15 @@ inline void ClientSession::MembersFiltered(Instant deadline, const MembersFilter
                               [](MembersReply& reply) { return std::move(reply.members); }));
 }
 
-inline void ClientSession::Join(Instant deadline, std::vector<std::string> addresses, bool replay,
-                                Handler<JoinResult> done) {
-  Send(deadline, Command::kJoin, JoinRequest{std::move(addresses), replay},
+inline void ClientSession::Join(Instant deadline, JoinRequest request, Handler<JoinResult> done) {
+  Send(deadline, Command::kJoin, request,
        [done = std::move(done)](absl::Status status, ByteView body) {
          JoinReply reply;
          Decoder decoder(body);
          if (!body.empty() && !decoder.Read(reply) && status.ok()) {
            status = absl::DataLossError(absl::StrCat("bad reply: ", decoder.error()));
          }
-         done(JoinResult{std::move(status), reply.num});
+         done(JoinResult{std::move(status), reply.num, std::move(reply.failures)});
        });
 }
 

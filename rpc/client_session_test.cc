@@ -154,16 +154,16 @@ TEST_F(ClientSessionTest, MembersFiltered) {
 TEST_F(ClientSessionTest, Join) {
   std::optional<JoinResult> result;
   const auto store = [&](JoinResult r) { result = std::move(r); };
-  Play("join-ok", [&] { session_->Join(kLater, {"127.0.0.1:23122"}, false, store); });
+  Play("join-ok", [&] { session_->Join(kLater, {{"127.0.0.1:23122"}, false}, store); });
   ASSERT_TRUE(result);
   EXPECT_TRUE(result->status.ok());
   EXPECT_EQ(result->joined, 1);
   Play("join-partial", [&] {
-    session_->Join(kLater, {"127.0.0.1:23122", "127.0.0.1:23999"}, false, store);
+    session_->Join(kLater, {{"127.0.0.1:23122", "127.0.0.1:23999"}, false}, store);
   });
   EXPECT_TRUE(result->status.ok());
   EXPECT_EQ(result->joined, 1);
-  Play("join-fail", [&] { session_->Join(kLater, {"127.0.0.1:23999"}, false, store); });
+  Play("join-fail", [&] { session_->Join(kLater, {{"127.0.0.1:23999"}, false}, store); });
   EXPECT_EQ(std::string(result->status.message()),
             "1 error occurred:\n\t* Failed to join 127.0.0.1: dial tcp 127.0.0.1:23999: connect: "
             "connection refused\n\n");
@@ -308,7 +308,7 @@ TEST_F(ClientSessionTest, GetCoordinate) {
 TEST_F(ClientSessionTest, AuthenticationRequired) {
   std::optional<JoinResult> result;
   Play("auth-missing-with-body", [&] {
-    session_->Join(kLater, {"127.0.0.1:23122"}, false, [&](JoinResult r) { result = r; });
+    session_->Join(kLater, {{"127.0.0.1:23122"}, false}, [&](JoinResult r) { result = r; });
   });
   ASSERT_TRUE(result);
   EXPECT_EQ(result->status.message(), kAuthRequired);
@@ -433,7 +433,7 @@ TEST_F(ClientSessionTest, BadBody) {
 TEST_F(ClientSessionTest, AgentsWordsWinOverTheEnd) {
   Start();
   std::optional<JoinResult> join;
-  session_->Join(kLater, {"a"}, false, [&](JoinResult r) { join = std::move(r); });
+  session_->Join(kLater, {{"a"}, false}, [&](JoinResult r) { join = std::move(r); });
   session_->Leave(kLater, Store());
   Reply(2, "Leave already in progress");
   EXPECT_FALSE(join);  // its body may still come

@@ -241,6 +241,28 @@ inline void Encode(Writer& w, const QueryRequest& request) {
   w.Int(request.timeout);
 }
 
+inline void Encode(Writer& w, const JoinRequest& request) {
+  w.Map(request.failures ? 3 : 2);
+  w.Key("Existing");
+  w.Texts(request.existing);
+  if (request.failures) {
+    w.Key("Failures");
+    w.Bool(true);
+  }
+  w.Key("Replay");
+  w.Bool(request.replay);
+}
+
+inline void Encode(Writer& w, const JoinReply& reply) {
+  w.Map(reply.failures.empty() ? 1 : 2);
+  if (!reply.failures.empty()) {
+    w.Key("Failures");
+    w.Texts(reply.failures);
+  }
+  w.Key("Num");
+  w.Int(reply.num);
+}
+
 inline void Encode(Writer& w, const CoordinateReply& reply) {
   w.Map(2);
   w.Key("Coord");

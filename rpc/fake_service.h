@@ -54,10 +54,14 @@ class FakeService : public Service {
     return it == coordinates.end() ? std::nullopt : std::optional<Coordinate>(it->second);
   }
 
-  void Join(std::vector<std::string> addresses, bool replay, JoinDone done) override {
+  JoinId Join(std::vector<std::string> addresses, bool replay, JoinDone done) override {
     joined = std::move(addresses);
     replayed = replay;
     Answer([this, done] { done(join_result); });
+    return ++last_join;
+  }
+  void CancelJoin(JoinId join) override {
+    if (join != 0) cancelled_joins.push_back(join);
   }
   void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) override {
     user_event = absl::StrCat(name, " ", payload, coalesce ? " coalesce" : "");
@@ -125,6 +129,8 @@ class FakeService : public Service {
   StatsSections stats;
   rpc::LogHistory history;
   JoinResult join_result;
+  JoinId last_join = 0;
+  std::vector<JoinId> cancelled_joins;
   absl::Status status;
 
   bool hold = false;

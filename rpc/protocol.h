@@ -217,10 +217,12 @@ struct KeysReply {
 struct JoinRequest {
   std::vector<std::string> existing;
   bool replay = false;
+  bool failures = false;  // not of the original, which skips it: the reply is to name the failures
 };
 
 struct JoinReply {
   std::int32_t num = 0;
+  std::vector<std::string> failures = {};  // a text for each address; not of the original
 };
 
 struct ForceLeaveRequest {
@@ -378,10 +380,12 @@ constexpr auto RecordFields(const KeysReply*) {
 }
 constexpr auto RecordFields(const JoinRequest*) {
   return std::tuple{wire::Field{"Existing", &JoinRequest::existing},
-                    wire::Field{"Replay", &JoinRequest::replay}};
+                    wire::Field{"Replay", &JoinRequest::replay},
+                    wire::Field{"Failures", &JoinRequest::failures}};
 }
 constexpr auto RecordFields(const JoinReply*) {
-  return std::tuple{wire::Field{"Num", &JoinReply::num}};
+  return std::tuple{wire::Field{"Num", &JoinReply::num},
+                    wire::Field{"Failures", &JoinReply::failures}};
 }
 constexpr auto RecordFields(const ForceLeaveRequest*) {
   return std::tuple{wire::Field{"Node", &ForceLeaveRequest::node},

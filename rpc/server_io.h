@@ -43,6 +43,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
+#include "serf/names/system_names.h"
 #include "serf/rpc/address.h"
 #include "serf/rpc/asio_util.h"
 #include "serf/rpc/log_history.h"
@@ -79,7 +80,8 @@ class Server {
 
   // Opens "host:port"; port 0 takes a free one, an empty host all addresses. Or "unix:/path", for
   // whoever the file's owner is; see UnixSocketFile. The error's message reads
-  // "listen tcp 127.0.0.1:7373: bind: address already in use". Looks names up, so may block.
+  // "listen tcp 127.0.0.1:7373: bind: address already in use". Looks names up, so may block; of
+  // one with several addresses, names::Preferred() is taken.
   absl::Status Listen(const std::string& address);
 
   // Where the listener is; of the last Listen(), if there were several. Nothing if it is a Unix
@@ -212,28 +214,18 @@ inline Server::~Server() {
 inline absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Server::Candidates(
     const HostPort& target) {
   using Tcp = boost::asio::ip::tcp;
-  const std::string port = target.port.empty() ? "0" : target.port;
-  boost::system::error_code error;
-  Tcp::resolver resolver(io_);
+  const absl::StatusOr<std::uint16_t> port = names::LookUpPort(target.port, "tcp");
+  if (!port.ok()) return port.status();
+  // All addresses: one socket for both families where there is IPv6.
   if (target.host.empty()) {
-    // All addresses: one socket for both families where there is IPv6.
-    const auto found = resolver.resolve(Tcp::v4(), "", port, Tcp::resolver::passive, error);
-    if (!error && !found.empty()) {
-      const std::uint16_t number = found.begin()->endpoint().port();
-      return std::vector<Tcp::endpoint>{{Tcp::v6(), number}, {Tcp::v4(), number}};
-    }
-  } else {
-    const auto found = resolver.resolve(target.host, port, Tcp::resolver::passive, error);
-    if (!error && !found.empty()) {
-      std::vector<Tcp::endpoint> endpoints;
-      for (const auto& entry : found) endpoints.push_back(entry.endpoint());
-      return endpoints;
-    }
+    return std::vector<Tcp::endpoint>{{Tcp::v6(), *port}, {Tcp::v4(), *port}};
   }
-  if (error == boost::asio::error::service_not_found) {
-    return absl::InvalidArgumentError(absl::StrCat("address tcp/", port, ": unknown port"));
+  if (const auto literal = ParseAsioAddress(target.host)) {
+    return std::vector<Tcp::endpoint>{{*literal, *port}};
   }
-  return absl::NotFoundError(absl::StrCat("lookup ", target.host, ": no such host"));
+  const names::Addresses found = names::LookUp(target.host);
+  if (!found.ok()) return found.status();
+  return std::vector<Tcp::endpoint>{ToEndpoint(names::Preferred(*found), *port)};
 }
 
 inline absl::Status Server::Listen(const std::string& address) {

@@ -233,8 +233,9 @@ class ServerSession {
   int auth_failures_ = 0;
 
   bool processing_ = false;
-  bool busy_ = false;  // a request is being executed
-  bool due_ = false;   // there is more to process
+  bool busy_ = false;   // a request is being executed
+  JoinId joining_ = 0;  // the last join
+  bool due_ = false;    // there is more to process
   bool ended_ = false;
   bool left_ = false;  // the agent has left the cluster for this client
   bool closing_ = false;
@@ -274,6 +275,7 @@ inline void ServerSession::OnBytes(Instant now, ByteView bytes) {
 
 inline void ServerSession::OnEnd(Instant now) {
   ended_ = true;
+  service_.CancelJoin(joining_);
   Process(now);
 }
 
@@ -498,12 +500,17 @@ void ServerSession::ManageKeys(Instant, ByteView body) {
 inline void ServerSession::Join(Instant, ByteView body) {
   JoinRequest request;
   if (!Read(body, request)) return;
-  service_.Join(std::move(request.existing), request.replay,
-                Later<JoinResult>([](ServerSession& session, const JoinResult& result) {
-                  session.ReplyStatus(result.status);
-                  Writer writer(session.out_);
-                  Encode(writer, JoinReply{result.joined});
-                }));
+  joining_ = service_.Join(std::move(request.existing), request.replay,
+                           Later<JoinResult>([names = request.failures](ServerSession& session,
+                                                                        const JoinResult& result) {
+                             session.ReplyStatus(result.status);
+                             JoinReply reply{result.joined, {}};
+                             if (names) reply.failures = result.failures;
+                             if (reply.failures.size() > kJoinAddressesMax)
+                               reply.failures.resize(kJoinAddressesMax);
+                             Writer writer(session.out_);
+                             Encode(writer, reply);
+                           }));
 }
 
 inline void ServerSession::Leave(Instant, ByteView) {
@@ -651,6 +658,7 @@ inline void ServerSession::GetCoordinate(Instant, ByteView body) {
 
 inline void ServerSession::OnClosed() {
   closing_ = true;
+  service_.CancelJoin(joining_);
   for (const QueryId query : subscriptions_.queries().TakeAll()) service_.CancelQuery(query);
 }
 

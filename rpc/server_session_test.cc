@@ -124,6 +124,35 @@ TEST_F(ServerSessionTest, JoinErrorHasABody) {
   EXPECT_EQ(Take(), Objects({Header(2, "Serf can't Join after Leave or Shutdown"), {{"Num", 0}}}));
 }
 
+// Else nobody learns that one seed of several has gone.
+TEST_F(ServerSessionTest, JoinNamesItsFailuresIfItIsAskedTo) {
+  Handshake();
+  service_.join_result = {absl::OkStatus(), 1, {"Failed to resolve a: no such host"}};
+  Request("join", 2, {{"Existing", {"a", "b"}}, {"Replay", false}});
+  EXPECT_EQ(Take(), Objects({Header(2), {{"Num", 1}}}));
+  Request("join", 3, {{"Existing", {"a", "b"}}, {"Failures", true}});
+  EXPECT_EQ(Take(), Objects({Header(3),
+                             {{"Failures", {"Failed to resolve a: no such host"}}, {"Num", 1}}}));
+  service_.join_result = {absl::OkStatus(), 2, {}};
+  Request("join", 4, {{"Existing", {"a", "b"}}, {"Failures", true}});
+  EXPECT_EQ(Take(), Objects({Header(4), {{"Num", 2}}}));
+}
+
+TEST_F(ServerSessionTest, JoinOfAClientThatHungUpIsCutShort) {
+  Handshake();
+  Request("join", 2, {{"Existing", {"a"}}});
+  EXPECT_TRUE(service_.cancelled_joins.empty());
+  service_.hold = true;
+  Request("join", 3, {{"Existing", {"b"}}});
+  session_->OnEnd(now_);
+  EXPECT_EQ(service_.cancelled_joins, std::vector<JoinId>{2});
+  Connect();
+  Handshake();
+  Request("join", 2, {{"Existing", {"c"}}});
+  session_->OnClosed();  // without an end of the stream before it
+  EXPECT_EQ(service_.cancelled_joins, (std::vector<JoinId>{2, 3}));
+}
+
 TEST_F(ServerSessionTest, JoinOfTooManyIsRefused) {
   Handshake();
   Request("join", 2, {{"Existing", std::vector<std::string>(kJoinAddressesMax + 1, "a")}});

@@ -26,8 +26,12 @@ namespace serf::rpc {
 // How a join ended: the status is an error only if no address answered.
 struct JoinResult {
   absl::Status status;
-  std::int32_t joined = 0;  // addresses that answered
+  std::int32_t joined = 0;                 // addresses that answered
+  std::vector<std::string> failures = {};  // one text for each name or address that did not
 };
+
+// Names a join; zero names none.
+using JoinId = std::uint64_t;
 
 // How a key operation ended: the outcome counts also if the status is an error.
 struct KeysResult {
@@ -64,7 +68,11 @@ class Service {
   virtual std::vector<LogLinePtr> LogHistory() = 0;
 
   // Contacts every address. `replay` false: user events older than the join are ignored.
-  virtual void Join(std::vector<std::string> addresses, bool replay, JoinDone done) = 0;
+  virtual JoinId Join(std::vector<std::string> addresses, bool replay, JoinDone done) = 0;
+
+  // Nobody waits for a join any more: what of it has not begun is left out. Nothing if it has
+  // ended.
+  virtual void CancelJoin(JoinId join) = 0;
 
   // Tells all nodes. The payload is bytes.
   virtual void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) = 0;

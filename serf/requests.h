@@ -1,8 +1,8 @@
 #ifndef SERF_REQUESTS_H_
 #define SERF_REQUESTS_H_
 
-// Requests: the application's requests that are under way, and how each ends: joins one after the
-// other; leaves together; a removal and a change of tags with their broadcasts, or when these take
+// Requests: the application's requests that are under way, and how each ends: joins a few at
+// a time; leaves together; a removal and a change of tags with their broadcasts, or when these take
 // too long. Source: spec/serf.md 3.5.
 //
 //   requests.AddTagUpdate(now, request);

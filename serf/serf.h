@@ -118,9 +118,15 @@ class Serf final : private swim::Delegate,
 
   // Push/pull with each target, one after the other; then a join intent, if any answered. OK if
   // at least one did, or if there were none to ask. `ignore_old` drops user events older than the
-  // join (spec/serf.md 4.4).
+  // join (spec/serf.md 4.4). JoinQueue::kAtOnceMax joins run side by side, further ones wait.
   void Join(Instant now, RequestId request, std::vector<swim::JoinTarget> targets, bool ignore_old,
             Outbox& out);
+  // Ends a join that has not begun, as cancelled; one that has goes on.
+  void CancelJoin(RequestId request, Outbox& out) {
+    if (requests_.joins().Cancel(request)) {
+      out.Complete({request, absl::CancelledError("join cancelled"), 0, {}});
+    }
+  }
   // Leaves the cluster; a second call while leaving shares the result of the first. An error: it
   // left, but could not record that in the snapshot, so a restart may bring it back.
   void Leave(Instant now, RequestId request, Outbox& out);
@@ -242,7 +248,7 @@ class Serf final : private swim::Delegate,
   }
 
   // --- requests ---
-  void StartNextJoin(Instant now);
+  void StartJoins(Instant now);
   void OnJoinDone(Instant now, swim::Node::JoinDone done);
   void Advance(Instant now, LeaveSequence::Next next);
   // Ends the leaves, once it is known whether the next life will know of it.
@@ -457,15 +463,15 @@ inline void Serf::Join(Instant now, RequestId request, std::vector<swim::JoinTar
   }
   Run(now, out, [&] {
     requests_.joins().Push(request, std::move(targets), ignore_old);
-    StartNextJoin(now);
+    StartJoins(now);
   });
 }
 
-inline void Serf::StartNextJoin(Instant now) {
-  JoinQueue::Join* const join = requests_.joins().StartNext();
-  if (join == nullptr) return;
-  receiver_.set_ignore_old_on_join(join->ignore_old);
-  node_.Join(now, join->token, std::move(join->targets), *out_);
+inline void Serf::StartJoins(Instant now) {
+  while (JoinQueue::Join* const join = requests_.joins().StartNext()) {
+    receiver_.set_ignore_old_on_join(requests_.joins().ignores_old());
+    node_.Join(now, join->token, std::move(join->targets), *out_);
+  }
 }
 
 inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
@@ -481,13 +487,13 @@ inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
   }
   if (ours) return Reconnect(now);
   if (!request) return;
-  receiver_.set_ignore_old_on_join(false);
+  receiver_.set_ignore_old_on_join(requests_.joins().ignores_old());
   reconnector_.AddSeeds(now, done.result.answered);
   absl::Status status;
   if (!contacted && !done.result.errors.empty()) status = JoinError(done.result.errors);
   out_->Complete(
       {*request, std::move(status), done.result.contacted, std::move(done.result.errors)});
-  StartNextJoin(now);
+  StartJoins(now);
 }
 
 inline void Serf::Leave(Instant now, RequestId request, Outbox& out) {

@@ -10,6 +10,7 @@
 //     return RUN_ALL_TESTS();
 //   }
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <net/route.h>
@@ -83,6 +84,39 @@ inline bool MoveToOwnNetwork() {
   ::close(v6);
   return started;
 }
+
+// One more IPv4 address of the loopback interface, while it lives, with a label: "lo:vip". After
+// MoveToOwnNetwork() only.
+class LabelledAddress {
+ public:
+  LabelledAddress(const char* label, const char* address) : label_(label) {
+    ifreq request = Request();
+    auto& v4 = reinterpret_cast<sockaddr_in&>(request.ifr_addr);
+    v4.sin_family = AF_INET;
+    ok_ = ::inet_pton(AF_INET, address, &v4.sin_addr) == 1 &&
+          ::ioctl(socket_, SIOCSIFADDR, &request) == 0;
+  }
+  ~LabelledAddress() {
+    ifreq request = Request();  // not up
+    ::ioctl(socket_, SIOCSIFFLAGS, &request);
+    ::close(socket_);
+  }
+  LabelledAddress(const LabelledAddress&) = delete;
+  LabelledAddress& operator=(const LabelledAddress&) = delete;
+
+  bool ok() const { return ok_; }
+
+ private:
+  ifreq Request() const {
+    ifreq request = {};
+    std::strncpy(request.ifr_name, label_, IFNAMSIZ - 1);
+    return request;
+  }
+
+  const char* const label_;
+  const int socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  bool ok_ = false;
+};
 
 }  // namespace serf::testing
 

@@ -6,31 +6,32 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
+#include "serf/names/system_names.h"
 #include "serf/transport/bind_address.h"
 #include "serf/transport/resolver.h"
 
 namespace {
 
-using serf::transport::AddressBook;
+using serf::names::Addresses;
 
 void Check(bool holds) {
   if (!holds) std::abort();
 }
 
 // Knows no names but "host" and "serf".
-constexpr AddressBook kBook = {
-    [](const std::string& host, absl::Status& error) -> std::optional<serf::IpAddress> {
-      if (host == "host") return serf::IpAddress::V4(10, 0, 0, 1);
-      error = absl::NotFoundError(absl::StrCat("lookup ", host, ": no such host"));
-      return std::nullopt;
+constexpr serf::names::Book kBook = {
+    [](const std::string& host) -> Addresses {
+      if (host == "host") return std::vector<serf::IpAddress>{serf::IpAddress::V4(10, 0, 0, 1)};
+      return absl::NotFoundError(absl::StrCat("lookup ", host, ": no such host"));
     },
-    [](const std::string& service) -> std::optional<std::uint16_t> {
+    [](const std::string& service, const char*) -> std::optional<std::uint16_t> {
       return service == "serf" ? std::optional<std::uint16_t>(7946) : std::nullopt;
     }};
 

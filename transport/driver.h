@@ -40,6 +40,7 @@
 #include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/join_error.h"
+#include "serf/names/lookup.h"
 #include "serf/outbox.h"
 #include "serf/query.h"
 #include "serf/serf.h"
@@ -50,7 +51,7 @@
 #include "serf/transport/bound_pair.h"
 #include "serf/transport/clock.h"
 #include "serf/transport/disk_queue.h"
-#include "serf/transport/lookup.h"
+#include "serf/transport/join_list.h"
 #include "serf/transport/resolver.h"
 #include "serf/transport/snapshot_file_writer.h"
 #include "serf/transport/socket_address.h"
@@ -73,6 +74,9 @@ inline constexpr std::size_t kConnectionsMin = 4;
 inline constexpr std::size_t AcceptedMax(std::size_t connections_max) {
   return connections_max - connections_max / 4;
 }
+
+// Names a request to join; zero names none.
+using JoinId = std::uint64_t;
 
 class Driver final : public std::enable_shared_from_this<Driver>, private StreamSink {
  public:
@@ -117,7 +121,11 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
     request(*serf_, Now(), id, out_);
     Flush();
   }
-  void Join(std::vector<std::string> addresses, bool ignore_old, OnCompletion done);
+  // `id` is of NewJoin(), which any thread may call.
+  void Join(JoinId id, std::vector<std::string> addresses, bool ignore_old, OnCompletion done);
+  // What has not begun of a join is left out.
+  void CancelJoin(JoinId id);
+  JoinId NewJoin() { return next_join_.fetch_add(1, std::memory_order_relaxed); }
   // Changes what the changes before it left.
   void ChangeTags(std::function<void(Tags&)> change, OnCompletion done);
   // Calls `start`, and after a success `update` until kDone, which comes also if the driver stops.
@@ -149,10 +157,30 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
     OnCompletion done;
   };
 
+  struct JoinWork {
+    JoinWork(asio::io_context& io, std::vector<std::string> entries, bool ignore, OnCompletion end)
+        : list(std::move(entries)), lookup(io), ignore_old(ignore), done(std::move(end)) {}
+
+    JoinList list;
+    names::Lookup lookup;
+    const bool ignore_old;
+    OnCompletion done;
+    absl::Status refusal;             // of a machine that takes no joins
+    std::vector<RequestId> requests;  // of the machine, that have not ended
+    bool continuing = false;
+  };
+
   static Completion Failed(absl::Status status) { return {RequestId(), std::move(status), 0, {}}; }
   static Completion NotStarted() {
     return Failed(absl::FailedPreconditionError("the node has not been started"));
   }
+  // Begins what can be begun of a join, and ends it if that was all.
+  void ContinueJoin(JoinId id);
+  void BeginStep(JoinId id, const std::shared_ptr<JoinWork>& work, JoinList::Step step);
+  void OnStepResolved(JoinId id, std::size_t entry, JoinTargets targets);
+  void OnStepJoined(JoinId id, std::size_t entry, std::size_t address,
+                    const Completion& completion);
+  void EndJoin(JoinId id);
   void WaitForDatagrams();
   void ReceiveDatagrams();
   void OnAccepted(asio::ip::tcp::socket socket, const Endpoint& from);
@@ -196,8 +224,6 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
 
   asio::steady_timer timer_;
   Instant armed_ = kNever;  // when the timer fires
-  asio::ip::tcp::resolver system_resolver_;
-  Resolver resolver_;
 
   // Closing ones too, until they are gone.
   absl::flat_hash_map<swim::StreamId, std::shared_ptr<TcpStream>> streams_;
@@ -209,6 +235,8 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
 
   std::deque<TagChange> tag_changes_;
   absl::flat_hash_map<RequestId, OnCompletion> pending_;
+  absl::btree_map<JoinId, std::shared_ptr<JoinWork>> joins_;
+  std::atomic<JoinId> next_join_ = 1;
   absl::btree_map<QueryId, OnQueryUpdate> queries_;  // own ones that run
   std::uint64_t next_request_ = 1;
   bool started_ = false;
@@ -226,8 +254,6 @@ inline Driver::Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<S
       snapshot_(std::move(snapshot)),
       callbacks_(std::move(callbacks)),
       timer_(io),
-      system_resolver_(io),
-      resolver_(SystemLookup(system_resolver_)),
       connections_max_(connections_max) {}
 
 // Reached without Stop() when the io_context ends first: nobody is called then.
@@ -267,7 +293,6 @@ inline void Driver::Stop() {
   sockets_.listener->Close();
   sockets_.udp->Close();
   timer_.cancel();
-  system_resolver_.cancel();
   for (auto& [id, stream] : std::exchange(streams_, {})) stream->Abort();
   accepted_ = {};
   Flush();
@@ -282,35 +307,117 @@ inline void Driver::Stop() {
   for (TagChange& change : std::exchange(tag_changes_, {})) {
     change.done(Failed(absl::CancelledError("shut down")));
   }
-  // What the machine has not heard of: joins whose names are being resolved.
   for (auto& [id, done] : std::exchange(pending_, {})) {
     done({id, absl::CancelledError("shut down"), 0, {}});
   }
+  for (auto& [id, work] : std::exchange(joins_, {})) {
+    work->done({RequestId(), absl::CancelledError("shut down"), 0, {}});
+  }
 }
 
-inline void Driver::Join(std::vector<std::string> addresses, bool ignore_old, OnCompletion done) {
+inline void Driver::Join(JoinId id, std::vector<std::string> addresses, bool ignore_old,
+                         OnCompletion done) {
   if (!started_) return done(NotStarted());
-  const RequestId id(next_request_++);
-  auto errors = std::make_shared<std::vector<std::string>>();
-  pending_.emplace(id, [errors, done = std::move(done)](const Completion& completion) mutable {
-    Completion result = completion;
-    result.errors.insert(result.errors.begin(), errors->begin(), errors->end());
-    // Names that did not resolve count as failed targets.
-    const bool was_tried = completion.status.ok() || !completion.errors.empty();
-    if (was_tried && result.contacted == 0 && !result.errors.empty()) {
-      result.status = JoinError(result.errors);
-    }
-    done(result);
+  // A machine that will refuse says why.
+  if (addresses.empty() || serf_->state() != Serf::State::kAlive) {
+    return Execute([ignore_old](Serf& serf, Instant now, RequestId request,
+                                Outbox& out) { serf.Join(now, request, {}, ignore_old, out); },
+                   std::move(done));
+  }
+  joins_.emplace(
+      id, std::make_shared<JoinWork>(io_, std::move(addresses), ignore_old, std::move(done)));
+  ContinueJoin(id);
+}
+
+inline void Driver::CancelJoin(JoinId id) {
+  const auto found = joins_.find(id);
+  if (found == joins_.end()) return;
+  const std::shared_ptr<JoinWork> work = found->second;
+  work->list.Stop();
+  for (const RequestId request : std::vector(work->requests)) serf_->CancelJoin(request, out_);
+  Flush();
+}
+
+inline void Driver::ContinueJoin(JoinId id) {
+  const auto found = joins_.find(id);
+  if (found == joins_.end()) return;
+  const std::shared_ptr<JoinWork> work = found->second;
+  // What begins may end at once.
+  if (std::exchange(work->continuing, true)) return;
+  while (std::optional<JoinList::Step> step = work->list.Next()) {
+    BeginStep(id, work, *std::move(step));
+  }
+  work->continuing = false;
+  if (work->list.ended()) EndJoin(id);
+}
+
+inline void Driver::BeginStep(JoinId id, const std::shared_ptr<JoinWork>& work,
+                              JoinList::Step step) {
+  const std::size_t entry = step.entry;
+  if (!step.target) {
+    return ResolveJoinEntry(
+        work->list.text(entry), sockets_.local().port,
+        [work](const std::string& host, names::Lookup::Done done) {
+          work->lookup.Start(host, std::move(done));
+        },
+        [this, id, entry](JoinTargets targets) { OnStepResolved(id, entry, std::move(targets)); });
+  }
+  Execute(
+      [work, target = *std::move(step.target)](Serf& serf, Instant now, RequestId request,
+                                               Outbox& out) {
+        work->requests.push_back(request);
+        serf.Join(now, request, {target}, work->ignore_old, out);
+      },
+      [this, id, entry, address = step.address](const Completion& completion) {
+        OnStepJoined(id, entry, address, completion);
+      });
+}
+
+inline void Driver::OnStepResolved(JoinId id, std::size_t entry, JoinTargets targets) {
+  const auto found = joins_.find(id);
+  if (found == joins_.end()) return;
+  if (!targets.ok()) {
+    Log(serf_->config().swim.logger, LogLevel::kWarn,
+        "memberlist: ", absl::string_view(targets.status().message()));
+  }
+  found->second->list.OnResolved(entry, std::move(targets));
+  ContinueJoin(id);
+}
+
+// Told by Flush(): the machine must not be entered.
+inline void Driver::OnStepJoined(JoinId id, std::size_t entry, std::size_t address,
+                                 const Completion& completion) {
+  const auto found = joins_.find(id);
+  if (found == joins_.end() || stopped_) return;
+  JoinWork& work = *found->second;
+  std::erase(work.requests, completion.request);
+  std::string error;
+  if (!completion.errors.empty()) {
+    error = completion.errors.front();
+  } else if (!completion.status.ok()) {
+    // As it leaves meanwhile: it would refuse all.
+    work.refusal = completion.status;
+    work.list.Stop();
+    error = std::string(completion.status.message());
+  }
+  work.list.OnJoined(entry, address, std::move(error));
+  if (work.list.ended()) return EndJoin(id);
+  asio::post(io_, [self = shared_from_this(), id] {
+    if (!self->stopped_) self->ContinueJoin(id);
   });
-  // A machine that will refuse does so at once.
-  if (serf_->state() != Serf::State::kAlive) addresses.clear();
-  resolver_.Resolve(std::move(addresses), sockets_.local().port,
-                    [this, id, ignore_old, errors](Resolver::Result result) {
-                      if (!pending_.contains(id)) return;  // cancelled
-                      *errors = std::move(result.errors);
-                      serf_->Join(Now(), id, std::move(result.targets), ignore_old, out_);
-                      Flush();
-                    });
+}
+
+inline void Driver::EndJoin(JoinId id) {
+  const auto found = joins_.find(id);
+  if (found == joins_.end()) return;
+  const std::shared_ptr<JoinWork> work = found->second;
+  joins_.erase(found);
+  std::vector<std::string> errors = work->list.TakeErrors();
+  absl::Status status;
+  if (work->list.contacted() == 0) {
+    status = work->refusal.ok() && !errors.empty() ? JoinError(errors) : work->refusal;
+  }
+  work->done({RequestId(), std::move(status), work->list.contacted(), std::move(errors)});
 }
 
 inline void Driver::WaitForDatagrams() {

@@ -105,7 +105,7 @@ struct HostOptions {
 // How a join ended.
 struct JoinOutcome {
   int contacted = 0;                // targets that answered
-  std::vector<std::string> errors;  // one text for each target that did not
+  std::vector<std::string> errors;  // one text for each entry or target that did not
 };
 
 class Host {
@@ -126,11 +126,22 @@ class Host {
   void Start();
 
   // Push/pulls with each address: "[NODE/]HOST[:PORT]", an IP address or a name, all addresses of
-  // which are tried. Without a port: the one that is bound here. OK if one answered, or if there
-  // were none. `ignore_old` drops user events that are older than the join.
+  // which are tried, a few at a time. Without a port: the one that is bound here. OK if one
+  // answered, or if there were none. `ignore_old` drops user events that are older than the join.
   // Handler: void(absl::Status, JoinOutcome).
   template <typename Token>
-  auto AsyncJoin(std::vector<std::string> addresses, bool ignore_old, Token&& token);
+  auto AsyncJoin(std::vector<std::string> addresses, bool ignore_old, Token&& token) {
+    return AsyncJoin(NewJoin(), std::move(addresses), ignore_old, std::forward<Token>(token));
+  }
+
+  // The same, for a join that may be cancelled: `join` is of NewJoin(), and of no other join.
+  template <typename Token>
+  auto AsyncJoin(JoinId join, std::vector<std::string> addresses, bool ignore_old, Token&& token);
+  JoinId NewJoin() { return driver_->NewJoin(); }
+
+  // Leaves out what has not begun of a join, which ends when the rest has. Nothing if it has ended.
+  // Takes effect once the io_context runs.
+  void CancelJoin(JoinId join);
 
   // Leaves the cluster. The Host still runs, as a member that left; Shutdown() follows.
   // Handler: void(absl::Status).
@@ -315,6 +326,10 @@ inline void Host::Start() {
   asio::post(driver_->io(), [driver = driver_] { driver->Start(); });
 }
 
+inline void Host::CancelJoin(JoinId join) {
+  asio::post(driver_->io(), [driver = driver_, join] { driver->CancelJoin(join); });
+}
+
 inline void Host::CancelQuery(QueryId query) {
   asio::post(driver_->io(), [driver = driver_, query] { driver->CancelQuery(query); });
 }
@@ -348,15 +363,16 @@ auto Host::InitiateRequest(Token& token, Request request) {
 }
 
 template <typename Token>
-auto Host::AsyncJoin(std::vector<std::string> addresses, bool ignore_old, Token&& token) {
-  return Initiate<void(absl::Status, JoinOutcome)>(
-      token, [addresses = std::move(addresses), ignore_old](Driver& driver, auto complete) mutable {
-        driver.Join(
-            std::move(addresses), ignore_old,
-            [complete = std::move(complete)](const Completion& completion) mutable {
-              complete(completion.status, JoinOutcome{completion.contacted, completion.errors});
-            });
-      });
+auto Host::AsyncJoin(JoinId join, std::vector<std::string> addresses, bool ignore_old,
+                     Token&& token) {
+  return Initiate<void(absl::Status, JoinOutcome)>(token, [join, addresses = std::move(addresses),
+                                                           ignore_old](Driver& driver,
+                                                                       auto complete) mutable {
+    driver.Join(join, std::move(addresses), ignore_old,
+                [complete = std::move(complete)](const Completion& completion) mutable {
+                  complete(completion.status, JoinOutcome{completion.contacted, completion.errors});
+                });
+  });
 }
 
 template <typename Token>

@@ -12,6 +12,7 @@
 #include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
 #include <chrono>
+#include <cstddef>
 #include <future>
 #include <memory>
 #include <optional>
@@ -30,7 +31,10 @@
 #include "serf/base/logger.h"
 #include "serf/config.h"
 #include "serf/event.h"
+#include "serf/join_queue.h"
 #include "serf/member.h"
+#include "serf/names/lookup.h"
+#include "serf/names/system_names.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/serf_messages.h"
@@ -231,11 +235,11 @@ TEST_F(HostTest, JoinTellsEachFailedTarget) {
   const JoinResult some = Join(b, {nobody.ToString(), "x:y", a.address()});
   EXPECT_TRUE(some.status.ok());
   EXPECT_EQ(some.outcome.contacted, 1);
-  EXPECT_EQ(some.outcome.errors, (std::vector<std::string>{unresolved, refused}));
+  EXPECT_EQ(some.outcome.errors, (std::vector<std::string>{refused, unresolved}));
 
   const JoinResult none = Join(b, {nobody.ToString(), "x:y"});
   EXPECT_EQ(none.status.message(),
-            absl::StrCat("2 errors occurred:\n\t* ", unresolved, "\n\t* ", refused, "\n\n"));
+            absl::StrCat("2 errors occurred:\n\t* ", refused, "\n\t* ", unresolved, "\n\n"));
   EXPECT_EQ(Join(b, {"x:y"}).status.message(),
             absl::StrCat("1 error occurred:\n\t* ", unresolved, "\n\n"));
   EXPECT_TRUE(Join(b, {}).status.ok());
@@ -316,10 +320,113 @@ TEST_F(HostTest, TellsThePrivateAddressOfTheHostIfNothingElseIsSaid) {
       EXPECT_EQ((*host)->advertise(), (Endpoint{*expected, (*host)->local().port}));
     } else {
       EXPECT_EQ(host.status().message(),
-                "Failed to create memberlist: Failed to get final advertise address: no private "
+                "Failed to create memberlist: Failed to get final advertise address: No private "
                 "IP address found, and explicit IP not provided");
     }
   }
+}
+
+// An address that accepts and never answers: the kernel does it.
+struct Silent {
+  explicit Silent(asio::io_context& io)
+      : acceptor(io, {asio::ip::make_address("127.0.0.1"), 0}),
+        address(FromAsio(acceptor.local_endpoint()).ToString()) {}
+
+  asio::ip::tcp::acceptor acceptor;
+  const std::string address;
+};
+
+TEST_F(HostTest, JoinsRunSideBySide) {
+  const Silent silent(io_);
+  Agent a(io_, Options("a", At("127.0.0.1")));
+  HostOptions options = Options("b", At("127.0.0.1"));
+  options.config.swim.tcp_timeout = seconds(600);
+  Agent b(io_, std::move(options));
+  const auto fail = [](const absl::Status& status, const JoinOutcome&) {
+    EXPECT_TRUE(absl::IsCancelled(status)) << "it is silent";
+  };
+  for (int i = 0; i < 3; ++i) b.host->AsyncJoin({silent.address}, false, fail);
+  // Nor does a silent address of the same join hold up the others.
+  b.host->AsyncJoin({silent.address, a.address()}, false, fail);
+  ASSERT_TRUE(RunUntil([&] { return b.Told("member-join a"); }));
+  EXPECT_TRUE(Join(b, {a.address()}).status.ok());
+  b.host->Shutdown();
+  io_.poll();
+}
+
+// As many of them as run side by side, of clients that are gone.
+TEST_F(HostTest, JoinsThatNobodyWaitsForGoOutOfTheWay) {
+  const Silent silent(io_);
+  Agent a(io_, Options("a", At("127.0.0.1")));
+  HostOptions options = Options("b", At("127.0.0.1"));
+  options.config.swim.tcp_timeout = seconds(600);
+  Agent b(io_, std::move(options));
+  std::vector<JoinId> joins;
+  std::size_t ended = 0;
+  for (std::size_t i = 0; i < 2 * JoinQueue::kAtOnceMax; ++i) {
+    joins.push_back(b.host->NewJoin());
+    b.host->AsyncJoin(joins.back(), {silent.address, silent.address}, false,
+                      [&](const absl::Status& status, const JoinOutcome&) {
+                        EXPECT_EQ(status.message(), "join cancelled");
+                        ++ended;
+                      });
+  }
+  io_.poll();
+  EXPECT_EQ(ended, 0u);
+  for (const JoinId join : joins) b.host->CancelJoin(join);
+  EXPECT_TRUE(RunUntil([&] { return ended >= JoinQueue::kAtOnceMax; }));
+  // What was being dialled goes on.
+  EXPECT_LT(ended, joins.size());
+  b.host->Shutdown();
+}
+
+TEST_F(HostTest, JoinTellsErrorsInTheOrderOfTheAddresses) {
+  asio::use_service<names::LookupService>(io_).SetLookUpForTest(
+      [](const std::string& host) -> names::Addresses {
+        if (host == "two") {
+          return std::vector<IpAddress>{IpAddress::V4(127, 0, 0, 1), IpAddress::V4(127, 0, 0, 2)};
+        }
+        return absl::NotFoundError(absl::StrCat("lookup ", host, ": no such host"));
+      });
+  Agent a(io_, Options("a", At("127.0.0.1")));
+  Agent b(io_, Options("b", At("127.0.0.1")));
+  const std::string port = absl::StrCat(a.host->local().port);
+  const JoinResult joined =
+      Join(b, {"gone", absl::StrCat("127.0.0.3:", port), absl::StrCat("two:", port), "bad:x"});
+  EXPECT_TRUE(joined.status.ok());
+  EXPECT_EQ(joined.outcome.contacted, 1);
+  const auto refused = [&port](const char* address) {
+    return absl::StrCat("Failed to join ", address, ":", port, ": dial tcp ", address, ":", port,
+                        ": connect: connection refused");
+  };
+  EXPECT_EQ(joined.outcome.errors,
+            (std::vector<std::string>{
+                "Failed to resolve gone: lookup gone: no such host", refused("127.0.0.3"),
+                refused("127.0.0.2"),
+                "Failed to resolve bad:x: strconv.ParseUint: parsing \"x\": invalid syntax"}));
+}
+
+// A name server that does not answer takes ten seconds and more.
+TEST_F(HostTest, ANameWithoutAnswerHoldsUpNeitherJoinsNorTheEnd) {
+  const auto released = std::make_shared<std::promise<void>>();
+  const auto answer = std::make_shared<std::shared_future<void>>(released->get_future());
+  asio::use_service<names::LookupService>(io_).SetLookUpForTest(
+      [answer](const std::string& host) -> names::Addresses {
+        if (host == "dead") answer->wait();
+        return std::vector<IpAddress>{IpAddress::V4(127, 0, 0, 1)};
+      });
+  Agent a(io_, Options("a", At("127.0.0.1")));
+  Agent b(io_, Options("b", At("127.0.0.1")));
+  absl::Status status;
+  b.host->AsyncJoin({"dead", a.address()}, false,
+                    [&](const absl::Status& s, const JoinOutcome&) { status = s; });
+  ASSERT_TRUE(RunUntil([&] { return b.Told("member-join a"); }));
+  EXPECT_TRUE(Join(b, {absl::StrCat("localhost:", a.host->local().port)}).status.ok());
+  a.host->Shutdown();
+  b.host->Shutdown();
+  EXPECT_TRUE(RunUntil([&] { return io_.stopped(); }));
+  EXPECT_TRUE(absl::IsCancelled(status));
+  released->set_value();
 }
 
 TEST_F(HostTest, ShutdownCancelsWhatIsUnderWay) {

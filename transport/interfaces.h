@@ -4,17 +4,17 @@
 // The addresses of this host's interfaces, and which of them to tell others when the user said
 // nothing: the first private one. Source: spec/memberlist.md 7.3 (RFC 6890 for the registry).
 
-#include <ifaddrs.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <net/if.h>
-#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <memory>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,12 +23,12 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
-#include "serf/transport/socket_address.h"
+#include "serf/transport/netlink.h"
 
 namespace serf::transport {
 
 struct InterfaceAddress {
-  std::string interface;
+  std::string interface;  // its name, not a label of the address
   IpAddress address;
   int prefix_bits = 0;
   bool up = false;
@@ -48,10 +48,17 @@ bool IsSpecialPurpose(const IpAddress& address);
 std::optional<IpAddress> PickPrivateAddress(std::span<const InterfaceAddress> addresses,
                                             absl::string_view default_interface);
 
+// True if none of `addresses` can be told to others: what listens is reached from here only.
+bool IsAlone(std::span<const InterfaceAddress> addresses);
+
 // The system's addresses, IPv4 first; empty if it does not tell.
 std::vector<InterfaceAddress> ListInterfaceAddresses();
 
-// Reads a table in the form of /proc/net/route; empty if there is no IPv4 default route.
+// True if an interface has that name, which is neither a label nor an alternative name.
+bool IsInterface(const std::string& name);
+
+// Reads a table in the form of /proc/net/route; empty if there is no IPv4 default route that leads
+// to an interface.
 std::string FindDefaultInterface(absl::string_view route_table);
 std::string DefaultInterface();
 
@@ -127,37 +134,64 @@ inline std::optional<IpAddress> PickPrivateAddress(std::span<const InterfaceAddr
   return best->address.Mapped();
 }
 
+inline bool IsAlone(std::span<const InterfaceAddress> addresses) {
+  return std::none_of(addresses.begin(), addresses.end(), [](const InterfaceAddress& entry) {
+    return entry.up && IsForwardable(entry.address);
+  });
+}
+
 inline std::vector<InterfaceAddress> ListInterfaceAddresses() {
+  struct Link {
+    std::string name;
+    bool up = false;
+  };
+  std::map<int, Link> links;
+  ForEachNetlinkMessage(RTM_GETLINK, [&links](const nlmsghdr& message) {
+    if (message.nlmsg_type != RTM_NEWLINK) return;
+    const auto& header = *static_cast<const ifinfomsg*>(NLMSG_DATA(&message));
+    Link& link = links[header.ifi_index];
+    link.up = (header.ifi_flags & IFF_UP) != 0;
+    ForEachNetlinkAttribute<ifinfomsg>(message, [&link](const rtattr& attribute) {
+      if (attribute.rta_type != IFLA_IFNAME) return;
+      const auto* const name = static_cast<const char*>(RTA_DATA(&attribute));
+      link.name.assign(name, ::strnlen(name, RTA_PAYLOAD(&attribute)));
+    });
+  });
   std::vector<InterfaceAddress> result;
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return result;
-  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
-    if (entry->ifa_addr == nullptr || entry->ifa_netmask == nullptr) continue;
-    const int family = entry->ifa_addr->sa_family;
-    if (family != AF_INET && family != AF_INET6) continue;
-    const std::size_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-    SocketAddress address = {};
-    SocketAddress mask = {};
-    std::memcpy(&address, entry->ifa_addr, size);
-    std::memcpy(&mask, entry->ifa_netmask, size);
-    int bits = 0;
-    if (family == AF_INET) {
-      bits = std::popcount(mask.v4.sin_addr.s_addr);
-    } else {
-      for (const std::uint8_t byte : mask.v6.sin6_addr.s6_addr) bits += std::popcount(byte);
-    }
-    result.push_back({entry->ifa_name, FromSocketAddress(address)->address, bits,
-                      (entry->ifa_flags & IFF_UP) != 0});
-  }
-  ::freeifaddrs(list);
+  ForEachNetlinkMessage(RTM_GETADDR, [&](const nlmsghdr& message) {
+    if (message.nlmsg_type != RTM_NEWADDR) return;
+    const auto& header = *static_cast<const ifaddrmsg*>(NLMSG_DATA(&message));
+    const auto link = links.find(static_cast<int>(header.ifa_index));
+    if (link == links.end()) return;
+    // On a link with two ends the address is that of the other one.
+    std::optional<IpAddress> address;
+    std::optional<IpAddress> local;
+    ForEachNetlinkAttribute<ifaddrmsg>(message, [&](const rtattr& attribute) {
+      if (attribute.rta_type != IFA_ADDRESS && attribute.rta_type != IFA_LOCAL) return;
+      const auto* const bytes = static_cast<const std::uint8_t*>(RTA_DATA(&attribute));
+      (attribute.rta_type == IFA_LOCAL ? local : address) =
+          IpAddress::FromBytes({bytes, RTA_PAYLOAD(&attribute)});
+    });
+    if (local) address = local;
+    if (!address) return;
+    result.push_back(
+        {link->second.name, address->Unmapped(), header.ifa_prefixlen, link->second.up});
+  });
   std::stable_partition(result.begin(), result.end(),
                         [](const InterfaceAddress& a) { return a.address.is_v4(); });
   return result;
 }
 
+inline bool IsInterface(const std::string& name) {
+  char real[IF_NAMESIZE] = {};
+  const unsigned index = ::if_nametoindex(name.c_str());
+  return index != 0 && ::if_indextoname(index, real) != nullptr && name == real;
+}
+
 inline std::string FindDefaultInterface(absl::string_view route_table) {
   // Iface Destination Gateway Flags RefCnt Use Metric Mask ...; the numbers are hexadecimal. The
-  // kernel lists the preferred route first.
+  // kernel lists the preferred route first. One that leads nowhere (blackhole, unreachable) has the
+  // name "*" and is no reason not to use the next.
   while (!route_table.empty()) {
     const std::size_t end = std::min(route_table.find('\n'), route_table.size());
     const std::string line(route_table.substr(0, end));
@@ -167,7 +201,8 @@ inline std::string FindDefaultInterface(absl::string_view route_table) {
     unsigned mask = 1;
     const int fields =
         std::sscanf(line.c_str(), "%16s %8x %*x %*x %*d %*d %*d %8x", name, &destination, &mask);
-    if (fields == 3 && destination == 0 && mask == 0) return name;
+    const bool leads_somewhere = absl::string_view(name) != "*";
+    if (fields == 3 && destination == 0 && mask == 0 && leads_somewhere) return name;
   }
   return "";
 }

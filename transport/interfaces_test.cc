@@ -1,11 +1,13 @@
 #include "serf/transport/interfaces.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "serf/testing/own_network.h"
 
 namespace serf::transport {
 namespace {
@@ -130,22 +132,66 @@ TEST(InterfacesTest, FindsTheDefaultRoute) {
                                  "eth0\t00000000\t0100000A\t0003\t0\t0\t100\t00000000\t0\n"
                                  "eth2\t00000000\t0200000A\t0003\t0\t0\t200\t00000000\t0"),
             "eth0");
+  // Routes that lead nowhere.
+  EXPECT_EQ(FindDefaultInterface(std::string(kHead) +
+                                 "*\t00000000\t00000000\t0001\t0\t0\t5\t00000000\t0\n"
+                                 "*\t00000000\t00000000\t0201\t0\t0\t6\t00000000\t0\n"
+                                 "eth0\t00000000\t0100000A\t0003\t0\t0\t10\t00000000\t0\n"),
+            "eth0");
+  // Without a gateway, as of tunnels.
+  EXPECT_EQ(FindDefaultInterface("wg0\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\n"), "wg0");
   // Half of the address space, as some tunnels route it, is not the default.
   EXPECT_EQ(FindDefaultInterface("tun0\t00000000\t0100000A\t0003\t0\t0\t0\t00000080\t0\n"), "");
   EXPECT_EQ(FindDefaultInterface("nonsense\nmore of it\n"), "");
 }
 
+TEST(InterfacesTest, KnowsWhenNobodyElseIsReached) {
+  EXPECT_TRUE(IsAlone({}));
+  EXPECT_TRUE(IsAlone(std::vector{On("lo", "127.0.0.1", 8), On("lo", "::1", 128)}));
+  EXPECT_TRUE(IsAlone(std::vector{On("eth0", "fe80::1", 64), On("eth1", "10.0.0.5", 24, false)}));
+  EXPECT_FALSE(IsAlone(std::vector{On("lo", "127.0.0.1", 8), On("eth0", "10.0.0.5", 24)}));
+  EXPECT_FALSE(IsAlone(std::vector{On("eth0", "8.8.8.8", 24)}));
+}
+
+std::optional<InterfaceAddress> Listed(const char* address) {
+  for (const InterfaceAddress& entry : ListInterfaceAddresses()) {
+    if (entry.address == *IpAddress::Parse(address)) return entry;
+  }
+  return std::nullopt;
+}
+
 TEST(InterfacesTest, ListsTheSystemsAddresses) {
-  const std::vector<InterfaceAddress> all = ListInterfaceAddresses();
-  const auto loopback = std::find_if(all.begin(), all.end(), [](const InterfaceAddress& a) {
-    return a.address == IpAddress::V4(127, 0, 0, 1);
-  });
-  ASSERT_NE(loopback, all.end());
+  const std::optional<InterfaceAddress> loopback = Listed("127.0.0.1");
+  ASSERT_TRUE(loopback.has_value());
+  EXPECT_EQ(loopback->interface, "lo");
   EXPECT_EQ(loopback->prefix_bits, 8);
   EXPECT_TRUE(loopback->up);
+  const std::vector<InterfaceAddress> all = ListInterfaceAddresses();
   EXPECT_TRUE(std::is_partitioned(all.begin(), all.end(),
                                   [](const InterfaceAddress& a) { return a.address.is_v4(); }));
 }
 
+// As of "ip addr add ... label lo:vip".
+TEST(InterfacesTest, ALabelIsNotTheInterface) {
+  const testing::LabelledAddress address("lo:vip", "10.9.0.2");
+  ASSERT_TRUE(address.ok());
+  const std::optional<InterfaceAddress> labelled = Listed("10.9.0.2");
+  ASSERT_TRUE(labelled.has_value());
+  EXPECT_EQ(labelled->interface, "lo");
+  EXPECT_TRUE(labelled->up);
+  EXPECT_TRUE(IsInterface("lo"));
+  EXPECT_FALSE(IsInterface("lo:vip"));
+  EXPECT_FALSE(IsInterface("nosuch0"));
+}
+
 }  // namespace
 }  // namespace serf::transport
+
+int main(int argc, char** argv) {
+  if (!serf::testing::MoveToOwnNetwork()) {
+    std::perror("this test needs a network of its own");
+    return 1;
+  }
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

@@ -1,15 +1,14 @@
 #ifndef SERF_TRANSPORT_RESOLVER_H_
 #define SERF_TRANSPORT_RESOLVER_H_
 
-// Resolver: what a user gives to `join` to targets for the machine. Source: spec/memberlist.md 7.5.
-// Names are left to the system's resolver; the original's own DNS query over TCP for names with a
-// dot, which finds the same records, is not made.
+// What a user gives to `join` to targets for the machine. Source: spec/memberlist.md 7.5.
+//
+// Names are the system's: what /etc/hosts has is taken from there, as nsswitch.conf tells. The
+// original asks DNS, over TCP, before /etc/hosts for the names that have a dot.
 
-#include <boost/asio/error.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,9 +20,8 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
-#include "serf/swim/node.h"
-#include "serf/transport/asio.h"
-#include "serf/transport/lookup.h"
+#include "serf/names/lookup.h"
+#include "serf/swim/joins.h"
 
 namespace serf::transport {
 
@@ -38,43 +36,15 @@ struct JoinEntry {
 // A bare IPv6 address has no port: only one colon, or one after "]", makes a port.
 absl::StatusOr<JoinEntry> ParseJoinEntry(absl::string_view entry, std::uint16_t default_port);
 
-class Resolver {
- public:
-  struct Result {
-    std::vector<swim::JoinTarget> targets;  // in the order of the entries
-    std::vector<std::string> errors;        // "Failed to resolve ENTRY: lookup X: no such host"
-  };
+// Finds the addresses of a name as names::Lookup::Start() does.
+using LookupFunction = std::function<void(const std::string& host, names::Lookup::Done done)>;
 
-  explicit Resolver(LookupFunction lookup) : lookup_(std::move(lookup)) {}
+// All addresses of the entry, at least one; or "Failed to resolve ENTRY: lookup X: no such host".
+using JoinTargets = absl::StatusOr<std::vector<swim::JoinTarget>>;
 
-  // Resolves the entries, one after the other, then calls `done`: at once if all are IP addresses.
-  // After the resolver's end, or when a lookup is cancelled, nothing is called.
-  void Resolve(std::vector<std::string> entries, std::uint16_t default_port,
-               std::function<void(Result)> done);
-
- private:
-  struct Work {
-    std::vector<std::string> entries;
-    std::uint16_t default_port = 0;
-    std::function<void(Result)> done;
-    std::size_t next = 0;
-    Result result;
-  };
-
-  void Continue(std::shared_ptr<Work> work);
-  static void AddError(Work& work, absl::string_view entry, const absl::Status& error) {
-    work.result.errors.push_back(
-        absl::StrCat("Failed to resolve ", entry, ": ", absl::string_view(error.message())));
-  }
-  static void AddTarget(Work& work, const IpAddress& address, std::uint16_t port) {
-    const Endpoint endpoint{address, port};
-    work.result.targets.push_back({endpoint.ToString(), endpoint});
-  }
-
-  LookupFunction lookup_;
-  // Lookups under way see by it that the resolver is gone.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-};
+// Calls `done` once: at once if no name is to be looked up, else as `lookup` does.
+void ResolveJoinEntry(const std::string& entry, std::uint16_t default_port,
+                      const LookupFunction& lookup, std::function<void(JoinTargets)> done);
 
 // --- bodies ---
 
@@ -116,40 +86,28 @@ inline absl::StatusOr<JoinEntry> ParseJoinEntry(absl::string_view entry,
   return result;
 }
 
-inline void Resolver::Resolve(std::vector<std::string> entries, std::uint16_t default_port,
-                              std::function<void(Result)> done) {
-  auto work = std::make_shared<Work>();
-  work->entries = std::move(entries);
-  work->default_port = default_port;
-  work->done = std::move(done);
-  Continue(std::move(work));
-}
-
-inline void Resolver::Continue(std::shared_ptr<Work> work) {
-  while (work->next < work->entries.size()) {
-    const std::string& entry = work->entries[work->next++];
-    absl::StatusOr<JoinEntry> parsed = ParseJoinEntry(entry, work->default_port);
-    if (!parsed.ok()) {
-      AddError(*work, entry, parsed.status());
-      continue;
-    }
-    if (const std::optional<IpAddress> literal = IpAddress::Parse(parsed->host)) {
-      AddTarget(*work, *literal, parsed->port);
-      continue;
-    }
-    const std::string host = parsed->host;
-    lookup_(host, [this, alive = std::weak_ptr<bool>(alive_), work, host, port = parsed->port](
-                      const ErrorCode& error, const std::vector<IpAddress>& addresses) {
-      if (alive.expired() || error == asio::error::operation_aborted) return;
-      if (error || addresses.empty()) {
-        AddError(*work, work->entries[work->next - 1], LookupError(host, error));
-      }
-      for (const IpAddress& address : addresses) AddTarget(*work, address, port);
-      Continue(work);
-    });
-    return;
+inline void ResolveJoinEntry(const std::string& entry, std::uint16_t default_port,
+                             const LookupFunction& lookup, std::function<void(JoinTargets)> done) {
+  const auto failed = [](absl::string_view which, const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat("Failed to resolve ", which, ": ",
+                                                    absl::string_view(status.message())));
+  };
+  const absl::StatusOr<JoinEntry> parsed = ParseJoinEntry(entry, default_port);
+  if (!parsed.ok()) return done(failed(entry, parsed.status()));
+  const auto target = [port = parsed->port](const IpAddress& address) {
+    const Endpoint endpoint{address, port};
+    return swim::JoinTarget{endpoint.ToString(), endpoint};
+  };
+  if (const std::optional<IpAddress> literal = IpAddress::Parse(parsed->host)) {
+    return done(std::vector<swim::JoinTarget>{target(*literal)});
   }
-  work->done(std::move(work->result));
+  lookup(parsed->host,
+         [entry, failed, target, done = std::move(done)](const names::Addresses& addresses) {
+           if (!addresses.ok()) return done(failed(entry, addresses.status()));
+           std::vector<swim::JoinTarget> targets;
+           for (const IpAddress& address : *addresses) targets.push_back(target(address));
+           done(std::move(targets));
+         });
 }
 
 }  // namespace serf::transport

@@ -1,9 +1,7 @@
 #include "serf/transport/resolver.h"
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <chrono>
-#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
+#include "serf/names/lookup.h"
+#include "serf/transport/asio.h"
 
 namespace serf::transport {
 namespace {
@@ -50,24 +50,22 @@ TEST(JoinEntryTest, SplitsNodeNameHostAndPort) {
   }
 }
 
-// Lookups that the test answers.
+// A lookup that the test answers.
 struct Names {
   LookupFunction Function() {
-    return [this](const std::string& host, auto done) {
+    return [this](const std::string& host, names::Lookup::Done done) {
       asked.push_back(host);
-      pending.push_back(std::move(done));
+      pending = std::move(done);
     };
   }
-  void Answer(const ErrorCode& error, std::vector<IpAddress> addresses) {
-    const auto done = std::exchange(pending, {});
-    for (const auto& each : done) each(error, addresses);
-  }
   std::vector<std::string> asked;
-  std::vector<std::function<void(const ErrorCode&, std::vector<IpAddress>)>> pending;
+  names::Lookup::Done pending;
 };
 
-std::string Text(const std::vector<swim::JoinTarget>& targets) {
-  return absl::StrJoin(targets, " ", [](std::string* out, const swim::JoinTarget& target) {
+// The targets, or the error.
+std::string Text(const JoinTargets& targets) {
+  if (!targets.ok()) return std::string(targets.status().message());
+  return absl::StrJoin(*targets, " ", [](std::string* out, const swim::JoinTarget& target) {
     EXPECT_EQ(target.text, target.endpoint.ToString());
     absl::StrAppend(out, target.text);
   });
@@ -75,76 +73,83 @@ std::string Text(const std::vector<swim::JoinTarget>& targets) {
 
 TEST(ResolverTest, TakesEveryAddressOfANameInOrder) {
   Names names;
-  Resolver resolver(names.Function());
-  std::optional<Resolver::Result> result;
-  resolver.Resolve({"10.0.0.1", "db:9", "bad:x", "web", "::1"}, 7946,
-                   [&](Resolver::Result r) { result = std::move(r); });
+  std::optional<JoinTargets> result;
+  const auto done = [&result](JoinTargets targets) { result = std::move(targets); };
+  ResolveJoinEntry("db:9", 7946, names.Function(), done);
   EXPECT_EQ(names.asked, std::vector<std::string>{"db"});
-  names.Answer({}, {IpAddress::V4(10, 0, 0, 2), *IpAddress::Parse("fd00::2")});
-  EXPECT_EQ(names.asked, (std::vector<std::string>{"db", "web"}));
   EXPECT_FALSE(result.has_value());
-  names.Answer(asio::error::host_not_found, {});
+  names.pending(std::vector<IpAddress>{*IpAddress::Parse("fd00::2"), IpAddress::V4(10, 0, 0, 2)});
   ASSERT_TRUE(result.has_value());
-  EXPECT_EQ(Text(result->targets), "10.0.0.1:7946 10.0.0.2:9 [fd00::2]:9 [::1]:7946");
-  EXPECT_EQ(result->errors,
-            (std::vector<std::string>{
-                "Failed to resolve bad:x: strconv.ParseUint: parsing \"x\": invalid syntax",
-                "Failed to resolve web: lookup web: no such host"}));
+  EXPECT_EQ(Text(*result), "[fd00::2]:9 10.0.0.2:9");
+  ResolveJoinEntry("node/web", 7946, names.Function(), done);
+  names.pending(absl::NotFoundError("lookup web: no such host"));
+  EXPECT_EQ(Text(*result), "Failed to resolve node/web: lookup web: no such host");
 }
 
-TEST(ResolverTest, LiteralsNeedNoLookup) {
-  Names names;
-  Resolver resolver(names.Function());
-  bool done = false;
-  resolver.Resolve({"10.0.0.1", "[::1]:1"}, 7946, [&](Resolver::Result) { done = true; });
-  EXPECT_TRUE(done);
-  done = false;
-  resolver.Resolve({}, 7946, [&](Resolver::Result) { done = true; });
-  EXPECT_TRUE(done);
-  EXPECT_TRUE(names.asked.empty());
-}
-
-TEST(ResolverTest, CallsNobodyAfterItsEnd) {
-  Names names;
-  bool done = false;
-  {
-    Resolver resolver(names.Function());
-    resolver.Resolve({"db"}, 7946, [&](Resolver::Result) { done = true; });
+TEST(ResolverTest, WhatIsNoNameNeedsNoLookup) {
+  const struct {
+    const char* entry;
+    const char* want;
+  } kTable[] = {
+      {"10.0.0.1", "10.0.0.1:7946"},
+      {"[::1]:1", "[::1]:1"},
+      {"bad:x", "Failed to resolve bad:x: strconv.ParseUint: parsing \"x\": invalid syntax"},
+  };
+  for (const auto& row : kTable) {
+    Names names;
+    std::optional<JoinTargets> result;
+    ResolveJoinEntry(row.entry, 7946, names.Function(),
+                     [&result](JoinTargets targets) { result = std::move(targets); });
+    ASSERT_TRUE(result.has_value()) << row.entry;
+    EXPECT_EQ(Text(*result), row.want);
+    EXPECT_TRUE(names.asked.empty()) << row.entry;
   }
-  names.Answer({}, {IpAddress::V4(10, 0, 0, 2)});
-  EXPECT_FALSE(done);
 }
 
-TEST(ResolverTest, StopsWhenALookupIsCancelled) {
-  Names names;
-  Resolver resolver(names.Function());
-  bool done = false;
-  resolver.Resolve({"db", "web"}, 7946, [&](Resolver::Result) { done = true; });
-  names.Answer(asio::error::operation_aborted, {});
-  EXPECT_FALSE(done);
-  EXPECT_EQ(names.asked, std::vector<std::string>{"db"});
-}
-
-TEST(ResolverTest, WordsErrorsAsTheOriginal) {
-  EXPECT_EQ(LookupError("x", asio::error::host_not_found).message(), "lookup x: no such host");
-  EXPECT_EQ(LookupError("x", asio::error::no_data).message(), "lookup x: no such host");
-  EXPECT_EQ(LookupError("x", {}).message(), "lookup x: no such host");
-  EXPECT_EQ(LookupError("x", asio::error::host_not_found_try_again).message(),
-            "lookup x: temporary failure in name resolution");
+// As the original, which takes them for names that nobody has.
+TEST(ResolverTest, NumbersAreNoAddresses) {
+  asio::io_context io;
+  names::Lookup lookup(io);
+  const LookupFunction system = [&lookup](const std::string& host, names::Lookup::Done done) {
+    lookup.Start(host, std::move(done));
+  };
+  const struct {
+    const char* entry;
+    const char* host;
+  } kTable[] = {
+      {"010.000.000.012:7946", "010.000.000.012"},
+      {"10.0.0.1/24", "24"},
+      {"1.2.3", "1.2.3"},
+      {"0:7000", "0"},
+      {":7000", ""},
+  };
+  for (const auto& row : kTable) {
+    std::optional<JoinTargets> result;
+    ResolveJoinEntry(row.entry, 7946, system,
+                     [&result](JoinTargets targets) { result = std::move(targets); });
+    io.restart();
+    io.run_for(std::chrono::seconds(20));
+    ASSERT_TRUE(result.has_value()) << row.entry;
+    EXPECT_EQ(Text(*result), absl::StrCat("Failed to resolve ", row.entry, ": lookup ", row.host,
+                                          ": no such host"));
+  }
 }
 
 TEST(ResolverTest, AsksTheSystem) {
   asio::io_context io;
-  asio::ip::tcp::resolver system(io);
-  Resolver resolver(SystemLookup(system));
-  std::optional<Resolver::Result> result;
-  resolver.Resolve({"localhost:9"}, 7946, [&](Resolver::Result r) { result = std::move(r); });
+  names::Lookup lookup(io);
+  std::optional<JoinTargets> result;
+  ResolveJoinEntry(
+      "localhost:9", 7946,
+      [&lookup](const std::string& host, names::Lookup::Done done) {
+        lookup.Start(host, std::move(done));
+      },
+      [&result](JoinTargets targets) { result = std::move(targets); });
   EXPECT_FALSE(result.has_value());
   io.run_for(std::chrono::seconds(20));
   ASSERT_TRUE(result.has_value());
-  EXPECT_TRUE(result->errors.empty());
-  ASSERT_FALSE(result->targets.empty());
-  for (const swim::JoinTarget& target : result->targets) {
+  ASSERT_TRUE(result->ok()) << result->status();
+  for (const swim::JoinTarget& target : **result) {
     EXPECT_TRUE(target.endpoint.address.is_loopback());
     EXPECT_EQ(target.endpoint.port, 9);
   }

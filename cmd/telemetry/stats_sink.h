@@ -11,10 +11,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +31,10 @@
 #include "boost/asio/ip/udp.hpp"
 #include "boost/asio/steady_timer.hpp"
 #include "boost/asio/write.hpp"
+#include "serf/base/endpoint.h"
+#include "serf/names/lookup.h"
+#include "serf/names/system_names.h"
+#include "serf/transport/socket_address.h"
 
 namespace serf::cmd {
 
@@ -41,9 +47,9 @@ class StatsSink {
   static constexpr std::chrono::milliseconds kFlushInterval{100};
   static constexpr std::chrono::seconds kRetryInterval{5};
 
-  // "host:port".
+  // "host:port". Of the host's addresses, those of IPv4 are tried first.
   StatsSink(boost::asio::io_context& io, absl::string_view address)
-      : resolver_(io), socket_(io), timer_(io) {
+      : lookup_(io), socket_(io), timer_(io) {
     const std::size_t colon = std::min(address.rfind(':'), address.size());
     host_ = std::string(address.substr(0, colon));
     port_ = std::string(address.substr(std::min(colon + 1, address.size())));
@@ -65,6 +71,8 @@ class StatsSink {
   }
 
  private:
+  static constexpr bool kIsUdp = std::is_same_v<Protocol, boost::asio::ip::udp>;
+
   enum class State { kIdle, kConnecting, kConnected, kFailed };
 
   void FlushLater();
@@ -77,7 +85,7 @@ class StatsSink {
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false: handlers do nothing
   std::string host_;
   std::string port_;
-  typename Protocol::resolver resolver_;
+  names::Lookup lookup_;
   typename Protocol::socket socket_;
   boost::asio::steady_timer timer_;
   State state_ = State::kIdle;
@@ -96,15 +104,21 @@ void StatsSink<Protocol>::Add(absl::string_view name, char kind, double value) {
 template <typename Protocol>
 void StatsSink<Protocol>::Connect() {
   state_ = State::kConnecting;
-  resolver_.async_resolve(host_, port_, [this, alive = alive_](const auto& error, auto endpoints) {
-    if (!*alive) return;
-    if (error) return Fail();
-    boost::asio::async_connect(socket_, endpoints, [this, alive](const auto& failed, const auto&) {
-      if (!*alive) return;
-      if (failed) return Fail();
-      state_ = State::kConnected;
-      FlushLater();
-    });
+  const absl::StatusOr<std::uint16_t> port = names::LookUpPort(port_, kIsUdp ? "udp" : "tcp");
+  if (!port.ok()) return Fail();
+  lookup_.Start(host_, [this, port = *port](const names::Addresses& found) {
+    if (!found.ok()) return Fail();
+    std::vector<typename Protocol::endpoint> endpoints;
+    for (const IpAddress& address : names::Ipv4First(*found)) {
+      endpoints.push_back({transport::ToAsio(address), port});
+    }
+    boost::asio::async_connect(socket_, endpoints,
+                               [this, alive = alive_](const auto& failed, const auto&) {
+                                 if (!*alive) return;
+                                 if (failed) return Fail();
+                                 state_ = State::kConnected;
+                                 FlushLater();
+                               });
   });
 }
 
@@ -143,7 +157,7 @@ std::string StatsSink<Protocol>::Take(std::size_t bytes) {
 
 template <typename Protocol>
 void StatsSink<Protocol>::Flush() {
-  if constexpr (std::is_same_v<Protocol, boost::asio::ip::udp>) {
+  if constexpr (kIsUdp) {
     boost::system::error_code error;
     socket_.non_blocking(true, error);
     while (!lines_.empty() && !error) {

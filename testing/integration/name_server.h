@@ -20,6 +20,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -40,6 +41,18 @@ class NameServer {
 
   bool running() const { return thread_.joinable(); }
 
+  // A question for it gets no answer from now on.
+  void Silence(const std::string& name) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    silent_.insert(name);
+  }
+  // Questions for a name: a look-up asks for each family.
+  int asked(const std::string& name) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = asked_.find(name);
+    return found == asked_.end() ? 0 : found->second;
+  }
+
   // From now on; a name that was never set does not exist. IPv4 addresses.
   void Set(const std::string& name, std::vector<std::string> addresses) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -49,12 +62,14 @@ class NameServer {
  private:
   void Serve();
   // The answer to a message; nothing to one that is no question.
-  std::optional<std::string> Answer(absl::string_view message) const;
+  std::optional<std::string> Answer(absl::string_view message);
 
   const int socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   const int stop_ = ::eventfd(0, EFD_CLOEXEC);
   mutable std::mutex mutex_;
   std::map<std::string, std::vector<std::string>> names_;
+  std::set<std::string> silent_;
+  std::map<std::string, int> asked_;
   std::thread thread_;
 };
 
@@ -91,7 +106,7 @@ inline void NameServer::Serve() {
   }
 }
 
-inline std::optional<std::string> NameServer::Answer(absl::string_view message) const {
+inline std::optional<std::string> NameServer::Answer(absl::string_view message) {
   constexpr std::size_t kHeaderSize = 12;
   constexpr char kNoSuchName = 3;
   // The question: labels, each after its length, then type and class.
@@ -107,6 +122,8 @@ inline std::optional<std::string> NameServer::Answer(absl::string_view message) 
   const bool v4 = message[at + 1] == 0 && message[at + 2] == 1;  // else there is no such record
 
   const std::lock_guard<std::mutex> lock(mutex_);
+  ++asked_[name];
+  if (silent_.count(name) > 0) return std::nullopt;
   const auto found = names_.find(name);
   std::vector<std::string> addresses;
   if (found != names_.end() && v4) addresses = found->second;

@@ -1,22 +1,30 @@
 // Agents that are told names to join, which a name server of the test's own knows or not.
 
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "serf/member.h"
 #include "serf/testing/agent_process.h"
 #include "serf/testing/integration/name_server.h"
+#include "serf/testing/integration/workshop.h"
 #include "serf/testing/own_files.h"
 #include "serf/testing/own_network.h"
+#include "serf/testing/process.h"
 #include "serf/testing/programs.h"
 
 namespace serf::testing {
 namespace {
 
+// The end of the banner.
+constexpr char kRunning[] = "==> Log data will now stream in as it occurs:\n";
 constexpr char kSeed[] = "seed.serf.test";
 
 // Entry of the log when nobody listens at `address`.
@@ -26,10 +34,13 @@ std::string Refused(const std::string& address) {
 
 class NamesTest : public ::testing::Test {
  protected:
-  // No other source of names than the server, and no cache of the system's.
+  // No other source of names than a table with both families of localhost and the server, for which
+  // the resolver waits longer than any test does; and no cache of the system's.
   static void SetUpTestSuite() {
     const std::pair<const char*, const char*> kFiles[] = {
-        {"nsswitch.conf", "hosts: dns\n"}, {"resolv.conf", "nameserver 127.0.0.1\n"}};
+        {"nsswitch.conf", "hosts: files dns\n"},
+        {"hosts", "::1 localhost\n127.0.0.1 localhost\n::1 six\n"},
+        {"resolv.conf", "nameserver 127.0.0.1\noptions timeout:30 attempts:5\n"}};
     for (const auto& [name, text] : kFiles) {
       const std::string path = absl::StrCat("/etc/", name);
       const std::string other = absl::StrCat(::testing::TempDir(), "/", name);
@@ -79,6 +90,150 @@ TEST_F(NamesTest, JoinTriesAllAddressesOfAName) {
   EXPECT_TRUE(agent.WaitForLog("Join completed. Synced with 1 initial agents\n")) << agent.log();
   EXPECT_TRUE(agent.WaitForLog(Refused(gone))) << agent.log();
   EXPECT_TRUE(seed.WaitForMembers({{"agent", "alive"}, {"seed", "alive"}})) << seed.log();
+}
+
+// Else nobody learns that one seed of several has gone.
+TEST_F(NamesTest, FailuresAreNamedBesideSuccesses) {
+  constexpr char kGone[] = "gone.serf.test";
+  AgentProcess seed({.program = OurSerf(), .name = "seed"});
+  ASSERT_TRUE(seed.WaitUntilRunning()) << seed.log();
+  AgentProcess agent(
+      {.program = OurSerf(),
+       .name = "agent",
+       .flags = {absl::StrCat("-join=", seed.gossip()), absl::StrCat("-join=", kGone)}});
+  EXPECT_TRUE(agent.WaitForLog("Join completed. Synced with 1 initial agents\n")) << agent.log();
+  const std::string failure =
+      absl::StrCat("Failed to resolve ", kGone, ": lookup ", kGone, ": no such host\n");
+  EXPECT_TRUE(agent.WaitForLog(absl::StrCat("[WARN] memberlist: ", failure))) << agent.log();
+  EXPECT_TRUE(agent.WaitForLog(absl::StrCat("1 error occurred:\n\t* ", failure))) << agent.log();
+  const std::string silent = NextLoopbackAddress();
+  Process join({OurSerf(), "join", absl::StrCat("-rpc-addr=", agent.rpc()), kGone, seed.gossip(),
+                absl::StrCat(silent, ":7946")});
+  EXPECT_EQ(join.Wait(), 0);
+  EXPECT_EQ(join.out(), "Successfully joined cluster by contacting 1 nodes.\n");
+  EXPECT_EQ(join.err(),
+            absl::StrCat(failure, "Failed to join ", silent, ":7946: ", Refused(silent)));
+}
+
+// The resolver waits for minutes here; the original does not.
+TEST_F(NamesTest, ANameWithoutAnswerHoldsUpNothing) {
+  constexpr char kDead[] = "dead.serf.test";
+  server_.Silence(kDead);
+  Workshop workshop;
+  workshop.Write("statsd.json", R"({"statsd_addr": "dead.serf.test:8125"})");
+  AgentProcess seed({.program = OurSerf(), .name = "seed"});
+  ASSERT_TRUE(seed.WaitUntilRunning()) << seed.log();
+  server_.Set(kSeed, {seed.options().address});
+  AgentProcess agent(
+      {.program = OurSerf(),
+       .name = "agent",
+       .flags = {absl::StrCat("-retry-join=", kDead), absl::StrCat("-retry-join=", seed.gossip()),
+                 "-config-file=statsd.json"}});
+  ASSERT_TRUE(agent.process().WaitUntil([&] { return server_.asked(kDead) >= 4; })) << agent.log();
+  // Nor the other address of the same join.
+  EXPECT_TRUE(seed.WaitForMembers({{"agent", "alive"}, {"seed", "alive"}})) << agent.log();
+  Process join({OurSerf(), "join", absl::StrCat("-rpc-addr=", agent.rpc()), kSeed});
+  EXPECT_EQ(join.Wait(), 0) << join.out();
+  Process waits({OurSerf(), "members", absl::StrCat("-rpc-addr=", kDead, ":7373")});
+  ASSERT_TRUE(waits.WaitUntil([&] { return server_.asked(kDead) >= 6; }));
+  waits.Signal(SIGINT);
+  EXPECT_TRUE(waits.Wait().has_value());
+  agent.Interrupt();
+  EXPECT_EQ(agent.process().Wait(), 0) << agent.log();
+}
+
+// Of a name with addresses of both families, the agent listens on that of IPv4, as the original
+// does: else commands, which go to 127.0.0.1, find nobody.
+TEST_F(NamesTest, TheFirstIpv4AddressOfANameIsTaken) {
+  for (const std::string& program : {OurSerf(), DebianSerf()}) {
+    Process agent(
+        {program, "agent", "-node=a", "-bind=localhost:7946", "-rpc-addr=localhost:7373"});
+    ASSERT_TRUE(agent.WaitForOutput(kRunning)) << agent.out();
+    EXPECT_TRUE(absl::StrContains(agent.out(), "Bind addr: '127.0.0.1:7946'")) << agent.out();
+    for (const char* const address : {"127.0.0.1:7373", "localhost:7373"}) {
+      Process members({OurSerf(), "members", absl::StrCat("-rpc-addr=", address)});
+      EXPECT_EQ(members.Wait(), 0) << program << " " << address << " " << members.out();
+    }
+    agent.Signal(SIGINT);
+    EXPECT_EQ(agent.Wait(), 0);
+    Process six({program, "agent", "-node=a", "-bind=six:7946", "-rpc-addr=six:7373"});
+    ASSERT_TRUE(six.WaitForOutput(kRunning)) << six.out();
+    EXPECT_TRUE(absl::StrContains(six.out(), "Bind addr: '[::1]:7946'")) << six.out();
+    Process members({OurSerf(), "members", "-rpc-addr=[::1]:7373"});
+    EXPECT_EQ(members.Wait(), 0) << members.out();
+    six.Signal(SIGINT);
+    EXPECT_EQ(six.Wait(), 0);
+  }
+}
+
+TEST_F(NamesTest, NumbersAreNoAddresses) {
+  const struct {
+    std::vector<std::string> flags;
+    const char* want;
+  } kTable[] = {
+      {{"-bind=300.0.0.1"}, "==> Invalid bind address: lookup 300.0.0.1: no such host\n"},
+      {{"-bind=127.1"}, "==> Invalid bind address: lookup 127.1: no such host\n"},
+      {{"-bind=127.0.0.1", "-advertise=010.1.2.3:5"},
+       "==> Invalid advertise address: lookup 010.1.2.3: no such host\n"},
+      {{"-bind=127.0.0.1", "-rpc-addr=0:7373"},
+       "==> Error starting RPC listener: listen tcp: lookup 0: no such host\n"},
+      {{"-bind=127.0.0.1", "-join=10.0.0.1/24", "-join=1.2.3"},
+       "==> 2 errors occurred:\n\t* Failed to resolve 10.0.0.1/24: lookup 24: no such host\n\t* "
+       "Failed to resolve 1.2.3: lookup 1.2.3: no such host\n"},
+  };
+  for (const std::string& program : {OurSerf(), DebianSerf()}) {
+    for (const auto& row : kTable) {
+      std::vector<std::string> words = {program, "agent", "-node=a"};
+      words.insert(words.end(), row.flags.begin(), row.flags.end());
+      Process agent(words);
+      EXPECT_EQ(agent.Wait(), 1) << agent.out();
+      EXPECT_TRUE(absl::StrContains(agent.out(), row.want)) << program << "\n" << agent.out();
+    }
+  }
+}
+
+// The README's first command, where there is no network.
+TEST_F(NamesTest, AnAgentAloneBindsToLoopback) {
+  for (const char* const bind : {"-bind=0.0.0.0", "-bind=:7946", "-bind=[::]:7946"}) {
+    Process agent({OurSerf(), "agent", "-node=a", bind});
+    ASSERT_TRUE(agent.WaitForOutput("Serf agent started")) << bind << "\n" << agent.out();
+    EXPECT_TRUE(
+        absl::StrContains(agent.out(), "==> Warning: this host has loopback addresses only"))
+        << agent.out();
+    EXPECT_TRUE(absl::StrContains(agent.out(), "Bind addr: '127.0.0.1:7946'")) << agent.out();
+    agent.Signal(SIGINT);
+    EXPECT_EQ(agent.Wait(), 0);
+  }
+  // The network may only be late: a supervisor starts the agent again.
+  Process joins({OurSerf(), "agent", "-node=a", "-retry-join=10.0.0.1"});
+  EXPECT_EQ(joins.Wait(), 1) << joins.out();
+  EXPECT_TRUE(absl::StrContains(joins.out(),
+                                "No private IP address found, and explicit IP not provided; choose "
+                                "one with -advertise or -bind\n"))
+      << joins.out();
+}
+
+// As of "ip addr add ... label lo:vip": the label is no interface, the address is of lo.
+TEST_F(NamesTest, LabelledAddressesBelongToTheInterface) {
+  const LabelledAddress address("lo:vip", "10.9.0.2");
+  ASSERT_TRUE(address.ok());
+  for (const std::string& program : {OurSerf(), DebianSerf()}) {
+    AgentProcess bound(
+        {.program = program, .name = "a", .flags = {"-iface=lo"}, .address = "10.9.0.2"});
+    EXPECT_TRUE(bound.WaitUntilRunning()) << bound.log();
+    bound.Interrupt();
+    EXPECT_EQ(bound.process().Wait(), 0);
+    AgentProcess any({.program = program, .name = "a", .address = "0.0.0.0"});
+    EXPECT_TRUE(any.WaitUntilRunning()) << any.log();
+    EXPECT_TRUE(any.WaitUntil([](const std::vector<Member>& members) {
+      return members.size() == 1 && members[0].endpoint.address.ToString() == "10.9.0.2";
+    })) << any.log();
+    any.Kill();
+    AgentProcess label({.program = program, .name = "a", .flags = {"-iface=lo:vip"}});
+    EXPECT_EQ(label.process().Wait(), 1);
+    EXPECT_EQ(label.log(),
+              "==> Invalid network interface: route ip+net: no such network interface\n");
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@ PACKAGES = [
     "//cmd/events",
     "//cmd/files",
     "//cmd/telemetry",
+    "//names",
     "//rpc",
     "//serf",
     "//serf/base",
@@ -23,6 +24,7 @@ PACKAGES = [
 
 # Libraries which lead to every header that a consumer may include.
 PUBLISHED = [
+    "//names:lookup",
     "//rpc:client",
     "//rpc:server_io",
     "//serf",

@@ -1,0 +1,112 @@
+#ifndef SERF_TRANSPORT_JOIN_LIST_H_
+#define SERF_TRANSPORT_JOIN_LIST_H_
+
+// JoinList: the entries of one request to join, each of which is looked up and its addresses then
+// joined, a few of all at a time, so that neither a name without an answer nor a silent address
+// holds up the rest. What came of it is told in the order of the entries.
+//
+//   while (auto step = list.Next()) step->target ? join : look up the entry;
+//   list.OnResolved(entry, targets);      // then, and after the next: Next() again
+//   list.OnJoined(entry, address, error);
+//   if (list.ended()) ... list.contacted(), list.TakeErrors()
+
+#include <cassert>
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "serf/swim/joins.h"
+#include "serf/transport/resolver.h"
+
+namespace serf::transport {
+
+class JoinList {
+ public:
+  // Names that are looked up and addresses that are joined at once. An address that is silent takes
+  // ten seconds: a hundred of them take two minutes, not a quarter of an hour.
+  static constexpr std::size_t kAtOnceMax = 8;
+
+  // What to do now: to look up `entry`, or to join its `target`.
+  struct Step {
+    std::size_t entry = 0;
+    std::size_t address = 0;  // of the entry's
+    std::optional<swim::JoinTarget> target;
+  };
+
+  explicit JoinList(std::vector<std::string> entries)
+      : entries_(std::move(entries)), errors_(entries_.size()) {}
+
+  const std::string& text(std::size_t entry) const { return entries_[entry]; }
+
+  // None: enough is under way, or there is nothing more to do.
+  std::optional<Step> Next();
+  void OnResolved(std::size_t entry, JoinTargets targets);
+  // An empty error: it was contacted.
+  void OnJoined(std::size_t entry, std::size_t address, std::string error);
+  // No further entry is begun.
+  void Stop() { next_ = entries_.size(); }
+
+  // Nothing is under way, and nothing more is to be done.
+  bool ended() const { return under_way_ == 0 && next_ == entries_.size() && ready_.empty(); }
+  int contacted() const { return contacted_; }
+  // Of each entry and address that failed.
+  std::vector<std::string> TakeErrors();
+
+ private:
+  const std::vector<std::string> entries_;
+  std::size_t next_ = 0;    // to be looked up
+  std::deque<Step> ready_;  // to be joined
+  std::size_t under_way_ = 0;
+  int contacted_ = 0;
+  std::vector<std::vector<std::string>> errors_;  // of each entry, by address; empty: none
+};
+
+inline std::optional<JoinList::Step> JoinList::Next() {
+  if (under_way_ == kAtOnceMax) return std::nullopt;
+  std::optional<Step> step;
+  if (!ready_.empty()) {
+    step = std::move(ready_.front());
+    ready_.pop_front();
+  } else if (next_ < entries_.size()) {
+    step.emplace().entry = next_++;
+  }
+  if (step) ++under_way_;
+  return step;
+}
+
+inline void JoinList::OnResolved(std::size_t entry, JoinTargets targets) {
+  assert(under_way_ > 0);
+  --under_way_;
+  if (!targets.ok()) {
+    errors_[entry] = {std::string(targets.status().message())};
+    return;
+  }
+  errors_[entry].resize(targets->size());
+  for (std::size_t i = 0; i < targets->size(); ++i) {
+    ready_.push_back({entry, i, std::move((*targets)[i])});
+  }
+}
+
+inline void JoinList::OnJoined(std::size_t entry, std::size_t address, std::string error) {
+  assert(under_way_ > 0);
+  --under_way_;
+  if (error.empty()) ++contacted_;
+  errors_[entry][address] = std::move(error);
+}
+
+inline std::vector<std::string> JoinList::TakeErrors() {
+  std::vector<std::string> all;
+  for (std::vector<std::string>& entry : errors_) {
+    for (std::string& error : entry) {
+      if (!error.empty()) all.push_back(std::move(error));
+    }
+  }
+  return all;
+}
+
+}  // namespace serf::transport
+
+#endif  // SERF_TRANSPORT_JOIN_LIST_H_

@@ -1,0 +1,79 @@
+#ifndef SERF_TRANSPORT_NETLINK_H_
+#define SERF_TRANSPORT_NETLINK_H_
+
+// Lists that the kernel tells by netlink: its interfaces and their addresses. getifaddrs() names
+// an IPv4 address by its label ("eth0:vip"), which need not tell the interface. Source:
+// rtnetlink(7).
+//
+//   ForEachNetlinkMessage(RTM_GETADDR, [](const nlmsghdr& message) { ... });
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace serf::transport {
+
+// Calls visit(const nlmsghdr&) for each entry of the list that `type` asks for: RTM_GETLINK or
+// RTM_GETADDR. False: the kernel did not tell, or not all.
+template <typename Visit>
+bool ForEachNetlinkMessage(std::uint16_t type, Visit visit);
+
+// Calls visit(const rtattr&) for each attribute behind a message's Header: ifinfomsg or ifaddrmsg.
+template <typename Header, typename Visit>
+void ForEachNetlinkAttribute(const nlmsghdr& message, Visit visit);
+
+// --- bodies ---
+
+template <typename Visit>
+bool ForEachNetlinkMessage(std::uint16_t type, Visit visit) {
+  constexpr std::size_t kDumpMax = 32 << 10;  // the kernel's, of one piece of a list
+  const int fd = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return false;
+  struct {
+    nlmsghdr header;
+    rtgenmsg body;
+  } request = {};
+  request.header.nlmsg_len = sizeof(request);
+  request.header.nlmsg_type = type;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  request.body.rtgen_family = AF_UNSPEC;
+  bool failed = ::send(fd, &request, sizeof(request), 0) < 0;
+  bool done = false;
+  alignas(nlmsghdr) std::array<std::uint8_t, kDumpMax> buffer;
+  while (!failed && !done) {
+    const ssize_t size = ::recv(fd, buffer.data(), buffer.size(), 0);
+    failed = size <= 0;
+    auto left = static_cast<int>(size);
+    const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
+    for (; !failed && !done && NLMSG_OK(message, static_cast<unsigned>(left));
+         message = NLMSG_NEXT(message, left)) {
+      if (message->nlmsg_type == NLMSG_DONE) {
+        done = true;
+      } else if (message->nlmsg_type == NLMSG_ERROR) {
+        failed = true;
+      } else {
+        visit(*message);
+      }
+    }
+  }
+  ::close(fd);
+  return done;
+}
+
+template <typename Header, typename Visit>
+void ForEachNetlinkAttribute(const nlmsghdr& message, Visit visit) {
+  if (message.nlmsg_len < NLMSG_LENGTH(sizeof(Header))) return;
+  auto left = static_cast<int>(message.nlmsg_len - NLMSG_LENGTH(sizeof(Header)));
+  const auto* attribute = reinterpret_cast<const rtattr*>(
+      reinterpret_cast<const std::uint8_t*>(&message) + NLMSG_SPACE(sizeof(Header)));
+  for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) visit(*attribute);
+}
+
+}  // namespace serf::transport
+
+#endif  // SERF_TRANSPORT_NETLINK_H_
