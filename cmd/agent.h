@@ -34,6 +34,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
+#include "serf/cmd/agent_addresses.h"
 #include "serf/cmd/agent_config.h"
 #include "serf/cmd/agent_node.h"
 #include "serf/cmd/agent_service.h"
@@ -269,7 +270,7 @@ inline bool Agent::Start(AgentNode node) {
   options.on_shutdown = [this] { OnSerfShutdown(); };
   absl::StatusOr<std::unique_ptr<transport::Host>> host =
       transport::Host::Create(io_, std::move(options));
-  if (!host.ok()) return fail(kNotStarted, host.status());
+  if (!host.ok()) return fail(kNotStarted, WithAddressFlags(host.status()));
   host_ = *std::move(host);
   service_ = std::make_unique<AgentService>(*host_, logger_, [this] { Finish(kExitSuccess); });
   if (auto scripts = ParseEventScripts(config_.event_handlers); scripts.ok()) {

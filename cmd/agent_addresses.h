@@ -4,6 +4,7 @@
 // Where an agent listens and what it tells others: the addresses of -bind, -iface and -advertise,
 // looked up. Source: spec/agent.md 2.6.
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "serf/cmd/agent_config.h"
 #include "serf/transport/bind_address.h"
 #include "serf/transport/interfaces.h"
+#include "serf/transport/resolver.h"
 
 namespace serf::cmd {
 
@@ -24,11 +26,20 @@ struct AgentAddresses {
   Endpoint bind;
   std::string bind_text;  // for the banner: an empty host stays empty there
   std::optional<Endpoint> advertise;
-  std::string notice;  // for the operator, if -iface chose the address; else empty
+  std::string notice;  // for the operator, if not -bind chose the address; else empty
 };
 
-// Blocks on name look-ups. An error's message is what to print before giving up.
-absl::StatusOr<AgentAddresses> LookUpAddresses(const AgentConfig& config);
+// Blocks on name look-ups. An error's message is what to print before giving up. `interfaces` are
+// this host's.
+//
+// Where no other host can be reached and none is to be joined, all addresses are the loopback one:
+// without it there would be none to tell, and the agent could not start (the original's does not).
+absl::StatusOr<AgentAddresses> LookUpAddresses(
+    const AgentConfig& config, const std::vector<transport::InterfaceAddress>& interfaces =
+                                   transport::ListInterfaceAddresses());
+
+// Names the flags that help if the node found no address to tell: `status` is transport::Host's.
+absl::Status WithAddressFlags(const absl::Status& status);
 
 namespace agent_addresses_internal {
 
@@ -39,9 +50,11 @@ inline bool IsLinkLocal(const IpAddress& address) {
 }
 
 // Binds to an address of the interface, or checks that the one asked for is one.
-inline absl::Status UseInterface(const std::string& name, AgentAddresses& addresses) {
+inline absl::Status UseInterface(const std::string& name,
+                                 const std::vector<transport::InterfaceAddress>& interfaces,
+                                 AgentAddresses& addresses) {
   std::vector<IpAddress> owned;
-  for (const transport::InterfaceAddress& entry : transport::ListInterfaceAddresses()) {
+  for (const transport::InterfaceAddress& entry : interfaces) {
     if (entry.interface == name) owned.push_back(entry.address);
   }
   if (owned.empty()) {
@@ -67,9 +80,33 @@ inline absl::Status UseInterface(const std::string& name, AgentAddresses& addres
       absl::StrCat("Failed to find usable address for interface '", name, "'"));
 }
 
+// True if the configuration wants members of other hosts: then an agent that starts before the
+// network does must fail, and be started again, not tell them its loopback address.
+inline bool WantsOtherHosts(const AgentConfig& config) {
+  const auto is_other = [](const std::string& entry) {
+    const auto parsed = transport::ParseJoinEntry(entry, kDefaultBindPort);
+    if (!parsed.ok() || parsed->host == "localhost") return false;
+    const std::optional<IpAddress> address = IpAddress::Parse(parsed->host);
+    return !address || !address->is_loopback();
+  };
+  return !config.discover.empty() ||
+         std::any_of(config.start_join.begin(), config.start_join.end(), is_other) ||
+         std::any_of(config.retry_join.begin(), config.retry_join.end(), is_other);
+}
+
+inline void UseLoopback(AgentAddresses& addresses) {
+  addresses.bind.address = IpAddress::V4(127, 0, 0, 1);
+  addresses.bind_text = addresses.bind.ToString();
+  addresses.notice =
+      absl::StrCat("Warning: this host has loopback addresses only. Binding to ",
+                   addresses.bind.address.ToString(), ", where no other host can reach this agent");
+}
+
 }  // namespace agent_addresses_internal
 
-inline absl::StatusOr<AgentAddresses> LookUpAddresses(const AgentConfig& config) {
+inline absl::StatusOr<AgentAddresses> LookUpAddresses(
+    const AgentConfig& config, const std::vector<transport::InterfaceAddress>& interfaces) {
+  namespace internal = agent_addresses_internal;
   const auto wrap = [](absl::string_view what, const absl::Status& status) {
     return absl::Status(status.code(),
                         absl::StrCat(what, ": ", absl::string_view(status.message())));
@@ -82,16 +119,28 @@ inline absl::StatusOr<AgentAddresses> LookUpAddresses(const AgentConfig& config)
   addresses.bind_text =
       bind->has_host ? bind->endpoint.ToString() : absl::StrCat(":", bind->endpoint.port);
   if (!config.interface.empty()) {
-    const absl::Status used = agent_addresses_internal::UseInterface(config.interface, addresses);
+    const absl::Status used = internal::UseInterface(config.interface, interfaces, addresses);
     if (!used.ok()) return used;
   }
-  if (config.advertise.empty()) return addresses;
+  if (config.advertise.empty()) {
+    if (addresses.bind.address.is_unspecified() && transport::IsAlone(interfaces) &&
+        !internal::WantsOtherHosts(config)) {
+      internal::UseLoopback(addresses);
+    }
+    return addresses;
+  }
   // Without a port: the one that is bound (the original takes 7946, spec/agent.md 2.6).
   const absl::StatusOr<transport::BindAddress> advertise =
       transport::ParseBindAddress(config.advertise, addresses.bind.port);
   if (!advertise.ok()) return wrap("Invalid advertise address", advertise.status());
   addresses.advertise = advertise->endpoint;
   return addresses;
+}
+
+inline absl::Status WithAddressFlags(const absl::Status& status) {
+  if (!absl::IsNotFound(status)) return status;
+  return absl::Status(status.code(), absl::StrCat(absl::string_view(status.message()),
+                                                  "; choose one with -advertise or -bind"));
 }
 
 }  // namespace serf::cmd

@@ -4,7 +4,6 @@
 // AgentConfig: what an operator tells `serf agent`, as text and before any look-up, and the checks
 // that need nothing else. Source: spec/agent.md 2.3, 2.5.
 
-#include <net/if.h>
 #include <unistd.h>
 
 #include <array>
@@ -28,6 +27,7 @@
 #include "serf/cmd/agent_tuning.h"
 #include "serf/cmd/events/event_spec.h"
 #include "serf/tags.h"
+#include "serf/transport/interfaces.h"
 
 namespace serf::cmd {
 
@@ -102,14 +102,12 @@ inline absl::StatusOr<std::string> HostName() {
 
 namespace agent_config_internal {
 
-inline bool IsInterface(const std::string& name) { return ::if_nametoindex(name.c_str()) != 0; }
-
 inline absl::Status CheckMdns(const AgentConfig& config) {
   if (config.mdns_interface.empty()) return absl::OkStatus();
   if (config.discover.empty()) {
     return absl::InvalidArgumentError("mDNS interface specified without enabling mDNS discovery");
   }
-  if (!IsInterface(config.mdns_interface)) {
+  if (!transport::IsInterface(config.mdns_interface)) {
     return absl::NotFoundError(
         "Invalid mDNS network interface: route ip+net: no such network interface");
   }
@@ -130,7 +128,7 @@ inline absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>
   }
   const auto scripts = ParseEventScripts(config.event_handlers);
   if (!scripts.ok()) return scripts.status();
-  if (!config.interface.empty() && !agent_config_internal::IsInterface(config.interface)) {
+  if (!config.interface.empty() && !transport::IsInterface(config.interface)) {
     return absl::NotFoundError(
         "Invalid network interface: route ip+net: no such network interface");
   }

@@ -21,10 +21,20 @@ using testing::ElementsAre;
 
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
+transport::InterfaceAddress On(const char* interface, const char* address, int bits) {
+  return {interface, *IpAddress::Parse(address), bits, /*up=*/true};
+}
+
+const std::vector<transport::InterfaceAddress> kAlone = {On("lo", "127.0.0.1", 8),
+                                                         On("lo", "::1", 128)};
+const std::vector<transport::InterfaceAddress> kPrivate = {
+    On("lo", "127.0.0.1", 8), On("d0", "169.254.1.1", 16), On("d0", "10.9.0.1", 24),
+    On("d0", "10.9.0.2", 24)};
+
 TEST(AgentConfigTest, DefaultsKeepRpcOnLoopback) {
   const AgentConfig config;
   EXPECT_EQ(config.rpc_addr, "127.0.0.1:7373");
-  EXPECT_EQ(LookUpAddresses(config)->bind.ToString(), "0.0.0.0:7946");
+  EXPECT_EQ(LookUpAddresses(config, kPrivate)->bind.ToString(), "0.0.0.0:7946");
 }
 
 TEST(AgentConfigTest, CompletesWhatIsMissing) {
@@ -144,7 +154,7 @@ TEST(AgentAddressesTest, Binds) {
   for (const auto& c : kCases) {
     AgentConfig config;
     config.bind = c.bind;
-    const auto got = LookUpAddresses(config);
+    const auto got = LookUpAddresses(config, kPrivate);
     ASSERT_TRUE(got.ok()) << got.status();
     EXPECT_EQ(got->bind.ToString(), c.endpoint);
     EXPECT_EQ(got->bind_text, c.shown);
@@ -173,6 +183,55 @@ TEST(AgentAddressesTest, AdvertisesTheBoundPort) {
   EXPECT_EQ(LookUpAddresses(config)->advertise->ToString(), "10.0.0.1:7000");
   config.advertise = "10.0.0.1:8000";
   EXPECT_EQ(LookUpAddresses(config)->advertise->ToString(), "10.0.0.1:8000");
+}
+
+// A container without a network, an offline laptop: the first command of the README runs there.
+TEST(AgentAddressesTest, LoopbackIfThatIsAll) {
+  for (const char* const bind : {"0.0.0.0", ":7000", "[::]:7000"}) {
+    AgentConfig config;
+    config.bind = bind;
+    const auto got = LookUpAddresses(config, kAlone);
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(got->bind.address.ToString(), "127.0.0.1") << bind;
+    EXPECT_EQ(got->bind_text, got->bind.ToString());
+    EXPECT_EQ(got->notice,
+              "Warning: this host has loopback addresses only. Binding to 127.0.0.1, where no "
+              "other host can reach this agent");
+    EXPECT_EQ(LookUpAddresses(config, kPrivate)->notice, "");
+  }
+  AgentConfig config;
+  config.advertise = "10.0.0.1";
+  EXPECT_EQ(LookUpAddresses(config, kAlone)->bind.ToString(), "0.0.0.0:7946");
+  // Others would be told an address that is theirs: the network may only be late.
+  for (std::vector<std::string> AgentConfig::*const list :
+       {&AgentConfig::start_join, &AgentConfig::retry_join}) {
+    AgentConfig joins;
+    joins.*list = {"127.0.0.1:7000", "localhost", "[::1]:7000"};
+    EXPECT_EQ(LookUpAddresses(joins, kAlone)->bind.ToString(), "127.0.0.1:7946");
+    (joins.*list).push_back("seed.example.com");
+    EXPECT_EQ(LookUpAddresses(joins, kAlone)->bind.ToString(), "0.0.0.0:7946");
+    joins.*list = {"10.0.0.1"};
+    EXPECT_EQ(LookUpAddresses(joins, kAlone)->bind.ToString(), "0.0.0.0:7946");
+  }
+  AgentConfig discovers;
+  discovers.discover = "clus";
+  EXPECT_EQ(LookUpAddresses(discovers, kAlone)->bind.ToString(), "0.0.0.0:7946");
+}
+
+TEST(AgentAddressesTest, NamesTheFlagsIfThereIsNoAddress) {
+  EXPECT_EQ(WithAddressFlags(absl::NotFoundError("x: No private IP address found")).message(),
+            "x: No private IP address found; choose one with -advertise or -bind");
+  EXPECT_EQ(WithAddressFlags(absl::UnavailableError("listen")).message(), "listen");
+}
+
+TEST(AgentAddressesTest, TakesTheFirstUsableAddressOfTheInterface) {
+  AgentConfig config;
+  config.interface = "d0";
+  const auto got = LookUpAddresses(config, kPrivate);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->notice, "Using interface 'd0' address '10.9.0.1'");
+  config.bind = "10.9.0.2:7000";
+  EXPECT_EQ(LookUpAddresses(config, kPrivate)->bind.ToString(), "10.9.0.2:7000");
 }
 
 TEST(AgentAddressesTest, UsesTheInterface) {
