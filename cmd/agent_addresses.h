@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
@@ -138,7 +139,7 @@ inline absl::StatusOr<AgentAddresses> LookUpAddresses(
 }
 
 inline absl::Status WithAddressFlags(const absl::Status& status) {
-  if (!absl::IsNotFound(status)) return status;
+  if (!absl::EndsWith(status.message(), "explicit IP not provided")) return status;
   return absl::Status(status.code(), absl::StrCat(absl::string_view(status.message()),
                                                   "; choose one with -advertise or -bind"));
 }

@@ -219,9 +219,11 @@ TEST(AgentAddressesTest, LoopbackIfThatIsAll) {
 }
 
 TEST(AgentAddressesTest, NamesTheFlagsIfThereIsNoAddress) {
-  EXPECT_EQ(WithAddressFlags(absl::NotFoundError("x: No private IP address found")).message(),
-            "x: No private IP address found; choose one with -advertise or -bind");
-  EXPECT_EQ(WithAddressFlags(absl::UnavailableError("listen")).message(), "listen");
+  constexpr char kNone[] = "x: No private IP address found, and explicit IP not provided";
+  EXPECT_EQ(Message(WithAddressFlags(absl::NotFoundError(kNone))),
+            std::string(kNone) + "; choose one with -advertise or -bind");
+  EXPECT_EQ(Message(WithAddressFlags(absl::NotFoundError("no such file or directory"))),
+            "no such file or directory");
 }
 
 TEST(AgentAddressesTest, TakesTheFirstUsableAddressOfTheInterface) {
