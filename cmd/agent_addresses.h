@@ -99,7 +99,7 @@ inline void UseLoopback(AgentAddresses& addresses) {
   addresses.bind.address = IpAddress::V4(127, 0, 0, 1);
   addresses.bind_text = addresses.bind.ToString();
   addresses.notice =
-      absl::StrCat("Warning: this host has loopback addresses only. Binding to ",
+      absl::StrCat("Warning: no address of this host can be told to others. Binding to ",
                    addresses.bind.address.ToString(), ", where no other host can reach this agent");
 }
 

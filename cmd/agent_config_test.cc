@@ -194,9 +194,10 @@ TEST(AgentAddressesTest, LoopbackIfThatIsAll) {
     ASSERT_TRUE(got.ok()) << got.status();
     EXPECT_EQ(got->bind.address.ToString(), "127.0.0.1") << bind;
     EXPECT_EQ(got->bind_text, got->bind.ToString());
-    EXPECT_EQ(got->notice,
-              "Warning: this host has loopback addresses only. Binding to 127.0.0.1, where no "
-              "other host can reach this agent");
+    EXPECT_EQ(
+        got->notice,
+        "Warning: no address of this host can be told to others. Binding to 127.0.0.1, where no "
+        "other host can reach this agent");
     EXPECT_EQ(LookUpAddresses(config, kPrivate)->notice, "");
   }
   AgentConfig config;
