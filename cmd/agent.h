@@ -286,6 +286,7 @@ inline bool Agent::Start(AgentNode node) {
   rpc.max_connections = std::min(rpc.max_connections, ShareDescriptors(DescriptorLimit()).rpc);
   rpc.auth_key = config_.rpc_auth;
   rpc.logger = &logger_;
+  rpc.max_connections = ShareDescriptors(DescriptorLimit()).rpc;
   rpc.on_accepted = [this] { metrics_.OnRpcAccepted(); };
   rpc.on_command = [this] { metrics_.OnRpcCommand(); };
   server_ = std::make_unique<rpc::Server>(io_, *service_, std::move(rpc));

@@ -4,18 +4,17 @@
 // AgentService: what clients ask of an agent, done by its Host, with the agent's log entries
 // (spec/agent.md 1.7, 2.12). One thread, that of the io_context.
 
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include <cstddef>
-#include <filesystem>
 #include <functional>
-#include <iterator>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -39,6 +38,7 @@
 #include "serf/join_error.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/member_listing.h"
 #include "serf/query.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/service.h"
@@ -67,6 +67,8 @@ class AgentService final : public rpc::Service {
       : host_(host), logger_(logger), on_left_(std::move(on_left)) {}
 
   inline std::span<const Member> Members() override;
+  std::size_t MemberCount() override { return host_.serf().member_count(); }
+  inline void WithMembers(MembersWork work, WorkDone done) override;
   inline rpc::StatsSections Stats() override;
   inline std::optional<Coordinate> FindCoordinate(const std::string& node) override;
   std::vector<rpc::LogLinePtr> LogHistory() override { return logger_.History(); }
@@ -109,6 +111,12 @@ class AgentService final : public rpc::Service {
 
  private:
   static std::map<std::string, std::string> RuntimeStats();
+  // A payload of a client: no valid one has more bytes than that, and to quote a megabyte takes
+  // long.
+  static std::string LogText(absl::string_view payload) {
+    constexpr std::size_t kMax = 16 << 10;
+    return Quote(payload.substr(0, kMax));
+  }
 
   transport::Host& host_;
   GlogLogger& logger_;
@@ -121,6 +129,13 @@ class AgentService final : public rpc::Service {
 inline std::span<const Member> AgentService::Members() {
   host_.serf().CopyMembers(members_);
   return members_;
+}
+
+inline void AgentService::WithMembers(MembersWork work, WorkDone done) {
+  host_.AsyncAside(
+      [listing = std::make_shared<const MemberListing>(host_.serf().ListMembers()),
+       work = std::move(work)](const MayGoOn& may_go_on) { work(listing->Sorted(), may_go_on); },
+      [done = std::move(done)](bool ran) { done(ran); });
 }
 
 inline rpc::StatsSections AgentService::Stats() {
@@ -146,22 +161,26 @@ inline void AgentService::set_event_scripts(const std::vector<EventScript>& scri
 }
 
 inline std::map<std::string, std::string> AgentService::RuntimeStats() {
-  utsname system{};
-  ::uname(&system);
-  const absl::string_view machine = system.machine;
-  // The original counts its own kind of threads.
-  std::error_code error;
-  const auto threads = std::distance(std::filesystem::directory_iterator("/proc/self/task", error),
-                                     std::filesystem::directory_iterator());
-  const std::string cpus = absl::StrCat(std::thread::hardware_concurrency());
-  return {{"os", absl::AsciiStrToLower(system.sysname)},
-          {"arch", std::string(machine == "x86_64"    ? "amd64"
-                               : machine == "aarch64" ? "arm64"
-                                                      : machine)},
-          {"version", absl::StrCat("serf-", kVersion)},
-          {"max_procs", "1"},  // all work is done on one thread
-          {"goroutines", absl::StrCat(threads)},
-          {"cpu_count", cpus}};
+  static const auto& constant = *new std::map<std::string, std::string>([] {
+    utsname system{};
+    ::uname(&system);
+    const absl::string_view machine = system.machine;
+    return std::map<std::string, std::string>{
+        {"os", absl::AsciiStrToLower(system.sysname)},
+        {"arch", std::string(machine == "x86_64"    ? "amd64"
+                             : machine == "aarch64" ? "arm64"
+                                                    : machine)},
+        {"version", absl::StrCat("serf-", kVersion)},
+        {"max_procs", "1"},  // all work is done on one thread
+        {"cpu_count", absl::StrCat(std::thread::hardware_concurrency())}};
+  }());
+  std::map<std::string, std::string> stats = constant;
+  // The original counts its own kind of threads. The kernel tells them as the links of a folder,
+  // which to read would take longer than the rest of the request.
+  struct stat tasks {};
+  const bool found = ::stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 2;
+  stats["goroutines"] = absl::StrCat(found ? tasks.st_nlink - 2 : 1);
+  return stats;
 }
 
 inline rpc::JoinId AgentService::Join(std::vector<std::string> addresses, bool replay,
@@ -191,7 +210,7 @@ inline rpc::JoinId AgentService::Join(std::vector<std::string> addresses, bool r
 inline void AgentService::SendUserEvent(std::string name, std::string payload, bool coalesce,
                                         Done done) {
   Log(&logger_, LogLevel::kDebug, "agent: Requesting user event send: ", name,
-      ". Coalesced: ", coalesce ? "true" : "false", ". Payload: ", Quote(payload));
+      ". Coalesced: ", coalesce ? "true" : "false", ". Payload: ", LogText(payload));
   host_.AsyncUserEvent(std::move(name), std::move(payload), coalesce,
                        [this, done = std::move(done)](const absl::Status& status) {
                          if (!status.ok()) {
@@ -211,7 +230,7 @@ inline std::optional<Coordinate> AgentService::FindCoordinate(const std::string&
 inline void AgentService::Query(std::string name, std::string payload, QueryParams params,
                                 OnAnswer on_answer, QueryDone done) {
   Log(&logger_, LogLevel::kDebug, "agent: Requesting query send: ", name,
-      ". Payload: ", Quote(payload));
+      ". Payload: ", LogText(payload));
   const bool from_handler = params.from_handler;
   auto on_update = [this, on_answer = std::move(on_answer)](const QueryUpdate& update) {
     if (update.kind == QueryUpdate::Kind::kDone) from_handlers_.erase(update.query);

@@ -10,8 +10,10 @@
 //
 // It builds on the wire's pull reader, and is stricter: text is never bin.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <optional>
@@ -73,7 +75,14 @@ class Decoder {
   bool Read(AnswerRecord& out);
   template <typename Record>
   requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
-  bool Read(Record& out);
+  bool Read(Record& out) {
+    out = Record{};
+    return Update(out);
+  }
+  // The same, but fields that are missing keep what `out` has.
+  template <typename Record>
+  requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
+  bool Update(Record& out);
 
   // Whether the object is a map with exactly the keys Error and Seq: a header, since no body is one
   // (spec/agent.md 1.3).
@@ -81,7 +90,9 @@ class Decoder {
 
   // Whether the object is a map with a key "Command", so a header and no body of any command. An
   // object that is no map tells nothing: none.
-  std::optional<bool> IsRequestHeader();
+  std::optional<bool> IsRequestHeader() { return HasKey({"Command"}); }
+  // Whether the object is a map without a key of a header, or an empty list: it asks for nothing.
+  bool IsStrayBody();
 
  private:
   using Head = wire::MsgpackReader::Head;
@@ -104,6 +115,8 @@ class Decoder {
         AsText(reader_.input().subspan(reader_.position(), static_cast<std::size_t>(head.value)));
     return reader_.SkipBody(head) ? body : absl::string_view();
   }
+  // Whether the object is a map with one of these keys; none if it is no map.
+  std::optional<bool> HasKey(std::initializer_list<absl::string_view> keys);
   // Reads the head of a list or map; nil is one of no elements.
   bool ReadCount(Kind kind, std::uint64_t& count);
 
@@ -174,12 +187,14 @@ struct Decoder::FlatAnswer {
 
 template <typename Record>
 requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
-bool Decoder::Read(Record& out) {
+bool Decoder::Update(Record& out) {
   constexpr auto kFields = RecordFields(static_cast<const Record*>(nullptr));
-  out = Record{};
   Head head;
   if (!ReadHead(head)) return false;
-  if (head.kind == Kind::kNil) return true;
+  if (head.kind == Kind::kNil) {
+    out = Record{};
+    return true;
+  }
   if (head.kind == Kind::kList) {
     std::uint64_t index = 0;
     const bool ok = std::apply(
@@ -288,6 +303,7 @@ bool Decoder::Read(std::map<std::string, Value, Less>& out) {
   std::uint64_t count = 0;
   out.clear();
   if (!ReadCount(Kind::kMap, count)) return false;
+  if (count > kMapEntriesMax) return Fail("too many elements");
   std::string key;
   for (std::uint64_t i = 0; i < count; ++i) {
     if (!Read(key) || !Read(out[key])) return false;
@@ -376,16 +392,25 @@ inline bool Decoder::ReadResponseHeader(ResponseHeader& out) {
   return has_error && has_seq;
 }
 
-inline std::optional<bool> Decoder::IsRequestHeader() {
+inline std::optional<bool> Decoder::HasKey(std::initializer_list<absl::string_view> keys) {
   Head head;
   if (!ReadHead(head) || head.kind != Kind::kMap) return std::nullopt;
   for (std::uint64_t i = 0; i < head.value; ++i) {
     absl::string_view key;
     if (!Read(key)) return false;
-    if (key == "Command") return true;
+    if (std::find(keys.begin(), keys.end(), key) != keys.end()) return true;
     if (!reader_.Skip()) return false;
   }
   return false;
+}
+
+inline bool Decoder::IsStrayBody() {
+  constexpr std::uint8_t kEmptyList = 0x90;
+  const ByteView object = reader_.input();
+  if (object.size() == 1 && object.front() == kEmptyList) return true;
+  const std::optional<bool> is_header = HasKey({"Command", "Seq"});
+  // A key that is no text makes it a mistake.
+  return is_header && !*is_header && reader_.result() == wire::DecodeResult::kOk && error_.empty();
 }
 
 }  // namespace serf::rpc

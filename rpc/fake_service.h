@@ -47,6 +47,15 @@ inline Member TestMember(std::string name, std::uint16_t port = 7946) {
 class FakeService : public Service {
  public:
   std::span<const Member> Members() override { return members; }
+  std::size_t MemberCount() override { return members.size(); }
+  void WithMembers(MembersWork work, WorkDone done) override {
+    ++works;
+    Answer([this, work, done] {
+      if (!takes_work) return done(false);
+      work(members, [this] { return may_go_on; });
+      done(true);
+    });
+  }
   StatsSections Stats() override { return stats; }
   std::vector<LogLinePtr> LogHistory() override { return history.Lines(); }
   std::optional<Coordinate> FindCoordinate(const std::string& node) override {
@@ -133,6 +142,9 @@ class FakeService : public Service {
   std::vector<JoinId> cancelled_joins;
   absl::Status status;
 
+  int works = 0;  // calls of WithMembers
+  bool takes_work = true;
+  bool may_go_on = true;
   bool hold = false;
   std::vector<std::function<void()>> held;
 

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/logger.h"
 #include "serf/rpc/protocol.h"
@@ -30,10 +31,12 @@ struct LogLine {
 
 using LogLinePtr = std::shared_ptr<const LogLine>;
 
-// Takes one line feed off the end of `text`, if there is one.
+// Takes one line feed off the end of `text`, if there is one, and cuts what is beyond kLogLineMax.
 inline LogLinePtr MakeLogLine(std::optional<LogLevel> level, absl::string_view text) {
   if (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-  return std::make_shared<const LogLine>(LogLine{level, std::string(text)});
+  const bool cut = text.size() > kLogLineMax;
+  return std::make_shared<const LogLine>(
+      LogLine{level, absl::StrCat(text.substr(0, kLogLineMax), cut ? "..." : "")});
 }
 
 // "TRACE" to "ERR".
@@ -47,10 +50,14 @@ inline std::optional<LogLevel> ParseLogLevel(absl::string_view text) {
 
 class LogHistory {
  public:
-  // Drops the oldest line beyond kLogHistoryMax.
+  // Drops the oldest lines beyond kLogHistoryMax and kLogHistoryBytesMax.
   void Append(LogLinePtr line) {
-    if (lines_.size() == kLogHistoryMax) lines_.pop_front();
+    bytes_ += line->text.size();
     lines_.push_back(std::move(line));
+    while (lines_.size() > kLogHistoryMax || bytes_ > kLogHistoryBytesMax) {
+      bytes_ -= lines_.front()->text.size();
+      lines_.pop_front();
+    }
   }
 
   // Oldest first.
@@ -58,6 +65,7 @@ class LogHistory {
 
  private:
   std::deque<LogLinePtr> lines_;
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace serf::rpc

@@ -5,9 +5,15 @@
 //
 //   auto filter = MemberFilter::Compile(request);   // else: "Failed to compile regex: ..."
 //   if (filter->Matches(member)) ...
+//
+// Where something waits, only after MemberFilter::IsCheap(request, members).
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,55 +22,100 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/time.h"
 #include "serf/member.h"
 #include "serf/regex.h"
 #include "serf/rpc/protocol.h"
 
 namespace serf::rpc {
 
-// Tags of one filter. Each is an expression of Regex::kMemoryMax.
+// Tags of one filter. All its expressions have Regex::kMemoryMax together.
 inline constexpr std::size_t kFilterTagsMax = 64;
 
 class MemberFilter {
  public:
+  // What a filter may cost at once, by Regex::PlainCost: a fifth of what may hold up the thread.
+  static constexpr Duration kCostMax = std::chrono::milliseconds(1);
+
+  // Whether to compile it and to match the members costs no more than that.
+  static bool IsCheap(const MembersFilteredRequest& request, std::span<const Member> members);
+
   // The error is the text for the client (spec/agent.md 1.7 and B.6).
   static absl::StatusOr<MemberFilter> Compile(const MembersFilteredRequest& request);
 
   bool Matches(const Member& member) const;
 
  private:
-  static absl::StatusOr<Regex> CompileOne(absl::string_view expression);
+  // Anchoring is textual, so "a|b" means "^a|b$".
+  static std::string Anchored(absl::string_view expression) {
+    return absl::StrCat("^", expression, "$");
+  }
+  // A member without the tag counts as one with the empty text.
+  static absl::string_view TagOf(const Member& member, const std::string& tag) {
+    const auto found = member.tags.find(tag);
+    return found == member.tags.end() ? absl::string_view() : absl::string_view(found->second);
+  }
+  // `memory` is what is left of the budget.
+  static absl::StatusOr<Regex> CompileOne(absl::string_view expression, std::int64_t& memory);
 
   std::optional<Regex> status_;  // none: any
   std::optional<Regex> name_;
   std::vector<std::pair<std::string, Regex>> tags_;
 };
 
-inline absl::StatusOr<Regex> MemberFilter::CompileOne(absl::string_view expression) {
-  // Anchoring is textual, so "a|b" means "^a|b$".
-  absl::StatusOr<Regex> regex = Regex::Compile(absl::StrCat("^", expression, "$"));
-  if (regex.ok()) return regex;
+inline bool MemberFilter::IsCheap(const MembersFilteredRequest& request,
+                                  std::span<const Member> members) {
+  Duration left = kCostMax;
+  const auto spend = [&](absl::string_view expression, auto&& text_of) {
+    if (left < Duration::zero()) return;
+    std::size_t bytes = 0;
+    for (const Member& member : members) bytes += text_of(member).size();
+    const auto cost = Regex::PlainCost(Anchored(expression), bytes, members.size());
+    left = cost ? left - *cost : Duration(-1);
+  };
+  for (const auto& entry : request.tags) {
+    spend(entry.second, [tag = &entry.first](const Member& member) { return TagOf(member, *tag); });
+  }
+  if (!request.status.empty()) {
+    spend(request.status, [](const Member& member) { return MemberStatusName(member.status); });
+  }
+  if (!request.name.empty()) {
+    spend(request.name, [](const Member& member) { return absl::string_view(member.name); });
+  }
+  return left >= Duration::zero();
+}
+
+inline absl::StatusOr<Regex> MemberFilter::CompileOne(absl::string_view expression,
+                                                      std::int64_t& memory) {
+  const std::string anchored = Anchored(expression);
+  absl::StatusOr<Regex> regex =
+      Regex::Compile(anchored, std::max(memory, Regex::kInstructionMemory));
+  if (regex.ok()) {
+    memory -= regex->memory();
+    return regex;
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("Failed to compile regex: ", absl::string_view(regex.status().message())));
 }
 
 inline absl::StatusOr<MemberFilter> MemberFilter::Compile(const MembersFilteredRequest& request) {
   MemberFilter filter;
+  std::int64_t memory = Regex::kMemoryMax;
   if (request.tags.size() > kFilterTagsMax) {
     return absl::InvalidArgumentError("Failed to compile regex: too many tags");
   }
   for (const auto& [tag, expression] : request.tags) {
-    absl::StatusOr<Regex> regex = CompileOne(expression);
+    absl::StatusOr<Regex> regex = CompileOne(expression, memory);
     if (!regex.ok()) return regex.status();
     filter.tags_.emplace_back(tag, *std::move(regex));
   }
   if (!request.status.empty()) {
-    absl::StatusOr<Regex> regex = CompileOne(request.status);
+    absl::StatusOr<Regex> regex = CompileOne(request.status, memory);
     if (!regex.ok()) return regex.status();
     filter.status_ = *std::move(regex);
   }
   if (!request.name.empty()) {
-    absl::StatusOr<Regex> regex = CompileOne(request.name);
+    absl::StatusOr<Regex> regex = CompileOne(request.name, memory);
     if (!regex.ok()) return regex.status();
     filter.name_ = *std::move(regex);
   }
@@ -75,9 +126,7 @@ inline bool MemberFilter::Matches(const Member& member) const {
   if (status_ && !status_->Matches(MemberStatusName(member.status))) return false;
   if (name_ && !name_->Matches(member.name)) return false;
   for (const auto& [tag, regex] : tags_) {
-    // A member without the tag counts as one with the empty text.
-    const auto it = member.tags.find(tag);
-    if (!regex.Matches(it == member.tags.end() ? absl::string_view() : it->second)) return false;
+    if (!regex.Matches(TagOf(member, tag))) return false;
   }
   return true;
 }

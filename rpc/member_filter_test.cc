@@ -65,8 +65,40 @@ TEST(MemberFilterTest, ErrorsReadLikeTheOriginals) {
   }
 }
 
+// Names of up to 255 letters by classes, as the original takes them.
+TEST(MemberFilterTest, WhatPeopleWriteWorks) {
+  for (const char* name : {"[\\pL\\pN_.-]{1,64}", "[\\pL\\pN_.-]{1,255}", "\\p{Ll}{1,255}"}) {
+    const absl::StatusOr<MemberFilter> filter = MemberFilter::Compile({{}, "", name});
+    ASSERT_TRUE(filter.ok()) << filter.status();
+    EXPECT_TRUE(filter->Matches(TestMember("alpha")));
+    EXPECT_FALSE(filter->Matches(TestMember("al pha")));
+  }
+}
+
+TEST(MemberFilterTest, PlainExpressionsAndFewMembersAreCheap) {
+  const std::vector<Member> few(10, TestMember("alpha"));
+  const std::vector<Member> many(2000, TestMember("alpha"));
+  const std::vector<Member> long_names(1000, TestMember(std::string(500, 'a')));
+  const MembersFilteredRequest plain = {{{"role", "web"}}, "alive", "alp.*|web-[0-9]+"};
+  EXPECT_TRUE(MemberFilter::IsCheap({}, many));
+  EXPECT_TRUE(MemberFilter::IsCheap(plain, few));
+  EXPECT_FALSE(MemberFilter::IsCheap(plain, many));
+  EXPECT_TRUE(MemberFilter::IsCheap({{}, "alive", ""}, long_names));
+  EXPECT_FALSE(MemberFilter::IsCheap({{}, "", "a"}, long_names));
+  EXPECT_FALSE(MemberFilter::IsCheap({{}, "", "\\pL+"}, few));
+  EXPECT_FALSE(MemberFilter::IsCheap({{}, "", "a{2}"}, few));
+  EXPECT_FALSE(MemberFilter::IsCheap({{{"role", "(?i)web"}}, "", ""}, few));
+}
+
+TEST(MemberFilterTest, AllExpressionsHaveOneBudget) {
+  MembersFilteredRequest request = {{}, "", "\\pL{90}"};
+  EXPECT_TRUE(MemberFilter::Compile(request).ok());
+  for (int i = 0; i < 8; ++i) request.tags[std::to_string(i)] = "\\pL{90}";
+  EXPECT_FALSE(MemberFilter::Compile(request).ok());
+}
+
 // What makes a backtracking engine run for years, and what makes an automaton huge.
-TEST(MemberFilterTest, HostileExpressionsAreCheap) {
+TEST(MemberFilterTest, HostileExpressionsAreBounded) {
   Member member = TestMember(std::string(64, 'a') + "!");
   const absl::StatusOr<MemberFilter> exponential = MemberFilter::Compile({{}, "", "(a*)*(a*)*b"});
   ASSERT_TRUE(exponential.ok());

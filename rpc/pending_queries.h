@@ -4,6 +4,7 @@
 // PendingQueries: the queries that the streams of one connection have delivered and the client may
 // answer, by the number that the client knows each delivery by (spec/agent.md 1.7, respond).
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -20,7 +21,8 @@ class PendingQueries {
   // The number of a delivery: 1, 2, 3, ... It holds until the query's deadline; beyond
   // kPendingQueriesMax the oldest are forgotten.
   std::uint64_t Add(Instant now, QueryId query, Instant deadline) {
-    if (entries_.size() >= kPendingQueriesMax) {
+    if (entries_.size() >= kPendingQueriesMax && now >= next_purge_) {
+      next_purge_ = now + kPurgeInterval;
       std::erase_if(entries_, [now](const auto& entry) { return entry.second.deadline <= now; });
     }
     if (entries_.size() >= kPendingQueriesMax) entries_.erase(entries_.begin());
@@ -40,6 +42,9 @@ class PendingQueries {
   std::size_t size() const { return entries_.size(); }
 
  private:
+  // Least time between two looks at all.
+  static constexpr Duration kPurgeInterval = std::chrono::seconds(1);
+
   struct Entry {
     QueryId query;
     Instant deadline;
@@ -47,6 +52,7 @@ class PendingQueries {
 
   std::map<std::uint64_t, Entry> entries_;
   std::uint64_t last_ = 0;
+  Instant next_purge_ = Instant::min();
 };
 
 }  // namespace serf::rpc

@@ -44,14 +44,24 @@ inline constexpr std::size_t kReplySizeMax = std::size_t{64} << 20;
 inline constexpr std::size_t kNestingMax = wire::kSkipNestingMax;
 // Addresses of one join; each is contacted in turn.
 inline constexpr std::size_t kJoinAddressesMax = 4096;
+// Entries of one map, such as the tags of a request: more than metadata of 512 bytes holds, and
+// than any reply has. Each takes 100 bytes and more of memory for as few as two on the wire.
+inline constexpr std::size_t kMapEntriesMax = 16'384;
 // Records that wait for a slow client, per stream and monitor; then they are dropped (1.9.2).
 inline constexpr std::size_t kQueueMax = 512;
+// The same in bytes, per stream: an event may tell of all members.
+inline constexpr std::size_t kQueueBytesMax = std::size_t{32} << 20;
 // Lines of the log that a new monitor gets to see (1.9.3).
 inline constexpr std::size_t kLogHistoryMax = 512;
-// Event streams of one connection: each costs a look at every event.
-inline constexpr std::size_t kStreamsMax = 64;
-// Queries of one connection that run: each has state on every node.
-inline constexpr std::size_t kQueriesMax = 64;
+// The same in bytes, and of one line: a client with a list of thousands of addresses makes a line
+// of a megabyte, and more of them.
+inline constexpr std::size_t kLogHistoryBytesMax = std::size_t{2} << 20;
+inline constexpr std::size_t kLogLineMax = std::size_t{64} << 10;
+// Event streams of one connection: each costs a look at every event, and 200 bytes.
+inline constexpr std::size_t kStreamsMax = 1024;
+// Queries of one connection that run: 500 a second that end after 16 s, the default timeout of
+// 10,000 nodes. Each takes 300 bytes here, and state on every node.
+inline constexpr std::size_t kQueriesMax = 8192;
 // Bytes of answers that wait for a client that does not read; then it is cut off, since the rest
 // would pass for all. More than 10,000 nodes say in one query.
 inline constexpr std::size_t kAnswersWaitingMax = std::size_t{32} << 20;
@@ -60,9 +70,9 @@ inline constexpr std::size_t kAnswersWaitingMax = std::size_t{32} << 20;
 // say in one query.
 inline constexpr std::size_t kRecordsWaitingMax = 65'536;
 inline constexpr std::size_t kRecordBytesWaitingMax = std::size_t{32} << 20;
-// Queries that streams have delivered to one connection and that may be answered: as many as the
-// node itself keeps open.
-inline constexpr std::size_t kPendingQueriesMax = 4096;
+// Queries that streams have delivered to one connection and that may be answered: as many as
+// another one may ask at once; 600 KB.
+inline constexpr std::size_t kPendingQueriesMax = kQueriesMax;
 // Wrong keys of one connection, and how long the answer to each takes: slow enough that trying
 // all the keys of a dictionary is noticed, fast enough for an operator who mistyped.
 inline constexpr int kAuthAttemptsMax = 3;
@@ -91,6 +101,9 @@ inline constexpr absl::string_view kReservedQueryName =
 // Ours: the original has no such limits.
 inline constexpr absl::string_view kTooManyStreams = "Too many streams";
 inline constexpr absl::string_view kTooManyQueries = "Too many queries";
+inline constexpr absl::string_view kTooBusy = "Too many requests";
+inline constexpr absl::string_view kFilterTooSlow =
+    "Failed to compile regex: the expressions take too long to match";
 // What waiting calls of a client get when the connection ends (1.11).
 inline constexpr absl::string_view kClientClosed = "client closed";
 

@@ -51,6 +51,8 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
     Duration write_timeout = {};
     // See ServerSession.
     std::function<void()> on_command;
+    // Called once, if the client has shaken hands, and shown the key if there is one.
+    std::function<void()> on_trusted;
     // Called once, when the connection has ended; the owner may drop it then.
     std::function<void()> on_end;
   };
@@ -65,13 +67,12 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   // Ends at once, without on_end.
   void Abandon();
 
-  bool idle() const { return session_.idle(); }
-  // When the client was last heard of.
-  Instant last_input() const { return last_input_; }
-
  private:
   // Requests are small; larger ones come in pieces.
   static constexpr std::size_t kReadSize = std::size_t{4} << 10;
+  // Bytes that are written before others get their turn: to copy them to the kernel takes a
+  // millisecond, and a client that reads as fast could have all of a large reply in one go.
+  static constexpr std::size_t kWriteTurn = std::size_t{1} << 20;
 
   void Read();
   void OnReadable(const boost::system::error_code& error);
@@ -94,9 +95,9 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
       timer_;
   Instant armed_ = kNever;
   ServerSession session_;
-  Instant last_input_;
   Instant write_deadline_ = kNever;
   Instant drain_deadline_ = kNever;
+  bool trusted_ = false;
   bool reading_ = false;
   bool waiting_writable_ = false;
   bool update_posted_ = false;
@@ -119,8 +120,7 @@ inline ServerConnection::ServerConnection(Socket socket, Service& service, Optio
     : socket_(std::move(socket)),
       options_(std::move(options)),
       timer_(socket_.get_executor()),
-      session_(SteadyNow(), service, SessionOptions()),
-      last_input_(SteadyNow()) {}
+      session_(SteadyNow(), service, SessionOptions()) {}
 
 inline void ServerConnection::Start() {
   boost::system::error_code ignored;
@@ -167,10 +167,10 @@ inline void ServerConnection::OnReadable(const boost::system::error_code& error)
   std::array<std::uint8_t, kReadSize> buffer;
   const std::size_t size = failure ? 0 : socket_.read_some(boost::asio::buffer(buffer), failure);
   if (failure == boost::asio::error::would_block) return Update();
-  last_input_ = SteadyNow();
-  if (size > 0) session_.OnBytes(last_input_, ByteView(buffer).first(size));
+  const Instant now = SteadyNow();
+  if (size > 0) session_.OnBytes(now, ByteView(buffer).first(size));
   if (failure == boost::asio::error::eof) {
-    session_.OnEnd(last_input_);
+    session_.OnEnd(now);
   } else if (failure) {
     End();
     return;
@@ -181,9 +181,13 @@ inline void ServerConnection::OnReadable(const boost::system::error_code& error)
 inline void ServerConnection::Update() {
   if (ended_) return;
   if (session_.NextDeadline() == Instant::min()) session_.OnTimer(SteadyNow());
+  if (!trusted_ && session_.trusted()) {
+    trusted_ = true;
+    if (options_.on_trusted) options_.on_trusted();
+  }
   Write();
   if (ended_) return;
-  if (session_.finished() || (draining_ && !waiting_writable_)) {
+  if (session_.finished() || (draining_ && !waiting_writable_ && !update_posted_)) {
     End();
     return;
   }
@@ -192,9 +196,12 @@ inline void ServerConnection::Update() {
 }
 
 inline void ServerConnection::Write() {
+  std::size_t written = 0;
   while (!waiting_writable_) {
-    const ByteView out = session_.Output();
-    if (out.empty()) return;
+    const ByteView all = session_.Output();
+    if (all.empty()) return;
+    if (written >= kWriteTurn) return UpdateLater();
+    const ByteView out = all.first(std::min(all.size(), kWriteTurn - written));
     boost::system::error_code error;
     const std::size_t size = socket_.write_some(boost::asio::buffer(out.data(), out.size()), error);
     if (error == boost::asio::error::would_block) {
@@ -204,6 +211,7 @@ inline void ServerConnection::Write() {
       return;
     } else {
       write_deadline_ = kNever;
+      written += size;
       session_.OnWritten(SteadyNow(), size);
     }
   }

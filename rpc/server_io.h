@@ -12,6 +12,10 @@
 // All on the io_context's thread. OnEvent() and OnLog() may be called from anywhere on it, also by
 // a Logger in the middle of the server's own work.
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/error.hpp>
@@ -20,6 +24,7 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/socket_base.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
@@ -39,6 +44,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
+#include "serf/base/fair_shares.h"
 #include "serf/base/host_port.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
@@ -57,10 +63,10 @@ namespace serf::rpc {
 struct ServerOptions {
   std::string auth_key;  // empty: no authentication
   Logger* logger = nullptr;
-  // Half of what a usual limit of 1024 descriptors leaves beside the gossip's streams. At the limit
-  // the connection that has been idle for longest makes room; if none is idle the new one is
-  // closed.
-  std::size_t max_connections = 256;
+  // At the limit, and at a quarter of it for strangers, who have not shaken hands or not shown the
+  // key, one of these makes room (see FairShares); others are never closed for a newcomer. At most
+  // kConnectionsMax; 0: half of the descriptors that the process may have.
+  std::size_t max_connections = 0;
   // Without any progress; a client that reads slowly is not cut off.
   Duration write_timeout = std::chrono::seconds(30);
   // For whoever counts: a connection was accepted, not those that are refused; a client sent a
@@ -71,6 +77,10 @@ struct ServerOptions {
 
 class Server {
  public:
+  // Enough for a monitor on each of thousands of hosts; an idle connection takes about 4 KB, so
+  // that is 32 MB.
+  static constexpr std::size_t kConnectionsMax = 8192;
+
   // `service` and the logger outlive the server.
   Server(boost::asio::io_context& io, Service& service, ServerOptions options);
   // Closes everything at once.
@@ -122,9 +132,12 @@ class Server {
   absl::Status ListenUnix(const std::string& path);
   // No new connections.
   void CloseListeners();
-  void Adopt(ServerConnection::Socket socket, std::string peer);
-  // Closes the connection that has been idle for longest. False: there is none.
-  bool MakeRoom();
+  void Adopt(ServerConnection::Socket socket, std::string peer, const IpAddress& from);
+  // Whether there is a place for a stranger, or has been made.
+  bool HasRoom();
+  static std::size_t DefaultMaxConnections();
+  // Has the kernel find out about peers that are gone, as the original does.
+  static void KeepAlive(ServerConnection::Socket& socket);
   void Forget(ConnectionId id);
   absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Candidates(const HostPort& target);
 
@@ -134,7 +147,9 @@ class Server {
   std::vector<std::shared_ptr<ListenerBase>> listeners_;
   std::vector<std::unique_ptr<UnixSocketFile>> files_;  // of listeners
   std::optional<Endpoint> local_;
+  const std::size_t max_connections_;
   std::map<ConnectionId, std::shared_ptr<ServerConnection>> connections_;
+  FairShares<ConnectionId> strangers_;  // of them
   ConnectionId last_id_ = 0;
   Instant next_refusal_log_ = Instant::min();
   bool draining_ = false;
@@ -198,7 +213,28 @@ class Server::Listener final : public Server::ListenerBase,
 };
 
 inline Server::Server(boost::asio::io_context& io, Service& service, ServerOptions options)
-    : io_(io), service_(service), options_(std::move(options)) {}
+    : io_(io),
+      service_(service),
+      options_(std::move(options)),
+      max_connections_(std::min(
+          options_.max_connections > 0 ? options_.max_connections : DefaultMaxConnections(),
+          kConnectionsMax)) {}
+
+inline std::size_t Server::DefaultMaxConnections() {
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kConnectionsMax;
+  return std::clamp<std::size_t>(limit.rlim_cur / 2, 1, kConnectionsMax);
+}
+
+inline void Server::KeepAlive(ServerConnection::Socket& socket) {
+  using Seconds = boost::asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
+  using Interval = boost::asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
+  constexpr int kSeconds = 15;
+  boost::system::error_code ignored;
+  socket.set_option(boost::asio::socket_base::keep_alive(true), ignored);
+  socket.set_option(Seconds(kSeconds), ignored);
+  socket.set_option(Interval(kSeconds), ignored);
+}
 
 inline void Server::CloseListeners() {
   // The files first: once a listener is closed, another agent may take its path.
@@ -246,7 +282,10 @@ inline absl::Status Server::Listen(const std::string& address) {
         io_, options_.logger, [this](ServerConnection::Socket socket, const Tcp::endpoint& peer) {
           boost::system::error_code ignored;
           socket.set_option(Tcp::no_delay(true), ignored);
-          Adopt(std::move(socket), EndpointText(peer));
+          KeepAlive(socket);
+          const std::string text = EndpointText(peer);
+          const std::optional<Endpoint> from = Endpoint::Parse(text);
+          Adopt(std::move(socket), text, from ? from->address : IpAddress());
         });
     auto& acceptor = listener->acceptor();
     boost::system::error_code error;
@@ -292,7 +331,7 @@ inline absl::Status Server::ListenUnix(const std::string& path) {
   auto listener = std::make_shared<Listener<Unix>>(
       io_, options_.logger, [this, path](ServerConnection::Socket socket, const Unix::endpoint&) {
         // The client's end has no name.
-        Adopt(std::move(socket), absl::StrCat("unix:", path));
+        Adopt(std::move(socket), absl::StrCat("unix:", path), IpAddress());
       });
   auto& acceptor = listener->acceptor();
   boost::system::error_code error;
@@ -310,8 +349,21 @@ inline absl::Status Server::ListenUnix(const std::string& path) {
   return absl::OkStatus();
 }
 
-inline void Server::Adopt(ServerConnection::Socket socket, std::string peer) {
-  if (connections_.size() >= options_.max_connections && !MakeRoom()) {
+inline bool Server::HasRoom() {
+  const std::size_t strangers_max = std::max<std::size_t>(max_connections_ / 4, 1);
+  if (connections_.size() < max_connections_ && strangers_.size() < strangers_max) return true;
+  const std::optional<ConnectionId> victim = strangers_.Victim();
+  if (!victim) return false;
+  const auto found = connections_.find(*victim);
+  found->second->Abandon();
+  connections_.erase(found);
+  strangers_.Remove(*victim);
+  return true;
+}
+
+inline void Server::Adopt(ServerConnection::Socket socket, std::string peer,
+                          const IpAddress& from) {
+  if (!HasRoom()) {
     const Instant now = SteadyNow();
     if (now >= next_refusal_log_) {
       next_refusal_log_ = now + kRefusalLogInterval;
@@ -328,28 +380,17 @@ inline void Server::Adopt(ServerConnection::Socket socket, std::string peer) {
   options.logger = options_.logger;
   options.write_timeout = options_.write_timeout;
   options.on_command = options_.on_command;
+  options.on_trusted = [this, id] { strangers_.Remove(id); };
   options.on_end = [this, id] { Forget(id); };
   const auto connection =
       std::make_shared<ServerConnection>(std::move(socket), service_, std::move(options));
   connections_.emplace(id, connection);
+  strangers_.Add(id, from);
   connection->Start();
 }
 
-inline bool Server::MakeRoom() {
-  auto oldest = connections_.end();
-  for (auto it = connections_.begin(); it != connections_.end(); ++it) {
-    if (!it->second->idle()) continue;
-    if (oldest == connections_.end() || it->second->last_input() < oldest->second->last_input()) {
-      oldest = it;
-    }
-  }
-  if (oldest == connections_.end()) return false;
-  oldest->second->Abandon();
-  connections_.erase(oldest);
-  return true;
-}
-
 inline void Server::Forget(ConnectionId id) {
+  strangers_.Remove(id);
   connections_.erase(id);
   if (draining_ && connections_.empty() && shutdown_done_) {
     boost::asio::post(io_, std::exchange(shutdown_done_, nullptr));

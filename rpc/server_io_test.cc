@@ -95,12 +95,18 @@ class ServerTest : public ::testing::Test {
 
   // A client of bare bytes, shaken hands.
   std::unique_ptr<tcp::socket> Raw(absl::string_view hex = "") {
-    auto socket = std::make_unique<tcp::socket>(raw_io_);
-    socket->connect(
-        tcp::endpoint(boost::asio::ip::address_v4::loopback(), server_->local_endpoint()->port));
+    auto socket = Stranger();
     const ByteVector bytes = testing::Unhex(absl::StrCat(kHandshakeHex, hex));
     boost::system::error_code error;
     socket->write_some(boost::asio::buffer(bytes), error);
+    return socket;
+  }
+
+  // A connection that says nothing.
+  std::unique_ptr<tcp::socket> Stranger() {
+    auto socket = std::make_unique<tcp::socket>(raw_io_);
+    socket->connect(
+        tcp::endpoint(boost::asio::ip::address_v4::loopback(), server_->local_endpoint()->port));
     return socket;
   }
 
@@ -380,7 +386,7 @@ TEST_F(ServerTest, QueriesOfAConnectionEndWithIt) {
   Client other;
   ASSERT_TRUE(Connect(other).ok());
   ASSERT_TRUE(Serve([&] { return other.Query("others", "", {}); }).ok());
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 2; ++i) {
     auto greedy = std::make_unique<Client>();
     ASSERT_TRUE(Connect(*greedy).ok());
     const absl::Status asked = Serve([&] {
@@ -397,7 +403,7 @@ TEST_F(ServerTest, QueriesOfAConnectionEndWithIt) {
     greedy.reset();
     RunUntil([&] { return service_.running.size() == 1; });
   }
-  EXPECT_EQ(service_.cancelled.size(), 3 * kQueriesMax);
+  EXPECT_EQ(service_.cancelled.size(), 2 * kQueriesMax);
   service_.TellAnswer(QueryUpdate::Kind::kResponse, "alpha", "1.02");
   const auto answer = Serve([&] { return other.Next(); });
   ASSERT_TRUE(answer.ok()) << answer.status();
@@ -543,31 +549,69 @@ TEST_F(ServerTest, ClientThatNeverReadsHarmsNobodyAndIsCutOff) {
   EXPECT_EQ(server_->connection_count(), 1u);
 }
 
-TEST_F(ServerTest, IdleConnectionsMakeRoom) {
+TEST_F(ServerTest, StrangersMakeRoom) {
   Start({.max_connections = 8});
-  std::vector<std::unique_ptr<tcp::socket>> idle;
-  for (int i = 0; i < 30; ++i) idle.push_back(Raw());
+  std::vector<std::unique_ptr<tcp::socket>> strangers;
+  for (int i = 0; i < 30; ++i) strangers.push_back(Stranger());
   Client client;
   ASSERT_TRUE(Connect(client).ok());
   EXPECT_TRUE(Serve([&] { return client.Members(); }).ok());
-  EXPECT_EQ(server_->connection_count(), 8u);
+  // A quarter of the places, less the one that is a stranger no more.
+  EXPECT_LE(server_->connection_count(), 2u);
+  EXPECT_TRUE(Closed(*strangers.front()));
 }
 
-TEST_F(ServerTest, BusyConnectionsDoNot) {
+// Whoever has shaken hands stays, however long it is silent and whoever else wants in.
+TEST_F(ServerTest, IdleClientsStay) {
   Start({.max_connections = 8});
-  std::vector<std::unique_ptr<tcp::socket>> busy;
+  std::vector<std::unique_ptr<Client>> idle;
   for (std::size_t i = 1; i <= 8; ++i) {
-    busy.push_back(Raw(kStreamHex));
-    RunUntil([&] { return server_->connection_count() == i && busy.back()->available() > 13; });
+    idle.push_back(std::make_unique<Client>());
+    ASSERT_TRUE(Connect(*idle.back()).ok());
+    ASSERT_TRUE(Serve([&] { return idle.back()->Members(); }).ok());
   }
+  std::vector<std::unique_ptr<tcp::socket>> strangers;
+  for (int i = 0; i < 30; ++i) strangers.push_back(Stranger());
   Client client;
   EXPECT_FALSE(Connect(client).ok());
   EXPECT_TRUE(Logged("[WARN] agent.ipc: Too many clients, refusing 127.0.0.1:"));
-  for (const auto& socket : busy) EXPECT_FALSE(Closed(*socket));
-  busy.pop_back();
+  for (const auto& each : idle) {
+    EXPECT_TRUE(Serve([&] { return each->Members(); }).ok());
+  }
+  idle.pop_back();
   RunUntil([&] { return server_->connection_count() == 7; });
   Client next;
   EXPECT_TRUE(Connect(next).ok());
+}
+
+// A client that has not shown the key is a stranger still.
+TEST_F(ServerTest, AHandshakeWithoutTheKeyIsNotEnough) {
+  Start({.auth_key = "secret", .max_connections = 8});
+  std::vector<std::unique_ptr<tcp::socket>> strangers;
+  for (std::size_t i = 0; i < 10; ++i) {
+    strangers.push_back(Raw());
+    RunUntil([&] { return strangers.back()->available() > 0; });
+  }
+  EXPECT_EQ(server_->connection_count(), 2u);
+  EXPECT_TRUE(Closed(*strangers.front()));
+  Client client({.auth_key = "secret"});
+  ASSERT_TRUE(Connect(client).ok());
+  for (int i = 0; i < 10; ++i) strangers.push_back(Stranger());
+  EXPECT_TRUE(Serve([&] { return client.Members(); }).ok());
+}
+
+TEST_F(ServerTest, TheLimitFollowsThatOfDescriptors) {
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit small = before;
+  small.rlim_cur = 64;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &small), 0);
+  Start();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  std::vector<std::unique_ptr<tcp::socket>> strangers;
+  for (int i = 0; i < 40; ++i) strangers.push_back(Stranger());
+  RunUntil([&] { return Closed(*strangers.front()); });
+  EXPECT_LE(server_->connection_count(), 8u);
 }
 
 TEST_F(ServerTest, GarbageIsClosed) {

@@ -15,8 +15,10 @@
 // read by kOutputHighWater and one reply, by kQueueMax records per stream, and by
 // kAnswersWaitingMax.
 //
-// Other than the original: header fields are not kept from one request to the next, the body of a
-// request that needs authentication is consumed, and a bad expression gets an answer.
+// As in the original, a header without Command or Seq has those of the request before. Other than
+// there, a header with neither is the body of a command that has none, and is skipped (the original
+// repeats the command); the body of a request that needs authentication is consumed; and a bad
+// expression gets an answer.
 //
 // One thread.
 
@@ -28,6 +30,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,7 +41,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "msgpack/sbuffer.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
@@ -52,6 +54,8 @@
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/member_filter.h"
 #include "serf/rpc/object_scanner.h"
+#include "serf/rpc/output_buffer.h"
+#include "serf/rpc/prepared_members.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/query_streams.h"
 #include "serf/rpc/service.h"
@@ -98,7 +102,7 @@ class ServerSession {
   // written, so that they wait, and at last are dropped, where they are counted.
   ByteView Output();
   // The connection is to be closed: nothing more will be read or written.
-  bool finished() const { return closing_ && written_ == out_.size(); }
+  bool finished() const { return closing_ && out_.drained(); }
   // False while bytes had better stay in the socket: the client has much to do or to read.
   bool wants_input() const {
     return !closing_ && !ended_ && !left_ && (unread() < kInputPause || !(busy_ || stalled()));
@@ -106,31 +110,22 @@ class ServerSession {
   Instant NextDeadline() const {
     if (closing_) return kNever;
     if (due_) return Instant::min();
-    return std::min({login_deadline_, request_deadline_, auth_reply_at_, release_output_at_});
+    return std::min({login_deadline_, request_deadline_, auth_reply_at_, out_.NextDeadline()});
   }
-  // No request is being executed, nothing streams or waits to be written.
-  bool idle() const {
-    return !busy_ && subscriptions_.empty() && unread() == 0 && written_ == out_.size();
-  }
+  // Has shaken hands, and shown the key if there is one.
+  bool trusted() const { return shaken_hands_ && authenticated(); }
   // What a failing write cuts off.
   const Subscriptions& subscriptions() const { return subscriptions_; }
 
  private:
-  // Requests are not executed while so much waits to be written: pipelining must not pile up
-  // replies that nobody reads.
+  // No request is executed while so much waits to be written: else unread replies would pile up.
   static constexpr std::size_t kOutputHighWater = std::size_t{64} << 10;
-  // Memory of the output that an idle connection keeps, and what it keeps for a while: a client
-  // that asks for thousands of members will ask again, and fresh memory costs more than to fill it.
-  static constexpr std::size_t kOutputKeepMax = std::size_t{256} << 10;
-  static constexpr std::size_t kOutputKeepBrieflyMax = std::size_t{8} << 20;
-  static constexpr Duration kOutputKeepTime = std::chrono::seconds(1);
-  static constexpr std::size_t kOutputInitial = 512;
   // Bytes of requests that wait behind a slow one; the rest waits in the socket.
   static constexpr std::size_t kInputPause = std::size_t{64} << 10;
-  // Between two log lines on the same trouble of a connection.
-  static constexpr Duration kLogInterval = std::chrono::seconds(1);
-  // Bytes of a client's text in a log line.
-  static constexpr std::size_t kLogTextMax = 64;
+  // Members that are sorted and encoded at once, in a millisecond or two.
+  static constexpr std::size_t kMembersAtOnceMax = 1024;
+  static constexpr Duration kLogInterval = std::chrono::seconds(1);  // of lines on one trouble
+  static constexpr std::size_t kLogTextMax = 64;  // bytes of a client's text in a line
 
   // What is done with the object after a request that was refused for want of authentication.
   enum class Refused : std::uint8_t {
@@ -181,6 +176,10 @@ class ServerSession {
   void Respond(Instant now, ByteView body);
   void GetCoordinate(Instant now, ByteView body);
 
+  // Has the reply filled elsewhere, then sends it.
+  void ReplyAside(std::shared_ptr<PreparedMembers> reply);
+  void Finish(const PreparedMembers& reply);
+
   // Something came of a query of this connection.
   void OnAnswer(QueryStreams::Key query, const QueryUpdate& update);
 
@@ -195,7 +194,7 @@ class ServerSession {
 
   void Reply(absl::string_view error) {
     busy_ = false;
-    Writer writer(out_);
+    Writer writer(out_.bytes());
     Encode(writer, ResponseHeader{error, header_.seq});
   }
   void ReplyStatus(const absl::Status& status) {
@@ -221,8 +220,7 @@ class ServerSession {
   ByteVector in_;
   std::size_t begin_ = 0;  // of what was not yet taken from in_
   ObjectScanner scanner_;
-  msgpack::sbuffer out_{kOutputInitial};
-  std::size_t written_ = 0;
+  OutputBuffer out_;
 
   RequestHeader header_;
   bool awaiting_body_ = false;
@@ -243,7 +241,6 @@ class ServerSession {
   Instant login_deadline_;
   Instant request_deadline_ = kNever;
   Instant auth_reply_at_ = kNever;
-  Instant release_output_at_ = kNever;
 
   Subscriptions subscriptions_;
   Instant next_event_warning_ = Instant::min();
@@ -287,10 +284,7 @@ inline void ServerSession::OnTimer(Instant now) {
     Reply(kInvalidAuthToken);
     if (auth_failures_ >= kAuthAttemptsMax) closing_ = true;
   }
-  if (now >= release_output_at_) {
-    release_output_at_ = kNever;
-    if (out_.size() == 0) out_ = msgpack::sbuffer(kOutputInitial);
-  }
+  out_.OnTimer(now);
   if (now >= login_deadline_ || now >= request_deadline_) Reject("i/o timeout");
   Process(now);
 }
@@ -300,9 +294,8 @@ inline void ServerSession::Process(Instant now) {
   processing_ = true;
   while (!closing_ && !left_ && !busy_ && !stalled()) {
     const ByteView rest = ByteView(in_).subspan(begin_);
-    const bool trusted = shaken_hands_ && authenticated();
     const ObjectScanner::Result result =
-        scanner_.Scan(rest, trusted ? kRequestSizeMax : kLoginSizeMax);
+        scanner_.Scan(rest, trusted() ? kRequestSizeMax : kLoginSizeMax);
     if (result == ObjectScanner::Result::kInvalid) {
       Reject(scanner_.error());
     } else if (result == ObjectScanner::Result::kComplete) {
@@ -353,8 +346,12 @@ inline void ServerSession::OnHeader(Instant now, ByteView object) {
     request_deadline_ = kNever;
     return;
   }
+  if (!header_.command.empty() && Decoder(object).IsStrayBody()) {
+    request_deadline_ = kNever;
+    return;
+  }
   Decoder decoder(object);
-  if (!decoder.Read(header_)) {
+  if (!decoder.Update(header_)) {
     Reject(decoder.error());
     return;
   }
@@ -492,7 +489,7 @@ void ServerSession::ManageKeys(Instant, ByteView body) {
   service_.ManageKeys(kOperation, std::move(request.key),
                       Later<KeysResult>([](ServerSession& session, const KeysResult& result) {
                         session.ReplyStatus(result.status);
-                        Writer writer(session.out_);
+                        Writer writer(session.out_.bytes());
                         EncodeKeysReply(writer, result.outcome, kLists);
                       }));
 }
@@ -508,7 +505,7 @@ inline void ServerSession::Join(Instant, ByteView body) {
                              if (names) reply.failures = result.failures;
                              if (reply.failures.size() > kJoinAddressesMax)
                                reply.failures.resize(kJoinAddressesMax);
-                             Writer writer(session.out_);
+                             Writer writer(session.out_.bytes());
                              Encode(writer, reply);
                            }));
 }
@@ -539,32 +536,44 @@ inline void ServerSession::Tags(Instant, ByteView body) {
 }
 
 inline void ServerSession::Members(Instant, ByteView) {
+  if (service_.MemberCount() > kMembersAtOnceMax) {
+    return ReplyAside(std::make_shared<PreparedMembers>());
+  }
   Reply({});
-  Writer writer(out_);
+  Writer writer(out_.bytes());
   EncodeMembersReply(writer, service_.Members());
 }
 
 inline void ServerSession::MembersFiltered(Instant, ByteView body) {
-  MembersFilteredRequest request;
-  if (!Read(body, request)) return;
-  const absl::StatusOr<MemberFilter> filter = MemberFilter::Compile(request);
-  std::vector<const Member*> wanted;
-  if (filter.ok()) {
-    for (const Member& member : service_.Members()) {
-      if (filter->Matches(member)) wanted.push_back(&member);
-    }
-  } else {
-    LogError("Failed to evaluate request: ", filter.status().message());
-  }
-  // A body after an error too: the original's client expects one after any error of its own.
-  ReplyStatus(filter.status());
-  Writer writer(out_);
-  EncodeMembersReply(writer, wanted);
+  auto reply = std::make_shared<PreparedMembers>();
+  if (!Read(body, reply->request.emplace())) return;
+  if (service_.MemberCount() > kMembersAtOnceMax) return ReplyAside(std::move(reply));
+  const auto members = service_.Members();
+  if (!MemberFilter::IsCheap(*reply->request, members)) return ReplyAside(std::move(reply));
+  reply->Fill(members, [] { return true; });
+  Finish(*reply);
+}
+
+inline void ServerSession::ReplyAside(std::shared_ptr<PreparedMembers> reply) {
+  service_.WithMembers(
+      [reply](std::span<const Member> members, const Service::MayGoOn& may_go_on) {
+        reply->Fill(members, may_go_on);
+      },
+      Later<bool>([reply](ServerSession& session, bool ran) {
+        if (!ran) reply->Fail(absl::ResourceExhaustedError(kTooBusy));
+        session.Finish(*reply);
+      }));
+}
+
+inline void ServerSession::Finish(const PreparedMembers& reply) {
+  if (!reply.status.ok()) LogError("Failed to evaluate request: ", reply.status.message());
+  ReplyStatus(reply.status);
+  out_.bytes().write(reply.body.data(), reply.body.size());
 }
 
 inline void ServerSession::Stats(Instant, ByteView) {
   Reply({});
-  Writer writer(out_);
+  Writer writer(out_.bytes());
   Encode(writer, service_.Stats());
 }
 
@@ -652,7 +661,7 @@ inline void ServerSession::GetCoordinate(Instant, ByteView body) {
     reply = {ToMessage(*found), true};
   }
   Reply({});
-  Writer writer(out_);
+  Writer writer(out_.bytes());
   Encode(writer, reply);
 }
 
@@ -675,20 +684,13 @@ inline void ServerSession::OnLog(Instant now, const LogLinePtr& line) {
 }
 
 inline ByteView ServerSession::Output() {
-  if (!closing_ && written_ == 0) subscriptions_.WriteTo(out_, kOutputHighWater);
-  return ViewOf(out_).subspan(written_);
+  if (!closing_ && out_.fresh()) subscriptions_.WriteTo(out_.bytes(), kOutputHighWater);
+  return out_.Unwritten();
 }
 
 inline void ServerSession::OnWritten(Instant now, std::size_t size) {
-  written_ += size;
-  if (written_ < out_.size()) return;
-  written_ = 0;
-  if (out_.size() > kOutputKeepBrieflyMax) {
-    out_ = msgpack::sbuffer(kOutputInitial);
-  } else {
-    if (out_.size() > kOutputKeepMax) release_output_at_ = now + kOutputKeepTime;
-    out_.clear();
-  }
+  out_.OnWritten(now, size);
+  if (out_.size() > 0) return;
   // Requests may have waited for room.
   if (unread() > 0 || ended_) Process(now);
 }

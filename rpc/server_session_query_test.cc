@@ -60,13 +60,13 @@ TEST_F(ServerSessionTest, AnswersFollowTheReplyAndEndWithDone) {
   EXPECT_EQ(wakes_, 2);
   session_->OnTimer(now_);
   EXPECT_EQ(Take(), Objects({Header(2), Header(3), Header(2), Answer("ack", "alpha")}));
-  EXPECT_FALSE(session_->idle());
+  EXPECT_FALSE(session_->subscriptions().empty());
   service_.TellAnswer(QueryUpdate::Kind::kResponse, "alpha", "up");
   service_.TellAnswer(QueryUpdate::Kind::kResponse, "beta");
   service_.TellAnswer(QueryUpdate::Kind::kDone);
   EXPECT_EQ(Take(), Objects({Header(2), Answer("response", "alpha", "up"), Header(2),
                              Answer("response", "beta"), Header(2), Answer("done", "")}));
-  EXPECT_TRUE(session_->idle());
+  EXPECT_TRUE(session_->subscriptions().empty());
 }
 
 TEST_F(ServerSessionTest, RefusedQueries) {

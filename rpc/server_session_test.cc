@@ -15,8 +15,8 @@
 #include "msgpack/sbuffer.hpp"
 #include "nlohmann/json.hpp"
 #include "serf/base/bytes.h"
-#include "serf/base/rng.h"
 #include "serf/base/logger.h"
+#include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/coordinate.h"
 #include "serf/event.h"
@@ -160,6 +160,19 @@ TEST_F(ServerSessionTest, JoinOfTooManyIsRefused) {
   EXPECT_TRUE(service_.joined.empty());
 }
 
+// Two bytes of a map are a hundred of memory.
+TEST_F(ServerSessionTest, MapsAreBounded) {
+  json tags = json::object();
+  for (std::size_t i = 0; i < kMapEntriesMax; ++i) tags[absl::StrCat(i)] = "";
+  Handshake();
+  Request("tags", 2, {{"Tags", tags}, {"DeleteTags", json::array()}});
+  EXPECT_EQ(Take(), Objects({Header(2)}));
+  EXPECT_EQ(service_.set_tags.size(), kMapEntriesMax);
+  tags["one more"] = "";
+  Request("tags", 3, {{"Tags", tags}, {"DeleteTags", json::array()}});
+  EXPECT_TRUE(session_->finished());
+}
+
 TEST_F(ServerSessionTest, ForceLeaveAndTags) {
   Handshake();
   Request("force-leave", 2, {{"Node", "beta"}, {"Prune", true}});
@@ -297,8 +310,8 @@ TEST_F(ServerSessionTest, StreamsAreBounded) {
   Handshake();
   for (std::uint64_t seq = 2; seq < 2 + kStreamsMax; ++seq) Request("stream", seq, {{"Type", "*"}});
   Take();
-  Request("stream", 1000, {{"Type", "*"}});
-  EXPECT_EQ(Take(), Objects({Header(1000, kTooManyStreams)}));
+  Request("stream", 100000, {{"Type", "*"}});
+  EXPECT_EQ(Take(), Objects({Header(100000, kTooManyStreams)}));
 }
 
 TEST_F(ServerSessionTest, SlowReaderLosesRecordsAndIsWarnedOfOnce) {
@@ -326,6 +339,28 @@ TEST_F(ServerSessionTest, SlowReaderLosesRecordsAndIsWarnedOfOnce) {
   EXPECT_EQ(Take().size(), 2 * kQueueMax);
   session_->OnEvent(now_, JoinEvent("c"));
   EXPECT_EQ(Take()[1]["Members"][0]["Name"], "c");
+}
+
+TEST_F(ServerSessionTest, StreamsAreBoundedInBytes) {
+  Handshake();
+  Request("stream", 2, {{"Type", "*"}});
+  EXPECT_EQ(Take(), Objects({Header(2)}));
+  MemberEvent all{MemberEventKind::kJoin, {}};
+  for (int i = 0; i < 10'000; ++i) all.members.push_back(TestMember(absl::StrCat("node", i)));
+  const auto event = std::make_shared<const StreamEvent>(Event(all));
+  const std::size_t fit = kQueueBytesMax / event->size() + 1;
+  ASSERT_LT(fit, kQueueMax / 2);
+  for (std::size_t i = 0; i < 2 * fit; ++i) session_->OnEvent(now_, event);
+  EXPECT_EQ(session_->subscriptions().dropped(), fit);
+  std::size_t written = 0;
+  for (ByteView out = session_->Output(); !out.empty(); out = session_->Output()) {
+    written += out.size();
+    session_->OnWritten(now_, out.size());
+  }
+  EXPECT_GT(written, fit * event->size());
+  // There is room again.
+  session_->OnEvent(now_, event);
+  EXPECT_EQ(session_->subscriptions().dropped(), fit);
 }
 
 TEST_F(ServerSessionTest, MonitorBeginsWithTheHistory) {
@@ -364,6 +399,17 @@ TEST_F(ServerSessionTest, HistoryHoldsTheLastLines) {
 }
 
 // The warning about a dropped line is a line itself.
+// A client can make long lines, so their number bounds no memory.
+TEST_F(ServerSessionTest, HistoryIsBoundedInBytes) {
+  rpc::LogHistory history;
+  const std::string text(std::size_t{1} << 20, 'x');
+  for (int i = 0; i < 600; ++i) history.Append(MakeLogLine(LogLevel::kInfo, text));
+  std::size_t bytes = 0;
+  for (const LogLinePtr& line : history.Lines()) bytes += line->text.size();
+  EXPECT_LE(bytes, kLogHistoryBytesMax);
+  EXPECT_EQ(history.Lines().back()->text, text.substr(0, kLogLineMax) + "...");
+}
+
 TEST_F(ServerSessionTest, MonitorOfItsOwnDrops) {
   Handshake();
   Request("monitor", 2, {{"LogLevel", "DEBUG"}});
@@ -532,6 +578,63 @@ TEST_F(ServerSessionTest, BodiesOfRefusedRequests) {
   json expected = json::array();
   for (std::uint64_t seq = 2; seq <= 9; ++seq) expected.push_back(Header(seq, kAuthRequired));
   EXPECT_EQ(Take(), expected);
+}
+
+// Recorded of the original 0.9.4: what a header lacks is that of the request before.
+TEST_F(ServerSessionTest, AHeaderKeepsWhatItDoesNotSay) {
+  Handshake();
+  Request("stop", 7, {{"Stop", 1}});
+  EXPECT_EQ(Take(), Objects({Header(7)}));
+  Send({{"Command", "stop"}});
+  Send({{"Stop", 1}});
+  EXPECT_EQ(Take(), Objects({Header(7)}));
+  Send({{"Seq", 8}});
+  Send({{"Stop", 1}});
+  EXPECT_EQ(Take(), Objects({Header(8)}));
+  Send(json::array({"stop"}));
+  Send({{"Stop", 1}});
+  EXPECT_EQ(Take(), Objects({Header(8)}));
+  Send({{"Command", "stop"}, {"Seq", nullptr}});
+  Send({{"Stop", 1}});
+  EXPECT_EQ(Take(), Objects({Header(0)}));
+  Send({{"Command", nullptr}, {"Seq", 9}});
+  EXPECT_EQ(Take(), Objects({Header(9, kUnsupportedCommand)}));
+  EXPECT_TRUE(session_->finished());
+  Connect();
+  Handshake();
+  Send(json());
+  EXPECT_EQ(Take(), Objects({Header(0, kUnsupportedCommand)}));
+}
+
+TEST_F(ServerSessionTest, AHandshakeNeedsNoSeq) {
+  Send({{"Command", "handshake"}});
+  Send({{"Version", 1}});
+  EXPECT_EQ(Take(), Objects({Header(0)}));
+  Connect();
+  Send(json::object());
+  EXPECT_EQ(Take(), Objects({Header(0, kHandshakeRequired)}));
+}
+
+// A Java client sends one after `leave`. The original leaves twice.
+TEST_F(ServerSessionTest, ABodyThatNoCommandHasIsSkipped) {
+  Handshake();
+  service_.status = absl::InternalError("not now");  // else it would be the last request
+  for (const json& body : {json::object(), json{{"Name", "x"}}, json::array()}) {
+    Request("leave", 2);
+    Send(body);
+    Send(body);
+    Request("get-coordinate", 3, {{"Node", "x"}});
+    const json replies = Take();
+    ASSERT_EQ(replies.size(), 3u) << body;
+    EXPECT_EQ(replies[0], Header(2, "not now"));
+    EXPECT_EQ(replies[1], Header(3));
+  }
+  EXPECT_EQ(service_.leaves, 3);
+  // Nor does it leave a deadline behind.
+  EXPECT_EQ(session_->NextDeadline(), kNever);
+  // A map that has neither text nor sense for keys is a mistake still.
+  SendHex("8101c0");
+  EXPECT_TRUE(session_->finished());
 }
 
 TEST_F(ServerSessionTest, OtherProtocols) {

@@ -4,6 +4,7 @@
 // Service: what an agent offers to RPC sessions. One thread: sessions call it, and it calls the
 // completions back, on the thread of the server.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -51,12 +52,25 @@ class Service {
   using KeysDone = std::function<void(const KeysResult&)>;
   using QueryDone = std::function<void(const absl::StatusOr<QueryId>&)>;
   using OnAnswer = std::function<void(const QueryUpdate&)>;
+  // Work on all members, sorted by name. It had better end when may_go_on() is false: it took too
+  // much of the processor, or nobody will have the result.
+  using MayGoOn = std::function<bool()>;
+  using MembersWork = std::function<void(std::span<const Member>, const MayGoOn& may_go_on)>;
+  // Whether the work was done.
+  using WorkDone = std::function<void(const bool&)>;
 
   virtual ~Service() = default;
 
   // All members in every state, sorted by name. Valid until the next input of the agent: a session
   // encodes them at once.
   virtual std::span<const Member> Members() = 0;
+  // How many those are.
+  virtual std::size_t MemberCount() = 0;
+
+  // For work that would hold up this thread: calls work(members, may_go_on) on another one, with
+  // all members of this moment, then done(true) on this one. Or done(false), if there is too much
+  // such work; or for ever not, when the agent ends.
+  virtual void WithMembers(MembersWork work, WorkDone done) = 0;
 
   // The sections of `stats`: agent, runtime, serf, tags, event_handlers.
   virtual StatsSections Stats() = 0;

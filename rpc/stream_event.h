@@ -3,6 +3,7 @@
 
 // StreamEvent: an event as streams deliver it, encoded once and shared by all of them.
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -44,6 +45,8 @@ class StreamEvent {
   EventType type() const { return type_; }
   // Of a user event or query; else empty.
   absl::string_view name() const { return name_; }
+  // Bytes that it takes.
+  std::size_t size() const { return body_.size(); }
   // Of a query.
   QueryId query() const { return query_; }
   Instant deadline() const { return deadline_; }

@@ -73,6 +73,7 @@ class Subscriptions {
   struct Stream {
     EventFilter filter;
     std::deque<Delivery> queue;
+    std::size_t bytes = 0;  // of the events in it, which other streams may share
   };
 
   struct Monitor {
@@ -85,8 +86,8 @@ class Subscriptions {
   };
 
   // Whether a queue has room for one more; else counts what is dropped.
-  bool HasRoom(std::size_t size) {
-    if (size < kQueueMax) return true;
+  bool HasRoom(std::size_t size, std::size_t bytes = 0) {
+    if (size < kQueueMax && bytes < kQueueBytesMax) return true;
     ++dropped_;
     return false;
   }
@@ -103,7 +104,7 @@ inline absl::string_view Subscriptions::AddStream(std::uint64_t seq, absl::strin
   if (streams_.contains(seq)) return kStreamExists;
   if (!parsed) return kInvalidFilter;
   if (streams_.size() == kStreamsMax) return kTooManyStreams;
-  streams_.emplace(seq, Stream{*std::move(parsed), {}});
+  streams_.emplace(seq, Stream{*std::move(parsed), {}, 0});
   return {};
 }
 
@@ -126,7 +127,7 @@ inline bool Subscriptions::Push(Instant now, const StreamEventPtr& event) {
   bool room = true;
   for (auto& [seq, stream] : streams_) {
     if (!stream.filter.Matches(event->type(), event->name())) continue;
-    if (!HasRoom(stream.queue.size())) {
+    if (!HasRoom(stream.queue.size(), stream.bytes)) {
       room = false;
       continue;
     }
@@ -135,6 +136,7 @@ inline bool Subscriptions::Push(Instant now, const StreamEventPtr& event) {
       delivery.number = pending_.Add(now, event->query(), event->deadline());
     }
     stream.queue.push_back(std::move(delivery));
+    stream.bytes += event->size();
   }
   return room;
 }
@@ -153,8 +155,10 @@ inline void Subscriptions::WriteTo(msgpack::sbuffer& out, std::size_t size) {
     for (auto& [seq, stream] : streams_) {
       if (stream.queue.empty()) continue;
       Encode(writer, ResponseHeader{{}, seq});
-      stream.queue.front().event->WriteTo(writer, stream.queue.front().number);
+      const Delivery delivery = std::move(stream.queue.front());
       stream.queue.pop_front();
+      stream.bytes -= delivery.event->size();
+      delivery.event->WriteTo(writer, delivery.number);
       more = true;
     }
     if (monitor_ && !monitor_->queue.empty()) {

@@ -17,6 +17,7 @@ struct Counters {
   std::uint64_t member_flaps = 0;  // returned soon after failing
   std::uint64_t user_events = 0;
   std::uint64_t queries = 0;
+  std::uint64_t queries_unjudged = 0;  // not answered: to judge the filters would take too long
 
   // --- what came of own queries ---
   std::uint64_t query_acks = 0;

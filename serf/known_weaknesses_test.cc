@@ -1,8 +1,10 @@
 // What is known to crash, exhaust or mislead the original, line by line in the order of
 // spec/serf.md 15.1 and 15.2: that none of it does so here.
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -12,16 +14,21 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/base/bytes.h"
 #include "serf/base/rng.h"
+#include "serf/base/time.h"
+#include "serf/judgement.h"
 #include "serf/keys.h"
 #include "serf/lamport_clock.h"
 #include "serf/name_conflict.h"
+#include "serf/query_filter.h"
 #include "serf/query_receiver.h"
 #include "serf/serf.h"
 #include "serf/testing/allocations.h"
+#include "serf/testing/cpu_time.h"
 #include "serf/testing/hostile_input.h"
 #include "serf/testing/lone_serf.h"
 #include "serf/testing/test_crypto.h"
@@ -37,6 +44,7 @@ using ::testing::IsEmpty;
 using testing::LoneSerf;
 using ::testing::Not;
 using ::testing::SizeIs;
+using testing::ThreadCpuTime;
 using wire::LamportTime;
 
 // A node with one peer, "a"; packets can be read.
@@ -443,30 +451,95 @@ TEST_F(KnownSnapshotWeaknessesTest, ANameWithLineFeedsForgesNoLines) {
   EXPECT_THAT(self_.snapshot(), Not(::testing::HasSubstr("leave")));
 }
 
+std::string Repeated(absl::string_view unit, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) absl::StrAppend(&text, unit);
+  return text;
+}
+
+// The costliest kinds for RE2, each in the size of a packet.
+std::vector<std::string> CostlyExpressions() {
+  return {
+      // Exponential for engines that backtrack.
+      "(a*)*b",
+      // Gigabytes, written out.
+      "((((a{1000}){1000}){1000}){1000})",
+      Repeated("(", 600),
+      Repeated("*", 500),
+      // Large to parse, to compile, and to match.
+      Repeated("\\pL", 400),
+      absl::StrCat("(?i)[", Repeated("\\PL\\pL", 200), "]"),
+      "(?i:\\pL{0,20})|^",
+      "(?:[^a]{0,500}){0,2}|^",
+      absl::StrCat("(", Repeated("a?", 600), "){100}b"),
+      absl::StrCat("(", Repeated("(a|b)*", 200), "){10}c"),
+      "(.?.?.?.?){1000}b",
+      absl::StrCat(Repeated("(", 9), "a?", Repeated("){2}", 9), "b"),
+  };
+}
+
 TEST_F(KnownWeaknessesTest, AnExpressionCannotHoldUpTheNode) {
   self_.SetTags({{"role", std::string(400, 'a')}});
-  const struct {
-    std::string expression;
-    bool passes;
-  } kCases[] = {
-      // Exponential for engines that backtrack.
-      {"(a*)*b", false},
-      {"(a|aa|a*)*$", true},
-      // Gigabytes, written out.
-      {"((((a{1000}){1000}){1000}){1000})", false},
-      {std::string(600, '('), false},
-      {std::string(500, '*'), false},
-  };
+  self_.HoldJudgements();
   std::uint64_t time = 0;
-  for (const auto& c : kCases) {
+  std::uint64_t undecided = 0;
+  for (const std::string& expression : CostlyExpressions()) {
     ByteVector filter;
-    wire::EncodeFilter(wire::TagFilter{.tag = "role", .expr = c.expression}, filter);
+    wire::EncodeFilter(wire::TagFilter{.tag = "role", .expr = expression}, filter);
     // As many as are looked at, so that whatever each costs counts.
-    Ask({.filters = std::vector<ByteVector>(kQueryFiltersMax, filter), .time = ++time});
-    EXPECT_THAT(self_.TakeQueries(), SizeIs(c.passes ? 1 : 0)) << c.expression;
+    const Question question{.filters = std::vector<ByteVector>(kQueryFiltersMax, filter)};
+    Duration least = Duration::max();
+    for (int run = 0; run < 3; ++run) {
+      Question asked = question;
+      asked.time = ++time;
+      const Duration begin = ThreadCpuTime();
+      Ask(asked);
+      least = std::min(least, ThreadCpuTime() - begin);
+      EXPECT_THAT(self_.TakeQueries(), IsEmpty()) << expression;
+      // The rest is done elsewhere, and gives up in time.
+      for (const std::unique_ptr<Judgement>& judgement : self_.TakeJudgements()) {
+        const Duration start = ThreadCpuTime();
+        judgement->Run(ThreadCpuTime);
+        EXPECT_LT(ThreadCpuTime() - start, 8 * Judgement::kCpuTimeMax) << expression;
+        undecided += !judgement->decided();
+        self_.Judged(*judgement);
+        self_.TakeQueries();
+      }
+    }
+    EXPECT_LT(least, std::chrono::milliseconds(5)) << expression;
   }
+  // What is not judged is counted, and said.
+  EXPECT_GT(undecided, 0u);
+  EXPECT_EQ(self_.serf().counters().queries_unjudged, undecided);
+  EXPECT_EQ(self_.Stat("queries_unjudged"), absl::StrCat(undecided));
+  EXPECT_TRUE(self_.log().Contains("is not answered: to judge its filters takes too long"));
   Ask({.time = ++time});
   EXPECT_THAT(self_.TakeQueries(), SizeIs(1));
+}
+
+TEST_F(KnownWeaknessesTest, QueriesUnderJudgementAreBounded) {
+  self_.HoldJudgements();
+  const auto ask = [&](int i) {
+    ByteVector filter;
+    wire::EncodeFilter(wire::TagFilter{.tag = "role", .expr = absl::StrCat("\\pL{0,3}|", i)},
+                       filter);
+    Ask({.filters = {filter}, .time = static_cast<std::uint64_t>(i + 1)});
+  };
+  for (int i = 0; i < 1000; ++i) ask(i);
+  const std::vector<std::unique_ptr<Judgement>> judgements = self_.TakeJudgements();
+  EXPECT_THAT(judgements, SizeIs(QueryReceiver::kJudgedMax));
+  EXPECT_EQ(self_.serf().counters().queries_unjudged, 1000 - QueryReceiver::kJudgedMax);
+  // Whoever asked has stopped waiting when the last one is back.
+  for (std::size_t i = 0; i < judgements.size(); ++i) {
+    if (i + 1 == judgements.size()) self_.RunFor(seconds(11));
+    judgements[i]->Run(ThreadCpuTime);
+    self_.Judged(*judgements[i]);
+    // And once only, though it comes twice.
+    self_.Judged(*judgements[i]);
+  }
+  EXPECT_THAT(self_.TakeQueries(), SizeIs(QueryReceiver::kJudgedMax - 1));
+  ask(1000);
+  EXPECT_THAT(self_.TakeJudgements(), SizeIs(1));
 }
 
 // Without voters, but name_conflict_test.cc has a test of that name in which the claimant has some.

@@ -31,6 +31,7 @@
 #include "serf/intent_log.h"
 #include "serf/lamport_clock.h"
 #include "serf/member.h"
+#include "serf/member_listing.h"
 #include "serf/member_rules.h"
 #include "serf/member_status_table.h"
 #include "serf/push_pull_state.h"
@@ -116,6 +117,13 @@ class MemberTracker {
   // All, in every state, sorted by name, in place of what `members` holds, whose memory serves
   // again.
   void CopyMembers(std::vector<Member>& members) const;
+  // The same in no order, to be looked at elsewhere.
+  MemberListing List() const {
+    MemberListing listing;
+    listing.Reserve(table_.size());
+    ForEachRow([&](const swim::NodeInfo& info, MemberStatus s) { listing.Add(info, s); });
+    return listing;
+  }
   // Whether a member, in any state, has this address. Looks at all.
   bool HasMemberAt(const Endpoint& endpoint) const;
   // Adds all status times and the names of the left. The views live until the next change.
@@ -125,6 +133,9 @@ class MemberTracker {
   // Leave intents with prune come unauthenticated.
   static constexpr std::size_t kPrunesMax = 4096;
 
+  // Calls f(info, status) for each member.
+  template <typename F>
+  void ForEachRow(F&& f) const;
   bool IsSelf(absl::string_view name) const { return name == config_.swim.name; }
   // The index of a member that is alive or leaving.
   std::optional<swim::MemberIndex> FindPresent(absl::string_view name) const;
@@ -410,6 +421,17 @@ inline std::optional<Member> MemberTracker::Find(absl::string_view name) const {
   return std::nullopt;
 }
 
+template <typename F>
+void MemberTracker::ForEachRow(F&& f) const {
+  node_.ForEachMember([&](swim::MemberIndex member) {
+    const MemberStatus status = table_.Present(member).status;
+    if (status != MemberStatus::kNone) f(node_.info(member), status);
+  });
+  for (const auto& [name, departed] : table_.departed()) {
+    f(*departed.info, departed.record.status);
+  }
+}
+
 inline void MemberTracker::CopyMembers(std::vector<Member>& members) const {
   // Rows are sorted, which are smaller than their copies.
   struct Row {
@@ -418,13 +440,9 @@ inline void MemberTracker::CopyMembers(std::vector<Member>& members) const {
   };
   std::vector<Row> rows;
   rows.reserve(table_.size());
-  node_.ForEachMember([&](swim::MemberIndex member) {
-    const MemberStatus status = table_.Present(member).status;
-    if (status != MemberStatus::kNone) rows.push_back({&node_.info(member), status});
+  ForEachRow([&](const swim::NodeInfo& info, MemberStatus status) {
+    rows.push_back({&info, status});
   });
-  for (const auto& [name, departed] : table_.departed()) {
-    rows.push_back({&*departed.info, departed.record.status});
-  }
   std::sort(rows.begin(), rows.end(),
             [](const Row& a, const Row& b) { return a.info->name() < b.info->name(); });
   members.resize(rows.size());

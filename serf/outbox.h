@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "serf/event.h"
+#include "serf/judgement.h"
 #include "serf/keys.h"
 #include "serf/query.h"
 #include "serf/snapshot_op.h"
@@ -48,6 +49,10 @@ class Outbox : public swim::Outbox {
   // To be done one after the other; OnSnapshotDone for each. None without Config::snapshot.
   const std::vector<SnapshotOp>& snapshot_ops() const { return snapshot_ops_; }
 
+  // To be run where nothing waits for them, in order, and handed back with OnQueryJudged; at once,
+  // and not run, if there is no room for more. Whoever drives the machine takes them.
+  std::vector<std::unique_ptr<Judgement>>& judgements() { return judgements_; }
+
   // The newest, if there is one.
   const std::optional<KeyringSave>& keyring_save() const { return keyring_save_; }
 
@@ -58,6 +63,7 @@ class Outbox : public swim::Outbox {
     query_updates_.clear();
     keyring_save_.reset();
     snapshot_ops_.clear();
+    judgements_.clear();
   }
 
   // --- for the machine ---
@@ -77,6 +83,7 @@ class Outbox : public swim::Outbox {
   std::vector<QueryUpdate> query_updates_;
   std::optional<KeyringSave> keyring_save_;
   std::vector<SnapshotOp> snapshot_ops_;
+  std::vector<std::unique_ptr<Judgement>> judgements_;
 };
 
 }  // namespace serf

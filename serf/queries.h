@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -21,6 +22,7 @@
 #include "serf/base/time.h"
 #include "serf/config.h"
 #include "serf/counters.h"
+#include "serf/judgement.h"
 #include "serf/key_manager.h"
 #include "serf/keyring_editor.h"
 #include "serf/keys.h"
@@ -57,6 +59,8 @@ class Queries : private QueryIssuer::Listener,
     virtual void OnNameLost() = 0;
     // A message for one node, or for this one, to be sent when the engine's input is over.
     virtual void SendLater(const Endpoint& to, ByteView message) = 0;
+    // To be judged where nothing waits; OnJudged follows.
+    virtual void OnJudgement(std::unique_ptr<Judgement> judgement) = 0;
   };
 
   // All must outlive it.
@@ -116,6 +120,14 @@ class Queries : private QueryIssuer::Listener,
       ++counters_.dropped_reply;
     }
   }
+  // A judgement of OnJudgement is back.
+  void OnJudged(Instant now, const Judgement& judgement) {
+    if (judgement.purpose() == Judgement::Purpose::kAnswer) {
+      receiver_.OnJudged(now, judgement);
+    } else {
+      issuer_.OnJudged(now, judgement);
+    }
+  }
   // See KeyringEditor::OnSaved.
   void OnKeyringSaved(Instant now, std::uint64_t version, const absl::Status& status) {
     now_ = now;
@@ -152,6 +164,10 @@ class Queries : private QueryIssuer::Listener,
   inline void OnQuery(Instant now, QueryEvent query) override;
   void SendLater(const Endpoint& to, ByteView message) override {
     listener_.SendLater(to, message);
+  }
+  // --- both ---
+  void OnJudgement(std::unique_ptr<Judgement> judgement) override {
+    listener_.OnJudgement(std::move(judgement));
   }
 
   // --- KeyManager::Listener ---

@@ -179,6 +179,45 @@ TEST_F(OwnQueryTest, CancelledOnesFreeTheirPlace) {
   EXPECT_FALSE(self_.SendQuery("n").ok());
 }
 
+// Whose tags match an expression that is not cheap is found out elsewhere; the query ends early
+// all the same.
+TEST_F(OwnQueryTest, TheAudienceIsJudgedElsewhere) {
+  self_.PeerAlive("c", {{"role", "x"}});
+  self_.HoldJudgements();
+  QueryParams params;
+  params.filter_tags = {{"role", "^\\pL{3,64}$"}};
+  params.timeout = seconds(10);
+  params.finish_early = true;
+  const absl::StatusOr<QueryId> query = self_.SendQuery("n", "", params);
+  ASSERT_TRUE(query.ok());
+  // One is about this node itself.
+  const auto judgements = self_.TakeJudgements();
+  ASSERT_EQ(judgements.size(), 2u);
+  self_.Receive(ResponseOf(*query, "b", "x"));
+  EXPECT_THAT(self_.TakeUpdates(), ElementsAre("response b: x"));
+  for (const auto& judgement : judgements) {
+    judgement->Run([] { return Duration::zero(); });
+    self_.Judged(*judgement);
+  }
+  EXPECT_THAT(self_.TakeUpdates(), ElementsAre("done"));
+  EXPECT_TRUE(self_.TakeQueries().empty());
+}
+
+TEST_F(OwnQueryTest, WithoutAJudgementItTakesItsWholeTime) {
+  self_.HoldJudgements();
+  QueryParams params;
+  params.filter_tags = {{"role", "^\\pL{3,64}$"}};
+  params.timeout = seconds(10);
+  params.finish_early = true;
+  const absl::StatusOr<QueryId> query = self_.SendQuery("n", "", params);
+  ASSERT_TRUE(query.ok());
+  for (const auto& judgement : self_.TakeJudgements()) self_.Judged(*judgement);
+  self_.Receive(ResponseOf(*query, "b", "x"));
+  EXPECT_THAT(self_.TakeUpdates(), ElementsAre("response b: x"));
+  self_.RunFor(seconds(11));
+  EXPECT_THAT(self_.TakeUpdates(), ElementsAre("done"));
+}
+
 TEST_F(OwnQueryTest, ErrorsSayWhy) {
   EXPECT_EQ(self_.SendQuery("n", std::string(1024, 'x')).status().message(),
             "query exceeds limit of 1024 bytes");

@@ -38,6 +38,10 @@ class QueryCollector {
     if (!IsSatisfied(parts)) ++missing_;
   }
 
+  // Between the two it is not known of whom answers are due.
+  void Hold() { held_ = true; }
+  void Release() { held_ = false; }
+
   // A node acknowledged or answered. kUnwanted: an acknowledgement that nobody asked for, or one
   // stranger too many.
   Verdict Judge(Part part, absl::string_view from, bool is_member);
@@ -45,7 +49,7 @@ class QueryCollector {
   QueryId id() const { return id_; }
   Instant deadline() const { return deadline_; }
   // Whether all that is due has come. False if nothing is due: then it is not known who may answer.
-  bool complete() const { return expected_ > 0 && missing_ == 0; }
+  bool complete() const { return !held_ && expected_ > 0 && missing_ == 0; }
 
  private:
   static constexpr std::uint8_t kExpected = 1;
@@ -65,6 +69,7 @@ class QueryCollector {
   std::size_t expected_ = 0;
   std::size_t missing_ = 0;
   std::size_t strangers_ = 0;
+  bool held_ = false;
 };
 
 inline QueryCollector::Verdict QueryCollector::Judge(Part part, absl::string_view from,

@@ -1,24 +1,30 @@
 #ifndef SERF_QUERY_FILTER_H_
 #define SERF_QUERY_FILTER_H_
 
-// Who is to answer a query: by name and by tags. PassesQueryFilters judges the filters of a
-// received query for this node, QueryAudience those of an own query for every member. Source:
-// spec/serf.md 1.4.11, 6.3.
+// Who is to answer a query: by name and by tags. QueryFilters judges the filters of received
+// queries for this node, QueryAudience those of an own query for every member; both only where that
+// is cheap, the rest is for a Judgement. Source: spec/serf.md 1.4.11, 6.3.
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
+#include "serf/base/time.h"
+#include "serf/judgement.h"
 #include "serf/query.h"
 #include "serf/regex.h"
 #include "serf/tags.h"
+#include "serf/verdict_cache.h"
 #include "serf/wire/list_view.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
@@ -30,39 +36,75 @@ namespace serf {
 // nowhere.
 inline constexpr std::size_t kQueryFiltersMax = 64;
 
-// Whether a node of this name, with these tags, passes them all. warn(text) is called for a filter
-// that makes no sense; it passes nobody.
-template <typename Warn>
-bool PassesQueryFilters(const wire::ListView<ByteView>& filters, absl::string_view name,
-                        const Tags& tags, Warn&& warn);
+// Judges the filters of queries for this node, at once where its name, what it remembers, or a
+// plain expression decides.
+class QueryFilters {
+ public:
+  enum class Verdict : std::uint8_t { kPasses, kFails, kUndecided };
+
+  // What the expressions of one query may cost at once, by Regex::PlainCost: a tenth of what may
+  // hold up the thread.
+  static constexpr Duration kCostMax = std::chrono::microseconds(500);
+  // The same of all queries: so much as a burst, and one part in kShare of all time. What is beyond
+  // it is for a Judgement, however plain.
+  static constexpr Duration kBurst = std::chrono::milliseconds(20);
+  static constexpr int kShare = 50;
+
+  // Whether a node of this name, with these tags, passes all. warn(text) is called for a filter
+  // that makes no sense; it passes nobody. kUndecided: the filters in `open` are left to judge.
+  template <typename Warn>
+  Verdict Judge(Instant now, const wire::ListView<ByteView>& filters, absl::string_view name,
+                const Tags& tags, std::vector<TagExpression>& open, Warn&& warn);
+
+  // What a Judgement of such filters came to.
+  void Remember(absl::string_view expression, absl::string_view value, bool matches) {
+    verdicts_.Add(expression, value, matches);
+  }
+
+ private:
+  template <typename Warn>
+  Verdict JudgeTag(Instant now, ByteView body, const Tags& tags, std::vector<TagExpression>& open,
+                   Warn&& warn);
+  // Whether that may be spent now.
+  bool Spend(Instant now, Duration cost);
+
+  VerdictCache verdicts_;
+  Duration credit_ = kBurst;
+  Instant credited_ = Instant::min();
+  Duration cost_ = Duration::zero();  // of the query under judgement
+};
 
 // Appends the filters of a query: the names first, then each tag.
 inline std::vector<ByteVector> EncodeQueryFilters(const QueryParams& params);
 
-// Whom an own query asks.
+// Which members the tags of an own query ask.
 class QueryAudience {
  public:
+  // What it may cost to look at all members at once, and how many: more is for a Judgement.
+  static constexpr Duration kCostMax = std::chrono::milliseconds(1);
+  static constexpr std::size_t kMembersMax = 1024;
+
+  // Whether that is cheap, for members with metadata of `meta_bytes` in total.
+  static bool IsCheap(const QueryParams& params, std::size_t members, std::size_t meta_bytes);
+
   explicit QueryAudience(const QueryParams& params);
 
-  bool Includes(absl::string_view name, const Tags& tags) const;
-  // Whether Includes looks at the tags.
-  bool needs_tags() const { return !tags_.empty(); }
+  bool Includes(const Tags& tags) const;
 
  private:
-  const std::vector<std::string>& names_;
   // None: the expression does not compile.
   std::vector<std::pair<absl::string_view, std::optional<Regex>>> tags_;
 };
 
+// The log line of a filter that does not compile.
+inline std::string BadFilterText(absl::string_view expression, const absl::Status& why) {
+  return absl::StrCat("serf: failed to compile filter regex (", expression.substr(0, 256),
+                      "): ", absl::string_view(why.message()));
+}
+
 // --- bodies ---
 
 namespace query_filter_internal {
-
-// A node without the tag counts as one with the empty text.
-inline absl::string_view TagValue(const Tags& tags, absl::string_view tag) {
-  const auto found = tags.find(tag);
-  return found == tags.end() ? absl::string_view() : absl::string_view(found->second);
-}
 
 template <typename Warn>
 bool PassesNodeFilter(ByteView body, absl::string_view name, Warn&& warn) {
@@ -78,45 +120,72 @@ bool PassesNodeFilter(ByteView body, absl::string_view name, Warn&& warn) {
   return found;
 }
 
+}  // namespace query_filter_internal
+
 template <typename Warn>
-bool PassesTagFilter(ByteView body, const Tags& tags, Warn&& warn) {
+QueryFilters::Verdict QueryFilters::Judge(Instant now, const wire::ListView<ByteView>& filters,
+                                          absl::string_view name, const Tags& tags,
+                                          std::vector<TagExpression>& open, Warn&& warn) {
+  if (filters.size() > kQueryFiltersMax) return Verdict::kFails;
+  cost_ = Duration::zero();
+  Verdict verdict = Verdict::kPasses;
+  filters.ForEach([&](ByteView filter) {
+    if (verdict == Verdict::kFails) return;
+    Verdict one = Verdict::kFails;
+    if (filter.empty()) {
+      // Has no type.
+    } else if (static_cast<wire::FilterType>(filter.front()) == wire::FilterType::kNode) {
+      const bool passes = query_filter_internal::PassesNodeFilter(filter.subspan(1), name, warn);
+      one = passes ? Verdict::kPasses : Verdict::kFails;
+    } else if (static_cast<wire::FilterType>(filter.front()) == wire::FilterType::kTag) {
+      one = JudgeTag(now, filter.subspan(1), tags, open, warn);
+    } else {
+      warn(absl::StrCat("serf: query has unrecognized filter type: ", filter.front()));
+    }
+    if (one != Verdict::kPasses) verdict = one;
+  });
+  if (verdict != Verdict::kFails && !open.empty()) verdict = Verdict::kUndecided;
+  return verdict;
+}
+
+template <typename Warn>
+QueryFilters::Verdict QueryFilters::JudgeTag(Instant now, ByteView body, const Tags& tags,
+                                             std::vector<TagExpression>& open, Warn&& warn) {
   wire::DecodeScratch scratch;
   wire::TagFilter filter;
   if (const wire::DecodeResult result = Decode(body, filter, scratch);
       result != wire::DecodeResult::kOk) {
     warn(absl::StrCat("serf: failed to decode filterTagType: ", wire::DecodeResultName(result)));
-    return false;
+    return Verdict::kFails;
   }
-  const absl::StatusOr<Regex> regex = Regex::Compile(filter.expr);
+  const absl::string_view value = TagValue(tags, filter.tag);
+  if (filter.expr.empty()) return Verdict::kPasses;
+  if (const std::optional<bool> known = verdicts_.Find(filter.expr, value)) {
+    return *known ? Verdict::kPasses : Verdict::kFails;
+  }
+  const std::optional<Duration> cost = Regex::PlainCost(filter.expr, value.size());
+  if (!cost || !Spend(now, *cost)) {
+    open.push_back({std::string(filter.tag), std::string(filter.expr)});
+    return Verdict::kUndecided;
+  }
+  const absl::StatusOr<Regex> regex = Regex::Compile(filter.expr, Regex::kModestMemoryMax);
   if (!regex.ok()) {
-    warn(absl::StrCat("serf: failed to compile filter regex (", filter.expr.substr(0, 256),
-                      "): ", absl::string_view(regex.status().message())));
-    return false;
+    warn(BadFilterText(filter.expr, regex.status()));
+    return Verdict::kFails;
   }
-  return regex->Matches(TagValue(tags, filter.tag));
+  const bool matches = regex->Matches(value);
+  verdicts_.Add(filter.expr, value, matches);
+  return matches ? Verdict::kPasses : Verdict::kFails;
 }
 
-}  // namespace query_filter_internal
-
-template <typename Warn>
-bool PassesQueryFilters(const wire::ListView<ByteView>& filters, absl::string_view name,
-                        const Tags& tags, Warn&& warn) {
-  bool passes = filters.size() <= kQueryFiltersMax;
-  filters.ForEach([&](ByteView filter) {
-    if (!passes) return;
-    passes = false;
-    if (filter.empty()) return;  // has no type
-    switch (static_cast<wire::FilterType>(filter.front())) {
-      case wire::FilterType::kNode:
-        passes = query_filter_internal::PassesNodeFilter(filter.subspan(1), name, warn);
-        return;
-      case wire::FilterType::kTag:
-        passes = query_filter_internal::PassesTagFilter(filter.subspan(1), tags, warn);
-        return;
-    }
-    warn(absl::StrCat("serf: query has unrecognized filter type: ", filter.front()));
-  });
-  return passes;
+inline bool QueryFilters::Spend(Instant now, Duration cost) {
+  if (credited_ == Instant::min()) credited_ = now;
+  credit_ = std::min(kBurst, credit_ + (now - credited_) / kShare);
+  credited_ = now;
+  if (cost_ + cost > kCostMax || cost > credit_) return false;
+  cost_ += cost;
+  credit_ -= cost;
+  return true;
 }
 
 inline std::vector<ByteVector> EncodeQueryFilters(const QueryParams& params) {
@@ -132,19 +201,28 @@ inline std::vector<ByteVector> EncodeQueryFilters(const QueryParams& params) {
   return filters;
 }
 
-inline QueryAudience::QueryAudience(const QueryParams& params) : names_(params.filter_nodes) {
+inline bool QueryAudience::IsCheap(const QueryParams& params, std::size_t members,
+                                   std::size_t meta_bytes) {
+  if (members > kMembersMax) return false;
+  Duration cost = Duration::zero();
+  for (const auto& [tag, expression] : params.filter_tags) {
+    const std::optional<Duration> one = Regex::PlainCost(expression, meta_bytes, members);
+    if (!one) return false;
+    cost += *one;
+  }
+  return cost <= kCostMax;
+}
+
+inline QueryAudience::QueryAudience(const QueryParams& params) {
   for (const auto& [tag, expression] : params.filter_tags) {
     absl::StatusOr<Regex> regex = Regex::Compile(expression);
     tags_.emplace_back(tag, regex.ok() ? std::optional<Regex>(*std::move(regex)) : std::nullopt);
   }
 }
 
-inline bool QueryAudience::Includes(absl::string_view name, const Tags& tags) const {
-  if (!names_.empty() && std::find(names_.begin(), names_.end(), name) == names_.end()) {
-    return false;
-  }
+inline bool QueryAudience::Includes(const Tags& tags) const {
   return std::all_of(tags_.begin(), tags_.end(), [&](const auto& tag) {
-    return tag.second && tag.second->Matches(query_filter_internal::TagValue(tags, tag.first));
+    return tag.second && tag.second->Matches(TagValue(tags, tag.first));
   });
 }
 

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "serf/base/bytes.h"
+#include "serf/base/time.h"
+#include "serf/judgement.h"
 #include "serf/query_filter.h"
 #include "serf/serf.h"
 #include "serf/tags.h"
@@ -25,8 +27,14 @@ void FuzzFilters(serf::ByteView bytes) {
   const std::vector<serf::ByteView> filters = {bytes, other};
   int warnings = 0;
   const auto warn = [&warnings](const std::string&) { ++warnings; };
-  const bool passes = serf::PassesQueryFilters(serf::wire::ListView<serf::ByteView>(filters),
-                                               "self", {{"role", "web"}}, warn);
+  serf::QueryFilters judge;
+  std::vector<serf::TagExpression> open;
+  const bool passes =
+      judge.Judge(serf::Instant(), serf::wire::ListView<serf::ByteView>(filters), "self",
+                  {{"role", "web"}}, open, warn) == serf::QueryFilters::Verdict::kPasses;
+  std::size_t size = 0;
+  for (const serf::TagExpression& each : open) size += each.tag.size() + each.expression.size();
+  if (size > bytes.size()) std::abort();
   if (passes && warnings > 0) std::abort();
 }
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -31,6 +32,7 @@
 #include "serf/config.h"
 #include "serf/counters.h"
 #include "serf/gossip_room.h"
+#include "serf/judgement.h"
 #include "serf/query.h"
 #include "serf/query_collector.h"
 #include "serf/query_filter.h"
@@ -50,10 +52,13 @@ class QueryIssuer {
    public:
     virtual ~Listener() = default;
     virtual void OnQueryUpdate(Instant now, QueryUpdate update) = 0;
+    // To be judged where nothing waits; OnJudged follows.
+    virtual void OnJudgement(std::unique_ptr<Judgement> judgement) = 0;
   };
 
-  // Own queries at once. Each gets its answers for up to an hour.
-  static constexpr std::size_t kRunningMax = 1024;
+  // Own queries at once: a thousand a second that end after 16 s, the default timeout of 10,000
+  // nodes. Each gets its answers for up to an hour.
+  static constexpr std::size_t kRunningMax = 16'384;
 
   // All must outlive it.
   QueryIssuer(const Config& config, const swim::Node& node, Counters& counters, Listener& listener)
@@ -82,6 +87,10 @@ class QueryIssuer {
   // Of an own query or not.
   void OnResponse(Instant now, const wire::QueryResponseMessage& response);
 
+  // A judgement of OnJudgement is back: whose answers are due. Until then, and if it is not
+  // decided, a query does not end early.
+  void OnJudged(Instant now, const Judgement& judgement);
+
   // Ends the queries whose time is over.
   void OnTimer(Instant now);
   Instant NextDeadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
@@ -100,7 +109,11 @@ class QueryIssuer {
     return params.timeout > Duration::zero() ? std::min(params.timeout, kQueryTimeoutMax)
                                              : DefaultTimeout();
   }
-  void ExpectAnswers(const QueryParams& params, QueryCollector& collector) const;
+  void ExpectAnswers(const QueryParams& params, QueryCollector& collector);
+  // Calls f for each member that lives, as far as is known, and is asked by name.
+  template <typename F>
+  void ForEachAsked(const std::vector<std::string>& names, F&& f) const;
+  void JudgeAudience(const QueryParams& params, QueryCollector& collector);
   void End(Instant now, wire::LamportTime time);
 
   const Config& config_;
@@ -173,20 +186,66 @@ inline absl::StatusOr<QueryIssuer::Issued> QueryIssuer::Issue(Instant now, absl:
   return issued;
 }
 
-inline void QueryIssuer::ExpectAnswers(const QueryParams& params, QueryCollector& collector) const {
-  const QueryAudience audience(params);
-  node_.ForEachMember([&](swim::MemberIndex member) {
+template <typename F>
+void QueryIssuer::ForEachAsked(const std::vector<std::string>& names, F&& f) const {
+  const auto look_at = [&](swim::MemberIndex member) {
     const swim::NodeState state = node_.state(member);
     if (state != swim::NodeState::kAlive && state != swim::NodeState::kSuspect) return;
-    const swim::NodeInfo& info = node_.info(member);
-    Tags tags;
-    if (audience.needs_tags()) DecodeTags(info.meta(), tags);
-    if (audience.Includes(info.name(), tags)) collector.Expect(info.name());
-  });
+    f(node_.info(member));
+  };
+  if (names.empty()) return node_.ForEachMember(look_at);
+  for (const std::string& name : names) {
+    if (const auto member = node_.Find(name)) look_at(*member);
+  }
+}
+
+inline void QueryIssuer::ExpectAnswers(const QueryParams& params, QueryCollector& collector) {
   // Who was asked by name, and is not known here, may be known to others.
   for (const std::string& name : params.filter_nodes) {
     if (!node_.Find(name).has_value()) collector.Expect(name);
   }
+  if (params.filter_tags.empty()) {
+    return ForEachAsked(params.filter_nodes,
+                        [&](const swim::NodeInfo& info) { collector.Expect(info.name()); });
+  }
+  std::size_t members = 0;
+  std::size_t meta_bytes = 0;
+  ForEachAsked(params.filter_nodes, [&](const swim::NodeInfo& info) {
+    ++members;
+    meta_bytes += info.meta().size();
+  });
+  if (!QueryAudience::IsCheap(params, members, meta_bytes)) {
+    return JudgeAudience(params, collector);
+  }
+  const QueryAudience audience(params);
+  ForEachAsked(params.filter_nodes, [&](const swim::NodeInfo& info) {
+    Tags tags;
+    DecodeTags(info.meta(), tags);
+    if (audience.Includes(tags)) collector.Expect(info.name());
+  });
+}
+
+inline void QueryIssuer::JudgeAudience(const QueryParams& params, QueryCollector& collector) {
+  std::vector<TagExpression> filters;
+  for (const auto& [tag, expression] : params.filter_tags) filters.push_back({tag, expression});
+  auto judgement = std::make_unique<Judgement>(Judgement::Purpose::kAudience, collector.id(),
+                                               collector.deadline(), std::move(filters));
+  ForEachAsked(params.filter_nodes,
+               [&](const swim::NodeInfo& info) { judgement->AddNode(info.name(), info.meta()); });
+  collector.Hold();
+  listener_.OnJudgement(std::move(judgement));
+}
+
+inline void QueryIssuer::OnJudged(Instant now, const Judgement& judgement) {
+  const auto found = running_.find(judgement.query().time);
+  if (found == running_.end() || found->second.id() != judgement.query()) return;
+  if (!judgement.decided()) return;
+  QueryCollector& collector = found->second;
+  judgement.ForEachNode([&](absl::string_view name, std::size_t matched) {
+    if (matched == judgement.filters().size()) collector.Expect(name);
+  });
+  collector.Release();
+  if (collector.complete()) End(now, judgement.query().time);
 }
 
 inline void QueryIssuer::OnResponse(Instant now, const wire::QueryResponseMessage& response) {

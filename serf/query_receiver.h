@@ -8,12 +8,15 @@
 // can aim the whole cluster at a victim; those to a node that is not known yet wait until it is.
 // (Whoever claims the name of a member is no member itself, and is told so: but seldom.) An
 // answer that was sent counts as sent, whatever becomes of its relays, and these may be longer than
-// the limit of answers by their header.
+// the limit of answers by their header. Queries whose filters are left to a Judgement are told when
+// it is back, so that others may overtake them; what cannot be judged is passed on, not answered,
+// and counted.
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,6 +35,7 @@
 #include "serf/checked_clock.h"
 #include "serf/config.h"
 #include "serf/counters.h"
+#include "serf/judgement.h"
 #include "serf/lamport_clock.h"
 #include "serf/query.h"
 #include "serf/query_buffer.h"
@@ -60,6 +64,14 @@ struct OpenQuery {
   bool answered = false;
 };
 
+// A query before it is told of.
+struct ReceivedQuery {
+  OpenQuery open;
+  QueryEvent event;
+  bool answerable = false;  // has an address
+  bool wants_ack = false;
+};
+
 struct HeldAnswer {
   Origin origin;
   Instant deadline;
@@ -77,10 +89,17 @@ class QueryReceiver {
     virtual void OnQuery(Instant now, QueryEvent query) = 0;
     // A user message for one node, to be sent when the engine's input is over.
     virtual void SendLater(const Endpoint& to, ByteView message) = 0;
+    // To be judged where nothing waits; OnJudged follows.
+    virtual void OnJudgement(std::unique_ptr<Judgement> judgement) = 0;
   };
 
-  // Queries of others that may still be answered; beyond it the oldest cannot any more.
-  static constexpr std::size_t kOpenMax = 4096;
+  // Queries that may still be answered, own ones too; beyond it the oldest cannot any more. Twice
+  // as many as one node asks at once; 5 MB.
+  static constexpr std::size_t kOpenMax = 32'768;
+  // Queries under judgement, and the bytes of their filters and payloads. A judgement that takes
+  // long has them wait for seconds; what comes then is not judged.
+  static constexpr std::size_t kJudgedMax = 64;
+  static constexpr std::size_t kJudgedBytesMax = std::size_t{1} << 20;
   // Answers that wait for the node that asked to become known.
   static constexpr std::size_t kHeldMax = 64;
   // Least time between votes for contestants that are no members.
@@ -110,6 +129,9 @@ class QueryReceiver {
   // A query. True if it is new and should be passed on.
   bool OnMessage(Instant now, const wire::QueryMessage& query);
 
+  // A judgement of OnJudgement is back.
+  void OnJudged(Instant now, const Judgement& judgement);
+
   // Answers a query, once. The errors begin "failed to respond to key query: ", whatever the query,
   // as the original's do (6.6).
   absl::Status Respond(Instant now, QueryId id, absl::string_view payload);
@@ -135,10 +157,17 @@ class QueryReceiver {
  private:
   using Origin = query_receiver_internal::Origin;
   using OpenQuery = query_receiver_internal::OpenQuery;
+  using ReceivedQuery = query_receiver_internal::ReceivedQuery;
   using HeldAnswer = query_receiver_internal::HeldAnswer;
 
   // False: implausible, old or known.
   bool Admit(Instant now, const wire::QueryMessage& query);
+  ReceivedQuery Describe(Instant now, const wire::QueryMessage& query) const;
+  // The query is for this node: acknowledges and tells.
+  void Accept(Instant now, ReceivedQuery query);
+  // Hands the filters out.
+  void Defer(Instant now, ReceivedQuery query, std::vector<TagExpression> filters);
+  void CountUnjudged(Instant now, absl::string_view name);
   ByteVector EncodeAnswer(QueryId id, std::uint32_t flags, absl::string_view payload) const;
   void Forget(absl::btree_map<QueryId, OpenQuery>::iterator query) {
     deadlines_.erase({query->second.deadline, query->first});
@@ -162,6 +191,13 @@ class QueryReceiver {
   CheckedClock clock_;
   QueryBuffer recent_;
   wire::LamportTime min_time_;
+  QueryFilters filters_;
+  struct Judged {
+    ReceivedQuery query;
+    std::size_t bytes;
+  };
+  absl::btree_map<QueryId, Judged> judged_;
+  std::size_t judged_bytes_ = 0;
   absl::btree_map<QueryId, OpenQuery> open_;
   absl::btree_set<std::pair<Instant, QueryId>> deadlines_;  // of the open ones
   std::vector<HeldAnswer> held_;
@@ -192,13 +228,26 @@ inline bool QueryReceiver::OnMessage(Instant now, const wire::QueryMessage& quer
   const auto warn = [&](const std::string& text) {
     log_.Log(now, swim::LogReason::kDecode, LogLevel::kWarn, [&] { return text; });
   };
-  if (!PassesQueryFilters(query.filters, config_.swim.name, config_.tags, warn)) {
-    return rebroadcast;
+  std::vector<TagExpression> open;
+  switch (filters_.Judge(now, query.filters, config_.swim.name, config_.tags, open, warn)) {
+    case QueryFilters::Verdict::kFails:
+      break;
+    case QueryFilters::Verdict::kPasses:
+      Accept(now, Describe(now, query));
+      break;
+    case QueryFilters::Verdict::kUndecided:
+      Defer(now, Describe(now, query), std::move(open));
+      break;
   }
-  const QueryId id{query.ltime, query.id};
+  return rebroadcast;
+}
+
+inline QueryReceiver::ReceivedQuery QueryReceiver::Describe(Instant now,
+                                                            const wire::QueryMessage& query) const {
   const Duration timeout =
       std::clamp(Duration(query.timeout_ns), Duration::zero(), kQueryTimeoutMax);
-  OpenQuery open;
+  ReceivedQuery received;
+  OpenQuery& open = received.open;
   open.deadline = now + timeout;
   open.origin.name = std::string(query.source_node);
   open.origin.relay_factor = query.relay_factor;
@@ -207,18 +256,81 @@ inline bool QueryReceiver::OnMessage(Instant now, const wire::QueryMessage& quer
   // Without an address it can be heard but not answered.
   if (const auto ip = IpAddress::FromBytes(query.addr)) {
     open.origin.endpoint = {*ip, query.port};
-    if ((query.flags & wire::kQueryFlagAck) != 0) {
-      Deliver(now, open.origin, open.deadline, EncodeAnswer(id, wire::kResponseFlagAck, {}));
-    }
+    received.answerable = true;
+    received.wants_ack = (query.flags & wire::kQueryFlagAck) != 0;
+  }
+  received.event = {{query.ltime, query.id},
+                    std::string(query.name),
+                    std::string(AsText(query.payload)),
+                    open.origin.name,
+                    open.deadline};
+  return received;
+}
+
+inline void QueryReceiver::Accept(Instant now, ReceivedQuery query) {
+  const QueryId id = query.event.id;
+  if (query.wants_ack) {
+    Deliver(now, query.open.origin, query.open.deadline,
+            EncodeAnswer(id, wire::kResponseFlagAck, {}));
+  }
+  if (query.answerable) {
     if (open_.size() >= kOpenMax) Purge(now);
     if (open_.size() >= kOpenMax) Forget(open_.begin());
     // A query is admitted once, so it is not open yet.
-    deadlines_.emplace(open.deadline, id);
-    open_.emplace(id, open);
+    deadlines_.emplace(query.open.deadline, id);
+    open_.emplace(id, std::move(query.open));
   }
-  listener_.OnQuery(now, {id, std::string(query.name), std::string(AsText(query.payload)),
-                          open.origin.name, open.deadline});
-  return rebroadcast;
+  listener_.OnQuery(now, std::move(query.event));
+}
+
+// --- judgement ---
+
+inline void QueryReceiver::Defer(Instant now, ReceivedQuery query,
+                                 std::vector<TagExpression> filters) {
+  std::size_t bytes = query.event.name.size() + query.event.payload.size();
+  for (const TagExpression& filter : filters) bytes += filter.tag.size() + filter.expression.size();
+  if (judged_.size() >= kJudgedMax || judged_bytes_ + bytes > kJudgedBytesMax) {
+    return CountUnjudged(now, query.event.name);
+  }
+  auto judgement = std::make_unique<Judgement>(Judgement::Purpose::kAnswer, query.event.id,
+                                               query.open.deadline, std::move(filters));
+  const swim::NodeInfo& self = node_.info(node_.self());
+  judgement->AddNode(self.name(), self.meta());
+  judged_bytes_ += bytes;
+  judged_.emplace(query.event.id, Judged{std::move(query), bytes});
+  listener_.OnJudgement(std::move(judgement));
+}
+
+inline void QueryReceiver::OnJudged(Instant now, const Judgement& judgement) {
+  auto found = judged_.extract(judgement.query());
+  if (!found) return;
+  Judged& judged = found.mapped();
+  judged_bytes_ -= judged.bytes;
+  // Who asked has stopped waiting.
+  const bool late = now >= judged.query.open.deadline;
+  if (late || !judgement.decided()) return CountUnjudged(now, judged.query.event.name);
+  const std::vector<TagExpression>& filters = judgement.filters();
+  bool passes = false;
+  judgement.ForEachNode([&](absl::string_view, std::size_t matched) {
+    passes = matched == filters.size();
+    const std::size_t known = std::min(matched + 1, filters.size());
+    for (std::size_t i = 0; i < known; ++i) {
+      const TagExpression& filter = filters[i];
+      filters_.Remember(filter.expression, TagValue(config_.tags, filter.tag), i < matched);
+      if (judgement.error(i).ok()) continue;
+      log_.Log(now, swim::LogReason::kDecode, LogLevel::kWarn,
+               [&] { return BadFilterText(filter.expression, judgement.error(i)); });
+    }
+  });
+  if (passes) Accept(now, std::move(judged.query));
+}
+
+inline void QueryReceiver::CountUnjudged(Instant now, absl::string_view name) {
+  ++counters_.queries_unjudged;
+  log_.Log(now, swim::LogReason::kUnjudgedQuery, LogLevel::kWarn, [&] {
+    return absl::StrCat("serf: query '", name,
+                        "' is not answered: to judge its filters takes too long");
+  });
 }
 
 inline void QueryReceiver::Purge(Instant now) {

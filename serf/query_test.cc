@@ -1,13 +1,22 @@
 #include "serf/query.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
+#include "serf/base/bytes.h"
+#include "serf/base/time.h"
+#include "serf/judgement.h"
 #include "serf/query_collector.h"
 #include "serf/query_filter.h"
+#include "serf/tags.h"
+#include "serf/wire/list_view.h"
 
 namespace serf {
 namespace {
@@ -86,15 +95,35 @@ TEST(QueryCollectorTest, IsCompleteWhenAllThatIsDueHasCome) {
 
 class QueryFilterTest : public ::testing::Test {
  protected:
-  bool Passes(std::vector<ByteVector> filters, const Tags& tags = {}) {
+  using Verdict = QueryFilters::Verdict;
+
+  Verdict Judge(const std::vector<ByteVector>& filters, const Tags& tags = {}) {
     const std::vector<ByteView> views(filters.begin(), filters.end());
-    return PassesQueryFilters(wire::ListView<ByteView>(views), "self", tags,
-                              [this](const std::string& text) { warnings_.push_back(text); });
+    open_.clear();
+    return filters_.Judge(now_, wire::ListView<ByteView>(views), "self", tags, open_,
+                          [this](const std::string& text) { warnings_.push_back(text); });
+  }
+  // With a Judgement, where it takes one.
+  bool Passes(const std::vector<ByteVector>& filters, const Tags& tags = {}) {
+    const Verdict verdict = Judge(filters, tags);
+    EXPECT_EQ(open_.empty(), verdict != Verdict::kUndecided);
+    if (verdict != Verdict::kUndecided) return verdict == Verdict::kPasses;
+    Judgement judgement(Judgement::Purpose::kAnswer, QueryId(), kNever, open_);
+    judgement.AddNode("self", *EncodeTags(tags, 5));
+    judgement.Run([] { return Duration::zero(); });
+    bool passes = false;
+    judgement.ForEachNode([&](absl::string_view, std::size_t matched) {
+      passes = judgement.decided() && matched == open_.size();
+    });
+    return passes;
   }
   bool Passes(const QueryParams& params, const Tags& tags = {}) {
     const bool passes = Passes(EncodeQueryFilters(params), tags);
     // Who asks must come to the same end.
-    EXPECT_EQ(QueryAudience(params).Includes("self", tags), passes);
+    const bool is_named = params.filter_nodes.empty() ||
+                          std::find(params.filter_nodes.begin(), params.filter_nodes.end(),
+                                    "self") != params.filter_nodes.end();
+    EXPECT_EQ(is_named && QueryAudience(params).Includes(tags), passes);
     return passes;
   }
   static QueryParams TagParams(const Tags& expressions) {
@@ -108,6 +137,13 @@ class QueryFilterTest : public ::testing::Test {
     return params;
   }
 
+  static std::vector<ByteVector> TagFilters(const Tags& expressions) {
+    return EncodeQueryFilters(TagParams(expressions));
+  }
+
+  Instant now_ = Instant() + std::chrono::hours(1);
+  QueryFilters filters_;
+  std::vector<TagExpression> open_;
   std::vector<std::string> warnings_;
 };
 
@@ -166,12 +202,74 @@ TEST_F(QueryFilterTest, WhatMakesNoSensePassesNobody) {
   EXPECT_EQ(warnings_[3].substr(0, 38), "serf: failed to decode filterTagType: ");
 }
 
+TEST_F(QueryFilterTest, WhatIsNotCheapIsLeftOpen) {
+  const Tags tags = {{"role", "web-1"}};
+  EXPECT_EQ(Judge(TagFilters({{"role", "^web"}, {"dc", "east|west"}})), Verdict::kFails);
+  EXPECT_EQ(Judge(TagFilters({{"dc", ""}, {"role", "^web"}}), tags), Verdict::kPasses);
+  EXPECT_EQ(Judge(TagFilters({{"dc", "^$"}, {"role", "^\\pL{1,64}-"}}), tags), Verdict::kUndecided);
+  ASSERT_EQ(open_.size(), 1u);
+  EXPECT_EQ(open_[0].tag, "role");
+  EXPECT_EQ(open_[0].expression, "^\\pL{1,64}-");
+  // One that fails decides, wherever it stands.
+  EXPECT_EQ(Judge(TagFilters({{"role", "\\pL"}, {"zone", "x"}}), tags), Verdict::kFails);
+  EXPECT_EQ(Judge(TagFilters({{"role", std::string(600, 'a')}}), tags), Verdict::kUndecided);
+  // Each is cheap, not all.
+  Tags many;
+  for (int i = 0; i < 32; ++i) many[absl::StrCat("tag", i)] = absl::StrCat("^(", i, ")?$");
+  EXPECT_EQ(Judge(TagFilters(many), tags), Verdict::kUndecided);
+}
+
+TEST_F(QueryFilterTest, VerdictsAreRemembered) {
+  const std::string expression = "^\\pL{1,64}-[0-9]$";
+  EXPECT_EQ(Judge(TagFilters({{"role", expression}}), {{"role", "web-1"}}), Verdict::kUndecided);
+  filters_.Remember(expression, "web-1", true);
+  filters_.Remember(expression, "web", false);
+  EXPECT_EQ(Judge(TagFilters({{"role", expression}}), {{"role", "web-1"}}), Verdict::kPasses);
+  EXPECT_EQ(Judge(TagFilters({{"role", expression}}), {{"role", "web"}}), Verdict::kFails);
+  EXPECT_EQ(Judge(TagFilters({{"role", expression}}), {{"role", "db"}}), Verdict::kUndecided);
+}
+
+TEST_F(QueryFilterTest, AFloodOfPlainOnesIsLeftOpenToo) {
+  int at_once = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    now_ += std::chrono::milliseconds(1);
+    at_once += Judge(TagFilters({{"role", absl::StrCat("^web", i)}})) != Verdict::kUndecided;
+  }
+  // Each costs 40 us at least.
+  EXPECT_GT(at_once, 1000);
+  constexpr Duration kTime = std::chrono::seconds(10);
+  EXPECT_LT(at_once,
+            (QueryFilters::kBurst + kTime / QueryFilters::kShare) / std::chrono::microseconds(40));
+  now_ += std::chrono::seconds(2);
+  EXPECT_EQ(Judge(TagFilters({{"role", "^db"}})), Verdict::kFails);
+}
+
 TEST_F(QueryFilterTest, AFilterCannotHoldUpTheNode) {
   // Exponential for engines that backtrack; and one that would need gigabytes.
-  EXPECT_FALSE(Passes(TagParams({{"role", "(a*)*b"}}), {{"role", std::string(500, 'a')}}));
+  EXPECT_FALSE(Passes(TagParams({{"role", "(a*)*b"}}), {{"role", std::string(400, 'a')}}));
   EXPECT_FALSE(Passes(TagParams({{"role", "((((a{1000}){1000}){1000}){1000})"}}), {}));
   EXPECT_FALSE(Passes(TagParams({{"role", std::string(1 << 20, 'a')}}), {}));
   EXPECT_FALSE(Passes(std::vector<ByteVector>(100, ByteVector{0, 0x91, 0xa4, 's', 'e', 'l', 'f'})));
+}
+
+TEST(QueryAudienceTest, IsCheapForFewMembersAndPlainExpressions) {
+  QueryParams params;
+  params.filter_tags = {{"role", "^web"}};
+  EXPECT_TRUE(QueryAudience::IsCheap(params, 100, 2000));
+  EXPECT_FALSE(QueryAudience::IsCheap(params, 100'000, 2'000'000));
+  EXPECT_FALSE(QueryAudience::IsCheap(params, 500, 500 * 500));
+  params.filter_tags["dc"] = "\\pL{1,64}";
+  EXPECT_FALSE(QueryAudience::IsCheap(params, 3, 60));
+}
+
+TEST(QueryCollectorTest, IsNotCompleteWhileTheAudienceIsUnknown) {
+  QueryCollector collector = CollectorOf(false, true);
+  collector.Hold();
+  collector.Expect("a");
+  collector.Judge(kResponse, "a", true);
+  EXPECT_FALSE(collector.complete());
+  collector.Release();
+  EXPECT_TRUE(collector.complete());
 }
 
 }  // namespace

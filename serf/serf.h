@@ -43,10 +43,12 @@
 #include "serf/intent_issuer.h"
 #include "serf/join_error.h"
 #include "serf/join_queue.h"
+#include "serf/judgement.h"
 #include "serf/keys.h"
 #include "serf/lamport_clock.h"
 #include "serf/leave_sequence.h"
 #include "serf/member.h"
+#include "serf/member_listing.h"
 #include "serf/member_tracker.h"
 #include "serf/outbox.h"
 #include "serf/push_pull_state.h"
@@ -112,6 +114,10 @@ class Serf final : private swim::Delegate,
   void OnKeyringSaved(Instant now, std::uint64_t version, const absl::Status& status, Outbox& out) {
     Run(now, out, [&] { queries_.OnKeyringSaved(now, version, status); });
   }
+  // One of the Outbox's judgements, run or not.
+  void OnQueryJudged(Instant now, const Judgement& judgement, Outbox& out) {
+    Run(now, out, [&] { queries_.OnJudged(now, judgement); });
+  }
   Instant NextDeadline() const;
 
   // --- what is wanted: each ends with one Completion in some later Outbox (or this one) ---
@@ -173,10 +179,12 @@ class Serf final : private swim::Delegate,
   }
   // The same in place of what `members` holds; costs little when it held them before.
   void CopyMembers(std::vector<Member>& members) const { members_.CopyMembers(members); }
+  MemberListing ListMembers() const { return members_.List(); }
   std::size_t member_count() const { return members_.table().size(); }
   // Spec 13.2: "members", "failed", "left", "health_score", "member_time", ...
   std::map<std::string, std::string> Stats() const {
-    return StatMap({config_, node_, members_, user_events_, queries_, broadcasts_, coordinates()});
+    return StatMap(
+        {config_, node_, members_, user_events_, queries_, broadcasts_, counters_, coordinates()});
   }
   const Counters& counters() const { return counters_; }
   // Null if they are disabled.
@@ -233,6 +241,9 @@ class Serf final : private swim::Delegate,
   inline void OnUserEvent(Instant, UserEvent event) override;
   void OnQuery(QueryEvent query) override { out_->Emit(std::move(query)); }
   void OnQueryUpdate(QueryUpdate update) override { out_->Tell(std::move(update)); }
+  void OnJudgement(std::unique_ptr<Judgement> judgement) override {
+    out_->judgements().push_back(std::move(judgement));
+  }
   void OnKeysDone(RequestId request, absl::Status status, KeyOutcome outcome) override {
     auto shared = std::make_shared<const KeyOutcome>(std::move(outcome));
     out_->Complete({request, std::move(status), 0, {}, std::move(shared)});

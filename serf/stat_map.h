@@ -11,6 +11,7 @@
 #include "serf/broadcasts.h"
 #include "serf/config.h"
 #include "serf/coordinate_tracker.h"
+#include "serf/counters.h"
 #include "serf/lamport_clock.h"
 #include "serf/member_status_table.h"
 #include "serf/member_tracker.h"
@@ -28,6 +29,7 @@ struct StatSources {
   const UserEvents& user_events;
   const Queries& queries;
   const Broadcasts& broadcasts;
+  const Counters& counters;
   const CoordinateTracker* coordinates;  // null if they are disabled
 };
 
@@ -49,6 +51,10 @@ inline std::map<std::string, std::string> StatMap(const StatSources& from) {
   };
   if (from.coordinates != nullptr) {
     stats["coordinate_resets"] = absl::StrCat(from.coordinates->resets());
+  }
+  // The original has no such thing, and its readers may not expect it.
+  if (from.counters.queries_unjudged > 0) {
+    stats["queries_unjudged"] = absl::StrCat(from.counters.queries_unjudged);
   }
   return stats;
 }

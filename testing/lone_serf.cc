@@ -233,13 +233,27 @@ void LoneSerf::Collect() {
     closed_ = closed_ || op.kind == swim::Outbox::StreamOp::Kind::kClose;
   }
   const std::vector<SnapshotOp> ops = out_.snapshot_ops();
+  std::vector<std::unique_ptr<Judgement>> judgements = std::move(out_.judgements());
   out_.Clear();
+  for (std::unique_ptr<Judgement>& judgement : judgements) {
+    if (holds_judgements_) {
+      judgements_.push_back(std::move(judgement));
+    } else {
+      judgement->Run([] { return Duration::zero(); });
+      Judged(*judgement);
+    }
+  }
   for (const SnapshotOp& op : ops) {
     if (op.kind == SnapshotOp::Kind::kReplace) snapshot_.clear();
     snapshot_ += op.text;
     serf_->OnSnapshotDone(now_, absl::OkStatus(), out_);
     Collect();
   }
+}
+
+void LoneSerf::Judged(const Judgement& judgement) {
+  serf_->OnQueryJudged(now_, judgement, out_);
+  Collect();
 }
 
 }  // namespace serf::testing

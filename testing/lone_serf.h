@@ -30,6 +30,7 @@
 #include "serf/base/time.h"
 #include "serf/config.h"
 #include "serf/event.h"
+#include "serf/judgement.h"
 #include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/outbox.h"
@@ -121,6 +122,12 @@ class LoneSerf {
   RequestId ManageKeys(KeyOperation operation, ByteView key = {});
   void KeyringSaved(std::uint64_t version, const absl::Status& status);
   void Shutdown();
+  // Judgements are run and handed back at once, or kept for TakeJudgements() and Judged().
+  void HoldJudgements() { holds_judgements_ = true; }
+  std::vector<std::unique_ptr<Judgement>> TakeJudgements() {
+    return std::exchange(judgements_, {});
+  }
+  void Judged(const Judgement& judgement);
 
   // --- time ---
   void RunFor(Duration duration);
@@ -187,6 +194,8 @@ class LoneSerf {
   std::map<RequestId, Completion> completions_;
   std::vector<Packet> packets_;
   std::string snapshot_;
+  std::vector<std::unique_ptr<Judgement>> judgements_;
+  bool holds_judgements_ = false;
   bool closed_ = false;
   int dials_ = 0;
   std::uint64_t next_request_ = 1;

@@ -364,6 +364,22 @@ void World::Tell(NodeId node) {
     for (Observer* o : observers_) o->OnSnapshotOp(node, op);
     slots_[node.value()].disk->Push(op);
   }
+  for (std::unique_ptr<Judgement>& judgement : out_.judgements()) {
+    judgement->Run([] { return Duration::zero(); });
+    After(kJudgementTime, [this, node, judged = std::shared_ptr<Judgement>(std::move(judgement))] {
+      HandleJudgement(node, judged);
+    });
+  }
+}
+
+void World::HandleJudgement(NodeId node, std::shared_ptr<Judgement> judgement) {
+  if (!is_up(node)) return;
+  if (is_paused(node)) {
+    After(kJudgementTime, [this, node, judgement] { HandleJudgement(node, judgement); });
+    return;
+  }
+  Call(node,
+       [&](Serf& serf, Instant now, Outbox& out) { serf.OnQueryJudged(now, *judgement, out); });
 }
 
 void World::Send(NodeId from, const Endpoint& to, ByteView bytes) {

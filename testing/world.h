@@ -18,6 +18,7 @@
 // in which they were scheduled.
 
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -38,6 +39,7 @@
 #include "serf/base/time.h"
 #include "serf/base/timer_heap.h"
 #include "serf/config.h"
+#include "serf/judgement.h"
 #include "serf/outbox.h"
 #include "serf/serf.h"
 #include "serf/swim/node_info.h"
@@ -204,6 +206,9 @@ class World : public WorldRequests<World> {
   static constexpr Duration kDiskLatency = std::chrono::milliseconds(1);
   static constexpr Duration kDiskJitter = std::chrono::milliseconds(10);
 
+  // A judgement comes back after so long.
+  static constexpr Duration kJudgementTime = std::chrono::milliseconds(20);
+
   void StartMachine(NodeId node);
   void StopMachine(NodeId node);
   // Takes the machine away, and resets its connections.
@@ -212,6 +217,7 @@ class World : public WorldRequests<World> {
   void HandleDatagram(NodeId node, std::uint32_t packet);
   void HandleStream(const VirtualStreams::Arrival& arrival);
   void HandleDisk(NodeId node);
+  void HandleJudgement(NodeId node, std::shared_ptr<Judgement> judgement);
   // Carries out what is in the outbox after an input of `node`, and looks at its next deadline.
   void Finish(NodeId node);
   // Passes on what the outbox has for the application and the disk.

@@ -40,6 +40,7 @@
 #include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/join_error.h"
+#include "serf/judgement.h"
 #include "serf/names/lookup.h"
 #include "serf/outbox.h"
 #include "serf/query.h"
@@ -53,6 +54,7 @@
 #include "serf/transport/disk_queue.h"
 #include "serf/transport/join_list.h"
 #include "serf/transport/resolver.h"
+#include "serf/transport/side_work.h"
 #include "serf/transport/snapshot_file_writer.h"
 #include "serf/transport/socket_address.h"
 #include "serf/transport/tcp_listener.h"
@@ -137,6 +139,11 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
     Flush();
   }
 
+  // See SideWork::Run.
+  void RunAside(SideWork::Work work, SideWork::OnDone done) {
+    side_.Run(std::move(work), std::move(done));
+  }
+
   Serf& serf() { return *serf_; }
   const UdpSocket& udp() const { return *sockets_.udp; }
   std::size_t connections() const { return streams_.size(); }
@@ -188,6 +195,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   void MakeRoom();
   void Flush();
   void TellQueryUpdates();
+  void OnJudged(const Judgement& judgement);
   void SaveKeyring(const KeyringSave& save);
   // Begins the first of tag_changes_, and those after it, up to one that waits for the disk.
   void BeginTagChanges();
@@ -234,6 +242,8 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   bool refused_posted_ = false;
 
   std::deque<TagChange> tag_changes_;
+  SideWork side_{io_, [this](const Judgement& judgement) { OnJudged(judgement); }};
+
   absl::flat_hash_map<RequestId, OnCompletion> pending_;
   absl::btree_map<JoinId, std::shared_ptr<JoinWork>> joins_;
   std::atomic<JoinId> next_join_ = 1;
@@ -303,6 +313,7 @@ inline void Driver::Stop() {
     Log(serf_->config().swim.logger, LogLevel::kError,
         "serf: The disk stands still: what was to be written last may be lost");
   }
+  side_.Stop();
   callbacks_ = Callbacks();
   for (TagChange& change : std::exchange(tag_changes_, {})) {
     change.done(Failed(absl::CancelledError("shut down")));
@@ -474,6 +485,9 @@ inline void Driver::Flush() {
   for (SnapshotOp& op : out_.snapshot_ops()) {
     if (snapshot_writer_ != nullptr) snapshot_writer_->Submit(std::move(op));
   }
+  for (std::unique_ptr<Judgement>& judgement : out_.judgements()) {
+    side_.Judge(std::move(judgement));
+  }
   // The application may look at the machine and post requests to it, but not enter it.
   for (const Event& event : out_.events()) {
     if (callbacks_.on_event != nullptr && !silent_.load(std::memory_order_relaxed)) {
@@ -499,6 +513,11 @@ inline void Driver::TellQueryUpdates() {
       found->second(update);
     }
   }
+}
+
+inline void Driver::OnJudged(const Judgement& judgement) {
+  serf_->OnQueryJudged(Now(), judgement, out_);
+  Flush();
 }
 
 inline void Driver::SaveKeyring(const KeyringSave& save) {

@@ -207,6 +207,13 @@ class Host {
   template <typename Token>
   auto AsyncStats(Token&& token);
 
+  // Calls work(may_go_on) on another thread, one after the other and behind all else of this host,
+  // for what would hold up the io_context's. It had better end when may_go_on() is false: it has
+  // had 10 s of the processor, or the Host shuts down. Handler: void(bool), false if work was not
+  // called: too much waits, or the Host has shut down.
+  template <typename Token>
+  auto AsyncAside(std::function<void(const std::function<bool()>&)> work, Token&& token);
+
   // Closes the sockets without telling others, who find out by probing. Requests under way complete
   // as cancelled. Takes effect once the io_context runs; a second call does nothing.
   void Shutdown();
@@ -452,6 +459,15 @@ auto Host::AsyncManageKeys(KeyOperation operation, ByteVector key, std::uint8_t 
           complete(completion.status, completion.keys != nullptr ? *completion.keys : KeyOutcome());
         });
   });
+}
+
+template <typename Token>
+auto Host::AsyncAside(std::function<void(const std::function<bool()>&)> work, Token&& token) {
+  return Initiate<void(bool)>(
+      token, [work = std::move(work)](Driver& driver, auto complete) mutable {
+        driver.RunAside(std::move(work),
+                        [complete = std::move(complete)](bool ran) mutable { complete(ran); });
+      });
 }
 
 template <typename Token>

@@ -1,12 +1,15 @@
 // Events, queries, keys and name conflicts between Hosts on loopback.
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -158,6 +161,70 @@ TEST_F(HostQueryTest, QueriesAreAnswered) {
   ASSERT_TRUE(RunUntil([&] { return updates.size() == 5; }));
   EXPECT_THAT(updates, UnorderedElementsAre("0a", "0b", "1a3 days", "1b3 days", "2"));
   EXPECT_EQ(updates.back(), "2");
+}
+
+// Filters that are judged on another thread: the others answer, the query ends early, and a later
+// query of the same filter is answered from memory.
+TEST_F(HostQueryTest, FiltersThatCostMuchAreJudgedElsewhere) {
+  Node& a = Add("a");
+  Node& b = Add("b");
+  JoinAll();
+  ASSERT_TRUE(Await([&](auto done) { b.host->AsyncSetTags({{"role", "web"}}, done); }).ok());
+  ASSERT_TRUE(RunUntil([&] { return a.host->serf().FindMember("b")->tags.contains("role"); }));
+  QueryParams params;
+  params.filter_tags = {{"role", "^[\\pL\\pN_.-]{1,64}$"}};
+  params.timeout = std::chrono::hours(1);
+  params.finish_early = true;
+  for (std::size_t round = 1; round <= 3; ++round) {
+    std::vector<QueryUpdate> updates;
+    a.host->AsyncQuery(
+        "load", "", params, [&](const QueryUpdate& update) { updates.push_back(update); },
+        [](absl::StatusOr<QueryId> query) { EXPECT_TRUE(query.ok()); });
+    ASSERT_TRUE(RunUntil([&] { return b.queries.size() == round; }));
+    b.host->AsyncRespond(b.queries.back().id, "1.02", [](absl::Status) {});
+    ASSERT_TRUE(RunUntil([&] { return updates.size() == 2; }));
+    EXPECT_EQ(updates[0].from, "b");
+    EXPECT_EQ(updates[1].kind, QueryUpdate::Kind::kDone);
+  }
+  EXPECT_THAT(a.queries, SizeIs(0));
+  EXPECT_EQ(b.host->serf().counters().queries_unjudged, 0u);
+}
+
+TEST_F(HostQueryTest, WorkAsideIsDoneOrRefused) {
+  Node& a = Add("a");
+  const auto here = std::this_thread::get_id();
+  std::optional<bool> ran;
+  std::thread::id there = here;
+  a.host->AsyncAside(
+      [&](const std::function<bool()>& may_go_on) {
+        EXPECT_TRUE(may_go_on());
+        there = std::this_thread::get_id();
+      },
+      [&](bool done) { ran = done; });
+  ASSERT_TRUE(RunUntil([&] { return ran.has_value(); }));
+  EXPECT_TRUE(*ran);
+  EXPECT_NE(there, here);
+  // What runs at the end is told so, what waits is not begun.
+  std::atomic<bool> started = false;
+  std::vector<bool> results;
+  a.host->AsyncAside(
+      [&](const std::function<bool()>& may_go_on) {
+        started = true;
+        while (may_go_on()) std::this_thread::yield();
+      },
+      [&](bool done) { results.push_back(done); });
+  a.host->AsyncAside([](const std::function<bool()>&) { ADD_FAILURE() << "too late"; },
+                     [&](bool done) { results.push_back(done); });
+  ASSERT_TRUE(RunUntil([&] {
+    asio::post(io_, [] {});  // or this would wait for a timer
+    return started.load();
+  }));
+  a.host->Shutdown();
+  ASSERT_TRUE(RunUntil([&] { return results.size() == 2; }));
+  a.host->AsyncAside([](const std::function<bool()>&) { ADD_FAILURE() << "too late"; },
+                     [&](bool done) { results.push_back(done); });
+  ASSERT_TRUE(RunUntil([&] { return results.size() == 3; }));
+  EXPECT_THAT(results, ElementsAre(false, false, false));
 }
 
 TEST_F(HostQueryTest, CancelEndsAQueryBeforeItsTime) {

@@ -42,8 +42,9 @@ enum class LogReason : std::uint8_t {
   kStateSize,
   kPingPayload,
   kLamportTime,
+  kUnjudgedQuery,
 };
-inline constexpr std::size_t kLogReasons = static_cast<std::size_t>(LogReason::kLamportTime) + 1;
+inline constexpr std::size_t kLogReasons = static_cast<std::size_t>(LogReason::kUnjudgedQuery) + 1;
 
 class LogLimiter {
  public:

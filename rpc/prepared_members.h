@@ -1,0 +1,56 @@
+#ifndef SERF_RPC_PREPARED_MEMBERS_H_
+#define SERF_RPC_PREPARED_MEMBERS_H_
+
+// PreparedMembers: the answer to `members` or `members-filtered`, which may be made on another
+// thread than that of the connection (spec/agent.md 1.7).
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "msgpack/sbuffer.hpp"
+#include "serf/member.h"
+#include "serf/rpc/encode.h"
+#include "serf/rpc/member_filter.h"
+#include "serf/rpc/protocol.h"
+#include "serf/rpc/service.h"
+
+namespace serf::rpc {
+
+struct PreparedMembers {
+  // Of the members that the request wants; without one, of all.
+  void Fill(std::span<const Member> members, const Service::MayGoOn& may_go_on) {
+    if (!request) {
+      Writer writer(body);
+      return EncodeMembersReply(writer, members);
+    }
+    std::vector<const Member*> wanted;
+    const absl::StatusOr<MemberFilter> filter = MemberFilter::Compile(*request);
+    status = filter.status();
+    for (std::size_t i = 0; status.ok() && i < members.size(); ++i) {
+      if (filter->Matches(members[i])) wanted.push_back(&members[i]);
+      if (!may_go_on()) status = absl::ResourceExhaustedError(kFilterTooSlow);
+    }
+    if (!status.ok()) return Fail(status);
+    Writer writer(body);
+    EncodeMembersReply(writer, wanted);
+  }
+
+  // A body after an error too: the original's client expects one after any error of its own.
+  void Fail(const absl::Status& why) {
+    status = why;
+    Writer writer(body);
+    EncodeMembersReply(writer, std::span<const Member>());
+  }
+
+  std::optional<MembersFilteredRequest> request;
+  absl::Status status;
+  msgpack::sbuffer body;
+};
+
+}  // namespace serf::rpc
+
+#endif  // SERF_RPC_PREPARED_MEMBERS_H_

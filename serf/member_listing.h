@@ -1,0 +1,81 @@
+#ifndef SERF_MEMBER_LISTING_H_
+#define SERF_MEMBER_LISTING_H_
+
+// MemberListing: all members of a moment in one piece of memory. To take it costs a twentieth of
+// what a sorted copy of tens of thousands of members does; that can be made of it on any thread.
+//
+//   const MemberListing listing = serf.ListMembers();
+//   for (const Member& member : listing.Sorted()) ...         // elsewhere
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/member.h"
+#include "serf/swim/node_info.h"
+#include "serf/tags.h"
+#include "serf/wire/swim_messages.h"
+
+namespace serf {
+
+class MemberListing {
+ public:
+  void Reserve(std::size_t members) { rows_.reserve(members); }
+
+  void Add(const swim::NodeInfo& info, MemberStatus status) {
+    const absl::string_view name = info.name();
+    rows_.push_back({bytes_.size(), static_cast<std::uint32_t>(name.size()),
+                     static_cast<std::uint32_t>(info.meta().size()), info.endpoint(),
+                     info.versions(), status});
+    Append(bytes_, AsBytes(name));
+    Append(bytes_, info.meta());
+  }
+
+  std::size_t size() const { return rows_.size(); }
+
+  // By name.
+  std::vector<Member> Sorted() const {
+    std::vector<const Row*> order;
+    order.reserve(rows_.size());
+    for (const Row& row : rows_) order.push_back(&row);
+    std::sort(order.begin(), order.end(),
+              [this](const Row* a, const Row* b) { return NameOf(*a) < NameOf(*b); });
+    std::vector<Member> members(order.size());
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const Row& row = *order[i];
+      members[i].name = std::string(NameOf(row));
+      members[i].endpoint = row.endpoint;
+      DecodeTags(ByteView(bytes_).subspan(row.position + row.name_size, row.meta_size),
+                 members[i].tags);
+      members[i].status = row.status;
+      members[i].versions = row.versions;
+    }
+    return members;
+  }
+
+ private:
+  struct Row {
+    std::size_t position;  // in bytes_: the name, then the metadata
+    std::uint32_t name_size;
+    std::uint32_t meta_size;
+    Endpoint endpoint;
+    wire::VersionVector versions;
+    MemberStatus status;
+  };
+
+  absl::string_view NameOf(const Row& row) const {
+    return AsText(ByteView(bytes_).subspan(row.position, row.name_size));
+  }
+
+  ByteVector bytes_;
+  std::vector<Row> rows_;
+};
+
+}  // namespace serf
+
+#endif  // SERF_MEMBER_LISTING_H_

@@ -1,0 +1,44 @@
+#ifndef SERF_TESTING_CPU_TIME_H_
+#define SERF_TESTING_CPU_TIME_H_
+
+// What threads and processes have used of the processor, for tests of what an input costs: unlike
+// the time of a clock it does not depend on what else the host does.
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <ctime>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "serf/base/time.h"
+
+namespace serf::testing {
+
+inline Duration CpuTimeOf(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+// Of the calling thread.
+inline Duration ThreadCpuTime() { return CpuTimeOf(CLOCK_THREAD_CPUTIME_ID); }
+
+// Of a process, with the threads that have ended.
+inline Duration ProcessCpuTime(pid_t pid) {
+  clockid_t clock{};
+  return ::clock_getcpuclockid(pid, &clock) == 0 ? CpuTimeOf(clock) : Duration::zero();
+}
+
+// Of a process's first thread, while it waits.
+inline Duration FirstThreadCpuTime(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/task/", pid, "/schedstat"));
+  std::int64_t nanoseconds = 0;
+  file >> nanoseconds;
+  return Duration(nanoseconds);
+}
+
+}  // namespace serf::testing
+
+#endif  // SERF_TESTING_CPU_TIME_H_

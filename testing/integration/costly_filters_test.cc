@@ -1,0 +1,146 @@
+// Filters that cost much, of queries and of RPC requests: the agent answers pings and other clients
+// meanwhile, and uses little of the processor.
+
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gtest/gtest.h"
+#include "serf/base/bytes.h"
+#include "serf/base/time.h"
+#include "serf/rpc/client.h"
+#include "serf/rpc/protocol.h"
+#include "serf/testing/agent_process.h"
+#include "serf/testing/cpu_time.h"
+#include "serf/testing/integration/attacker.h"
+#include "serf/testing/process.h"
+#include "serf/testing/programs.h"
+#include "serf/wire/list_view.h"
+#include "serf/wire/lzw.h"
+#include "serf/wire/message_type.h"
+#include "serf/wire/packet.h"
+#include "serf/wire/serf_messages.h"
+
+namespace serf::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Clock = std::chrono::steady_clock;
+
+std::string Repeated(absl::string_view unit, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) absl::StrAppend(&text, unit);
+  return text;
+}
+
+// A sanitizer makes everything slower, and measures nothing.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kSlow = 20;
+#elif defined(__has_feature)
+constexpr int kSlow = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ? 20 : 1;
+#else
+constexpr int kSlow = 1;
+#endif
+// What one input may take of the I/O thread.
+constexpr Duration kTurnMax = milliseconds(5) * kSlow;
+
+class CostlyFiltersTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(agent_.WaitUntilRunning()) << agent_.process().err();
+    ASSERT_TRUE(attacker_.Ping());
+  }
+
+  // Of the thread that does the I/O.
+  Duration IoTime() { return FirstThreadCpuTime(agent_.process().pid()); }
+
+  // A packet with a query of this expression, as often as a query may have filters.
+  ByteVector PacketOf(absl::string_view expression) {
+    ByteVector filter;
+    wire::EncodeFilter(wire::TagFilter{.tag = "role", .expr = expression}, filter);
+    const std::vector<ByteVector> filters(64, filter);
+    const std::vector<ByteView> views(filters.begin(), filters.end());
+    wire::QueryMessage query;
+    query.ltime = wire::LamportTime(++time_);
+    query.id = 7;
+    query.filters = wire::ListView<ByteView>(views);
+    query.timeout_ns = Duration(seconds(15)).count();
+    query.name = "costly";
+    ByteVector message = {static_cast<std::uint8_t>(wire::MessageType::kUser)};
+    wire::Encode(query, message);
+    ByteVector deflated;
+    wire::LzwEncoder().Encode(message, 2 * message.size() + 16, deflated);
+    return attacker_.Packet(
+        Attacker::Encoded(wire::CompressMessage{.algo = wire::kCompressLzw, .buf = deflated}));
+  }
+
+  AgentProcess agent_{{.program = OurSerf(),
+                       .name = "a",
+                       .flags = {absl::StrCat("-tag=role=", std::string(400, 'a'))}}};
+  Attacker attacker_{agent_.options().address, "a", {}};
+  std::uint64_t time_ = 100;
+};
+
+TEST_F(CostlyFiltersTest, OfQueriesHoldUpNobody) {
+  const std::vector<std::string> expressions = {
+      "(?i:\\pL{0,20})|^",
+      "(?:[^a]{0,500}){0,2}|^",
+      absl::StrCat("(", Repeated("a?", 400), "){100}b"),
+      "(.?.?.?.?){1000}b",
+      Repeated("\\pL", 250),
+  };
+  const Clock::time_point begin = Clock::now();
+  int packets = 0;
+  for (int round = 0; round < 2; ++round) {
+    for (const std::string& expression : expressions) {
+      const ByteVector packet = PacketOf(expression);
+      ASSERT_LE(packet.size(), 1400u) << expression;
+      const Duration before = IoTime();
+      attacker_.SendDatagram(packet);
+      ASSERT_TRUE(attacker_.Ping());
+      EXPECT_LT(IoTime() - before, kTurnMax) << expression;
+      ++packets;
+    }
+  }
+  // A flood of them, and the agent is as before.
+  for (; packets < 500; ++packets) attacker_.SendDatagram(PacketOf(expressions[packets % 5]));
+  ASSERT_TRUE(attacker_.Ping());
+  const Duration elapsed = Clock::now() - begin;
+  rpc::Client client;
+  ASSERT_TRUE(client.Connect(agent_.rpc()).ok());
+  const auto stats = client.Stats();
+  ASSERT_TRUE(stats.ok());
+  EXPECT_TRUE(stats->at("serf").contains("queries_unjudged"));
+  const Duration used = ProcessCpuTime(agent_.process().pid()) - IoTime();
+  // A burst, the piece under way, and a twentieth of the time.
+  if (kSlow == 1) EXPECT_LT(used, milliseconds(1000) + elapsed / 20);
+}
+
+TEST_F(CostlyFiltersTest, OfRequestsHoldUpNobody) {
+  rpc::Client costly;
+  ASSERT_TRUE(costly.Connect(agent_.rpc()).ok());
+  rpc::MembersFilteredRequest request;
+  request.name = absl::StrCat("(", Repeated("a?", 200), "){100}b|", "(?i:\\pL{0,60})");
+  std::future<int> served = std::async(std::launch::async, [&] {
+    int count = 0;
+    for (int i = 0; i < 20; ++i) count += costly.MembersFiltered(request).ok();
+    return count;
+  });
+  rpc::Client other;
+  ASSERT_TRUE(other.Connect(agent_.rpc()).ok());
+  do {
+    const Duration before = IoTime();
+    ASSERT_TRUE(other.Members().ok());
+    ASSERT_TRUE(attacker_.Ping());
+    EXPECT_LT(IoTime() - before, kTurnMax);
+  } while (served.wait_for(milliseconds(10)) != std::future_status::ready);
+  EXPECT_EQ(served.get(), 20);
+}
+
+}  // namespace
+}  // namespace serf::testing

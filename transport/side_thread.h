@@ -1,0 +1,151 @@
+#ifndef SERF_TRANSPORT_SIDE_THREAD_H_
+#define SERF_TRANSPORT_SIDE_THREAD_H_
+
+// SideThread: a thread for work that may take long, so that it holds up nobody: one piece after the
+// other, behind all other threads of the host, and within a share of a core where it is told so.
+//
+//   SideThread side({.share_percent = 5});
+//   if (!side.Submit([] { ... })) ...            // there is no room
+//
+// Not for what blocks: the share is of the processor's time. The thread starts with the first piece
+// and ends when there has been none for a while, with the memory that the work has left behind.
+
+#include <malloc.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <ctime>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "serf/base/time.h"
+
+namespace serf::transport {
+
+// What the calling thread has used of the processor.
+inline Duration ThreadCpuTime() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+class SideThread {
+ public:
+  struct Options {
+    // Of a core. Below 100, work waits when more than kBurst beyond the share was used.
+    int share_percent = 100;
+    // Pieces that wait.
+    std::size_t queue_max = 64;
+    // Without work so long, the thread ends.
+    Duration idle_max = std::chrono::seconds(5);
+  };
+  using Work = absl::AnyInvocable<void()>;
+
+  // Processor's time that may be used at once: a share alone would have each piece wait for the one
+  // before.
+  static constexpr Duration kBurst = std::chrono::milliseconds(250);
+
+  explicit SideThread(Options options) : options_(options) {}
+  // Waits for the piece that runs, and drops the others.
+  ~SideThread() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      ending_ = true;
+    }
+    changed_.notify_one();
+    if (thread_.joinable()) thread_.join();
+  }
+  SideThread(const SideThread&) = delete;
+  SideThread& operator=(const SideThread&) = delete;
+
+  // From one thread only; returns at once. False: too much waits, or there can be no thread.
+  bool Submit(Work work) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (queue_.size() >= options_.queue_max) return false;
+      if (!runs_ && !Start()) return false;
+      queue_.push_back(std::move(work));
+    }
+    changed_.notify_one();
+    return true;
+  }
+
+  // Any thread: whether the piece that runs had better stop, since nobody will have the result.
+  bool ending() const { return ending_.load(std::memory_order_relaxed); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // As polite as can be without waiting for an idle host.
+  static constexpr int kNice = 10;
+
+  bool Start() {
+    if (thread_.joinable()) thread_.join();  // it has ended
+    try {
+      thread_ = std::thread([this] { Run(); });
+    } catch (const std::system_error&) {
+      return false;  // no more threads; the next piece tries again
+    }
+    runs_ = true;
+    return true;
+  }
+
+  void Run() {
+    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+    Duration credit = kBurst;
+    Clock::time_point credited = Clock::now();
+    for (;;) {
+      Work work = Next(credit, credited);
+      if (work == nullptr) return;
+      const Duration begin = ThreadCpuTime();
+      work();
+      work = nullptr;
+      credit -= ThreadCpuTime() - begin;
+    }
+  }
+
+  // Waits for work and for the share; null: the thread ends.
+  Work Next(Duration& credit, Clock::time_point& credited) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    const Duration idle = options_.idle_max;
+    if (!changed_.wait_for(lock, idle, [this] { return ending_ || !queue_.empty(); })) {
+      runs_ = false;
+      ::malloc_trim(0);
+      return nullptr;
+    }
+    const Clock::time_point now = Clock::now();
+    credit = std::min(kBurst, credit + (now - credited) * options_.share_percent / 100);
+    credited = now;
+    if (credit < Duration::zero() && options_.share_percent < 100) {
+      const Duration wait = -credit * 100 / options_.share_percent;
+      changed_.wait_for(lock, wait, [this] { return ending_.load(); });
+      credit = Duration::zero();
+      credited = std::max(credited + wait, now);
+    }
+    if (ending_) return nullptr;
+    Work work = std::move(queue_.front());
+    queue_.pop_front();
+    return work;
+  }
+
+  const Options options_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Work> queue_;
+  bool runs_ = false;
+  std::atomic<bool> ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace serf::transport
+
+#endif  // SERF_TRANSPORT_SIDE_THREAD_H_

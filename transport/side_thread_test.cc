@@ -1,0 +1,109 @@
+#include "serf/transport/side_thread.h"
+
+#include <chrono>
+#include <future>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "serf/base/time.h"
+
+namespace serf::transport {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds kLimit(60);
+
+// Uses the processor for so long.
+void Burn(Duration time) {
+  const Duration end = ThreadCpuTime() + time;
+  while (ThreadCpuTime() < end) {
+  }
+}
+
+TEST(SideThreadTest, WorksInOrderOnAnotherThread) {
+  std::promise<std::thread::id> first;
+  std::promise<std::thread::id> second;
+  int done = 0;
+  SideThread side({});
+  ASSERT_TRUE(side.Submit([&] {
+    done = 1;
+    first.set_value(std::this_thread::get_id());
+  }));
+  ASSERT_TRUE(side.Submit([&] {
+    EXPECT_EQ(done, 1);
+    second.set_value(std::this_thread::get_id());
+  }));
+  std::future<std::thread::id> id = first.get_future();
+  ASSERT_EQ(id.wait_for(kLimit), std::future_status::ready);
+  EXPECT_NE(id.get(), std::this_thread::get_id());
+  ASSERT_EQ(second.get_future().wait_for(kLimit), std::future_status::ready);
+}
+
+TEST(SideThreadTest, TakesNoMoreThanFits) {
+  std::promise<void> started;
+  std::promise<void> go_on;
+  SideThread side({.queue_max = 2});
+  ASSERT_TRUE(side.Submit([&] {
+    started.set_value();
+    go_on.get_future().wait();
+  }));
+  ASSERT_EQ(started.get_future().wait_for(kLimit), std::future_status::ready);
+  EXPECT_TRUE(side.Submit([] {}));
+  EXPECT_TRUE(side.Submit([] {}));
+  EXPECT_FALSE(side.Submit([] {}));
+  go_on.set_value();
+}
+
+TEST(SideThreadTest, WhatWaitsAtTheEndIsDropped) {
+  std::promise<void> started;
+  auto held = std::make_shared<int>();
+  const std::weak_ptr<int> weak = held;
+  bool ran = false;
+  {
+    SideThread side({});
+    ASSERT_TRUE(side.Submit([&started, &side] {
+      started.set_value();
+      while (!side.ending()) std::this_thread::yield();
+    }));
+    ASSERT_TRUE(side.Submit([&ran, held = std::move(held)] { ran = true; }));
+    ASSERT_EQ(started.get_future().wait_for(kLimit), std::future_status::ready);
+  }
+  EXPECT_FALSE(ran);
+  EXPECT_TRUE(weak.expired());
+}
+
+TEST(SideThreadTest, StartsAnewAfterAnIdleTime) {
+  SideThread side({.idle_max = milliseconds(1)});
+  for (int i = 0; i < 20; ++i) {
+    auto done = std::make_shared<std::promise<void>>();
+    std::future<void> ended = done->get_future();
+    ASSERT_TRUE(side.Submit([done] { done->set_value_at_thread_exit(); }));
+    // The thread has ended, or is about to.
+    ASSERT_EQ(ended.wait_for(kLimit), std::future_status::ready);
+  }
+}
+
+TEST(SideThreadTest, KeepsToItsShare) {
+  std::promise<void> done;
+  SideThread side({.share_percent = 20});
+  const auto begin = std::chrono::steady_clock::now();
+  static constexpr Duration kPiece = milliseconds(100);
+  static constexpr int kPieces = 6;
+  for (int i = 0; i < kPieces; ++i) {
+    ASSERT_TRUE(side.Submit([&done, i] {
+      Burn(kPiece);
+      if (i == kPieces - 1) done.set_value();
+    }));
+  }
+  ASSERT_EQ(done.get_future().wait_for(kLimit), std::future_status::ready);
+  // The last piece begins when what was used before it is within the burst and the share.
+  const Duration used = kPiece * (kPieces - 1) - SideThread::kBurst;
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, used * 5 * 9 / 10);
+}
+
+}  // namespace
+}  // namespace serf::transport

@@ -1,0 +1,123 @@
+#ifndef SERF_TRANSPORT_SIDE_WORK_H_
+#define SERF_TRANSPORT_SIDE_WORK_H_
+
+// SideWork: what a Driver has done on other threads than the io_context's: judgements, within a
+// share of a core, since anybody can cause them, and work of the application.
+//
+// All methods on the io_context's thread, where the results are told, too.
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "serf/base/time.h"
+#include "serf/judgement.h"
+#include "serf/transport/asio.h"
+#include "serf/transport/clock.h"
+#include "serf/transport/side_thread.h"
+
+namespace serf::transport {
+
+class SideWork {
+ public:
+  // Told of a judgement, run or not.
+  using OnJudged = std::function<void(const Judgement&)>;
+  // Work of the application; it had better end once may_go_on() is false, since nobody will have
+  // the result.
+  using MayGoOn = std::function<bool()>;
+  using Work = absl::AnyInvocable<void(const MayGoOn&)>;
+  using OnDone = absl::AnyInvocable<void(bool)>;
+
+  SideWork(asio::io_context& io, OnJudged on_judged)
+      : io_(io), core_(std::make_shared<Core>(Core{std::move(on_judged), {}, 0})) {}
+  ~SideWork() { Stop(); }
+  SideWork(const SideWork&) = delete;
+  SideWork& operator=(const SideWork&) = delete;
+
+  // Runs it, before its deadline, and tells of it later.
+  void Judge(std::unique_ptr<Judgement> judgement);
+  // Calls work() and then done(true). done(false): it was not called, since too much waits or all
+  // has stopped.
+  void Run(Work work, OnDone done);
+  // Waits for what runs, which is told to hurry, and drops the rest: its done(false) is called from
+  // within. Of judgements nobody is told any more.
+  void Stop();
+
+ private:
+  // Of a core, for judgements.
+  static constexpr int kJudgementShare = 5;
+  // Work of the application that waits.
+  static constexpr std::size_t kWorkMax = 4096;
+  // Of the processor, for one piece of it: to match 100,000 members takes seconds at worst.
+  static constexpr Duration kWorkTimeMax = std::chrono::seconds(10);
+  // Beyond every budget.
+  static constexpr Duration kLongTime = std::chrono::hours(24);
+
+  // What results find, if there still is something.
+  struct Core {
+    OnJudged on_judged;
+    absl::flat_hash_map<std::uint64_t, OnDone> under_way;
+    std::uint64_t last;
+  };
+
+  asio::io_context& io_;
+  std::shared_ptr<Core> core_;
+  std::unique_ptr<SideThread> judges_ =
+      std::make_unique<SideThread>(SideThread::Options{.share_percent = kJudgementShare});
+  std::unique_ptr<SideThread> others_ =
+      std::make_unique<SideThread>(SideThread::Options{.queue_max = kWorkMax});
+};
+
+inline void SideWork::Judge(std::unique_ptr<Judgement> judgement) {
+  if (core_ == nullptr) return;
+  const std::shared_ptr<Judgement> shared = std::move(judgement);
+  const auto back = [&io = io_, weak = std::weak_ptr<Core>(core_), shared] {
+    asio::post(io, [weak, shared] {
+      if (const auto core = weak.lock()) core->on_judged(*shared);
+    });
+  };
+  const bool taken = judges_->Submit([side = judges_.get(), shared, back] {
+    // A time that is over has the judgement give up.
+    const auto cpu_time = [side] { return side->ending() ? kLongTime : ThreadCpuTime(); };
+    if (Now() < shared->deadline()) shared->Run(cpu_time);
+    back();
+  });
+  if (!taken) back();
+}
+
+inline void SideWork::Run(Work work, OnDone done) {
+  if (core_ == nullptr) return done(false);
+  const std::uint64_t id = ++core_->last;
+  const bool taken = others_->Submit([&io = io_, weak = std::weak_ptr<Core>(core_),
+                                      side = others_.get(), id, work = std::move(work)]() mutable {
+    const Duration end = ThreadCpuTime() + kWorkTimeMax;
+    work([side, end] { return !side->ending() && ThreadCpuTime() < end; });
+    work = nullptr;
+    asio::post(io, [weak, id] {
+      const auto core = weak.lock();
+      if (core == nullptr) return;
+      if (auto node = core->under_way.extract(id)) node.mapped()(true);
+    });
+  });
+  if (!taken) return done(false);
+  core_->under_way.emplace(id, std::move(done));
+}
+
+inline void SideWork::Stop() {
+  judges_ = nullptr;
+  others_ = nullptr;
+  const std::shared_ptr<Core> core = std::exchange(core_, nullptr);
+  if (core == nullptr) return;
+  for (auto& [id, done] : std::exchange(core->under_way, {})) done(false);
+}
+
+}  // namespace serf::transport
+
+#endif  // SERF_TRANSPORT_SIDE_WORK_H_
