@@ -1,11 +1,13 @@
 #include "serf/wire/aead.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "serf/base/portion.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/openssl_aead.h"
 
@@ -225,6 +227,61 @@ TEST(OpensslAeadTest, ManyKeysComeAndGo) {
       // A failure leaves the context usable.
       ASSERT_FALSE(aead.Open(key, nonce, {}, sealed, plain.data()));
     }
+  }
+}
+
+// Opens nothing, and counts the bytes that it is to try.
+class TryingAead final : public Aead {
+ public:
+  bool Seal(ByteView, ByteView, ByteView, ByteView, std::uint8_t*) override { return false; }
+  bool Open(ByteView, ByteView, ByteView, ByteView sealed, std::uint8_t*) override {
+    ++trials;
+    bytes += sealed.size();
+    return false;
+  }
+  std::unique_ptr<AeadStream> BeginSeal(ByteView, ByteView, ByteView) override { return nullptr; }
+  std::unique_ptr<AeadStream> BeginOpen(ByteView, ByteView, ByteView) override {
+    ++trials;
+    return nullptr;
+  }
+
+  std::size_t trials = 0;
+  std::size_t bytes = 0;
+};
+
+// What a foreign packet costs is bounded, however many keys there are.
+TEST(SealTest, FewKeysAreTriedOnWhatIsLarge) {
+  Keyring ring;
+  for (int i = 0; i < 256; ++i) ASSERT_TRUE(ring.Add(KeyOf(static_cast<std::uint8_t>(i))).ok());
+  ByteVector buffer;
+  ByteView plain;
+  for (const std::size_t size : {29u, 1400u, 4096u, 20000u, 65507u}) {
+    const ByteVector foreign(size, 1);
+    TryingAead aead;
+    EXPECT_EQ(OpenSealed(foreign, {}, ring, aead, buffer, plain), OpenError::kNoKeyFits);
+    EXPECT_EQ(aead.trials, size <= 4096 ? 256u : kTrialBytesMax / size) << size;
+    EXPECT_LE(aead.bytes, kTrialBytesMax);
+  }
+  TryingAead aead;
+  SealedOpener opener;
+  Portion all = Portion::Unlimited();
+  EXPECT_EQ(opener.Continue(ByteVector(4 << 20, 1), {}, ring, aead, all, buffer, plain),
+            OpenError::kNoKeyFits);
+  EXPECT_EQ(aead.trials, kTrialsMin);
+}
+
+TEST(OpensslAeadTest, AForgottenKeyMayComeBack) {
+  OpensslAead aead;
+  const ByteVector nonce(kNonceSize, 3);
+  const ByteVector text = {1, 2, 3};
+  ByteVector sealed(text.size() + kTagSize);
+  ByteVector plain(text.size());
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(aead.Seal(KeyOf(1), nonce, text, text, sealed.data()));
+    ASSERT_TRUE(aead.Open(KeyOf(1), nonce, text, sealed, plain.data()));
+    EXPECT_EQ(plain, text);
+    aead.Forget(KeyOf(1));
+    aead.Forget(KeyOf(2));
   }
 }
 
