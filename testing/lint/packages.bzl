@@ -14,6 +14,7 @@ PACKAGES = [
     "//serf/swim",
     "//serf/wire",
     "//testing",
+    "//testing/chaos",
     "//testing/integration",
     "//testing/interop",
     "//testing/lint",
