@@ -110,10 +110,11 @@ class MemberStatusTable {
 inline void MemberStatusTable::SetPresent(Instant now, swim::MemberIndex member,
                                           MemberRecord record) {
   assert(record.status != MemberStatus::kFailed && record.status != MemberStatus::kLeft);
-  ++changes_;
   rows_.GrowTo(member.value() + 1);
   Row& row = rows_[member.value()];
   const MemberStatus before = row.status();
+  if (before == record.status && Present(member) == record) return;
+  ++changes_;
   const Instant since = before == record.status ? row.since() : now;
   row = Row(record, since);
   if (before == MemberStatus::kAlive) --alive_;

@@ -81,5 +81,20 @@ TEST_F(MemberStatusTableTest, TheDepartedAreSortedByName) {
   EXPECT_EQ(names, "abc");
 }
 
+// What is kept until the table changes need not be made anew for what everybody repeats.
+TEST(MemberStatusTable, WhatIsRepeatedIsNoChange) {
+  MemberStatusTable table;
+  const swim::MemberIndex member(3);
+  const MemberRecord record{MemberStatus::kAlive, wire::LamportTime(7)};
+  table.SetPresent(Instant(), member, record);
+  const std::uint64_t changes = table.changes();
+  table.SetPresent(Instant(std::chrono::seconds(1)), member, record);
+  EXPECT_EQ(table.changes(), changes);
+  EXPECT_EQ(table.alive(), 1u);
+  table.SetPresent(Instant(), member, {MemberStatus::kAlive, wire::LamportTime(8)});
+  EXPECT_GT(table.changes(), changes);
+  EXPECT_EQ(table.Present(member).status_time, wire::LamportTime(8));
+}
+
 }  // namespace
 }  // namespace serf
