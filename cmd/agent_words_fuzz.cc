@@ -22,8 +22,8 @@
 #include "serf/cmd/events/event_spec.h"
 #include "serf/cmd/flags.h"
 #include "serf/cmd/tag_flag.h"
-#include "serf/names/system_names.h"
 #include "serf/transport/bind_address.h"
+#include "serf/transport/names/system_names.h"
 
 DEFINE_string(fuzz_text, "", "");
 DEFINE_bool(fuzz_bool, false, "");

@@ -35,13 +35,13 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
 #include "serf/base/time.h"
-#include "serf/names/lookup.h"
-#include "serf/names/system_names.h"
 #include "serf/rpc/address.h"
 #include "serf/rpc/asio_util.h"
 #include "serf/rpc/client_session.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/unix_socket.h"
+#include "serf/transport/names/lookup.h"
+#include "serf/transport/names/system_names.h"
 
 namespace serf::rpc {
 

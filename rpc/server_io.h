@@ -49,7 +49,6 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
-#include "serf/names/system_names.h"
 #include "serf/rpc/address.h"
 #include "serf/rpc/asio_util.h"
 #include "serf/rpc/log_history.h"
@@ -57,6 +56,7 @@
 #include "serf/rpc/service.h"
 #include "serf/rpc/stream_event.h"
 #include "serf/rpc/unix_socket.h"
+#include "serf/transport/names/system_names.h"
 
 namespace serf::rpc {
 

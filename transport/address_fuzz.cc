@@ -13,8 +13,8 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
-#include "serf/names/system_names.h"
 #include "serf/transport/bind_address.h"
+#include "serf/transport/names/system_names.h"
 #include "serf/transport/resolver.h"
 
 namespace {

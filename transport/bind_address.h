@@ -11,7 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
-#include "serf/names/system_names.h"
+#include "serf/transport/names/system_names.h"
 
 namespace serf::transport {
 

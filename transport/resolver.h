@@ -20,8 +20,8 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
-#include "serf/names/lookup.h"
 #include "serf/swim/joins.h"
+#include "serf/transport/names/lookup.h"
 
 namespace serf::transport {
 

@@ -32,8 +32,8 @@
 #include "boost/asio/steady_timer.hpp"
 #include "boost/asio/write.hpp"
 #include "serf/base/endpoint.h"
-#include "serf/names/lookup.h"
-#include "serf/names/system_names.h"
+#include "serf/transport/names/lookup.h"
+#include "serf/transport/names/system_names.h"
 #include "serf/transport/socket_address.h"
 
 namespace serf::cmd {

@@ -7,7 +7,6 @@ PACKAGES = [
     "//cmd/events",
     "//cmd/files",
     "//cmd/telemetry",
-    "//names",
     "//rpc",
     "//serf",
     "//serf/base",
@@ -21,11 +20,11 @@ PACKAGES = [
     "//testing/vectors",
     "//tools",
     "//transport",
+    "//transport/names",
 ]
 
 # Libraries which lead to every header that a consumer may include.
 PUBLISHED = [
-    "//names:lookup",
     "//rpc:client",
     "//rpc:server_io",
     "//serf",
@@ -36,4 +35,5 @@ PUBLISHED = [
     "//serf/wire:stream_frame",
     "//transport:bind_address",
     "//transport:host",
+    "//transport/names:lookup",
 ]

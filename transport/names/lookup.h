@@ -1,5 +1,5 @@
-#ifndef SERF_NAMES_LOOKUP_H_
-#define SERF_NAMES_LOOKUP_H_
+#ifndef SERF_TRANSPORT_NAMES_LOOKUP_H_
+#define SERF_TRANSPORT_NAMES_LOOKUP_H_
 
 // Lookup: names of hosts to addresses while the io_context runs. Each name is asked for on a thread
 // of its own, so that one for which no server answers holds up no other. Nobody ever waits for such
@@ -31,7 +31,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "serf/names/system_names.h"
+#include "serf/transport/names/system_names.h"
 
 namespace serf::names {
 
@@ -228,4 +228,4 @@ inline void LookupService::OnAnswer(std::uint64_t number, const Addresses& addre
 
 }  // namespace serf::names
 
-#endif  // SERF_NAMES_LOOKUP_H_
+#endif  // SERF_TRANSPORT_NAMES_LOOKUP_H_

@@ -1,5 +1,5 @@
-#ifndef SERF_NAMES_SYSTEM_NAMES_H_
-#define SERF_NAMES_SYSTEM_NAMES_H_
+#ifndef SERF_TRANSPORT_NAMES_SYSTEM_NAMES_H_
+#define SERF_TRANSPORT_NAMES_SYSTEM_NAMES_H_
 
 // What the system knows by name: the addresses of hosts (files, DNS, whatever nsswitch.conf has it
 // ask) and the ports of services. It may take as long as the system's own time-outs, tens of
@@ -166,4 +166,4 @@ inline std::optional<std::uint16_t> SystemServicePort(const std::string& service
 
 }  // namespace serf::names
 
-#endif  // SERF_NAMES_SYSTEM_NAMES_H_
+#endif  // SERF_TRANSPORT_NAMES_SYSTEM_NAMES_H_

@@ -1,4 +1,4 @@
-#include "serf/names/system_names.h"
+#include "serf/transport/names/system_names.h"
 
 #include <cstdint>
 #include <optional>
