@@ -22,6 +22,7 @@
 #include "serf/cmd/events/event_spec.h"
 #include "serf/cmd/flags.h"
 #include "serf/cmd/tag_flag.h"
+#include "serf/testing/fuzz_bounds.h"
 #include "serf/transport/bind_address.h"
 #include "serf/transport/names/system_names.h"
 
@@ -101,12 +102,17 @@ void ReadEventSpec(absl::string_view text) {
   for (const auto& script : *scripts) Require(text.find(script.command) != text.npos);
 }
 
-}  // namespace
+// A word may have one byte, and is then a string in two lists.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {512, 16 << 10},
+    .peak = {256, 16 << 10},
+    .work = {4, 3000},
+};
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) return 0;
-  const absl::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0]) {
+void Fuzz(serf::ByteView input) {
+  if (input.empty()) return;
+  const absl::string_view text = serf::AsText(input.subspan(1));
+  switch (input[0]) {
     case 'd':
       ReadDuration(text);
       break;
@@ -131,5 +137,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     default:
       break;
   }
-  return 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

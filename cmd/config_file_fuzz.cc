@@ -12,19 +12,34 @@
 #include "serf/cmd/agent_tuning.h"
 #include "serf/cmd/config_file.h"
 #include "serf/config.h"
+#include "serf/testing/fuzz_bounds.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const absl::string_view text(reinterpret_cast<const char*>(data), size);
+namespace {
+
+// An element of JSON may have two bytes, and is then a node of a map with its value.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {512, 32 << 10},
+    .peak = {256, 32 << 10},
+    .work = {10, 5000},
+};
+
+void Fuzz(serf::ByteView input) {
+  const absl::string_view text = serf::AsText(input);
   serf::cmd::AgentConfig config;
   const absl::Status decoded = serf::cmd::DecodeConfig(text, config);
   if (!decoded.ok()) {
     if (decoded.message().empty()) std::abort();
-    return 0;
+    return;
   }
   std::vector<std::string> warnings;
   serf::cmd::CompleteConfig(config, warnings).IgnoreError();
   serf::Config serf = serf::Config::Lan();
   serf.swim.name = "n";
   if (serf::cmd::ApplyTuning(config.tuning, serf).ok()) serf.Validate().IgnoreError();
-  return 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -21,6 +21,7 @@
 #include "serf/rpc/client_session.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
+#include "serf/testing/fuzz_bounds.h"
 
 namespace {
 
@@ -84,10 +85,19 @@ std::string Outcome(ByteView input, std::size_t piece) {
   return told;
 }
 
+// Two sessions with ten requests, one of which takes single bytes.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {512, 128 << 10},
+    .peak = {128, 64 << 10},
+    .work = {60, 10000},
+};
+
+void Fuzz(serf::ByteView input) {
+  if (Outcome(input, input.size() + 1) != Outcome(input, 1)) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const ByteView input(data, size);
-  if (Outcome(input, size + 1) != Outcome(input, 1)) std::abort();
-  return 0;
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -17,11 +17,21 @@
 #include "serf/base/time.h"
 #include "serf/coordinate.h"
 #include "serf/coordinate_tracker.h"
+#include "serf/testing/fuzz_bounds.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+namespace {
+
+// A record of four bytes may be of a new peer.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {256, 16 << 10},
+    .peak = {128, 16 << 10},
+    .work = {20, 4000},
+};
+
+void Fuzz(serf::ByteView input) {
   serf::CoordinateTracker tracker("self", /*seed=*/1, nullptr);
   serf::Instant now{};
-  serf::ByteView rest(data, size);
+  serf::ByteView rest = input;
   while (rest.size() >= 4) {
     const std::string peer(1, static_cast<char>(rest[0]));
     const serf::Duration round_trip =
@@ -38,5 +48,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!serf::IsPlausible(*other)) std::abort();
     if (serf::Distance(tracker.own(), *other) < serf::Duration::zero()) std::abort();
   }
-  return 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -13,6 +13,7 @@
 #include "serf/keys.h"
 #include "serf/query.h"
 #include "serf/serf.h"
+#include "serf/testing/fuzz_bounds.h"
 #include "serf/testing/lone_serf.h"
 #include "serf/testing/test_crypto.h"
 #include "serf/wire/ids.h"
@@ -124,12 +125,17 @@ void FuzzBallot(serf::ByteView payload) {
   Check(readable || self.serf().state() == serf::Serf::State::kAlive);
 }
 
-}  // namespace
+// A whole machine with a peer, eleven seconds of its time, and what it says in them.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {512, 1 << 20},
+    .peak = {128, 512 << 10},
+    .work = {100, 30000},
+};
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) return 0;
-  const serf::ByteView payload(data + 1, size - 1);
-  switch (data[0] % 6) {
+void Fuzz(serf::ByteView input) {
+  if (input.empty()) return;
+  const serf::ByteView payload = input.subspan(1);
+  switch (input[0] % 6) {
     case 0:
       FuzzQuery(serf::KeyQueryName(serf::KeyOperation::kInstall), payload);
       break;
@@ -149,5 +155,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       FuzzBallot(payload);
       break;
   }
-  return 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

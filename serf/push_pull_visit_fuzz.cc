@@ -9,6 +9,7 @@
 
 #include "serf/base/bytes.h"
 #include "serf/push_pull_visit.h"
+#include "serf/testing/fuzz_bounds.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/serf_messages.h"
@@ -45,10 +46,14 @@ struct Counter {
   std::size_t events = 0;
 };
 
-}  // namespace
+// A name of one byte is in two sets, one of which is the test's; the visit keeps the latest slots.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {512, 256 << 10},
+    .peak = {256, 256 << 10},
+    .work = {60, 20000},
+};
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const serf::ByteView body(data, size);
+void Fuzz(serf::ByteView body) {
   Counter counter;
   PushPullVisit visit(body);
   std::size_t turns = 1;
@@ -58,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // say.
   constexpr std::size_t kCostOfByte =
       PushPullVisit::kEventCost + 3 * PushPullVisit::kStatusCost + 2;
-  Check(turns <= 2 + 2 * size * kCostOfByte / PushPullVisit::kTurnCost);
+  Check(turns <= 2 + 2 * body.size() * kCostOfByte / PushPullVisit::kTurnCost);
 
   serf::wire::DecodeScratch scratch;
   serf::wire::PushPullState state;
@@ -70,10 +75,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                           result == serf::wire::DecodeResult::kTooDeep;
     Check(own_rule || result == visit.result());
     Check(counter.left + counter.others + counter.events == 0);
-    return 0;
+    return;
   }
   // A value that is unknown may nest deeper here, as far as its record is deep.
-  if (result == serf::wire::DecodeResult::kTooDeep) return 0;
+  if (result == serf::wire::DecodeResult::kTooDeep) return;
   Check(result == serf::wire::DecodeResult::kOk);
   Check(counter.clocks.member == state.ltime && counter.clocks.event == state.event_ltime &&
         counter.clocks.query == state.query_ltime);
@@ -89,5 +94,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Check(counter.others == others);
   Check(visit.surplus() > 0 ? counter.events <= PushPullVisit::kEventsMax
                             : counter.events == events);
-  return 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

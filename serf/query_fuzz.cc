@@ -14,6 +14,7 @@
 #include "serf/query_filter.h"
 #include "serf/serf.h"
 #include "serf/tags.h"
+#include "serf/testing/fuzz_bounds.h"
 #include "serf/testing/lone_serf.h"
 #include "serf/wire/list_view.h"
 #include "serf/wire/message_type.h"
@@ -57,12 +58,18 @@ void FuzzMessage(serf::wire::SerfMessageType type, serf::ByteView bytes) {
   if (self.serf().state() != serf::Serf::State::kAlive) std::abort();
 }
 
-}  // namespace
+// A machine with a peer. An expression takes what a compiled one may have, and RE2 three times
+// that while it compiles.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {512, 8 << 20},
+    .peak = {128, 4 << 20},
+    .work = {100, 150000},
+};
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) return 0;
-  const serf::ByteView bytes(data + 1, size - 1);
-  switch (data[0] % 4) {
+void Fuzz(serf::ByteView input) {
+  if (input.empty()) return;
+  const serf::ByteView bytes = input.subspan(1);
+  switch (input[0] % 4) {
     case 0:
       FuzzFilters(bytes);
       break;
@@ -76,5 +83,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       FuzzMessage(serf::wire::SerfMessageType::kQueryResponse, bytes);
       break;
   }
-  return 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

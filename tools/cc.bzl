@@ -215,27 +215,38 @@ def serf_fuzz_test(name, srcs, corpus = [], size = "small", copts = [], deps = [
       **kwargs: further attributes of the test
     """
     _lint_sources()
-    cc_test(
-        name = name,
-        size = size,
-        srcs = srcs,
-        args = ["$(rootpath %s)" % f for f in corpus],
-        copts = _COPTS + _HARDENING + copts,
-        data = corpus,
-        features = _FEATURES,
-        linkstatic = True,
-        deps = deps + ["//tools:fuzz_main"],
-        **kwargs
-    )
-    cc_binary(
-        name = name + ".fuzzer",
+
+    # Compiled once for both.
+    cc_library(
+        name = name + ".target",
         testonly = True,
         srcs = srcs,
         copts = _COPTS + _HARDENING + copts,
         features = _FEATURES,
+        linkstatic = True,
+        visibility = ["//visibility:private"],
+        alwayslink = True,
+        deps = deps,
+    )
+    cc_test(
+        name = name,
+        size = size,
+        args = ["$(rootpath %s)" % f for f in corpus],
+        data = corpus,
+        linkstatic = True,
+        tags = ["fuzz"],
+        deps = [":%s.target" % name, "//tools:fuzz_main"],
+        **kwargs
+    )
+
+    # tools/fuzz_all.py finds the corpus among the runfiles.
+    cc_binary(
+        name = name + ".fuzzer",
+        testonly = True,
+        data = corpus,
         linkopts = ["-fsanitize=fuzzer"],
         tags = ["manual"],
-        deps = deps,
+        deps = [":%s.target" % name],
     )
 
 def serf_cc_benchmark(name, srcs, copts = [], deps = [], **kwargs):

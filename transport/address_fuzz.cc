@@ -1,5 +1,7 @@
 // Any text as an entry to join, and as an address to bind: what is understood keeps its meaning
-// when it is written out.
+// when it is written out. Also as the kernel's table of routes.
+
+#include <net/if.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +15,9 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
+#include "serf/testing/fuzz_bounds.h"
 #include "serf/transport/bind_address.h"
+#include "serf/transport/interfaces.h"
 #include "serf/transport/names/system_names.h"
 #include "serf/transport/resolver.h"
 
@@ -35,11 +39,16 @@ constexpr serf::names::Book kBook = {
       return service == "serf" ? std::optional<std::uint16_t>(7946) : std::nullopt;
     }};
 
-}  // namespace
+// Texts as long as the input, and errors with it.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {64, 8 << 10},
+    .peak = {32, 8 << 10},
+    .work = {4, 2500},
+};
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void Fuzz(serf::ByteView input) {
   constexpr std::uint16_t kDefaultPort = 7946;
-  const absl::string_view text(reinterpret_cast<const char*>(data), size);
+  const absl::string_view text = serf::AsText(input);
   if (const auto entry = serf::transport::ParseJoinEntry(text, kDefaultPort); entry.ok()) {
     const std::string written =
         absl::StrCat(entry->node_name, entry->node_name.empty() ? "" : "/",
@@ -48,10 +57,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Check(again.ok() && again->node_name == entry->node_name && again->host == entry->host &&
           again->port == entry->port);
   }
+  Check(serf::transport::FindDefaultInterface(text).size() <= IFNAMSIZ);
   if (const auto bind = serf::transport::ParseBindAddress(text, kDefaultPort, kBook); bind.ok()) {
     const auto again =
         serf::transport::ParseBindAddress(bind->endpoint.ToString(), kDefaultPort, kBook);
     Check(again.ok() && again->endpoint == bind->endpoint && again->has_host && again->has_port);
   }
-  return 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -13,6 +13,7 @@
 #include "serf/cmd/discovery/dns_message.h"
 #include "serf/cmd/discovery/poller.h"
 #include "serf/cmd/discovery/service.h"
+#include "serf/testing/fuzz_bounds.h"
 
 namespace {
 
@@ -39,11 +40,16 @@ void Rewrite(const serf::cmd::DnsMessage& message) {
   Require(again->records.size() == kept.records.size());
 }
 
-}  // namespace
+// A name may be a pointer of two bytes to one of 255; each question has an answer.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {2048, 64 << 10},
+    .peak = {1024, 64 << 10},
+    .work = {50, 5000},
+};
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::optional<serf::cmd::DnsMessage> message = serf::cmd::ParseDnsMessage({data, size});
-  if (!message) return 0;
+void Fuzz(serf::ByteView input) {
+  const std::optional<serf::cmd::DnsMessage> message = serf::cmd::ParseDnsMessage(input);
+  if (!message) return;
   Rewrite(*message);
   static const auto service = serf::cmd::DiscoveryService::Create(
       {"clus", "alpha", "vm", {serf::IpAddress::V4(127, 0, 0, 1), 23171}});
@@ -58,5 +64,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Require(out.questions.size() <= 1 + DiscoveryPoller::kInstancesMax);
   poller.OnTimer(start + std::chrono::milliseconds(500), out);
   Require(out.join.size() <= DiscoveryPoller::kJoinMax);
-  return 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -7,9 +7,19 @@
 #include "absl/strings/string_view.h"
 #include "serf/cmd/files/keyring_file.h"
 #include "serf/cmd/files/tags_file.h"
+#include "serf/testing/fuzz_bounds.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const absl::string_view text(reinterpret_cast<const char*>(data), size);
+namespace {
+
+// An element of JSON may have two bytes; all is read, written and read.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {1024, 16 << 10},
+    .peak = {256, 16 << 10},
+    .work = {20, 4000},
+};
+
+void Fuzz(serf::ByteView input) {
+  const absl::string_view text = serf::AsText(input);
   if (const auto tags = serf::cmd::DecodeTagsFile(text); tags.ok()) {
     const auto again = serf::cmd::DecodeTagsFile(serf::cmd::EncodeTagsFile(*tags));
     if (!again.ok() || *again != *tags) std::abort();
@@ -19,5 +29,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         serf::cmd::DecodeKeyringFile(serf::cmd::EncodeKeyringFile(file->keyring.keys()));
     if (!again.ok() || again->keyring.keys().size() != file->keyring.keys().size()) std::abort();
   }
-  return 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

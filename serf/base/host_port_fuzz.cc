@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
+#include "serf/testing/fuzz_bounds.h"
 
 namespace {
 
@@ -15,10 +16,15 @@ void Check(bool holds) {
   if (!holds) std::abort();
 }
 
-}  // namespace
+// Texts as long as the input.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {64, 4 << 10},
+    .peak = {32, 4 << 10},
+    .work = {2, 1500},
+};
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const absl::string_view text(reinterpret_cast<const char*>(data), size);
+void Fuzz(serf::ByteView input) {
+  const absl::string_view text = serf::AsText(input);
   if (const auto parts = serf::SplitHostPort(text); parts.ok()) {
     const auto again = serf::SplitHostPort(serf::JoinHostPort(parts->host, parts->port));
     Check(again.ok() && again->host == parts->host && again->port == parts->port);
@@ -40,5 +46,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto from_bytes = serf::IpAddress::FromBytes(address->bytes());
     Check(from_bytes && SameHost(*from_bytes, *address));
   }
-  return 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

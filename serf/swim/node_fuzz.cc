@@ -16,6 +16,9 @@
 #include "serf/swim/delegate.h"
 #include "serf/swim/node.h"
 #include "serf/swim/outbox.h"
+#include "serf/testing/fuzz_bounds.h"
+#include "serf/wire/packet.h"
+#include "serf/wire/stream_frame.h"
 #include "serf/wire/swim_messages.h"
 
 namespace serf::swim {
@@ -142,14 +145,25 @@ class FuzzedNode {
 }  // namespace
 }  // namespace serf::swim
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+namespace {
+
+// Two nodes, which are given the input twice as a datagram, inflated into a vector that doubles,
+// and three times as a stream, each as far as that may be.
+constexpr serf::testing::FuzzBounds kBounds = {
+    .total = {9 * serf::wire::kInflationMax,
+              3 * serf::wire::kInflationFree + 6 * serf::wire::kPacketInflationFree + (2 << 20)},
+    .peak = {4 * serf::wire::kInflationMax,
+             2 * serf::wire::kInflationFree + 3 * serf::wire::kPacketInflationFree + (1 << 20)},
+    .work = {300, 100000},
+};
+
+void Fuzz(serf::ByteView input) {
   using serf::swim::FuzzedNode;
   static serf::swim::Outbox out;
-  const serf::ByteView input(data, size);
   FuzzedNode node(out);
   node.Datagram(input);
-  node.AcceptedStream(input, size + 1);
-  node.AcceptedStream(input, 1 + size / 8);
+  node.AcceptedStream(input, input.size() + 1);
+  node.AcceptedStream(input, 1 + input.size() / 8);
   node.JoinAnswer(input);
   node.Check();
   // length datagram length datagram ...
@@ -161,5 +175,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     rest = rest.subspan(1 + length);
   }
   series.Check();
-  return 0;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "serf/base/bytes.h"
+#include "serf/testing/fuzz_bounds.h"
 #include "serf/wire/lzw.h"
 
 namespace serf::wire {
@@ -12,7 +13,7 @@ namespace {
 
 constexpr std::size_t kExpandedMax = 1 << 16;
 
-void Try(ByteView bytes) {
+void Fuzz(ByteView bytes) {
   static LzwEncoder encoder;
   static LzwDecoder decoder;
   ByteVector expanded;
@@ -32,10 +33,16 @@ void Try(ByteView bytes) {
   if (again != expanded) std::abort();
 }
 
+// Expanded up to kExpandedMax, and that compressed and expanded again, into vectors that double.
+constexpr testing::FuzzBounds kBounds = {
+    .total = {16, 16 * kExpandedMax},
+    .peak = {8, 8 * kExpandedMax},
+    .work = {4, 30000},
+};
+
 }  // namespace
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  serf::wire::Try(serf::ByteView(data, size));
-  return 0;
+  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "serf/base/bytes.h"
+#include "serf/testing/fuzz_bounds.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
@@ -26,7 +27,7 @@ Keyring MakeRing() {
   return ring;
 }
 
-void Try(ByteView datagram) {
+void Fuzz(ByteView datagram) {
   static const Keyring ring = MakeRing();
   static OpensslAead aead;
   static PacketScratch scratch;
@@ -50,10 +51,16 @@ void Try(ByteView datagram) {
   }
 }
 
+// Five times inflated as far as a packet may be, into vectors that double.
+constexpr testing::FuzzBounds kBounds = {
+    .total = {15 * kInflationMax, 15 * kPacketInflationFree + (128 << 10)},
+    .peak = {3 * kInflationMax, 3 * kPacketInflationFree + (128 << 10)},
+    .work = {40, 40000},
+};
+
 }  // namespace
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  serf::wire::Try(serf::ByteView(data, size));
-  return 0;
+  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "serf/base/bytes.h"
+#include "serf/testing/fuzz_bounds.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/stream_frame.h"
 #include "serf/wire/swim_messages.h"
@@ -31,10 +32,20 @@ void Try(ByteView body) {
   }
 }
 
+// A record of one byte is encoded with all its fields.
+constexpr testing::FuzzBounds kBounds = {
+    .total = {512, 8 << 10},
+    .peak = {64, 8 << 10},
+    .work = {30, 4000},
+};
+
+void Fuzz(ByteView input) {
+  if (!input.empty()) Try(input.subspan(1));
+}
+
 }  // namespace
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size > 0) serf::wire::Try(serf::ByteView(data + 1, size - 1));
-  return 0;
+  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
+#include "serf/testing/fuzz_bounds.h"
 #include "serf/wire/coordinate_message.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/serf_messages.h"
@@ -38,7 +39,7 @@ void Try(ByteView body) {
   if (once != twice) std::abort();
 }
 
-void TryAll(ByteView bytes) {
+void Fuzz(ByteView bytes) {
   std::size_t tag_bytes = 0;
   DecodeTags(bytes, [&](absl::string_view name, absl::string_view value) {
     tag_bytes += name.size() + value.size();
@@ -61,10 +62,16 @@ void TryAll(ByteView bytes) {
   Try<CoordinateMessage>(body);
 }
 
+// Decoded as each of thirteen messages, and encoded twice as each that it is.
+constexpr testing::FuzzBounds kBounds = {
+    .total = {512, 32 << 10},
+    .peak = {128, 32 << 10},
+    .work = {60, 8000},
+};
+
 }  // namespace
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  serf::wire::TryAll(serf::ByteView(data, size));
-  return 0;
+  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

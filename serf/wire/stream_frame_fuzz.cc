@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "serf/base/bytes.h"
+#include "serf/testing/fuzz_bounds.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
@@ -42,7 +43,7 @@ void ReadPushPull(ByteView body) {
   if (reader.user_state().size() > body.size()) std::abort();
 }
 
-void Try(ByteView bytes) {
+void Fuzz(ByteView bytes) {
   static const Keyring ring = MakeRing();
   static OpensslAead aead;
   StreamOptions cases[] = {
@@ -66,10 +67,16 @@ void Try(ByteView bytes) {
   }
 }
 
+// Read twelve times, two readers at a time; each inflates it as far as a stream may be.
+constexpr testing::FuzzBounds kBounds = {
+    .total = {12 * (kInflationMax + 8), 12 * kInflationFree + (256 << 10)},
+    .peak = {2 * (kInflationMax + 8), 2 * kInflationFree + (256 << 10)},
+    .work = {600, 100000},
+};
+
 }  // namespace
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  serf::wire::Try(serf::ByteView(data, size));
-  return 0;
+  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "serf/base/bytes.h"
+#include "serf/testing/fuzz_bounds.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/swim_messages.h"
 
@@ -46,10 +47,20 @@ void TryAll(ByteView body) {
   Try<CompressMessage>(body, 1);
 }
 
+// Decoded as each of twelve messages, and encoded twice as each that it is.
+constexpr testing::FuzzBounds kBounds = {
+    .total = {256, 32 << 10},
+    .peak = {64, 16 << 10},
+    .work = {30, 5000},
+};
+
+void Fuzz(ByteView input) {
+  if (!input.empty()) TryAll(input.subspan(1));
+}
+
 }  // namespace
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size > 0) serf::wire::TryAll(serf::ByteView(data + 1, size - 1));
-  return 0;
+  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

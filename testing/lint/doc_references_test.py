@@ -108,7 +108,7 @@ def main():
     top = sys.argv[1] if len(sys.argv) > 1 else "."
     os.chdir(top)
     builds, sources = {}, []
-    for folder in ("cmd", "docs", "names", "rpc", "serf", "testing", "tools", "transport"):
+    for folder in ("cmd", "docs", "rpc", "serf", "testing", "tools", "transport"):
         for at, _, names in os.walk(folder):
             sources += [os.path.join(at, name) for name in names]
     for path in sources + ["BUILD.bazel"]:

@@ -88,7 +88,7 @@ INCLUDES = [
     Include("rpc-layer", ["serf/transport/", "serf/cmd/"],
             ["rpc/*"], TESTS, "transport/ and rpc/ meet in cmd/"),
     Include("testing-layer", ["serf/testing/"],
-            OURS, TESTS, "only tests use testing/"),
+            OURS, TESTS + ["tools/fuzz_main.cc"], "only tests use testing/"),
 ]
 # For layers above: the folders each may include from all the same.
 LAYERS = {
@@ -160,6 +160,12 @@ LAMBDA = re.compile(r"\[(?P<captures>[^\[\]]*&[^\[\]]*)\]\s*(?:[({<]|mutable\b)"
 # "&", "&name", "&name = name", "&...": not "&name = member_", which refers to no frame.
 FRAME_REFERENCE = re.compile(r"(?:^|,)\s*&(?!\s*\w+\s*=\s*(?:this->)?\w+_\s*(?:,|$))")
 LAMBDA_NAME = re.compile(r"\bauto&*\s+(\w+)\s*=\s*$")
+
+# Must(name, pattern, where, allowed, instead): the pattern occurs in the code of each of `where`.
+MUSTS = [
+    Ban("fuzz-bounds", r"\breturn serf::testing::FuzzWithin\(", ["*_fuzz.cc"], [],
+        "testing/fuzz_bounds.h: every target bounds the memory and the work of an input"),
+]
 
 # What may stand in quotes: ours, and the libraries' own habit.
 QUOTED = ("serf/", "absl/", "benchmark/", "boost/", "gflags/", "glog/", "gmock/", "gtest/",
@@ -299,6 +305,9 @@ def check(path, text):
             for match in re.finditer(rule.pattern, code):
                 yield line_of(code, match.start()), rule.name, "%s; use: %s" % (
                     match.group().strip(), rule.instead)
+    for rule in MUSTS:
+        if applies(rule, path) and not re.search(rule.pattern, code):
+            yield 1, rule.name, "missing; use: %s" % rule.instead
 
 
 def sources(root):

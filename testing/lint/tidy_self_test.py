@@ -69,6 +69,7 @@ PLANTED = [
     ("sleep", "rpc/x.h", "usleep(1);"),
     ("skipped-test", "serf/x_test.cc", "GTEST_SKIP();\n"),
     ("skipped-test", "serf/x_test.cc", "TEST(A, DISABLED_B) {}\n"),
+    ("fuzz-bounds", "serf/x_fuzz.cc", "int LLVMFuzzerTestOneInput(const char*, long);\n"),
     ("todo", "serf/x.h", "// TODO: more"),
     ("todo", "serf/BUILD.bazel", "# FIXME\n"),
     ("flaky", "serf/BUILD.bazel", "flaky = True,\n"),
@@ -149,7 +150,7 @@ def main():
     if tidy.guard_of("rpc/client.h") != "SERF_RPC_CLIENT_H_":
         errors.append("the guard of rpc/client.h is %s" % tidy.guard_of("rpc/client.h"))
 
-    tables = tidy.INCLUDES + tidy.BANS + tidy.TEXTS
+    tables = tidy.INCLUDES + tidy.BANS + tidy.MUSTS + tidy.TEXTS
     untried = {rule.name for rule in tables} - {rule for rule, _, _ in PLANTED}
     if untried:
         errors.append("no planted violation shows that these work: %s" % sorted(untried))
