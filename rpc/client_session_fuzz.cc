@@ -46,7 +46,7 @@ std::string Outcome(ByteView input, std::size_t piece) {
   session.Members(later, [&](absl::StatusOr<std::vector<serf::Member>> members) {
     note(2, members.status(), members.ok() ? members->size() : 0);
   });
-  session.Join(later, {"a"}, false,
+  session.Join(later, {.existing = {"a"}},
                [&](serf::rpc::JoinResult result) { note(3, result.status, 0); });
   session.Stream(
       later, "*",

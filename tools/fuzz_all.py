@@ -3,7 +3,7 @@
 
     tools/fuzz_all.py [--seconds N] [--jobs N] [--keep FOLDER] [--only TEXT] [-- BAZEL FLAGS]
 
-    tools/fuzz_all.py                                    half a minute each, as CI does
+    tools/fuzz_all.py                                    half a minute each
     tools/fuzz_all.py --seconds 7200 --keep ~/corpora    a night; takes the corpora up again
 
 Builds them first, with --config=fuzz: AddressSanitizer, UBSan and libFuzzer. An input that crashes,
