@@ -87,7 +87,8 @@ ByteVector Answer(ByteView input, std::size_t piece, absl::string_view auth_key,
   take();
   session.OnEnd(now);
   settle();
-  Require(session.finished());
+  // What a client who made the agent leave has asked for goes on until the agent ends.
+  Require(session.finished() || service.leaves > 0);
   session.OnClosed();
   Require(service.running.empty());
   return answer;
