@@ -44,8 +44,7 @@ class ClocksInteropTest : public ::testing::TestWithParam<std::uint64_t> {
     return flags;
   }
   static std::string Run(const AgentProcess& agent, const std::vector<std::string>& words) {
-    std::vector<std::string> argv = {OurSerf(), words[0],
-                                     absl::StrCat("-rpc-addr=", agent.rpc())};
+    std::vector<std::string> argv = {OurSerf(), words[0], absl::StrCat("-rpc-addr=", agent.rpc())};
     argv.insert(argv.end(), words.begin() + 1, words.end());
     Process process(argv);
     EXPECT_EQ(process.Wait(), 0) << process.out() << process.err() << agent.log();
