@@ -2,10 +2,12 @@
 // out, except where spec/agent.md 1.4 and 8.1 want better.
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -344,8 +346,9 @@ TEST(RecordedSessionTest, UnexpectedBodyIsNoRepetition) {
   const std::vector<std::string> recorded = replay.Recorded();
   ASSERT_EQ(sent.size(), 5u);
   ASSERT_EQ(recorded.size(), 7u);
-  for (const auto& [ours, theirs] :
-       {std::pair<std::size_t, std::size_t>(0, 0), {1, 1}, {2, 2}, {3, 5}, {4, 6}}) {
+  const std::vector<std::pair<std::size_t, std::size_t>> same = {
+      {0, 0}, {1, 1}, {2, 2}, {3, 5}, {4, 6}};
+  for (const auto& [ours, theirs] : same) {
     EXPECT_EQ(Canonical(sent[ours]), Canonical(recorded[theirs])) << ours;
   }
   EXPECT_FALSE(replay.server().finished());
