@@ -8,8 +8,7 @@
 // - What others say of a member (alive, suspect, dead) counts only at an incarnation that the
 //   member can have reached: IsBelievable(). Beyond it only the owner's own word counts, and there
 //   it counts even if it is lower than what is stored. So nobody can lift a member to where it can
-//   neither refute nor change its tags any more. The original believes everything, wraps to zero
-//   when it refutes 2^32-1, loses, and is evicted.
+//   neither refute nor change its tags any more. The original believes everything.
 // - A member that is accused, or announced by others, beyond kFollowMax does not follow: what is
 //   left above is for changes of its own.
 // - An alive of incarnation 0 about an unknown node is ignored instead of stored as a dead

@@ -112,7 +112,6 @@ class Agent:
 
     def __init__(self, network, name, binary, directory, key, history):
         self.network, self.name, self.binary, self.history = network, name, binary, history
-        self.kind = os.path.basename(binary)
         self.host = network.hosts[name]
         self.directory = os.path.join(directory, name)
         self.log = os.path.join(directory, name + ".log")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Real agents on a bad network: chaos, then calm, over and over, with users' traffic all the time.
 
-  bazel run -c opt //testing/chaos -- --seconds 3600            # 3 of ours, 2 of each original
+  bazel run -c opt //testing/chaos -- --seconds 3600            # 4 of ours, 3 of the original's
   bazel run -c opt //testing/chaos -- --agents ours,ours,ours --seed 7 --seconds 60
 
 Each agent is a process on a host of its own: a network namespace, and a small disk. Chaos is loss,
