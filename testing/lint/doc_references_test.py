@@ -12,8 +12,8 @@ import os
 import re
 import sys
 
-DOCUMENTS = [".bazelrc", "CONTRIBUTING.md", "README.md", "docs/*.md", "testing/README.md",
-             "tools/README.md"]
+DOCUMENTS = [".bazelrc", "CONTRIBUTING.md", "README.md", "docs/*.md", "docs/protocol/*.md",
+             "testing/README.md", "tools/README.md"]
 # Not ours, or no target.
 FOREIGN = re.compile(r"^//(absl|visibility|external|conditions|tools/cpp)\b")
 LABEL = re.compile(r"(?<![\w:@/])//([a-z][\w/-]*)?((?:/?\.\.\.)|(?::[\w.%/-]*\w))?")
