@@ -1,8 +1,14 @@
 #ifndef SERF_RPC_ADDRESS_H_
 #define SERF_RPC_ADDRESS_H_
 
-// An RPC address, as users write it: "127.0.0.1:7373" (spec/agent.md 1.1, 4.2), or, which the
-// original does not know, "unix:/run/serf.sock" (8.2).
+// Addresses of RPC listeners, as users write them: "127.0.0.1:7373", or "unix:/run/serf.sock",
+// which Go Serf does not know. Pure functions that split texts; Client and Server look names up and
+// connect.
+//
+//   if (const auto path = UnixPathOf(text)) return ConnectUnix(*path);
+//   absl::StatusOr<HostPort> target = ParseAddress(text);
+//
+// Source: docs/protocol/agent.md 1.1, 4.2, 8.2.
 
 #include <optional>
 #include <string>
@@ -17,16 +23,16 @@
 
 namespace serf::rpc {
 
-// The path of a Unix domain socket's address; none if it is another address. There is a slash in
-// the path, and in no port: a host may be called unix.
+// The path of a Unix domain socket's address; nothing for another address. The path must have a
+// slash, which no port has: a host may be called "unix". Valid as long as `text`.
 inline std::optional<absl::string_view> UnixPathOf(absl::string_view text) {
   if (!absl::ConsumePrefix(&text, "unix:") || !absl::StrContains(text, '/')) return std::nullopt;
   return text;
 }
 
-// Of all other addresses. An empty host is this machine. The port is a number from 0 to 65535, the
-// name of a service, or empty, which counts as 0. Errors read as the original's: "address X:
-// missing port in address".
+// Splits any other address. An empty host means this machine. The port is a number from 0 to 65535,
+// the name of a service, or empty, which means 0; numbers come back without sign and leading zeros.
+// InvalidArgument for other texts, with those of Go Serf: "address X: missing port in address".
 inline absl::StatusOr<HostPort> ParseAddress(absl::string_view text) {
   if (text.empty()) return absl::InvalidArgumentError("missing address");
   absl::StatusOr<HostPort> parsed = SplitHostPort(text);

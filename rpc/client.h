@@ -1,10 +1,11 @@
 #ifndef SERF_RPC_CLIENT_H_
 #define SERF_RPC_CLIENT_H_
 
-// Client: a blocking RPC connection to an agent, for command line programs and tests. One thread.
+// Client: a blocking RPC connection to an agent in another process, for command line programs and
+// tests. It speaks to agents of this project and to Go Serf's.
 //
 //   Client client;
-//   if (absl::Status s = client.Connect("127.0.0.1:7373"); !s.ok()) ...  // s.message(): 4.2
+//   if (absl::Status s = client.Connect("127.0.0.1:7373"); !s.ok()) return Fail(s.message());
 //   absl::StatusOr<std::vector<Member>> members = client.Members();
 //
 //   client.Stream("*");                       // what `serf monitor` does
@@ -13,14 +14,24 @@
 //
 //   client.Query("load", "15m", params);      // what `serf query` does
 //   for (;;) {
-//     auto record = client.Next();            // an error: the query was cut off
+//     auto record = client.Next();
+//     if (!record.ok()) return Fail(record.status().message());  // the query was cut off
 //     if (std::get<AnswerRecord>(record->value).kind == QueryUpdate::Kind::kDone) break;
 //   }
 //
-// Every call but Next() ends after the timeouts of ClientOptions. Interrupt() ends a call that
-// blocks: from a handler on io_context(), such as a signal_set's.
+// Do not use it in a program that has an io_context of its own: AsyncClient of rpc/client_io.h does
+// not block. Do not use it to become a member: transport::Host does that.
 //
-// Source: spec/agent.md 1.11 and 4.2.
+// Threads: all calls on one thread at a time; there is no lock. Every call but Next() ends after a
+// timeout of ClientOptions at the latest. Interrupt() ends a call that blocks. Call it from a
+// handler on io_context(), such as that of a signal_set; it is not safe from other threads.
+//
+// Errors: an error of the agent has the agent's text as its message (docs/protocol/agent.md 1.5),
+// and leaves the connection open. DeadlineExceeded: no reply came in time. Cancelled: Interrupt().
+// The agent may have carried out a request that ended with one of these two. Unavailable: the
+// connection has ended; later calls fail too, and only a new Client helps.
+//
+// Source: docs/protocol/agent.md 1.11 and 4.2.
 
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
@@ -52,7 +63,8 @@ class Client {
  public:
   using Seq = ClientSession::Seq;
 
-  // Its `stream` is what Stream(), Monitor() or Query() returned.
+  // What Next() returns. Its `stream` is the number that Stream(), Monitor() or Query() returned;
+  // its `value` holds an EventRecord, a LogRecord or an AnswerRecord.
   using Record = StreamRecord;
 
   explicit Client(ClientOptions options = {})
@@ -60,57 +72,80 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Once, before anything else.
+  // Connects, shakes hands and, with ClientOptions::auth_key, authenticates. Call it once, before
+  // anything else. `address` is "HOST:PORT" or "unix:/PATH". The message of an error reads like
+  // "dial tcp 127.0.0.1:7373: connect: connection refused" (docs/protocol/agent.md 4.2).
   absl::Status Connect(const std::string& address);
 
+  // All members that the agent knows, in every state. Agents of this project sort them by name.
   absl::StatusOr<std::vector<Member>> Members();
+  // The members that pass the filter, which the agent applies; see MembersFilteredRequest.
   absl::StatusOr<std::vector<Member>> MembersFiltered(MembersFilteredRequest filter);
-  // An error of the agent comes with the number of addresses that answered nevertheless. All
-  // failures are told by agents of this kind only.
+  // Has the agent join other members. `replay`: whether the agent delivers user events that are
+  // older than the join. Waits up to ClientOptions::join_timeout for each address. `joined` and
+  // `failures` of the result count also if the status is an error. Go Serf does not send failures.
   JoinResult Join(std::vector<std::string> addresses, bool replay);
+  // Has the agent send a user event; see Host::AsyncUserEvent(). The payload may hold any bytes.
   absl::Status SendUserEvent(std::string name, std::string payload, bool coalesce);
-  // An operation on the keyrings of all nodes; `key` is base64, none for kList. An error of the
-  // agent comes with what the nodes have answered.
+  // Installs, uses, removes or lists keys on all members; serf/keys.h says how to rotate. `key` is
+  // base64; kList ignores it. The outcome counts also if the status is an error.
   KeysResult ManageKeys(KeyOperation operation, std::string key);
+  // Has the agent leave the cluster. The agent then shuts down, and the connection ends.
   absl::Status Leave();
+  // Turns a failed member into one that left; `prune` also erases it from the lists. An unknown
+  // name is not an error.
   absl::Status ForceLeave(std::string node, bool prune);
+  // Changes the tags of the agent: removes those named by `remove`, then sets those of `set`. Other
+  // tags stay.
   absl::Status UpdateTags(Tags set, std::vector<std::string> remove);
+  // The agent's figures, by section and name, as text (docs/protocol/agent.md 1.7).
   absl::StatusOr<StatsSections> Stats();
 
-  // What a node last told of its network coordinate; none if the agent knows of none.
+  // The network coordinate that a member announced last; none if the agent knows none.
   absl::StatusOr<std::optional<Coordinate>> GetCoordinate(std::string node);
-  // Asks the cluster; acknowledgements and responses come out of Next(), and last a kDone. With
-  // `finish_early` that is as soon as all have answered, if the agent is one of ours.
+  // Has the agent send a query. Acknowledgements and answers come from Next(), and last a kDone.
+  // With QueryParams::finish_early and an agent of this project, kDone comes as soon as all have
+  // answered.
   absl::StatusOr<Seq> Query(std::string name, std::string payload, QueryParams params);
-  // Answers a query that Next() has delivered as a QueryRecord.
+  // Answers a query that Next() has delivered as a QueryRecord with this `id`. Once, and on the
+  // same connection.
   absl::Status Respond(std::uint64_t id, std::string payload);
 
-  // Opens a stream; its records come out of Next().
+  // Opens a stream of events; its records come from Next(). `filter` lists kinds, for example
+  // "member-join,user:deploy", or "*" for all (docs/protocol/agent.md 1.9.1).
   absl::StatusOr<Seq> Stream(std::string filter);
+  // Opens a stream of the agent's log lines, from `level` on: "TRACE", "DEBUG", "INFO", "WARN",
+  // "ERR". At most one per connection.
   absl::StatusOr<Seq> Monitor(std::string level);
+  // Ends a stream. Records that wait already may still come.
   absl::Status Stop(Seq stream);
-  // Waits for the next record of any stream. An error is the end of the connection, or Cancelled.
-  // What is not fetched waits here up to a read of the socket, then in the socket, then at the
-  // agent. Only while another call waits for its answer must all that comes before it be read: if
-  // kRecordsWaitingMax or kRecordBytesWaitingMax are reached meanwhile, the connection is closed.
-  // That call ends with a ResourceExhausted error that names the stream, and so does Next() after
-  // all that waits. So fetch records before, or ask through a second client.
+  // Waits for the next record of any stream, without a timeout. Errors: Cancelled, after
+  // Interrupt(); the streams stay open. FailedPrecondition, if no stream is open. Else the
+  // connection has ended.
+  //
+  // A program that fetches slowly loses nothing here: records wait in the client up to a read of
+  // the socket, then in the socket, then at the agent. There is one exception. While another call
+  // waits for its answer, the client must read everything that comes before that answer. If
+  // kRecordsWaitingMax records or kRecordBytesWaitingMax bytes wait meanwhile, the client closes
+  // the connection. That call then ends with a ResourceExhausted error that names the stream, and
+  // so does Next() after all that waits. So fetch records before such a call, or make it with a
+  // second client.
   absl::StatusOr<Record> Next();
 
-  // Makes the call that blocks, or the next one, return Cancelled.
+  // Makes the call that blocks, or the next one, return Cancelled. Call it on the client's thread.
   void Interrupt() { interrupted_ = true; }
 
-  // Runs while a call blocks.
+  // The io_context of the client, which runs only while a call blocks. For signals and timers.
   boost::asio::io_context& io_context() { return io_; }
 
  private:
-  // Starts an operation and runs the io_context until it has called its handler.
+  // Starts an operation and runs the io_context until the operation has called its handler.
   template <typename Result, typename Operation>
   Result Wait(Operation start);
-  // A handler of records of the stream whose number `seq` will hold.
+  // A handler for the records of the stream whose number `seq` will hold.
   template <typename Value>
   auto Queue(std::shared_ptr<Seq> seq);
-  // Opens a stream by `start(done)`.
+  // Opens a stream with `start(done)`.
   template <typename Operation>
   absl::StatusOr<Seq> Open(std::shared_ptr<Seq> seq, Operation start);
 
@@ -118,13 +153,13 @@ class Client {
   RecordQueue records_;
   absl::Status ended_;
   bool interrupted_ = false;
-  // The last member: its end calls handlers that use the others.
+  // The last member, because its destruction calls handlers that use the others.
   std::unique_ptr<AsyncClient> async_;
 };
 
 template <typename Result, typename Operation>
 Result Client::Wait(Operation start) {
-  // Shared: an interrupted call leaves it to a handler that comes later.
+  // Shared, because an interrupted call leaves it to a handler that comes later.
   const auto result = std::make_shared<std::optional<Result>>();
   start([result](Result value) { *result = std::move(value); });
   io_.restart();

@@ -45,15 +45,20 @@
 
 namespace serf::rpc {
 
+// How a client connects and how long it waits. Every timeout must be positive.
+//
+//   Client client({.auth_key = "secret", .reply_timeout = std::chrono::seconds(2)});
 struct ClientOptions {
-  std::string auth_key;  // empty: no `auth` is sent
+  // The key that the agent asks for (`-rpc-auth`). Empty: the client does not authenticate.
+  std::string auth_key;
+  // For looking up a name and dialling its addresses, all together.
   Duration connect_timeout = std::chrono::seconds(10);
-  // Of handshake, auth and of requests that the agent answers from its memory.
+  // For the handshake, the authentication, and requests that the agent answers from its memory.
   Duration reply_timeout = std::chrono::seconds(10);
-  // Of leave, force-leave and tags: they wait for broadcasts, whose time limit the agent's
-  // operator sets.
+  // For leave, force-leave, tags and keys. These wait for gossip, for as long as the agent's
+  // operator has configured.
   Duration broadcast_timeout = std::chrono::seconds(60);
-  // Of join, per address: the agent dials each in turn, for 10 s at most, and exchanges states.
+  // For a join, per address: the agent dials each, for 10 s at most, and exchanges states.
   Duration join_timeout = std::chrono::seconds(30);
 };
 

@@ -1,19 +1,25 @@
 #ifndef SERF_RPC_CLIENT_IO_H_
 #define SERF_RPC_CLIENT_IO_H_
 
-// AsyncClient: an RPC connection to an agent. Functions take Asio completion tokens:
-// callbacks, futures or coroutines. client.h is the blocking form.
+// AsyncClient: an RPC connection to an agent in another process, for a program with an io_context.
+// Its functions take Asio completion tokens: callbacks, futures or coroutines. rpc/client.h is the
+// blocking form.
 //
 //   AsyncClient client(io, options);
 //   client.AsyncConnect("127.0.0.1:7373", [&](absl::Status status) {
 //     client.AsyncMembers([](absl::StatusOr<std::vector<Member>> members) {...});
 //   });
 //
-// Results come in the order of the agent's replies, through the handler's executor and never from
-// within the call. Requests may overlap. All calls on the io_context's thread. Destroying the
-// client closes the connection; what waits ends with "client closed".
+// Threads: all calls on the io_context's thread. A handler runs through its executor, and never
+// from within the call. Requests may overlap; results come in the order of the agent's replies.
 //
-// Source: spec/agent.md 1.11 and, for the texts of a failed connection, 4.2.
+// Lifetime: the io_context must outlive the client. The destructor closes the connection, and what
+// waits ends with Unavailable, "client closed".
+//
+// Errors: the same as those of Client. After DeadlineExceeded the connection stays open. Deadlines
+// are those of ClientOptions.
+//
+// Source: docs/protocol/agent.md 1.11, and 4.2 for the texts of a failed connection.
 
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -52,9 +58,10 @@ class AsyncClient {
   AsyncClient(const AsyncClient&) = delete;
   AsyncClient& operator=(const AsyncClient&) = delete;
 
-  // Connects to "host:port" or "unix:/path", shakes hands and authenticates. Once; after an error
-  // the client is of no use. The error's message is that of 4.2: "dial tcp 127.0.0.1:7373: connect:
-  // ...".
+  // Connects to "HOST:PORT" or "unix:/PATH", shakes hands and authenticates. Call it once; after an
+  // error the client cannot be used again. The message of an error reads like "dial tcp
+  // 127.0.0.1:7373: connect: connection refused" (docs/protocol/agent.md 4.2). Handler:
+  // void(absl::Status).
   template <typename Token>
   auto AsyncConnect(std::string address, Token&& token) {
     return Start<absl::Status>(token, [address = std::move(address)](auto& core, auto done) {
@@ -76,12 +83,15 @@ class AsyncClient {
         });
   }
 
-  // Has an error, a number of joined addresses and texts of the others, or some of these.
+  // Has the agent join other members. `replay`: whether it delivers user events that are older than
+  // the join. Waits up to ClientOptions::join_timeout for each address. Handler: void(JoinResult);
+  // its `joined` and `failures` count also if the status is an error.
   template <typename Token>
   auto AsyncJoin(std::vector<std::string> addresses, bool replay, Token&& token) {
     return AsyncJoin(JoinRequest{std::move(addresses), replay}, std::forward<Token>(token));
   }
-  // The same; the request may want the failures beside those that answered, too.
+  // The same with a JoinRequest. JoinRequest::failures asks for the reasons beside those that
+  // answered.
   template <typename Token>
   auto AsyncJoin(JoinRequest request, Token&& token) {
     return Start<JoinResult>(token, [request = std::move(request)](auto& core, auto done) {
@@ -99,7 +109,8 @@ class AsyncClient {
     });
   }
 
-  // `key` is base64, none for kList. Waits for all nodes, at most as long as a query takes.
+  // Installs, uses, removes or lists keys on all members. `key` is base64; kList ignores it. Waits
+  // for all members, at most as long as a query takes. Handler: void(KeysResult).
   template <typename Token>
   auto AsyncManageKeys(KeyOperation operation, std::string key, Token&& token) {
     return Start<KeysResult>(token, [operation, key = std::move(key)](auto& core, auto done) {
@@ -135,7 +146,8 @@ class AsyncClient {
         token, [](auto& core, auto done) { core->session().Stats(core->ReplyDeadline(), done); });
   }
 
-  // What a node last told of its network coordinate; none if the agent knows of none.
+  // The network coordinate that a member announced last; none if the agent knows none. Handler:
+  // void(absl::StatusOr<std::optional<Coordinate>>).
   template <typename Token>
   auto AsyncGetCoordinate(std::string node, Token&& token) {
     return Start<absl::StatusOr<std::optional<Coordinate>>>(
@@ -144,9 +156,10 @@ class AsyncClient {
         });
   }
 
-  // Asks the cluster. `on_answer` is called as AsyncStream()'s `on_event`, with each answer, and
-  // last with kDone; or with an error if the connection ends before. While it runs nothing is
-  // read: answers wait at the agent. The result says that the query is under way.
+  // Has the agent send a query. The handler runs when the query is under way. `on_answer` then
+  // receives each acknowledgement and answer, on the io_context's thread, and last kDone; or an
+  // error, if the connection ends before. While `on_answer` runs the client reads nothing, and
+  // answers wait at the agent. Handler: void(absl::StatusOr<Seq>).
   template <typename Token>
   auto AsyncQuery(std::string name, std::string payload, QueryParams params,
                   ClientSession::AnswerHandler on_answer, Token&& token) {
@@ -157,7 +170,8 @@ class AsyncClient {
         });
   }
 
-  // Answers the query of a QueryRecord, which a stream of this connection has delivered.
+  // Answers the query of a QueryRecord that a stream of this connection has delivered. Handler:
+  // void(absl::Status).
   template <typename Token>
   auto AsyncRespond(std::uint64_t id, std::string payload, Token&& token) {
     return Start<absl::Status>(token, [id, payload = std::move(payload)](auto& core, auto done) {
@@ -165,8 +179,10 @@ class AsyncClient {
     });
   }
 
-  // `on_event` is called on the io_context's thread for each record, and once with an error when
-  // the connection ends. While it runs nothing is read: a slow one makes the agent drop records.
+  // Opens a stream of events; `filter` as in Client::Stream(). `on_event` receives each record, on
+  // the io_context's thread, and an error once when the connection ends. While it runs the client
+  // reads nothing: a slow one makes the agent drop records. Handler: void(absl::StatusOr<Seq>); the
+  // number is for AsyncStop().
   template <typename Token>
   auto AsyncStream(std::string filter, ClientSession::EventHandler on_event, Token&& token) {
     return Start<absl::StatusOr<ClientSession::Seq>>(
@@ -175,7 +191,7 @@ class AsyncClient {
         });
   }
 
-  // As AsyncStream(), for the agent's log from `level` on ("trace" to "err").
+  // The same for the agent's log, from `level` on ("trace" to "err").
   template <typename Token>
   auto AsyncMonitor(std::string level, ClientSession::LogHandler on_log, Token&& token) {
     return Start<absl::StatusOr<ClientSession::Seq>>(
@@ -191,17 +207,18 @@ class AsyncClient {
     });
   }
 
-  // Ends the connection; what waits gets `reason`, and so do later requests. Idempotent.
+  // Ends the connection. Requests under way and later ones end with `reason`. A second call does
+  // nothing.
   void Close(absl::Status reason = absl::UnavailableError(kClientClosed)) {
     core_->Close(std::move(reason));
   }
 
-  // When the first of the requests under way is given up.
+  // The earliest deadline of the requests under way.
   Instant DeadlineForTest() const { return core_->session().NextDeadline(); }
 
  private:
-  // A handler and where it is called. Shared, because std::function wants copies and a handler may
-  // be movable only.
+  // A handler and where it runs. Shared, because std::function copies and a handler may be movable
+  // only.
   template <typename Handler, typename Executor>
   struct Operation {
     Handler handler;
@@ -209,7 +226,7 @@ class AsyncClient {
     bool initiating = true;
   };
 
-  // Starts an operation: `start(core, done)` with a copyable `done(Result)`.
+  // Starts an operation: calls start(core, done) with a copyable done(Result).
   template <typename Result, typename Token, typename Begin>
   auto Start(Token& token, Begin start) {
     return boost::asio::async_initiate<Token, void(Result)>(
@@ -221,7 +238,7 @@ class AsyncClient {
             auto call = [op, result = std::move(result)]() mutable {
               std::move(op->handler)(std::move(result));
             };
-            // At once where that is allowed, so that a stream's reply precedes its records.
+            // At once where that is allowed, so that the reply of a stream precedes its records.
             if (op->initiating) {
               boost::asio::post(op->executor, std::move(call));
             } else {

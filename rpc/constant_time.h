@@ -1,7 +1,8 @@
 #ifndef SERF_RPC_CONSTANT_TIME_H_
 #define SERF_RPC_CONSTANT_TIME_H_
 
-// Comparison of secrets.
+// Comparison of secrets, such as authentication keys. An ordinary == reveals by its time how many
+// bytes are right.
 
 #include <cstddef>
 
@@ -9,7 +10,8 @@
 
 namespace serf::rpc {
 
-// Takes the same time for all texts of a length, whatever their bytes.
+// Whether the texts are equal. Takes the same time for all texts of one length, whatever their
+// bytes; it does reveal whether the lengths are equal. Any thread.
 inline bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
   if (a.size() != b.size()) return false;
   unsigned difference = 0;

@@ -1,13 +1,19 @@
 #ifndef SERF_RPC_EVENT_FILTER_H_
 #define SERF_RPC_EVENT_FILTER_H_
 
-// EventFilter: which events a stream wants (spec/agent.md 1.9.1).
+// EventFilter: which events a stream wants, for example "member-join,user:deploy".
+//
+//   std::optional<EventFilter> filter = EventFilter::Parse("user:deploy");
+//   if (filter->Matches(EventType::kUser, event.name)) ...
 //
 //   filter  = element *("," element)        "" is "*"
 //   element = "*" | "member-join" | "member-leave" | "member-failed" | "member-update"
 //           | "member-reap" | ("user" | "query") [":" name]
 //
-// Blanks are not trimmed; a name holds no comma; an empty name matches every name.
+// Blanks are not trimmed. A name cannot hold a comma. An empty name matches every name. A filter
+// does not change once it is made; several threads may use it.
+//
+// Source: docs/protocol/agent.md 1.9.1.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +26,7 @@
 
 namespace serf::rpc {
 
-// Append-only; the first five are those of MemberEventKind.
+// The kind of an event. Append-only; the first five are those of MemberEventKind.
 enum class EventType : std::uint8_t {
   kMemberJoin,
   kMemberLeave,
@@ -36,22 +42,23 @@ inline constexpr EventType EventTypeOf(MemberEventKind kind) {
 }
 static_assert(EventTypeOf(MemberEventKind::kReap) == EventType::kMemberReap);
 
-// "member-join", ..., "user", "query".
+// The name of a kind: "member-join", ..., "user", "query". It lives as long as the program.
 inline constexpr absl::string_view EventTypeName(EventType type) {
   if (type == EventType::kUser) return "user";
   if (type == EventType::kQuery) return "query";
   return MemberEventName(static_cast<MemberEventKind>(type));
 }
 
-// Elements of one filter: each is compared with every event.
+// The most elements of one filter, because each is compared with every event.
 inline constexpr std::size_t kFilterElementsMax = 256;
 
 class EventFilter {
  public:
-  // None if an element is not of the grammar, or there are more than kFilterElementsMax.
+  // The filter of a text. Nothing if an element does not follow the grammar, or there are more than
+  // kFilterElementsMax.
   static std::optional<EventFilter> Parse(absl::string_view text);
 
-  // `name` is that of a user event or query.
+  // Whether the stream wants an event. `name` is that of a user event or query; else it is ignored.
   bool Matches(EventType type, absl::string_view name) const;
 
  private:

@@ -1,12 +1,16 @@
 #ifndef SERF_RPC_LOG_HISTORY_H_
 #define SERF_RPC_LOG_HISTORY_H_
 
-// LogHistory: the last lines of an agent's log, of all levels, for monitors that come later
-// (spec/agent.md 1.9.3). Lines are shared with the monitors' queues, never copied.
+// LogHistory: the last lines of an agent's log, of all levels, for monitors that begin later. Lines
+// are shared with the monitors' queues, and never copied.
 //
 //   const LogLinePtr line = MakeLogLine(LogLevel::kInfo, "2013/12/03 13:06:53 [INFO] agent: ...");
 //   history.Append(line);
 //   server.OnLog(line);
+//
+// A Service returns Lines() from LogHistory(). One thread; the lines themselves may be read on any.
+//
+// Source: docs/protocol/agent.md 1.9.3.
 
 #include <cstddef>
 #include <deque>
@@ -23,15 +27,17 @@
 
 namespace serf::rpc {
 
-// A line of the log with its time stamp, without the line feed at its end.
+// A line of the log with its time, and without the line feed at its end.
 struct LogLine {
-  std::optional<LogLevel> level;  // none: passes every filter
+  // Without a level the line passes every filter.
+  std::optional<LogLevel> level;
   std::string text;
 };
 
 using LogLinePtr = std::shared_ptr<const LogLine>;
 
-// Takes one line feed off the end of `text`, if there is one, and cuts what is beyond kLogLineMax.
+// Makes a line. Removes one line feed at the end of `text`, and cuts what is beyond kLogLineMax
+// bytes.
 inline LogLinePtr MakeLogLine(std::optional<LogLevel> level, absl::string_view text) {
   if (!text.empty() && text.back() == '\n') text.remove_suffix(1);
   const bool cut = text.size() > kLogLineMax;
@@ -39,7 +45,7 @@ inline LogLinePtr MakeLogLine(std::optional<LogLevel> level, absl::string_view t
       LogLine{level, absl::StrCat(text.substr(0, kLogLineMax), cut ? "..." : "")});
 }
 
-// "TRACE" to "ERR".
+// The level with this name, "TRACE" to "ERR" in upper case. Nothing for other texts.
 inline std::optional<LogLevel> ParseLogLevel(absl::string_view text) {
   for (const LogLevel level :
        {LogLevel::kTrace, LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
@@ -50,7 +56,8 @@ inline std::optional<LogLevel> ParseLogLevel(absl::string_view text) {
 
 class LogHistory {
  public:
-  // Drops the oldest lines beyond kLogHistoryMax and kLogHistoryBytesMax.
+  // Adds a line, which must not be null. Drops the oldest lines beyond kLogHistoryMax lines or
+  // kLogHistoryBytesMax bytes.
   void Append(LogLinePtr line) {
     bytes_ += line->text.size();
     lines_.push_back(std::move(line));
@@ -60,7 +67,7 @@ class LogHistory {
     }
   }
 
-  // Oldest first.
+  // The lines, oldest first.
   std::vector<LogLinePtr> Lines() const { return {lines_.begin(), lines_.end()}; }
 
  private:

@@ -1,12 +1,15 @@
 #ifndef SERF_RPC_MEMBER_FILTER_H_
 #define SERF_RPC_MEMBER_FILTER_H_
 
-// MemberFilter: which members a `members-filtered` request wants (spec/agent.md 1.7).
+// MemberFilter: which members a `members-filtered` request asks for. The server uses it; a client
+// sends a MembersFilteredRequest instead.
 //
 //   auto filter = MemberFilter::Compile(request);   // else: "Failed to compile regex: ..."
 //   if (filter->Matches(member)) ...
 //
-// Where something waits, only after MemberFilter::IsCheap(request, members).
+// Compile and match on a thread where something waits only if MemberFilter::IsCheap(request,
+// members). Otherwise use Service::WithMembers(). A filter does not change once it is made; several
+// threads may use it. Source: docs/protocol/agent.md 1.7.
 
 #include <algorithm>
 #include <chrono>
@@ -29,7 +32,7 @@
 
 namespace serf::rpc {
 
-// Tags of one filter. All its expressions have Regex::kMemoryMax together.
+// The most tags of one filter. All of its expressions have Regex::kMemoryMax bytes together.
 inline constexpr std::size_t kFilterTagsMax = 64;
 
 class MemberFilter {
@@ -37,25 +40,27 @@ class MemberFilter {
   // What a filter may cost at once, by Regex::PlainCost: a fifth of what may hold up the thread.
   static constexpr Duration kCostMax = std::chrono::milliseconds(1);
 
-  // Whether to compile it and to match the members costs no more than that.
+  // Whether compiling the filter and matching these members costs at most kCostMax.
   static bool IsCheap(const MembersFilteredRequest& request, std::span<const Member> members);
 
-  // The error is the text for the client (spec/agent.md 1.7 and B.6).
+  // Compiles the expressions. InvalidArgument, if one does not compile or there are too many tags;
+  // the message is the text for the client (docs/protocol/agent.md 1.7 and B.6).
   static absl::StatusOr<MemberFilter> Compile(const MembersFilteredRequest& request);
 
+  // Whether the member passes all parts of the filter.
   bool Matches(const Member& member) const;
 
  private:
-  // Anchoring is textual, so "a|b" means "^a|b$".
+  // Anchoring is textual, as in Go Serf, so "a|b" means "^a|b$".
   static std::string Anchored(absl::string_view expression) {
     return absl::StrCat("^", expression, "$");
   }
-  // A member without the tag counts as one with the empty text.
+  // The value of a tag; empty if the member does not have it.
   static absl::string_view TagOf(const Member& member, const std::string& tag) {
     const auto found = member.tags.find(tag);
     return found == member.tags.end() ? absl::string_view() : absl::string_view(found->second);
   }
-  // `memory` is what is left of the budget.
+  // Compiles one expression. `memory` is the rest of the budget.
   static absl::StatusOr<Regex> CompileOne(absl::string_view expression, std::int64_t& memory);
 
   std::optional<Regex> status_;  // none: any

@@ -2,7 +2,8 @@
 #define SERF_RPC_PENDING_QUERIES_H_
 
 // PendingQueries: the queries that the streams of one connection have delivered and the client may
-// answer, by the number that the client knows each delivery by (spec/agent.md 1.7, respond).
+// still answer. The client knows each delivery by a number. Internal to the server; one thread.
+// Source: docs/protocol/agent.md 1.7, respond.
 
 #include <chrono>
 #include <cstddef>
@@ -18,8 +19,8 @@ namespace serf::rpc {
 
 class PendingQueries {
  public:
-  // The number of a delivery: 1, 2, 3, ... It holds until the query's deadline; beyond
-  // kPendingQueriesMax the oldest are forgotten.
+  // Adds a delivery and returns its number: 1, 2, 3, ... The number holds until the query's
+  // deadline. Beyond kPendingQueriesMax the oldest ones are forgotten.
   std::uint64_t Add(Instant now, QueryId query, Instant deadline) {
     if (entries_.size() >= kPendingQueriesMax && now >= next_purge_) {
       next_purge_ = now + kPurgeInterval;
@@ -30,7 +31,7 @@ class PendingQueries {
     return last_;
   }
 
-  // None if there is no such number, or no longer.
+  // The query with this number. Nothing if there is none, or its deadline has passed.
   std::optional<QueryId> Find(Instant now, std::uint64_t number) {
     const auto it = entries_.find(number);
     if (it == entries_.end()) return std::nullopt;
@@ -42,7 +43,7 @@ class PendingQueries {
   std::size_t size() const { return entries_.size(); }
 
  private:
-  // Least time between two looks at all.
+  // The least time between two searches for passed deadlines.
   static constexpr Duration kPurgeInterval = std::chrono::seconds(1);
 
   struct Entry {

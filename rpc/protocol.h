@@ -1,8 +1,15 @@
 #ifndef SERF_RPC_PROTOCOL_H_
 #define SERF_RPC_PROTOCOL_H_
 
-// The agent's RPC protocol (IPC version 1): its commands, records, error texts and limits.
-// Source: spec/agent.md 1. The bytes are in encode.h and decode.h.
+// The agent's RPC protocol (IPC version 1): its commands, records, error texts and limits. A
+// program that talks to an agent uses Client or AsyncClient, and finds here only the records that
+// they return: EventRecord, LogRecord, AnswerRecord, and the requests that they take. encode.h and
+// decode.h turn records into bytes and back.
+//
+//   for (const CommandTraits& command : kCommands) std::puts(std::string(command.name).c_str());
+//
+// All of it is constants and plain values; any thread may use them. Commands and fields are the
+// wire format: a later version appends, and renames nothing. Source: docs/protocol/agent.md 1.
 
 #include <chrono>
 #include <cstddef>
@@ -28,62 +35,65 @@
 
 namespace serf::rpc {
 
-// The one version of the protocol.
+// The only version of the protocol.
 inline constexpr std::int32_t kIpcVersion = 1;
 
 // --- limits ---
 
-// Bytes of one object from an authenticated client. The largest honest request is a join with
-// thousands of addresses.
+// The most bytes of one request from an authenticated client. The largest honest request is a join
+// with thousands of addresses.
 inline constexpr std::size_t kRequestSizeMax = std::size_t{1} << 20;
-// The same before handshake and authentication, where a header and a key is all that must fit.
+// The same before the handshake and the authentication, where only a header and a key must fit.
 inline constexpr std::size_t kLoginSizeMax = std::size_t{16} << 10;
-// Bytes of one object from an agent: 50,000 members with 512 bytes of tags each.
+// The most bytes of one reply of an agent: 50,000 members with 512 bytes of tags each.
 inline constexpr std::size_t kReplySizeMax = std::size_t{64} << 20;
-// Containers within containers. Records nest four deep.
+// The most containers within containers. Records nest four deep.
 inline constexpr std::size_t kNestingMax = wire::kSkipNestingMax;
-// Addresses of one join; each is contacted in turn.
+// The most addresses of one join; the agent contacts each in turn.
 inline constexpr std::size_t kJoinAddressesMax = 4096;
-// Entries of one map, such as the tags of a request: more than metadata of 512 bytes holds, and
-// than any reply has. Each takes 100 bytes and more of memory for as few as two on the wire.
+// The most entries of one map, such as the tags of a request: more than 512 bytes of metadata hold,
+// and than any reply has. An entry takes 100 bytes and more of memory for as few as two on the
+// wire.
 inline constexpr std::size_t kMapEntriesMax = 16'384;
-// Records that wait for a slow client, per stream and monitor; then they are dropped (1.9.2).
+// The most records that wait for a slow client, per stream and monitor. The agent drops further
+// ones (docs/protocol/agent.md 1.9.2).
 inline constexpr std::size_t kQueueMax = 512;
-// The same in bytes, per stream: an event may tell of all members.
+// The same in bytes, per stream: one event may hold all members.
 inline constexpr std::size_t kQueueBytesMax = std::size_t{32} << 20;
-// Lines of the log that a new monitor gets to see (1.9.3).
+// The most lines of the log that a new monitor receives at first (docs/protocol/agent.md 1.9.3).
 inline constexpr std::size_t kLogHistoryMax = 512;
-// The same in bytes, and of one line: a client with a list of thousands of addresses makes a line
-// of a megabyte, and more of them.
+// The same in bytes, and the most bytes of one line. A client with a list of thousands of addresses
+// can make a line of a megabyte, and more than one.
 inline constexpr std::size_t kLogHistoryBytesMax = std::size_t{2} << 20;
 inline constexpr std::size_t kLogLineMax = std::size_t{64} << 10;
-// Event streams of one connection: each costs a look at every event, and 200 bytes.
+// The most event streams of one connection. Each costs a look at every event, and 200 bytes.
 inline constexpr std::size_t kStreamsMax = 1024;
-// Queries of one connection that run: 500 a second that end after 16 s, the default timeout of
-// 10,000 nodes. Each takes 300 bytes here, and state on every node.
+// The most running queries of one connection: 500 a second that end after 16 s, the default timeout
+// of 10,000 nodes. Each takes 300 bytes here, and state on every node.
 inline constexpr std::size_t kQueriesMax = 8192;
-// Bytes of answers that wait for a client that does not read; then it is cut off, since the rest
-// would pass for all. More than 10,000 nodes say in one query.
+// The most bytes of answers that wait for a client that does not read. Beyond it the agent closes
+// the connection, because an incomplete set of answers would look complete. More than 10,000 nodes
+// answer to one query.
 inline constexpr std::size_t kAnswersWaitingMax = std::size_t{32} << 20;
-// Records that wait at a blocking client while one of its calls waits for an answer, in number and
-// in memory; then it closes the connection, as it can neither wait nor drop. More than 10,000 nodes
-// say in one query.
+// The most records that wait at a blocking client while one of its calls waits for an answer, in
+// number and in memory. Beyond it the client closes the connection, because it can neither wait nor
+// drop. More than 10,000 nodes answer to one query.
 inline constexpr std::size_t kRecordsWaitingMax = 65'536;
 inline constexpr std::size_t kRecordBytesWaitingMax = std::size_t{32} << 20;
-// Queries that streams have delivered to one connection and that may be answered: as many as
-// another one may ask at once; 600 KB.
+// The most queries that streams have delivered to one connection and that it may still answer: as
+// many as another connection may ask at once; 600 KB.
 inline constexpr std::size_t kPendingQueriesMax = kQueriesMax;
-// Wrong keys of one connection, and how long the answer to each takes: slow enough that trying
-// all the keys of a dictionary is noticed, fast enough for an operator who mistyped.
+// The most wrong keys of one connection, and how long the answer to each takes: slow enough that an
+// attack with a dictionary is noticed, fast enough for an operator who mistyped.
 inline constexpr int kAuthAttemptsMax = 3;
 inline constexpr Duration kAuthDelay = std::chrono::milliseconds(250);
-// From the connection to the handshake, and to the authentication if there must be one.
+// The time from the connection to the handshake, and to the authentication if the agent has a key.
 inline constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
 inline constexpr Duration kAuthTimeout = std::chrono::seconds(60);
-// From the first byte of a request to its last.
+// The time from the first byte of a request to its last.
 inline constexpr Duration kRequestTimeout = std::chrono::seconds(10);
 
-// --- errors (1.5) ---
+// --- errors (docs/protocol/agent.md 1.5) ---
 
 inline constexpr absl::string_view kUnsupportedCommand = "Unsupported command";
 inline constexpr absl::string_view kUnsupportedVersion = "Unsupported IPC version";
@@ -98,21 +108,21 @@ inline constexpr absl::string_view kStreamExists = "Stream with given sequence e
 inline constexpr absl::string_view kNoPendingQuery = "No pending queries matching ID";
 inline constexpr absl::string_view kReservedQueryName =
     "Queries cannot contain the '_serf_' prefix";
-// Ours: the original has no such limits.
+// Texts of this project. Go Serf has no such limits.
 inline constexpr absl::string_view kTooManyStreams = "Too many streams";
 inline constexpr absl::string_view kTooManyQueries = "Too many queries";
 inline constexpr absl::string_view kTooBusy = "Too many requests";
 inline constexpr absl::string_view kFilterTooSlow =
     "Failed to compile regex: the expressions take too long to match";
-// What waiting calls of a client get when the connection ends (1.11).
+// What the waiting calls of a client get when the connection ends (docs/protocol/agent.md 1.11).
 inline constexpr absl::string_view kClientClosed = "client closed";
 
-// No body follows these, whatever the command (1.3).
+// True if no body follows this error, whatever the command (docs/protocol/agent.md 1.3).
 inline bool IsHeaderOnlyError(absl::string_view error) {
   return error == kHandshakeRequired || error == kAuthRequired || error == kUnsupportedCommand;
 }
 
-// --- commands (1.7) ---
+// --- commands (docs/protocol/agent.md 1.7) ---
 
 enum class Command : std::uint8_t {
   kHandshake,
@@ -137,9 +147,10 @@ enum class Command : std::uint8_t {
   kGetCoordinate,
 };
 
-// When a body follows the header of a response.
+// When a body follows the header of a reply.
 enum class ReplyBody : std::uint8_t { kNever, kOnSuccess, kAlways };
 
+// What a command looks like on the wire.
 struct CommandTraits {
   Command command;
   absl::string_view name;
@@ -147,7 +158,7 @@ struct CommandTraits {
   ReplyBody reply_body;
 };
 
-// In the order of Command. kAlways does not hold for the errors of IsHeaderOnlyError().
+// In the order of Command. The errors of IsHeaderOnlyError() have no body even for kAlways.
 inline constexpr CommandTraits kCommands[] = {
     {Command::kHandshake, "handshake", true, ReplyBody::kNever},
     {Command::kAuth, "auth", true, ReplyBody::kNever},
@@ -175,7 +186,7 @@ inline constexpr const CommandTraits& TraitsOf(Command command) {
   return kCommands[static_cast<std::size_t>(command)];
 }
 
-// Null if there is no such command.
+// The command with this name; null if there is none.
 inline const CommandTraits* FindCommand(absl::string_view name) {
   for (const CommandTraits& traits : kCommands) {
     if (traits.name == name) return &traits;
@@ -183,7 +194,7 @@ inline const CommandTraits* FindCommand(absl::string_view name) {
   return nullptr;
 }
 
-// --- records: RecordFields() lists the fields in declaration order, which the array form has ---
+// --- records: RecordFields() lists their fields in the order that the array form has ---
 
 struct RequestHeader {
   std::string command;
@@ -203,7 +214,7 @@ struct AuthRequest {
   std::string auth_key;
 };
 
-// Bytes, which travel as such and not as text.
+// Bytes, which travel as msgpack bytes and not as text.
 struct ByteString {
   std::string data;
 };
@@ -218,11 +229,11 @@ struct KeyRequest {
   std::string key;  // base64
 };
 
-// Of a key operation, after an error too.
+// The reply to a key operation, after an error too.
 struct KeysReply {
-  std::map<std::string, std::string> messages;  // by node
-  std::map<std::string, std::uint64_t> keys;    // of a list: how many nodes have each
-  std::uint64_t nodes = 0;                      // that live
+  std::map<std::string, std::string> messages;  // by the name of the node
+  std::map<std::string, std::uint64_t> keys;    // for list-keys: how many nodes have each key
+  std::uint64_t nodes = 0;                      // how many nodes are alive
   std::uint64_t errors = 0;
   std::uint64_t responses = 0;
 };
@@ -230,12 +241,14 @@ struct KeysReply {
 struct JoinRequest {
   std::vector<std::string> existing;
   bool replay = false;
-  bool failures = false;  // not of the original, which skips it: the reply is to name the failures
+  // Whether the reply should name the failures. An extension of this project; Go Serf ignores it.
+  bool failures = false;
 };
 
 struct JoinReply {
   std::int32_t num = 0;
-  std::vector<std::string> failures = {};  // a text for each address; not of the original
+  // One text for each address that did not answer. An extension of this project.
+  std::vector<std::string> failures = {};
 };
 
 struct ForceLeaveRequest {
@@ -243,8 +256,11 @@ struct ForceLeaveRequest {
   bool prune = false;
 };
 
-// Each expression is RE2 syntax and must match the whole value (member_filter.h). Empty status and
-// name match all; every tag named must match.
+// Which members to list. Each text is an RE2 expression, to which the agent adds "^" and "$"; so
+// "a|b" means "^a|b$". Empty status and name match all; each tag named must match. For example, all
+// live members of a role:
+//
+//   MembersFilteredRequest filter{.tags = {{"role", "web"}}, .status = "alive"};
 struct MembersFilteredRequest {
   Tags tags;
   std::string status;
@@ -256,7 +272,7 @@ struct MembersReply {
 };
 
 struct StreamRequest {
-  std::string type;  // event_filter.h
+  std::string type;  // the grammar is in event_filter.h
 };
 
 struct StopRequest {
@@ -272,7 +288,7 @@ struct TagsRequest {
   std::vector<std::string> delete_tags;
 };
 
-// The fields of QueryParams, and what is asked.
+// The fields of QueryParams, with the name and the payload of the query.
 struct QueryRequest {
   std::vector<std::string> filter_nodes;
   Tags filter_tags;
@@ -281,12 +297,13 @@ struct QueryRequest {
   std::int64_t timeout = 0;  // nanoseconds
   std::string name;
   ByteString payload;
-  // Ours: the original's agent skips it, and its clients, which never send it, get the whole
-  // timeout that they expect.
+  // Extensions of this project. A Go agent ignores them. A Go client never sends them, and so gets
+  // the whole timeout that it expects.
   bool finish_early = false;
-  bool from_handler = false;  // ours, too
+  bool from_handler = false;
 };
 
+// The request for a query with these parameters.
 inline QueryRequest MakeQueryRequest(std::string name, std::string payload, QueryParams params) {
   QueryRequest request;
   request.filter_nodes = std::move(params.filter_nodes);
@@ -301,6 +318,7 @@ inline QueryRequest MakeQueryRequest(std::string name, std::string payload, Quer
   return request;
 }
 
+// The parameters of a request, moved out of it.
 inline QueryParams TakeParams(QueryRequest& request) {
   QueryParams params;
   params.filter_nodes = std::move(request.filter_nodes);
@@ -314,7 +332,7 @@ inline QueryParams TakeParams(QueryRequest& request) {
 }
 
 struct RespondRequest {
-  std::uint64_t id = 0;  // of a QueryRecord
+  std::uint64_t id = 0;  // QueryRecord::id
   ByteString payload;
 };
 
@@ -322,17 +340,18 @@ struct CoordinateRequest {
   std::string node;
 };
 
-// Without `ok` the coordinate is zero, and its vector nil.
+// If `ok` is false the coordinate is zero and its vector nil.
 struct CoordinateReply {
   wire::CoordinateMessage coord;
   bool ok = false;
 };
 
+// A line of the agent's log, as a monitor shows it, with its time.
 struct LogRecord {
   std::string log;
 };
 
-// A query, as a stream shows it.
+// A query, as a stream shows it. `id` is for Client::Respond(), on the same connection.
 struct QueryRecord {
   std::uint64_t id = 0;
   wire::LamportTime time;
@@ -340,14 +359,14 @@ struct QueryRecord {
   std::string payload;  // bytes
 };
 
-// What a stream delivers (1.9.2).
+// What a stream of events delivers (docs/protocol/agent.md 1.9.2).
 using EventRecord = std::variant<MemberEvent, UserEvent, QueryRecord>;
 
-// What comes of a query (1.9.4). The last is kDone.
+// What a query delivers (docs/protocol/agent.md 1.9.4). The last record is kDone.
 struct AnswerRecord {
   QueryUpdate::Kind kind = QueryUpdate::Kind::kDone;
-  std::string from;     // the node; not of kDone
-  std::string payload;  // of kResponse: bytes
+  std::string from;     // the name of the node; empty for kDone
+  std::string payload;  // for kResponse: any bytes
 };
 
 // "ack", "response", "done".

@@ -1,9 +1,10 @@
 #ifndef SERF_RPC_QUERY_STREAMS_H_
 #define SERF_RPC_QUERY_STREAMS_H_
 
-// QueryStreams: the queries that one connection has asked, with the answers that wait to be written
-// (spec/agent.md 1.9.4), and what is to be cancelled at its end. Nothing is dropped: a query whose
-// answers are incomplete would look like one that few have answered.
+// QueryStreams: the queries that one connection has asked, with the answers that wait to be
+// written, and what must be cancelled when the connection ends. It drops nothing: a query with
+// incomplete answers would look like one that few nodes have answered. Internal to the server; one
+// thread. Source: docs/protocol/agent.md 1.9.4.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,21 +23,23 @@ namespace serf::rpc {
 
 class QueryStreams {
  public:
-  // Not the client's number, which two queries may share.
+  // Names a query. The client's own number does not, because two queries may share it.
   using Key = std::uint64_t;
 
-  // A query that is about to be asked. Its answers are kept back until Start().
+  // Adds a query that is about to be asked. Its answers wait until Start().
   Key Add(std::uint64_t seq) {
     streams_.emplace(++last_key_, Stream{seq, std::nullopt, {}});
     return last_key_;
   }
-  // It is under way, and its reply comes before its answers. False: there is no such stream.
+  // The query is under way, and its reply comes before its answers. False if there is no such
+  // query.
   bool Start(Key key, QueryId query) {
     const auto it = streams_.find(key);
     if (it == streams_.end()) return false;
     it->second.query = query;
     return true;
   }
+  // Drops a query and its answers.
   void Remove(Key key) {
     const auto it = streams_.find(key);
     if (it == streams_.end()) return;
@@ -44,8 +47,8 @@ class QueryStreams {
     streams_.erase(it);
   }
 
-  // Queues an answer; kDone is the last of its query. False if too much waits to be written: the
-  // client does not read.
+  // Queues an answer; kDone is the last of its query. False if more than kAnswersWaitingMax bytes
+  // wait, because the client does not read.
   bool Push(Key key, QueryUpdate update) {
     const auto it = streams_.find(key);
     if (it == streams_.end()) return true;
@@ -54,7 +57,7 @@ class QueryStreams {
     return waiting_ <= kAnswersWaitingMax;
   }
 
-  // Writes the oldest answer of each query. False: none waits.
+  // Writes the oldest answer of each query. False if none waits.
   bool WriteRound(msgpack::sbuffer& out) {
     bool wrote = false;
     Writer writer(out);
@@ -75,7 +78,7 @@ class QueryStreams {
     return wrote;
   }
 
-  // Forgets all. Returns those that are under way.
+  // Forgets all queries. Returns those that are under way, for the caller to cancel.
   std::vector<QueryId> TakeAll() {
     std::vector<QueryId> queries;
     for (const auto& [key, stream] : std::exchange(streams_, {})) {
@@ -95,7 +98,7 @@ class QueryStreams {
     std::deque<QueryUpdate> queue;
   };
 
-  // What an answer takes in memory.
+  // The memory that an answer takes.
   static std::size_t SizeOf(const QueryUpdate& update) {
     return sizeof(update) + update.from.size() + update.payload.size();
   }

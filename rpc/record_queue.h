@@ -2,7 +2,8 @@
 #define SERF_RPC_RECORD_QUEUE_H_
 
 // RecordQueue: the records of all streams that a blocking client has read and its caller has not
-// fetched. Bounded in number and in memory; it never drops one that it took.
+// fetched. It is bounded in number and in memory, and never drops a record that it took. Internal
+// to Client, but for StreamRecord; one thread.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,15 +18,18 @@
 
 namespace serf::rpc {
 
-// A record of a stream, monitor or query.
+// A record of a stream, a monitor or a query; what Client::Next() returns. Use std::get_if to see
+// which.
 struct StreamRecord {
-  std::uint64_t stream = 0;  // the number by which it was opened
+  // The number that Stream(), Monitor() or Query() returned.
+  std::uint64_t stream = 0;
   std::variant<EventRecord, LogRecord, AnswerRecord> value;
 };
 
 class RecordQueue {
  public:
-  // False: there is no room, and the record was not taken. One of any size fits an empty queue.
+  // Adds a record. False, and no change, if there is no room. A record of any size fits an empty
+  // queue.
   bool Push(StreamRecord record) {
     const std::size_t size = SizeOf(record);
     const bool full =
@@ -35,7 +39,7 @@ class RecordQueue {
     records_.push_back({std::move(record), size});
     return true;
   }
-  // The oldest; there is one.
+  // Removes the oldest record. There must be one.
   StreamRecord Pop() {
     Entry entry = std::move(records_.front());
     records_.pop_front();
@@ -45,7 +49,7 @@ class RecordQueue {
 
   bool empty() const { return records_.empty(); }
 
-  // What a record takes in memory.
+  // The memory that a record takes.
   static std::size_t SizeOf(const StreamRecord& record);
 
  private:

@@ -1,7 +1,8 @@
 #ifndef SERF_RPC_SERVER_IO_H_
 #define SERF_RPC_SERVER_IO_H_
 
-// Server: an agent's RPC listener and its connections, over Asio (spec/agent.md 1).
+// Server: the RPC listener of an agent and its connections, over Asio. It serves the clients of
+// this project and of Go Serf from a Service, which the application implements.
 //
 //   Server server(io, service, {.auth_key = key, .logger = logger});
 //   if (absl::Status s = server.Listen("127.0.0.1:7373"); !s.ok()) ...
@@ -9,8 +10,13 @@
 //   server.OnLog(line);               // every line of its log
 //   server.Shutdown([&] { io.stop(); });
 //
-// All on the io_context's thread. OnEvent() and OnLog() may be called from anywhere on it, also by
-// a Logger in the middle of the server's own work.
+// Do not listen on a public address without care: the protocol is not encrypted, and a client with
+// the key may do everything. A Unix domain socket admits only the user that the agent runs as.
+//
+// Threads: all calls on the io_context's thread. A Logger may call OnLog() from there at any time,
+// also in the middle of the server's own work.
+//
+// Source: docs/protocol/agent.md 1.
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -60,64 +66,74 @@
 
 namespace serf::rpc {
 
+// How a server authenticates clients and limits them.
 struct ServerOptions {
-  std::string auth_key;  // empty: no authentication
+  // The key that clients must show; empty: no authentication. Compared in constant time.
+  std::string auth_key;
+  // Null: no log lines. It must outlive the server.
   Logger* logger = nullptr;
-  // At the limit, and at a quarter of it for strangers, who have not shaken hands or not shown the
-  // key, one of these makes room (see FairShares); others are never closed for a newcomer. At most
-  // kConnectionsMax; 0: half of the descriptors that the process may have.
+  // The most connections at once. A client counts as a stranger until it has shaken hands and, with
+  // a key, authenticated; strangers take at most a quarter. At either limit a stranger makes room
+  // for a newcomer (see FairShares); the server never closes another client for that. Zero: half of
+  // the descriptors that the process may have. At most kConnectionsMax.
   std::size_t max_connections = 0;
-  // Without any progress; a client that reads slowly is not cut off.
+  // How long a write may make no progress before the server closes the connection. A client that
+  // reads slowly but steadily stays connected.
   Duration write_timeout = std::chrono::seconds(30);
-  // For whoever counts: a connection was accepted, not those that are refused; a client sent a
-  // command after its handshake, or the handshake. They must not use the server.
+  // For statistics; may be null. `on_accepted` reports a connection that the server keeps, and
+  // `on_command` each command of a client after its handshake, and the handshake. They run on the
+  // io_context's thread and must not use the server.
   std::function<void()> on_accepted;
   std::function<void()> on_command;
 };
 
 class Server {
  public:
-  // Enough for a monitor on each of thousands of hosts; an idle connection takes about 4 KB, so
-  // that is 32 MB.
+  // Enough for a monitor on each of thousands of hosts. An idle connection takes about 4 KB, so
+  // these take 32 MB.
   static constexpr std::size_t kConnectionsMax = 8192;
 
-  // `service` and the logger outlive the server.
+  // The io_context, the service and the logger must outlive the server.
   Server(boost::asio::io_context& io, Service& service, ServerOptions options);
-  // Closes everything at once.
+  // Closes everything at once. Shutdown() first lets clients read their last replies.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Opens "host:port"; port 0 takes a free one, an empty host all addresses. Or "unix:/path", for
-  // whoever the file's owner is; see UnixSocketFile. The error's message reads
-  // "listen tcp 127.0.0.1:7373: bind: address already in use". Looks names up, so may block; of
-  // one with several addresses, names::Preferred() is taken.
+  // Listens on "HOST:PORT" or "unix:/PATH". Port 0 takes a free one. An empty host means all
+  // addresses. Of a name with several addresses the server takes names::Preferred(). Only the owner
+  // of a Unix domain socket's file may connect; see UnixSocketFile. An application may call it
+  // several times, for several addresses. It blocks while it looks a name up.
+  //
+  // The message of an error reads like "listen tcp 127.0.0.1:7373: bind: address already in use".
+  // Listeners that are open stay open.
   absl::Status Listen(const std::string& address);
 
-  // Where the listener is; of the last Listen(), if there were several. Nothing if it is a Unix
-  // domain socket.
+  // Where the last Listen() listens, with its port. Nothing for a Unix domain socket.
   std::optional<Endpoint> local_endpoint() const { return local_; }
 
+  // Delivers an event or a log line to the streams that want it. Without streams it costs little.
   void OnEvent(const Event& event);
   void OnLog(const LogLinePtr& line);
 
-  // Stops listening, sends what is ready, closes all connections, and calls `done` later, once.
-  // Requests under way are not answered any more.
+  // Stops listening, sends what is ready within a second, closes all connections, and calls `done`
+  // later, once. Requests under way get no answer.
   void Shutdown(std::function<void()> done);
 
+  // How many clients are connected.
   std::size_t connection_count() const { return connections_.size(); }
 
  private:
   using Executor = boost::asio::io_context::executor_type;
   using ConnectionId = std::uint64_t;
 
-  // After an error of accept, doubled with each further one: when descriptors run out the listener
-  // stays ready, and would spin.
+  // The pause after an error of accept. It doubles with each further one, because the listener
+  // stays ready when descriptors run out, and would spin.
   static constexpr Duration kAcceptPauseMin = std::chrono::milliseconds(5);
   static constexpr Duration kAcceptPauseMax = std::chrono::seconds(1);
-  // For clients to take what is ready at a shutdown.
+  // How long clients have at a shutdown to read what is ready.
   static constexpr Duration kDrainTimeout = std::chrono::seconds(1);
-  // Between two log lines on refused connections.
+  // The least time between two log lines about refused connections.
   static constexpr Duration kRefusalLogInterval = std::chrono::seconds(1);
 
   class ListenerBase {
@@ -130,13 +146,13 @@ class Server {
   class Listener;
 
   absl::Status ListenUnix(const std::string& path);
-  // No new connections.
+  // Accepts no new connections.
   void CloseListeners();
   void Adopt(ServerConnection::Socket socket, std::string peer, const IpAddress& from);
-  // Whether there is a place for a stranger, or has been made.
+  // Whether there is room for a stranger, if need be by closing another one.
   bool HasRoom();
   static std::size_t DefaultMaxConnections();
-  // Has the kernel find out about peers that are gone, as the original does.
+  // Has the kernel find out about peers that are gone, as Go Serf does.
   static void KeepAlive(ServerConnection::Socket& socket);
   void Forget(ConnectionId id);
   absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Candidates(const HostPort& target);
@@ -237,7 +253,7 @@ inline void Server::KeepAlive(ServerConnection::Socket& socket) {
 }
 
 inline void Server::CloseListeners() {
-  // The files first: once a listener is closed, another agent may take its path.
+  // Removes the files first: once a listener is closed, another agent may take its path.
   files_.clear();
   for (const auto& listener : listeners_) listener->Close();
 }

@@ -1,8 +1,23 @@
 #ifndef SERF_RPC_SERVICE_H_
 #define SERF_RPC_SERVICE_H_
 
-// Service: what an agent offers to RPC sessions. One thread: sessions call it, and it calls the
-// completions back, on the thread of the server.
+// Service: what an agent offers to the clients of its RPC server. An application implements it, to
+// serve the protocol of `serf agent` from its own process; cmd/agent_service.h is one over a Host.
+//
+//   class MyService : public rpc::Service {
+//     void ForceLeave(std::string node, bool prune, Done done) override {
+//       host_.AsyncForceLeave(std::move(node), prune, done);
+//     }
+//     ...
+//   };
+//   rpc::Server server(io, service, {.auth_key = key});
+//
+// Threads: the server calls all methods on its io_context's thread, and a service calls every
+// completion there. A service must outlive its server. No method may block or throw: the server
+// answers no other client meanwhile.
+//
+// The server has already checked that the client may ask, and that the request is well formed. The
+// service judges its content: names, sizes, tags, keys.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,95 +39,104 @@
 
 namespace serf::rpc {
 
-// How a join ended: the status is an error only if no address answered.
+// How a join ended. The status is an error only if no address answered.
 struct JoinResult {
   absl::Status status;
-  std::int32_t joined = 0;                 // addresses that answered
-  std::vector<std::string> failures = {};  // one text for each name or address that did not
+  // How many addresses answered.
+  std::int32_t joined = 0;
+  // One text for each name or address that did not answer. Only clients of this project get them.
+  std::vector<std::string> failures = {};
 };
 
-// Names a join; zero names none.
+// Names a join, for CancelJoin(). Zero names none.
 using JoinId = std::uint64_t;
 
-// How a key operation ended: the outcome counts also if the status is an error.
+// How a key operation ended. The outcome counts also if the status is an error.
 struct KeysResult {
   absl::Status status;
   KeyOutcome outcome;
 };
 
-// "serf" -> "members" -> "3"; the sections of spec/agent.md 1.7.
+// Figures by section and name: "serf" -> "members" -> "3" (docs/protocol/agent.md 1.7).
 using StatsSections = std::map<std::string, std::map<std::string, std::string>>;
 
 class Service {
  public:
-  // Called exactly once, at once or later, also when the session that asked is gone. The message
-  // of an error goes to the client as it is (spec/agent.md 1.5).
+  // A completion. The service calls it exactly once, from within the method or later, even if the
+  // client has gone. The client receives the message of an error unchanged (docs/protocol/agent.md
+  // 1.5). The server keeps what a completion needs, so a late call is safe as long as the server
+  // exists.
   using Done = std::function<void(const absl::Status&)>;
   using JoinDone = std::function<void(const JoinResult&)>;
   using KeysDone = std::function<void(const KeysResult&)>;
   using QueryDone = std::function<void(const absl::StatusOr<QueryId>&)>;
   using OnAnswer = std::function<void(const QueryUpdate&)>;
-  // Work on all members, sorted by name. It had better end when may_go_on() is false: it took too
-  // much of the processor, or nobody will have the result.
+  // Work on all members, sorted by name. It should return when may_go_on() is false: it has used
+  // too much of the processor, or the result is no longer wanted.
   using MayGoOn = std::function<bool()>;
   using MembersWork = std::function<void(std::span<const Member>, const MayGoOn& may_go_on)>;
-  // Whether the work was done.
+  // Receives whether the work was done.
   using WorkDone = std::function<void(const bool&)>;
 
   virtual ~Service() = default;
 
-  // All members in every state, sorted by name. Valid until the next input of the agent: a session
-  // encodes them at once.
+  // All members in every state, sorted by name. The span must stay valid until the agent's next
+  // input; a session encodes it at once.
   virtual std::span<const Member> Members() = 0;
-  // How many those are.
+  // The size of Members(), without the cost of making it.
   virtual std::size_t MemberCount() = 0;
 
-  // For work that would hold up this thread: calls work(members, may_go_on) on another one, with
-  // all members of this moment, then done(true) on this one. Or done(false), if there is too much
-  // such work; or for ever not, when the agent ends.
+  // For work that would block this thread. Calls work(members, may_go_on) on another thread, with
+  // all members of this moment, then done(true) on this one. Calls done(false) instead if too much
+  // such work waits. If the agent shuts down first, `done` may not be called.
   virtual void WithMembers(MembersWork work, WorkDone done) = 0;
 
-  // The sections of `stats`: agent, runtime, serf, tags, event_handlers.
+  // The sections of the command `stats`: agent, runtime, serf, tags, event_handlers.
   virtual StatsSections Stats() = 0;
 
-  // What a node last told of its network coordinate; none if it is not known.
+  // The network coordinate that a member announced last; none if it is not known.
   virtual std::optional<Coordinate> FindCoordinate(const std::string& node) = 0;
 
-  // The last lines of the log, oldest first: what a new monitor begins with.
+  // The last lines of the log, oldest first; a new monitor begins with them. LogHistory collects
+  // them.
   virtual std::vector<LogLinePtr> LogHistory() = 0;
 
-  // Contacts every address. `replay` false: user events older than the join are ignored.
+  // Contacts every address. `replay`: whether to deliver user events that are older than the join.
+  // Returns the name of the join. `done` may be called before the method returns.
   virtual JoinId Join(std::vector<std::string> addresses, bool replay, JoinDone done) = 0;
 
-  // Nobody waits for a join any more: what of it has not begun is left out. Nothing if it has
-  // ended.
+  // The client that asked for a join has gone: contact no further address. `done` is still called.
+  // Does nothing if the join has ended.
   virtual void CancelJoin(JoinId join) = 0;
 
-  // Tells all nodes. The payload is bytes.
+  // Sends a user event to all members. The payload may hold any bytes.
   virtual void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) = 0;
 
-  // Asks the cluster. `done` tells whether the query is under way; if so `on_answer` is called with
-  // every answer, and last with kDone, or for ever not again when the agent ends.
+  // Sends a query. `done` reports whether the query is under way. If so, `on_answer` receives each
+  // acknowledgement and answer. The last call is kDone. If the agent shuts down first, there is no
+  // further call.
   virtual void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
                      QueryDone done) = 0;
 
-  // Nobody hears the answers of a query any more: ends it. Nothing if it has ended.
+  // The client that asked a query has gone: end it. Does nothing if the query has ended.
   virtual void CancelQuery(QueryId query) = 0;
 
-  // Answers a query that an event told of; once.
+  // Answers the query of a QueryEvent, once. Errors are those of Serf::Respond().
   virtual void Respond(QueryId query, std::string payload, Done done) = 0;
 
-  // An operation on the keyrings of all nodes; `key` is base64, none for kList.
+  // Installs, uses, removes or lists keys on all members. `key` is base64 from the client, not yet
+  // checked; empty for kList.
   virtual void ManageKeys(KeyOperation operation, std::string key, KeysDone done) = 0;
 
-  // Leaves the cluster; after a success the agent shuts down, by itself. Callers that come while
-  // a leave is under way share its result.
+  // Leaves the cluster. After a success the agent shuts down by itself. Calls while a leave is
+  // under way share its result.
   virtual void Leave(Done done) = 0;
 
-  // Marks a failed member as left; `prune` also forgets it. Unknown names succeed.
+  // Turns a failed member into one that left; `prune` also erases it. An unknown name succeeds.
   virtual void ForceLeave(std::string node, bool prune, Done done) = 0;
 
-  // New tags of the agent: the current ones without `remove`, then `set` over them.
+  // Changes the agent's tags: the current ones without those named by `remove`, then `set` over
+  // them.
   virtual void UpdateTags(Tags set, std::vector<std::string> remove, Done done) = 0;
 };
 

@@ -1,7 +1,8 @@
 #ifndef SERF_RPC_STREAM_EVENT_H_
 #define SERF_RPC_STREAM_EVENT_H_
 
-// StreamEvent: an event as streams deliver it, encoded once and shared by all of them.
+// StreamEvent: an event as streams deliver it. The server encodes it once, and all connections
+// share it. It does not change once it is made.
 
 #include <cstddef>
 #include <cstdint>
@@ -43,16 +44,16 @@ class StreamEvent {
   }
 
   EventType type() const { return type_; }
-  // Of a user event or query; else empty.
+  // The name of a user event or query; else empty. Valid as long as this object.
   absl::string_view name() const { return name_; }
-  // Bytes that it takes.
+  // The bytes of the record.
   std::size_t size() const { return body_.size(); }
-  // Of a query.
+  // For a query: its id and its deadline.
   QueryId query() const { return query_; }
   Instant deadline() const { return deadline_; }
 
-  // Writes the record that follows the header. `number` is for a query: what the client may answer
-  // it by.
+  // Writes the record that follows the header. For a query, `number` is the id by which the client
+  // may answer.
   void WriteTo(Writer& writer, std::uint64_t number) const {
     if (type_ == EventType::kQuery) {
       EncodeQueryHead(writer);

@@ -1,9 +1,10 @@
 #ifndef SERF_RPC_SUBSCRIPTIONS_H_
 #define SERF_RPC_SUBSCRIPTIONS_H_
 
-// Subscriptions: what one connection is told without asking anew: event streams, the monitor, the
-// answers to its queries; with the records that wait to be written (spec/agent.md 1.9). A full
-// queue of events or log lines drops what comes and counts it.
+// Subscriptions: what one connection receives without asking anew: event streams, the monitor, and
+// the answers to its queries, with the records that wait to be written. A full queue of events or
+// log lines drops what comes, and counts it. Internal to the server; one thread. Source:
+// docs/protocol/agent.md 1.9.
 
 #include <cstddef>
 #include <cstdint>
@@ -30,28 +31,30 @@ namespace serf::rpc {
 
 class Subscriptions {
  public:
-  // Opens a stream. Returns the error for the client; empty: none.
+  // Opens a stream. Returns the error text for the client, or an empty text.
   absl::string_view AddStream(std::uint64_t seq, absl::string_view filter);
-  // Opens the monitor, of lines from `level` on. The history does not count against its queue.
+  // The same for the monitor, of lines from `level` on. The history does not count against its
+  // queue.
   absl::string_view AddMonitor(std::uint64_t seq, LogLevel level,
                                const std::vector<LogLinePtr>& history);
-  // Ends what was opened by `seq`, if anything was: a stream and the monitor may share it. Queries
-  // go on, and what was delivered may still be answered.
+  // Ends what `seq` opened, if anything: a stream and the monitor may share it. Queries continue,
+  // and the client may still answer what a stream has delivered.
   void Stop(std::uint64_t seq);
 
-  // Queues for whoever wants it. False: a queue was full.
+  // Queues an event or a line for the streams that want it. False if a queue was full.
   bool Push(Instant now, const StreamEventPtr& event);
   bool Push(const LogLinePtr& line);
 
-  // Queries that the client asks.
+  // The queries that the client has asked.
   QueryStreams& queries() { return queries_; }
-  // The query that a stream delivered under this number; none if it cannot be answered any more.
+  // The query that a stream delivered under this number; nothing if the client cannot answer it any
+  // more.
   std::optional<QueryId> FindPending(Instant now, std::uint64_t number) {
     return pending_.Find(now, number);
   }
 
-  // Moves records from the queues to `out` until it holds `size` bytes: one of each in turn, so
-  // that none waits for another's backlog.
+  // Moves records from the queues to `out` until it holds `size` bytes: one of each queue in turn,
+  // so that none waits for another's backlog.
   void WriteTo(msgpack::sbuffer& out, std::size_t size);
 
   bool empty() const { return streams_.empty() && !monitor_ && queries_.empty(); }
@@ -61,7 +64,7 @@ class Subscriptions {
     if (monitor_) return "log";
     return queries_.empty() ? "" : "query end";
   }
-  // Records that were dropped.
+  // How many records were dropped.
   std::uint64_t dropped() const { return dropped_; }
 
  private:
@@ -85,7 +88,7 @@ class Subscriptions {
     bool Wants(const LogLine& line) const { return !line.level || *line.level >= level; }
   };
 
-  // Whether a queue has room for one more; else counts what is dropped.
+  // Whether a queue has room for one more record. Counts the record as dropped if not.
   bool HasRoom(std::size_t size, std::size_t bytes = 0) {
     if (size < kQueueMax && bytes < kQueueBytesMax) return true;
     ++dropped_;

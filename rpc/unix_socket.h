@@ -2,12 +2,13 @@
 #define SERF_RPC_UNIX_SOCKET_H_
 
 // UnixSocketFile: the file of a listening Unix domain socket, from the bind to the end. Only its
-// owner may connect, that is, the user whom the agent runs as.
+// owner may connect, that is, the user that the agent runs as.
 //
 //   absl::StatusOr<std::unique_ptr<UnixSocketFile>> file = UnixSocketFile::Bind(fd, path);
 //
-// Two agents that start at the same instant with the same path may take it from each other; later
-// ones are refused.
+// Server::Listen("unix:/run/serf.sock") uses it; an application has no need to. One thread. Two
+// agents that start at the same instant with the same path may take it from each other; later ones
+// are refused.
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,10 +31,10 @@
 
 namespace serf::rpc {
 
-// Bytes of a path: the system's address ends with a zero.
+// The most bytes of a path. The system's address ends with a zero byte.
 inline constexpr std::size_t kUnixPathMax = sizeof(sockaddr_un::sun_path) - 1;
 
-// A path that can be the address of a socket.
+// OK if the path can be the address of a socket; else InvalidArgument.
 inline absl::Status CheckUnixPath(absl::string_view path) {
   if (path.size() <= kUnixPathMax) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
@@ -42,8 +43,9 @@ inline absl::Status CheckUnixPath(absl::string_view path) {
 
 class UnixSocketFile {
  public:
-  // Binds a socket that does not listen yet. The file of an agent that was killed is replaced: a
-  // socket at which nobody listens. The message of an error is "bind: address already in use".
+  // Binds a socket that does not listen yet. Replaces the file of an agent that was killed, that
+  // is, a socket on which nothing listens. Any other file stays. Unavailable, with a message such
+  // as "bind: address already in use"; or that of CheckUnixPath().
   static absl::StatusOr<std::unique_ptr<UnixSocketFile>> Bind(int socket, const std::string& path);
 
   // Removes the file, if it is still this one.
@@ -64,9 +66,9 @@ class UnixSocketFile {
     std::memcpy(address.sun_path, path.data(), path.size());
     return address;
   }
-  // Whether the path was that of a socket of nobody, and is free now.
+  // Whether the path was that of a socket on which nothing listens, and is free now.
   static bool RemoveStale(const std::string& path);
-  // Of the system call that has just failed.
+  // The error of the system call that has just failed.
   static absl::Status Error(absl::string_view call);
 
   const std::string path_;
@@ -106,7 +108,7 @@ inline absl::StatusOr<std::unique_ptr<UnixSocketFile>> UnixSocketFile::Bind(
     absl::Status failure = Error("bind");
     if (!in_use || !RemoveStale(path) || !bind()) return failure;
   }
-  // Nobody can connect before: the socket does not listen yet.
+  // No client can connect before this, because the socket does not listen yet.
   struct stat status = {};
   if (::chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || ::lstat(path.c_str(), &status) != 0) {
     absl::Status failure = Error("chmod");

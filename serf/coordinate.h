@@ -1,15 +1,21 @@
 #ifndef SERF_COORDINATE_H_
 #define SERF_COORDINATE_H_
 
-// Coordinate: a position in a space where the distance of two nodes estimates the round trip
-// between them (Vivaldi; Dabek et al., SIGCOMM 2004, with heights, section 5.4). Values and pure
-// functions; CoordinateClient moves one. Source: spec/serf.md 10.1, 10.2.
+// Coordinate: a position in a space where the distance of two nodes estimates the round-trip time
+// between them (Vivaldi; Dabek et al., SIGCOMM 2004, with heights, section 5.4). The file has
+// values and pure functions, which any thread may call. CoordinateClient moves the coordinate of a
+// node.
 //
 //   const Duration rtt = Distance(a, b);
 //
-// The results are the original's to the last bit, whatever the compiler's options for contracting
-// floating-point expressions: see coordinate_internal::Product. Only -ffast-math and its like are
-// beyond that.
+// An estimate needs a few minutes of probes to become good: `error` says how good it is. Do not use
+// it where a timeout must be safe.
+//
+// The results equal those of Go Serf to the last bit, whatever the compiler's options for
+// contracting floating-point expressions are: see coordinate_internal::Product. Only -ffast-math
+// and similar options break this.
+//
+// Source: docs/protocol/serf.md 10.1, 10.2.
 
 #include <algorithm>
 #include <array>
@@ -28,73 +34,79 @@
 
 namespace serf {
 
-// Of all Serf nodes; fewer only in tests.
+// The number of dimensions of every Serf node. Only tests use fewer.
 inline constexpr std::size_t kCoordinateDimensionsMax = 8;
 
-// Initial and largest estimate of the own error.
+// The error of a node that knows nothing yet, and the largest error.
 inline constexpr double kCoordinateErrorMax = 1.5;
-// Height of a node at the least, in seconds.
+// The least height of a node, in seconds.
 inline constexpr double kCoordinateHeightMin = 10.0e-6;
-// Seconds (and sums of errors) below this count as this.
+// Smaller distances, in seconds, and smaller sums of errors count as this.
 inline constexpr double kCoordinateZeroThreshold = 1.0e-6;
-// Seconds; largest part of a coordinate to be believed. Six times the longest round trip that
-// counts: what is further away was made up.
+// The largest part of a coordinate that a node believes, in seconds: six times the longest round
+// trip that counts. A node that announces more has made it up.
 inline constexpr double kCoordinatePartMax = 60.0;
 
 struct Coordinate {
-  // Of a node that knows nothing yet; also the origin of the space.
+  // The coordinate of a node that knows nothing yet; also the origin of the space. `dimensions` is
+  // 1 to kCoordinateDimensionsMax; `height_min` is in seconds.
   static constexpr Coordinate Start(std::size_t dimensions = kCoordinateDimensionsMax,
                                     double height_min = kCoordinateHeightMin) {
     assert(dimensions > 0 && dimensions <= kCoordinateDimensionsMax);
     return {.dimensions = dimensions, .height = height_min};
   }
 
+  // The parts of `vec` that count. Valid as long as the coordinate.
   std::span<const double> values() const { return std::span(vec).first(dimensions); }
 
   friend constexpr bool operator==(const Coordinate&, const Coordinate&) = default;
 
-  // Seconds; those from `dimensions` on are zero.
+  // Seconds. Parts from `dimensions` on are zero.
   std::array<double, kCoordinateDimensionsMax> vec = {};
   std::size_t dimensions = kCoordinateDimensionsMax;
-  double error = kCoordinateErrorMax;  // relative: 1 is "100 %"
-  double adjustment = 0;               // seconds, may be negative
+  // The estimated relative error of distances: 1 is "100 %".
+  double error = kCoordinateErrorMax;
+  // Seconds to add to a distance; may be negative.
+  double adjustment = 0;
+  // Seconds from the node to the core of the network, part of every distance.
   double height = kCoordinateHeightMin;
 };
 
-// No part is NaN or infinite.
+// True if no part is NaN or infinite.
 bool IsFinite(const Coordinate& coordinate);
 
-// Besides, none is larger than kCoordinatePartMax, and neither error nor height is negative. A
-// node that believed more could be thrown far away by one message.
+// True if, besides, no part is larger than kCoordinatePartMax, and neither error nor height is
+// negative. A node that believed more could be thrown far away by one message.
 bool IsPlausible(const Coordinate& coordinate);
 
-// In seconds, without adjustments. Both have the same dimensions.
+// The distance in seconds, without adjustments. Both coordinates must have the same dimensions.
 double RawDistance(const Coordinate& a, const Coordinate& b);
 
-// The estimated round trip: whole nanoseconds, never negative for valid coordinates, at most
-// Duration::max(). Both have the same dimensions.
+// The estimated round-trip time in whole nanoseconds: never negative for valid coordinates, at most
+// Duration::max(). Both coordinates must have the same dimensions.
 Duration Distance(const Coordinate& a, const Coordinate& b);
 
-// `a`, moved away from `b` by `force` seconds; if negative, towards it. Points that coincide part
-// in a random direction. Both have the same dimensions.
+// `a`, moved away from `b` by `force` seconds, or towards it if `force` is negative. Points that
+// coincide part in a random direction. Both coordinates must have the same dimensions.
 Coordinate ApplyForce(const Coordinate& a, double force, const Coordinate& b, double height_min,
                       Rng& rng);
 
-// Nothing if there are more dimensions than any coordinate has.
+// The coordinate of a message. Nothing if it has more dimensions than kCoordinateDimensionsMax. The
+// values may be implausible: ask IsPlausible().
 std::optional<Coordinate> FromMessage(const wire::CoordinateMessage& message);
 wire::CoordinateMessage ToMessage(const Coordinate& coordinate);
 
 namespace coordinate_internal {
 
-// a * b, rounded to double. Compilers may fuse a product with the sum that it is part of, as GCC
-// does by default for processors that can; the volatile object forbids it. It costs a store and a
+// a * b, rounded to double. A compiler may fuse a product with the sum that it is part of, as GCC
+// does by default for processors that can. The volatile object prevents that, for one store and one
 // load.
 inline double Product(double a, double b) {
   const volatile double product = a * b;
   return product;
 }
 
-// By its bits, so that no option about NaN can change it.
+// Looks at the bits, so that no compiler option about NaN can change the result.
 inline bool IsFinite(double value) {
   constexpr std::uint64_t kExponent = std::uint64_t{0x7ff} << 52;
   return (std::bit_cast<std::uint64_t>(value) & kExponent) != kExponent;
@@ -106,7 +118,7 @@ inline double Magnitude(std::span<const double> vec) {
   return std::sqrt(sum);
 }
 
-// Of length 1.
+// A random vector of length 1.
 inline void RandomDirection(std::span<double> out, Rng& rng) {
   for (double& value : out) value = rng.NextDouble() - 0.5;
   const double length = Magnitude(out);
@@ -118,7 +130,7 @@ inline void RandomDirection(std::span<double> out, Rng& rng) {
   out.front() = 1.0;
 }
 
-// Applies `check` to every part; true if it holds for all.
+// True if `check` holds for every part.
 template <typename Check>
 bool AllParts(const Coordinate& coordinate, const Check& check) {
   const auto values = coordinate.values();
@@ -156,7 +168,7 @@ inline Duration Distance(const Coordinate& a, const Coordinate& b) {
   double seconds = RawDistance(a, b);
   const double adjusted = seconds + a.adjustment + b.adjustment;
   if (adjusted > 0) seconds = adjusted;
-  // The largest double below 2^63 is 1024 less; NaN is no distance either.
+  // The largest double below 2^63 is 1024 less. NaN takes the first branch too.
   constexpr double kLimit = 0x1p63;
   const double nanoseconds = seconds * 1.0e9;
   if (!(nanoseconds < kLimit)) return Duration::max();
@@ -178,7 +190,7 @@ inline Coordinate ApplyForce(const Coordinate& a, double force, const Coordinate
     for (double& value : direction) value *= scale;
     // (h * f) / m + h, in this order.
     moved.height = Product(a.height + b.height, force) / distance + a.height;
-    // As the original's maximum, keeps NaN, so that the caller notices it.
+    // Keeps NaN, as Go's maximum does, so that the caller notices it.
     if (moved.height < height_min) moved.height = height_min;
   } else {
     coordinate_internal::RandomDirection(direction, rng);

@@ -1,16 +1,18 @@
 #ifndef SERF_JUDGEMENT_H_
 #define SERF_JUDGEMENT_H_
 
-// Judgement: whose tags match the expressions of a query's filters, where that may take long. The
-// machine hands it out with its Outbox; whoever drives the machine calls Run() where nothing waits
-// for it, and hands it back with OnQueryJudged, run or not.
+// Judgement: which members' tags match the expressions of a query's filters, where that may take
+// long. The machine hands it out with its Outbox. The driver calls Run() where nothing waits for
+// it, and hands it back with Serf::OnQueryJudged(), run or not.
 //
 //   Judgement judgement(Judgement::Purpose::kAnswer, query, deadline, {{"role", "^web"}});
 //   judgement.AddNode("a", meta);
 //   judgement.Run(cpu_time);                       // on any thread
 //   if (judgement.decided()) judgement.ForEachNode(...);
 //
-// Not for what is cheap: QueryFilters decides that at once. It holds copies of all it looks at.
+// Only a driver needs it; transport::Host runs judgements by itself. Filters that are cheap never
+// come here: the machine decides them at once. A judgement holds copies of all that it looks at, so
+// it may move between threads, but only one thread may use it at a time.
 
 #include <chrono>
 #include <cstddef>
@@ -31,13 +33,13 @@
 
 namespace serf {
 
-// A filter of a query: a tag, and the expression that its value has to match.
+// A filter of a query: the name of a tag, and the RE2 expression that its value must match.
 struct TagExpression {
   std::string tag;
   std::string expression;
 };
 
-// A node without the tag counts as one with the empty text.
+// The value of a tag; empty if the node does not have it. Valid as long as `tags`.
 inline absl::string_view TagValue(const Tags& tags, absl::string_view tag) {
   const auto found = tags.find(tag);
   return found == tags.end() ? absl::string_view() : absl::string_view(found->second);
@@ -45,13 +47,16 @@ inline absl::string_view TagValue(const Tags& tags, absl::string_view tag) {
 
 class Judgement {
  public:
-  // Time of the running thread after which Run() gives up. All expressions of a query have
-  // Regex::kModestMemoryMax together, so the one under way ends within another such time.
+  // The processor time of the calling thread after which Run() gives up. All expressions of a query
+  // have Regex::kModestMemoryMax bytes together, so the match that is under way ends within as much
+  // time again.
   static constexpr Duration kCpuTimeMax = std::chrono::milliseconds(250);
 
   enum class Purpose : std::uint8_t {
-    kAnswer,    // whether this node is to answer the query of somebody
-    kAudience,  // who is to answer an own query
+    // Whether this node answers a query of another node.
+    kAnswer,
+    // Which members should answer a query of this node.
+    kAudience,
   };
 
   Judgement(Purpose purpose, QueryId query, Instant deadline, std::vector<TagExpression> filters)
@@ -63,7 +68,8 @@ class Judgement {
   Judgement(const Judgement&) = delete;
   Judgement& operator=(const Judgement&) = delete;
 
-  // One more to judge: it passes if its tags, which are in `meta`, match all filters.
+  // Adds a node to judge. It passes if its tags, which `meta` encodes, match all filters. Copies
+  // both.
   void AddNode(absl::string_view name, ByteView meta) {
     Append(bytes_, AsBytes(name));
     Append(bytes_, meta);
@@ -71,24 +77,26 @@ class Judgement {
         {static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(meta.size()), 0});
   }
 
+  // What the machine asked, for which query and with which filters.
   Purpose purpose() const { return purpose_; }
   QueryId query() const { return query_; }
-  // From then on nobody wants to know.
+  // The end of the query. A result that comes later is dropped.
   Instant deadline() const { return deadline_; }
   const std::vector<TagExpression>& filters() const { return filters_; }
 
-  // Once. `cpu_time()` is what the calling thread has used of the processor.
+  // Judges the nodes. Call it at most once, on any thread. `cpu_time()` returns the processor time
+  // that the calling thread has used, as a Duration. Run() gives up after kCpuTimeMax.
   template <typename CpuTime>
   void Run(CpuTime&& cpu_time);
 
-  // Whether Run() came to an end: it gives up where the budget does not reach.
+  // Whether Run() reached a result. False also if it did not run.
   bool decided() const { return decided_; }
-  // If it is decided: calls f(name, matched) for each node, in the order of AddNode(), with the
-  // number of filters that it matches before the first that it does not; a node passes if it is
-  // that of all filters.
+  // Calls f(name, matched) for each node in the order of AddNode(). Call it only if decided().
+  // `matched` is the number of filters that match before the first one that does not. A node passes
+  // if `matched` equals the number of filters.
   template <typename F>
   void ForEachNode(F&& f) const;
-  // Why a filter does not compile, and so matches nobody; OK otherwise.
+  // Why a filter does not compile, and so matches no node; OK if it compiles.
   const absl::Status& error(std::size_t filter) const { return errors_[filter]; }
 
  private:
@@ -98,7 +106,7 @@ class Judgement {
     std::uint32_t matched;
   };
 
-  // False: the budget does not reach.
+  // Compiles all filters. False if the budget does not suffice.
   template <typename CpuTime>
   bool CompileAll(std::vector<std::optional<Regex>>& compiled, Duration end, CpuTime& cpu_time);
 

@@ -1,11 +1,19 @@
 #ifndef SERF_KEYS_H_
 #define SERF_KEYS_H_
 
-// Operations on the keyrings of all nodes, and what came of one. Keys are 16, 24 or 32 bytes here
-// and base64 (RFC 4648, padded) in results. Source: spec/serf.md 6.9.
+// Operations on the keyrings of all members, and how one ended. A cluster with a keyring encrypts
+// all traffic. A key has 16, 24 or 32 bytes (AES-128, AES-192, AES-256): raw bytes in requests,
+// base64 (RFC 4648, padded) in results.
 //
-// To rotate: install the new key, use it, remove the old one; each when the one before has
-// succeeded on all nodes.
+// To rotate the key, take three steps, each after the one before has succeeded on all members:
+//
+//   host->AsyncManageKeys(KeyOperation::kInstall, new_key, 0, ...);
+//   host->AsyncManageKeys(KeyOperation::kUse, new_key, 0, ...);
+//   host->AsyncManageKeys(KeyOperation::kRemove, old_key, 0, ...);
+//
+// A member that misses a step and later the removal of the old key cannot decrypt the others.
+//
+// Source: docs/protocol/serf.md 6.9.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,14 +24,20 @@
 
 namespace serf {
 
+// What to do on every member.
 enum class KeyOperation : std::uint8_t {
-  kInstall,  // add a key, which can decrypt from then on
-  kUse,      // make a key the primary one, which encrypts
-  kRemove,   // forget a key; not the primary one
+  // Adds a key. Members can decrypt with it from then on. A key that is there is not an error.
+  kInstall,
+  // Makes an installed key the primary one, which encrypts.
+  kUse,
+  // Forgets a key. Members refuse to remove their primary key. A key that is not there is not an
+  // error.
+  kRemove,
+  // Lists the keys of every member. Changes nothing.
   kList,
 };
 
-// The name of the internal query.
+// The name of the internal query of an operation. The text lives as long as the program.
 inline constexpr absl::string_view KeyQueryName(KeyOperation operation) {
   switch (operation) {
     case KeyOperation::kInstall:
@@ -38,13 +52,21 @@ inline constexpr absl::string_view KeyQueryName(KeyOperation operation) {
   return "";
 }
 
+// How a key operation ended on the members. It counts also if the status is an error.
 struct KeyOutcome {
-  std::map<std::string, std::string> messages;  // by node: errors and warnings
-  std::size_t nodes = 0;                        // that live
+  // Errors and warnings, by the name of the member.
+  std::map<std::string, std::string> messages;
+  // How many members were alive when the operation began.
+  std::size_t nodes = 0;
+  // How many of them answered, and how many of the answers were errors. The status is OK only if
+  // all answered without an error.
   std::size_t responses = 0;
   std::size_t errors = 0;
-  std::map<std::string, std::size_t> keys;          // of kList: how many nodes have each
-  std::map<std::string, std::size_t> primary_keys;  // "" stands for nodes that did not say
+  // For kList: how many members have each key, by its base64 text.
+  std::map<std::string, std::size_t> keys;
+  // For kList: how many members have each key as the primary one. "" stands for members of releases
+  // that do not report it.
+  std::map<std::string, std::size_t> primary_keys;
 };
 
 }  // namespace serf

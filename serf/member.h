@@ -1,7 +1,14 @@
 #ifndef SERF_MEMBER_H_
 #define SERF_MEMBER_H_
 
-// Member: a member of the cluster as the Serf layer knows it. Source: spec/serf.md 3.1.
+// Member: what this node knows about a member of the cluster. The record is a copy: it does not
+// change when the cluster does, and any thread may read it.
+//
+//   for (const serf::Member& member : members) {
+//     if (member.status == serf::MemberStatus::kAlive) Use(member.endpoint, member.tags);
+//   }
+//
+// Source: docs/protocol/serf.md 3.1.
 
 #include <cstdint>
 #include <string>
@@ -13,10 +20,18 @@
 
 namespace serf {
 
-// The numbers go over the wire in conflict answers. Append-only.
+// The state of a member, as this node sees it. Other nodes may see another state for a few seconds.
+// The numbers go over the wire in conflict answers; values are append-only.
+//
+// * kNone: unknown. A Member in a list never has it.
+// * kAlive: the member answers probes, or is new.
+// * kLeaving: the member has announced its departure and still runs.
+// * kLeft: the member has left on purpose, or was forced to leave.
+// * kFailed: the member does not answer. It may return with the same name.
 enum class MemberStatus : std::uint8_t { kNone = 0, kAlive, kLeaving, kLeft, kFailed };
 
-// "none", "alive", "leaving", "left", "failed".
+// The name of a status: "none", "alive", "leaving", "left", "failed". The text lives as long as the
+// program.
 inline constexpr absl::string_view MemberStatusName(MemberStatus status) {
   switch (status) {
     case MemberStatus::kNone:
@@ -33,13 +48,17 @@ inline constexpr absl::string_view MemberStatusName(MemberStatus status) {
   return "none";
 }
 
-// A copy; stays as it is when the cluster goes on.
+// A member of the cluster. `name` is unique in the cluster and identifies the member.
 struct Member {
+  // 1 to 512 bytes. A name from another node may hold any bytes: escape it before you print it.
   std::string name;
+  // The address that the member announced, for its Serf traffic (UDP and TCP).
   Endpoint endpoint;
   Tags tags;
   MemberStatus status = MemberStatus::kNone;
-  wire::VersionVector versions;  // engine and Serf protocol: min, max, current
+  // The protocol versions that the member announced: lowest, highest and current version of the
+  // membership protocol, then the same of the Serf protocol.
+  wire::VersionVector versions;
 };
 
 }  // namespace serf

@@ -1,11 +1,16 @@
 #ifndef SERF_MEMBER_LISTING_H_
 #define SERF_MEMBER_LISTING_H_
 
-// MemberListing: all members of a moment in one piece of memory. To take it costs a twentieth of
-// what a sorted copy of tens of thousands of members does; that can be made of it on any thread.
+// MemberListing: all members at one moment, in one piece of memory. Serf::ListMembers() takes it on
+// the machine's thread; another thread then turns it into sorted Members.
 //
-//   const MemberListing listing = serf.ListMembers();
-//   for (const Member& member : listing.Sorted()) ...         // elsewhere
+//   MemberListing listing = serf.ListMembers();              // on the machine's thread
+//   std::vector<Member> members = listing.Sorted();          // on any thread, later
+//
+// Taking a listing costs a twentieth of a sorted copy of tens of thousands of members. Do not use
+// it for small clusters or for one lookup: Serf::Members() and Serf::FindMember() are simpler. A
+// listing owns its data and does not change when the cluster does. Several threads may read it at
+// once.
 
 #include <algorithm>
 #include <cstddef>
@@ -25,8 +30,10 @@ namespace serf {
 
 class MemberListing {
  public:
+  // For Serf: room for so many members.
   void Reserve(std::size_t members) { rows_.reserve(members); }
 
+  // For Serf: appends a copy of one member.
   void Add(const swim::NodeInfo& info, MemberStatus status) {
     const absl::string_view name = info.name();
     rows_.push_back({bytes_.size(), static_cast<std::uint32_t>(name.size()),
@@ -36,9 +43,10 @@ class MemberListing {
     Append(bytes_, info.meta());
   }
 
+  // How many members the listing has.
   std::size_t size() const { return rows_.size(); }
 
-  // By name.
+  // Copies of all members, sorted by name.
   std::vector<Member> Sorted() const {
     std::vector<const Row*> order;
     order.reserve(rows_.size());

@@ -1,7 +1,19 @@
 #ifndef SERF_OUTBOX_H_
 #define SERF_OUTBOX_H_
 
-// Outbox of serf::Serf: the engine's datagrams and streams, and what the application gets.
+// Outbox of serf::Serf: the effects of one or more inputs. A driver lends one to each input,
+// carries out what is in it, clears it, and uses it again. It extends the outbox of the membership
+// layer (datagrams and streams) by what the application gets.
+//
+//   serf.OnTimer(now, out);
+//   for (const Event& event : out.events()) Deliver(event);
+//   for (const Completion& completion : out.completions()) End(completion);
+//   ...                                     // everything else below, and that of swim::Outbox
+//   out.Clear();
+//
+// An application that uses transport::Host never sees it. It matters to those who write a driver of
+// their own; testing/world.h is a second one. Carry out each kind in its own order. Do not call the
+// machine with this outbox before Clear(): inputs append. Not thread-safe.
 
 #include <cstdint>
 #include <memory>
@@ -23,39 +35,49 @@ namespace serf {
 
 using swim::RequestId;
 
-// A request ended. Each request completes exactly once, if the machine lives on.
+// A request ended. Each request completes exactly once, unless the machine is destroyed before.
 struct Completion {
   RequestId request;
-  absl::Status status;  // with the texts of spec/agent.md 1.5
-  // Of Join only: how many targets answered, and one text for each that did not.
+  // The texts of errors are those of docs/protocol/agent.md 1.5.
+  absl::Status status;
+  // Join only: how many targets answered, and one text for each that did not.
   int contacted = 0;
   std::vector<std::string> errors;
-  // Of ManageKeys only, and not null then.
+  // ManageKeys only, and then never null.
   std::shared_ptr<const KeyOutcome> keys = nullptr;
 };
 
-// The keyring has changed and is to be saved as it is now: see Config::keyring_is_saved.
+// The keyring has changed, and the driver must save these keys; see Config::keyring_is_saved. The
+// driver answers with Serf::OnKeyringSaved(version, ...), after a failure too.
 struct KeyringSave {
-  std::uint64_t version = 0;             // for OnKeyringSaved
-  std::vector<wire::Keyring::Key> keys;  // primary first
+  // The number of this state of the keyring, for the answer.
+  std::uint64_t version = 0;
+  // The primary key first.
+  std::vector<wire::Keyring::Key> keys;
 };
 
 class Outbox : public swim::Outbox {
  public:
+  // What to deliver to the application, in this order.
   const std::vector<Event>& events() const { return events_; }
+  // The requests that have ended.
   const std::vector<Completion>& completions() const { return completions_; }
-  // Of own queries. They may end, and an early answer may come, within the very call that asks.
+  // What came of this node's queries. A query may end, and an early answer may come, within the
+  // very call that asks: find the caller by the QueryId after that call has returned.
   const std::vector<QueryUpdate>& query_updates() const { return query_updates_; }
-  // To be done one after the other; OnSnapshotDone for each. None without Config::snapshot.
+  // What to do to the snapshot file, one after the other. The driver answers each with
+  // Serf::OnSnapshotDone(). Empty without Config::snapshot.
   const std::vector<SnapshotOp>& snapshot_ops() const { return snapshot_ops_; }
 
-  // To be run where nothing waits for them, in order, and handed back with OnQueryJudged; at once,
-  // and not run, if there is no room for more. Whoever drives the machine takes them.
+  // Slow query filters. The driver takes them, runs each where nothing waits for it, in order, and
+  // hands it back with Serf::OnQueryJudged(). If the driver has no room for more, it hands the
+  // judgement back at once, without having run it.
   std::vector<std::unique_ptr<Judgement>>& judgements() { return judgements_; }
 
-  // The newest, if there is one.
+  // The keyring to save, if it changed. A newer state replaces an older one.
   const std::optional<KeyringSave>& keyring_save() const { return keyring_save_; }
 
+  // Empties the outbox and keeps its memory. References into it end here.
   void Clear() {
     swim::Outbox::Clear();
     events_.clear();
@@ -66,8 +88,7 @@ class Outbox : public swim::Outbox {
     judgements_.clear();
   }
 
-  // --- for the machine ---
-  // A MemberEvent, UserEvent or QueryEvent.
+  // Adds a MemberEvent, UserEvent or QueryEvent.
   template <typename E>
   void Emit(E event) {
     events_.emplace_back(std::move(event));

@@ -1,9 +1,22 @@
 #ifndef SERF_QUERY_H_
 #define SERF_QUERY_H_
 
-// Queries: a question that is gossiped to the cluster and answered directly. What an application
-// asks with (QueryParams), what the others are told (QueryEvent), and what comes back
-// (QueryUpdate). Source: spec/serf.md 6.
+// Queries: a node asks a question by gossip, and the other members answer it directly. QueryParams
+// is what the asking application chooses, QueryEvent what the answering application receives, and
+// QueryUpdate what comes back.
+//
+//   QueryParams params;
+//   params.filter_tags = {{"role", "^web"}};
+//   host->AsyncQuery("uptime", "", params,
+//                    [](const QueryUpdate& update) {
+//                      if (update.kind == QueryUpdate::Kind::kResponse) Print(update.payload);
+//                    },
+//                    asio::detached);
+//
+// A query is best effort: a member that does not answer may be slow, or may not have heard the
+// question. Do not use queries for large data: question and answer have 1024 bytes each by default.
+//
+// Source: docs/protocol/serf.md 6.
 
 #include <chrono>
 #include <compare>
@@ -19,8 +32,8 @@
 
 namespace serf {
 
-// A query in the whole cluster: its Lamport time, and a random number, since two nodes may ask at
-// the same time.
+// Names a query in the whole cluster: its Lamport time and a random number, because two nodes may
+// ask at the same time.
 struct QueryId {
   wire::LamportTime time;
   std::uint32_t number = 0;
@@ -28,55 +41,71 @@ struct QueryId {
   friend constexpr auto operator<=>(const QueryId&, const QueryId&) = default;
 };
 
-// Queries with such names are Serf's own: the application is not told of them.
+// The prefix of Serf's own queries. The node answers them itself; the application gets no event. An
+// application must not use such names.
 inline constexpr absl::string_view kInternalQueryPrefix = "_serf_";
-// Asks for nothing but the acknowledgement.
+// The name of a query that asks for nothing but acknowledgements; `serf reachability` sends it.
 inline constexpr absl::string_view kPingQuery = "_serf_ping";
-// Asks whom a node knows by the name that is the payload.
+// The name of a query that asks which node the answering member knows by the name in the payload.
 inline constexpr absl::string_view kConflictQuery = "_serf_conflict";
 
-// Longest timeout, of own queries and of others'; longer ones are cut to it. A query has state on
-// every node that long.
+// The longest timeout of a query. A node cuts longer timeouts to it, its own and those of other
+// nodes, because every node keeps state for a query until it ends.
 inline constexpr Duration kQueryTimeoutMax = std::chrono::hours(1);
 
+// How to ask. The defaults suit most queries.
 struct QueryParams {
-  std::vector<std::string> filter_nodes;  // only these answer; empty: all
-  // Only nodes answer whose tags match all these RE2 expressions, anywhere in the value; a tag that
-  // is missing counts as empty. An expression that does not compile matches nowhere.
+  // The names of the members that answer; empty: all. They take room in the query.
+  std::vector<std::string> filter_nodes;
+  // Only members answer whose tags match all of these RE2 expressions, by tag name. An expression
+  // may match anywhere in the value: use "^web$" for the whole value. A missing tag counts as
+  // empty. An expression that does not compile matches no member.
   Tags filter_tags;
+  // Whether each member that passes the filters also confirms the receipt, apart from its answer.
   bool request_ack = false;
-  std::uint8_t relay_factor = 0;        // members through which each answer goes once more
-  Duration timeout = Duration::zero();  // zero: DefaultQueryTimeout
-  // Ends as soon as every node has answered from which an answer is due: each that lives and passes
-  // the filters. The original always waits for the whole timeout.
+  // The number of other members through which each answer is sent once more, against packet loss.
+  // The asking node drops duplicates.
+  std::uint8_t relay_factor = 0;
+  // How long to wait for answers. Zero: DefaultQueryTimeout(). At most kQueryTimeoutMax; negative
+  // is an error.
+  Duration timeout = Duration::zero();
+  // Ends the query as soon as all members have answered that are alive and pass the filters.
+  // Otherwise the query lasts for the whole timeout, as it always does in Go Serf.
   bool finish_early = false;
-  // An event handler asks. Changes nothing here: it is for the application, which tells its
-  // handlers of events one after the other, and must not let this query wait for the handler that
-  // asks it.
+  // An event handler of the agent asks. The machine ignores it. The agent runs its handlers one
+  // after the other, and must not make this query wait for the very handler that asks it.
   bool from_handler = false;
 };
 
-// Somebody asks. The application may answer once, until the deadline: Serf::Respond.
+// Another node, or this one, asks. The application may answer once, before `deadline`:
+// Host::AsyncRespond() or Serf::Respond(). It need not answer.
 struct QueryEvent {
   QueryId id;
   std::string name;
-  std::string payload;      // bytes
-  std::string source_node;  // who asks; empty from releases before 0.9.0
+  // Any bytes, not only text.
+  std::string payload;
+  // The name of the asking node; empty from releases before 0.9.0.
+  std::string source_node;
+  // By the clock of the driver; see serf/base/time.h.
   Instant deadline;
 };
 
-// What came of an own query. The last is kDone; nothing follows.
+// What came of a query of this node. Each member gives at most one kAck and one kResponse, in any
+// order. The last update is kDone; nothing follows it.
 struct QueryUpdate {
   enum class Kind : std::uint8_t { kAck, kResponse, kDone };
 
   QueryId query;
   Kind kind = Kind::kDone;
-  std::string from;     // the node that answers; not of kDone
-  std::string payload;  // of kResponse: bytes
+  // The name of the member that answers; empty for kDone.
+  std::string from;
+  // The answer, for kResponse: any bytes.
+  std::string payload;
 };
 
-// How long a query runs by default: as many gossip intervals as it takes to reach everybody, times
-// `mult`. `nodes`: that live, this one included. 3.2 s for up to 9 nodes of the LAN profile.
+// The default timeout of a query: the gossip intervals that a message needs to reach every member,
+// times `mult` (Config::query_timeout_mult). `nodes` counts the members that are alive, this one
+// included. The LAN profile gives 3.2 s for up to 9 nodes, and 6.4 s for up to 99.
 inline constexpr Duration DefaultQueryTimeout(Duration gossip_interval, int mult,
                                               std::size_t nodes) {
   // ceil(log10(nodes + 1)), at least 1.

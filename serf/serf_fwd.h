@@ -1,7 +1,9 @@
 #ifndef SERF_SERF_FWD_H_
 #define SERF_SERF_FWD_H_
 
-// Names for headers that only pass references; include the header of what you use.
+// Forward declarations, for headers that only pass references or pointers. They cost less to
+// compile than the headers themselves. Include the header of each type that you use: "serf/serf.h",
+// "serf/config.h", "serf/event.h", "serf/member.h", "serf/outbox.h", "serf/tags.h".
 
 #include <cstdint>
 #include <functional>

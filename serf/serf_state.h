@@ -1,7 +1,10 @@
 #ifndef SERF_SERF_STATE_H_
 #define SERF_SERF_STATE_H_
 
-// SerfState: of a node's own life. Source: spec/serf.md 3.8.
+// SerfState: where a node is in its own life. It says nothing about other members: for those see
+// MemberStatus. Source: docs/protocol/serf.md 3.8.
+//
+//   if (host.serf().state() != serf::SerfState::kAlive) return;  // a join would be refused
 
 #include <cstdint>
 
@@ -9,10 +12,16 @@
 
 namespace serf {
 
-// Only forward: left follows leaving, shutdown any of the others.
+// A node goes through these states in order and never back; kShutdown may follow any of the others.
+//
+// * kAlive: the node takes part.
+// * kLeaving: a leave is under way; joins are refused.
+// * kLeft: the leave is over; the node still answers probes.
+// * kShutdown: the machine does nothing more; requests end with Cancelled.
 enum class SerfState : std::uint8_t { kAlive, kLeaving, kLeft, kShutdown };
 
-// "alive", "leaving", "left", "shutdown".
+// The name of a state: "alive", "leaving", "left", "shutdown". The text lives as long as the
+// program.
 inline constexpr absl::string_view StateName(SerfState state) {
   switch (state) {
     case SerfState::kAlive:

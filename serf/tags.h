@@ -1,11 +1,19 @@
 #ifndef SERF_TAGS_H_
 #define SERF_TAGS_H_
 
-// Tags: what a member says of itself, "role" -> "web". Sorted, so that equal tags have equal bytes.
-// They travel as the engine's metadata. Source: spec/serf.md 7.1.
+// Tags: what a member announces of itself, such as "role" -> "web". Every member sees the tags of
+// every other one; queries select members by them. The map is sorted, so equal tags have equal
+// bytes. Tags are small, 512 bytes encoded and together: put data elsewhere, and its address into a
+// tag.
 //
-// meta = 0xff map of text to text     protocol version 3 and later
-//      | value of the tag "role"      before; any bytes that do not begin with 0xff
+//   config.tags = {{"role", "web"}, {"dc", "east"}};
+//
+// The membership layer carries them as the metadata of a node:
+//
+//   meta = 0xff map of text to text     protocol version 3 and later
+//        | value of the tag "role"      before; any bytes that do not begin with 0xff
+//
+// Source: docs/protocol/serf.md 7.1.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,19 +31,23 @@
 
 namespace serf {
 
+// Names and values may hold any bytes. Those of other members are not checked.
 using Tags = std::map<std::string, std::string, std::less<>>;
 
 // The first byte of metadata that holds a map.
 inline constexpr std::uint8_t kTagsMagic = 0xff;
-// The tag that stands for all where only one can be told.
+// The only tag that members of protocol version 2 have.
 inline constexpr absl::string_view kRoleTag = "role";
-// Of Serf: the first that has tags.
+// The first Serf protocol version that has tags.
 inline constexpr std::uint8_t kTagsProtocolVersion = 3;
 
-// The metadata that tells `tags`. Error: more than wire::kMetaMax bytes.
+// The metadata for `tags`. Before kTagsProtocolVersion only kRoleTag is in it. Error:
+// InvalidArgument, if the result would exceed wire::kMetaMax (512) bytes.
 absl::StatusOr<ByteVector> EncodeTags(const Tags& tags, std::uint8_t protocol_version);
 
-// Adds the tags of `meta` to `tags`. After a failure, those before the fault are in it.
+// Adds the tags of `meta` to `tags`, over those of the same names. Metadata that does not begin
+// with kTagsMagic becomes the value of kRoleTag. After an error `tags` holds those that come before
+// the fault.
 wire::DecodeResult DecodeTags(ByteView meta, Tags& tags);
 
 inline absl::StatusOr<ByteVector> EncodeTags(const Tags& tags, std::uint8_t protocol_version) {

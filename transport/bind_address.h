@@ -1,7 +1,13 @@
 #ifndef SERF_TRANSPORT_BIND_ADDRESS_H_
 #define SERF_TRANSPORT_BIND_ADDRESS_H_
 
-// The addresses that users give to listen on and to be told to others. Source: spec/agent.md 2.6.
+// ParseBindAddress: the addresses that users give, to listen on and to announce. For a text that is
+// always an IP address and a port, Endpoint::Parse() is enough.
+//
+//   absl::StatusOr<BindAddress> bind = ParseBindAddress("web-1.example:7946", 7946);
+//   if (bind.ok()) options.bind = bind->endpoint;
+//
+// Source: docs/protocol/agent.md 2.6.
 
 #include <cstdint>
 
@@ -15,20 +21,29 @@
 
 namespace serf::transport {
 
+// An address that was parsed, and which parts of it the user gave.
 struct BindAddress {
-  Endpoint endpoint;      // port 0: any free one
-  bool has_host = false;  // false: ":7946" was given, and the address is 0.0.0.0
-  bool has_port = false;  // false: the default port was added
+  // Port 0: any free one.
+  Endpoint endpoint;
+  // False for ":7946": the address is then 0.0.0.0.
+  bool has_host = false;
+  // False if the default port was added.
+  bool has_port = false;
 };
 
-// address = [ host ] [ ":" port ]
-// host    = name / IPv4 / "[" IPv6 "]"
-// port    = number / service
+// Parses an address of this form:
 //
-// Without port, `default_port`. Of a name the address is names::Preferred(). Blocks while names are
-// looked up: for use at start-up. Errors: "address ::1: too many colons in address", "address X:
-// missing ']' in address", "address 70000: invalid port", "address tcp/x: unknown port", "lookup
-// NAME: no such host".
+//   address = [ host ] [ ":" port ]
+//   host    = name / IPv4 / "[" IPv6 "]"
+//   port    = number / service
+//
+// Without a port it takes `default_port`. Of a name with several addresses it takes
+// names::Preferred(). It blocks while the system looks a name up, up to tens of seconds: call it at
+// start-up only. `book` replaces the system's names in tests. Any thread.
+//
+// Errors: InvalidArgument, "address ::1: too many colons in address", "address X: missing ']' in
+// address", "address 70000: invalid port", "address tcp/x: unknown port". NotFound, "lookup NAME:
+// no such host".
 absl::StatusOr<BindAddress> ParseBindAddress(absl::string_view text, std::uint16_t default_port,
                                              const names::Book& book = names::Book());
 

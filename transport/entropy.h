@@ -1,8 +1,11 @@
 #ifndef SERF_TRANSPORT_ENTROPY_H_
 #define SERF_TRANSPORT_ENTROPY_H_
 
-// Entropy of the operating system, which the machine must not draw by itself: the seed of its
-// generator, and nonces.
+// Entropy of the operating system: the seed of a machine's generator, and nonces. The machine
+// itself never draws any. Host::Create() uses both where the configuration does not set them.
+//
+//   config.swim.seed = transport::RandomSeed();
+//   config.swim.nonces = std::make_shared<transport::RandomNonces>();
 
 #include <sys/random.h>
 
@@ -18,9 +21,9 @@
 
 namespace serf::transport {
 
-// Fills `out` from the kernel's generator. Blocks only while a booting system has gathered no
-// entropy yet. There is no way to go on without: if the kernel has no such call, the process ends.
-// Any thread.
+// Fills `out` from the kernel's generator; fit for keys. Blocks only while a booting system has
+// gathered no entropy yet. If the kernel has no such call the process aborts, because it cannot
+// encrypt safely without. Any thread.
 inline void FillRandom(MutableByteView out) {
   while (!out.empty()) {
     const ssize_t got = ::getrandom(out.data(), out.size(), 0);
@@ -32,7 +35,7 @@ inline void FillRandom(MutableByteView out) {
   }
 }
 
-// For Config::swim.seed.
+// A seed for Config::swim.seed. Any thread.
 inline std::uint64_t RandomSeed() {
   std::array<std::uint8_t, sizeof(std::uint64_t)> bytes;
   FillRandom(bytes);
@@ -41,15 +44,19 @@ inline std::uint64_t RandomSeed() {
   return seed;
 }
 
-// Random nonces of 96 bits, the length for which NIST SP 800-38D, 8.3, allows 2^32 messages under
-// one key. They come from the kernel, kBatch at a time: one system call per nonce would cost as
-// much as the encryption of a packet. What waits in the buffer needs no protection, since nonces
-// are public once they are used. One thread; not to be used on both sides of a fork().
+// Random nonces of 96 bits. NIST SP 800-38D, 8.3, allows 2^32 messages under one key with them:
+// rotate a key before. They come from the kernel, kBatch at a time, because one system call per
+// nonce would cost as much as the encryption of a packet. The buffer needs no protection, since
+// nonces are public once they are used.
+//
+// One thread per object. Do not use an object on both sides of a fork(): both would draw the same
+// nonces, which breaks the encryption.
 class RandomNonces final : public wire::NonceSource {
  public:
   // 21 * 12 bytes: getrandom() serves up to 256 bytes without interruption.
   static constexpr std::size_t kBatch = 21;
 
+  // Fills in a fresh nonce.
   void Fill(wire::Nonce& nonce) override {
     if (used_ == buffer_.size()) {
       FillRandom(buffer_);

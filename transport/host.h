@@ -1,8 +1,8 @@
 #ifndef SERF_TRANSPORT_HOST_H_
 #define SERF_TRANSPORT_HOST_H_
 
-// Host: a member of a Serf cluster in this process: the machine serf::Serf with sockets and a
-// clock, on the application's io_context.
+// Host: a member of a Serf cluster in this process. It runs the machine serf::Serf with real
+// sockets and a real clock on the application's io_context.
 //
 //   asio::io_context io;
 //   HostOptions options;
@@ -14,11 +14,24 @@
 //   (*host)->AsyncJoin({"10.0.0.1"}, false, [](absl::Status status, JoinOutcome outcome) { ... });
 //   io.run();
 //
-// Threads: one thread runs the io_context, which must outlive the Host. All methods may be called
-// from any thread, at any time, except serf(). `on_event` and plain callbacks are called on the
-// io_context's thread, must not throw, and may do anything with the Host, its destruction included.
-// Each Async... function takes an Asio completion token: a callback, asio::use_future,
-// asio::use_awaitable, ... A handler with an executor of its own is called there.
+// Do not use a Host to talk to an agent that runs in another process: rpc::Client does that. Do not
+// use it in a test that needs many nodes or virtual time: testing/world.h does that.
+//
+// Threads: exactly one thread runs the io_context. The io_context must outlive the Host. Any thread
+// may call any method at any time, except serf() and udp_counters(). The Host calls `on_event` and
+// plain callbacks on the io_context's thread. They must not throw and must not block, since the
+// node answers no probe meanwhile. They may call any method of the Host, and may destroy it.
+//
+// Completion: each Async... function takes an Asio completion token: a callback, asio::use_future,
+// asio::use_awaitable, ... It returns at once, and the handler runs exactly once, never from within
+// the call. A handler with an executor of its own runs there. If the io_context ends first,
+// handlers do not run.
+//
+// Errors: a request before Start() ends with FailedPrecondition. A request that a Shutdown()
+// interrupts, or that comes after it, ends with Cancelled, or with FailedPrecondition for a join
+// and a leave. Unless a function says otherwise, a request that ends with an error has changed
+// nothing.
+//
 // transport/example_test.cc is a whole program.
 
 #include <algorithm>
@@ -71,50 +84,80 @@
 namespace serf::transport {
 
 struct HostOptions {
-  // The Host fills in what it knows: config.swim.advertise, default_port, and, where they are not
-  // set, seed and, with a keyring, aead and nonces; and config.snapshot. config.swim.logger must
-  // live as long as the io_context runs, since the end of a Host takes effect there.
+  // The configuration of the node; serf/config.h describes each field. Host::Create() overwrites
+  // config.swim.advertise, config.swim.default_port, config.keyring_is_saved and, with a
+  // `snapshot_path`, config.snapshot. It fills in config.swim.seed if that is zero, and with a
+  // keyring config.swim.aead and config.swim.nonces if they are null. The logger,
+  // config.swim.logger, must live as long as the io_context runs, because a Host finishes its work
+  // there after its destruction.
   Config config;
-  // Port 0: any free one. An unspecified address means all, IPv4 and IPv6.
+  // The address and port of the UDP socket and of the TCP listener. Port 0 takes any port that is
+  // free for both. An unspecified address listens on all addresses, IPv4 and IPv6.
   Endpoint bind = {IpAddress(), 7946};
-  // What others are told, if not what is bound; port 0 is the bound one. Without it and with a
-  // wildcard bound, it is the first private address of the host's interfaces.
+  // The address and port that this node announces to the other members. Default: what is bound.
+  // With an unspecified address bound, the default is the first private address of this machine's
+  // interfaces (PickPrivateAddress). Port 0 stands for the port that is bound. Set it behind
+  // address translation: the other members must be able to reach it by UDP and by TCP.
   std::optional<Endpoint> advertise;
-  // A file from which the node, restarted, learns whom it knew, whom it then asks to let it in
-  // again, and where its clocks were. Empty: none.
+  // The path of the snapshot file; empty: no snapshot. The node records in it the members that it
+  // knows and its Lamport clocks. After a restart the node contacts those members to join the
+  // cluster again, and does not deliver user events and queries that it has delivered before. Two
+  // nodes must not share a file.
   std::string snapshot_path;
-  // To ask them also after it left on purpose.
+  // Whether the node joins again after a restart even if it had left the cluster on purpose.
   bool rejoin_after_leave = false;
-  // TCP connections at once, of which a quarter is for dialling; each has a descriptor. At least
+  // Most TCP connections at once; each takes a file descriptor. A quarter is reserved for
+  // connections that this node dials, so that peers cannot take all. A value below four counts as
   // four.
   std::size_t connections_max = kConnectionsMax;
-  // Each event, in the order of the state changes.
+  // Receives each event, in the order of the state changes. The reference is valid during the call.
+  // For example:
+  //
+  //   options.on_event = [](const Event& event) {
+  //     if (const auto* user = std::get_if<UserEvent>(&event)) Deploy(user->payload);
+  //   };
   std::function<void(const Event&)> on_event;
-  // Writes the keyring to a file, primary key first, after each change; an error is told to the
-  // node that asked for the change. Null: changes last as long as the process. It and save_tags are
-  // called on a thread of their own, one call after the other, so that a slow disk holds nobody up;
-  // the end of a Host waits for them, but not for ever, so they own what they use.
+  // Writes the keyring to a file after each change; the primary key comes first. If it returns an
+  // error, this node undoes the change, and reports the error to the node that asked for it. Null:
+  // a change of the keyring lasts as long as the process.
+  //
+  // The Host calls `save_keyring` and `save_tags` on a thread of their own, one call after the
+  // other, so a slow disk does not delay the node. A Host that ends waits for them for up to five
+  // seconds. A call may therefore outlive the Host: the functions must own what they use.
   std::function<absl::Status(std::span<const wire::Keyring::Key>)> save_keyring;
-  // Writes the tags to a file, before each change of them; after an error the change is refused.
-  // Null: changes last as long as the process.
+  // Writes the tags to a file before each change of them. If it returns an error, the change is
+  // refused with that error. Null: a change of the tags lasts as long as the process. Example:
+  //
+  //   options.save_tags = [path](const Tags& tags) { return WriteTagsFile(path, tags); };
   std::function<absl::Status(const Tags&)> save_tags;
-  // The Host has shut down by itself: another node has its name.
+  // The Host has shut down by itself, because another node has its name and won the vote
+  // (docs/protocol/serf.md 8.1). The Host calls it once, after the last event.
   std::function<void()> on_shutdown;
 };
 
-// How a join ended.
+// How a join ended. Both parts count also when the status is an error.
 struct JoinOutcome {
-  int contacted = 0;                // targets that answered
-  std::vector<std::string> errors;  // one text for each entry or target that did not
+  // How many addresses answered. The entry "db.example" may stand for several.
+  int contacted = 0;
+  // One text for each entry that did not resolve, and for each address that did not answer.
+  std::vector<std::string> errors;
 };
 
 class Host {
  public:
-  // Reads the snapshot, and opens the sockets, which queue what comes until Start(). Errors have
-  // the texts of spec/agent.md 2.5: "Failed to setup snapshot: ...", "Failed to create memberlist:
-  // ...".
+  // Makes a Host: validates the options, reads the snapshot and opens the sockets. The sockets
+  // queue what arrives before Start(). Blocks while it reads the snapshot. After an error nothing
+  // stays open.
+  //
+  // * InvalidArgument: the configuration, as Config::Validate() reports it.
+  // * "Failed to setup snapshot: ...": the file cannot be opened or read.
+  // * "Failed to create memberlist: ...": the address is not free or not of this machine, or no
+  // address to announce was found (NotFound).
+  //
+  // The texts are those of docs/protocol/agent.md 2.5.
   static absl::StatusOr<std::unique_ptr<Host>> Create(asio::io_context& io, HostOptions options);
-  // As Shutdown(); and no event is told after it, if it is called where the io_context runs.
+  // Does what Shutdown() does. If the io_context's thread destroys the Host, `on_event` is not
+  // called again. If another thread does, one call may still be under way.
   ~Host() {
     driver_->Silence();
     Shutdown();
@@ -122,113 +165,183 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  // Announces the node. Before any request.
+  // Starts the node: it announces itself, and an event for its own join follows. Call it once,
+  // before any request.
   void Start();
 
-  // Push/pulls with each address: "[NODE/]HOST[:PORT]", an IP address or a name, all addresses of
-  // which are tried, a few at a time. Without a port: the one that is bound here. OK if one
-  // answered, or if there were none. `ignore_old` drops user events that are older than the join.
+  // Joins the cluster through known members: exchanges the full state with each address. An address
+  // reads "[NODE/]HOST[:PORT]"; HOST is an IP address or a name. The Host resolves a name without
+  // blocking, and tries all of its addresses, a few at a time. Without a port it uses the port that
+  // is bound here. One member that answers is enough to reach the whole cluster.
+  //
+  // `ignore_old`: true drops the user events that were sent before the join. False delivers those
+  // that the contacted members still hold.
+  //
+  // The status is OK if at least one address answered, or if `addresses` is empty. Errors:
+  // Unavailable, if no address answered; its text lists all reasons. FailedPrecondition, after
+  // AsyncLeave() or Shutdown(). In every case the outcome says what answered.
+  //
   // Handler: void(absl::Status, JoinOutcome).
   template <typename Token>
   auto AsyncJoin(std::vector<std::string> addresses, bool ignore_old, Token&& token) {
     return AsyncJoin(NewJoin(), std::move(addresses), ignore_old, std::forward<Token>(token));
   }
 
-  // The same, for a join that may be cancelled: `join` is of NewJoin(), and of no other join.
+  // The same, for a join that CancelJoin() can end. `join` comes from NewJoin(), and serves for one
+  // join only.
   template <typename Token>
   auto AsyncJoin(JoinId join, std::vector<std::string> addresses, bool ignore_old, Token&& token);
   JoinId NewJoin() { return driver_->NewJoin(); }
 
-  // Leaves out what has not begun of a join, which ends when the rest has. Nothing if it has ended.
-  // Takes effect once the io_context runs.
+  // Cancels a join: the Host contacts no further address. The join ends when the contacts that are
+  // under way have ended. Does nothing if the join has ended. Takes effect once the io_context
+  // runs.
   void CancelJoin(JoinId join);
 
-  // Leaves the cluster. The Host still runs, as a member that left; Shutdown() follows.
+  // Leaves the cluster: the other members list this node as `left`, not as `failed`, and do not try
+  // to reconnect. It takes seconds: the announcement spreads (Config::broadcast_timeout at most),
+  // then Config::leave_propagate_delay passes. The Host then still runs, as a member that left;
+  // call Shutdown() next. A leave cannot be undone: a node that comes back needs a new Host. Calls
+  // while a leave is under way share its result.
+  //
+  // The status is OK also if the announcement timed out. An error means that the snapshot could not
+  // record the leave; the node has left all the same. FailedPrecondition, after Shutdown().
+  //
   // Handler: void(absl::Status).
   template <typename Token>
   auto AsyncLeave(Token&& token);
 
-  // Turns a failed member into one that left; `prune` also forgets it.
+  // Turns the failed member `name` into one that left, on all nodes, so that they stop
+  // reconnecting. `prune` also erases the member from every list. A member that is alive refutes a
+  // force-leave and stays. An unknown name is not an error. DeadlineExceeded: the announcement did
+  // not go out within Config::broadcast_timeout; it may still spread.
+  //
   // Handler: void(absl::Status).
   template <typename Token>
   auto AsyncForceLeave(std::string name, bool prune, Token&& token);
 
-  // Replaces the own tags and announces them. Changes are made one after the other.
+  // Replaces all tags of this node and announces them. Changes apply one after the other, in the
+  // order of the calls. Errors: InvalidArgument, if the encoded tags exceed wire::kMetaMax (512)
+  // bytes; the error of `save_tags`; ResourceExhausted, if too many changes wait. The tags are then
+  // unchanged. DeadlineExceeded: the announcement did not go out within Config::broadcast_timeout;
+  // the change stays, and spreads with the next push/pull.
+  //
   // Handler: void(absl::Status).
   template <typename Token>
   auto AsyncSetTags(Tags tags, Token&& token);
 
-  // The same of some of them: `change` gets those that all changes before it left, and is called
-  // once, on the io_context's thread.
+  // The same for some of the tags. `change` receives the tags that all earlier changes left, and
+  // edits them in place. It runs once, on the io_context's thread:
+  //
+  //   host->AsyncChangeTags([](Tags& tags) { tags["role"] = "db"; }, token);
   template <typename Token>
   auto AsyncChangeTags(std::function<void(Tags&)> change, Token&& token);
 
-  // Tells all nodes, this one too; `coalesce` lets each merge it with others of that name. Error:
-  // it is too large. Handler: void(absl::Status).
+  // Sends a user event to all members, this node included. Delivery is by gossip: a live member
+  // very probably receives it, within a second or so, and without confirmation. `coalesce` permits
+  // each receiver to merge it with later events of the same name, if its Config has a
+  // `user_coalesce_period`; only the last one then counts.
+  //
+  // Error: InvalidArgument, if name and payload, bare or encoded, exceed
+  // Config::user_event_size_limit (512 bytes by default) or do not fit into a gossip packet. OK
+  // means that the event is queued.
+  //
+  // Handler: void(absl::Status).
   template <typename Token>
   auto AsyncUserEvent(std::string name, std::string payload, bool coalesce, Token&& token);
 
-  // Answers a query that a QueryEvent told of, once. Errors: it is too large, too late or was
-  // answered. Handler: void(absl::Status).
+  // Answers the query of a QueryEvent, once. Errors: InvalidArgument, if the encoded answer exceeds
+  // Config::query_response_size_limit (1024 bytes by default); the query can still be answered.
+  // DeadlineExceeded, after QueryEvent::deadline. AlreadyExists, if it was answered. OK means that
+  // the answer is on its way; the asking node does not confirm it.
+  //
+  // Handler: void(absl::Status).
   template <typename Token>
   auto AsyncRespond(QueryId query, std::string payload, Token&& token);
 
-  // Asks the cluster, this node too. `on_update` is called with each answer, and last with kDone;
-  // it may come before a handler that has an executor of its own. Handler:
-  // void(absl::StatusOr<QueryId>), when the query is under way. Errors: it is too large, has a
-  // negative timeout, or too many run.
+  // Sends a query to all members that pass the filters of `params`, this node included. The handler
+  // runs when the query is under way. `on_update` then receives each acknowledgement and each
+  // answer, and last kDone, also if the Host shuts down. The reference is valid during the call. If
+  // the handler has an executor of its own, `on_update` may come first.
+  //
+  // Errors: InvalidArgument, if the encoded query exceeds Config::query_size_limit (1024 bytes by
+  // default) or does not fit into a gossip packet, or the timeout is negative. ResourceExhausted,
+  // if too many queries run. FailedPrecondition, if Config::protocol_version is below 4. After an
+  // error `on_update` is not called.
+  //
+  // Handler: void(absl::StatusOr<QueryId>).
   template <typename Token>
   auto AsyncQuery(std::string name, std::string payload, QueryParams params,
                   std::function<void(const QueryUpdate&)> on_update, Token&& token);
 
-  // Ends an own query before its time: kDone comes next, and what still comes in answer to it is
-  // dropped. Nothing if it has ended. Takes effect once the io_context runs.
+  // Ends a query of this node before its timeout. kDone comes next, and later answers are dropped.
+  // Does nothing if the query has ended. Takes effect once the io_context runs.
   void CancelQuery(QueryId query);
 
-  // Installs, uses, removes or lists keys on all nodes. The key has 16, 24 or 32 bytes; none for
-  // kList. OK if all nodes did it; the outcome tells more in every case.
+  // Installs, uses, removes or lists keys on all members, this node included; see serf/keys.h for
+  // how to rotate a key. `key` has 16, 24 or 32 raw bytes; kList ignores it. `relay_factor` is that
+  // of QueryParams. Operations that change keys run one after the other.
+  //
+  // The status is OK if all live members did it. Aborted: some reported an error or did not answer;
+  // those that answered keep the change, and the outcome names the errors. Other errors are those
+  // of AsyncQuery() and leave all keyrings unchanged.
+  //
   // Handler: void(absl::Status, KeyOutcome).
   template <typename Token>
   auto AsyncManageKeys(KeyOperation operation, ByteVector key, std::uint8_t relay_factor,
                        Token&& token);
 
-  // All members, sorted by name; also after Shutdown().
+  // Copies of all members in every state, sorted by name; also after Shutdown(). The copy takes
+  // milliseconds for tens of thousands of members.
+  //
   // Handler: void(std::vector<Member>).
   template <typename Token>
   auto AsyncMembers(Token&& token);
 
-  // What a member, or this node, last told of its network coordinate; nothing if it never did, or
-  // coordinates are disabled. Handler: void(std::optional<Coordinate>).
+  // The network coordinate that the member `name`, or this node, announced last. Nothing, if it
+  // announced none, or if Config::disable_coordinates is set. Distance() of two coordinates
+  // estimates a round trip.
+  //
+  // Handler: void(std::optional<Coordinate>).
   template <typename Token>
   auto AsyncCoordinate(std::string name, Token&& token);
 
-  // Serf::Stats(); also after Shutdown().
+  // The figures of Serf::Stats(), by name; also after Shutdown() (docs/protocol/serf.md 13.2).
+  //
   // Handler: void(std::map<std::string, std::string>).
   template <typename Token>
   auto AsyncStats(Token&& token);
 
-  // Calls work(may_go_on) on another thread, one after the other and behind all else of this host,
-  // for what would hold up the io_context's. It had better end when may_go_on() is false: it has
-  // had 10 s of the processor, or the Host shuts down. Handler: void(bool), false if work was not
-  // called: too much waits, or the Host has shut down.
+  // Calls work(may_go_on) on another thread: for work that would block the io_context's thread.
+  // That thread is the one that judges slow query filters, and calls run one after the other.
+  // `work` should return when may_go_on() is false: it has used 10 s of processor time, or the Host
+  // shuts down. A shutdown waits for it.
+  //
+  // Handler: void(bool); false if `work` was not called, because too much waits or the Host has
+  // shut down.
   template <typename Token>
   auto AsyncAside(std::function<void(const std::function<bool()>&)> work, Token&& token);
 
-  // Closes the sockets without telling others, who find out by probing. Requests under way complete
-  // as cancelled. Takes effect once the io_context runs; a second call does nothing.
+  // Closes the sockets without an announcement. The other members find out by probing, and report
+  // this node as failed; AsyncLeave() comes first where that is not wanted. Requests under way end
+  // as the top of this file says. The io_context's thread then waits up to five seconds for the
+  // disk, so that the snapshot is complete. Takes effect once the io_context runs. A second call
+  // does nothing.
   void Shutdown();
 
-  // What is bound, with its port, and what others are told.
+  // The address that is bound, with its port, and the address that this node announces. Both stay
+  // as they are.
   const Endpoint& local() const { return local_; }
   const Endpoint& advertise() const { return advertise_; }
 
-  // The machine's views. On the io_context's thread only.
+  // The machine, for its views. Call it on the io_context's thread only. References into it are
+  // valid until the io_context's next handler.
   const Serf& serf() const { return driver_->serf(); }
-  // The socket's counters. On the io_context's thread only.
+  // The counters of the UDP socket. Call it on the io_context's thread only.
   const UdpSocket::Counters& udp_counters() const { return driver_->udp().counters(); }
 
  private:
-  // Calls a completion handler on its executor, and counts as work there until then.
+  // Calls a completion handler on its executor. Until then that executor has work.
   template <typename Handler>
   class Completer {
    public:
@@ -253,11 +366,11 @@ class Host {
   Host(std::shared_ptr<Driver> driver, const Endpoint& local, const Endpoint& advertise)
       : driver_(std::move(driver)), local_(local), advertise_(advertise) {}
 
-  // Runs run(driver, complete) on the io_context's thread, where complete(args...) is to be called
-  // once, with the arguments of Signature.
+  // Calls run(driver, complete) on the io_context's thread. `run` must see to it that
+  // complete(args...) is called once, with the arguments of Signature.
   template <typename Signature, typename Token, typename Run>
   auto Initiate(Token& token, Run run);
-  // The same for a request that ends with nothing but a status: request(serf, now, id, out).
+  // The same for a request that ends with a status only: request(serf, now, id, out).
   template <typename Token, typename Request>
   auto InitiateRequest(Token& token, Request request);
 

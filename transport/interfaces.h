@@ -1,8 +1,14 @@
 #ifndef SERF_TRANSPORT_INTERFACES_H_
 #define SERF_TRANSPORT_INTERFACES_H_
 
-// The addresses of this host's interfaces, and which of them to tell others when the user said
-// nothing: the first private one. Source: spec/memberlist.md 7.3 (RFC 6890 for the registry).
+// The addresses of this machine's interfaces, and which of them to announce when the user chose
+// none: the first private one. Linux only.
+//
+//   std::optional<IpAddress> address =
+//       PickPrivateAddress(ListInterfaceAddresses(), DefaultInterface());
+//
+// The functions read the kernel's tables at the moment of the call and keep nothing. Any thread.
+// Source: docs/protocol/membership.md 7.3 (RFC 6890 for the registry).
 
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -27,38 +33,42 @@
 
 namespace serf::transport {
 
+// An address of an interface.
 struct InterfaceAddress {
-  std::string interface;  // its name, not a label of the address
+  // The name of the interface, such as "eth0"; not a label of the address.
+  std::string interface;
   IpAddress address;
+  // The length of the network's prefix, 0 to 32 or 128.
   int prefix_bits = 0;
   bool up = false;
 };
 
-// True if `address` may leave its link, so that it can be told to others.
+// True if packets to `address` may leave their link, so that a node can announce it.
 bool IsForwardable(const IpAddress& address);
 
-// True if `address` is in the registry of special-purpose addresses: private, shared, loopback...
-// What is not, is a public address.
+// True if `address` is in the registry of special-purpose addresses: private, shared, loopback and
+// others. Any other address is public.
 bool IsSpecialPurpose(const IpAddress& address);
 
-// Of the forwardable special-purpose addresses on interfaces that are up: those of
-// `default_interface` (that of the IPv4 default route; may be empty) first, then IPv4 before IPv6,
-// then the shorter prefix; the first of equals. IPv4 comes in the 16-byte form, as the original
-// puts it on the wire. None: there is no such address.
+// The address to announce: one that is forwardable and special-purpose, on an interface that is up.
+// Those of `default_interface` come first (the interface of the IPv4 default route; may be empty),
+// then IPv4 before IPv6, then the shorter prefix, then the order of `addresses`. An IPv4 address
+// comes in the 16-byte form, as Go Serf puts it on the wire. Nothing if there is no such address.
 std::optional<IpAddress> PickPrivateAddress(std::span<const InterfaceAddress> addresses,
                                             absl::string_view default_interface);
 
-// True if none of `addresses` can be told to others: what listens is reached from here only.
+// True if none of `addresses` can be announced: only this machine reaches a node here.
 bool IsAlone(std::span<const InterfaceAddress> addresses);
 
-// The system's addresses, IPv4 first; empty if it does not tell.
+// The system's addresses, IPv4 first. Empty if the kernel does not answer.
 std::vector<InterfaceAddress> ListInterfaceAddresses();
 
-// True if an interface has that name, which is neither a label nor an alternative name.
+// True if an interface has that name. Labels and alternative names do not count.
 bool IsInterface(const std::string& name);
 
-// Reads a table in the form of /proc/net/route; empty if there is no IPv4 default route that leads
-// to an interface.
+// The interface of the IPv4 default route; empty if there is none, or it leads to no interface.
+// FindDefaultInterface() reads a table in the form of /proc/net/route; DefaultInterface() reads the
+// kernel's.
 std::string FindDefaultInterface(absl::string_view route_table);
 std::string DefaultInterface();
 
@@ -163,7 +173,7 @@ inline std::vector<InterfaceAddress> ListInterfaceAddresses() {
     const auto& header = *static_cast<const ifaddrmsg*>(NLMSG_DATA(&message));
     const auto link = links.find(static_cast<int>(header.ifa_index));
     if (link == links.end()) return;
-    // On a link with two ends the address is that of the other one.
+    // On a point-to-point link IFA_ADDRESS is that of the other end.
     std::optional<IpAddress> address;
     std::optional<IpAddress> local;
     ForEachNetlinkAttribute<ifaddrmsg>(message, [&](const rtattr& attribute) {
@@ -208,7 +218,7 @@ inline std::string FindDefaultInterface(absl::string_view route_table) {
 }
 
 inline std::string DefaultInterface() {
-  // A file of the kernel, with one line per route: more than this has no place on a host.
+  // The kernel's file has one line per route. A larger one cannot be right.
   constexpr std::size_t kTableMax = 1 << 20;
   std::string table;
   if (std::FILE* const file = std::fopen("/proc/net/route", "r")) {

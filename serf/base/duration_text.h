@@ -1,8 +1,11 @@
 #ifndef SERF_BASE_DURATION_TEXT_H_
 #define SERF_BASE_DURATION_TEXT_H_
 
-// FormatDuration: durations the way Serf's log lines and errors have them: "1h30m0s", "500ms".
-// Source: spec/agent.md B.2.
+// FormatDuration: durations as text, in the form that Serf's log lines and errors have: "1h30m0s",
+// "500ms". Every function here is pure; any thread may call it. Do not use it for machine-readable
+// output: the unit varies with the value.
+//
+// Source: docs/protocol/agent.md B.2.
 
 #include <cstdint>
 #include <string>
@@ -12,14 +15,16 @@
 
 namespace serf {
 
-// "1m0s", "1.5s", "500ms", "0s": the largest unit first, no trailing zeros of a fraction.
+// The largest unit first, and no trailing zeros of a fraction: "1m0s", "1.5s", "500ms", "0s",
+// "-1.5s". Every value has a text. Below a second the unit is the millisecond, the microsecond
+// ("\u00b5s") or the nanosecond, so that the number is at least 1.
 std::string FormatDuration(Duration duration);
 
 namespace duration_text_internal {
 
 inline constexpr std::uint64_t kSecond = 1'000'000'000;
 
-// `value`, cut after `unit`, with the rest as a fraction: 1500 of 1000 is "1.5".
+// `value` / `unit` with the rest as a fraction: 1500 and 1000 give "1.5".
 inline std::string Fraction(std::uint64_t value, std::uint64_t unit) {
   std::string text = absl::StrCat(value / unit);
   std::uint64_t rest = value % unit;
@@ -39,7 +44,7 @@ inline std::string FormatDuration(Duration duration) {
   namespace internal = duration_text_internal;
   if (duration == Duration::zero()) return "0s";
   const bool negative = duration < Duration::zero();
-  // The magnitude of the most negative value fits only without sign.
+  // The magnitude of the most negative value fits only into the unsigned type.
   auto ns = static_cast<std::uint64_t>(duration.count());
   if (negative) ns = -ns;
   std::string text(negative ? "-" : "");

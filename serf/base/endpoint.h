@@ -1,11 +1,18 @@
 #ifndef SERF_BASE_ENDPOINT_H_
 #define SERF_BASE_ENDPOINT_H_
 
-// IpAddress and Endpoint: values that are valid once they exist.
+// IpAddress and Endpoint: values that are valid once they exist. They need no system headers, and
+// never look names up; transport/names/ does that.
 //
-// An IPv4 address may stand in 4 bytes or, mapped, in 16. The form is part of the value: peers
-// compare raw bytes, so an address must be stored and re-emitted as it came (spec/memberlist.md
-// 2.1). SameHost() is the comparison that ignores the form.
+//   std::optional<Endpoint> endpoint = Endpoint::Parse("10.0.0.1:7946");
+//   if (!endpoint) return;                          // not an IP address and a port
+//   Log(logger, LogLevel::kInfo, "at ", endpoint->ToString());
+//
+// An IPv4 address may have 4 bytes or, mapped, 16 bytes. The form is part of the value: peers
+// compare raw bytes, so a node stores and sends an address in the form in which it came
+// (docs/protocol/membership.md 2.1). SameHost() compares without the form; == does not.
+//
+// Values are small and are copied. Any thread may use its own copy.
 
 #include <algorithm>
 #include <array>
@@ -22,14 +29,17 @@
 
 namespace serf {
 
+// An IPv4 or IPv6 address.
 class IpAddress {
  public:
+  // Bytes of the two forms.
   static constexpr std::size_t kV4Size = 4;
   static constexpr std::size_t kV6Size = 16;
 
   // The unspecified IPv4 address, 0.0.0.0.
   constexpr IpAddress() = default;
 
+  // V4(10, 0, 0, 1) is 10.0.0.1, in 4 bytes.
   static constexpr IpAddress V4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
     IpAddress ip;
     ip.bytes_[0] = a;
@@ -39,7 +49,7 @@ class IpAddress {
     return ip;
   }
 
-  // Takes 4 or 16 bytes; anything else is no address.
+  // An address of 4 or 16 bytes in network order. Nothing for any other length.
   static constexpr std::optional<IpAddress> FromBytes(ByteView bytes) {
     if (bytes.size() != kV4Size && bytes.size() != kV6Size) return std::nullopt;
     IpAddress ip;
@@ -48,12 +58,14 @@ class IpAddress {
     return ip;
   }
 
-  // Parses "10.0.0.1" or "fe80::1" (RFC 4291 text, without zone). Defined below.
+  // Parses "10.0.0.1" or "fe80::1" (RFC 4291 text). Nothing for other texts: a name, a zone
+  // ("fe80::1%eth0"), brackets, a number with a leading zero ("010.0.0.1").
   static std::optional<IpAddress> Parse(absl::string_view text);
 
-  // As stored: 4 or 16 bytes.
+  // The 4 or 16 bytes in network order. Valid as long as the address.
   ByteView bytes() const { return {bytes_.data(), size_}; }
 
+  // True for the 4-byte form only; is_v4_mapped() for IPv4 in the 16-byte form only.
   constexpr bool is_v4() const { return size_ == kV4Size; }
 
   constexpr bool is_v4_mapped() const {
@@ -64,12 +76,12 @@ class IpAddress {
     return bytes_[10] == 0xff && bytes_[11] == 0xff;
   }
 
-  // The 4-byte form of a mapped address; else itself.
+  // The 4-byte form of a mapped address; any other address as it is.
   constexpr IpAddress Unmapped() const {
     return is_v4_mapped() ? V4(bytes_[12], bytes_[13], bytes_[14], bytes_[15]) : *this;
   }
 
-  // The 16-byte form.
+  // The 16-byte form of an IPv4 address; any other address as it is.
   constexpr IpAddress Mapped() const {
     if (!is_v4()) return *this;
     IpAddress ip;
@@ -79,12 +91,14 @@ class IpAddress {
     return ip;
   }
 
+  // True for 0.0.0.0 and "::", in any form.
   constexpr bool is_unspecified() const {
     const IpAddress plain = Unmapped();
     return std::all_of(plain.bytes_.begin(), plain.bytes_.begin() + plain.size_,
                        [](std::uint8_t b) { return b == 0; });
   }
 
+  // True for 127.0.0.0/8 and "::1", in any form.
   constexpr bool is_loopback() const {
     const IpAddress plain = Unmapped();
     if (plain.is_v4()) return plain.bytes_[0] == 127;
@@ -94,15 +108,16 @@ class IpAddress {
     return plain.bytes_[15] == 1;
   }
 
-  // True if both name the same host, whatever the form.
+  // True if both are the same address, whatever their form.
   friend constexpr bool SameHost(const IpAddress& a, const IpAddress& b) {
     return a.Unmapped() == b.Unmapped();
   }
 
-  // "10.0.0.1"; a mapped address prints as IPv4; IPv6 as RFC 5952.
+  // The text, for example "10.0.0.1" or "fe80::1" (RFC 5952). A mapped address prints as IPv4, so
+  // Parse() does not restore its form.
   std::string ToString() const;
 
-  // Byte-wise, including the form.
+  // Compares byte by byte, including the form.
   friend constexpr auto operator<=>(const IpAddress&, const IpAddress&) = default;
 
   template <typename H>
@@ -116,21 +131,22 @@ class IpAddress {
   std::uint8_t size_ = kV4Size;
 };
 
-// Where a node listens: address and port (the same number for UDP and TCP).
+// Where a node listens: an address and a port. UDP and TCP use the same number.
 struct Endpoint {
   IpAddress address;
   std::uint16_t port = 0;
 
-  // "10.0.0.1:7946", "[fe80::1]:7946".
+  // The text, for example "10.0.0.1:7946" or "[fe80::1]:7946".
   std::string ToString() const {
     const std::string host = address.ToString();
     return host.find(':') == std::string::npos ? absl::StrCat(host, ":", port)
                                                : absl::StrCat("[", host, "]:", port);
   }
 
-  // Parses what ToString() writes. No names, no missing port.
+  // Parses what ToString() writes. Nothing for a name, a missing port, or a port above 65535.
   static std::optional<Endpoint> Parse(absl::string_view text);
 
+  // True if the ports are equal and both addresses are the same, whatever their form.
   friend constexpr bool SameHostAndPort(const Endpoint& a, const Endpoint& b) {
     return a.port == b.port && SameHost(a.address, b.address);
   }
@@ -154,7 +170,7 @@ inline std::optional<Endpoint> Endpoint::Parse(absl::string_view text) {
     return std::nullopt;  // a bare IPv6 address
   }
   const std::optional<IpAddress> address = IpAddress::Parse(host);
-  // Digits only: SimpleAtoi also takes spaces and a sign.
+  // SimpleAtoi also accepts spaces and a sign, which a port does not have.
   const absl::string_view digits = text.substr(colon + 1);
   std::uint32_t port = 0;
   if (!address || digits.find_first_not_of("0123456789") != absl::string_view::npos ||
@@ -259,7 +275,8 @@ inline std::string IpAddress::ToString() const {
   std::array<unsigned, 8> groups{};
   for (std::size_t i = 0; i < 8; ++i)
     groups[i] = static_cast<unsigned>(b[2 * i] << 8 | b[2 * i + 1]);
-  // RFC 5952: the longest run of two or more zero groups, the first of equals, becomes "::".
+  // RFC 5952: the longest run of two or more zero groups becomes "::". Of equal runs it is the
+  // first.
   std::size_t run_at = 8;
   std::size_t run = 1;
   for (std::size_t i = 0; i < 8; ++i) {

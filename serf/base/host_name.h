@@ -1,9 +1,13 @@
 #ifndef SERF_BASE_HOST_NAME_H_
 #define SERF_BASE_HOST_NAME_H_
 
-// Which texts can be the name of a host. What cannot be one is not asked of the system, whose
-// resolver takes numbers in many forms for addresses: "010.0.0.1" would be 8.0.0.1, and "1.2.3"
+// IsHostName: which texts can be the name of a host. Ask it before the system's resolver, because
+// that accepts numbers in many forms as addresses: "010.0.0.1" becomes 8.0.0.1, and "1.2.3"
 // 1.2.0.3.
+//
+//   if (!IsHostName("web-1.example")) return absl::NotFoundError("no such host");
+//
+// It does not check node names of Serf: those may hold any bytes (see ValidateNodeName()).
 
 #include <algorithm>
 #include <cstddef>
@@ -13,12 +17,14 @@
 
 namespace serf {
 
-// name  = label { "." label } [ "." ]                at most 253 bytes without the last dot
-// label = 1 to 63 letters, digits, "-" and "_"; no "-" at either end
+// True for a text of this form. Pure; any thread may call it.
 //
-// False also if all labels are numbers: digits, or "0x" and hexadecimal digits. Source: RFC 1035
-// (2.3.1), with the underscore that services and containers have; the original's rule is the same,
-// but for hexadecimal numbers.
+//   name  = label { "." label } [ "." ]                at most 253 bytes without the last dot
+//   label = 1 to 63 letters, digits, "-" and "_"; no "-" at either end
+//
+// False also if all labels are numbers: digits, or "0x" and hexadecimal digits. An IP address is
+// therefore not a host name. Source: RFC 1035, 2.3.1, with the underscore that services and
+// containers use. Go Serf has the same rule, except for hexadecimal numbers.
 inline bool IsHostName(absl::string_view text) {
   constexpr std::size_t kNameMax = 253;
   constexpr std::size_t kLabelMax = 63;

@@ -1,8 +1,14 @@
 #ifndef SERF_BASE_HOST_PORT_H_
 #define SERF_BASE_HOST_PORT_H_
 
-// "HOST:PORT" texts, as users write addresses. Errors are those of the original, "address X:
-// missing port in address". Source: spec/agent.md 2.6.
+// Texts "HOST:PORT", as users write addresses. The functions split and join texts only: they
+// neither look up names nor check that a port exists. For an IP address with a number,
+// Endpoint::Parse() is enough.
+//
+//   absl::StatusOr<HostPort> parts = SplitHostPort("[fe80::1]:7946");   // "fe80::1", "7946"
+//
+// Errors have the texts of Go Serf: "address X: missing port in address". Every function is pure;
+// any thread may call it. Source: docs/protocol/agent.md 2.6.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,22 +22,28 @@
 
 namespace serf {
 
+// The two parts of an address.
 struct HostPort {
-  std::string host;  // without brackets; may be empty
-  std::string port;  // not yet checked; may be empty
+  // Without brackets; may be empty.
+  std::string host;
+  // Not checked: a number, the name of a service, or anything else; may be empty.
+  std::string port;
 };
 
-// host    = name / IPv4 / "[" IPv6 "]"
-// address = host ":" port
+// Splits an address of this form:
 //
-// kNotFound: there is no port. kInvalidArgument: anything else.
+//   host    = name / IPv4 / "[" IPv6 "]"
+//   address = host ":" port
+//
+// Errors: NotFound, if there is no port, so that a caller can add one. InvalidArgument for anything
+// else, such as an IPv6 address without brackets.
 absl::StatusOr<HostPort> SplitHostPort(absl::string_view text);
 
-// "[HOST]:PORT" if the host has a colon, else "HOST:PORT".
+// "[HOST]:PORT" if the host has a colon, else "HOST:PORT". SplitHostPort() reverses it.
 std::string JoinHostPort(absl::string_view host, absl::string_view port);
 
-// Digits with an optional sign. Empty counts as zero, other texts give none, numbers outside 0 to
-// 65535 give -1.
+// The number of a port: digits with an optional sign. An empty text gives 0. A number outside 0 to
+// 65535 gives -1. Any other text gives nothing: it may be the name of a service.
 std::optional<int> ParsePortNumber(absl::string_view text);
 
 // --- bodies ---
@@ -86,7 +98,7 @@ inline std::optional<int> ParsePortNumber(absl::string_view text) {
   int number = 0;
   for (const char c : text) {
     if (c < '0' || c > '9') return std::nullopt;
-    // Stays where it is once it is out of range, however many digits follow.
+    // Stops to grow once it is out of range, however many digits follow.
     if (number <= 65535) number = number * 10 + (c - '0');
   }
   if (number > 65535 || (negative && number != 0)) return -1;

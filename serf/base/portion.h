@@ -1,9 +1,9 @@
 #ifndef SERF_BASE_PORTION_H_
 #define SERF_BASE_PORTION_H_
 
-// Portion: what is left of the work that one input may cause at once. Work that may be long is
-// written so that it spends a portion, stops when none is left, and goes on with the next one in
-// another turn of the loop; so nothing holds up the thread, however much there is to do.
+// Portion: what is left of the work that one input may cause at once. Work that may be long spends
+// a portion, stops when the portion is empty, and continues with the next one in another turn of
+// the loop. So nothing holds up the thread, however much there is to do.
 //
 //   for (; next < records && !portion.empty(); ++next) portion.Spend(Merge(next));
 //   return next == records;  // else: once more, with another portion
@@ -16,12 +16,12 @@ namespace serf {
 
 class Portion {
  public:
-  // The unit is the time in which a byte of messages is decoded, some 5 ns: a whole portion takes
-  // about a millisecond, and 5 on a machine that is five times slower.
+  // The unit is the time in which a byte of messages is decoded, about 5 ns. A whole portion takes
+  // about a millisecond, and 5 ms on a machine that is five times slower.
   static constexpr std::size_t kWhole = 256 << 10;
 
   constexpr Portion() = default;
-  // For who has no other work to do.
+  // For callers without other work: tests, and work on a thread of its own.
   static constexpr Portion Unlimited() { return Portion(std::numeric_limits<std::size_t>::max()); }
 
   constexpr bool empty() const { return left_ == 0; }

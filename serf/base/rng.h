@@ -1,9 +1,15 @@
 #ifndef SERF_BASE_RNG_H_
 #define SERF_BASE_RNG_H_
 
-// Rng: the seeded generator that every node owns (xoshiro256++, seeded by SplitMix64;
-// Blackman and Vigna, https://prng.di.unimi.it). The same seed gives the same sequence on every
-// platform and library, which standard distributions do not. Not for keys or nonces.
+// Rng: the seeded generator of random numbers that every node owns (xoshiro256++, seeded by
+// SplitMix64; Blackman and Vigna, https://prng.di.unimi.it). The same seed gives the same sequence
+// on every platform and with every standard library, unlike the standard distributions.
+//
+//   Rng rng(config.seed);
+//   const std::uint64_t die = 1 + rng.Below(6);
+//
+// Do not use it for keys, nonces or anything an attacker must not guess: transport/entropy.h is for
+// those. One thread at a time.
 
 #include <bit>
 #include <cassert>
@@ -17,6 +23,7 @@ namespace serf {
 
 class Rng {
  public:
+  // Every seed is good, zero too.
   explicit constexpr Rng(std::uint64_t seed) {
     for (auto& word : state_) {
       seed += 0x9e3779b97f4a7c15u;
@@ -40,7 +47,7 @@ class Rng {
     return result;
   }
 
-  // Uniform in [0, bound), without bias (Lemire's method). bound must be positive.
+  // Uniform in [0, bound), without bias (Lemire's method). `bound` must be positive.
   constexpr std::uint64_t Below(std::uint64_t bound) {
     assert(bound > 0);
     auto wide = static_cast<unsigned __int128>(Next()) * bound;
@@ -62,7 +69,7 @@ class Rng {
     return Duration(static_cast<Duration::rep>(Below(static_cast<std::uint64_t>(limit.count()))));
   }
 
-  // Fisher-Yates.
+  // Fisher-Yates. Every order of the elements is equally likely.
   template <typename Range>
   constexpr void Shuffle(Range& range) {
     for (std::size_t i = range.size(); i > 1; --i) {

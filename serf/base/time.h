@@ -1,9 +1,12 @@
 #ifndef SERF_BASE_TIME_H_
 #define SERF_BASE_TIME_H_
 
-// Instants and durations of the core. The core is told the time: its clock type has no now().
+// Instants and durations of the core. Callers tell the core the time: its clock type has no now().
 //
 //   void Probe::OnTimer(Instant now, Outbox& out);
+//
+// An Instant comes from the driver. Compare it with instants of the same driver only: it is neither
+// the time of day nor comparable between processes.
 
 #include <chrono>
 #include <cstdint>
@@ -11,10 +14,10 @@
 
 namespace serf {
 
-// Nanosecond resolution, as the protocol's own durations (spec/memberlist.md 0).
+// Nanoseconds, as in the protocol's own durations (docs/protocol/membership.md 0).
 using Duration = std::chrono::nanoseconds;
 
-// A monotonic clock without now(): only drivers (transport::Host, testing::World) read time.
+// A monotonic clock without now(). Only drivers (transport::Host, testing::World) read a clock.
 struct MonotonicClock {
   using duration = Duration;
   using rep = duration::rep;
@@ -29,7 +32,7 @@ using Instant = MonotonicClock::time_point;
 // Later than every instant that occurs: "no deadline".
 inline constexpr Instant kNever = Instant::max();
 
-// Fractional milliseconds and seconds, for logs and the protocol's formulas.
+// A duration in seconds, with its fraction, for log lines and the protocol's formulas.
 inline constexpr double ToSeconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
 }  // namespace serf

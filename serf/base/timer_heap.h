@@ -1,17 +1,18 @@
 #ifndef SERF_BASE_TIMER_HEAP_H_
 #define SERF_BASE_TIMER_HEAP_H_
 
-// TimerHeap<T>: deadlines with a small value each, ordered by deadline and, among equals, by when
-// they were set. A timer can be removed or moved at once; nothing dead stays in the heap, so every
-// operation costs O(log live).
+// TimerHeap<T>: deadlines with a small value each, ordered by deadline. Timers with equal deadlines
+// are in the order in which they were set. A timer can be removed or moved at once; the heap holds
+// no dead timers, so every operation costs O(log live).
 //
 //   TimerHeap<MemberIndex> timers;
 //   const auto timer = timers.Push(now + timeout, member);
 //   timers.Remove(timer);
 //   while (timers.next() <= now) Expire(timers.Pop());
 //
-// The order is a function of the calls alone, never of addresses. Not for values that are costly
-// to move.
+// The order depends on the calls alone, and never on addresses. Do not use it for values that are
+// costly to move. It reads no clock and calls nothing back: its owner asks next() and pops. One
+// thread at a time.
 
 #include <cassert>
 #include <cstddef>
@@ -24,8 +25,8 @@
 
 namespace serf {
 
-// Names a timer until it is popped or removed; later it is stale, and stays so. The default one was
-// never valid.
+// Names a timer until it is popped or removed. Afterwards the handle is stale, and stays stale even
+// when its place is used again. A default handle is stale from the start.
 class TimerHandle {
  public:
   constexpr TimerHandle() = default;
@@ -39,24 +40,28 @@ class TimerHandle {
       : slot_(slot), generation_(generation) {}
 
   std::uint32_t slot_ = 0;
-  std::uint32_t generation_ = 0;  // of live timers: at least 1
+  // At least 1 for live timers.
+  std::uint32_t generation_ = 0;
 };
 
 template <typename T>
 class TimerHeap {
  public:
+  // Whether there are timers, and how many.
   bool empty() const { return heap_.empty(); }
   std::size_t size() const { return heap_.size(); }
 
-  // The earliest deadline; kNever without timers.
+  // The earliest deadline; kNever if there are no timers.
   Instant next() const { return heap_.empty() ? kNever : heap_.front().deadline; }
 
-  // The value of the earliest timer. There must be one.
+  // The value of the earliest timer. There must be one. The reference is valid until the next
+  // change.
   const T& Top() const {
     assert(!heap_.empty());
     return slots_[heap_.front().slot].value;
   }
 
+  // Sets a timer. A deadline in the past is allowed: next() is then in the past too.
   TimerHandle Push(Instant deadline, T value) {
     const std::uint32_t slot = TakeSlot();
     slots_[slot].value = std::move(value);
@@ -81,25 +86,27 @@ class TimerHeap {
     return true;
   }
 
-  // Gives a timer a new deadline, as if it were set now. False if the handle is stale.
+  // Gives a timer a new deadline, as if it were set now. False, and no change, if the handle is
+  // stale.
   bool Reschedule(TimerHandle timer, Instant deadline) {
     if (!IsLive(timer)) return false;
     Place(slots_[timer.slot_].position, {deadline, next_sequence_++, timer.slot_});
     return true;
   }
 
+  // Whether the timer is set. Handles of another heap give a meaningless answer.
   bool IsLive(TimerHandle timer) const {
     return timer.generation_ != 0 && timer.slot_ < slots_.size() &&
            slots_[timer.slot_].generation == timer.generation_ &&
            slots_[timer.slot_].position != kFree;
   }
 
-  // kNever if the handle is stale.
+  // The deadline of a timer; kNever if the handle is stale.
   Instant deadline(TimerHandle timer) const {
     return IsLive(timer) ? heap_[slots_[timer.slot_].position].deadline : kNever;
   }
 
-  // Null if the handle is stale.
+  // The value of a timer; null if the handle is stale. Valid until the next change.
   const T* Find(TimerHandle timer) const {
     return IsLive(timer) ? &slots_[timer.slot_].value : nullptr;
   }

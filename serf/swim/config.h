@@ -1,8 +1,19 @@
 #ifndef SERF_SWIM_CONFIG_H_
 #define SERF_SWIM_CONFIG_H_
 
-// Config of the membership engine, with the three profiles of the original.
-// Source: spec/memberlist.md 7.1.
+// Config of the membership layer: name, addresses, timing, gossip, encryption. It has the three
+// profiles of Go Serf's memberlist. An application reaches it as Config::swim of serf/config.h.
+//
+//   swim::Config config = swim::Config::Lan();
+//   config.name = "web-1";
+//   config.label = "staging";          // nodes with another label do not hear each other
+//   config.probe_interval = std::chrono::milliseconds(500);
+//
+// A change of the timing affects the whole cluster, because each member judges the others by its
+// own values. Start from a profile, use one profile on all members, and change single values only
+// after a measurement. A node reads its Config once, at its creation.
+//
+// Source: docs/protocol/membership.md 7.1.
 
 #include <chrono>
 #include <cstdint>
@@ -27,41 +38,41 @@ namespace serf::swim {
 class NodeInfoPool;
 struct RemoteNode;
 
-// Longest node name, own or of others, in bytes. The original has no limit; a name must leave
-// room for the rest of an alive message in a packet.
+// The longest node name in bytes, of this node and of others. Go Serf has no limit. A name must
+// leave room for the rest of an alive message in a packet.
 inline constexpr std::size_t kNodeNameMax = 512;
-// What others said, for a log line or an error: no longer than a name may be.
+// The beginning of a text from another node, for a log line or an error: at most as long as a name.
 inline absl::string_view Shown(absl::string_view said) { return said.substr(0, kNodeNameMax); }
 
-// Most metadata of a node, in bytes.
+// The most metadata of a node: 512 bytes.
 using wire::kMetaMax;
 
-// The engine's protocol versions (spec/memberlist.md 0.2).
+// The versions of the membership protocol (docs/protocol/membership.md 0.2).
 inline constexpr std::uint8_t kProtocolVersionMin = 1;
 inline constexpr std::uint8_t kProtocolVersionMax = 5;
 
-// Longest label, in bytes.
+// The longest label: 255 bytes.
 using wire::kLabelMax;
 
-// Bounds of Config::packet_size: what every IPv4 host takes, and the most that UDP carries.
+// The bounds of Config::packet_size: what every IPv4 host accepts, and the most that UDP carries.
 inline constexpr std::size_t kPacketSizeMin = 548;
 inline constexpr std::size_t kPacketSizeMax = 65507;
 
-// Most helpers of a probe: what a probe keeps of them is bounded. The original's default is 3.
+// The most helpers of a probe, because a probe keeps state for each. Go Serf's default is 3.
 inline constexpr int kIndirectChecksMax = 16;
 
-// Most targets of a round of gossip, packets to each, and of any multiplier: far beyond what
-// makes sense, and small enough that no product overflows.
+// The most targets of a round of gossip, the most packets to each, and the largest multiplier: far
+// more than makes sense, and small enough that no product overflows.
 inline constexpr int kGossipNodesMax = 64;
 inline constexpr int kPromptPacketsMax = 64;
 inline constexpr int kMultiplierMax = 100;
 
-// Longest interval or time-out; and longest probe interval, since suspicions last up to some
-// 60,000 times as long, which must not overflow.
+// The longest interval or timeout, and the longest probe interval. A suspicion lasts up to about
+// 60,000 probe intervals, which must not overflow.
 inline constexpr Duration kIntervalMax = std::chrono::hours(24 * 365);
 inline constexpr Duration kProbeIntervalMax = std::chrono::hours(1);
 
-// A CIDR block, "10.0.0.0/8".
+// A CIDR block, such as "10.0.0.0/8": base 10.0.0.0, prefix_bits 8.
 struct AddressBlock {
   IpAddress base;
   int prefix_bits = 0;
@@ -71,77 +82,141 @@ struct AddressBlock {
   bool Contains(const IpAddress& address) const;
 };
 
-// When gossip leaves the queue. docs/protocol.md explains the two.
+// When gossip leaves the queue (docs/decisions/0003-prompt-gossip.md).
 enum class GossipPacing : std::uint8_t {
-  // At once when the queue turns non-empty, then paced by `prompt_interval` while there is a
-  // backlog, within `gossip_bytes_per_second`.
+  // At once when the queue turns non-empty. While messages wait, rounds follow each other at
+  // `prompt_interval`, within `gossip_bytes_per_second`. A message reaches all members in tens of
+  // milliseconds.
   kPrompt,
-  // One round of packets at each tick of `gossip_interval`, as the original does.
+  // One round of packets per `gossip_interval`, as Go Serf does it.
   kTicked,
 };
 
 struct Config {
+  // Profiles: for one data centre, for links between data centres (longer timeouts, slower gossip)
+  // and for nodes on one machine (shorter timeouts). docs/protocol/membership.md 7.1 lists the
+  // values.
   static Config Lan();
   static Config Wan();
   static Config Local();
 
-  // InvalidArgumentError that names the first value which makes no sense.
+  // InvalidArgument for the first value that makes no sense; the text names it.
   absl::Status Validate() const;
 
-  // True if a node may have this address: no list, or a block that contains it.
+  // True if a member may have this address: `cidrs_allowed` is empty, or one of its blocks contains
+  // the address.
   bool AddressAllowed(const IpAddress& address) const;
 
-  std::string name;                   // 1 to kNodeNameMax bytes, any value
-  Endpoint advertise;                 // what others are told; the driver fills it in before Start
-  std::uint16_t default_port = 7946;  // stands in for port 0 in messages of others
-  ByteVector meta;                    // at most kMetaMax bytes
-  std::string label;                  // at most 255 bytes
+  // The name of this node, unique in the cluster: 1 to kNodeNameMax bytes of any value.
+  std::string name;
+  // The address that this node announces. The driver sets it before the start.
+  Endpoint advertise;
+  // Stands in for port 0 in messages of others. The driver sets it to the port that is bound.
+  std::uint16_t default_port = 7946;
+  // What this node announces of itself, at most kMetaMax bytes. Serf sets it from the tags.
+  ByteVector meta;
+  // Names the cluster in front of every packet and stream; at most kLabelMax bytes, empty: none. A
+  // node drops what carries another label. It prevents accidents only: use a keyring against
+  // attackers.
+  std::string label;
+  // For a node behind a proxy that has already removed the label: what arrives must then carry no
+  // label, and what goes out still carries it.
   bool skip_inbound_label_check = false;
 
-  std::uint8_t protocol_version = 2;  // 1 to 5
+  // The version of this protocol, 1 to 5, and the versions of the layer above. Serf sets all four.
+  std::uint8_t protocol_version = 2;
   std::uint8_t delegate_protocol_min = 0;
   std::uint8_t delegate_protocol_max = 0;
   std::uint8_t delegate_protocol_version = 0;
 
+  // How long dialling, and each exchange on a stream, may take.
   Duration tcp_timeout = std::chrono::seconds(10);
+  // The number of members that a probe asks for help when its target does not answer; 0 to
+  // kIndirectChecksMax.
   int indirect_checks = 3;
+  // A message is gossiped `retransmit_mult` * ceil(log10(members + 1)) times; 0 to kMultiplierMax.
   int retransmit_mult = 4;
+  // A suspect has `suspicion_mult` * max(1, log10(members)) * `probe_interval` to refute, and up to
+  // `suspicion_max_timeout_mult` times as long while few members confirm the suspicion
+  // (docs/protocol/membership.md 5.4, 5.5). Both 1 to kMultiplierMax.
   int suspicion_mult = 4;
   int suspicion_max_timeout_mult = 6;
-  Duration push_pull_interval = std::chrono::seconds(30);  // zero: never
-  Duration probe_interval = std::chrono::seconds(1);       // zero: never
+  // How often this node exchanges its full state with another one; longer in clusters of more than
+  // 32 members. Zero: never, and then lost messages are not made good.
+  Duration push_pull_interval = std::chrono::seconds(30);
+  // How often this node probes a member; at most kProbeIntervalMax. Zero: never, and then it
+  // detects no failure.
+  Duration probe_interval = std::chrono::seconds(1);
+  // How long a probe waits for the direct answer before it asks for help.
   Duration probe_timeout = std::chrono::milliseconds(500);
+  // Whether to omit the ping by TCP, which a node sends together with its requests for help.
   bool disable_tcp_pings = false;
+  // A node that finds itself slow, because it misses answers or must refute suspicions, probes less
+  // often, by up to this factor; 1 to kMultiplierMax.
   int awareness_max_multiplier = 8;
 
+  // How gossip is paced; see GossipPacing. Members with different values understand each other.
   GossipPacing gossip_pacing = GossipPacing::kPrompt;
-  Duration gossip_interval = std::chrono::milliseconds(200);  // zero: never
-  Duration prompt_interval = std::chrono::milliseconds(15);   // jittered by a third
-  int prompt_packets_per_target = 4;                          // a round's most, when deep
-  std::uint64_t gossip_bytes_per_second = 2'000'000;          // of kPrompt; zero: no limit
+  // The tick of kTicked, and the unit of the default query timeout. Zero: never.
+  Duration gossip_interval = std::chrono::milliseconds(200);
+  // kPrompt: the pause between rounds, jittered by a third.
+  Duration prompt_interval = std::chrono::milliseconds(15);
+  // kPrompt: the most packets to one target in a round, when many messages wait; 1 to
+  // kPromptPacketsMax.
+  int prompt_packets_per_target = 4;
+  // kPrompt: the most bytes of gossip per second. Zero: no limit.
+  std::uint64_t gossip_bytes_per_second = 2'000'000;
+  // The number of targets of a round; 0 to kGossipNodesMax.
   int gossip_nodes = 3;
+  // How long a failed member still receives gossip, so that it can refute.
   Duration gossip_to_the_dead_time = std::chrono::seconds(30);
-  std::size_t broadcast_queue_max = 16384;  // messages; the newest per subject is kept
+  // The most messages of this layer that wait for gossip. Of each subject only the newest one
+  // waits.
+  std::size_t broadcast_queue_max = 16384;
 
+  // With a keyring: whether to drop what arrives unencrypted, and whether to encrypt what goes out.
+  // Both are false only while a cluster changes over to encryption: first all members get the
+  // keyring with both false, then verify_outgoing becomes true, then verify_incoming.
   bool verify_incoming = true;
   bool verify_outgoing = true;
+  // Whether to compress what becomes shorter. Every member can read it.
   bool enable_compression = true;
-  std::size_t packet_size = 1400;  // bytes of a datagram aimed at
+  // The size of datagrams to aim at, in bytes; kPacketSizeMin to kPacketSizeMax, and large enough
+  // for the announcement of this node. It should fit into the network's MTU.
+  std::size_t packet_size = 1400;
 
-  Duration dead_node_reclaim_time = Duration::zero();  // zero: never
-  std::vector<AddressBlock> cidrs_allowed;             // empty: all
+  // How long after a failure another node may take over the name with another address. Zero: never.
+  Duration dead_node_reclaim_time = Duration::zero();
+  // The blocks that members' addresses must lie in; empty: all. Messages about other addresses are
+  // dropped.
+  std::vector<AddressBlock> cidrs_allowed;
 
-  // Encryption is on while the keyring is not empty. Shared with key operations.
+  // Encryption is on while the keyring is not null and not empty. Key operations change the ring
+  // while the node runs: do not share it between threads. With a keyring `aead` and `nonces` must
+  // not be null; transport::Host fills them in.
   std::shared_ptr<wire::Keyring> keyring;
-  std::shared_ptr<wire::Aead> aead;           // null only without keyring
-  std::shared_ptr<wire::NonceSource> nonces;  // null only without keyring
+  std::shared_ptr<wire::Aead> aead;
+  std::shared_ptr<wire::NonceSource> nonces;
 
-  // Admission filters; null admits all. Each returns why not, or OK.
+  // Admission filters. Each returns OK, or why not; a null one admits all. They run within an input
+  // of the machine, so they must be fast and must not call it. `alive_filter` sees each
+  // announcement of a member; one that it refuses does not change the list. `merge_filter` sees all
+  // nodes of a push/pull that joins; if it refuses, the join fails. The views are valid during the
+  // call. Example:
+  //
+  //   config.alive_filter = [](const RemoteNode& node) {
+  //     return node.name.empty() ? absl::PermissionDeniedError("no name") : absl::OkStatus();
+  //   };
   std::function<absl::Status(const RemoteNode&)> alive_filter;
   std::function<absl::Status(const std::vector<RemoteNode>&)> merge_filter;
 
-  std::shared_ptr<NodeInfoPool> node_infos;  // null: a pool of the node's own
-  std::uint64_t seed = 0;                    // of the node's Rng; the driver draws it
+  // Shares what members announce between nodes of one thread, in simulations. Null: a pool of its
+  // own.
+  std::shared_ptr<NodeInfoPool> node_infos;
+  // The seed of the node's random numbers. The same inputs and the same seed give the same effects.
+  // The driver draws it.
+  std::uint64_t seed = 0;
+  // Where log lines go; null: nowhere. It must outlive the node.
   Logger* logger = nullptr;
 
  private:
@@ -155,7 +230,7 @@ inline bool AddressBlock::Contains(const IpAddress& address) const {
   const ByteView a = own.bytes();
   const ByteView b = other.bytes();
   if (a.size() != b.size()) return false;
-  // "::ffff:10.0.0.0/104" is "10.0.0.0/8".
+  // A mapped block is compared as IPv4: "::ffff:10.0.0.0/104" is "10.0.0.0/8".
   int bits = base.is_v4_mapped() ? prefix_bits - 96 : prefix_bits;
   for (std::size_t i = 0; i < a.size() && bits > 0; ++i, bits -= 8) {
     const int shift = bits >= 8 ? 0 : 8 - bits;
@@ -238,7 +313,7 @@ inline absl::Status Config::Validate() const {
                  " has no valid prefix length");
     }
   }
-  // Its own announcement would be refused by itself, and nothing would work.
+  // The node would refuse its own announcement, and nothing would work.
   if (!advertise.address.is_unspecified() && !AddressAllowed(advertise.address)) {
     return bad("advertised address ", advertise.address.ToString(),
                " is not in the allowed address blocks");
@@ -276,8 +351,9 @@ inline absl::Status Config::ValidateCounts() const {
                                                    ", must be in range: [", kPacketSizeMin, ", ",
                                                    kPacketSizeMax, "]"));
   }
-  // An alive message of its own must fit, or nobody hears of the node by gossip: 2 bytes of
-  // compound, 2 of its length table, at most 45 of encryption, 2 before the label, and the message.
+  // An alive message of this node must fit, or other members do not learn of it by gossip: 2 bytes
+  // of compound, 2 of its length table, at most 45 of encryption, 2 before the label, and the
+  // message.
   const std::size_t announcement = 51 + 76 + 2 + label.size() + name.size() + meta.size();
   if (packet_size < announcement) {
     return absl::InvalidArgumentError(absl::StrCat("packet_size is ", packet_size,

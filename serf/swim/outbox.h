@@ -1,15 +1,18 @@
 #ifndef SERF_SWIM_OUTBOX_H_
 #define SERF_SWIM_OUTBOX_H_
 
-// Outbox: the effects of one or more inputs, in order. The driver lends one to every input of the
-// machine, carries the effects out, and clears it; nothing is allocated in the steady state.
+// Outbox: the effects of one or more inputs on the network, in order. The driver lends one to every
+// input of the machine, carries the effects out, and clears it. In the steady state nothing is
+// allocated.
 //
 //   node.OnDatagram(now, from, bytes, out);
 //   for (const Outbox::Datagram& d : out.datagrams()) socket.Send(d.to, out.bytes(d));
 //   for (const Outbox::StreamOp& op : out.stream_ops()) ...
 //   out.Clear();
 //
-// Not thread-safe; neither are the machines.
+// An application that uses transport::Host never sees it. A driver may drop, delay or reorder
+// datagrams, as a network does; it must carry out the operations on a stream in order. Bytes and
+// views are valid until the next input or Clear(). Not thread-safe; neither are the machines.
 
 #include <cassert>
 #include <cstddef>
@@ -25,17 +28,19 @@
 
 namespace serf::swim {
 
-// A TCP connection, dialled or accepted. Given out by the machine, never used twice.
+// Names a TCP connection, dialled or accepted. The machine gives the numbers out, and never uses
+// one twice.
 using StreamId = Newtype<struct StreamIdTag, std::uint64_t>;
 
-// Given by the caller of a request to find its completion again.
+// Names a request. The caller chooses it, to find the completion again; it must be unused.
 using RequestId = Newtype<struct RequestIdTag, std::uint64_t>;
 
-// Buffers in which packets are taken apart and put together. They hold nothing between inputs.
+// Buffers in which the machine takes packets apart and puts them together. They hold nothing
+// between inputs.
 struct PacketWorkspace {
   wire::PacketScratch packet;
   wire::DecodeScratch decode;        // of the message being handled
-  ByteVector message;                // on its way out, bare
+  ByteVector message;                // the message to send, without what rides on it
   ByteVector compound;               // the same with what rides on it
   ByteVector user_messages;          // drawn from the delegate, with their type byte
   ByteVector payload;                // of an acknowledgement
@@ -45,7 +50,7 @@ struct PacketWorkspace {
 
 class Outbox {
  public:
-  // A range of the byte arena.
+  // A range of the outbox's bytes; see bytes().
   struct Slice {
     std::size_t offset = 0;
     std::size_t size = 0;
@@ -56,12 +61,16 @@ class Outbox {
     Slice slice;
   };
 
-  // What to do with streams; to be carried out in this order.
+  // What to do with a stream. The driver carries the operations out in this order.
   struct StreamOp {
     enum class Kind : std::uint8_t {
-      kDial,   // connect to `to`; then OnStreamConnected, or OnStreamClosed with the reason
-      kWrite,  // write the slice; the machine never waits for the end of a write
-      kClose,  // send what was written, then close; no input follows for this id
+      // Connect to `to`. The driver answers with OnStreamConnected(), or with OnStreamClosed() and
+      // the reason.
+      kDial,
+      // Write the slice. The machine never waits for the end of a write.
+      kWrite,
+      // Send what was written, then close. The driver calls no input for this stream afterwards.
+      kClose,
     };
     Kind kind = Kind::kClose;
     StreamId stream;
@@ -69,14 +78,16 @@ class Outbox {
     Slice slice;
   };
 
+  // The effects, in order.
   const std::vector<Datagram>& datagrams() const { return datagrams_; }
   const std::vector<StreamOp>& stream_ops() const { return stream_ops_; }
 
+  // The bytes to send. Valid until the next input or Clear().
   ByteView bytes(Slice slice) const { return ByteView(arena_).subspan(slice.offset, slice.size); }
   ByteView bytes(const Datagram& datagram) const { return bytes(datagram.slice); }
   ByteView bytes(const StreamOp& op) const { return bytes(op.slice); }
 
-  // Empties the outbox and keeps its memory, up to kArenaKeepMax.
+  // Empties the outbox and keeps its memory, up to kArenaKeepMax bytes per buffer.
   void Clear() {
     datagrams_.clear();
     stream_ops_.clear();
@@ -120,7 +131,7 @@ class Outbox {
   }
 
  private:
-  // A push/pull of a large cluster may need megabytes once; don't keep them for ever.
+  // A push/pull of a large cluster may need megabytes once. The outbox does not keep them forever.
   static constexpr std::size_t kArenaKeepMax = 128 << 10;
 
   static void Trim(ByteVector& bytes) {

@@ -1,14 +1,17 @@
 #ifndef SERF_TRANSPORT_NAMES_LOOKUP_H_
 #define SERF_TRANSPORT_NAMES_LOOKUP_H_
 
-// Lookup: names of hosts to addresses while the io_context runs. Each name is asked for on a thread
-// of its own, so that one for which no server answers holds up no other. Nobody ever waits for such
-// a thread: what it finds after the end is dropped.
+// Lookup: addresses of host names, without blocking the io_context. Each name is looked up on a
+// thread of its own, so a name for which no server answers delays no other one. No thread is ever
+// waited for: what it finds after the end is dropped.
 //
 //   names::Lookup lookup(io);
 //   lookup.Start("db.example.com", [](const names::Addresses& addresses) { ... });
 //
-// An IP address needs no thread: IpAddress::Parse() it first.
+// Call IpAddress::Parse() first, because an IP address needs no thread. At start-up, when nothing
+// else waits, LookUp() of system_names.h is simpler.
+//
+// Threads: all calls on the io_context's thread. The io_context must outlive the Lookup.
 
 #include <pthread.h>
 #include <signal.h>
@@ -35,11 +38,11 @@
 
 namespace serf::names {
 
-// Threads of one io_context that look up at once: as many names without an answer hold up the next
-// one. Four times what one join looks up at once.
+// The most threads of one io_context that look names up at once. If so many names get no answer,
+// the next one waits. Four times what one join looks up at once.
 inline constexpr std::size_t kLookupThreadsMax = 32;
 
-// What the threads of an io_context share; made by the first Lookup.
+// What the threads of an io_context share. The first Lookup makes it.
 class LookupService;
 
 class Lookup {
@@ -47,14 +50,15 @@ class Lookup {
   using Done = std::function<void(const Addresses&)>;
 
   explicit Lookup(boost::asio::io_context& io);
-  // As Cancel().
+  // Does what Cancel() does.
   ~Lookup() { Cancel(); }
   Lookup(const Lookup&) = delete;
   Lookup& operator=(const Lookup&) = delete;
 
-  // Calls `done` later, once, where the io_context runs, which has work until then. As LookUp().
+  // Looks a name up as LookUp() does, and calls `done` once, later, on the io_context's thread. The
+  // io_context has work until then. ResourceExhausted, if the system starts no thread.
   void Start(std::string host, Done done);
-  // What was started calls nobody any more.
+  // Forgets all lookups of this object: their `done` is not called.
   void Cancel();
 
  private:
@@ -73,7 +77,7 @@ class LookupService final : public boost::asio::execution_context::service {
 
   void Start(const Lookup* owner, std::string host, Lookup::Done done);
   void Cancel(const Lookup* owner);
-  // Another resolver than LookUp(), for lookups that start from now on.
+  // Replaces LookUp() for lookups that start from now on.
   void SetLookUpForTest(std::function<Addresses(const std::string&)> look_up) {
     look_up_ = std::move(look_up);
   }
@@ -81,7 +85,7 @@ class LookupService final : public boost::asio::execution_context::service {
  private:
   using Work = boost::asio::executor_work_guard<boost::asio::io_context::executor_type>;
 
-  // For a stack of a thread: what modules of the system's resolver need, with room.
+  // The stack of a thread: what modules of the system's resolver need, with room.
   static constexpr std::size_t kStackSize = std::size_t{1} << 20;
 
   struct Question {
@@ -104,7 +108,7 @@ class LookupService final : public boost::asio::execution_context::service {
   };
 
   inline void shutdown() override;
-  // False if there is no thread, and none can be started: why is in errno.
+  // Starts a thread. False if none can be started; errno holds the reason.
   bool StartThread();
   static void* Run(void* shared);
   static void AnswerAll(const std::shared_ptr<Shared>& shared);
@@ -137,7 +141,7 @@ inline void LookupService::Start(const Lookup* owner, std::string host, Lookup::
   {
     const std::lock_guard<std::mutex> lock(shared_->mutex);
     shared_->waiting.push_back({number, host, look_up_});
-    // Those that run may all be waiting for servers that do not answer.
+    // The threads that run may all be waiting for servers that do not answer.
     if (shared_->threads == kLookupThreadsMax || StartThread() || shared_->threads > 0) return;
     failure = errno;
     shared_->waiting.pop_back();
@@ -176,7 +180,7 @@ inline bool LookupService::StartThread() {
   ::pthread_attr_init(&attributes);
   ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   ::pthread_attr_setstacksize(&attributes, kStackSize);
-  // Signals are for the threads that expect them; a thread has the mask of the one that starts it.
+  // Signals must go to the threads that expect them. A thread inherits the mask of its creator.
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
@@ -199,7 +203,7 @@ inline void* LookupService::Run(void* argument) {
   return nullptr;
 }
 
-// Until nobody waits. A thread that found no question when it came was not needed.
+// Runs until no question waits. A thread that found none when it came was not needed.
 inline void LookupService::AnswerAll(const std::shared_ptr<Shared>& shared) {
   for (;;) {
     Question question;

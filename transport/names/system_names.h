@@ -1,9 +1,14 @@
 #ifndef SERF_TRANSPORT_NAMES_SYSTEM_NAMES_H_
 #define SERF_TRANSPORT_NAMES_SYSTEM_NAMES_H_
 
-// What the system knows by name: the addresses of hosts (files, DNS, whatever nsswitch.conf has it
-// ask) and the ports of services. It may take as long as the system's own time-outs, tens of
-// seconds: for use before a program serves anybody. Elsewhere lookup.h is the one to use.
+// What the system knows by name: the addresses of hosts (files, DNS, and whatever else
+// nsswitch.conf names) and the ports of services.
+//
+//   names::Addresses addresses = names::LookUp("db.example.com");
+//   if (addresses.ok()) Dial(names::Preferred(*addresses));
+//
+// The functions block for as long as the system's own timeouts, which may be tens of seconds: call
+// them before a program serves anybody. Elsewhere use lookup.h. Any thread.
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -30,35 +35,41 @@
 
 namespace serf::names {
 
-// Addresses of one name: more than a round-robin record of a large cluster has.
+// The most addresses of one name: more than a round-robin record of a large cluster has.
 inline constexpr std::size_t kAddressesPerNameMax = 256;
 
-// At least one, each once, in the system's order.
+// At least one address, each once, in the system's order; or an error.
 using Addresses = absl::StatusOr<std::vector<IpAddress>>;
 
-// Of the system's resolver and tables. The host is a name, not an IP address.
+// Ask the system's resolver and its tables. The host must be a name and not an IP address.
 Addresses SystemAddresses(const std::string& host);
 std::optional<std::uint16_t> SystemServicePort(const std::string& service, const char* protocol);
 
-// Where names come from; a test gives tables.
+// Where names come from. A test passes functions that read tables.
 struct Book {
   Addresses (*addresses)(const std::string& host) = SystemAddresses;
   std::optional<std::uint16_t> (*service_port)(const std::string& service,
                                                const char* protocol) = SystemServicePort;
 };
 
-// The addresses of a name; of an IP address itself, without asking. Errors: "lookup HOST: no such
-// host", also for numbers that are no address; "lookup HOST: temporary failure in name resolution".
+// The addresses of a name. Of an IP address the result is that address, without asking. NotFound:
+// "lookup HOST: no such host", also for numbers that are not an address; "lookup HOST: temporary
+// failure in name resolution".
 Addresses LookUp(const std::string& host, const Book& book = Book());
 
-// The order in which to try them: IPv4 before IPv6, which a host may have a name for and no way to.
+// The addresses in the order in which to try them: IPv4 before IPv6, because a machine may know an
+// IPv6 address of a name without having an IPv6 route.
 std::vector<IpAddress> Ipv4First(std::vector<IpAddress> addresses);
 
-// Where one address is wanted: the first in that order. `addresses` is not empty.
+// The first address in that order, for callers that want one. `addresses` must not be empty.
 IpAddress Preferred(const std::vector<IpAddress>& addresses);
 
-// port = [ sign ] digits / service / nothing, which is 0. `protocol` is "tcp" or "udp". Errors:
-// "address 70000: invalid port", "address tcp/x: unknown port".
+// The number of a port:
+//
+//   port = [ sign ] digits / service / nothing, which means 0
+//
+// `protocol` is "tcp" or "udp". InvalidArgument: "address 70000: invalid port", "address tcp/x:
+// unknown port".
 absl::StatusOr<std::uint16_t> LookUpPort(const std::string& port, const char* protocol,
                                          const Book& book = Book());
 
