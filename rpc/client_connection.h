@@ -1,10 +1,9 @@
 #ifndef SERF_RPC_CLIENT_CONNECTION_H_
 #define SERF_RPC_CLIENT_CONNECTION_H_
 
-// ClientConnection: a ClientSession over a stream socket, with its time limits. The part of
-// AsyncClient (client_io.h) that knows no completion tokens; use that.
-//
-// Kept alive by what it waits for; Close() ends that. One thread.
+// ClientConnection: a ClientSession over a stream socket, with its time limits. It is the part of
+// AsyncClient (client_io.h) that does not know completion tokens; use AsyncClient instead. What it
+// waits for keeps it alive, and Close() ends that. One thread.
 
 #include <algorithm>
 #include <array>
@@ -76,16 +75,16 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   Instant BroadcastDeadline() const { return SteadyNow() + options_.broadcast_timeout; }
 
   void Connect(const std::string& address, Done done);
-  // Writes what the session has to say, and watches its deadlines.
+  // Writes what the session wants to send, and watches its deadlines.
   void Flush();
-  // What waits ends with `reason`.
+  // Closes the connection. Requests under way end with `reason`.
   void Close(absl::Status reason = absl::UnavailableError(kClientClosed)) {
     End(std::move(reason));
   }
 
  private:
   using Tcp = boost::asio::ip::tcp;
-  // Of any protocol: TCP, or a Unix domain socket.
+  // A socket of any protocol: TCP, or a Unix domain socket.
   using Stream = boost::asio::generic::stream_protocol;
 
   struct Candidate {
@@ -93,7 +92,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
     std::string text;  // "tcp 127.0.0.1:7373"
   };
 
-  // What a read takes at most; larger replies come in pieces.
+  // The most bytes of a read; larger replies come in pieces.
   static constexpr std::size_t kReadSize = std::size_t{16} << 10;
 
   void Resolve(const HostPort& target);
@@ -234,7 +233,8 @@ inline void ClientConnection::Read() {
   socket_.async_read_some(
       boost::asio::buffer(buffer_),
       [self = shared_from_this()](const boost::system::error_code& error, std::size_t size) {
-        // What came before the end counts first: a reply wins over the end of the stream.
+        // What came before the end counts first: a reply takes precedence over the end of the
+        // stream.
         self->session_.OnBytes(ByteView(self->buffer_.data(), size));
         if (error || self->session_.ended()) {
           self->Close();
@@ -255,7 +255,8 @@ inline void ClientConnection::Flush() {
     if (error == boost::asio::error::would_block) {
       WaitWritable();
     } else if (error) {
-      // What the agent said before it hung up may still wait to be read; the read finds the end.
+      // Replies that the agent sent before it hung up may still wait to be read; the read finds the
+      // end.
       write_failed_ = true;
     } else {
       session_.OnWritten(size);

@@ -1,8 +1,8 @@
 #ifndef SERF_RPC_CLIENT_SESSION_H_
 #define SERF_RPC_CLIENT_SESSION_H_
 
-// ClientSession: the client's side of an RPC connection without its socket (spec/agent.md 1.3,
-// 1.11). Requests may overlap; replies are matched by Seq.
+// ClientSession: the client's side of an RPC connection without its socket. Client and AsyncClient
+// are the forms with one; a program uses those.
 //
 //   ClientSession session;
 //   session.Handshake(deadline, [](absl::Status status) {...});
@@ -10,11 +10,10 @@
 //   socket.Write(session.Output()); session.OnWritten(n);
 //   session.OnBytes(bytes); session.OnEnd(reason); at NextDeadline(): session.OnTimer(now)
 //
-// A handler is called exactly once, from an On... method; errors of the agent have its text as
-// their message. A reply that came before the end of the connection wins over the end. Handlers may
-// send further requests but must not destroy the session.
-//
-// One thread.
+// Requests may overlap; replies are matched by Seq. The session calls each handler exactly once,
+// from an On... method. An error of the agent has the agent's text as its message. A reply that
+// came before the end of the connection takes precedence over the end. Handlers may send further
+// requests but must not destroy the session. One thread. Source: docs/protocol/agent.md 1.3, 1.11.
 
 #include <algorithm>
 #include <cstddef>
@@ -52,11 +51,10 @@ class ClientSession {
   template <typename T>
   using Handler = std::function<void(T)>;
   using StatusHandler = Handler<absl::Status>;
-  // Called for every record of a stream, and once with an error when the connection ends.
+  // Receives every record of a stream, and an error once when the connection ends.
   using EventHandler = Handler<absl::StatusOr<EventRecord>>;
   using LogHandler = Handler<absl::StatusOr<LogRecord>>;
-  // Called for every answer to a query, and at last with kDone, or with an error when the
-  // connection ends before that.
+  // Receives every answer to a query, and last kDone, or an error when the connection ends before.
   using AnswerHandler = Handler<absl::StatusOr<AnswerRecord>>;
 
   ClientSession() = default;
@@ -67,41 +65,42 @@ class ClientSession {
 
   void Handshake(Instant deadline, StatusHandler done);
   void Auth(Instant deadline, std::string key, StatusHandler done);
-  // Sorted as the agent sent them: ours by name, the original's at random.
+  // In the order of the agent's reply: agents of this project sort by name, Go Serf's do not.
   void Members(Instant deadline, Handler<absl::StatusOr<std::vector<Member>>> done);
   void MembersFiltered(Instant deadline, const MembersFilteredRequest& filter,
                        Handler<absl::StatusOr<std::vector<Member>>> done);
   void Join(Instant deadline, JoinRequest request, Handler<JoinResult> done);
   void SendUserEvent(Instant deadline, std::string name, std::string payload, bool coalesce,
                      StatusHandler done);
-  // `key` is base64, none for kList. An error comes with what the nodes have answered.
+  // `key` is base64; kList ignores it. The outcome counts also if the status is an error.
   void ManageKeys(Instant deadline, KeyOperation operation, std::string key,
                   Handler<KeysResult> done);
   void Leave(Instant deadline, StatusHandler done);
   void ForceLeave(Instant deadline, std::string node, bool prune, StatusHandler done);
   void UpdateTags(Instant deadline, Tags set, std::vector<std::string> remove, StatusHandler done);
   void Stats(Instant deadline, Handler<absl::StatusOr<StatsSections>> done);
-  // What a node last told of its network coordinate; none if the agent knows of none.
+  // The network coordinate that a member announced last; none if the agent knows none.
   void GetCoordinate(Instant deadline, std::string node,
                      Handler<absl::StatusOr<std::optional<Coordinate>>> done);
-  // `done` is called when the query is under way.
+  // `done` runs when the query is under way.
   void Query(Instant deadline, std::string name, std::string payload, const QueryParams& params,
              AnswerHandler on_answer, Handler<absl::StatusOr<Seq>> done);
   // Answers the query of a QueryRecord that a stream of this connection has delivered.
   void Respond(Instant deadline, std::uint64_t id, std::string payload, StatusHandler done);
-  // The result is the number to Stop() it by.
+  // The result is the number for Stop().
   void Stream(Instant deadline, std::string filter, EventHandler on_event,
               Handler<absl::StatusOr<Seq>> done);
   void Monitor(Instant deadline, std::string level, LogHandler on_log,
                Handler<absl::StatusOr<Seq>> done);
-  // No handler of the stream is called from now on. Stopping twice is no error. A query can be
-  // stopped too, which the agent does not notice.
+  // Ends a stream: its handler is not called again. A second Stop() is not an error. A query can be
+  // stopped too; the agent does not notice that.
   void Stop(Instant deadline, Seq stream, StatusHandler done);
 
   // --- what happened ---
 
   void OnBytes(ByteView bytes);
-  // The connection ended; whatever still waits gets `reason`. Later requests too. Idempotent.
+  // The connection has ended. Requests under way and later ones end with `reason`. A second call
+  // does nothing.
   void OnEnd(absl::Status reason = absl::UnavailableError(kClientClosed));
   void OnTimer(Instant now);
   void OnWritten(std::size_t size);
@@ -111,7 +110,8 @@ class ClientSession {
   ByteView Output() const { return ViewOf(out_).subspan(written_); }
   Instant NextDeadline() const;
   bool ended() const { return ended_.has_value(); }
-  // The agent sent what is no object of the protocol; the connection is of no use any more.
+  // True if the agent sent something that is not an object of the protocol. The connection is then
+  // unusable.
   bool broken() const { return broken_; }
 
  private:
@@ -125,7 +125,7 @@ class ClientSession {
     ReplyHandler done;
   };
 
-  // A header came and its body is the next object.
+  // A header has come, and its body is the next object.
   struct Expected {
     Seq seq = 0;
     bool reply = false;  // else a record of a stream
@@ -334,7 +334,7 @@ ClientSession::RecordHandler ClientSession::Records(Handler<absl::StatusOr<Recor
     }
     Record record;
     Decoder decoder(body);
-    // A record that we don't know is one of a later agent: there is nobody to tell.
+    // An unknown record comes from a later agent; the session drops it.
     if (decoder.Read(record)) handler(std::move(record));
   };
 }
@@ -380,7 +380,8 @@ inline void ClientSession::Query(Instant deadline, std::string name, std::string
       if (answer->kind == QueryUpdate::Kind::kDone) {
         streams_.erase(seq);
       } else if (answer->from.empty()) {
-        return;  // what the original's agent sends, by mistake, when a query is over (1.9.4)
+        return;  // Go Serf's agent sends this by mistake when a query is over
+                 // (docs/protocol/agent.md 1.9.4)
       }
     }
     on_answer(std::move(answer));
@@ -474,7 +475,7 @@ inline void ClientSession::OnEnd(absl::Status reason) {
   if (ended_) return;
   ended_ = reason;
   if (expected_ && expected_->reply && !expected_->status.ok()) {
-    // The agent's own words are better than the news that it hung up.
+    // The agent's own words say more than the end of the connection.
     Complete(expected_->seq, expected_->status, {});
   }
   expected_.reset();

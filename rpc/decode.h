@@ -1,14 +1,15 @@
 #ifndef SERF_RPC_DECODE_H_
 #define SERF_RPC_DECODE_H_
 
-// The records of the RPC protocol from MessagePack, in every form that the original accepts
-// (spec/agent.md 1.2).
+// Reads the records of the RPC protocol from MessagePack, in every form that Go Serf accepts. A
+// client or a service never calls it: the sessions do.
 //
 //   RequestHeader header;
 //   Decoder decoder(object);                      // a complete object: object_scanner.h
 //   if (!decoder.Read(header)) Log(..., decoder.error());
 //
-// It builds on the wire's pull reader, and is stricter: text is never bin.
+// It builds on the wire's pull reader, and is stricter: text is never bin. One thread. Source:
+// docs/protocol/agent.md 1.2.
 
 #include <algorithm>
 #include <cstddef>
@@ -36,12 +37,12 @@
 
 namespace serf::rpc {
 
-// Decodes one complete object. Methods return false on a value that the field does not take;
-// error() then says why, and the record is unspecified.
+// Decodes one complete object, which must outlive the decoder. Methods return false on a value that
+// the field does not accept; error() then says why, and the record is unspecified.
 //
-// record = nil | map of fields in any order | list of fields in declaration order
-// text   = str | nil            bytes = bin | str | list of 0..255 | nil
-// list, map, number, bool       also nil for empty or zero; bool also 0 and 1
+//   record = nil | map of fields in any order | list of fields in declaration order
+//   text   = str | nil            bytes = bin | str | list of 0..255 | nil
+//   list, map, number, bool       also nil for empty or zero; bool also 0 and 1
 class Decoder {
  public:
   explicit Decoder(ByteView object) : reader_(object, scratch_) {}
@@ -84,14 +85,14 @@ class Decoder {
   requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
   bool Update(Record& out);
 
-  // Whether the object is a map with exactly the keys Error and Seq: a header, since no body is one
-  // (spec/agent.md 1.3).
+  // Whether the object is a map with exactly the keys Error and Seq. It is then a header, because
+  // no body has these keys (docs/protocol/agent.md 1.3).
   bool ReadResponseHeader(ResponseHeader& out);
 
-  // Whether the object is a map with a key "Command", so a header and no body of any command. An
-  // object that is no map tells nothing: none.
+  // Whether the object is a map with the key "Command": then it is a header, because no body of any
+  // command has that key. Nothing for an object that is not a map.
   std::optional<bool> IsRequestHeader() { return HasKey({"Command"}); }
-  // Whether the object is a map without a key of a header, or an empty list: it asks for nothing.
+  // Whether the object is a map without any key of a header, or an empty list: it asks for nothing.
   bool IsStrayBody();
 
  private:
@@ -115,9 +116,9 @@ class Decoder {
         AsText(reader_.input().subspan(reader_.position(), static_cast<std::size_t>(head.value)));
     return reader_.SkipBody(head) ? body : absl::string_view();
   }
-  // Whether the object is a map with one of these keys; none if it is no map.
+  // Whether the object is a map with one of these keys. Nothing if it is not a map.
   std::optional<bool> HasKey(std::initializer_list<absl::string_view> keys);
-  // Reads the head of a list or map; nil is one of no elements.
+  // Reads the head of a list or map. Nil counts as one without elements.
   bool ReadCount(Kind kind, std::uint64_t& count);
 
   wire::DecodeScratch scratch_;
@@ -409,7 +410,7 @@ inline bool Decoder::IsStrayBody() {
   const ByteView object = reader_.input();
   if (object.size() == 1 && object.front() == kEmptyList) return true;
   const std::optional<bool> is_header = HasKey({"Command", "Seq"});
-  // A key that is no text makes it a mistake.
+  // A key that is not text makes the object a mistake.
   return is_header && !*is_header && reader_.result() == wire::DecodeResult::kOk && error_.empty();
 }
 

@@ -1,12 +1,14 @@
 #ifndef SERF_RPC_ENCODE_H_
 #define SERF_RPC_ENCODE_H_
 
-// The records of the RPC protocol to MessagePack, byte for byte as the original writes them
-// (spec/agent.md 1.2): msgpack-c's packer with str8 and bin, unlike the gossip's dialect, and keys
-// in ascending order.
+// Writes the records of the RPC protocol as MessagePack, byte for byte as Go Serf writes them:
+// msgpack-c's packer with str8 and bin, unlike the dialect of gossip, and keys in ascending order.
+// A client or a service never calls it: the sessions do.
 //
 //   Writer writer(out);
 //   Encode(writer, RequestHeader{"members", 2});
+//
+// One thread per buffer. Source: docs/protocol/agent.md 1.2.
 
 #include <algorithm>
 #include <array>
@@ -38,7 +40,7 @@
 
 namespace serf::rpc {
 
-// Appends MessagePack values to a buffer.
+// Appends MessagePack values to a buffer, which must outlive the writer.
 class Writer {
  public:
   explicit Writer(msgpack::sbuffer& out) : out_(out), packer_(out) {}
@@ -69,7 +71,7 @@ class Writer {
   }
   // An object that is encoded already.
   void Encoded(absl::string_view object) { out_.write(object.data(), object.size()); }
-  // No bytes are nil, as the original's empty slices are after their way through a decoder.
+  // No bytes become nil, as Go's empty slices do on their way through a decoder.
   void Bytes(absl::string_view bytes) {
     if (bytes.empty()) {
       packer_.pack_nil();
@@ -81,7 +83,7 @@ class Writer {
   void Nil() { packer_.pack_nil(); }
   void Uint(std::uint64_t value) { packer_.pack_uint64(value); }
   void Int(std::int64_t value) { packer_.pack_int64(value); }
-  // Always eight bytes: the packer's own pack_double makes an integer of a whole number.
+  // Always eight bytes, because the packer's own pack_double turns a whole number into an integer.
   void Float(double value) {
     const auto bits = std::bit_cast<std::uint64_t>(value);
     std::array<char, 9> bytes = {static_cast<char>(0xcb)};
@@ -142,7 +144,7 @@ constexpr auto FieldOrder() {
       RecordFields(static_cast<const Record*>(nullptr)));
 }
 
-// Any record by the table that it is also read by, with all its fields.
+// Writes any record, with all its fields, by the table that also reads it.
 template <typename Record>
 requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
 void Encode(Writer& w, const Record& record) {
@@ -206,7 +208,7 @@ void EncodeMembersReply(Writer& w, const Members& members) {
   EncodeMembers(w, members);
 }
 
-// No filter is nil, as the original's client writes it.
+// An absent filter becomes nil, as Go Serf's client writes it.
 inline void Encode(Writer& w, const QueryRequest& request) {
   w.Map(7u + (request.finish_early ? 1u : 0u) + (request.from_handler ? 1u : 0u));
   w.Key("FilterNodes");
@@ -323,8 +325,8 @@ inline void Encode(Writer& w, const QueryUpdate& update) {
   w.Text(AnswerTypeName(update.kind));
 }
 
-// The record of a query comes in two parts: between them goes the number that the client may answer
-// it by.
+// Writes the record of a query in two parts. Between them goes the number that the client may
+// answer it by.
 inline void EncodeQueryHead(Writer& w) {
   w.Map(5);
   w.Key("Event");
@@ -363,7 +365,7 @@ inline void EncodeKeysReply(Writer& w, const KeyOutcome& outcome, bool lists) {
   w.Uint(outcome.responses);
 }
 
-// The log record of a line; LogRecord is what a client gets.
+// The log record of a line; a client receives it as a LogRecord.
 inline void EncodeLogRecord(Writer& w, absl::string_view line) {
   w.Map(1);
   w.Key("Log");

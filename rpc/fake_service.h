@@ -1,8 +1,8 @@
 #ifndef SERF_RPC_FAKE_SERVICE_H_
 #define SERF_RPC_FAKE_SERVICE_H_
 
-// FakeService: a Service for tests. It answers from its public fields, at once, or when told if
-// `hold` is set; and it remembers what it was asked.
+// FakeService: a Service for tests. It answers from its public fields: at once, or by Release() if
+// `hold` is set. It records what it was asked.
 
 #include <cstddef>
 #include <cstdint>
@@ -34,7 +34,7 @@
 
 namespace serf::rpc {
 
-// A living member as the original's single-node agent shows it.
+// A member that is alive, as Go Serf's single-node agent shows it.
 inline Member TestMember(std::string name, std::uint16_t port = 7946) {
   Member member;
   member.name = std::move(name);

@@ -9,10 +9,10 @@
 //     case kInvalid: close the connection
 //   }
 //
-// The stream has no length prefixes (spec/agent.md 1.1), and msgpack-c's parser reports a length
-// only when its bytes are there: a peer could announce 4 GiB and be waited for. The scanner looks
-// at each head once, however small the pieces are, allocates nothing, and refuses as soon as what
-// is announced cannot fit the limit.
+// The stream has no length prefixes (docs/protocol/agent.md 1.1), and msgpack-c's parser reports a
+// length only when all bytes are there: a peer could announce 4 GiB and make it wait. The scanner
+// looks at each head once, however small the pieces are. It allocates nothing, and refuses as soon
+// as an announced size cannot fit the limit. One thread.
 
 #include <array>
 #include <cstddef>
@@ -28,11 +28,11 @@ class ObjectScanner {
  public:
   enum class Result : std::uint8_t { kNeedMore, kComplete, kInvalid };
 
-  // `buffered` begins where the object does, and extends what the last call got. `size_max` limits
-  // the object. After kComplete or kInvalid comes Reset().
+  // Scans on. `buffered` begins where the object does, and extends the bytes of the last call.
+  // `size_max` limits the object. After kComplete or kInvalid call Reset().
   Result Scan(ByteView buffered, std::size_t size_max);
 
-  // After kComplete: the bytes of the object.
+  // After kComplete: the size of the object in bytes.
   std::size_t size() const { return position_; }
 
   // After kInvalid: why, for a log line.
@@ -66,7 +66,7 @@ class ObjectScanner {
 
   std::size_t position_ = 0;  // of the next head; beyond the bytes at hand within a body
   std::size_t depth_ = 0;
-  // Values still to come in all open containers: each takes at least a byte.
+  // The values that are still to come in all open containers. Each takes at least a byte.
   std::uint64_t pending_ = 1;
   std::array<std::uint64_t, kNestingMax> rest_ = {};  // the same, of each open container
   absl::string_view error_;
@@ -131,7 +131,7 @@ constexpr std::array<ObjectScanner::Shape, 256> ObjectScanner::MakeShapes() {
 }
 
 inline bool ObjectScanner::Enter(Shape::Kind kind, std::uint64_t length, std::size_t size_max) {
-  // The value that begins here is no longer to come.
+  // The value that begins here has come.
   --pending_;
   if (depth_ > 0) --rest_[depth_ - 1];
   if (kind == Shape::Kind::kBody) {

@@ -1,8 +1,8 @@
 #ifndef SERF_RPC_OUTPUT_BUFFER_H_
 #define SERF_RPC_OUTPUT_BUFFER_H_
 
-// OutputBuffer: what a connection has to say and the socket has not taken, in memory that an idle
-// connection gives back.
+// OutputBuffer: the bytes of a connection that the socket has not taken, in memory that an idle
+// connection gives back. Internal to rpc/; one thread.
 //
 //   Writer writer(out.bytes());                     // appends
 //   socket.Write(out.Unwritten()); out.OnWritten(now, n);
@@ -23,12 +23,12 @@ class OutputBuffer {
   msgpack::sbuffer& bytes() { return bytes_; }
 
   ByteView Unwritten() const { return ViewOf(bytes_).subspan(written_); }
-  // Whether nothing of it is written yet.
+  // Whether nothing has been written yet.
   bool fresh() const { return written_ == 0; }
   bool drained() const { return written_ == bytes_.size(); }
   std::size_t size() const { return bytes_.size(); }
 
-  // The first `size` bytes of Unwritten() are on their way.
+  // The socket has taken the first `size` bytes of Unwritten().
   void OnWritten(Instant now, std::size_t size) {
     written_ += size;
     if (!drained()) return;
@@ -49,8 +49,8 @@ class OutputBuffer {
   }
 
  private:
-  // Memory that an idle connection keeps, and what it keeps for a while: a client that asks for
-  // thousands of members will ask again, and fresh memory costs more than to fill it.
+  // Memory that an idle connection keeps, and memory that it keeps for a while: a client that asks
+  // for thousands of members will ask again, and fresh memory costs more than to fill it.
   static constexpr std::size_t kKeepMax = std::size_t{256} << 10;
   static constexpr std::size_t kKeepBrieflyMax = std::size_t{8} << 20;
   static constexpr Duration kKeepTime = std::chrono::seconds(1);

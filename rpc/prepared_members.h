@@ -1,8 +1,8 @@
 #ifndef SERF_RPC_PREPARED_MEMBERS_H_
 #define SERF_RPC_PREPARED_MEMBERS_H_
 
-// PreparedMembers: the answer to `members` or `members-filtered`, which may be made on another
-// thread than that of the connection (spec/agent.md 1.7).
+// PreparedMembers: the reply to `members` or `members-filtered`, which another thread than that of
+// the connection may make. Internal to rpc/. Source: docs/protocol/agent.md 1.7.
 
 #include <cstddef>
 #include <optional>
@@ -21,7 +21,7 @@
 namespace serf::rpc {
 
 struct PreparedMembers {
-  // Of the members that the request wants; without one, of all.
+  // Makes the reply: the members that the request asks for; without a request, all.
   void Fill(std::span<const Member> members, const Service::MayGoOn& may_go_on) {
     if (!request) {
       Writer writer(body);
@@ -39,7 +39,8 @@ struct PreparedMembers {
     EncodeMembersReply(writer, wanted);
   }
 
-  // A body after an error too: the original's client expects one after any error of its own.
+  // Makes an error reply. It has a body too, because Go Serf's client expects one after any error
+  // of its own.
   void Fail(const absl::Status& why) {
     status = why;
     Writer writer(body);

@@ -1,11 +1,11 @@
 #ifndef SERF_RPC_SERVER_CONNECTION_H_
 #define SERF_RPC_SERVER_CONNECTION_H_
 
-// ServerConnection: a ServerSession over a stream socket, with its time limits. Made and owned by
-// Server (server_io.h).
+// ServerConnection: a ServerSession over a stream socket, with its time limits. Server
+// (server_io.h) makes and owns it; an application uses Server.
 //
 // It writes synchronously as much as the socket takes, which for a reply is all of it in one call,
-// and waits only for a socket that is full. Kept alive by what it waits for; one thread.
+// and waits only for a socket that is full. What it waits for keeps it alive. One thread.
 
 #include <algorithm>
 #include <array>
@@ -40,7 +40,7 @@ namespace serf::rpc {
 
 class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
  public:
-  // Of any protocol: TCP, or a Unix domain socket.
+  // A socket of any protocol: TCP, or a Unix domain socket.
   using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
                                                   boost::asio::io_context::executor_type>;
 
@@ -51,9 +51,9 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
     Duration write_timeout = {};
     // See ServerSession.
     std::function<void()> on_command;
-    // Called once, if the client has shaken hands, and shown the key if there is one.
+    // Called once, when the client has shaken hands and, with a key, authenticated.
     std::function<void()> on_trusted;
-    // Called once, when the connection has ended; the owner may drop it then.
+    // Called once, when the connection has ended. The owner may drop it then.
     std::function<void()> on_end;
   };
 
@@ -62,7 +62,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   void Start();
   void OnEvent(const StreamEventPtr& event);
   void OnLog(const LogLinePtr& line);
-  // Reads no more, writes what is ready, and ends; after `limit` in any case.
+  // Stops reading, writes what is ready, and ends; after `limit` in any case.
   void Drain(Duration limit);
   // Ends at once, without on_end.
   void Abandon();
@@ -70,13 +70,13 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
  private:
   // Requests are small; larger ones come in pieces.
   static constexpr std::size_t kReadSize = std::size_t{4} << 10;
-  // Bytes that are written before others get their turn: to copy them to the kernel takes a
-  // millisecond, and a client that reads as fast could have all of a large reply in one go.
+  // The most bytes to write before other connections get their turn. Copying them to the kernel
+  // takes a millisecond, and a client that reads as fast could have all of a large reply in one go.
   static constexpr std::size_t kWriteTurn = std::size_t{1} << 20;
 
   void Read();
   void OnReadable(const boost::system::error_code& error);
-  // Writes, reads on and sets the timer, as the session wants it now.
+  // Writes, reads and sets the timer, as the session wants it now.
   void Update();
   void Write();
   void WaitWritable();
@@ -111,7 +111,7 @@ inline ServerSession::Options ServerConnection::SessionOptions() {
   options.peer = options_.peer;
   options.logger = options_.logger;
   options.on_command = options_.on_command;
-  // Not within the service's completion: it must be free to do with the agent what it likes.
+  // Not within the service's completion, which must be free to call the agent.
   options.wake = [this] { UpdateLater(); };
   return options;
 }
@@ -140,8 +140,8 @@ inline void ServerConnection::OnLog(const LogLinePtr& line) {
   UpdateLater();
 }
 
-// A burst of events or log lines goes out in one write; and whoever logs or emits is not called
-// back in the middle of it.
+// A burst of events or log lines goes out in one write. Code that logs or emits is not called back
+// in the middle of it.
 inline void ServerConnection::UpdateLater() {
   if (update_posted_ || ended_) return;
   update_posted_ = true;

@@ -1,20 +1,21 @@
 #ifndef SERF_SNAPSHOT_H_
 #define SERF_SNAPSHOT_H_
 
-// Snapshot: keeps a file up to date from which a restarted node learns whom it knew and where its
-// clocks were. A pure machine: it makes the text, a driver does the disk (SnapshotOp) and answers;
-// what fails is made good by writing the whole file anew, and meanwhile what is news is appended
-// nevertheless: a file that lacks some lines is better than one that ends with the first failure.
-// Source: spec/serf.md 9.3 to 9.5.
+// Snapshot: keeps a file up to date, from which a restarted node learns which members it knew and
+// where its clocks were. A pure machine: it makes the text, and a driver writes it (SnapshotOp) and
+// reports the result. serf::Serf has one if Config::snapshot is set; an application does not call
+// it.
 //
-//   Snapshot snapshot(SnapshotReader's state, options);
-//   snapshot.OnMemberEvent(event);         // and so on: these only note
-//   snapshot.Flush(now, out.snapshot());   // after each input, and at NextDeadline()
-//   snapshot.OnDone(now, status);          // for each op, in order
+//   Snapshot snapshot(now, state, options);     // the state of a SnapshotReader
+//   snapshot.OnMemberEvent(event);              // and so on: these only note
+//   snapshot.Flush(now, out.snapshot_ops());    // after each input, and at NextDeadline()
+//   snapshot.OnDone(now, status);               // for each op, in order
 //
-// Lines wait at most kFlushInterval to be written together, with one sync of the disk, and only the
-// last value of each clock. The text is the original's; what it has no line for (failed nodes)
-// stands in comments.
+// After a failed write the snapshot writes the whole file anew. Meanwhile it still appends news: a
+// file that lacks some lines is better than one that ends with the first failure. Lines wait at
+// most kFlushInterval, to be written together with one sync of the disk, and of each clock only the
+// last value is written. The text is Go Serf's; what Go Serf has no line for (failed nodes) stands
+// in comments. Source: docs/protocol/serf.md 9.3 to 9.5.
 
 #include <algorithm>
 #include <chrono>
@@ -43,27 +44,29 @@ namespace serf {
 
 class Snapshot {
  public:
-  // The first line after a pause is written at once, those after it together after this.
+  // The snapshot writes the first line after a pause at once, and later ones together after this
+  // time.
   static constexpr Duration kFlushInterval = std::chrono::milliseconds(500);
-  // After a failed attempt to write the file anew, the next one.
+  // The pause between attempts to write the whole file anew.
   static constexpr Duration kRecoveryInterval = std::chrono::seconds(30);
-  // The file is written anew when it is larger than both of these.
+  // The snapshot writes the file anew when it is larger than both of these.
   static constexpr std::uint64_t kCompactionSizeMin = 128 << 10;
   static constexpr std::uint64_t kCompactionSizePerNode = 2 * 128;  // twice what a node takes
-  // Ops that were not answered yet: a disk that stands still holds up no more than these.
+  // The most ops without an answer: a disk that stands still holds up no more than these.
   static constexpr std::size_t kOpsUnderWayMax = 16;
-  // Nodes that are forgotten at once; the others in turns that follow.
+  // The most nodes that are forgotten at once; others follow in later turns.
   static constexpr std::size_t kForgottenInTurnMax = 1024;
-  // Bytes that wait for such a disk; beyond that they are dropped, and the file written anew later.
+  // The most bytes that wait for such a disk. Further ones are dropped, and the file is written
+  // anew later.
   static constexpr std::size_t kPendingMax = 1 << 20;
 
   struct Options {
     Logger* logger = nullptr;
-    // Nodes of the life before of which nothing was heard for so long are forgotten.
+    // A node of the file that stays silent so long is forgotten.
     Duration forget_after = std::chrono::hours(24);
   };
 
-  // Goes on from what was read; the file has state.size bytes.
+  // Continues from the state that was read; the file has state.size bytes.
   Snapshot(Instant now, SnapshotState state, const Options& options);
 
   // --- what happened ---
@@ -75,30 +78,30 @@ class Snapshot {
   void OnQuery(wire::LamportTime time) {
     if (!left_) state_.query_clock = std::max(state_.query_clock, time);
   }
-  // What the clock of intents shows: the next time that it will give.
+  // The value of the clock of intents: the next time that it will give.
   void OnClock(wire::LamportTime time) {
     if (time.value() > 0) {
       state_.clock = std::max(state_.clock, wire::LamportTime(time.value() - 1));
     }
   }
-  // The node leaves on purpose: what happens to others is of no interest any more.
+  // The node leaves on purpose. The snapshot ignores other members from now on.
   void OnLeave();
 
   // --- the disk ---
 
-  // Appends to `ops` what is due; with `all`, what is not due too.
+  // Appends to `ops` what is due; with `all`, everything.
   void Flush(Instant now, std::vector<SnapshotOp>& ops, bool all = false);
-  // The oldest op that was not answered is done.
+  // The oldest op without an answer has ended.
   void OnDone(Instant now, const absl::Status& status);
-  // When to call Flush at the latest.
+  // When to call Flush() at the latest.
   Instant NextDeadline() const;
 
   const SnapshotState& state() const { return state_; }
   // Whether the file lacks something, because writing failed.
   bool behind() const { return behind_; }
-  // Whether it is known what became of the line that OnLeave() asked for.
+  // Whether the result of writing the line for OnLeave() is known.
   bool leave_settled() const { return leave_ == Leave::kRecorded || leave_ == Leave::kFailed; }
-  // OK: it is on the disk. Else why not, or not yet.
+  // OK if that line is on the disk; else why not, or that it is still pending.
   absl::Status LeaveStatus() const;
 
  private:
@@ -116,7 +119,7 @@ class Snapshot {
     SnapshotOp::Kind kind = SnapshotOp::Kind::kAppend;
     std::uint64_t size = 0;
     bool has_leave = false;
-    bool recovery = false;  // a kReplace that makes good for what is lacking
+    bool recovery = false;  // a kReplace that restores what is lacking
   };
   enum class Leave : std::uint8_t { kNone, kPending, kUnderWay, kRecorded, kFailed };
 

@@ -1,8 +1,11 @@
 #ifndef SERF_SNAPSHOT_OP_H_
 #define SERF_SNAPSHOT_OP_H_
 
-// SnapshotOp: what a driver shall do to the snapshot file, one after the other. Each is to be
-// answered by OnSnapshotDone, in order, when it is on the disk or has failed.
+// SnapshotOp: what a driver must do to the snapshot file. The driver carries the operations out one
+// after the other, and answers each with Serf::OnSnapshotDone(), in order, when it is on the disk
+// or has failed. transport::Host does all that; only a driver of your own needs it.
+//
+//   for (const SnapshotOp& op : out.snapshot_ops()) disk.Queue(op.kind, op.text);
 
 #include <cstdint>
 #include <string>
@@ -11,8 +14,10 @@ namespace serf {
 
 struct SnapshotOp {
   enum class Kind : std::uint8_t {
-    kAppend,   // whole lines, to the end
-    kReplace,  // the whole file, at once: whoever reads meanwhile finds the old or the new one
+    // Append `text`, which is whole lines.
+    kAppend,
+    // Replace the whole file by `text`, at once: a reader finds the old file or the new one.
+    kReplace,
   };
   Kind kind = Kind::kAppend;
   std::string text;

@@ -1,13 +1,16 @@
 #ifndef SERF_SNAPSHOT_READER_H_
 #define SERF_SNAPSHOT_READER_H_
 
-// SnapshotReader: what a snapshot file says of the life before a restart. The file is one's own,
-// but its lines carry names that others chose, and may be torn: nothing in it is an error, what
-// can't be understood is logged and skipped. Source: spec/serf.md 9.2, 9.6.
+// SnapshotReader: reads the state of a node before its restart from a snapshot file. A Host reads
+// the file that HostOptions::snapshot_path names; a driver of your own uses this class:
 //
 //   SnapshotReader reader(rejoin_after_leave, logger);
 //   while (...) reader.Read(bytes);
-//   const SnapshotState state = std::move(reader).Finish();
+//   config.snapshot = std::move(reader).Finish();
+//
+// The file is the node's own. But its lines hold names that other nodes chose, and may be torn.
+// Therefore nothing in it is an error: the reader logs and skips what it does not understand.
+// Memory is bounded by the limits below. One thread.
 //
 //   file      = { line LF } [ torn ]               the torn one is as if it had not been written
 //   line      = "alive: " name " " address         the last space separates
@@ -15,14 +18,15 @@
 //             | "clock: " n | "event-clock: " n | "query-clock: " n        the last one counts
 //             | "leave"                            forgets all that is above, but see below
 //             | "coordinate: " any                 of old releases
-//             | "# failed: " name " " address      ours; a comment to the original
-//             | "# compaction begins"              ours: what follows replaces all that is above,
-//             but | "# compaction ends"                only once the end is there; without it, the
-//             file
+//             | "# failed: " name " " address      this project's; a comment to Go Serf
+//             | "# compaction begins"              this project's: what follows replaces all above,
+//             | "# compaction ends"                once the end is there; without the end, the file
 //                                                  ends at the beginning
 //             | "#" any
 //   n         = decimal digits, at most 2^64 - 1
 //   name      = any bytes but LF;  address = bytes without space and LF
+//
+// Source: docs/protocol/serf.md 9.2, 9.6.
 
 #include <algorithm>
 #include <cstddef>
@@ -45,43 +49,47 @@
 
 namespace serf {
 
-// Bytes of a line: eight of the longest names that a member can have.
+// The most bytes of a line: eight of the longest names that a member can have.
 inline constexpr std::size_t kSnapshotLineMax = 4096;
-// Nodes of each kind: more than any cluster has.
+// The most nodes of each kind: more than any cluster has.
 inline constexpr std::size_t kSnapshotNodesMax = std::size_t{1} << 20;
-// Lines of the log about one file; the rest is summed up.
+// The most log lines about one file; one more sums up the rest.
 inline constexpr int kSnapshotWarningsMax = 100;
-// Names and addresses, all together: 64 bytes for each of the most nodes, so that a file of long
+// The most bytes of all names and addresses: 64 for each of the most nodes, so that a file of long
 // lines does not fill the memory.
 inline constexpr std::size_t kSnapshotTextMax = kSnapshotNodesMax * 64;
-// Around the whole state where it is written behind the old one: see SnapshotFile.
+// These lines enclose the whole state where it is written behind the old one; see SnapshotFile.
 inline constexpr absl::string_view kSnapshotBegin = "# compaction begins";
 inline constexpr absl::string_view kSnapshotEnd = "# compaction ends";
 
-// Also what a Snapshot goes on from.
+// The state of a node before its restart. A default one is that of a new node.
 struct SnapshotState {
-  // Name to address, as written; sorted by name.
+  // Name to address ("10.0.0.1:7946") as in the file, sorted by name.
   using Nodes = std::map<std::string, std::string, std::less<>>;
 
+  // Members that were alive.
   Nodes alive;
-  Nodes failed;  // when last seen; neither alive, nor left, nor reaped
-  // The last times that were seen; zero: none.
+  // Members that had failed, and had neither returned, nor left, nor been reaped.
+  Nodes failed;
+  // The last Lamport times that the node has seen; zero: none.
   wire::LamportTime clock;
   wire::LamportTime event_clock;
   wire::LamportTime query_clock;
-  // Bytes of the file's whole lines.
+  // The bytes of the file's whole lines.
   std::uint64_t size = 0;
 };
 
 class SnapshotReader {
  public:
-  // With `rejoin_after_leave`, a node that left on purpose remembers its peers nevertheless.
+  // `rejoin_after_leave`: whether a node that left on purpose still remembers its peers. The logger
+  // may be null, and must outlive the reader.
   SnapshotReader(bool rejoin_after_leave, Logger* logger)
       : rejoin_after_leave_(rejoin_after_leave), logger_(logger) {}
 
-  // The next bytes of the file, in pieces of any size.
+  // Reads the next bytes of the file, in pieces of any size.
   void Read(absl::string_view bytes);
 
+  // The state, after the last bytes.
   SnapshotState Finish() &&;
 
  private:
@@ -99,10 +107,10 @@ class SnapshotReader {
   bool rejoin_after_leave_;
   Logger* logger_;
   SnapshotState state_;
-  std::optional<SnapshotState> before_;  // what counts unless the compaction ends
+  std::optional<SnapshotState> before_;  // the state that counts unless the compaction ends
   std::size_t text_ = 0;                 // bytes of names and addresses in `state_`
-  std::string partial_;     // the beginning of the line under way, at most kSnapshotLineMax of it
-  std::size_t length_ = 0;  // of all of it
+  std::string partial_;     // the beginning of the current line, at most kSnapshotLineMax bytes
+  std::size_t length_ = 0;  // the length of all of it
   int warnings_ = 0;
   std::uint64_t too_many_ = 0;
 };
@@ -173,7 +181,7 @@ inline void SnapshotReader::OnNode(SnapshotState::Nodes& nodes, absl::string_vie
                                    absl::string_view line) {
   const std::size_t space = rest.rfind(' ');
   if (space == absl::string_view::npos) {
-    // Whoever wrote a comment that only looks like ours meant no node.
+    // A comment that only looks like this one does not name a node.
     if (line.front() != '#') Warn("serf: Failed to parse address: ", line);
     return;
   }
@@ -195,7 +203,7 @@ inline void SnapshotReader::Erase(SnapshotState::Nodes& nodes, absl::string_view
   nodes.erase(found);
 }
 
-// Also once more, if the one before did not end.
+// A second beginning without an end replaces the first.
 inline void SnapshotReader::OnBegin(std::size_t length) {
   SnapshotState next;
   next.size = state_.size;
@@ -212,7 +220,7 @@ inline void SnapshotReader::OnClock(wire::LamportTime& clock, absl::string_view 
   constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t value = 0;
   absl::string_view error = digits.empty() ? "invalid syntax" : "";
-  // The first fault counts, as in the original's texts.
+  // The first fault counts, as in Go Serf's texts.
   for (const char c : digits) {
     const auto digit = static_cast<std::uint64_t>(static_cast<unsigned char>(c)) - '0';
     if (digit > 9) {

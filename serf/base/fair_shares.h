@@ -1,13 +1,14 @@
 #ifndef SERF_BASE_FAIR_SHARES_H_
 #define SERF_BASE_FAIR_SHARES_H_
 
-// FairShares: connections whose owners have not shown yet that they belong here, by the address
-// that they come from; and which of them goes when there is no room for another.
+// FairShares: chooses which connection to close when there is no room for another one. It knows the
+// connections that have not yet shown that they belong here ("strangers"), by the address that they
+// come from.
 //
-// Whoever holds most pays: the address with the most strangers loses its oldest one. So one
-// address may have all places while nobody else wants them, and a flood from it never costs
-// somebody else a place; of a flood from everywhere those go that were silent for the longest time.
-// A host has an IPv6 network of its own (RFC 6177), so one of /64 counts as one address.
+// The address with the most strangers pays: it loses its oldest one. So one address may have all
+// places while no other one wants them, and a flood from it never costs another address a place. In
+// a flood from everywhere the longest silent strangers go. A site has an IPv6 network of its own
+// (RFC 6177), so a /64 counts as one address.
 //
 //   shares.Add(id, from);                                  // accepted
 //   if (full) { if (auto victim = shares.Victim()) Close(*victim); else refuse; }
@@ -28,7 +29,7 @@
 
 namespace serf {
 
-// What counts as one address.
+// The address that stands for all that count as one.
 inline IpAddress SharingAddress(const IpAddress& from) {
   const IpAddress plain = from.Unmapped();
   if (plain.is_v4()) return plain;
@@ -74,8 +75,8 @@ class FairShares {
     return found == counts_.end() ? 0 : found->second;
   }
 
-  // Who goes: the oldest of the address that has the most; of several such addresses the one whose
-  // oldest is older. None if there are no strangers.
+  // The stranger to close: the oldest one of the address that has the most. Of several such
+  // addresses it is the one whose oldest stranger is older. Nothing if there are no strangers.
   std::optional<Id> Victim() const {
     if (ranks_.empty()) return std::nullopt;
     return OldestOf(ranks_.begin()->network).id;

@@ -205,7 +205,8 @@ struct Config {
   // call. Example:
   //
   //   config.alive_filter = [](const RemoteNode& node) {
-  //     return node.name.empty() ? absl::PermissionDeniedError("no name") : absl::OkStatus();
+  //     return absl::StartsWith(node.name, "prod-")
+  //                ? absl::OkStatus() : absl::PermissionDeniedError("not a production node");
   //   };
   std::function<absl::Status(const RemoteNode&)> alive_filter;
   std::function<absl::Status(const std::vector<RemoteNode>&)> merge_filter;

@@ -21,7 +21,8 @@
 
 namespace serf::swim {
 
-// What a merge filter sees of a remote node.
+// What an admission filter (Config::alive_filter, merge_filter) sees of a remote node. The views
+// are valid during the call. `meta` holds the tags; DecodeTags() reads them.
 struct RemoteNode {
   absl::string_view name;
   Endpoint endpoint;

@@ -2,15 +2,24 @@
 #define SERF_WIRE_AEAD_H_
 
 // The encryption of packets and stream frames: the interface to AES-GCM, the source of nonces, the
-// ring of keys, and the sealed form that packets and frames share (spec/memberlist.md 1.3, 7.6).
+// ring of keys, and the sealed form that packets and frames share.
 //
-// sealed     = version nonce ciphertext tag
-// version    = byte: 0 padded, 1 plain
-// nonce      = 12 bytes
-// ciphertext = as long as the plaintext, with its padding
-// tag        = 16 bytes
-// padding    = n bytes of value n, n in 1..16, so that plaintext and padding fill 16-byte blocks;
-//              version 0 only
+//   absl::StatusOr<Keyring> ring = Keyring::Create({}, key);
+//   config.swim.keyring = std::make_shared<Keyring>(*std::move(ring));
+//
+// An application makes the Keyring. It implements Aead or NonceSource only to replace OpenSSL or
+// the kernel's entropy: OpensslAead and transport::RandomNonces are the usual ones. The functions
+// below them are for the layers that build packets.
+//
+//   sealed     = version nonce ciphertext tag
+//   version    = byte: 0 padded, 1 plain
+//   nonce      = 12 bytes
+//   ciphertext = as long as the plaintext, with its padding
+//   tag        = 16 bytes
+//   padding    = n bytes of value n, n in 1..16, so that plaintext and padding fill 16-byte blocks;
+//                version 0 only
+//
+// Source: docs/protocol/membership.md 1.3, 7.6.
 
 #include <algorithm>
 #include <array>
@@ -38,22 +47,23 @@ inline constexpr std::size_t kPadBlock = 16;
 
 using Nonce = std::array<std::uint8_t, kNonceSize>;
 
-// One text that is sealed or opened piece by piece.
+// One text that is sealed or opened piece by piece. Call Update() for each piece, then Seal() or
+// Open() once.
 class AeadStream {
  public:
   virtual ~AeadStream() = default;
 
-  // The next piece, of any size: writes as many bytes to `out`, which may be text.data(). False if
+  // The next piece, of any size. Writes as many bytes to `out`, which may be text.data(). False if
   // the library fails.
   virtual bool Update(ByteView text, std::uint8_t* out) = 0;
-  // After the last piece, of what is sealed: writes kTagSize bytes.
+  // To seal: after the last piece, writes kTagSize bytes. False if the library fails.
   virtual bool Seal(std::uint8_t* tag) = 0;
-  // Of what is opened: false if it is not authentic; then nothing of it may be used.
+  // To open: after the last piece. False if the text is not authentic; none of it may be used then.
   virtual bool Open(ByteView tag) = 0;
 };
 
-// AES-GCM; the key's length (16, 24, 32 bytes) selects the cipher. Implementations may keep
-// per-key state and need not be thread-safe.
+// AES-GCM. The length of the key (16, 24 or 32 bytes) selects the cipher. An implementation may
+// keep state per key, and need not be thread-safe: give each thread its own.
 class Aead {
  public:
   virtual ~Aead() = default;
@@ -72,48 +82,58 @@ class Aead {
   virtual std::unique_ptr<AeadStream> BeginSeal(ByteView key, ByteView nonce, ByteView aad) = 0;
   virtual std::unique_ptr<AeadStream> BeginOpen(ByteView key, ByteView nonce, ByteView aad) = 0;
 
-  // The key will not be used any more: nothing of it is to stay in memory.
+  // The ring has dropped the key: wipe it, and everything made from it, from memory.
   virtual void Forget(ByteView key) { static_cast<void>(key); }
 };
 
-// Gives nonces that never repeat under one key: random ones, from a source fit for keys. Tests and
-// simulations give seeded ones.
+// Provides nonces. They must never repeat under one key, or the encryption is broken: take them
+// from a random source that is fit for keys. Tests and simulations use seeded ones.
 class NonceSource {
  public:
   virtual ~NonceSource() = default;
   virtual void Fill(Nonce& nonce) = 0;
 };
 
-// The keys of a cluster. Encryption is on while there are any: the first (primary) one encrypts,
-// all of them decrypt. Changes act on the next packet. Not thread-safe.
+// The keys of a cluster. Encryption is on while the ring is not empty: the first (primary) key
+// encrypts, and all of them decrypt. A change takes effect with the next packet.
+// Host::AsyncManageKeys() changes the rings of all members; change a ring directly only before the
+// node starts. Not thread-safe. To encrypt from the start:
+//
+//   config.swim.keyring = std::make_shared<Keyring>(*Keyring::Create({old_key}, new_key));
 class Keyring {
  public:
   // 16, 24 or 32 bytes.
   using Key = std::vector<std::uint8_t>;
 
-  // Many more than a rotation needs: every key costs an attempt per foreign packet, up to
-  // TrialsMax().
+  // The most keys: many more than a rotation needs. Each key costs an attempt per foreign packet,
+  // up to TrialsMax().
   static constexpr std::size_t kKeysMax = 256;
 
-  // No keys: encryption is off.
+  // A ring without keys: encryption is off.
   Keyring() = default;
 
-  // The primary key first, then the others in order. Both empty: no keys.
+  // A ring with `primary` first, then the other keys in order. Both empty: a ring without keys.
+  // InvalidArgument, if a key has another length than 16, 24 or 32 bytes, or if there are keys and
+  // `primary` is empty. ResourceExhausted, if there are more than kKeysMax keys.
   static absl::StatusOr<Keyring> Create(std::span<const Key> keys, ByteView primary);
 
-  // Appends; the first key of an empty ring becomes the primary one. No change if it is known.
+  // Appends a key. The first key of an empty ring becomes the primary one. A known key changes
+  // nothing and is not an error. An error leaves the ring as it was.
   absl::Status Add(ByteView key);
-  // Makes a known key the primary one; the others keep their order.
+  // Makes a known key the primary one; the others keep their order. An unknown key is an error, and
+  // changes nothing.
   absl::Status Use(ByteView key);
-  // Not for the primary key. No change if it is unknown.
+  // Drops a key. FailedPrecondition for the primary key. An unknown key changes nothing and is not
+  // an error.
   absl::Status Remove(ByteView key);
 
   bool empty() const { return keys_.empty(); }
-  // Primary first.
+  // The keys, the primary one first. Valid until the next change.
   std::span<const Key> keys() const { return keys_; }
-  // There must be one.
+  // The primary key. The ring must not be empty. Valid until the next change.
   ByteView primary() const { return keys_.front(); }
 
+  // Whether a key has 16, 24 or 32 bytes.
   static bool IsValidSize(ByteView key) {
     return key.size() == 16 || key.size() == 24 || key.size() == 32;
   }
@@ -128,7 +148,7 @@ class Keyring {
   std::vector<Key> keys_;
 };
 
-// How a sealed form is laid out. Decided by the sender's protocol version, and not authenticated.
+// How a sealed form is laid out. The sender's protocol version decides; it is not authenticated.
 enum class EncryptionVersion : std::uint8_t {
   kPadded = 0,  // senders of protocol version 1
   kPlain = 1,
@@ -138,12 +158,12 @@ inline constexpr EncryptionVersion EncryptionVersionFor(std::uint8_t protocol_ve
   return protocol_version <= 1 ? EncryptionVersion::kPadded : EncryptionVersion::kPlain;
 }
 
-// Bytes that sealing adds at most; what byte budgets subtract.
+// The most bytes that sealing adds; byte budgets subtract them.
 inline constexpr std::size_t EncryptionOverhead(EncryptionVersion version) {
   return version == EncryptionVersion::kPadded ? 45 : 29;
 }
 
-// Bytes of the sealed form of a plaintext.
+// The bytes of the sealed form of a plaintext.
 inline constexpr std::size_t SealedSize(EncryptionVersion version, std::size_t plaintext) {
   const std::size_t pad =
       version == EncryptionVersion::kPadded ? kPadBlock - plaintext % kPadBlock : 0;
@@ -159,21 +179,21 @@ enum class OpenError : std::uint8_t {
   kBadPadding,  // authentic, but not what a sender makes of a version 0 plaintext
 };
 
-// The original's text of the error, for log lines and answers on streams. `sealed` is what failed.
+// Go Serf's text of the error, for log lines and answers on streams. `sealed` is what failed.
 std::string OpenErrorText(OpenError error, ByteView sealed);
 
-// Bytes that stand before the ciphertext.
+// The bytes before the ciphertext.
 inline constexpr std::size_t kSealHeaderSize = 1 + kNonceSize;
 
-// Seals the end of the arena in place: at `from` the caller left kSealHeaderSize bytes free and
-// put the plaintext after them. `aad` must not point into the arena. False if the Aead failed; the
-// arena from `from` on is then unspecified.
+// Seals the end of the arena in place. At `from` the caller has left kSealHeaderSize bytes free,
+// and has put the plaintext after them. `aad` must not point into the arena. False if the Aead
+// failed; the arena from `from` on is then unspecified.
 bool SealTail(ByteVector& arena, std::size_t from, ByteView aad, ByteView key,
               EncryptionVersion version, Aead& aead, NonceSource& nonces);
 
-// How many keys are tried on a sealed form of this size, in the ring's order: all of them on what
-// members send in packets, fewer on what is large, so that a foreign packet costs a millisecond at
-// most. A rotation has two or three keys.
+// How many keys are tried on a sealed form of this size, in the ring's order: all of them for the
+// sizes that members send in packets, fewer for large ones, so that a foreign packet costs a
+// millisecond at most. A rotation has two or three keys.
 inline constexpr std::size_t kTrialBytesMax = 1 << 20;
 inline constexpr std::size_t kTrialsMin = 8;
 inline constexpr std::size_t TrialsMax(std::size_t size) {
@@ -181,12 +201,13 @@ inline constexpr std::size_t TrialsMax(std::size_t size) {
                    : std::clamp(kTrialBytesMax / size, kTrialsMin, Keyring::kKeysMax);
 }
 
-// Opens a sealed form, trying the keys in order. On kOk `plain` is the plaintext, within `buffer`.
+// Opens a sealed form by trying the keys in order. On kOk `plain` is the plaintext, within
+// `buffer`.
 OpenError OpenSealed(ByteView sealed, ByteView aad, const Keyring& keyring, Aead& aead,
                      ByteVector& buffer, ByteView& plain);
 
-// OpenSealed in portions, for the large forms of streams. To be called with equal arguments until
-// there is a result. A key that is taken from the ring meanwhile is not tried any more.
+// OpenSealed in portions, for the large forms of streams. Call it with equal arguments until there
+// is a result. It does not try a key that the ring drops meanwhile.
 class SealedOpener {
  public:
   std::optional<OpenError> Continue(ByteView sealed, ByteView aad, const Keyring& keyring,
@@ -194,8 +215,8 @@ class SealedOpener {
                                     ByteView& plain);
 
  private:
-  // Decrypted at a time; that many bytes cost as much as one of messages to decode; what a key's
-  // schedule costs.
+  // The bytes that are decrypted at a time; how many of them cost as much as decoding one byte of
+  // messages; what the schedule of a key costs.
   static constexpr std::size_t kPiece = 64 << 10;
   static constexpr std::size_t kBytesPerCost = 4;
   static constexpr std::size_t kTrialCost = 256;
@@ -286,7 +307,7 @@ namespace internal {
 struct SealedParts {
   EncryptionVersion version = EncryptionVersion::kPlain;
   ByteView nonce;
-  ByteView text;  // with the tag
+  ByteView text;  // ciphertext and tag
 };
 
 inline OpenError SplitSealed(ByteView sealed, SealedParts& parts) {
@@ -301,7 +322,7 @@ inline OpenError SplitSealed(ByteView sealed, SealedParts& parts) {
   return OpenError::kOk;
 }
 
-// What was sealed, of what was decrypted.
+// The sealed plaintext, without the padding of version 0.
 inline OpenError Unpad(EncryptionVersion version, ByteView decrypted, ByteView& plain) {
   std::size_t size = decrypted.size();
   if (version == EncryptionVersion::kPadded) {

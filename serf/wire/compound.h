@@ -1,12 +1,14 @@
 #ifndef SERF_WIRE_COMPOUND_H_
 #define SERF_WIRE_COMPOUND_H_
 
-// Compound messages: several messages in one packet (spec/memberlist.md 1.5).
+// Compound messages: several messages in one packet.
 //
-// compound = 07 count length{count} part{count}
-// count    = byte
-// length   = uint16, big-endian
-// part     = a message with its own type byte
+//   compound = 07 count length{count} part{count}
+//   count    = byte
+//   length   = uint16, big-endian
+//   part     = a message with its own type byte
+//
+// Source: docs/protocol/membership.md 1.5.
 
 #include <cassert>
 #include <cstddef>
@@ -18,15 +20,16 @@
 
 namespace serf::wire {
 
-// The count is one byte.
+// The most parts, since the count is one byte.
 inline constexpr std::size_t kCompoundPartsMax = 255;
-// With the message that they ride on, they must still fit one compound.
+// The most parts that may ride on a message: together they must fit one compound.
 inline constexpr std::size_t kPiggybackPartsMax = kCompoundPartsMax - 1;
-// Bytes of the header, and per part.
+// The bytes of the header, and those that each part costs besides its own.
 inline constexpr std::size_t kCompoundHeaderOverhead = 2;
 inline constexpr std::size_t kCompoundPartOverhead = 2;
 inline constexpr std::size_t kCompoundPartSizeMax = 0xffff;
 
+// The bytes of a compound of these parts.
 inline std::size_t CompoundSize(std::span<const ByteView> parts) {
   std::size_t size = kCompoundHeaderOverhead + kCompoundPartOverhead * parts.size();
   for (const ByteView part : parts) size += part.size();
@@ -47,9 +50,9 @@ inline void AppendCompound(std::span<const ByteView> parts, ByteVector& out) {
   for (const ByteView part : parts) Append(out, part);
 }
 
-// Appends one message bare and several as a compound, as gossip does. Of more than
-// kCompoundPartsMax messages it takes the first ones; call again with the rest for a further
-// packet. Returns how many it took.
+// Appends one message bare, and several as a compound, as gossip does. Takes the first
+// kCompoundPartsMax messages, and returns how many it took: call it again with the rest for a
+// further packet.
 inline std::size_t AppendMessages(std::span<const ByteView> messages, ByteVector& out) {
   if (messages.empty()) return 0;
   if (messages.size() == 1) {
@@ -62,7 +65,7 @@ inline std::size_t AppendMessages(std::span<const ByteView> messages, ByteVector
   return count;
 }
 
-// The parts of a received compound, in order.
+// The parts of a received compound, in order. They are views of `body`.
 //
 //   CompoundReader reader(body);
 //   for (ByteView part; reader.Next(part);) ...
@@ -79,7 +82,7 @@ class CompoundReader {
     valid_ = true;
   }
 
-  // False if the count or the table of lengths is cut short: there are no parts then.
+  // False if the count or the table of lengths is cut short. There are no parts then.
   bool valid() const { return valid_; }
 
   // The next part, which may be empty. False at the end, and at the first part that is cut short.
@@ -94,7 +97,7 @@ class CompoundReader {
     return true;
   }
 
-  // Once Next() returned false: how many parts were cut short.
+  // After Next() has returned false: how many parts were cut short.
   std::size_t truncated() const { return count_ - next_; }
 
  private:

@@ -1,10 +1,13 @@
 #ifndef SERF_WIRE_COORDINATE_MESSAGE_H_
 #define SERF_WIRE_COORDINATE_MESSAGE_H_
 
-// The network coordinate in the payload of an acknowledgement (spec/serf.md 10.6).
+// The network coordinate in the payload of an acknowledgement. It is the wire form only:
+// FromMessage() and ToMessage() of serf/coordinate.h convert it.
 //
-// payload    = 01 coordinate
-// coordinate = record {Vec: list of float, Error, Adjustment, Height: float}
+//   payload    = 01 coordinate
+//   coordinate = record {Vec: list of float, Error, Adjustment, Height: float}
+//
+// Source: docs/protocol/serf.md 10.6.
 
 #include <algorithm>
 #include <array>
@@ -19,12 +22,14 @@
 
 namespace serf::wire {
 
+// The first byte of the payload.
 inline constexpr std::uint8_t kPingPayloadVersion = 1;
 
-// The original has 8; a coordinate of another dimension than ours is refused anyway.
+// The most dimensions that are decoded. Go Serf has 8; a node refuses a coordinate whose number of
+// dimensions differs from its own.
 inline constexpr std::size_t kCoordinateDimensionsMax = 32;
 
-// The position, in seconds, by dimension.
+// The position, in seconds, by dimension. Values from the network may be of any size, NaN too.
 class CoordinateVector {
  public:
   CoordinateVector() = default;
@@ -57,6 +62,7 @@ class CoordinateVector {
   std::size_t size_ = 0;
 };
 
+// A coordinate as it travels.
 struct CoordinateMessage {
   CoordinateVector vec = {};
   double error = 0;

@@ -1,10 +1,13 @@
 #ifndef SERF_WIRE_CRC32_H_
 #define SERF_WIRE_CRC32_H_
 
-// CRC-32 of IEEE 802.3 and the wrapper that carries it in packets (spec/memberlist.md 1.4).
+// CRC-32 of IEEE 802.3, and the wrapper that carries it in packets. It detects accidents only; use
+// a keyring against attackers. SealPacket() and OpenPacket() use it; other code has no need to.
 //
-// wrapped = 0c crc inner
-// crc     = 4 bytes, big-endian, of exactly the inner bytes
+//   wrapped = 0c crc inner
+//   crc     = 4 bytes, big-endian, of exactly the inner bytes
+//
+// Pure functions; any thread may call them. Source: docs/protocol/membership.md 1.4.
 
 #include <array>
 #include <cstddef>
@@ -15,7 +18,7 @@
 
 namespace serf::wire {
 
-// Bytes before the inner message.
+// The bytes before the inner message.
 inline constexpr std::size_t kCrcHeaderSize = 5;
 
 namespace internal {
@@ -40,6 +43,7 @@ inline constexpr auto kCrcTables = [] {
 
 }  // namespace internal
 
+// The checksum of `bytes`; 0 for none.
 inline std::uint32_t Crc32(ByteView bytes) {
   const auto& tables = internal::kCrcTables;
   std::uint32_t crc = 0xffffffffu;
@@ -55,20 +59,22 @@ inline std::uint32_t Crc32(ByteView bytes) {
   return ~crc;
 }
 
-// Writes type byte and checksum of `inner` to the kCrcHeaderSize bytes at `out`.
+// Writes the type byte and the checksum of `inner` to the kCrcHeaderSize bytes at `out`.
 inline void WriteCrcHeader(ByteView inner, std::uint8_t* out) {
   const std::uint32_t crc = Crc32(inner);
   out[0] = static_cast<std::uint8_t>(MessageType::kHasCrc);
   for (std::size_t i = 0; i < 4; ++i) out[1 + i] = static_cast<std::uint8_t>(crc >> (24 - 8 * i));
 }
 
-// Whether the message is wrapped. One too short for the checksum is an ordinary message of type 12.
+// Whether the message is wrapped. A message of type 12 that is too short for the checksum is an
+// ordinary message.
 inline bool HasCrc(ByteView message) {
   return message.size() >= kCrcHeaderSize &&
          message[0] == static_cast<std::uint8_t>(MessageType::kHasCrc);
 }
 
-// Takes the wrapper off a message for which HasCrc() holds; false if the checksum is wrong.
+// Removes the wrapper of a message for which HasCrc() holds. False if the checksum is wrong.
+// `inner` is a view of the message.
 inline bool OpenCrc(ByteView message, ByteView& inner) {
   std::uint32_t expected = 0;
   for (std::size_t i = 1; i < kCrcHeaderSize; ++i) expected = expected << 8 | message[i];

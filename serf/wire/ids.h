@@ -1,7 +1,10 @@
 #ifndef SERF_WIRE_IDS_H_
 #define SERF_WIRE_IDS_H_
 
-// Numbers that travel in messages and must not mix.
+// Numbers that travel in messages and must not mix. Newtype describes how they behave.
+//
+//   LamportTime time(7);
+//   std::uint64_t raw = time.value();
 
 #include <cstdint>
 
@@ -9,16 +12,18 @@
 
 namespace serf::wire {
 
-// Orders what is said about one node; only the node itself raises it (spec/memberlist.md 4).
+// Orders the statements about one node. Only the node itself raises it (docs/protocol/membership.md
+// 4).
 using Incarnation = Newtype<struct IncarnationTag, std::uint32_t>;
 
-// Correlates a ping with its acknowledgement.
+// Matches an acknowledgement with its ping. It wraps around.
 using SequenceNumber = Newtype<struct SequenceNumberTag, std::uint32_t>;
 
-// Logical time of intents, events and queries (spec/serf.md 2).
+// The logical time of intents, events and queries (docs/protocol/serf.md 2). It is a counter, and
+// not the time of day.
 using LamportTime = Newtype<struct LamportTimeTag, std::uint64_t>;
 
-// Version of the engine's or of the application's protocol.
+// A version of the membership protocol or of the Serf protocol.
 using ProtocolVersion = Newtype<struct ProtocolVersionTag, std::uint8_t>;
 
 }  // namespace serf::wire

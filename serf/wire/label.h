@@ -1,12 +1,15 @@
 #ifndef SERF_WIRE_LABEL_H_
 #define SERF_WIRE_LABEL_H_
 
-// The label header that separates clusters on one network (spec/memberlist.md 1.2). Only at the
-// very beginning of a packet or of a stream's request.
+// The label header, which separates clusters on one network. It stands only at the very beginning
+// of a packet, or of what the initiator of a stream sends. SealPacket() and StreamUnitWriter write
+// it, OpenPacket() and StreamReader check it; other code has no need to.
 //
-// labelled = f4 length label rest
-// length   = byte, 1..255
-// label    = length bytes
+//   labelled = f4 length label rest
+//   length   = byte, 1..255
+//   label    = length bytes
+//
+// Pure functions; any thread may call them. Source: docs/protocol/membership.md 1.2.
 
 #include <cassert>
 #include <cstddef>
@@ -18,14 +21,15 @@
 
 namespace serf::wire {
 
+// The most bytes of a label.
 inline constexpr std::size_t kLabelMax = 255;
 
-// Bytes that the header takes; none without a label.
+// The bytes of the header; zero without a label.
 inline constexpr std::size_t LabelOverhead(absl::string_view label) {
   return label.empty() ? 0 : 2 + label.size();
 }
 
-// Appends the header; nothing for an empty label. At most kLabelMax bytes.
+// Appends the header, or nothing for an empty label. `label` has at most kLabelMax bytes.
 inline void AppendLabelHeader(absl::string_view label, ByteVector& out) {
   assert(label.size() <= kLabelMax);
   if (label.empty()) return;
@@ -34,13 +38,15 @@ inline void AppendLabelHeader(absl::string_view label, ByteVector& out) {
   Append(out, AsBytes(label));
 }
 
+// What is wrong with a header.
 enum class LabelError : std::uint8_t {
   kOk,
   kTruncated,
   kZeroLength,
 };
 
-// Splits off at most one header. Without one `label` is empty and `rest` the input.
+// Splits off at most one header. Without a header, and after an error, `label` is empty and `rest`
+// is the input. Both are views of the input.
 inline LabelError SplitLabel(ByteView input, absl::string_view& label, ByteView& rest) {
   label = absl::string_view();
   rest = input;

@@ -1,13 +1,15 @@
 #ifndef SERF_WIRE_LIST_VIEW_H_
 #define SERF_WIRE_LIST_VIEW_H_
 
-// ListView<T>: a list or map within a message, of any length, without memory of its own. Made from
-// a span it is encoded; made by decoding it is a view of the input, whose elements were checked
-// once and are decoded again while they are visited.
+// ListView<T>: a list or map within a message, of any length, that needs no memory of its own. To
+// encode a list, make the view from a span. Decoding makes a view of the input: it checks all
+// elements once, and decodes each again when ForEach() visits it.
 //
 //   message.left_members.ForEach([&](absl::string_view name) { ... });
 //
-// An element type with ReadEntry and WriteEntry makes it a map: the entry is its key and value.
+// The input, or the span, must outlive the view. A view is a small value; copy it freely. An
+// element type with ReadEntry and WriteEntry makes it a map: the entry is its key and value. Do not
+// use it where elements are looked up: each ForEach() decodes the whole list.
 
 #include <cstddef>
 #include <span>
@@ -22,18 +24,19 @@ namespace serf::wire {
 template <typename T>
 class ListView {
  public:
-  // Absent; goes out as nil.
+  // An absent list, which is encoded as nil.
   constexpr ListView() = default;
-  // Present, even if it is empty. The items must outlive the view.
+  // A present list, even if it is empty. The items must outlive the view.
   constexpr explicit ListView(std::span<const T> items)
       : items_(items), size_(items.size()), present_(true) {}
 
-  // Elements; of a map, those that came twice count twice.
+  // The number of elements. A key that came twice in a map counts twice.
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   bool is_present() const { return present_; }
 
-  // Calls visit(const T&) for each element in order. Views in it live until visit returns.
+  // Calls visit(const T&) for each element, in order. Views in the element are valid until `visit`
+  // returns.
   template <typename F>
   void ForEach(F&& visit) const {
     for (const T& item : items_) visit(item);

@@ -2,18 +2,22 @@
 #define SERF_WIRE_LZW_H_
 
 // LZW as the protocol has it: least significant bit first, 8-bit literals, codes of 9 to 12 bits,
-// GIF's variant without its blocks (spec/memberlist.md 1.6). Both directions keep fixed tables in
-// the object, which is made once and used again; output goes to the caller's vector and is bounded.
-// The encoder's output is byte for byte that of the original.
+// GIF's variant without its blocks. The encoder's output equals that of Go Serf byte for byte.
 //
-// stream  = [clear] code* end padding
-// code    = literal 0..255 | entry 258..4095 | clear 256
-// end     = 257
-// padding = zero bits up to a whole byte
+//   LzwEncoder encoder;
+//   if (encoder.Encode(message, message.size(), out)) ...    // shorter than the message
+//
+// Encoder and decoder keep fixed tables in the object: make one and use it again. Output goes to
+// the caller's vector and is bounded. One thread per object.
+//
+//   stream  = [clear] code* end padding
+//   code    = literal 0..255 | entry 258..4095 | clear 256
+//   end     = 257
+//   padding = zero bits up to a whole byte
 //
 // `hi` counts the codes since the stream's start or a clear, from 257 on. A code has 9 bits until
 // hi reaches 512, then 10, and so on up to 12. Entry number hi is the expansion of the code before
-// last with the first byte of the last one.
+// last with the first byte of the last one. Source: docs/protocol/membership.md 1.6.
 
 #include <algorithm>
 #include <array>
@@ -79,7 +83,7 @@ class LzwEncoder {
   void Reset() {
     width_ = kLzwWidthMin;
     hi_ = kLzwEnd;
-    // The generation outdates every slot. It has 32 bits; once it wraps, slots of old must go.
+    // The generation outdates every slot. It has 32 bits; once it wraps, old slots must be cleared.
     if (++generation_ == 0) {
       slots_.fill(0);
       generation_ = 1;
@@ -126,7 +130,7 @@ class LzwDecoder {
   // return kUnfinished. A byte read or written costs one.
   void Start() { state_ = State(); }
   LzwResult Continue(ByteView input, std::size_t max, Portion& portion, ByteVector& out);
-  // As Continue(), but writes nothing: size() tells what would be written.
+  // As Continue(), but writes nothing: size() is what would be written.
   LzwResult Measure(ByteView input, std::size_t max, Portion& portion);
   std::size_t size() const { return state_.size; }
 
@@ -236,7 +240,7 @@ LzwResult LzwDecoder::Expand(ByteView input, std::size_t max, std::size_t base, 
                              ByteVector& out) {
   State s = state_;
   const State begin = s;
-  // Beyond these the portion is spent. An expansion is shorter than the table is long.
+  // Beyond these the portion is spent. No expansion is longer than the table.
   const std::size_t left = portion.left();
   const std::size_t read_max = left < input.size() - s.at ? s.at + left : input.size();
   const std::size_t size_max = left < max - s.size ? s.size + left : max;

@@ -1,13 +1,15 @@
 #ifndef SERF_WIRE_MESSAGE_TYPE_H_
 #define SERF_WIRE_MESSAGE_TYPE_H_
 
-// The numbers that open a message. They are the protocol: append, never renumber or reuse.
+// The numbers that open a message. They are the protocol: a later version appends, and never
+// renumbers or reuses. A byte from the network may hold any value, so a switch over one needs a
+// default.
 
 #include <cstdint>
 
 namespace serf::wire {
 
-// Messages of the membership engine (spec/memberlist.md 0.1). A decoded byte may hold any value.
+// Messages of the membership layer (docs/protocol/membership.md 0.1).
 enum class MessageType : std::uint8_t {
   kPing = 0,
   kIndirectPing = 1,
@@ -26,7 +28,8 @@ enum class MessageType : std::uint8_t {
   kHasLabel = 244,  // prefix of a packet or stream
 };
 
-// Messages of the Serf layer (spec/serf.md 1.1), the first byte of what the engine carries.
+// Messages of the Serf layer (docs/protocol/serf.md 1.1): the first byte of the user messages that
+// the membership layer carries.
 enum class SerfMessageType : std::uint8_t {
   kLeave = 0,
   kJoin = 1,
@@ -40,7 +43,7 @@ enum class SerfMessageType : std::uint8_t {
   kRelay = 9,
 };
 
-// The first byte of each element of a query's filters (spec/serf.md 1.4.11).
+// The first byte of each element of a query's filters (docs/protocol/serf.md 1.4.11).
 enum class FilterType : std::uint8_t {
   kNode = 0,
   kTag = 1,

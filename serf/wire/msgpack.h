@@ -1,8 +1,8 @@
 #ifndef SERF_WIRE_MSGPACK_H_
 #define SERF_WIRE_MSGPACK_H_
 
-// MessagePack as the protocol speaks it: MsgpackWriter emits the old dialect, MsgpackReader takes
-// what the original's decoders take. The only header under serf/ that includes msgpack-c.
+// MessagePack as the protocol speaks it: MsgpackWriter emits the old dialect, MsgpackReader accepts
+// what Go Serf's decoders accept. The only header under serf/ that includes msgpack-c.
 //
 //   MsgpackWriter writer(out);
 //   writer.Map(1);
@@ -12,10 +12,13 @@
 //   Ping ping;
 //   if (Decode(body, ping, scratch) != DecodeResult::kOk) { ...count it, drop it... }
 //
+// For the messages of the protocol, Encode() and Decode() of swim_messages.h and serf_messages.h
+// are enough. One thread per scratch and writer.
+//
 // Writing is msgpack-c's packer: pack_v4raw is the old dialect's one form for text and bytes.
-// Reading is not msgpack-c's: its parser keeps its stack in a std::vector (one allocation per
-// message), has no limit on nesting, and cannot tell how many bytes a truncated value lacks, which
-// the stream reader needs. The reader's test checks it against msgpack::parse.
+// Reading is not msgpack-c's. Its parser keeps its stack in a std::vector (one allocation per
+// message), has no limit on nesting, and cannot report how many bytes a truncated value lacks,
+// which the stream reader needs. The reader's test checks it against msgpack::parse.
 
 #include <array>
 #include <bit>
@@ -34,7 +37,7 @@
 
 namespace serf::wire {
 
-// What became of a decoding. Anything but kOk leaves the output unspecified.
+// How a decoding ended. Anything but kOk leaves the output unspecified.
 enum class DecodeResult : std::uint8_t {
   kOk,
   kTruncated,   // the input ends within the value
@@ -45,7 +48,7 @@ enum class DecodeResult : std::uint8_t {
   kTooLong,     // a byte field given as a list of integers overflows the DecodeScratch
 };
 
-// "ok", "truncated", ...: for log lines.
+// The name of a result, for log lines: "ok", "truncated", ... It lives as long as the program.
 inline constexpr absl::string_view DecodeResultName(DecodeResult result) {
   switch (result) {
     case DecodeResult::kOk:
@@ -66,12 +69,12 @@ inline constexpr absl::string_view DecodeResultName(DecodeResult result) {
   return "unknown";
 }
 
-// Containers within a skipped value. No known message nests deeper than 4; the original's limit
-// is 1024 or none.
+// The most containers within a skipped value. No known message nests deeper than 4. Go Serf's limit
+// is 1024, or none.
 inline constexpr std::size_t kSkipNestingMax = 32;
 
 // Where a decoding leaves what is neither in the input nor in the output. Views in a decoded
-// message point into the input or into the scratch, so both must outlive them; the next decoding
+// message point into the input or into the scratch, so both must outlive them. The next decoding
 // with the same scratch ends the views into it.
 class DecodeScratch {
  public:
@@ -89,8 +92,8 @@ class DecodeScratch {
  private:
   friend class MsgpackReader;
 
-  // Holds the byte fields of one message in case they come as lists of integers, which nobody is
-  // known to send: 512 bytes of metadata, an address and a version vector.
+  // Holds the byte fields of one message if they come as lists of integers, which no known peer
+  // sends: 512 bytes of metadata, an address and a version vector.
   static constexpr std::size_t kBytesMax = 640;
 
   std::size_t consumed_ = 0;
@@ -171,7 +174,7 @@ class MsgpackReader {
 
   bool NextIsNil() const { return position_ < input_.size() && input_[position_] == 0xc0; }
   bool ReadHead(Head& head);
-  // Passes over one value of any type.
+  // Skips one value of any type.
   bool Skip();
   bool SkipBody(const Head& head);
 
@@ -293,9 +296,9 @@ class MsgpackReader {
   DecodeResult result_ = DecodeResult::kOk;
 };
 
-// Decodes one message at the beginning of `body` (after the type byte, where it has one). What
-// follows it is ignored; scratch.consumed() tells where that begins. The views in `out` point into
-// `body` and `scratch`.
+// Decodes one message at the beginning of `body` (after the type byte, if it has one). Ignores what
+// follows it; scratch.consumed() is where that begins. The views in `out` point into `body` and
+// `scratch`.
 template <typename Message>
 DecodeResult Decode(ByteView body, Message& out, DecodeScratch& scratch) {
   MsgpackReader reader(body, scratch);
@@ -307,7 +310,8 @@ DecodeResult Decode(ByteView body, Message& out, DecodeScratch& scratch) {
 // their shortest unsigned form. The caller writes the keys of a record in ascending byte order.
 class MsgpackWriter {
  public:
-  // What was written is in `out` once the writer is gone; until then nobody else may touch `out`.
+  // What was written is in `out` once the writer is destroyed. Until then no other code may touch
+  // `out`.
   explicit MsgpackWriter(ByteVector& out) : sink_(out), packer_(sink_) {}
   ~MsgpackWriter() { sink_.Finish(); }
   MsgpackWriter(const MsgpackWriter&) = delete;

@@ -1,10 +1,13 @@
 #ifndef SERF_WIRE_OPENSSL_AEAD_H_
 #define SERF_WIRE_OPENSSL_AEAD_H_
 
-// OpensslAead: AES-GCM by OpenSSL. The only header that includes OpenSSL.
+// OpensslAead: AES-GCM by OpenSSL, the usual Aead. No other header includes OpenSSL.
 //
-// A cipher context is made once per key and direction and kept, so that a packet costs no
-// allocation and no key schedule. Not thread-safe: one per thread.
+//   config.swim.aead = std::make_shared<wire::OpensslAead>();
+//
+// Host::Create() makes one where the configuration has a keyring and no `aead`. The object makes a
+// cipher context once per key and direction and keeps it, so a packet costs no allocation and no
+// key schedule. Not thread-safe: use one per thread. Its destructor wipes the keys.
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -85,7 +88,7 @@ class OpensslAead : public Aead {
 
   using EvpContext = std::unique_ptr<EVP_CIPHER_CTX, FreeContext>;
 
-  // OpenSSL wipes its schedule, this the key.
+  // OpenSSL wipes its key schedule; this wipes the key itself.
   struct WipeKey {
     void operator()(Keyring::Key* key) const {
       OPENSSL_cleanse(key->data(), key->size());
@@ -131,7 +134,8 @@ class OpensslAead : public Aead {
     EvpContext evp_;
   };
 
-  // Both directions of a full keyring. Beyond it, keys of the past are forgotten.
+  // The most contexts: both directions of a full keyring. Beyond it, keys of the past are
+  // forgotten.
   static constexpr std::size_t kContextsMax = 2 * Keyring::kKeysMax;
 
   static bool FitsInt(ByteView bytes) {
@@ -152,7 +156,7 @@ class OpensslAead : public Aead {
     }
   }
 
-  // A context of its own, so that packets may come in between.
+  // A stream has a context of its own, so that packets may come in between.
   static std::unique_ptr<AeadStream> Begin(ByteView key, ByteView nonce, ByteView aad,
                                            Direction direction) {
     const EVP_CIPHER* const cipher = CipherOf(key);

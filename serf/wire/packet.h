@@ -1,20 +1,22 @@
 #ifndef SERF_WIRE_PACKET_H_
 #define SERF_WIRE_PACKET_H_
 
-// The layers of a datagram, in both directions (spec/memberlist.md 1.1).
+// The layers of a datagram, in both directions. The membership layer uses them; an application
+// meets them only in tests and tools that look at packets.
 //
 //   OpenPacket(datagram, options, scratch, [&](MessageType type, ByteView body) { ... });
 //
 //   const std::size_t begin = arena.size();
 //   SealPacket(message, options, scratch, arena);   // one datagram: arena[begin, end)
 //
-// datagram  = [label header] (sealed packet | packet)
-// packet    = crc message | message
-// message   = leaf | compound of messages | compress of a message
-// leaf      = type-byte body
+//   datagram  = [label header] (sealed packet | packet)
+//   packet    = crc message | message
+//   message   = leaf | compound of messages | compress of a message
+//   leaf      = type-byte body
 //
-// OpenPacket delivers leaves while it goes, so the leaves before a fault are delivered. Views given
-// to the visitor live until it returns.
+// OpenPacket delivers each leaf as soon as it finds it, so it also delivers the leaves before a
+// fault. Views that the visitor receives are valid until it returns. Source:
+// docs/protocol/membership.md 1.1.
 
 #include <algorithm>
 #include <array>
@@ -35,18 +37,19 @@
 
 namespace serf::wire {
 
-// What UDP over IPv4 carries; receivers must take it.
+// The largest datagram: what UDP over IPv4 carries. Receivers must accept it.
 inline constexpr std::size_t kDatagramMax = 65507;
-// Compress and compound layers around a leaf. The original makes 2; the specification asks for 4.
+// The most compress and compound layers around a leaf. Go Serf makes 2; the protocol asks receivers
+// to accept 4 (docs/protocol/membership.md 1.8).
 inline constexpr std::size_t kPacketNestingMax = 4;
-// Decompressed bytes per datagram, all compress layers together. A peer that obeys the packet
-// buffer size (1400 bytes by default) stays far below.
+// The most decompressed bytes per datagram, all compress layers together. A peer that obeys the
+// packet size (1400 bytes by default) stays far below.
 inline constexpr std::size_t kPacketInflatedMax = 1 << 20;
-// A compressed message may inflate to so many times its bytes, and so much more. Tables of members
-// get to a fifth or tenth; only what says nothing over and over gets further.
+// A compressed message may inflate to so many times its size, and so many bytes more. Tables of
+// members compress to a fifth or a tenth; only endless repetition compresses better.
 inline constexpr std::size_t kInflationMax = 64;
 inline constexpr std::size_t kPacketInflationFree = 64 << 10;
-// Leaves per datagram: four full compounds, where the original sends one.
+// The most leaves per datagram: four full compounds. Go Serf sends one.
 inline constexpr std::size_t kPacketLeavesMax = 4 * kCompoundPartsMax;
 
 enum class PacketError : std::uint8_t {
@@ -74,20 +77,20 @@ enum class PacketError : std::uint8_t {
 inline constexpr std::size_t kPacketErrors =
     static_cast<std::size_t>(PacketError::kTooManyLeaves) + 1;
 
-// A text for log lines: "wrong label".
+// A text for log lines, such as "wrong label". It lives as long as the program.
 absl::string_view PacketErrorText(PacketError error);
 
-// What opening needs besides the datagram.
+// What opening needs besides the datagram. What it points to must stay during the call.
 struct PacketOptions {
   absl::string_view label = {};  // ours; also the associated data of the encryption
-  // A proxy in front of us checks and removes labels: no packet may carry one.
+  // A proxy in front of this node checks and removes labels: no packet may carry one.
   bool skip_inbound_label_check = false;
   const Keyring* keyring = nullptr;  // null or empty: packets are plaintext
   Aead* aead = nullptr;              // needed with keys
-  bool verify_incoming = true;       // false: what does not decrypt is taken as plaintext
+  bool verify_incoming = true;       // false: what does not decrypt counts as plaintext
 };
 
-// What sealing needs besides the message.
+// What sealing needs besides the message. What it points to must stay during the call.
 struct SealOptions {
   absl::string_view label = {};
   const Keyring* keyring = nullptr;  // null or empty: do not encrypt
@@ -98,12 +101,12 @@ struct SealOptions {
   bool crc = false;       // if the receiver understands it (protocol_max >= 5)
 };
 
-// Buffers and tables of the pipeline, about 100 kB: one per thread or Outbox, used again and again,
-// so that packets are opened and sealed without allocation. While a visitor runs within OpenPacket
-// it may seal with the same scratch, but not open.
+// Buffers and tables of the pipeline, about 100 kB. Keep one per thread or Outbox and use it again,
+// so that packets are opened and sealed without allocation. A visitor that runs within OpenPacket
+// may seal with the same scratch, but must not open.
 class PacketScratch {
  public:
-  // Of the last OpenPacket: see PacketError.
+  // Details of the last OpenPacket; see PacketError.
   std::uint8_t unsupported_type() const { return unsupported_type_; }
   std::size_t truncated_parts() const { return truncated_parts_; }
 
@@ -118,7 +121,7 @@ class PacketScratch {
   friend bool SealStreamUnit(ByteView unit, const SealOptions& options, bool initiator,
                              PacketScratch& scratch, ByteVector& arena);
 
-  // Of a decompressed layer: what members send fits a packet of a few kB.
+  // The most bytes of a decompressed layer to keep: what members send fits a packet of a few kB.
   static constexpr std::size_t kInflatedKeepMax = 64 << 10;
 
   LzwEncoder encoder_;
@@ -131,40 +134,40 @@ class PacketScratch {
   std::uint8_t unsupported_type_ = 0;
 };
 
-// Takes the layers off and calls on_leaf(MessageType, ByteView body) for each leaf in order; the
+// Removes the layers, and calls on_leaf(MessageType, ByteView body) for each leaf in order. The
 // types are those of packets (kPing, kIndirectPing, kAck, kSuspect, kAlive, kDead, kUser, kNack).
-// Returns the first fault, kOk if there was none. A fault within one part of a compound does not
-// keep the others from being delivered; the limits (kTooDeep, kTooLarge, kTooManyLeaves) end it.
+// Returns the first fault, or kOk. After a fault within one part of a compound the other parts are
+// still delivered. A limit (kTooDeep, kTooLarge, kTooManyLeaves) ends everything.
 template <typename Visitor>
 PacketError OpenPacket(ByteView datagram, const PacketOptions& options, PacketScratch& scratch,
                        Visitor&& on_leaf);
 
 // Appends one datagram to the arena: compressed if asked for and smaller, then with a checksum,
-// encrypted under the primary key, labelled. `message` is a bare message or a compound; it must not
-// point into the arena. False if the encryption failed; the arena is then as before.
+// encrypted under the primary key, and labelled. `message` is a bare message or a compound, and
+// must not point into the arena. False if the encryption failed; the arena is then as before.
 bool SealPacket(ByteView message, const SealOptions& options, PacketScratch& scratch,
                 ByteVector& arena);
 
-// --- byte budgets (spec/memberlist.md 1.7) ---
+// --- byte budgets (docs/protocol/membership.md 1.7) ---
 
-// Bytes that a gossip packet may fill with broadcasts; each costs its size and
+// The bytes that a gossip packet may fill with broadcasts. Each broadcast costs its size and
 // kCompoundPartOverhead. `overhead` is EncryptionOverhead() if a key is installed, even if outgoing
-// packets are not encrypted, else 0.
+// packets are not encrypted; else 0.
 inline constexpr std::size_t GossipBudget(std::size_t packet_size, absl::string_view label,
                                           std::size_t overhead) {
   const std::size_t used = kCompoundHeaderOverhead + LabelOverhead(label) + overhead;
   return packet_size > used ? packet_size - used : 0;
 }
 
-// Bytes that may ride on a message of `message` bytes. `overhead` is EncryptionOverhead() if the
-// packet will be encrypted, else 0.
+// The bytes that may ride on a message of `message` bytes. `overhead` is EncryptionOverhead() if
+// the packet will be encrypted; else 0.
 inline constexpr std::size_t PiggybackBudget(std::size_t packet_size, std::size_t message,
                                              absl::string_view label, std::size_t overhead) {
   const std::size_t budget = GossipBudget(packet_size, label, overhead);
   return budget > message ? budget - message : 0;
 }
 
-// The most bytes SealPacket makes of a message.
+// The most bytes that SealPacket makes of a message.
 inline constexpr std::size_t SealedPacketMax(std::size_t message, const SealOptions& options) {
   const std::size_t inner = message + (options.crc ? kCrcHeaderSize : 0);
   const bool encrypt = options.keyring != nullptr && !options.keyring->empty();
@@ -213,7 +216,7 @@ class PacketOpener {
     return true;
   }
   bool Stop(PacketError error) {
-    // A limit is the more telling of two faults.
+    // Of two faults a limit says more.
     first_fault_ = error;
     return false;
   }
@@ -296,14 +299,14 @@ PacketError OpenPacket(ByteView datagram, const PacketOptions& options, PacketSc
   }
   PacketOpener opener(scratch, on_leaf);
   opener.Open(rest, 0);
-  // What a bomb made them grow to would stay for ever.
+  // Memory that a decompression bomb has taken would otherwise never be given back.
   for (ByteVector& inflated : scratch.inflated_) {
     if (inflated.capacity() > PacketScratch::kInflatedKeepMax) ByteVector().swap(inflated);
   }
   return opener.first_fault();
 }
 
-// Of the compress message on streams, which is sent whatever its size.
+// The limit of the compress message on streams, which is sent whatever its size.
 inline constexpr std::size_t kNoCompressLimit = std::numeric_limits<std::size_t>::max();
 
 namespace internal {

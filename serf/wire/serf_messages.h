@@ -1,8 +1,8 @@
 #ifndef SERF_WIRE_SERF_MESSAGES_H_
 #define SERF_WIRE_SERF_MESSAGES_H_
 
-// The messages of the Serf layer (spec/serf.md 1.4). Structs, Encode and Decode as in
-// swim_messages.h: views everywhere, absent bytes are a default ByteView.
+// The messages of the Serf layer. Structs, Encode and Decode are as in swim_messages.h: views
+// everywhere, and absent bytes are a default ByteView.
 //
 //   Encode(LeaveMessage{.ltime = LamportTime(7), .node = "node-a"}, out);
 //
@@ -10,7 +10,9 @@
 //   LeaveMessage leave;
 //   if (Decode(payload.subspan(1), leave, scratch) != DecodeResult::kOk) ...
 //
-// Lists and maps within messages are ListViews, which give their elements one by one.
+// Lists and maps within messages are ListViews, which visit their elements one by one. Decoding
+// checks the form only: names, times and sizes may have any value. Source: docs/protocol/serf.md
+// 1.4.
 
 #include <cassert>
 #include <cstddef>
@@ -35,7 +37,7 @@ inline void AppendType(SerfMessageType type, ByteVector& out) {
 
 struct LeaveMessage {
   LamportTime ltime = {};
-  absl::string_view node = {};  // who leaves; not always the sender
+  absl::string_view node = {};  // the leaving member; not always the sender
   bool prune = false;           // forget the member
 };
 
@@ -72,7 +74,7 @@ inline void Encode(const JoinMessage& m, ByteVector& out) {
 
 // --- push/pull state ---
 
-// An entry of StatusLTimes.
+// An entry of StatusLTimes: the last time at which the status of a member changed.
 struct StatusLTime {
   absl::string_view node = {};
   LamportTime ltime = {};
@@ -92,7 +94,7 @@ struct RecentEvent {
   }
 };
 
-// A slot of the event ring: the events of one time. An unused one comes and goes as nil.
+// A slot of the event ring: the events of one time. An unused slot travels as nil.
 struct EventSlot {
   bool used = false;
   LamportTime ltime = {};
@@ -255,10 +257,10 @@ inline void Encode(const QueryResponseMessage& m, ByteVector& out) {
   w.Pair("Payload", m.payload);
 }
 
-// An element of QueryMessage::filters.
+// An element of QueryMessage::filters:
 //
-// filter      = 00 list of names | 01 tag-filter
-// tag-filter  = record {Tag, Expr}
+//   filter      = 00 list of names | 01 tag-filter
+//   tag-filter  = record {Tag, Expr}
 struct TagFilter {
   absl::string_view tag = {};
   absl::string_view expr = {};  // RE2 syntax
@@ -284,8 +286,8 @@ inline void EncodeFilter(const TagFilter& filter, ByteVector& out) {
   w.Pair("Tag", filter.tag);
 }
 
-// To read a filter: the first byte is the FilterType (a filter may be empty, and then has none);
-// Decode() what follows as a NodeFilter or TagFilter.
+// To read a filter: the first byte is the FilterType (an empty filter has none). Decode() what
+// follows as a NodeFilter or TagFilter.
 
 // --- relays ---
 
@@ -338,7 +340,7 @@ struct TagEntry {
   void WriteEntry(MsgpackWriter& writer) const { writer.Pair(name, value); }
 };
 
-// What a node knows of a name in conflict.
+// What a node knows about a name in conflict.
 struct ConflictResponse {
   absl::string_view name = {};
   ByteView addr = {};
@@ -429,15 +431,15 @@ inline void Encode(const KeyResponse& m, ByteVector& out) {
   w.Pair("Result", m.result);
 }
 
-// --- tags in a node's metadata (spec/serf.md 7.1) ---
+// --- tags in a node's metadata (docs/protocol/serf.md 7.1) ---
 //
-// meta = ff map{text, text}   all tags
-//      | byte*                the value of the tag "role": protocol version 2; so does no meta
+//   meta = ff map{text, text}   all tags
+//        | byte*                the value of the tag "role": protocol version 2; so does no meta
 
 inline constexpr std::uint8_t kTagsMagic = 0xff;
 
-// All tags, for protocol version 3 and above; an absent map goes out as an empty one. Sort them by
-// name: the engine compares encoded metadata.
+// All tags, for protocol version 3 and above. An absent map travels as an empty one. Sort the tags
+// by name, because the membership layer compares encoded metadata.
 inline void EncodeTags(const ListView<TagEntry>& tags, ByteVector& out) {
   out.push_back(kTagsMagic);
   MsgpackWriter w(out);
@@ -445,8 +447,8 @@ inline void EncodeTags(const ListView<TagEntry>& tags, ByteVector& out) {
   w.Element(tags);
 }
 
-// Calls visit(name, value) for each tag. On failure the tags before it were visited and stand, as
-// in the original; a name may come twice, and then the last value counts.
+// Calls visit(name, value) for each tag. On failure the tags before the fault were visited and
+// count, as in Go Serf. A name may come twice; then the last value counts.
 template <typename F>
 DecodeResult DecodeTags(ByteView meta, F&& visit) {
   if (meta.empty() || meta[0] != kTagsMagic) {

@@ -1,7 +1,8 @@
 #ifndef SERF_WIRE_STREAM_FRAME_H_
 #define SERF_WIRE_STREAM_FRAME_H_
 
-// Streams: one TCP connection carries one unit each way (spec/memberlist.md 3).
+// Reads streams: one TCP connection carries one unit each way (docs/protocol/membership.md 3). The
+// membership layer uses it. stream_writer.h writes the units.
 //
 //   StreamReader reader(options);
 //   switch (reader.Feed(bytes, portion)) {    // and FeedEnd() when the peer is done
@@ -10,18 +11,17 @@
 //     case StreamStatus::kUnit: Handle(reader.unit()); break;
 //     case StreamStatus::kFailed: Refuse(reader.failure()); break;
 //   }
-// What writes them is in stream_writer.h.
 //
-// stream    = [label header] unit            a label header from the initiator only
-// unit      = frame of a payload | payload
-// frame     = 0a length sealed               length: uint32, of what follows
-// payload   = message | compress of a message
-// message   = 00 ping | 02 ack | 0d error | 06 push-pull | 08 user-header byte*
-// push-pull = header record{nodes} byte{user_state_len}
+//   stream    = [label header] unit            a label header from the initiator only
+//   unit      = frame of a payload | payload
+//   frame     = 0a length sealed               length: uint32, of what follows
+//   payload   = message | compress of a message
+//   message   = 00 ping | 02 ack | 0d error | 06 push-pull | 08 user-header byte*
+//   push-pull = header record{nodes} byte{user_state_len}
 //
-// Memory grows as bytes arrive, never by an announced length, up to the limits below; what a
-// compressed message inflates to is found out before it takes memory, and bounded by the bytes that
-// are there. Decrypting, inflating and decoding are done in portions.
+// Memory grows as bytes arrive, up to the limits below, and never by an announced length. The
+// reader measures what a compressed message inflates to before it takes memory for it, and bounds
+// that by the bytes that are there. It decrypts, inflates and decodes in portions.
 
 #include <algorithm>
 #include <array>
@@ -47,7 +47,7 @@
 
 namespace serf::wire {
 
-// The original's limits on receipt.
+// Go Serf's limits on receipt.
 inline constexpr std::uint64_t kStreamFrameMax = 20 << 20;
 inline constexpr std::int64_t kUserStateMax = 20 << 20;
 inline constexpr std::int64_t kUserMessageMax = 20 << 20;
@@ -102,7 +102,8 @@ enum class StreamEnd : std::uint8_t {
 struct StreamFailure {
   StreamError error = StreamError::kNone;
   StreamEnd end = StreamEnd::kClose;
-  std::string text;  // as the original words it
+  // Go Serf's wording.
+  std::string text;
 };
 
 struct StreamOptions {
@@ -147,7 +148,7 @@ class StreamReader {
   // After kBusy.
   StreamStatus Continue(Portion& portion) { return is_done() ? status_ : Run(portion); }
 
-  // All at once, for who has no other work to do.
+  // All at once, for callers that have no other work to do.
   StreamStatus Feed(ByteView bytes) {
     Portion all = Portion::Unlimited();
     return Feed(bytes, all);
@@ -192,7 +193,7 @@ class StreamReader {
 
   StreamStatus Run(Portion& portion) {
     status_ = StreamStatus::kNeedMore;
-    // Nothing is looked at twice before the bytes that it lacked can be there.
+    // The reader looks at nothing twice before the bytes that it lacked can be there.
     while (nested_ || ended_ || buffer_.size() >= wanted_) {
       if (portion.empty()) {
         status_ = StreamStatus::kBusy;
@@ -203,8 +204,7 @@ class StreamReader {
     return status_;
   }
 
-  // The steps return true to go on, false to wait, when the portion is spent, or when the stream is
-  // done with.
+  // The steps return true to continue; false to wait, when the portion is spent, or at the end.
   bool Step(Portion& portion);
   bool StepLabel();
   bool StepType();
@@ -224,7 +224,7 @@ class StreamReader {
   ByteView Layer() const { return nested_ ? layer_ : ByteView(buffer_); }
   ByteView Rest() const { return Layer().subspan(at_); }
 
-  // Goes on with what a layer held.
+  // Continues with the content of a layer.
   bool Enter(ByteView layer) {
     nested_ = true;
     layer_ = layer;
@@ -270,9 +270,9 @@ class StreamReader {
     return Fail(StreamError::kTooLarge, end, absl::StrCat(what, " exceeds limit"));
   }
 
-  // Decodings of one record that arrives in pieces. A record that anyone sends needs fewer even if
-  // it comes byte by byte; beyond it the bytes at hand must grow by a quarter for each, so that a
-  // huge record of tiny unknown values cannot make us read it over and over.
+  // The most decodings of one record that arrives in pieces. Honest records need fewer even if they
+  // come byte by byte. Beyond it the bytes at hand must grow by a quarter for each decoding, so
+  // that a huge record of tiny unknown values cannot make the reader read it again and again.
   static constexpr int kAttemptsMax = 64;
   // What a record costs besides its bytes.
   static constexpr std::size_t kRecordCost = 64;
@@ -307,7 +307,7 @@ class StreamReader {
   StreamFailure failure_;
 };
 
-// What is wrong with the counts of a push/pull header, in the original's words; empty if nothing.
+// What is wrong with the counts of a push/pull header, in Go Serf's words; empty if nothing.
 std::string PushPullHeaderFault(const PushPullHeader& header);
 
 // The content of a push/pull body, record by record.

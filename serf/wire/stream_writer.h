@@ -1,14 +1,15 @@
 #ifndef SERF_WIRE_STREAM_WRITER_H_
 #define SERF_WIRE_STREAM_WRITER_H_
 
-// Writing the unit of a stream; what it looks like is in stream_frame.h, which
-// reads it.
+// Writes the unit of a stream; stream_frame.h reads it and has its grammar.
 //
 //   SealStreamUnit(message, options, /*initiator=*/true, scratch, arena);
 //
 //   StreamUnitWriter writer(payload, options, /*initiator=*/false);
-//   while (writer.Continue(portion, arena) ==
-//   StreamUnitWriter::Result::kUnfinished) next turn;
+//   while (writer.Continue(portion, arena) == StreamUnitWriter::Result::kUnfinished) next turn;
+//
+// Use the function for small messages, and the class for large ones, which take several turns. One
+// thread.
 
 #include <algorithm>
 #include <array>
@@ -28,16 +29,14 @@
 
 namespace serf::wire {
 
-// Appends the one unit that a side sends: compressed if asked for (even if that
-// makes it larger), encrypted under the primary key, with the label header
-// before it on the initiator's side. `message` has its type byte; it must not
-// point into the arena. options.crc has no effect. False if the encryption
-// failed; the arena is then as before.
+// Appends the one unit that a side sends: compressed if `options` asks for it (even if that makes
+// it larger), encrypted under the primary key, and on the initiator's side with the label header
+// before it. `message` has its type byte, and must not point into the arena. options.crc has no
+// effect. False if the encryption failed; the arena is then as before.
 bool SealStreamUnit(ByteView message, const SealOptions& options, bool initiator,
                     PacketScratch& scratch, ByteVector& arena);
 
-// The same in portions, of a payload that is compressed already, if it is to
-// be.
+// The same in portions. The payload is compressed already, if it shall be.
 class StreamUnitWriter {
  public:
   // What `options` points to must outlive the writer.
@@ -46,8 +45,10 @@ class StreamUnitWriter {
       : payload_(std::move(payload)), options_(options), initiator_(initiator) {}
 
   enum class Result : std::uint8_t { kUnfinished, kDone, kFailed };
-  // Appends what the portion allows. kFailed: the encryption failed.
+  // Appends what the portion allows. kFailed: the encryption failed, and the arena holds an
+  // unfinished unit: close the stream.
   Result Continue(Portion& portion, ByteVector& arena);
+  // Whether any bytes were appended.
   bool has_begun() const { return begun_; }
 
  private:

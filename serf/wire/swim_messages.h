@@ -1,7 +1,7 @@
 #ifndef SERF_WIRE_SWIM_MESSAGES_H_
 #define SERF_WIRE_SWIM_MESSAGES_H_
 
-// The messages of the membership engine: plain structs, Encode and Decode (spec/memberlist.md 2.3).
+// The messages of the membership layer: plain structs, Encode and Decode.
 //
 //   Encode(Ping{.seq_no = SequenceNumber(7), .node = "b"}, out);  // type byte and body
 //
@@ -10,12 +10,14 @@
 //   if (Decode(body, ping, scratch) != DecodeResult::kOk) return;  // body: after the type byte
 //
 // Text and bytes are views: of the input and the scratch after decoding, of the caller's memory
-// before encoding. Absent bytes are a default ByteView and go out as nil; received, nil and empty
-// are the same. Integer fields are only checked for their width: what else must hold is the
-// business of the layer above, for which Check() names the format's own rules.
+// before encoding. Absent bytes are a default ByteView and travel as nil; on receipt nil and empty
+// are the same. Decoding checks only the width of integers. The layer above judges everything else;
+// Check() names the format's own rules. One thread per scratch; no other state.
 //
-// message = type-byte body
-// body    = record with the keys of RecordFields, in ascending order on the wire
+//   message = type-byte body
+//   body    = record with the keys of RecordFields, in ascending order on the wire
+//
+// Source: docs/protocol/membership.md 2.3.
 
 #include <array>
 #include <compare>
@@ -34,10 +36,12 @@
 
 namespace serf::wire {
 
-// Metadata of a node, in bytes. Senders must obey it; more could not be gossiped in a packet.
+// The most metadata of a node, in bytes. Senders must obey it: a gossip packet could not carry
+// more.
 inline constexpr std::size_t kMetaMax = 512;
 
-// What a node understands and speaks: of the engine's protocol and of the application's.
+// The protocol versions that a node understands and speaks: of the membership protocol (min, max,
+// current) and of the layer above (the same three).
 struct VersionVector {
   static constexpr std::size_t kSize = 6;
 
@@ -48,7 +52,7 @@ struct VersionVector {
   std::uint8_t delegate_max = 0;
   std::uint8_t delegate_cur = 0;
 
-  // Takes the first six bytes; none if there are fewer.
+  // The first six bytes of `vsn`; nothing if there are fewer.
   static constexpr std::optional<VersionVector> FromBytes(ByteView vsn) {
     if (vsn.size() < kSize) return std::nullopt;
     return VersionVector{vsn[0], vsn[1], vsn[2], vsn[3], vsn[4], vsn[5]};
@@ -69,7 +73,7 @@ struct VersionVector {
 
 struct Ping {
   SequenceNumber seq_no = {};
-  absl::string_view node = {};         // the intended recipient; empty: anyone
+  absl::string_view node = {};         // the intended recipient; empty: any
   ByteView source_addr = {};           // where to send the ack; left out if empty
   std::uint16_t source_port = 0;       // left out if 0
   absl::string_view source_node = {};  // left out if empty
@@ -122,7 +126,7 @@ struct PushPullHeader {
   bool join = false;
 };
 
-// A record of a push/pull body. Has no type byte.
+// A record of a push/pull body. It has no type byte.
 struct PushPullNode {
   absl::string_view name = {};
   ByteView addr = {};
@@ -133,7 +137,7 @@ struct PushPullNode {
   ByteView vsn = {};
 };
 
-// Precedes a user message on a stream. (In a packet the payload follows the type byte at once.)
+// Precedes a user message on a stream. In a packet the payload follows the type byte at once.
 struct UserHeader {
   std::int64_t user_msg_len = 0;
 };
@@ -307,7 +311,7 @@ inline void Encode(const PushPullHeader& m, ByteVector& out) {
   w.Pair("UserStateLen", m.user_state_len);
 }
 
-// Without a type byte: records follow the header back to back.
+// No type byte: records follow the header back to back.
 inline void Encode(const PushPullNode& m, ByteVector& out) {
   MsgpackWriter w(out);
   w.Map(7);
@@ -342,7 +346,7 @@ inline void Encode(const CompressMessage& m, ByteVector& out) {
   w.Pair("Buf", m.buf);
 }
 
-// --- rules of the format that decoding does not enforce (spec/memberlist.md 10) ---
+// --- rules of the format that decoding does not enforce (docs/protocol/membership.md 10) ---
 
 // Why a well-formed message must still be dropped.
 enum class FormatFault : std::uint8_t {
@@ -353,7 +357,7 @@ enum class FormatFault : std::uint8_t {
   kMetaLength,     // above kMetaMax: could not be passed on
 };
 
-// "empty node name", ...: for log lines.
+// The name of a fault, for log lines: "empty node name", ... It lives as long as the program.
 inline constexpr absl::string_view FormatFaultName(FormatFault fault) {
   switch (fault) {
     case FormatFault::kNone:
