@@ -52,6 +52,7 @@ namespace serf::rpc {
 
 class AsyncClient {
  public:
+  // Connects only in AsyncConnect().
   AsyncClient(boost::asio::io_context& io, ClientOptions options)
       : core_(std::make_shared<ClientConnection>(io, std::move(options))) {}
   ~AsyncClient() { core_->Close(); }
@@ -69,12 +70,15 @@ class AsyncClient {
     });
   }
 
+  // All members that the agent knows, in every state. Handler:
+  // void(absl::StatusOr<std::vector<Member>>).
   template <typename Token>
   auto AsyncMembers(Token&& token) {
     return Start<absl::StatusOr<std::vector<Member>>>(
         token, [](auto& core, auto done) { core->session().Members(core->ReplyDeadline(), done); });
   }
 
+  // The members that pass the filter. Handler: void(absl::StatusOr<std::vector<Member>>).
   template <typename Token>
   auto AsyncMembersFiltered(MembersFilteredRequest filter, Token&& token) {
     return Start<absl::StatusOr<std::vector<Member>>>(
@@ -101,6 +105,7 @@ class AsyncClient {
     });
   }
 
+  // Has the agent send a user event; see Host::AsyncUserEvent(). Handler: void(absl::Status).
   template <typename Token>
   auto AsyncUserEvent(std::string name, std::string payload, bool coalesce, Token&& token) {
     return Start<absl::Status>(token, [name = std::move(name), payload = std::move(payload),
@@ -118,6 +123,7 @@ class AsyncClient {
     });
   }
 
+  // Has the agent leave the cluster and shut down. Handler: void(absl::Status).
   template <typename Token>
   auto AsyncLeave(Token&& token) {
     return Start<absl::Status>(token, [](auto& core, auto done) {
@@ -125,6 +131,7 @@ class AsyncClient {
     });
   }
 
+  // Turns a failed member into one that left; `prune` also erases it. Handler: void(absl::Status).
   template <typename Token>
   auto AsyncForceLeave(std::string node, bool prune, Token&& token) {
     return Start<absl::Status>(token, [node = std::move(node), prune](auto& core, auto done) {
@@ -132,6 +139,8 @@ class AsyncClient {
     });
   }
 
+  // Removes the agent's tags that `remove` names, then sets those of `set`. Handler:
+  // void(absl::Status).
   template <typename Token>
   auto AsyncUpdateTags(Tags set, std::vector<std::string> remove, Token&& token) {
     return Start<absl::Status>(
@@ -140,6 +149,7 @@ class AsyncClient {
         });
   }
 
+  // The agent's figures, by section and name. Handler: void(absl::StatusOr<StatsSections>).
   template <typename Token>
   auto AsyncStats(Token&& token) {
     return Start<absl::StatusOr<StatsSections>>(
@@ -200,6 +210,7 @@ class AsyncClient {
         });
   }
 
+  // Ends a stream; its handler is not called again. Handler: void(absl::Status).
   template <typename Token>
   auto AsyncStop(ClientSession::Seq stream, Token&& token) {
     return Start<absl::Status>(token, [stream](auto& core, auto done) {

@@ -196,11 +196,13 @@ inline const CommandTraits* FindCommand(absl::string_view name) {
 
 // --- records: RecordFields() lists their fields in the order that the array form has ---
 
+// Precedes each request. The client chooses `seq`, and the reply repeats it.
 struct RequestHeader {
   std::string command;
   std::uint64_t seq = 0;
 };
 
+// Precedes each reply and each record of a stream. `error` is empty after a success.
 struct ResponseHeader {
   absl::string_view error;  // a view of the decoded object
   std::uint64_t seq = 0;
@@ -219,6 +221,7 @@ struct ByteString {
   std::string data;
 };
 
+// Sends a user event.
 struct EventRequest {
   std::string name;
   ByteString payload;
@@ -245,6 +248,7 @@ struct JoinRequest {
   bool failures = false;
 };
 
+// How many addresses answered.
 struct JoinReply {
   std::int32_t num = 0;
   // One text for each address that did not answer. An extension of this project.
@@ -271,18 +275,22 @@ struct MembersReply {
   std::vector<Member> members;
 };
 
+// Opens a stream of events.
 struct StreamRequest {
   std::string type;  // the grammar is in event_filter.h
 };
 
+// Ends the stream or monitor that was opened with the number `stop`.
 struct StopRequest {
   std::uint64_t stop = 0;
 };
 
+// Opens a monitor: "TRACE" to "ERR", in any case.
 struct MonitorRequest {
   std::string log_level;
 };
 
+// Removes the tags named by `delete_tags`, then sets `tags`.
 struct TagsRequest {
   Tags tags;
   std::vector<std::string> delete_tags;
@@ -331,11 +339,13 @@ inline QueryParams TakeParams(QueryRequest& request) {
   return params;
 }
 
+// Answers a query.
 struct RespondRequest {
   std::uint64_t id = 0;  // QueryRecord::id
   ByteString payload;
 };
 
+// Asks for the network coordinate of a node.
 struct CoordinateRequest {
   std::string node;
 };

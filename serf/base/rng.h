@@ -23,7 +23,7 @@ namespace serf {
 
 class Rng {
  public:
-  // Every seed is good, zero too.
+  // Every seed is good, zero too. Two nodes need different seeds, or they make the same choices.
   explicit constexpr Rng(std::uint64_t seed) {
     for (auto& word : state_) {
       seed += 0x9e3779b97f4a7c15u;
@@ -34,7 +34,7 @@ class Rng {
     }
   }
 
-  // Uniform over all 64-bit values.
+  // The next number: uniform over all 64-bit values.
   constexpr std::uint64_t Next() {
     const std::uint64_t result = std::rotl(state_[0] + state_[3], 23) + state_[0];
     const std::uint64_t t = state_[1] << 17;

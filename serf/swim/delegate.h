@@ -1,10 +1,10 @@
 #ifndef SERF_SWIM_DELEGATE_H_
 #define SERF_SWIM_DELEGATE_H_
 
-// Delegate: what the membership engine asks of, and tells, the layer above it (the Serf layer; a
-// test). Called synchronously within an input of swim::Node. A method may read the Node's views and
-// call its SendBestEffort, SendReliable and WakeGossip; nothing else of it.
-// Source: spec/memberlist.md 7.8.
+// Delegate: what the membership layer reports to, and asks of, the layer above it (the Serf layer;
+// a test). The membership layer calls it synchronously within an input of swim::Node. A method may
+// read the Node's views and call its SendBestEffort, SendReliable and WakeGossip, and nothing else
+// of it. Source: docs/protocol/membership.md 7.8.
 
 #include <cstddef>
 #include <cstdint>

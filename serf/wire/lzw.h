@@ -37,6 +37,7 @@ inline constexpr std::uint32_t kLzwCodes = 1u << kLzwWidthMax;
 inline constexpr std::uint32_t kLzwClear = 256;
 inline constexpr std::uint32_t kLzwEnd = 257;
 
+// Compresses. About 64 kB; an object serves any number of inputs, one after the other.
 class LzwEncoder {
  public:
   LzwEncoder() { slots_.fill(0); }
@@ -111,14 +112,16 @@ class LzwEncoder {
   std::array<std::uint64_t, kSlots> slots_;
 };
 
+// How a decompression ended.
 enum class LzwResult : std::uint8_t {
   kOk,
-  kUnfinished,  // the portion is spent: go on with another one
+  kUnfinished,  // the portion is spent: call again with another one
   kTruncated,   // no end code
   kBadCode,     // a code that has no entry yet
   kTooLarge,    // more output than allowed
 };
 
+// Decompresses. About 32 kB; an object serves any number of inputs, one after the other.
 class LzwDecoder {
  public:
   // Appends the expansion of `input` to `out`, at most `max` bytes. Bytes after the end code are

@@ -317,6 +317,7 @@ class MsgpackWriter {
   MsgpackWriter(const MsgpackWriter&) = delete;
   MsgpackWriter& operator=(const MsgpackWriter&) = delete;
 
+  // The head of a map or list: so many pairs, or elements, must follow.
   void Map(std::size_t pairs) { packer_.pack_map(Size32(pairs)); }
   void List(std::size_t elements) { packer_.pack_array(Size32(elements)); }
   void Nil() { packer_.pack_nil(); }
@@ -359,6 +360,7 @@ class MsgpackWriter {
       Write(value);
     }
   }
+  // A key and its value.
   template <typename T>
   void Pair(absl::string_view key, const T& value) {
     Write(key);

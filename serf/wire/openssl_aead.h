@@ -26,6 +26,7 @@
 
 namespace serf::wire {
 
+// The methods are those of Aead; a failure of OpenSSL makes them return false or null.
 class OpensslAead : public Aead {
  public:
   bool Seal(ByteView key, ByteView nonce, ByteView aad, ByteView plaintext,

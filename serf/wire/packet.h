@@ -64,9 +64,9 @@ enum class PacketError : std::uint8_t {
   kBadPadding,        // opened, but the padding is impossible
   kBadCrc,            // the checksum is wrong
   kEmptyMessage,      // no type byte: a part of length 0, a wrapper around nothing
-  kUnsupportedType,   // not a message of packets; PacketScratch::unsupported_type() tells which
+  kUnsupportedType,   // not a message of packets; see PacketScratch::unsupported_type()
   kBadCompound,       // no count, or the table of lengths is cut short
-  kTruncatedPart,     // the last parts of a compound are missing; truncated_parts() tells how many
+  kTruncatedPart,     // the last parts of a compound are missing; see truncated_parts()
   kBadCompress,       // the compress record does not decode
   kUnknownAlgorithm,  // not LZW
   kBadLzw,            // the compressed bytes do not decode
@@ -82,7 +82,7 @@ absl::string_view PacketErrorText(PacketError error);
 
 // What opening needs besides the datagram. What it points to must stay during the call.
 struct PacketOptions {
-  absl::string_view label = {};  // ours; also the associated data of the encryption
+  absl::string_view label = {};  // this node's; also the associated data of the encryption
   // A proxy in front of this node checks and removes labels: no packet may carry one.
   bool skip_inbound_label_check = false;
   const Keyring* keyring = nullptr;  // null or empty: packets are plaintext

@@ -35,12 +35,14 @@ inline void AppendType(SerfMessageType type, ByteVector& out) {
 
 // --- gossiped intents ---
 
+// A leave intent: the member is about to leave, or an operator has forced it to.
 struct LeaveMessage {
   LamportTime ltime = {};
   absl::string_view node = {};  // the leaving member; not always the sender
-  bool prune = false;           // forget the member
+  bool prune = false;           // also forget the member
 };
 
+// A join intent: the member has joined at this time, and earlier leave intents are obsolete.
 struct JoinMessage {
   LamportTime ltime = {};
   absl::string_view node = {};
@@ -83,6 +85,7 @@ struct StatusLTime {
   void WriteEntry(MsgpackWriter& writer) const { writer.Pair(node, ltime); }
 };
 
+// A user event of an EventSlot.
 struct RecentEvent {
   absl::string_view name = {};
   ByteView payload = {};
@@ -109,12 +112,14 @@ struct EventSlot {
   }
 };
 
+// What nodes exchange in a push/pull: their clocks, the status of all members, recent user events.
 struct PushPullState {
   LamportTime ltime = {};
   ListView<StatusLTime> status_ltimes = {};       // of all members; senders sort it by name
   ListView<absl::string_view> left_members = {};  // senders give a present list, even if empty
   LamportTime event_ltime = {};
-  ListView<EventSlot> events = {};  // senders may leave out unused slots
+  // Senders may omit unused slots.
+  ListView<EventSlot> events = {};
   LamportTime query_ltime = {};
 };
 
@@ -156,11 +161,12 @@ inline void Encode(const PushPullState& m, ByteVector& out) {
 
 // --- user events ---
 
+// A user event, gossiped.
 struct UserEventMessage {
   LamportTime ltime = {};
   absl::string_view name = {};
   ByteView payload = {};
-  bool cc = false;  // may be coalesced
+  bool cc = false;  // receivers may coalesce it
 };
 
 constexpr auto RecordFields(const UserEventMessage*) {
@@ -181,25 +187,28 @@ inline void Encode(const UserEventMessage& m, ByteVector& out) {
 
 // --- queries ---
 
-inline constexpr std::uint32_t kQueryFlagAck = 1;          // acknowledgements are wanted
+inline constexpr std::uint32_t kQueryFlagAck = 1;          // the issuer wants acknowledgements
 inline constexpr std::uint32_t kQueryFlagNoBroadcast = 2;  // do not gossip it on
 
+// A query, gossiped. Time and id together name it.
 struct QueryMessage {
   LamportTime ltime = {};
   std::uint32_t id = 0;
-  ByteView addr = {};  // of the issuer: where answers go
+  ByteView addr = {};  // the address of the issuer, which answers go to
   std::uint16_t port = 0;
   absl::string_view source_node = {};
-  ListView<ByteView> filters = {};  // absent if there is none; see DecodeFilter
+  // The filters; absent if there are none. Each is a type byte and a NodeFilter or TagFilter.
+  ListView<ByteView> filters = {};
   std::uint32_t flags = 0;
   std::uint8_t relay_factor = 0;
-  std::int64_t timeout_ns = 0;  // to answer, from receipt
+  std::int64_t timeout_ns = 0;  // nanoseconds to answer, from receipt
   absl::string_view name = {};
   ByteView payload = {};
 };
 
 inline constexpr std::uint32_t kResponseFlagAck = 1;  // an acknowledgement, else an answer
 
+// An answer or an acknowledgement, sent to the issuer. Time and id are those of the query.
 struct QueryResponseMessage {
   LamportTime ltime = {};  // of the query
   std::uint32_t id = 0;    // of the query

@@ -43,6 +43,7 @@ inline constexpr std::size_t kMetaMax = 512;
 // The protocol versions that a node understands and speaks: of the membership protocol (min, max,
 // current) and of the layer above (the same three).
 struct VersionVector {
+  // Bytes on the wire.
   static constexpr std::size_t kSize = 6;
 
   std::uint8_t protocol_min = 0;
@@ -58,6 +59,7 @@ struct VersionVector {
     return VersionVector{vsn[0], vsn[1], vsn[2], vsn[3], vsn[4], vsn[5]};
   }
 
+  // The six bytes, for the fields `vsn` below.
   constexpr std::array<std::uint8_t, kSize> ToBytes() const {
     return {protocol_min, protocol_max, protocol_cur, delegate_min, delegate_max, delegate_cur};
   }
@@ -71,6 +73,7 @@ struct VersionVector {
   }
 };
 
+// Asks a node to answer with an Ack of the same number. A node with another name ignores it.
 struct Ping {
   SequenceNumber seq_no = {};
   absl::string_view node = {};         // the intended recipient; empty: any
@@ -79,9 +82,11 @@ struct Ping {
   absl::string_view source_node = {};  // left out if empty
 };
 
+// Asks a helper to ping a third node, and to pass the Ack on.
 struct IndirectPing {
   SequenceNumber seq_no = {};
-  ByteView target = {};    // address to ping
+  // The address to ping.
+  ByteView target = {};
   std::uint16_t port = 0;  // 0: the receiver's own
   absl::string_view node = {};
   bool nack = false;                   // a nack is wanted
@@ -90,27 +95,32 @@ struct IndirectPing {
   absl::string_view source_node = {};  // left out if empty
 };
 
+// Answers a Ping. The payload may hold a network coordinate.
 struct Ack {
   SequenceNumber seq_no = {};
   ByteView payload = {};
 };
 
+// A helper has had no answer in time. It proves that the helper is alive.
 struct Nack {
   SequenceNumber seq_no = {};
 };
 
+// `from` suspects that `node` has failed.
 struct Suspect {
   Incarnation incarnation = {};
   absl::string_view node = {};  // the accused
   absl::string_view from = {};  // the accuser
 };
 
+// `node` has failed, or has left: then `from` equals `node`.
 struct Dead {
   Incarnation incarnation = {};
   absl::string_view node = {};
-  absl::string_view from = {};  // equal to `node`: it left
+  absl::string_view from = {};  // the same as `node` if it left
 };
 
+// `node` is alive at this address, with this metadata.
 struct Alive {
   Incarnation incarnation = {};
   absl::string_view node = {};
@@ -120,6 +130,7 @@ struct Alive {
   ByteView vsn = {};  // a VersionVector
 };
 
+// Opens a push/pull. `nodes` records follow, then `user_state_len` bytes of the layer above.
 struct PushPullHeader {
   std::int64_t nodes = 0;           // records that follow
   std::int64_t user_state_len = 0;  // bytes that follow them
@@ -142,15 +153,18 @@ struct UserHeader {
   std::int64_t user_msg_len = 0;
 };
 
+// The reason why a peer refused a stream, as text for the log.
 struct ErrorMessage {
   absl::string_view error = {};
 };
 
+// A message in compressed form.
 struct CompressMessage {
   std::uint8_t algo = 0;  // kCompressLzw
   ByteView buf = {};
 };
 
+// The only value of CompressMessage::algo.
 inline constexpr std::uint8_t kCompressLzw = 0;
 
 // --- declaration order, by which Decode (msgpack.h) reads them ---
