@@ -22,7 +22,7 @@
 // Do not use it in a program that has an io_context of its own: AsyncClient of rpc/client_io.h does
 // not block. Do not use it to become a member: transport::Host does that.
 //
-// Threads: all calls on one thread at a time; there is no lock. Every call but Next() ends after a
+// Threads: all calls on one thread at a time: it has no lock. Every call but Next() ends after a
 // timeout of ClientOptions at the latest. Interrupt() ends a call that blocks. Call it from a
 // handler on io_context(), such as that of a signal_set; it is not safe from other threads.
 //

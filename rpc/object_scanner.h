@@ -45,7 +45,8 @@ class ObjectScanner {
   }
 
  private:
-  // The first byte of a value tells how many bytes of length follow it, and what follows those.
+  // What the first byte of a value says: how many bytes of length follow it, and what follows
+  // those.
   struct Shape {
     enum class Kind : std::uint8_t { kBody, kList, kMap, kReserved };
     Kind kind = Kind::kBody;

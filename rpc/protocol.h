@@ -84,7 +84,7 @@ inline constexpr std::size_t kRecordBytesWaitingMax = std::size_t{32} << 20;
 // many as another connection may ask at once; 600 KB.
 inline constexpr std::size_t kPendingQueriesMax = kQueriesMax;
 // The most wrong keys of one connection, and how long the answer to each takes: slow enough that an
-// attack with a dictionary is noticed, fast enough for an operator who mistyped.
+// attack with a dictionary is noticed, fast enough after a typing error.
 inline constexpr int kAuthAttemptsMax = 3;
 inline constexpr Duration kAuthDelay = std::chrono::milliseconds(250);
 // The time from the connection to the handshake, and to the authentication if the agent has a key.

@@ -31,8 +31,7 @@ class QueryStreams {
     streams_.emplace(++last_key_, Stream{seq, std::nullopt, {}});
     return last_key_;
   }
-  // The query is under way, and its reply comes before its answers. False if there is no such
-  // query.
+  // The query is under way, and its reply comes before its answers. False for an unknown query.
   bool Start(Key key, QueryId query) {
     const auto it = streams_.find(key);
     if (it == streams_.end()) return false;

@@ -28,7 +28,7 @@ struct StreamRecord {
 
 class RecordQueue {
  public:
-  // Adds a record. False, and no change, if there is no room. A record of any size fits an empty
+  // Adds a record. False, and no change, if the queue is full. A record of any size fits an empty
   // queue.
   bool Push(StreamRecord record) {
     const std::size_t size = SizeOf(record);

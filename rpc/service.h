@@ -72,7 +72,7 @@ class Service {
   using QueryDone = std::function<void(const absl::StatusOr<QueryId>&)>;
   using OnAnswer = std::function<void(const QueryUpdate&)>;
   // Work on all members, sorted by name. It should return when may_go_on() is false: it has used
-  // too much of the processor, or the result is no longer wanted.
+  // too much of the processor, or its result is not wanted any more.
   using MayGoOn = std::function<bool()>;
   using MembersWork = std::function<void(std::span<const Member>, const MayGoOn& may_go_on)>;
   // Receives whether the work was done.
@@ -113,8 +113,8 @@ class Service {
   virtual void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) = 0;
 
   // Sends a query. `done` reports whether the query is under way. If so, `on_answer` receives each
-  // acknowledgement and answer. The last call is kDone. If the agent shuts down first, there is no
-  // further call.
+  // acknowledgement and answer. The last call is kDone. If the agent shuts down first, further
+  // calls may not come.
   virtual void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
                      QueryDone done) = 0;
 

@@ -130,7 +130,7 @@ inline void RandomDirection(std::span<double> out, Rng& rng) {
   out.front() = 1.0;
 }
 
-// True if `check` holds for every part.
+// True if `check` holds for each part.
 template <typename Check>
 bool AllParts(const Coordinate& coordinate, const Check& check) {
   const auto values = coordinate.values();

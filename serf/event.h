@@ -34,7 +34,8 @@ namespace serf {
 // * kJoin: the member is alive; it is new, or it returned.
 // * kLeave: the member left on purpose, or an operator forced a failed member to leave.
 // * kFailed: the member does not answer. Nodes try to reconnect for Config::reconnect_timeout.
-// * kUpdate: the member is alive, and its tags changed. A change of its address alone is no event.
+// * kUpdate: the member is alive, and its tags changed. A change of the address alone is not
+// reported.
 // * kReap: this node has forgotten the member, after a failure or a departure.
 enum class MemberEventKind : std::uint8_t { kJoin, kLeave, kFailed, kUpdate, kReap };
 

@@ -11,9 +11,9 @@
 //   ...                                     // everything else below, and that of swim::Outbox
 //   out.Clear();
 //
-// An application that uses transport::Host never sees it. It matters to those who write a driver of
-// their own; testing/world.h is a second one. Carry out each kind in its own order. Do not call the
-// machine with this outbox before Clear(): inputs append. Not thread-safe.
+// An application that uses transport::Host never sees it. It matters only for a driver of your own;
+// testing/world.h is an example. Carry out each kind in its own order. Do not call the machine with
+// this outbox before Clear(): inputs append. Not thread-safe.
 
 #include <cstdint>
 #include <memory>

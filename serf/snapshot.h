@@ -320,8 +320,8 @@ inline std::string Snapshot::WholeText() const {
   absl::StrAppend(&text, "clock: ", state_.clock.value(), "\n");
   absl::StrAppend(&text, "event-clock: ", state_.event_clock.value(), "\n");
   absl::StrAppend(&text, "query-clock: ", state_.query_clock.value(), "\n");
-  // Who left on purpose needs the nodes only if told to rejoin nevertheless, but never the time of
-  // the last event.
+  // The line "leave" voids all lines before it, unless the node shall rejoin nevertheless. The
+  // clock of intents must count in any case, so it follows.
   if (left_) absl::StrAppend(&text, "leave\nclock: ", state_.clock.value(), "\n");
   return text;
 }

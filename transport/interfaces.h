@@ -53,7 +53,7 @@ bool IsSpecialPurpose(const IpAddress& address);
 // The address to announce: one that is forwardable and special-purpose, on an interface that is up.
 // Those of `default_interface` come first (the interface of the IPv4 default route; may be empty),
 // then IPv4 before IPv6, then the shorter prefix, then the order of `addresses`. An IPv4 address
-// comes in the 16-byte form, as Go Serf puts it on the wire. Nothing if there is no such address.
+// comes in the 16-byte form, as Go Serf puts it on the wire. Nothing if no address qualifies.
 std::optional<IpAddress> PickPrivateAddress(std::span<const InterfaceAddress> addresses,
                                             absl::string_view default_interface);
 
@@ -201,7 +201,7 @@ inline bool IsInterface(const std::string& name) {
 inline std::string FindDefaultInterface(absl::string_view route_table) {
   // Iface Destination Gateway Flags RefCnt Use Metric Mask ...; the numbers are hexadecimal. The
   // kernel lists the preferred route first. One that leads nowhere (blackhole, unreachable) has the
-  // name "*" and is no reason not to use the next.
+  // name "*"; the next one then counts.
   while (!route_table.empty()) {
     const std::size_t end = std::min(route_table.find('\n'), route_table.size());
     const std::string line(route_table.substr(0, end));

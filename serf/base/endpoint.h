@@ -194,7 +194,7 @@ inline std::optional<IpAddress> IpAddress::Parse(absl::string_view text) {
         value = 0;
         digits = 0;
       } else if (t[i] >= '0' && t[i] <= '9' && digits < 3) {
-        if (digits > 0 && value == 0) return std::nullopt;  // "01" is no decimal number
+        if (digits > 0 && value == 0) return std::nullopt;  // "01" is not a decimal number
         value = value * 10 + static_cast<unsigned>(t[i] - '0');
         ++digits;
       } else {

@@ -76,7 +76,7 @@ class FairShares {
   }
 
   // The stranger to close: the oldest one of the address that has the most. Of several such
-  // addresses it is the one whose oldest stranger is older. Nothing if there are no strangers.
+  // addresses it is the one whose oldest stranger is older. Nothing without strangers.
   std::optional<Id> Victim() const {
     if (ranks_.empty()) return std::nullopt;
     return OldestOf(ranks_.begin()->network).id;

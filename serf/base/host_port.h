@@ -35,8 +35,8 @@ struct HostPort {
 //   host    = name / IPv4 / "[" IPv6 "]"
 //   address = host ":" port
 //
-// Errors: NotFound, if there is no port, so that a caller can add one. InvalidArgument for anything
-// else, such as an IPv6 address without brackets.
+// Errors: NotFound, if the port is missing, so that a caller can add one. InvalidArgument for
+// anything else, such as an IPv6 address without brackets.
 absl::StatusOr<HostPort> SplitHostPort(absl::string_view text);
 
 // "[HOST]:PORT" if the host has a colon, else "HOST:PORT". SplitHostPort() reverses it.

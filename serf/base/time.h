@@ -1,7 +1,8 @@
 #ifndef SERF_BASE_TIME_H_
 #define SERF_BASE_TIME_H_
 
-// Instants and durations of the core. Callers tell the core the time: its clock type has no now().
+// Instants and durations of the core. Callers pass the time to the core: its clock type has no
+// now().
 //
 //   void Probe::OnTimer(Instant now, Outbox& out);
 //

@@ -51,7 +51,7 @@ class TimerHeap {
   bool empty() const { return heap_.empty(); }
   std::size_t size() const { return heap_.size(); }
 
-  // The earliest deadline; kNever if there are no timers.
+  // The earliest deadline; kNever without timers.
   Instant next() const { return heap_.empty() ? kNever : heap_.front().deadline; }
 
   // The value of the earliest timer. There must be one. The reference is valid until the next

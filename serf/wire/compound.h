@@ -82,7 +82,7 @@ class CompoundReader {
     valid_ = true;
   }
 
-  // False if the count or the table of lengths is cut short. There are no parts then.
+  // False if the count or the table of lengths is cut short. Next() then finds nothing.
   bool valid() const { return valid_; }
 
   // The next part, which may be empty. False at the end, and at the first part that is cut short.

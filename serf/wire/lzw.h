@@ -70,8 +70,8 @@ class LzwEncoder {
     }
   }
 
-  // Counts a literal or entry just written; clears the table when it is full.
-  // False if it did, so that there is no number for a new entry.
+  // Counts a literal or entry just written; clears the table when it is full. False if it did, so
+  // that a new entry gets no number.
   bool Advance(ByteVector& out) {
     ++hi_;
     if (hi_ == 1u << width_) ++width_;

@@ -342,8 +342,7 @@ class MsgpackWriter {
     packer_.pack_v4raw(Size32(text.size()));
     packer_.pack_v4raw_body(text.data(), Size32(text.size()));
   }
-  // Nil if there are no bytes at no address (a default ByteView): absent is not empty here, though
-  // receivers treat the two alike.
+  // Nil for a default ByteView: absent differs from empty here, though receivers treat both alike.
   void Write(ByteView bytes) {
     if (bytes.data() == nullptr) return Nil();
     Write(AsText(bytes));

@@ -58,7 +58,7 @@ enum class PacketError : std::uint8_t {
   kLabelTruncated,    // cut short in the label header
   kLabelZeroLength,   // a label header with an empty label
   kDoubleLabel,       // a label although the check is skipped, since a proxy removes labels
-  kLabelMismatch,     // another label than ours, or one missing
+  kLabelMismatch,     // another label than this node's, or a label is missing
   kNotEncrypted,      // keys are installed; too short for an encrypted packet or of no version
   kNotAuthentic,      // no key opens it
   kBadPadding,        // opened, but the padding is impossible

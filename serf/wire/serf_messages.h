@@ -197,7 +197,7 @@ struct QueryMessage {
   ByteView addr = {};  // the address of the issuer, which answers go to
   std::uint16_t port = 0;
   absl::string_view source_node = {};
-  // The filters; absent if there are none. Each is a type byte and a NodeFilter or TagFilter.
+  // The filters; absent without filters. Each is a type byte and a NodeFilter or TagFilter.
   ListView<ByteView> filters = {};
   std::uint32_t flags = 0;
   std::uint8_t relay_factor = 0;
