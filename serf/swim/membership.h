@@ -17,7 +17,6 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -29,11 +28,13 @@
 #include "serf/base/timer_heap.h"
 #include "serf/swim/broadcast_queue.h"
 #include "serf/swim/delegate.h"
+#include "serf/swim/doubted_members.h"
 #include "serf/swim/gossip.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/member_table.h"
 #include "serf/swim/node_context.h"
 #include "serf/swim/node_info.h"
+#include "serf/swim/own_announcements.h"
 #include "serf/swim/probe_ring.h"
 #include "serf/swim/scaling.h"
 #include "serf/swim/state_rules.h"
@@ -80,7 +81,7 @@ class Membership {
 
   // A member of which others say what it can't have reached, if there is one: a push/pull with it
   // tells what is true.
-  std::optional<MemberIndex> TakeDoubted();
+  std::optional<MemberIndex> TakeDoubted() { return doubted_.Take(); }
 
   // Tells the delegate of own announcements that are out. At the end of every input: a message may
   // be finished by being displaced or drawn anywhere.
@@ -160,9 +161,6 @@ class Membership {
     bool bootstrap = false;
     bool own_word = false;
   };
-  // One is asked per interval of push/pulls. More at once are no accident but a flood.
-  static constexpr std::size_t kDoubtedMax = 16;
-
   SubjectState SubjectOf(std::optional<MemberIndex> member) const;
 
   void ApplyAlive(Instant now, const Claim& claim);
@@ -188,7 +186,6 @@ class Membership {
   void DropSuspicion(MemberIndex member);
   void ExpireSuspicion(Instant now, SuspicionSlot slot);
   void Purge(Instant now, MemberIndex member);
-  void Doubt(MemberIndex member);
 
   // Counts and logs an alive that is dropped.
   template <typename Text>
@@ -214,16 +211,11 @@ class Membership {
   MemberIndex self_;
   wire::Incarnation incarnation_;  // the last one used for this node
   std::uint64_t version_ = 0;
-  std::vector<MemberIndex> doubted_;
+  DoubtedMembers doubted_;
   bool left_ = false;
   bool any_failed_ = false;
   Instant last_failure_{};
-  // The queued messages somebody waits for; a later one about this node takes over the wait.
-  BroadcastQueue::Token last_token_ = 0;
-  BroadcastQueue::Token leave_token_ = 0;
-  BroadcastQueue::Token update_token_ = 0;
-  bool leave_is_out_ = false;  // not yet reported
-  int updates_out_ = 0;
+  OwnAnnouncements own_announcements_;
   ByteVector message_;
 };
 
@@ -330,7 +322,7 @@ inline void Membership::ApplyAlive(Instant now, const Claim& claim) {
         return absl::StrCat("memberlist: Ignoring an alive message for '", claim.info.name,
                             "' with incarnation ", claim.incarnation.value());
       });
-      return Doubt(*known);
+      return doubted_.Add(*known);
   }
 }
 
@@ -386,9 +378,11 @@ inline void Membership::StoreAlive(Instant now, MemberIndex member, const Claim&
     table_.SetInfo(member, context_.node_infos->Intern(claim.info));
   }
   // Of somebody new there is nothing to measure it by.
-  if (!claim.own_word && member != self_ && claim.incarnation > kHearsayMax) Doubt(member);
+  if (!claim.own_word && member != self_ && claim.incarnation > kHearsayMax) {
+    doubted_.Add(member);
+  }
   if (old_state != NodeState::kAlive) table_.SetState(member, NodeState::kAlive, now);
-  QueueAlive(member, claim.bootstrap ? update_token_ : 0);
+  QueueAlive(member, claim.bootstrap ? own_announcements_.update() : 0);
   ++context_.stats.alive_applied;
   if (old_state == NodeState::kDead || old_state == NodeState::kLeft) {
     targets_.OnJoin(member);
@@ -568,7 +562,7 @@ inline void Membership::StoreGone(Instant now, MemberIndex member, NodeState sta
                                   const wire::Dead& dead) {
   ++version_;
   DropSuspicion(member);
-  Queue(dead.node, dead, member == self_ ? leave_token_ : 0);
+  Queue(dead.node, dead, member == self_ ? own_announcements_.leave() : 0);
   ++context_.stats.dead_applied;
   table_.row(member).incarnation = dead.incarnation;
   table_.SetState(member, state, now);
@@ -602,19 +596,13 @@ inline void Membership::Refute(Instant, wire::Incarnation accused) {
   ++version_;
   context_.awareness.Apply(1);
   ++context_.stats.refutations;
-  // It carries the latest metadata too, so whoever waits for those waits for this message now.
-  if (update_token_ != 0) update_token_ = ++last_token_;
-  QueueAlive(self_, update_token_);
+  QueueAlive(self_, own_announcements_.BeginRefutation());
 }
 
 inline void Membership::Leave(Instant now) {
   if (left_) return;
   left_ = true;
-  if (has_company()) {
-    leave_token_ = ++last_token_;
-  } else {
-    leave_is_out_ = true;
-  }
+  own_announcements_.BeginLeave(has_company());
   const absl::string_view own = table_.info(self_).name();
   ApplyDead(now, {.incarnation = table_.row(self_).incarnation, .node = own, .from = own});
 }
@@ -629,14 +617,7 @@ inline absl::Status Membership::UpdateMeta(Instant now, ByteView meta) {
         "the node has used up its incarnations and must be started anew to change its tags");
   }
   incarnation_ = wire::Incarnation(incarnation_.value() + 1);
-  // An earlier update ends by being displaced.
-  if (update_token_ != 0) ++updates_out_;
-  update_token_ = 0;
-  if (has_company()) {
-    update_token_ = ++last_token_;
-  } else {
-    ++updates_out_;
-  }
+  own_announcements_.BeginUpdate(has_company());
   const NodeInfo& own = table_.info(self_);
   StoreAlive(now, self_,
              {.info = {own.name(), own.endpoint(), meta, own.versions()},
@@ -646,21 +627,10 @@ inline absl::Status Membership::UpdateMeta(Instant now, ByteView meta) {
 }
 
 inline void Membership::ReportFinished(Instant now) {
-  for (const BroadcastQueue::Token token : queue_.finished()) {
-    if (token == leave_token_) {
-      leave_token_ = 0;
-      leave_is_out_ = true;
-    } else if (token == update_token_) {
-      update_token_ = 0;
-      ++updates_out_;
-    }
-  }
+  for (const BroadcastQueue::Token token : queue_.finished()) own_announcements_.OnFinished(token);
   queue_.ClearFinished();
-  for (; updates_out_ > 0; --updates_out_) context_.delegate.OnUpdateBroadcast(now);
-  if (leave_is_out_) {
-    leave_is_out_ = false;
-    context_.delegate.OnLeaveBroadcast(now);
-  }
+  while (own_announcements_.TakeUpdate()) context_.delegate.OnUpdateBroadcast(now);
+  if (own_announcements_.TakeLeave()) context_.delegate.OnLeaveBroadcast(now);
 }
 
 inline std::optional<MemberIndex> Membership::NextToProbe(Instant now) {
@@ -678,21 +648,9 @@ inline std::optional<MemberIndex> Membership::NextToProbe(Instant now) {
 
 inline void Membership::Purge(Instant now, MemberIndex member) {
   context_.delegate.OnNodePurged(now, member);
-  std::erase(doubted_, member);
+  doubted_.Remove(member);
   ++version_;
   table_.Purge(member);
-}
-
-inline void Membership::Doubt(MemberIndex member) {
-  std::erase(doubted_, member);
-  if (doubted_.size() < kDoubtedMax) doubted_.push_back(member);
-}
-
-inline std::optional<MemberIndex> Membership::TakeDoubted() {
-  if (doubted_.empty()) return std::nullopt;
-  const MemberIndex member = doubted_.front();
-  doubted_.erase(doubted_.begin());
-  return member;
 }
 
 }  // namespace serf::swim

@@ -38,6 +38,7 @@
 #include "serf/swim/own_state.h"
 #include "serf/swim/prober.h"
 #include "serf/swim/push_pull.h"
+#include "serf/swim/stream_answers.h"
 #include "serf/swim/stream_exchange.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/packet.h"
@@ -539,40 +540,19 @@ inline void Streams::OnPingRequest(Instant now, StreamId id, StreamExchange& exc
 }
 
 inline bool Streams::OnPushPullAnswer(Instant now, StreamExchange& exchange) {
-  const wire::StreamUnit& unit = exchange.reader().unit();
-  if (unit.type == wire::MessageType::kPushPull) {
-    exchange.stage = Stage::kMerging;
-    return true;
+  const absl::Status status = JudgePushPullAnswer(exchange.reader().unit(), exchange.peer());
+  if (!status.ok()) {
+    Finish(now, exchange, status);
+    return false;
   }
-  wire::ErrorMessage error;
-  wire::DecodeScratch scratch;
-  const bool is_error = unit.type == wire::MessageType::kError &&
-                        wire::Decode(unit.body, error, scratch) == wire::DecodeResult::kOk;
-  Finish(now, exchange,
-         is_error ? absl::UnavailableError(absl::StrCat("remote error: ", Shown(error.error)))
-                  : absl::InvalidArgumentError(absl::StrCat(
-                        "received invalid msgType (", static_cast<int>(unit.type), "), expected ",
-                        "pushPullMsg (6) from=", exchange.peer().ToString())));
-  return false;
+  exchange.stage = Stage::kMerging;
+  return true;
 }
 
 inline void Streams::OnPingAnswer(Instant now, StreamExchange& exchange) {
-  const wire::StreamUnit& unit = exchange.reader().unit();
-  wire::Ack ack;
-  wire::DecodeScratch scratch;
-  if (unit.type != wire::MessageType::kAck ||
-      wire::Decode(unit.body, ack, scratch) != wire::DecodeResult::kOk) {
-    return Finish(now, exchange,
-                  absl::InvalidArgumentError(absl::StrCat(
-                      "Unexpected msgType (", static_cast<int>(unit.type), ") from ping")));
-  }
-  if (ack.seq_no != exchange.ping_sequence) {
-    return Finish(now, exchange,
-                  absl::InvalidArgumentError(
-                      absl::StrCat("Sequence number from ack (", ack.seq_no.value(),
-                                   ") doesn't match ping (", exchange.ping_sequence.value(), ")")));
-  }
-  prober_.OnTcpContact(ack.seq_no);
+  const absl::Status status = JudgePingAnswer(exchange.reader().unit(), exchange.ping_sequence);
+  if (!status.ok()) return Finish(now, exchange, status);
+  prober_.OnTcpContact(exchange.ping_sequence);
 }
 
 // --- failures ---

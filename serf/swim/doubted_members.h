@@ -1,0 +1,43 @@
+#ifndef SERF_SWIM_DOUBTED_MEMBERS_H_
+#define SERF_SWIM_DOUBTED_MEMBERS_H_
+
+// DoubtedMembers: the members of which others say what those members can't have reached. A
+// push/pull with such a member finds out what is true; the list holds who is to be asked next.
+//
+//   doubted.Add(member);
+//   if (std::optional<MemberIndex> next = doubted.Take()) PushPullWith(*next);
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "serf/swim/member_table.h"
+
+namespace serf::swim {
+
+class DoubtedMembers {
+ public:
+  // This node asks one member per interval of push/pulls. More at once are a flood.
+  static constexpr std::size_t kMax = 16;
+
+  // Puts `member` last. A full list drops it: the next claim adds it again.
+  void Add(MemberIndex member) {
+    Remove(member);
+    if (members_.size() < kMax) members_.push_back(member);
+  }
+  void Remove(MemberIndex member) { std::erase(members_, member); }
+  // The member that has waited longest, which leaves the list.
+  std::optional<MemberIndex> Take() {
+    if (members_.empty()) return std::nullopt;
+    const MemberIndex member = members_.front();
+    members_.erase(members_.begin());
+    return member;
+  }
+
+ private:
+  std::vector<MemberIndex> members_;
+};
+
+}  // namespace serf::swim
+
+#endif  // SERF_SWIM_DOUBTED_MEMBERS_H_
