@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -32,11 +33,13 @@ class Broadcasts {
   // be, or was displaced.
   void AddIntent(absl::string_view member, bool prune, ByteView message, Token token = 0) {
     // One that prunes says more than a later one that does not, so they don't displace each other.
-    intents_.queue.Enqueue(prune ? absl::StrCat("prune ", member) : absl::StrCat("intent ", member),
-                           message, token);
+    Add(intents_, prune ? absl::StrCat("prune ", member) : absl::StrCat("intent ", member), message,
+        token);
   }
-  void AddQuery(ByteView message) { queries_.queue.Enqueue("", message); }
-  void AddEvent(ByteView message) { events_.queue.Enqueue("", message); }
+  void AddQuery(ByteView message) { Add(queries_, "", message); }
+  void AddEvent(ByteView message) { Add(events_, "", message); }
+  // True if a message was added since the last call: gossip has something new to say.
+  bool TakeNews() { return std::exchange(any_news_, false); }
 
   // As swim::Delegate::DrawBroadcasts.
   std::size_t Draw(int transmit_limit, std::size_t overhead, std::size_t budget,
@@ -73,11 +76,16 @@ class Broadcasts {
     std::uint64_t dropped = 0;  // as of the last check
   };
 
+  void Add(Named& named, absl::string_view subject, ByteView message, Token token = 0) {
+    named.queue.Enqueue(subject, message, token);
+    any_news_ = true;
+  }
   static void CheckQueue(Named& named, std::size_t warning, std::size_t queue_max, Logger* logger);
 
   Named intents_;
   Named queries_;
   Named events_;
+  bool any_news_ = false;
 };
 
 inline std::size_t Broadcasts::Draw(int transmit_limit, std::size_t overhead, std::size_t budget,

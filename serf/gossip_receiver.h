@@ -17,9 +17,9 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/broadcasts.h"
-#include "serf/config.h"
-#include "serf/counters.h"
+#include "serf/context.h"
 #include "serf/gossip_room.h"
+#include "serf/intent_issuer.h"
 #include "serf/member_tracker.h"
 #include "serf/push_pull_visit.h"
 #include "serf/queries.h"
@@ -37,40 +37,27 @@ namespace serf {
 
 class GossipReceiver {
  public:
-  class Listener {
-   public:
-    virtual ~Listener() = default;
-    // Somebody claims that this node, which lives, has left.
-    virtual void OnAccused(Instant now) = 0;
-    // A user message for one node, to be sent when the engine's input is over.
-    virtual void SendLater(const Endpoint& to, ByteView message) = 0;
-  };
-
   // Bytes of an answer, with the header of a relay: as large ones come by a stream. All other
   // messages are gossiped, and none is larger than a datagram. To decode this takes milliseconds.
   static constexpr std::size_t kAnswerMax = 1 << 20;
 
   // All must outlive the receiver.
-  GossipReceiver(const Config& config, const swim::Node& node, MemberTracker& members,
-                 UserEvents& user_events, Queries& queries, Broadcasts& broadcasts,
-                 Counters& counters, Listener& listener)
-      : config_(config),
-        node_(node),
+  GossipReceiver(SerfContext& context, MemberTracker& members, IntentIssuer& intents,
+                 UserEvents& user_events, Queries& queries, Broadcasts& broadcasts)
+      : context_(context),
         members_(members),
+        intents_(intents),
         user_events_(user_events),
         queries_(queries),
-        broadcasts_(broadcasts),
-        counters_(counters),
-        listener_(listener),
-        log_(config.swim.logger) {}
+        broadcasts_(broadcasts) {}
   GossipReceiver(const GossipReceiver&) = delete;
   GossipReceiver& operator=(const GossipReceiver&) = delete;
 
-  // A user message, and who sent it. True if something was queued.
-  bool OnMessage(Instant now, const Endpoint& from, ByteView message, bool self_lives);
+  // A user message, and who sent it.
+  void OnMessage(Instant now, const Endpoint& from, ByteView message);
   // The state of a push/pull, a portion a call: true when all of it is merged. Until then it is to
   // be called with the same state.
-  bool OnRemoteState(Instant now, const swim::RemoteState& state, bool self_lives);
+  bool OnRemoteState(Instant now, const swim::RemoteState& state);
 
   // While set, a push/pull for a join makes events older than it unwelcome (4.4).
   void set_ignore_old_on_join(bool ignore) { ignore_old_on_join_ = ignore; }
@@ -82,8 +69,8 @@ class GossipReceiver {
   bool BeginVisit(Instant now, ByteView bytes);
   template <typename Text>
   void OnBadState(Instant now, const Text& text) {
-    ++counters_.states_malformed;
-    log_.Log(now, swim::LogReason::kMerge, LogLevel::kError, text);
+    ++context_.counters.states_malformed;
+    context_.limiter.Log(now, swim::LogReason::kMerge, LogLevel::kError, text);
   }
 
   // Decodes the body; logs and counts a failure. `what`: "leave", "user event", ...
@@ -95,23 +82,19 @@ class GossipReceiver {
   // packets, may be larger: it would stay in its queue for ever, before all that is smaller.
   bool IsPortable(ByteView message);
 
-  // Each is true if the message was queued to be passed on.
-  bool OnLeaveBytes(Instant now, ByteView message, bool self_lives);
-  bool OnJoinBytes(Instant now, ByteView message);
-  bool OnUserEventBytes(Instant now, ByteView message);
-  bool OnQueryBytes(Instant now, ByteView message);
+  void OnLeaveBytes(Instant now, ByteView message);
+  void OnJoinBytes(Instant now, ByteView message);
+  void OnUserEventBytes(Instant now, ByteView message);
+  void OnQueryBytes(Instant now, ByteView message);
   void OnResponseBytes(Instant now, const Endpoint& from, ByteView message);
   void OnRelayBytes(Instant now, ByteView message);
 
-  const Config& config_;
-  const swim::Node& node_;
+  SerfContext& context_;
   MemberTracker& members_;
+  IntentIssuer& intents_;
   UserEvents& user_events_;
   Queries& queries_;
   Broadcasts& broadcasts_;
-  Counters& counters_;
-  Listener& listener_;
-  swim::LogLimiter log_;
 
   bool ignore_old_on_join_ = false;
   // Until this node has joined somebody, whose clocks it takes for its own.
@@ -119,21 +102,20 @@ class GossipReceiver {
   std::unique_ptr<PushPullVisit> visit_;  // of the state under way
 };
 
-inline bool GossipReceiver::OnMessage(Instant now, const Endpoint& from, ByteView message,
-                                      bool self_lives) {
-  ++counters_.messages_received;
-  counters_.message_bytes_received += message.size();
-  if (message.empty()) return false;
+inline void GossipReceiver::OnMessage(Instant now, const Endpoint& from, ByteView message) {
+  ++context_.counters.messages_received;
+  context_.counters.message_bytes_received += message.size();
+  if (message.empty()) return;
   const auto type = static_cast<wire::SerfMessageType>(message.front());
   const bool is_answer =
       type == wire::SerfMessageType::kQueryResponse || type == wire::SerfMessageType::kRelay;
   if (message.size() > (is_answer ? kAnswerMax : wire::kDatagramMax)) {
-    ++counters_.dropped_oversize;
-    return false;
+    ++context_.counters.dropped_oversize;
+    return;
   }
   switch (type) {
     case wire::SerfMessageType::kLeave:
-      return OnLeaveBytes(now, message, self_lives);
+      return OnLeaveBytes(now, message);
     case wire::SerfMessageType::kJoin:
       return OnJoinBytes(now, message);
     case wire::SerfMessageType::kUserEvent:
@@ -141,22 +123,20 @@ inline bool GossipReceiver::OnMessage(Instant now, const Endpoint& from, ByteVie
     case wire::SerfMessageType::kQuery:
       return OnQueryBytes(now, message);
     case wire::SerfMessageType::kQueryResponse:
-      OnResponseBytes(now, from, message);
-      return false;
+      return OnResponseBytes(now, from, message);
     case wire::SerfMessageType::kRelay:
-      OnRelayBytes(now, message);
-      return false;
+      return OnRelayBytes(now, message);
     case wire::SerfMessageType::kPushPull:
     case wire::SerfMessageType::kConflictResponse:
     case wire::SerfMessageType::kKeyRequest:
     case wire::SerfMessageType::kKeyResponse:
       break;
   }
-  ++counters_.dropped_type;
-  log_.Log(now, swim::LogReason::kUnknownType, LogLevel::kWarn, [&] {
+  ++context_.counters.dropped_type;
+  context_.limiter.Log(now, swim::LogReason::kUnknownType, LogLevel::kWarn, [&] {
     return absl::StrCat("serf: Received message of unknown type: ", message.front());
   });
-  return false;
+  return;
 }
 
 template <typename Message>
@@ -164,8 +144,8 @@ bool GossipReceiver::DecodeBody(Instant now, ByteView message, absl::string_view
                                 wire::DecodeScratch& scratch) {
   const wire::DecodeResult result = Decode(message.subspan(1), out, scratch);
   if (result == wire::DecodeResult::kOk) return true;
-  ++counters_.dropped_malformed;
-  log_.Log(now, swim::LogReason::kDecode, LogLevel::kError, [&] {
+  ++context_.counters.dropped_malformed;
+  context_.limiter.Log(now, swim::LogReason::kDecode, LogLevel::kError, [&] {
     return absl::StrCat("serf: Error decoding ", what, ": ", wire::DecodeResultName(result));
   });
   return false;
@@ -174,74 +154,71 @@ bool GossipReceiver::DecodeBody(Instant now, ByteView message, absl::string_view
 inline bool GossipReceiver::IsMemberName(absl::string_view name) {
   // The engine admits no other member.
   if (!name.empty() && name.size() <= swim::kNodeNameMax) return true;
-  ++counters_.dropped_name;
+  ++context_.counters.dropped_name;
   return false;
 }
 
 inline bool GossipReceiver::IsPortable(ByteView message) {
-  if (message.size() <= GossipRoom(config_.swim)) return true;
-  ++counters_.not_passed_on;
+  if (message.size() <= GossipRoom(context_.config.swim)) return true;
+  ++context_.counters.not_passed_on;
   return false;
 }
 
 // --- intents ---
 
-inline bool GossipReceiver::OnLeaveBytes(Instant now, ByteView message, bool self_lives) {
+inline void GossipReceiver::OnLeaveBytes(Instant now, ByteView message) {
   wire::DecodeScratch scratch;
   wire::LeaveMessage leave;
-  if (!DecodeBody(now, message, "leave message", leave, scratch)) return false;
-  Log(config_.swim.logger, LogLevel::kDebug, "serf: messageLeaveType: ", leave.node);
-  if (!IsMemberName(leave.node)) return false;
+  if (!DecodeBody(now, message, "leave message", leave, scratch)) return;
+  Log(context_.config.swim.logger, LogLevel::kDebug, "serf: messageLeaveType: ", leave.node);
+  if (!IsMemberName(leave.node)) return;
   const MemberTracker::LeaveOutcome outcome =
-      members_.OnLeaveMessage(now, leave.node, leave.ltime, leave.prune, self_lives);
-  if (outcome.refute) listener_.OnAccused(now);
-  if (!outcome.rebroadcast || !IsPortable(message)) return false;
+      members_.OnLeaveMessage(now, leave.node, leave.ltime, leave.prune);
+  if (outcome.refute) intents_.Refute(now);
+  if (!outcome.rebroadcast || !IsPortable(message)) return;
   broadcasts_.AddIntent(leave.node, leave.prune, message);
-  return true;
 }
 
-inline bool GossipReceiver::OnJoinBytes(Instant now, ByteView message) {
+inline void GossipReceiver::OnJoinBytes(Instant now, ByteView message) {
   wire::DecodeScratch scratch;
   wire::JoinMessage join;
-  if (!DecodeBody(now, message, "join message", join, scratch)) return false;
-  Log(config_.swim.logger, LogLevel::kDebug, "serf: messageJoinType: ", join.node);
-  if (!IsMemberName(join.node)) return false;
-  if (!members_.OnJoinMessage(now, join.node, join.ltime) || !IsPortable(message)) return false;
+  if (!DecodeBody(now, message, "join message", join, scratch)) return;
+  Log(context_.config.swim.logger, LogLevel::kDebug, "serf: messageJoinType: ", join.node);
+  if (!IsMemberName(join.node)) return;
+  if (!members_.OnJoinMessage(now, join.node, join.ltime) || !IsPortable(message)) return;
   broadcasts_.AddIntent(join.node, /*prune=*/false, message);
-  return true;
 }
 
 // --- user events ---
 
-inline bool GossipReceiver::OnUserEventBytes(Instant now, ByteView message) {
+inline void GossipReceiver::OnUserEventBytes(Instant now, ByteView message) {
   wire::DecodeScratch scratch;
   wire::UserEventMessage event;
-  if (!DecodeBody(now, message, "user event message", event, scratch)) return false;
-  Log(config_.swim.logger, LogLevel::kDebug, "serf: messageUserEventType: ", event.name);
-  if (!user_events_.OnMessage(now, event) || !IsPortable(message)) return false;
+  if (!DecodeBody(now, message, "user event message", event, scratch)) return;
+  Log(context_.config.swim.logger, LogLevel::kDebug, "serf: messageUserEventType: ", event.name);
+  if (!user_events_.OnMessage(now, event) || !IsPortable(message)) return;
   broadcasts_.AddEvent(message);
-  return true;
 }
 
 // --- queries ---
 
-inline bool GossipReceiver::OnQueryBytes(Instant now, ByteView message) {
+inline void GossipReceiver::OnQueryBytes(Instant now, ByteView message) {
   wire::DecodeScratch scratch;
   wire::QueryMessage query;
-  if (!DecodeBody(now, message, "query message", query, scratch)) return false;
-  Log(config_.swim.logger, LogLevel::kDebug, "serf: messageQueryType: ", query.name);
+  if (!DecodeBody(now, message, "query message", query, scratch)) return;
+  Log(context_.config.swim.logger, LogLevel::kDebug, "serf: messageQueryType: ", query.name);
   // Those of releases before 0.9.0 don't say who asks.
-  if (!query.source_node.empty() && !IsMemberName(query.source_node)) return false;
-  if (!queries_.OnMessage(now, query) || !IsPortable(message)) return false;
+  if (!query.source_node.empty() && !IsMemberName(query.source_node)) return;
+  if (!queries_.OnMessage(now, query) || !IsPortable(message)) return;
   broadcasts_.AddQuery(message);
-  return true;
 }
 
 inline void GossipReceiver::OnResponseBytes(Instant now, const Endpoint& from, ByteView message) {
   wire::DecodeScratch scratch;
   wire::QueryResponseMessage response;
   if (!DecodeBody(now, message, "query response message", response, scratch)) return;
-  Log(config_.swim.logger, LogLevel::kDebug, "serf: messageQueryResponseType: ", response.from);
+  Log(context_.config.swim.logger, LogLevel::kDebug,
+      "serf: messageQueryResponseType: ", response.from);
   if (IsMemberName(response.from)) queries_.OnResponse(now, response, from);
 }
 
@@ -253,8 +230,8 @@ inline void GossipReceiver::OnRelayBytes(Instant now, ByteView message) {
   const ByteView body = message.subspan(1);
   if (const wire::DecodeResult result = Decode(body, header, scratch);
       result != wire::DecodeResult::kOk) {
-    ++counters_.dropped_malformed;
-    log_.Log(now, swim::LogReason::kDecode, LogLevel::kError, [&] {
+    ++context_.counters.dropped_malformed;
+    context_.limiter.Log(now, swim::LogReason::kDecode, LogLevel::kError, [&] {
       return absl::StrCat("serf: Error decoding relay header: ", wire::DecodeResultName(result));
     });
     return;
@@ -265,19 +242,20 @@ inline void GossipReceiver::OnRelayBytes(Instant now, ByteView message) {
   const bool is_answer = !inner.empty() && static_cast<wire::SerfMessageType>(inner.front()) ==
                                                wire::SerfMessageType::kQueryResponse;
   const auto ip = IpAddress::FromBytes(header.dest_addr.ip);
-  const auto member = node_.Find(header.dest_name);
+  const auto member = context_.node.Find(header.dest_name);
   if (!is_answer || !ip.has_value() || !member.has_value()) {
-    ++counters_.dropped_relay;
+    ++context_.counters.dropped_relay;
     return;
   }
-  const Endpoint& to = node_.info(*member).endpoint();
+  const Endpoint& to = context_.node.info(*member).endpoint();
   if (!SameHost(to.address, *ip) || to.port != header.dest_addr.port) {
-    ++counters_.dropped_relay;
+    ++context_.counters.dropped_relay;
     return;
   }
-  ++counters_.relayed;
-  Log(config_.swim.logger, LogLevel::kDebug, "serf: Relaying response to addr: ", to.ToString());
-  listener_.SendLater(to, inner);
+  ++context_.counters.relayed;
+  Log(context_.config.swim.logger, LogLevel::kDebug,
+      "serf: Relaying response to addr: ", to.ToString());
+  context_.Send(to, inner);
 }
 
 // --- push/pull ---
@@ -292,9 +270,7 @@ struct GossipReceiver::Merge {
   }
   void OnRemoteLeft(absl::string_view name, wire::LamportTime time) {
     if (!receiver.IsMemberName(name)) return;
-    if (receiver.members_.OnRemoteLeft(now, name, time, self_lives).refute) {
-      receiver.listener_.OnAccused(now);
-    }
+    if (receiver.members_.OnRemoteLeft(now, name, time).refute) receiver.intents_.Refute(now);
   }
   void OnRemoteStatus(absl::string_view name, wire::LamportTime time) {
     if (receiver.IsMemberName(name)) receiver.members_.OnRemoteStatus(now, name, time);
@@ -310,15 +286,13 @@ struct GossipReceiver::Merge {
   GossipReceiver& receiver;
   Instant now;
   const swim::RemoteState& state;
-  bool self_lives;
 };
 
-inline bool GossipReceiver::OnRemoteState(Instant now, const swim::RemoteState& state,
-                                          bool self_lives) {
+inline bool GossipReceiver::OnRemoteState(Instant now, const swim::RemoteState& state) {
   // The engine may have given one up.
   const bool goes_on = visit_ != nullptr && visit_->body().data() == state.bytes.data() + 1;
   if (!goes_on && !BeginVisit(now, state.bytes)) return true;
-  const auto progress = visit_->Run(Merge{*this, now, state, self_lives});
+  const auto progress = visit_->Run(Merge{*this, now, state});
   if (progress == PushPullVisit::Progress::kMore) return false;
   if (progress == PushPullVisit::Progress::kMalformed) {
     OnBadState(now, [&] {
@@ -326,7 +300,7 @@ inline bool GossipReceiver::OnRemoteState(Instant now, const swim::RemoteState& 
                           wire::DecodeResultName(visit_->result()));
     });
   }
-  counters_.dropped_surplus += visit_->surplus();
+  context_.counters.dropped_surplus += visit_->surplus();
   visit_ = nullptr;
   return true;
 }

@@ -10,8 +10,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/broadcasts.h"
-#include "serf/config.h"
-#include "serf/counters.h"
+#include "serf/context.h"
 #include "serf/lamport_clock.h"
 #include "serf/member_tracker.h"
 #include "serf/wire/ids.h"
@@ -22,42 +21,41 @@ namespace serf {
 class IntentIssuer {
  public:
   // All must outlive it.
-  IntentIssuer(const Config& config, MemberTracker& members, Broadcasts& broadcasts,
-               Counters& counters)
-      : config_(config), members_(members), broadcasts_(broadcasts), counters_(counters) {}
+  IntentIssuer(SerfContext& context, MemberTracker& members, Broadcasts& broadcasts)
+      : context_(context), members_(members), broadcasts_(broadcasts) {}
   IntentIssuer(const IntentIssuer&) = delete;
   IntentIssuer& operator=(const IntentIssuer&) = delete;
 
   void IssueJoin(Instant now) {
     const wire::LamportTime time = members_.clock().Take();
-    members_.OnJoinMessage(now, config_.swim.name, time);
-    Queue(config_.swim.name, /*prune=*/false,
-          wire::JoinMessage{.ltime = time, .node = config_.swim.name}, 0);
+    members_.OnJoinMessage(now, context_.config.swim.name, time);
+    Queue(context_.config.swim.name, /*prune=*/false,
+          wire::JoinMessage{.ltime = time, .node = context_.config.swim.name}, 0);
   }
 
   // Somebody claims that this node leaves, which it does not (3.4.2).
   void Refute(Instant now) {
-    Log(config_.swim.logger, LogLevel::kDebug, "serf: Refuting an older leave intent");
-    ++counters_.refutations;
+    Log(context_.config.swim.logger, LogLevel::kDebug, "serf: Refuting an older leave intent");
+    ++context_.counters.refutations;
     IssueJoin(now);
   }
 
-  // This node leaves. `token` tells of the end of the broadcast; false if there is nobody to tell.
+  // This node leaves, and context.lives() is false. `token` tells of the end of the broadcast;
+  // false if there is nobody to tell.
   bool IssueLeave(Instant now, Broadcasts::Token token) {
     const wire::LamportTime time = members_.clock().Take();
-    members_.OnLeaveMessage(now, config_.swim.name, time, /*prune=*/false, /*self_lives=*/false);
+    members_.OnLeaveMessage(now, context_.config.swim.name, time, /*prune=*/false);
     if (!members_.HasAlivePeer()) return false;
-    Queue(config_.swim.name, /*prune=*/false,
-          wire::LeaveMessage{.ltime = time, .node = config_.swim.name}, token);
+    Queue(context_.config.swim.name, /*prune=*/false,
+          wire::LeaveMessage{.ltime = time, .node = context_.config.swim.name}, token);
     return true;
   }
 
-  // Another one is to count as left; false as above. `self_lives`: this node has not been told to
-  // leave; if it is the one, a refutation is all that others need to hear.
-  bool IssueLeaveOf(Instant now, absl::string_view name, bool prune, bool self_lives,
-                    Broadcasts::Token token) {
+  // Another one is to count as left; false as above. If `name` is this node, which lives, a
+  // refutation is all that others need to hear.
+  bool IssueLeaveOf(Instant now, absl::string_view name, bool prune, Broadcasts::Token token) {
     const wire::LamportTime time = members_.clock().Take();
-    if (members_.OnLeaveMessage(now, name, time, prune, self_lives).refute) {
+    if (members_.OnLeaveMessage(now, name, time, prune).refute) {
       Refute(now);
       return false;
     }
@@ -74,10 +72,9 @@ class IntentIssuer {
     broadcasts_.AddIntent(name, prune, bytes, token);
   }
 
-  const Config& config_;
+  SerfContext& context_;
   MemberTracker& members_;
   Broadcasts& broadcasts_;
-  Counters& counters_;
 };
 
 }  // namespace serf

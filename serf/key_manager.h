@@ -20,10 +20,13 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
+#include "serf/base/results.h"
 #include "serf/base/time.h"
+#include "serf/context.h"
 #include "serf/keys.h"
 #include "serf/outbox.h"
 #include "serf/query.h"
+#include "serf/query_issuer.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
@@ -31,20 +34,16 @@
 
 namespace serf {
 
+// A request of the application's ended. OK if all nodes did it; the outcome tells more in every
+// case.
+struct KeysDone {
+  RequestId request;
+  absl::Status status;
+  KeyOutcome outcome;
+};
+
 class KeyManager {
  public:
-  class Listener {
-   public:
-    virtual ~Listener() = default;
-    virtual absl::StatusOr<QueryId> Send(Instant now, absl::string_view name,
-                                         absl::string_view payload, const QueryParams& params) = 0;
-    // How many nodes live now, and how long a query is given by default.
-    virtual std::size_t LiveNodes() const = 0;
-    virtual Duration DefaultTimeout() const = 0;
-    // OK if all of them did it; the outcome tells more in every case.
-    virtual void OnKeysDone(RequestId request, absl::Status status, KeyOutcome outcome) = 0;
-  };
-
   // Operations that wait.
   static constexpr std::size_t kWaitingMax = 256;
   // A node answers when its keyring file is on the disk, and a disk under load takes seconds. Who
@@ -52,8 +51,8 @@ class KeyManager {
   // seconds.
   static constexpr Duration kChangeTimeout = std::chrono::seconds(8);
 
-  // Both must outlive it; the logger may be null.
-  KeyManager(Logger* logger, Listener& listener) : logger_(logger), listener_(listener) {}
+  // Both must outlive it.
+  KeyManager(SerfContext& context, QueryIssuer& issuer) : context_(context), issuer_(issuer) {}
   KeyManager(const KeyManager&) = delete;
   KeyManager& operator=(const KeyManager&) = delete;
 
@@ -64,6 +63,8 @@ class KeyManager {
   bool OnUpdate(Instant now, const QueryUpdate& update);
   // Ends all operations with this.
   void Cancel(const absl::Status& status);
+  // The operations that ended.
+  Results<KeysDone>& done() { return done_; }
 
  private:
   struct Operation {
@@ -84,18 +85,19 @@ class KeyManager {
   void Finish(Operation operation);
   static std::string Shown(absl::string_view payload);
 
-  Logger* logger_;
-  Listener& listener_;
+  SerfContext& context_;
+  QueryIssuer& issuer_;
   std::deque<Operation> waiting_;
   absl::btree_map<QueryId, Operation> running_;
   bool cancelled_ = false;
+  Results<KeysDone> done_;
 };
 
 inline void KeyManager::Start(Instant now, RequestId request, KeyOperation operation, ByteView key,
                               std::uint8_t relay_factor) {
   if (waiting_.size() >= kWaitingMax) {
-    return listener_.OnKeysDone(
-        request, absl::ResourceExhaustedError("too many key operations are waiting"), {});
+    return done_.Add(
+        {request, absl::ResourceExhaustedError("too many key operations are waiting"), {}});
   }
   if (operation == KeyOperation::kList) key = {};
   waiting_.push_back({request, operation, ByteVector(key.begin(), key.end()), relay_factor});
@@ -116,15 +118,15 @@ inline void KeyManager::StartNext(Instant now) {
     params.relay_factor = next.relay_factor;
     params.finish_early = true;
     if (next.operation != KeyOperation::kList) {
-      params.timeout = std::max(kChangeTimeout, listener_.DefaultTimeout());
+      params.timeout = std::max(kChangeTimeout, issuer_.DefaultTimeout());
     }
     const absl::StatusOr<QueryId> query =
-        listener_.Send(now, KeyQueryName(next.operation), AsText(payload), params);
+        issuer_.Send(now, KeyQueryName(next.operation), AsText(payload), params);
     if (!query.ok()) {
-      listener_.OnKeysDone(next.request, query.status(), {});
+      done_.Add({next.request, query.status(), {}});
       continue;
     }
-    next.outcome.nodes = listener_.LiveNodes();
+    next.outcome.nodes = context_.node.live_nodes();
     running_.emplace(*query, std::move(next));
   }
 }
@@ -164,7 +166,7 @@ inline void KeyManager::OnResponse(KeyOutcome& outcome, const QueryUpdate& updat
     fail(std::string(response.message));
   } else if (!response.message.empty()) {
     outcome.messages[update.from] = std::string(response.message);
-    Log(logger_, LogLevel::kWarn, "serf: ", response.message);
+    Log(context_.config.swim.logger, LogLevel::kWarn, "serf: ", response.message);
   }
   // What a keyring can hold: more, and longer ones, are made up.
   std::size_t listed = 0;
@@ -186,17 +188,17 @@ inline void KeyManager::Finish(Operation operation) {
     status = absl::AbortedError(
         absl::StrCat(outcome.responses, "/", outcome.nodes, " nodes reported success"));
   }
-  listener_.OnKeysDone(operation.request, std::move(status), std::move(operation.outcome));
+  done_.Add({operation.request, std::move(status), std::move(operation.outcome)});
 }
 
 inline void KeyManager::Cancel(const absl::Status& status) {
   for (Operation& operation : std::exchange(waiting_, {})) {
-    listener_.OnKeysDone(operation.request, status, {});
+    done_.Add({operation.request, status, {}});
   }
   // What still comes of their queries is nobody's business: nor the application's.
   cancelled_ = true;
   for (auto& [query, operation] : running_) {
-    listener_.OnKeysDone(operation.request, status, std::move(operation.outcome));
+    done_.Add({operation.request, status, std::move(operation.outcome)});
   }
 }
 

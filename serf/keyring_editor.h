@@ -28,9 +28,11 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
-#include "serf/config.h"
+#include "serf/base/time.h"
+#include "serf/context.h"
 #include "serf/keys.h"
 #include "serf/query.h"
+#include "serf/query_receiver.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/list_view.h"
 #include "serf/wire/msgpack.h"
@@ -40,29 +42,21 @@ namespace serf {
 
 class KeyringEditor {
  public:
-  class Listener {
-   public:
-    virtual ~Listener() = default;
-    // The payload of the answer.
-    virtual void AnswerKeyQuery(QueryId query, ByteView payload) = 0;
-    // Whether an answer with this payload keeps the limit.
-    virtual bool AnswerFits(QueryId query, ByteView payload) const = 0;
-    // The keyring is to be saved for the `version`th time; then OnSaved(version, ...).
-    virtual void SaveKeyring(std::uint64_t version) = 0;
-  };
-
   // Changes that wait for a save. More come only from an attacker.
   static constexpr std::size_t kChangesMax = 256;
 
-  // Both must outlive it.
-  KeyringEditor(const Config& config, Listener& listener) : config_(config), listener_(listener) {}
+  // Both must outlive it. The answers go out by `receiver`.
+  KeyringEditor(SerfContext& context, QueryReceiver& receiver)
+      : context_(context), receiver_(receiver) {}
   KeyringEditor(const KeyringEditor&) = delete;
   KeyringEditor& operator=(const KeyringEditor&) = delete;
 
   // A key query reached this node.
-  void OnQuery(KeyOperation operation, const QueryEvent& query);
+  void OnQuery(Instant now, KeyOperation operation, const QueryEvent& query);
   // The keyring as of the last save was written, or why not.
-  void OnSaved(std::uint64_t version, const absl::Status& status);
+  void OnSaved(Instant now, std::uint64_t version, const absl::Status& status);
+  // The keyring is to be saved, for the so manieth time; then OnSaved(now, version, ...).
+  std::optional<std::uint64_t> TakeSave() { return std::exchange(save_, std::nullopt); }
 
  private:
   // The least bytes that a listed key takes (24 of base64 for 16 bytes, and a head): where to begin
@@ -81,7 +75,7 @@ class KeyringEditor {
   };
 
   wire::Keyring* keyring() const {
-    wire::Keyring* const keyring = config_.swim.keyring.get();
+    wire::Keyring* const keyring = context_.config.swim.keyring.get();
     return keyring != nullptr && !keyring->empty() ? keyring : nullptr;
   }
   // The key that a request is about; none if it makes no sense.
@@ -95,17 +89,18 @@ class KeyringEditor {
   }
   void Restore(const State& state);
   void Save();
-  void Answer(QueryId query, bool result, absl::string_view message);
-  void AnswerList(QueryId query);
+  void Answer(Instant now, QueryId query, bool result, absl::string_view message);
+  void AnswerList(Instant now, QueryId query);
 
-  const Config& config_;
-  Listener& listener_;
+  SerfContext& context_;
+  QueryReceiver& receiver_;
   QueryId use_;  // the request that the primary key is due to
   std::uint64_t version_ = 0;
   std::vector<Change> changes_;  // in force, but not known to be saved
   std::size_t saving_ = 0;       // the first so many are being saved
   State saved_;                  // what the file holds, if there are changes
   State saving_state_;
+  std::optional<std::uint64_t> save_;
 };
 
 inline std::optional<ByteVector> KeyringEditor::KeyOf(const QueryEvent& query) const {
@@ -116,26 +111,27 @@ inline std::optional<ByteVector> KeyringEditor::KeyOf(const QueryEvent& query) c
   const wire::DecodeResult result =
       Decode(payload.empty() ? payload : payload.subspan(1), request, scratch);
   if (result == wire::DecodeResult::kOk) return ByteVector(request.key.begin(), request.key.end());
-  Log(config_.swim.logger, LogLevel::kError,
+  Log(context_.config.swim.logger, LogLevel::kError,
       "serf: Failed to decode key request: ", wire::DecodeResultName(result));
   return std::nullopt;
 }
 
-inline void KeyringEditor::OnQuery(KeyOperation operation, const QueryEvent& query) {
+inline void KeyringEditor::OnQuery(Instant now, KeyOperation operation, const QueryEvent& query) {
   if (keyring() != nullptr) {
-    Log(config_.swim.logger, LogLevel::kInfo, "serf: Received ",
+    Log(context_.config.swim.logger, LogLevel::kInfo, "serf: Received ",
         KeyQueryName(operation).substr(kInternalQueryPrefix.size()), " query");
   }
-  if (operation == KeyOperation::kList) return AnswerList(query.id);
+  if (operation == KeyOperation::kList) return AnswerList(now, query.id);
   std::optional<ByteVector> key = KeyOf(query);
-  if (!key) return Answer(query.id, false, "");
-  if (changes_.size() >= kChangesMax) return Answer(query.id, false, "too many key operations");
+  if (!key) return Answer(now, query.id, false, "");
+  if (changes_.size() >= kChangesMax)
+    return Answer(now, query.id, false, "too many key operations");
   if (changes_.empty() && keyring() != nullptr) saved_ = Current();
   Change change{operation, *std::move(key), query.id};
   if (const absl::Status status = Edit(change); !status.ok()) {
-    return Answer(query.id, false, absl::string_view(status.message()));
+    return Answer(now, query.id, false, absl::string_view(status.message()));
   }
-  if (!config_.keyring_is_saved) return Answer(query.id, true, "");
+  if (!context_.config.keyring_is_saved) return Answer(now, query.id, true, "");
   changes_.push_back(std::move(change));
   if (saving_ == 0) Save();
 }
@@ -143,13 +139,13 @@ inline void KeyringEditor::OnQuery(KeyOperation operation, const QueryEvent& que
 inline void KeyringEditor::Save() {
   saving_ = changes_.size();
   saving_state_ = Current();
-  listener_.SaveKeyring(++version_);
+  save_ = ++version_;
 }
 
 inline absl::Status KeyringEditor::Edit(const Change& change) {
   if (keyring() == nullptr) {
     constexpr absl::string_view kNoKeyring = "No keyring to modify (encryption not enabled)";
-    Log(config_.swim.logger, LogLevel::kError, "serf: ", kNoKeyring);
+    Log(context_.config.swim.logger, LogLevel::kError, "serf: ", kNoKeyring);
     return absl::FailedPreconditionError(kNoKeyring);
   }
   absl::Status status;
@@ -168,7 +164,7 @@ inline absl::Status KeyringEditor::Edit(const Change& change) {
       if (!status.ok()) {
         status = absl::FailedPreconditionError("Removing the primary key is not allowed");
       } else {
-        config_.swim.aead->Forget(change.key);
+        context_.config.swim.aead->Forget(change.key);
       }
       what = "Failed to remove key: ";
       break;
@@ -176,7 +172,8 @@ inline absl::Status KeyringEditor::Edit(const Change& change) {
       break;
   }
   if (!status.ok()) {
-    Log(config_.swim.logger, LogLevel::kError, "serf: ", what, absl::string_view(status.message()));
+    Log(context_.config.swim.logger, LogLevel::kError, "serf: ", what,
+        absl::string_view(status.message()));
   }
   return status;
 }
@@ -198,17 +195,18 @@ inline void KeyringEditor::Restore(const State& state) {
   static_cast<void>(keyring()->Use(state.keys.front()));
   for (const wire::Keyring::Key& key : Current().keys) {
     const bool known = std::find(state.keys.begin(), state.keys.end(), key) != state.keys.end();
-    if (!known && keyring()->Remove(key).ok()) config_.swim.aead->Forget(key);
+    if (!known && keyring()->Remove(key).ok()) context_.config.swim.aead->Forget(key);
   }
   use_ = state.use;
 }
 
-inline void KeyringEditor::OnSaved(std::uint64_t version, const absl::Status& status) {
+inline void KeyringEditor::OnSaved(Instant now, std::uint64_t version, const absl::Status& status) {
   if (saving_ == 0 || version != version_) return;  // an answer to nothing
   std::string message;
   if (!status.ok()) {
     message = std::string(status.message());
-    Log(config_.swim.logger, LogLevel::kError, "serf: Failed to write keyring file: ", message);
+    Log(context_.config.swim.logger, LogLevel::kError,
+        "serf: Failed to write keyring file: ", message);
   }
   const auto first_unsaved = changes_.begin() + static_cast<std::ptrdiff_t>(saving_);
   const std::vector<Change> done(changes_.begin(), first_unsaved);
@@ -225,27 +223,28 @@ inline void KeyringEditor::OnSaved(std::uint64_t version, const absl::Status& st
       if (const absl::Status again = Edit(change); again.ok()) {
         changes_.push_back(change);
       } else {
-        Answer(change.query, false, absl::string_view(again.message()));
+        Answer(now, change.query, false, absl::string_view(again.message()));
       }
     }
   }
-  for (const Change& change : done) Answer(change.query, status.ok(), message);
+  for (const Change& change : done) Answer(now, change.query, status.ok(), message);
   if (!changes_.empty()) return Save();
   // No key is kept longer than it is needed.
   saved_ = saving_state_ = State();
 }
 
-inline void KeyringEditor::Answer(QueryId query, bool result, absl::string_view message) {
+inline void KeyringEditor::Answer(Instant now, QueryId query, bool result,
+                                  absl::string_view message) {
   ByteVector payload;
   Encode(wire::KeyResponse{.result = result, .message = message}, payload);
-  listener_.AnswerKeyQuery(query, payload);
+  receiver_.RespondInternally(now, "key", query, payload);
 }
 
-inline void KeyringEditor::AnswerList(QueryId query) {
+inline void KeyringEditor::AnswerList(Instant now, QueryId query) {
   if (keyring() == nullptr) {
     constexpr absl::string_view kNoKeys = "Keyring is empty (encryption not enabled)";
-    Log(config_.swim.logger, LogLevel::kError, "serf: ", kNoKeys);
-    return Answer(query, false, kNoKeys);
+    Log(context_.config.swim.logger, LogLevel::kError, "serf: ", kNoKeys);
+    return Answer(now, query, false, kNoKeys);
   }
   std::vector<std::string> keys;
   for (const wire::Keyring::Key& key : keyring()->keys()) {
@@ -256,7 +255,7 @@ inline void KeyringEditor::AnswerList(QueryId query) {
   std::size_t shown = keys.size();
   // Cut until it fits.
   for (std::ptrdiff_t next = static_cast<std::ptrdiff_t>(
-           std::min(config_.query_response_size_limit / kListedKeyMin, keys.size()));
+           std::min(context_.config.query_response_size_limit / kListedKeyMin, keys.size()));
        ; --next) {
     wire::KeyResponse response;
     response.result = true;
@@ -265,16 +264,16 @@ inline void KeyringEditor::AnswerList(QueryId query) {
     response.primary_key = keys.front();
     ByteVector payload;
     Encode(response, payload);
-    if (listener_.AnswerFits(query, payload)) {
-      if (!message.empty()) Log(config_.swim.logger, LogLevel::kWarn, "serf: ", message);
-      return listener_.AnswerKeyQuery(query, payload);
+    if (receiver_.Fits(query, AsText(payload))) {
+      if (!message.empty()) Log(context_.config.swim.logger, LogLevel::kWarn, "serf: ", message);
+      return receiver_.RespondInternally(now, "key", query, payload);
     }
     if (next < 0) break;
     shown = static_cast<std::size_t>(next);
     message = absl::StrCat("truncated key list response, showing first ", shown, " of ",
                            keys.size(), " keys");
   }
-  Log(config_.swim.logger, LogLevel::kError,
+  Log(context_.config.swim.logger, LogLevel::kError,
       "serf: Failed to truncate response so that it fits into message");
 }
 

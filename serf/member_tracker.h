@@ -23,10 +23,10 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
+#include "serf/base/results.h"
 #include "serf/base/time.h"
 #include "serf/checked_clock.h"
-#include "serf/config.h"
-#include "serf/counters.h"
+#include "serf/context.h"
 #include "serf/event.h"
 #include "serf/intent_log.h"
 #include "serf/lamport_clock.h"
@@ -46,34 +46,23 @@ namespace serf {
 
 class MemberTracker {
  public:
-  // Who is told the events, in the order of the changes.
-  class Listener {
-   public:
-    virtual ~Listener() = default;
-    virtual void OnMemberEvent(Instant now, MemberEvent event) = 0;
-  };
-
   // What came of a leave intent.
   struct LeaveOutcome {
     bool rebroadcast = false;
     bool refute = false;  // it was about this node, which lives: issue a join intent
   };
 
-  // All must outlive the tracker. `config.swim.node_infos` is set, and the pool of `node`.
-  MemberTracker(const Config& config, const swim::Node& node, Counters& counters,
-                Listener& listener)
-      : config_(config),
-        node_(node),
-        counters_(counters),
-        listener_(listener),
-        clock_("intents", config.swim.logger, counters) {}
+  // The context must outlive the tracker. Its `config.swim.node_infos` is set, and the pool of
+  // `node`.
+  explicit MemberTracker(SerfContext& context)
+      : context_(context), clock_("intents", context.config.swim.logger, context.counters) {}
   MemberTracker(const MemberTracker&) = delete;
   MemberTracker& operator=(const MemberTracker&) = delete;
 
   // --- what the engine reports (3.3) ---
   void OnNodeJoin(Instant now, swim::MemberIndex member);
   void OnNodeLeave(Instant now, swim::MemberIndex member);
-  void OnNodeUpdate(Instant now, swim::MemberIndex member);
+  void OnNodeUpdate(swim::MemberIndex member);
   void OnNodePurged(Instant now, swim::MemberIndex member);
   bool IsLeaving(swim::MemberIndex member) const {
     return table_.Present(member).status == MemberStatus::kLeaving;
@@ -84,13 +73,11 @@ class MemberTracker {
   bool OnJoinMessage(Instant now, absl::string_view name, wire::LamportTime time) {
     return clock_.Witness(now, time) && ApplyJoin(now, name, time);
   }
-  // `self_lives`: this node has not been told to leave.
   LeaveOutcome OnLeaveMessage(Instant now, absl::string_view name, wire::LamportTime time,
-                              bool prune, bool self_lives);
+                              bool prune);
   // A peer's state tells of this member, left or not, with its status time. The peer's clock was
   // witnessed before.
-  LeaveOutcome OnRemoteLeft(Instant now, absl::string_view name, wire::LamportTime time,
-                            bool self_lives);
+  LeaveOutcome OnRemoteLeft(Instant now, absl::string_view name, wire::LamportTime time);
   void OnRemoteStatus(Instant now, absl::string_view name, wire::LamportTime time) {
     if (clock_.IsPast(now, time)) ApplyJoin(now, name, time);
   }
@@ -101,7 +88,10 @@ class MemberTracker {
   Instant NextDeadline() const { return next_prune_; }
   // Forgets old tombstones and intents, and frees who is stuck in leaving (3.7). To be called every
   // reap_interval.
-  void Reap(Instant now, bool self_lives);
+  void Reap(Instant now);
+
+  // What changed, in the order of the changes; each event has one member.
+  Results<MemberEvent>& events() { return events_; }
 
   // --- views ---
   CheckedClock& clock() { return clock_; }
@@ -136,18 +126,18 @@ class MemberTracker {
   // Calls f(info, status) for each member.
   template <typename F>
   void ForEachRow(F&& f) const;
-  bool IsSelf(absl::string_view name) const { return name == config_.swim.name; }
+  bool IsSelf(absl::string_view name) const { return name == context_.config.swim.name; }
   // The index of a member that is alive or leaving.
   std::optional<swim::MemberIndex> FindPresent(absl::string_view name) const;
   bool ApplyJoin(Instant now, absl::string_view name, wire::LamportTime time);
   LeaveOutcome OnLeaveOfDeparted(Instant now, absl::string_view name, wire::LamportTime time,
-                                 bool prune, bool self_lives);
+                                 bool prune);
   void SchedulePrune(Instant now, absl::string_view name);
   // Whether a prune waits for the member to be gone and is due.
   void PruneIfDue(Instant now, absl::string_view name);
   void Prune(Instant now, absl::string_view name);
-  void HealLeaving(Instant now, bool self_lives);
-  void Emit(Instant now, MemberEventKind kind, const swim::NodeInfo& info, MemberStatus status);
+  void HealLeaving(Instant now);
+  void Emit(MemberEventKind kind, const swim::NodeInfo& info, MemberStatus status);
   static void Describe(const swim::NodeInfo& info, MemberStatus status, Member& member);
   static Member Describe(const swim::NodeInfo& info, MemberStatus status) {
     Member member;
@@ -155,32 +145,31 @@ class MemberTracker {
     return member;
   }
   void LogMember(absl::string_view event, const swim::NodeInfo& info) const {
-    Log(config_.swim.logger, LogLevel::kInfo, "serf: ", event, ": ", info.name(), " ",
+    Log(context_.config.swim.logger, LogLevel::kInfo, "serf: ", event, ": ", info.name(), " ",
         info.endpoint().address.ToString());
   }
   void CheckTags(const swim::NodeInfo& info) const;
 
-  const Config& config_;
-  const swim::Node& node_;
-  Counters& counters_;
-  Listener& listener_;
+  SerfContext& context_;
   CheckedClock clock_;
   MemberStatusTable table_;
   IntentLog intents_;
   // When to prune those that were leaving when it was asked for; kNever: when they have left.
   absl::btree_map<std::string, Instant> prunes_;
   Instant next_prune_ = kNever;
+  Results<MemberEvent> events_;
 };
 
 // --- the engine ---
 
 inline void MemberTracker::OnNodeJoin(Instant now, swim::MemberIndex member) {
-  const swim::NodeInfo& info = node_.info(member);
+  const swim::NodeInfo& info = context_.node.info(member);
   std::optional<MemberRecord> known;
   if (const auto* departed = table_.FindDeparted(info.name()); departed != nullptr) {
     known = departed->record;
-    if (known->status == MemberStatus::kFailed && now - departed->since < config_.flap_timeout) {
-      ++counters_.member_flaps;
+    if (known->status == MemberStatus::kFailed &&
+        now - departed->since < context_.config.flap_timeout) {
+      ++context_.counters.member_flaps;
     }
     table_.EraseDeparted(info.name());
   } else if (const MemberRecord record = table_.Present(member);
@@ -191,44 +180,44 @@ inline void MemberTracker::OnNodeJoin(Instant now, swim::MemberIndex member) {
   table_.SetPresent(now, member, record);
   CheckTags(info);
   LogMember("EventMemberJoin", info);
-  ++counters_.member_joins;
-  Emit(now, MemberEventKind::kJoin, info, record.status);
+  ++context_.counters.member_joins;
+  Emit(MemberEventKind::kJoin, info, record.status);
 }
 
 inline void MemberTracker::OnNodeLeave(Instant now, swim::MemberIndex member) {
-  const swim::NodeInfo& info = node_.info(member);
+  const swim::NodeInfo& info = context_.node.info(member);
   MemberRecord record = table_.Present(member);
   if (record.status == MemberStatus::kNone) {
     if (const auto* departed = table_.FindDeparted(info.name()); departed != nullptr) {
-      Log(config_.swim.logger, LogLevel::kWarn,
+      Log(context_.config.swim.logger, LogLevel::kWarn,
           "serf: Bad state when leave: ", static_cast<int>(departed->record.status));
     }
     return;
   }
   const std::optional<MemberEventKind> kind =
-      OnNodeGone(record, node_.state(member) == swim::NodeState::kLeft);
+      OnNodeGone(record, context_.node.state(member) == swim::NodeState::kLeft);
   if (!kind.has_value()) return;
   table_.SetPresent(now, member, MemberRecord{});
-  table_.AddDeparted(now, config_.swim.node_infos->Intern(info.view()), record);
+  table_.AddDeparted(now, context_.config.swim.node_infos->Intern(info.view()), record);
   if (kind == MemberEventKind::kLeave) {
     LogMember("EventMemberLeave", info);
-    ++counters_.member_leaves;
+    ++context_.counters.member_leaves;
   } else {
     LogMember("EventMemberFailed", info);
-    ++counters_.member_failures;
+    ++context_.counters.member_failures;
   }
-  Emit(now, *kind, info, record.status);
+  Emit(*kind, info, record.status);
   PruneIfDue(now, info.name());
 }
 
-inline void MemberTracker::OnNodeUpdate(Instant now, swim::MemberIndex member) {
+inline void MemberTracker::OnNodeUpdate(swim::MemberIndex member) {
   const MemberRecord record = table_.Present(member);
   if (record.status == MemberStatus::kNone) return;
-  const swim::NodeInfo& info = node_.info(member);
+  const swim::NodeInfo& info = context_.node.info(member);
   CheckTags(info);
-  Log(config_.swim.logger, LogLevel::kInfo, "serf: EventMemberUpdate: ", info.name());
-  ++counters_.member_updates;
-  Emit(now, MemberEventKind::kUpdate, info, record.status);
+  Log(context_.config.swim.logger, LogLevel::kInfo, "serf: EventMemberUpdate: ", info.name());
+  ++context_.counters.member_updates;
+  Emit(MemberEventKind::kUpdate, info, record.status);
 }
 
 inline void MemberTracker::OnNodePurged(Instant now, swim::MemberIndex member) {
@@ -257,12 +246,12 @@ inline bool MemberTracker::ApplyJoin(Instant now, absl::string_view name, wire::
 
 inline MemberTracker::LeaveOutcome MemberTracker::OnLeaveMessage(Instant now,
                                                                  absl::string_view name,
-                                                                 wire::LamportTime time, bool prune,
-                                                                 bool self_lives) {
+                                                                 wire::LamportTime time,
+                                                                 bool prune) {
   if (!clock_.Witness(now, time)) return {};
   const auto member = FindPresent(name);
-  if (!member.has_value()) return OnLeaveOfDeparted(now, name, time, prune, self_lives);
-  const bool living_self = self_lives && *member == node_.self();
+  if (!member.has_value()) return OnLeaveOfDeparted(now, name, time, prune);
+  const bool living_self = context_.lives() && *member == context_.node.self();
   const IntentEffect effect = OnLeaveIntent(table_.Present(*member), time, prune, living_self);
   table_.SetPresent(now, *member, effect.after);
   if (effect.prune) SchedulePrune(now, name);
@@ -272,26 +261,25 @@ inline MemberTracker::LeaveOutcome MemberTracker::OnLeaveMessage(Instant now,
 inline MemberTracker::LeaveOutcome MemberTracker::OnLeaveOfDeparted(Instant now,
                                                                     absl::string_view name,
                                                                     wire::LamportTime time,
-                                                                    bool prune, bool self_lives) {
+                                                                    bool prune) {
   const auto* departed = table_.FindDeparted(name);
   if (departed == nullptr) {
     return {.rebroadcast = intents_.Upsert(now, name, IntentKind::kLeave, time)};
   }
-  const bool living_self = self_lives && IsSelf(name);
+  const bool living_self = context_.lives() && IsSelf(name);
   const IntentEffect effect = OnLeaveIntent(departed->record, time, prune, living_self);
   table_.SetDeparted(effect.forced_leave ? now : departed->since, name, effect.after);
   if (effect.forced_leave) {
     LogMember("EventMemberLeave (forced)", *departed->info);
-    ++counters_.member_leaves;
-    Emit(now, MemberEventKind::kLeave, *departed->info, effect.after.status);
+    ++context_.counters.member_leaves;
+    Emit(MemberEventKind::kLeave, *departed->info, effect.after.status);
   }
   if (effect.prune && !IsSelf(name)) Prune(now, name);
   return {.rebroadcast = effect.rebroadcast, .refute = effect.refute};
 }
 
 inline MemberTracker::LeaveOutcome MemberTracker::OnRemoteLeft(Instant now, absl::string_view name,
-                                                               wire::LamportTime time,
-                                                               bool self_lives) {
+                                                               wire::LamportTime time) {
   if (!clock_.IsPast(now, time)) return {};
   // Both know that it left. To take the time as an intent of its own, one later, would make two
   // nodes with the same tombstone push each other's clocks up for as long as it lives.
@@ -311,15 +299,15 @@ inline MemberTracker::LeaveOutcome MemberTracker::OnRemoteLeft(Instant now, absl
     return {};
   }
   // The intent's own time is not told. The clock is past the status time, so one later exists.
-  return OnLeaveMessage(now, name, wire::LamportTime(time.value() + 1), /*prune=*/false,
-                        self_lives);
+  return OnLeaveMessage(now, name, wire::LamportTime(time.value() + 1), /*prune=*/false);
 }
 
 // --- pruning ---
 
 inline void MemberTracker::SchedulePrune(Instant now, absl::string_view name) {
   if (IsSelf(name) || prunes_.size() >= kPrunesMax) return;
-  const Instant due = now + config_.broadcast_timeout + config_.leave_propagate_delay;
+  const Instant due =
+      now + context_.config.broadcast_timeout + context_.config.leave_propagate_delay;
   prunes_.insert_or_assign(std::string(name), due);
   next_prune_ = std::min(next_prune_, due);
 }
@@ -354,66 +342,71 @@ inline void MemberTracker::Prune(Instant now, absl::string_view name) {
   const MemberStatusTable::Departed departed = *table_.FindDeparted(name);
   const swim::NodeInfo& info = *departed.info;
   LogMember("EventMemberReap (forced)", info);
-  ++counters_.member_reaps;
+  ++context_.counters.member_reaps;
   table_.EraseDeparted(info.name());
   intents_.Upsert(now, info.name(), IntentKind::kPruned, departed.record.status_time);
   prunes_.erase(info.name());
-  Emit(now, MemberEventKind::kReap, info, departed.record.status);
+  Emit(MemberEventKind::kReap, info, departed.record.status);
 }
 
 // --- reaping ---
 
-inline void MemberTracker::Reap(Instant now, bool self_lives) {
+inline void MemberTracker::Reap(Instant now) {
   std::vector<MemberStatusTable::Departed> expired;
   for (const auto& [name, departed] : table_.departed()) {
     const bool failed = departed.record.status == MemberStatus::kFailed;
-    const Duration timeout = failed ? config_.reconnect_timeout : config_.tombstone_timeout;
+    const Duration timeout =
+        failed ? context_.config.reconnect_timeout : context_.config.tombstone_timeout;
     if (IsReapable(now, departed.since, timeout) && !IsSelf(name)) expired.push_back(departed);
   }
   for (const MemberStatusTable::Departed& departed : expired) {
     const swim::NodeInfo& info = *departed.info;
-    Log(config_.swim.logger, LogLevel::kInfo, "serf: EventMemberReap: ", info.name());
-    ++counters_.member_reaps;
+    Log(context_.config.swim.logger, LogLevel::kInfo, "serf: EventMemberReap: ", info.name());
+    ++context_.counters.member_reaps;
     table_.EraseDeparted(info.name());
-    Emit(now, MemberEventKind::kReap, info, departed.record.status);
+    Emit(MemberEventKind::kReap, info, departed.record.status);
   }
-  intents_.Expire(now, config_.recent_intent_timeout, config_.tombstone_timeout);
-  HealLeaving(now, self_lives);
+  intents_.Expire(now, context_.config.recent_intent_timeout, context_.config.tombstone_timeout);
+  HealLeaving(now);
 }
 
-inline void MemberTracker::HealLeaving(Instant now, bool self_lives) {
+inline void MemberTracker::HealLeaving(Instant now) {
   if (table_.leaving() == 0) return;
-  const Duration period = swim::PushPullScale(config_.swim.push_pull_interval, node_.known_nodes());
-  node_.ForEachMember([&](swim::MemberIndex member) {
+  const Duration period =
+      swim::PushPullScale(context_.config.swim.push_pull_interval, context_.node.known_nodes());
+  context_.node.ForEachMember([&](swim::MemberIndex member) {
     MemberRecord record = table_.Present(member);
-    if (record.status != MemberStatus::kLeaving || (member == node_.self() && !self_lives)) return;
-    if (!IsStuckLeaving(now - table_.PresentSince(member), config_.leaving_timeout, period)) {
+    if (record.status != MemberStatus::kLeaving ||
+        (member == context_.node.self() && !context_.lives()))
+      return;
+    if (!IsStuckLeaving(now - table_.PresentSince(member), context_.config.leaving_timeout,
+                        period)) {
       return;
     }
     record.status = MemberStatus::kAlive;
     table_.SetPresent(now, member, record);
-    prunes_.erase(node_.info(member).name());
-    Log(config_.swim.logger, LogLevel::kDebug,
-        "serf: Regarding as alive again who did not leave: ", node_.info(member).name());
+    prunes_.erase(context_.node.info(member).name());
+    Log(context_.config.swim.logger, LogLevel::kDebug,
+        "serf: Regarding as alive again who did not leave: ", context_.node.info(member).name());
   });
 }
 
 // --- views ---
 
 inline std::optional<swim::MemberIndex> MemberTracker::FindPresent(absl::string_view name) const {
-  const std::optional<swim::MemberIndex> member = node_.Find(name);
+  const std::optional<swim::MemberIndex> member = context_.node.Find(name);
   if (member.has_value() && table_.Present(*member).status != MemberStatus::kNone) return member;
   return std::nullopt;
 }
 
 inline bool MemberTracker::HasAlivePeer() const {
-  const bool self_alive = table_.Present(node_.self()).status == MemberStatus::kAlive;
+  const bool self_alive = table_.Present(context_.node.self()).status == MemberStatus::kAlive;
   return table_.alive() > (self_alive ? 1u : 0u);
 }
 
 inline std::optional<Member> MemberTracker::Find(absl::string_view name) const {
   if (const auto member = FindPresent(name); member.has_value()) {
-    return Describe(node_.info(*member), table_.Present(*member).status);
+    return Describe(context_.node.info(*member), table_.Present(*member).status);
   }
   if (const auto* departed = table_.FindDeparted(name); departed != nullptr) {
     return Describe(*departed->info, departed->record.status);
@@ -423,9 +416,9 @@ inline std::optional<Member> MemberTracker::Find(absl::string_view name) const {
 
 template <typename F>
 void MemberTracker::ForEachRow(F&& f) const {
-  node_.ForEachMember([&](swim::MemberIndex member) {
+  context_.node.ForEachMember([&](swim::MemberIndex member) {
     const MemberStatus status = table_.Present(member).status;
-    if (status != MemberStatus::kNone) f(node_.info(member), status);
+    if (status != MemberStatus::kNone) f(context_.node.info(member), status);
   });
   for (const auto& [name, departed] : table_.departed()) {
     f(*departed.info, departed.record.status);
@@ -453,9 +446,9 @@ inline void MemberTracker::CopyMembers(std::vector<Member>& members) const {
 
 inline bool MemberTracker::HasMemberAt(const Endpoint& endpoint) const {
   bool found = false;
-  node_.ForEachMember([&](swim::MemberIndex member) {
+  context_.node.ForEachMember([&](swim::MemberIndex member) {
     found = found || (table_.Present(member).status != MemberStatus::kNone &&
-                      SameHostAndPort(node_.info(member).endpoint(), endpoint));
+                      SameHostAndPort(context_.node.info(member).endpoint(), endpoint));
   });
   for (const auto& [name, departed] : table_.departed()) {
     found = found || SameHostAndPort(departed.info->endpoint(), endpoint);
@@ -465,14 +458,14 @@ inline bool MemberTracker::HasMemberAt(const Endpoint& endpoint) const {
 
 inline void MemberTracker::AppendTo(LocalState& state) const {
   state.status_times.reserve(table_.size());
-  node_.ForEachMember([&](swim::MemberIndex member) {
+  context_.node.ForEachMember([&](swim::MemberIndex member) {
     const MemberRecord record = table_.Present(member);
     if (record.status == MemberStatus::kNone) return;
     // Peers take the time for that of a join. That of a leave which is not complete would make
     // them ignore the leave intent itself when it reaches them.
     const bool leaving = record.status == MemberStatus::kLeaving && record.status_time.value() > 0;
     state.status_times.push_back(
-        {node_.info(member).name(),
+        {context_.node.info(member).name(),
          wire::LamportTime(record.status_time.value() - (leaving ? 1 : 0))});
   });
   for (const auto& [name, departed] : table_.departed()) {
@@ -493,20 +486,20 @@ inline void MemberTracker::Describe(const swim::NodeInfo& info, MemberStatus sta
 }
 
 inline void MemberTracker::CheckTags(const swim::NodeInfo& info) const {
-  if (config_.swim.logger == nullptr) return;
+  if (context_.config.swim.logger == nullptr) return;
   Tags tags;
   if (const wire::DecodeResult result = DecodeTags(info.meta(), tags);
       result != wire::DecodeResult::kOk) {
-    Log(config_.swim.logger, LogLevel::kError,
+    Log(context_.config.swim.logger, LogLevel::kError,
         "serf: Failed to decode tags: ", wire::DecodeResultName(result));
   }
 }
 
-inline void MemberTracker::Emit(Instant now, MemberEventKind kind, const swim::NodeInfo& info,
+inline void MemberTracker::Emit(MemberEventKind kind, const swim::NodeInfo& info,
                                 MemberStatus status) {
   MemberEvent event{kind, {}};
   event.members.push_back(Describe(info, status));
-  listener_.OnMemberEvent(now, std::move(event));
+  events_.Add(std::move(event));
 }
 
 }  // namespace serf

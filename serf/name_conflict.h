@@ -33,11 +33,12 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
-#include "serf/config.h"
+#include "serf/context.h"
 #include "serf/member.h"
 #include "serf/member_status_table.h"
 #include "serf/member_tracker.h"
 #include "serf/query.h"
+#include "serf/query_issuer.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/node.h"
 #include "serf/swim/node_info.h"
@@ -71,15 +72,6 @@ inline ByteVector EncodeBallot(const std::optional<Member>& member);
 
 class NameConflict {
  public:
-  class Listener {
-   public:
-    virtual ~Listener() = default;
-    virtual absl::StatusOr<QueryId> Send(Instant now, absl::string_view name,
-                                         absl::string_view payload, const QueryParams& params) = 0;
-    // The name belongs to another node: this one has to shut down.
-    virtual void OnNameLost(Instant now) = 0;
-  };
-
   // From the end of a vote to the next about a conflict that persists. A vote takes a few seconds
   // and costs each node a message.
   static constexpr Duration kRetryInterval = std::chrono::seconds(30);
@@ -88,13 +80,8 @@ class NameConflict {
   static constexpr Duration kJoinTime = std::chrono::seconds(1);
 
   // All must outlive it.
-  NameConflict(const Config& config, const swim::Node& node, const MemberTracker& members,
-               Listener& listener)
-      : config_(config),
-        node_(node),
-        members_(members),
-        listener_(listener),
-        log_(config.swim.logger) {}
+  NameConflict(SerfContext& context, const MemberTracker& members, QueryIssuer& issuer)
+      : context_(context), members_(members), issuer_(issuer) {}
   NameConflict(const NameConflict&) = delete;
   NameConflict& operator=(const NameConflict&) = delete;
 
@@ -108,6 +95,8 @@ class NameConflict {
   // A member is (again) one, or has answered a probe.
   void OnNodeJoin(swim::MemberIndex member) { SetProven(member, false); }
   void OnProbeAnswered(swim::MemberIndex member) { SetProven(member, true); }
+  // The name belongs to another node: this one has to shut down.
+  bool name_lost() const { return name_lost_; }
 
  private:
   struct Vote {
@@ -133,17 +122,15 @@ class NameConflict {
     if (member.value() >= proven_.size()) proven_.resize(member.value() + 1);
     proven_[member.value()] = proven;
   }
-  const Endpoint& self() const { return node_.info(node_.self()).endpoint(); }
 
-  const Config& config_;
-  const swim::Node& node_;
+  SerfContext& context_;
   const MemberTracker& members_;
-  Listener& listener_;
-  swim::LogLimiter log_;
+  QueryIssuer& issuer_;
   std::vector<bool> proven_;  // by member: it has answered a probe
   std::optional<Vote> vote_;
   Instant next_ = Instant::min();
   bool tied_ = false;  // so the last vote ended
+  bool name_lost_ = false;
 };
 
 // --- bodies ---
@@ -174,16 +161,16 @@ inline ByteVector EncodeBallot(const std::optional<Member>& member) {
 
 inline void NameConflict::OnConflict(Instant now, swim::MemberIndex existing,
                                      const Endpoint& other) {
-  if (existing != node_.self()) {
-    const swim::NodeInfo& info = node_.info(existing);
-    log_.Log(now, swim::LogReason::kConflict, LogLevel::kWarn, [&] {
+  if (existing != context_.node.self()) {
+    const swim::NodeInfo& info = context_.node.info(existing);
+    context_.limiter.Log(now, swim::LogReason::kConflict, LogLevel::kWarn, [&] {
       return absl::StrCat("serf: Name conflict for '", info.name(), "' both ",
                           info.endpoint().ToString(), " and ", other.ToString(), " are claiming");
     });
     return;
   }
-  const bool enabled = config_.enable_name_conflict_resolution;
-  log_.Log(now, swim::LogReason::kConflict, LogLevel::kError, [&] {
+  const bool enabled = context_.config.enable_name_conflict_resolution;
+  context_.limiter.Log(now, swim::LogReason::kConflict, LogLevel::kError, [&] {
     return absl::StrCat("serf: Node name conflicts with another node at ", other.ToString(),
                         ". Names must be unique! (Resolution enabled: ", enabled ? "true" : "false",
                         ")");
@@ -194,10 +181,11 @@ inline void NameConflict::OnConflict(Instant now, swim::MemberIndex existing,
 inline void NameConflict::Start(Instant now, const Endpoint& other) {
   // To the end of the query's time, in which those that have just become known can be probed.
   const absl::StatusOr<QueryId> query =
-      listener_.Send(now, kConflictQuery, config_.swim.name, QueryParams());
+      issuer_.Send(now, kConflictQuery, context_.config.swim.name, QueryParams());
   if (!query.ok()) {
     next_ = now + kRetryInterval;
-    Log(config_.swim.logger, LogLevel::kError, "serf: Failed to start name resolution query: ",
+    Log(context_.config.swim.logger, LogLevel::kError,
+        "serf: Failed to start name resolution query: ",
         absl::string_view(query.status().message()));
     return;
   }
@@ -214,17 +202,17 @@ inline bool NameConflict::OnUpdate(Instant now, const QueryUpdate& update) {
 inline bool NameConflict::MayAnswer(QueryId query, absl::string_view from,
                                     const Endpoint& source) const {
   if (!vote_ || vote_->query != query) return true;
-  const std::optional<swim::MemberIndex> voter = node_.Find(from);
-  return voter && SameHost(node_.info(*voter).endpoint().address, source.address);
+  const std::optional<swim::MemberIndex> voter = context_.node.Find(from);
+  return voter && SameHost(context_.node.info(*voter).endpoint().address, source.address);
 }
 
 inline void NameConflict::Count(Instant now, const QueryUpdate& update) {
-  const std::optional<swim::MemberIndex> voter = node_.Find(update.from);
-  if (!voter || *voter == node_.self()) return;
+  const std::optional<swim::MemberIndex> voter = context_.node.Find(update.from);
+  if (!voter || *voter == context_.node.self()) return;
   const ByteView payload = AsBytes(update.payload);
   if (payload.empty() || static_cast<wire::SerfMessageType>(payload.front()) !=
                              wire::SerfMessageType::kConflictResponse) {
-    log_.Log(now, swim::LogReason::kDecode, LogLevel::kError, [&] {
+    context_.limiter.Log(now, swim::LogReason::kDecode, LogLevel::kError, [&] {
       return absl::StrCat("serf: Invalid conflict query response type: ",
                           payload.empty() ? std::string("none") : absl::StrCat(payload.front()));
     });
@@ -234,18 +222,19 @@ inline void NameConflict::Count(Instant now, const QueryUpdate& update) {
   wire::ConflictResponse response;
   if (const wire::DecodeResult result = Decode(payload.subspan(1), response, scratch);
       result != wire::DecodeResult::kOk) {
-    log_.Log(now, swim::LogReason::kDecode, LogLevel::kError, [&] {
+    context_.limiter.Log(now, swim::LogReason::kDecode, LogLevel::kError, [&] {
       return absl::StrCat("serf: Failed to decode conflict query response: ",
                           wire::DecodeResultName(result));
     });
     return;
   }
   const std::optional<IpAddress> ip = IpAddress::FromBytes(response.addr);
-  vote_->ballots[*voter] = ip && SameHostAndPort({*ip, response.port}, self());
+  vote_->ballots[*voter] = ip && SameHostAndPort({*ip, response.port}, context_.own_endpoint());
 }
 
 inline bool NameConflict::IsVoter(const Vote& vote, swim::MemberIndex member) const {
-  if (member == node_.self() || member.value() >= proven_.size() || !proven_[member.value()]) {
+  if (member == context_.node.self() || member.value() >= proven_.size() ||
+      !proven_[member.value()]) {
     return false;
   }
   const MemberStatusTable& table = members_.table();
@@ -256,9 +245,9 @@ inline bool NameConflict::IsVoter(const Vote& vote, swim::MemberIndex member) co
 inline NameConflict::Tally NameConflict::CountHosts(const Vote& vote) const {
   // Of two that vote from one host, the first that became a member counts.
   absl::btree_map<IpAddress, std::optional<bool>> hosts;
-  node_.ForEachMember([&](swim::MemberIndex member) {
+  context_.node.ForEachMember([&](swim::MemberIndex member) {
     if (!IsVoter(vote, member)) return;
-    std::optional<bool>& ballot = hosts[node_.info(member).endpoint().address.Unmapped()];
+    std::optional<bool>& ballot = hosts[context_.node.info(member).endpoint().address.Unmapped()];
     const auto found = vote.ballots.find(member);
     if (found != vote.ballots.end() && !ballot) ballot = found->second;
   });
@@ -277,28 +266,31 @@ inline void NameConflict::Finish(Instant now) {
   next_ = now + kRetryInterval;
   const Tally tally = CountHosts(vote);
   const std::string count = absl::StrCat("[", tally.matching, " / ", tally.votes, "]");
-  NameVerdict verdict = JudgeName(tally.matching, tally.votes, tally.voters, self(), vote.other);
+  NameVerdict verdict =
+      JudgeName(tally.matching, tally.votes, tally.voters, context_.own_endpoint(), vote.other);
   const bool tied_before = std::exchange(tied_, verdict == NameVerdict::kTie);
   if (tied_ && tied_before) verdict = NameVerdict::kQuit;
   switch (verdict) {
     case NameVerdict::kKeep:
-      Log(config_.swim.logger, LogLevel::kInfo, "serf: majority in name conflict resolution ",
-          count);
+      Log(context_.config.swim.logger, LogLevel::kInfo,
+          "serf: majority in name conflict resolution ", count);
       return;
     case NameVerdict::kNoVote:
-      Log(config_.swim.logger, LogLevel::kWarn, "serf: ", tally.votes == 0 ? "nobody" : "too few",
+      Log(context_.config.swim.logger, LogLevel::kWarn,
+          "serf: ", tally.votes == 0 ? "nobody" : "too few",
           " answered in name conflict resolution, staying ", count);
       return;
     case NameVerdict::kTie:
-      Log(config_.swim.logger, LogLevel::kWarn,
+      Log(context_.config.swim.logger, LogLevel::kWarn,
           "serf: tie in name conflict resolution, staying until the next ", count);
       return;
     case NameVerdict::kQuit:
-      Log(config_.swim.logger, LogLevel::kWarn,
-          "serf: minority in name conflict resolution, quiting ", count);
-      Log(config_.swim.logger, LogLevel::kError, "serf: The name '", config_.swim.name,
-          "' belongs to another node, at ", vote.other.ToString(), ": this one must have another");
-      listener_.OnNameLost(now);
+      Log(context_.config.swim.logger, LogLevel::kWarn,
+          "serf: minority in name conflict resolution, quitting ", count);
+      Log(context_.config.swim.logger, LogLevel::kError, "serf: The name '",
+          context_.config.swim.name, "' belongs to another node, at ", vote.other.ToString(),
+          ": this one must have another");
+      name_lost_ = true;
       return;
   }
 }

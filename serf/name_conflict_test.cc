@@ -179,7 +179,7 @@ TEST_F(ConflictTest, AMinorityShutsDown) {
   EXPECT_TRUE(Lives());
   RunFor(seconds(4));
   EXPECT_TRUE(
-      self_.log().Has("[WARN] serf: minority in name conflict resolution, quiting [1 / 3]"));
+      self_.log().Has("[WARN] serf: minority in name conflict resolution, quitting [1 / 3]"));
   EXPECT_EQ(self_.serf().state(), Serf::State::kShutdown);
   EXPECT_NE(self_.Result(leave), "pending");
 }
@@ -214,7 +214,7 @@ TEST_F(ConflictTest, OfATieTheGreaterAddressGoesAtTheSecond) {
     RunFor(NameConflict::kRetryInterval);
   }
   EXPECT_TRUE(
-      self_.log().Has("[WARN] serf: minority in name conflict resolution, quiting [1 / 2]"));
+      self_.log().Has("[WARN] serf: minority in name conflict resolution, quitting [1 / 2]"));
 }
 
 TEST_F(ConflictTest, OneVoteAtATime) {

@@ -30,13 +30,12 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
-#include "serf/base/rng.h"
+#include "serf/base/results.h"
 #include "serf/base/time.h"
 #include "serf/checked_clock.h"
 #include "serf/config.h"
-#include "serf/counters.h"
+#include "serf/context.h"
 #include "serf/judgement.h"
-#include "serf/lamport_clock.h"
 #include "serf/query.h"
 #include "serf/query_buffer.h"
 #include "serf/query_filter.h"
@@ -82,17 +81,6 @@ struct HeldAnswer {
 
 class QueryReceiver {
  public:
-  class Listener {
-   public:
-    virtual ~Listener() = default;
-    // A query that this node is asked; internal ones too.
-    virtual void OnQuery(Instant now, QueryEvent query) = 0;
-    // A user message for one node, to be sent when the engine's input is over.
-    virtual void SendLater(const Endpoint& to, ByteView message) = 0;
-    // To be judged where nothing waits; OnJudged follows.
-    virtual void OnJudgement(std::unique_ptr<Judgement> judgement) = 0;
-  };
-
   // Queries that may still be answered, own ones too; beyond it the oldest cannot any more. Twice
   // as many as one node asks at once; 5 MB.
   static constexpr std::size_t kOpenMax = 32'768;
@@ -107,37 +95,33 @@ class QueryReceiver {
   // Relays need this of the engine's protocol (6.7).
   static constexpr std::uint8_t kRelayProtocolVersion = 5;
 
-  // All must outlive it.
-  QueryReceiver(const Config& config, const swim::Node& node, Rng& rng, Counters& counters,
-                Listener& listener)
-      : config_(config),
-        node_(node),
-        rng_(rng),
-        counters_(counters),
-        listener_(listener),
-        log_(config.swim.logger),
-        clock_("queries", config.swim.logger, counters) {}
+  // Both must outlive it. `clock` is that of queries.
+  QueryReceiver(SerfContext& context, CheckedClock& clock) : context_(context), clock_(clock) {}
   QueryReceiver(const QueryReceiver&) = delete;
   QueryReceiver& operator=(const QueryReceiver&) = delete;
 
-  // Goes on after the last query time that a former life of the node recorded (2.3).
-  void Restore(wire::LamportTime last) {
-    clock_.Restore(last);
-    min_time_ = clock_.time();
-  }
+  // Queries before this time are unwelcome from now on.
+  void IgnoreBefore(wire::LamportTime time) { min_time_ = time; }
 
   // A query. True if it is new and should be passed on.
   bool OnMessage(Instant now, const wire::QueryMessage& query);
 
-  // A judgement of OnJudgement is back.
+  // A judgement of the context's is back.
   void OnJudged(Instant now, const Judgement& judgement);
 
   // Answers a query, once. The errors begin "failed to respond to key query: ", whatever the query,
   // as the original's do (6.6).
   absl::Status Respond(Instant now, QueryId id, absl::string_view payload);
+  // The same for an internal query; logs a failure. `kind`: "key", "conflict".
+  void RespondInternally(Instant now, absl::string_view kind, QueryId id, ByteView payload) {
+    if (const absl::Status status = Respond(now, id, AsText(payload)); !status.ok()) {
+      Log(context_.config.swim.logger, LogLevel::kError, "serf: Failed to respond to ", kind,
+          " query: ", absl::string_view(status.message()));
+    }
+  }
   // Whether an answer keeps the limit.
   bool Fits(QueryId id, absl::string_view payload) const {
-    return EncodeAnswer(id, 0, payload).size() <= config_.query_response_size_limit;
+    return EncodeAnswer(id, 0, payload).size() <= context_.config.query_response_size_limit;
   }
 
   // A node became known: what is held for it goes out.
@@ -145,12 +129,8 @@ class QueryReceiver {
   // Forgets what cannot be answered any more.
   void Purge(Instant now);
 
-  // A peer's clock; see CheckedClock.
-  void OnPeerClock(Instant now, wire::LamportTime clock, bool adopt) {
-    clock_.OnPeerClock(now, clock, adopt);
-  }
-  const LamportClock& clock() const { return clock_.clock(); }
-  CheckedClock& clock() { return clock_; }
+  // The queries that this node is asked, internal ones too.
+  Results<QueryEvent>& queries() { return queries_; }
 
   std::size_t open() const { return open_.size(); }
 
@@ -181,14 +161,8 @@ class QueryReceiver {
   // Whether to tell a node that is no member what is known of its name.
   bool MayAnswerContestant(Instant now, const Origin& origin);
 
-  const Config& config_;
-  const swim::Node& node_;
-  Rng& rng_;
-  Counters& counters_;
-  Listener& listener_;
-  swim::LogLimiter log_;
-
-  CheckedClock clock_;
+  SerfContext& context_;
+  CheckedClock& clock_;
   QueryBuffer recent_;
   wire::LamportTime min_time_;
   QueryFilters filters_;
@@ -202,6 +176,7 @@ class QueryReceiver {
   absl::btree_set<std::pair<Instant, QueryId>> deadlines_;  // of the open ones
   std::vector<HeldAnswer> held_;
   Instant next_contestant_ = Instant::min();
+  Results<QueryEvent> queries_;
 };
 
 // --- receiving ---
@@ -211,8 +186,8 @@ inline bool QueryReceiver::Admit(Instant now, const wire::QueryMessage& query) {
   if (query.ltime < min_time_) return false;
   const wire::LamportTime current = clock_.time();
   if (recent_.TooOld(query.ltime, current)) {
-    ++counters_.dropped_old;
-    log_.Log(now, swim::LogReason::kOldEvent, LogLevel::kWarn, [&] {
+    ++context_.counters.dropped_old;
+    context_.limiter.Log(now, swim::LogReason::kOldEvent, LogLevel::kWarn, [&] {
       return absl::StrCat("serf: received old query ", query.name, " from time ",
                           query.ltime.value(), " (current: ", current.value(), ")");
     });
@@ -223,13 +198,14 @@ inline bool QueryReceiver::Admit(Instant now, const wire::QueryMessage& query) {
 
 inline bool QueryReceiver::OnMessage(Instant now, const wire::QueryMessage& query) {
   if (!Admit(now, query)) return false;
-  ++counters_.queries;
+  ++context_.counters.queries;
   const bool rebroadcast = (query.flags & wire::kQueryFlagNoBroadcast) == 0;
   const auto warn = [&](const std::string& text) {
-    log_.Log(now, swim::LogReason::kDecode, LogLevel::kWarn, [&] { return text; });
+    context_.limiter.Log(now, swim::LogReason::kDecode, LogLevel::kWarn, [&] { return text; });
   };
   std::vector<TagExpression> open;
-  switch (filters_.Judge(now, query.filters, config_.swim.name, config_.tags, open, warn)) {
+  switch (filters_.Judge(now, query.filters, context_.config.swim.name, context_.config.tags, open,
+                         warn)) {
     case QueryFilters::Verdict::kFails:
       break;
     case QueryFilters::Verdict::kPasses:
@@ -280,7 +256,7 @@ inline void QueryReceiver::Accept(Instant now, ReceivedQuery query) {
     deadlines_.emplace(query.open.deadline, id);
     open_.emplace(id, std::move(query.open));
   }
-  listener_.OnQuery(now, std::move(query.event));
+  queries_.Add(std::move(query.event));
 }
 
 // --- judgement ---
@@ -294,11 +270,11 @@ inline void QueryReceiver::Defer(Instant now, ReceivedQuery query,
   }
   auto judgement = std::make_unique<Judgement>(Judgement::Purpose::kAnswer, query.event.id,
                                                query.open.deadline, std::move(filters));
-  const swim::NodeInfo& self = node_.info(node_.self());
+  const swim::NodeInfo& self = context_.node.info(context_.node.self());
   judgement->AddNode(self.name(), self.meta());
   judged_bytes_ += bytes;
   judged_.emplace(query.event.id, Judged{std::move(query), bytes});
-  listener_.OnJudgement(std::move(judgement));
+  context_.judgements.Add(std::move(judgement));
 }
 
 inline void QueryReceiver::OnJudged(Instant now, const Judgement& judgement) {
@@ -316,18 +292,18 @@ inline void QueryReceiver::OnJudged(Instant now, const Judgement& judgement) {
     const std::size_t known = std::min(matched + 1, filters.size());
     for (std::size_t i = 0; i < known; ++i) {
       const TagExpression& filter = filters[i];
-      filters_.Remember(filter.expression, TagValue(config_.tags, filter.tag), i < matched);
+      filters_.Remember(filter.expression, TagValue(context_.config.tags, filter.tag), i < matched);
       if (judgement.error(i).ok()) continue;
-      log_.Log(now, swim::LogReason::kDecode, LogLevel::kWarn,
-               [&] { return BadFilterText(filter.expression, judgement.error(i)); });
+      context_.limiter.Log(now, swim::LogReason::kDecode, LogLevel::kWarn,
+                           [&] { return BadFilterText(filter.expression, judgement.error(i)); });
     }
   });
   if (passes) Accept(now, std::move(judged.query));
 }
 
 inline void QueryReceiver::CountUnjudged(Instant now, absl::string_view name) {
-  ++counters_.queries_unjudged;
-  log_.Log(now, swim::LogReason::kUnjudgedQuery, LogLevel::kWarn, [&] {
+  ++context_.counters.queries_unjudged;
+  context_.limiter.Log(now, swim::LogReason::kUnjudgedQuery, LogLevel::kWarn, [&] {
     return absl::StrCat("serf: query '", name,
                         "' is not answered: to judge its filters takes too long");
   });
@@ -347,7 +323,7 @@ inline ByteVector QueryReceiver::EncodeAnswer(QueryId id, std::uint32_t flags,
   wire::QueryResponseMessage response;
   response.ltime = id.time;
   response.id = id.number;
-  response.from = config_.swim.name;
+  response.from = context_.config.swim.name;
   response.flags = flags;
   if (!payload.empty()) response.payload = AsBytes(payload);
   ByteVector message;
@@ -360,7 +336,7 @@ inline absl::Status QueryReceiver::Respond(Instant now, QueryId id, absl::string
     return absl::Status(code, absl::StrCat("failed to respond to key query: ", text...));
   };
   ByteVector message = EncodeAnswer(id, 0, payload);
-  const std::size_t limit = config_.query_response_size_limit;
+  const std::size_t limit = context_.config.query_response_size_limit;
   if (message.size() > limit) {
     return fail(absl::StatusCode::kInvalidArgument, "response exceeds limit of ", limit, " bytes");
   }
@@ -378,12 +354,13 @@ inline absl::Status QueryReceiver::Respond(Instant now, QueryId id, absl::string
 
 inline void QueryReceiver::Deliver(Instant now, const Origin& origin, Instant deadline,
                                    ByteVector message) {
-  if (config_.answer_unknown_nodes || IsMember(origin) || MayAnswerContestant(now, origin)) {
+  if (context_.config.answer_unknown_nodes || IsMember(origin) ||
+      MayAnswerContestant(now, origin)) {
     return Send(origin, message);
   }
   if (held_.size() >= kHeldMax) Purge(now);
   if (held_.size() >= kHeldMax) {
-    ++counters_.dropped_answers;
+    ++context_.counters.dropped_answers;
     return;
   }
   held_.push_back({origin, deadline, std::move(message)});
@@ -391,13 +368,14 @@ inline void QueryReceiver::Deliver(Instant now, const Origin& origin, Instant de
 
 inline bool QueryReceiver::IsMember(const Origin& origin) const {
   if (!origin.name.empty()) {
-    const auto member = node_.Find(origin.name);
-    return member.has_value() && SameHostAndPort(node_.info(*member).endpoint(), origin.endpoint);
+    const auto member = context_.node.Find(origin.name);
+    return member.has_value() &&
+           SameHostAndPort(context_.node.info(*member).endpoint(), origin.endpoint);
   }
   // Releases before 0.9.0 don't say who they are.
   bool found = false;
-  node_.ForEachMember([&](swim::MemberIndex member) {
-    found = found || SameHostAndPort(node_.info(member).endpoint(), origin.endpoint);
+  context_.node.ForEachMember([&](swim::MemberIndex member) {
+    found = found || SameHostAndPort(context_.node.info(member).endpoint(), origin.endpoint);
   });
   return found;
 }
@@ -425,16 +403,17 @@ inline void QueryReceiver::OnNodeJoin(Instant now, const swim::NodeInfo& info) {
 }
 
 inline void QueryReceiver::Send(const Origin& origin, ByteView message) {
-  listener_.SendLater(origin.endpoint, message);
+  context_.Send(origin.endpoint, message);
   // To oneself it goes without a network.
-  if (origin.relay_factor > 0 && origin.name != config_.swim.name) Relay(origin, message);
+  if (origin.relay_factor > 0 && origin.name != context_.config.swim.name) Relay(origin, message);
 }
 
 inline void QueryReceiver::Relay(const Origin& origin, ByteView message) {
   std::vector<swim::MemberIndex> helpers;
-  node_.ForEachMember([&](swim::MemberIndex member) {
-    if (member == node_.self() || node_.state(member) != swim::NodeState::kAlive) return;
-    const swim::NodeInfo& info = node_.info(member);
+  context_.node.ForEachMember([&](swim::MemberIndex member) {
+    if (member == context_.node.self() || context_.node.state(member) != swim::NodeState::kAlive)
+      return;
+    const swim::NodeInfo& info = context_.node.info(member);
     // The node that asked would relay to itself.
     if (info.name() == origin.name || info.versions().protocol_max < kRelayProtocolVersion) return;
     helpers.push_back(member);
@@ -448,8 +427,8 @@ inline void QueryReceiver::Relay(const Origin& origin, ByteView message) {
   Append(relay, message);
   const std::size_t wanted = std::min<std::size_t>(origin.relay_factor, helpers.size());
   for (std::size_t i = 0; i < wanted; ++i) {
-    std::swap(helpers[i], helpers[i + rng_.Below(std::uint64_t{helpers.size() - i})]);
-    listener_.SendLater(node_.info(helpers[i]).endpoint(), relay);
+    std::swap(helpers[i], helpers[i + context_.rng.Below(std::uint64_t{helpers.size() - i})]);
+    context_.Send(context_.node.info(helpers[i]).endpoint(), relay);
   }
 }
 

@@ -6,7 +6,7 @@
 // Source: spec/serf.md 3.6, 9.7, and docs/decisions/0005-partitions-heal.md.
 //
 //   reconnector.OnMemberEvent(now, event);
-//   while (auto attempt = reconnector.Next(now, alive)) node.Join(now, attempt->token, ...);
+//   while (auto attempt = reconnector.Next(now)) node.Join(now, attempt->token, ...);
 //   reconnector.OnDone(now, token, contacted);   // for each join that ended
 
 #include <algorithm>
@@ -21,9 +21,8 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
-#include "serf/base/rng.h"
 #include "serf/base/time.h"
-#include "serf/config.h"
+#include "serf/context.h"
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/member_status_table.h"
@@ -50,25 +49,26 @@ class Reconnector final : private Rejoin::Cluster {
     swim::JoinTarget target;
   };
 
-  // All must outlive it.
-  Reconnector(const Config& config, const MemberTracker& members, Rng& rng)
-      : config_(config), members_(members), rng_(rng), pace_(config.reconnect_interval) {}
+  // Both must outlive it.
+  Reconnector(SerfContext& context, const MemberTracker& members)
+      : context_(context), members_(members), pace_(context.config.reconnect_interval) {}
   Reconnector(const Reconnector&) = delete;
   Reconnector& operator=(const Reconnector&) = delete;
 
   // The node was in the cluster before, with these.
   void Remember(const SnapshotState& state) {
-    rejoin_ = Rejoin(state, config_.swim.name, config_.reconnect_interval, config_.swim.logger);
+    rejoin_ = Rejoin(state, context_.config.swim.name, context_.config.reconnect_interval,
+                     context_.config.swim.logger);
   }
-  void Start(Instant now) { rejoin_.Start(now, rng_); }
+  void Start(Instant now) { rejoin_.Start(now, context_.rng); }
 
   // The application joined, and these answered.
   void AddSeeds(Instant now, const std::vector<Endpoint>& seeds);
   // Members failed, or left.
   void OnMemberEvent(Instant now, const MemberEvent& event);
 
-  // Whom to ask now. `self_lives`: this node has not been told to leave.
-  std::optional<Attempt> Next(Instant now, bool self_lives);
+  // Whom to ask now; nobody once this node was told to leave.
+  std::optional<Attempt> Next(Instant now);
   // A join has ended. What kind it was.
   enum class Ended : std::uint8_t { kOther, kReconnect, kRejoin };
   Ended OnDone(Instant now, swim::RequestId token, bool contacted);
@@ -102,9 +102,8 @@ class Reconnector final : private Rejoin::Cluster {
   bool HasAlivePeer() const override { return members_.HasAlivePeer(); }
   std::size_t Alive() const override { return members_.table().alive(); }
 
-  const Config& config_;
+  SerfContext& context_;
   const MemberTracker& members_;
-  Rng& rng_;
   std::map<swim::RequestId, UnderWay> under_way_;
   std::uint64_t next_token_ = kFirstToken;
 
@@ -127,14 +126,14 @@ inline Reconnector::Attempt Reconnector::Begin(swim::JoinTarget target, bool rej
   return {token, std::move(target)};
 }
 
-inline std::optional<Reconnector::Attempt> Reconnector::Next(Instant now, bool self_lives) {
-  if (!self_lives) {
+inline std::optional<Reconnector::Attempt> Reconnector::Next(Instant now) {
+  if (!context_.lives()) {
     rejoin_.Stop();
     reconnect_at_ = seeds_at_ = kNever;
     due_ = 0;
     return std::nullopt;
   }
-  if (auto target = rejoin_.Next(now, *this, rng_)) return Begin(*std::move(target), true);
+  if (auto target = rejoin_.Next(now, *this, context_.rng)) return Begin(*std::move(target), true);
   if (now >= seeds_at_) {
     if (auto target = NextSeed(now)) return Begin(*std::move(target), false);
   }
@@ -153,7 +152,7 @@ inline Reconnector::Ended Reconnector::OnDone(Instant now, swim::RequestId token
   const bool rejoin = found->second.rejoin;
   under_way_.erase(found);
   if (rejoin) {
-    rejoin_.OnDone(now, contacted, rng_);
+    rejoin_.OnDone(now, contacted, context_.rng);
   } else if (contacted) {
     // The others may be within reach again, too.
     Hurry(now);
@@ -173,12 +172,12 @@ inline void Reconnector::OnMemberEvent(Instant now, const MemberEvent& event) {
 
 inline void Reconnector::Hurry(Instant now) {
   if (now >= hurry_again_at_) {
-    hurry_again_at_ = now + config_.reconnect_interval;
+    hurry_again_at_ = now + context_.config.reconnect_interval;
     pace_.Reset();
   } else if (reconnect_at_ != kNever) {
     return;
   }
-  reconnect_at_ = std::min(reconnect_at_, now + pace_.Next(rng_));
+  reconnect_at_ = std::min(reconnect_at_, now + pace_.Next(context_.rng));
 }
 
 inline void Reconnector::BeginTurn(Instant now) {
@@ -188,10 +187,11 @@ inline void Reconnector::BeginTurn(Instant now) {
     turn_.clear();
     return;
   }
-  reconnect_at_ = now + pace_.Next(rng_);
-  due_ = ReconnectsInTurn(table.size(), table.failed(), table.left(), rng_);
+  reconnect_at_ = now + pace_.Next(context_.rng);
+  due_ = ReconnectsInTurn(table.size(), table.failed(), table.left(), context_.rng);
   if (due_ == 0) {
-    Log(config_.swim.logger, LogLevel::kDebug, "serf: forgoing reconnect for random throttling");
+    Log(context_.config.swim.logger, LogLevel::kDebug,
+        "serf: forgoing reconnect for random throttling");
   }
 }
 
@@ -201,7 +201,7 @@ inline std::optional<swim::JoinTarget> Reconnector::NextFailed() {
     for (const auto& [name, departed] : table.departed()) {
       if (departed.record.status == MemberStatus::kFailed) turn_.emplace_back(name);
     }
-    rng_.Shuffle(turn_);
+    context_.rng.Shuffle(turn_);
   }
   while (!turn_.empty()) {
     const std::string name = std::move(turn_.back());
@@ -211,7 +211,8 @@ inline std::optional<swim::JoinTarget> Reconnector::NextFailed() {
     const Endpoint& endpoint = departed->info->endpoint();
     if (IsUnderWay(endpoint)) continue;
     std::string address = endpoint.ToString();
-    Log(config_.swim.logger, LogLevel::kInfo, "serf: attempting reconnect to ", name, " ", address);
+    Log(context_.config.swim.logger, LogLevel::kInfo, "serf: attempting reconnect to ", name, " ",
+        address);
     return swim::JoinTarget{std::move(address), endpoint};
   }
   return std::nullopt;
@@ -221,9 +222,9 @@ inline std::optional<swim::JoinTarget> Reconnector::NextFailed() {
 
 inline void Reconnector::AddSeeds(Instant now, const std::vector<Endpoint>& seeds) {
   for (const Endpoint& seed : seeds) {
-    if (seed != config_.swim.advertise) seeds_.Add(seed);
+    if (seed != context_.config.swim.advertise) seeds_.Add(seed);
   }
-  if (!seeds_.empty() && seeds_at_ == kNever) seeds_at_ = now + config_.reconnect_interval;
+  if (!seeds_.empty() && seeds_at_ == kNever) seeds_at_ = now + context_.config.reconnect_interval;
 }
 
 inline std::optional<swim::JoinTarget> Reconnector::NextSeed(Instant now) {
@@ -231,11 +232,11 @@ inline std::optional<swim::JoinTarget> Reconnector::NextSeed(Instant now) {
   const std::optional<Endpoint> seed =
       seeds_.Next([this](const Endpoint& e) { return !members_.HasMemberAt(e); });
   seeds_back_off_ = seed ? std::min(2 * seeds_back_off_, kSeedsBackOffMax) : 1;
-  const Duration pause = seeds_back_off_ * config_.reconnect_interval;
-  seeds_at_ = seeds_.empty() ? kNever : now + pause - pause / 8 + rng_.Below(pause / 4);
+  const Duration pause = seeds_back_off_ * context_.config.reconnect_interval;
+  seeds_at_ = seeds_.empty() ? kNever : now + pause - pause / 8 + context_.rng.Below(pause / 4);
   if (!seed || under_way_.size() >= kUnderWayMax || IsUnderWay(*seed)) return std::nullopt;
   std::string address = seed->ToString();
-  Log(config_.swim.logger, LogLevel::kInfo, "serf: attempting to join again ", address);
+  Log(context_.config.swim.logger, LogLevel::kInfo, "serf: attempting to join again ", address);
   return swim::JoinTarget{std::move(address), *seed};
 }
 

@@ -13,7 +13,6 @@
 //   loop: carry out `out`; wait for I/O or NextDeadline(); feed it; ...
 
 #include <algorithm>
-#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -29,10 +28,10 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
-#include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/broadcasts.h"
 #include "serf/config.h"
+#include "serf/context.h"
 #include "serf/coordinate_tracker.h"
 #include "serf/counters.h"
 #include "serf/engine_config.h"
@@ -69,11 +68,10 @@
 
 namespace serf {
 
-class Serf final : private swim::Delegate,
-                   private MemberTracker::Listener,
-                   private UserEvents::Listener,
-                   private Queries::Listener,
-                   private GossipReceiver::Listener {
+// Its parts are told what happened, leave results, and are asked for them in Settle() when the
+// input is over: none calls up, but for the SWIM layer (swim::Delegate). What one input brings the
+// application comes in this order: member events, then user events by Lamport time, then queries.
+class Serf final : private swim::Delegate {
  public:
   using State = SerfState;
 
@@ -152,7 +150,7 @@ class Serf final : private swim::Delegate,
                                     const QueryParams& params, Outbox& out);
   // See QueryIssuer::Cancel.
   void CancelQuery(Instant now, QueryId query, Outbox& out) {
-    Run(now, out, [&] { queries_.Cancel(now, query); });
+    Run(now, out, [&] { queries_.Cancel(query); });
   }
   // Answers a query that a QueryEvent told of. Errors: see QueryReceiver::Respond.
   absl::Status Respond(Instant now, QueryId query, absl::string_view payload, Outbox& out);
@@ -163,11 +161,11 @@ class Serf final : private swim::Delegate,
 
   // Stops: no message is sent, no deadline remains, requests under way complete as cancelled.
   void Shutdown(Instant now, Outbox& out) {
-    Run(now, out, [&] { Stop(now); });
+    Run(now, out, [&] { Stop(now, out); });
   }
 
   // --- views ---
-  State state() const { return state_; }
+  State state() const { return context_.state; }
   const Config& config() const { return config_; }
   Member LocalMember() const;
   std::optional<Member> FindMember(absl::string_view name) const { return members_.Find(name); }
@@ -184,9 +182,9 @@ class Serf final : private swim::Delegate,
   // Spec 13.2: "members", "failed", "left", "health_score", "member_time", ...
   std::map<std::string, std::string> Stats() const {
     return StatMap(
-        {config_, node_, members_, user_events_, queries_, broadcasts_, counters_, coordinates()});
+        {config_, node_, members_, user_events_, queries_, broadcasts_, counters(), coordinates()});
   }
-  const Counters& counters() const { return counters_; }
+  const Counters& counters() const { return context_.counters; }
   // Null if they are disabled.
   const CoordinateTracker* coordinates() const { return coordinates_ ? &*coordinates_ : nullptr; }
   const swim::Node& node() const { return node_; }
@@ -194,26 +192,30 @@ class Serf final : private swim::Delegate,
  private:
   explicit Serf(Config config);
 
-  // Runs an input with the Outbox lent to what is called back meanwhile.
+  // Runs an input, then does what follows from it.
   template <typename F>
   void Run(Instant now, Outbox& out, F&& input);
-  // Does what must wait until the engine's input is over.
-  void Settle(Instant now);
-  void SendNow(Instant now);
-  void Stop(Instant now);
-  void WriteSnapshot(Instant now, bool all);
+  // Takes what the parts have left, as long as that leads to more.
+  void Settle(Instant now, Outbox& out);
+  bool TakeMemberEvents(Instant now, Outbox& out);
+  bool TakeUserEvents();
+  bool TakeQueryResults(Instant now, Outbox& out);
+  bool TakeFinished(Instant now, Outbox& out);
+  bool SendOutgoing(Instant now, Outbox& out);
+  void Stop(Instant now, Outbox& out);
+  void WriteSnapshot(Instant now, bool all, Outbox& out);
 
   // --- swim::Delegate ---
   inline void OnNodeJoin(Instant now, swim::MemberIndex member) override;
   void OnNodeLeave(Instant now, swim::MemberIndex m) override { members_.OnNodeLeave(now, m); }
-  void OnNodeUpdate(Instant now, swim::MemberIndex m) override { members_.OnNodeUpdate(now, m); }
+  void OnNodeUpdate(Instant, swim::MemberIndex m) override { members_.OnNodeUpdate(m); }
   void OnNodePurged(Instant now, swim::MemberIndex m) override { members_.OnNodePurged(now, m); }
   bool ExpectsDeparture(swim::MemberIndex m) const override { return members_.IsLeaving(m); }
   void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) override {
     queries_.OnConflict(now, existing, other);
   }
   void OnUserMessage(Instant now, const Endpoint& from, ByteView message) override {
-    if (receiver_.OnMessage(now, from, message, IsAlive())) wake_gossip_ = true;
+    receiver_.OnMessage(now, from, message);
   }
   inline std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget,
                                     std::vector<ByteView>& parts,
@@ -223,67 +225,39 @@ class Serf final : private swim::Delegate,
   // All of these only grow, and one of them with each change of the state.
   std::optional<std::uint64_t> LocalStateVersion() const override {
     return members_.clock().time().value() + user_events_.clock().time().value() +
-           queries_.clock().time().value() + members_.table().changes() + counters_.user_events;
+           queries_.clock().time().value() + members_.table().changes() + counters().user_events;
   }
   bool MergeRemoteState(Instant now, const swim::RemoteState& state) override {
-    return receiver_.OnRemoteState(now, state, IsAlive());
+    return receiver_.OnRemoteState(now, state);
   }
   void AppendAckPayload(ByteVector& out) override {
     if (coordinates_) coordinates_->AppendPayload(out);
   }
   inline void OnPingComplete(Instant now, swim::MemberIndex member, Duration rtt,
                              ByteView payload) override;
-  void OnLeaveBroadcast(Instant now) override { Advance(now, leave_.OnEngineLeft(now)); }
-  void OnUpdateBroadcast(Instant) override { requests_.OnTagsSent(*out_); }
-
-  // --- listeners ---
-  inline void OnMemberEvent(Instant now, MemberEvent event) override;
-  inline void OnUserEvent(Instant, UserEvent event) override;
-  void OnQuery(QueryEvent query) override { out_->Emit(std::move(query)); }
-  void OnQueryUpdate(QueryUpdate update) override { out_->Tell(std::move(update)); }
-  void OnJudgement(std::unique_ptr<Judgement> judgement) override {
-    out_->judgements().push_back(std::move(judgement));
-  }
-  void OnKeysDone(RequestId request, absl::Status status, KeyOutcome outcome) override {
-    auto shared = std::make_shared<const KeyOutcome>(std::move(outcome));
-    out_->Complete({request, std::move(status), 0, {}, std::move(shared)});
-  }
-  inline void SaveKeyring(std::uint64_t version) override;
-  void OnNameLost() override { name_lost_ = true; }
-  void OnAccused(Instant now) override {
-    intents_.Refute(now);
-    wake_gossip_ = true;
-  }
-  void SendLater(const Endpoint& to, ByteView message) override {
-    send_later_.push_back({to, ByteVector(message.begin(), message.end())});
-  }
+  void OnLeaveBroadcast(Instant) override { departure_is_out_ = true; }
+  void OnUpdateBroadcast(Instant) override { tags_are_out_ = true; }
 
   // --- requests ---
-  void StartJoins(Instant now);
-  void OnJoinDone(Instant now, swim::Node::JoinDone done);
-  void Advance(Instant now, LeaveSequence::Next next);
+  void StartJoins(Instant now, Outbox& out);
+  void OnJoinDone(Instant now, swim::Node::JoinDone done, Outbox& out);
+  void Advance(Instant now, LeaveSequence::Next next, Outbox& out);
   // Ends the leaves, once it is known whether the next life will know of it.
-  void SettleLeave(Instant now);
-  void Complete(RequestId request, absl::Status status) {
-    Requests::Complete(request, std::move(status), *out_);
-  }
+  void SettleLeave(Instant now, Outbox& out);
   static absl::Status ShutDownError() { return absl::CancelledError("Serf has been shut down"); }
 
-  void Reconnect(Instant now);
-  bool IsAlive() const { return state_ == State::kAlive; }
+  void Reconnect(Instant now, Outbox& out);
 
   Config config_;
-  State state_ = State::kAlive;
-  Rng rng_;
-  Counters counters_;
   swim::Node node_;
+  SerfContext context_{config_, node_};
   MemberTracker members_;
   Broadcasts broadcasts_;
+  IntentIssuer intents_;
   UserEvents user_events_;
   Queries queries_;
   GossipReceiver receiver_;
   EventPipeline pipeline_;
-  IntentIssuer intents_;
   Requests requests_;
   LeaveSequence leave_;
   Reconnector reconnector_;
@@ -291,14 +265,9 @@ class Serf final : private swim::Delegate,
   std::optional<Snapshot> snapshot_;
   Instant leave_recorded_by_ = kNever;  // while a leave waits for the disk
 
-  Outbox* out_ = nullptr;  // lent while an input runs
-  struct Datagram {
-    Endpoint to;
-    ByteVector bytes;
-  };
-  std::vector<Datagram> send_later_;
-  bool wake_gossip_ = false;
-  bool name_lost_ = false;
+  // What the SWIM layer reported within this input: an announcement of this node's is out.
+  bool departure_is_out_ = false;
+  bool tags_are_out_ = false;
   Instant reap_at_ = kNever;
   Instant queue_check_at_ = kNever;
 };
@@ -313,20 +282,18 @@ inline absl::StatusOr<std::unique_ptr<Serf>> Serf::Create(Config config) {
 
 inline Serf::Serf(Config config)
     : config_(std::move(config)),
-      // Not the engine's own sequence: two that run alike would be one.
-      rng_(config_.swim.seed ^ 0x5e5f5e5f5e5f5e5fu),
       node_(config_.swim, *this),
-      members_(config_, node_, counters_, *this),
+      members_(context_),
       broadcasts_(config_.QueueMax(1)),
-      user_events_(config_, broadcasts_, counters_, *this),
-      queries_(config_, node_, members_, rng_, counters_, *this),
-      receiver_(config_, node_, members_, user_events_, queries_, broadcasts_, counters_, *this),
+      intents_(context_, members_, broadcasts_),
+      user_events_(context_, broadcasts_),
+      queries_(context_, members_),
+      receiver_(context_, members_, intents_, user_events_, queries_, broadcasts_),
       pipeline_(config_),
-      intents_(config_, members_, broadcasts_, counters_),
       requests_(config_.broadcast_timeout),
       leave_(config_.broadcast_timeout, config_.leave_propagate_delay,
              config_.swim.gossip_interval),
-      reconnector_(config_, members_, rng_) {
+      reconnector_(context_, members_) {
   if (!config_.disable_coordinates) {
     coordinates_.emplace(config_.swim.name, config_.swim.seed, config_.swim.logger);
   }
@@ -340,57 +307,100 @@ inline Serf::Serf(Config config)
 
 template <typename F>
 void Serf::Run(Instant now, Outbox& out, F&& input) {
-  assert(out_ == nullptr && "an input within an input");
-  if (state_ == State::kShutdown) return;
-  out_ = &out;
+  if (context_.state == State::kShutdown) return;
   input();
-  if (state_ != State::kShutdown) Settle(now);
-  if (name_lost_ && state_ != State::kShutdown) Stop(now);
-  out_ = nullptr;
+  if (context_.state != State::kShutdown) Settle(now, out);
+  if (queries_.name_lost() && context_.state != State::kShutdown) Stop(now, out);
 }
 
-inline void Serf::Settle(Instant now) {
+inline void Serf::Settle(Instant now, Outbox& out) {
   for (bool more = true; more;) {
-    more = false;
-    for (const Broadcasts::Token token : broadcasts_.TakeFinished()) {
-      if (token == Requests::kLeaveToken) Advance(now, leave_.OnIntentSent(now));
-      requests_.OnIntentSent(token, *out_);
-      more = true;
-    }
-    for (swim::Node::JoinDone& done : node_.TakeJoinResults()) {
-      OnJoinDone(now, std::move(done));
-      more = true;
-    }
+    more = TakeFinished(now, out);
+    more |= TakeMemberEvents(now, out);
+    more |= TakeUserEvents();
+    more |= TakeQueryResults(now, out);
+    more |= SendOutgoing(now, out);
   }
-  SendNow(now);
-  pipeline_.Settle(now, *out_);
-  if (wake_gossip_) node_.WakeGossip(now);
-  wake_gossip_ = false;
-  WriteSnapshot(now, /*all=*/false);
-  SettleLeave(now);
+  pipeline_.Settle(now, out);
+  queries_.asked().Drain([&](QueryEvent query) { out.Emit(std::move(query)); });
+  if (broadcasts_.TakeNews()) node_.WakeGossip(now);
+  WriteSnapshot(now, /*all=*/false, out);
+  SettleLeave(now, out);
 }
 
-inline void Serf::WriteSnapshot(Instant now, bool all) {
+inline bool Serf::TakeMemberEvents(Instant now, Outbox& out) {
+  return members_.events().Drain([&](MemberEvent event) {
+    if (snapshot_) snapshot_->OnMemberEvent(event);
+    reconnector_.OnMemberEvent(now, event);
+    if (coordinates_ && event.kind == MemberEventKind::kReap) {
+      for (const Member& member : event.members) coordinates_->Forget(member.name);
+    }
+    pipeline_.Add(now, std::move(event), out);
+  });
+}
+
+inline bool Serf::TakeUserEvents() {
+  return user_events_.fresh().Drain([&](UserEvent event) {
+    if (snapshot_) snapshot_->OnUserEvent(event.time);
+    pipeline_.Add(std::move(event));
+  });
+}
+
+inline bool Serf::TakeQueryResults(Instant now, Outbox& out) {
+  const bool any = queries_.Settle(now);
+  queries_.updates().Drain([&](QueryUpdate update) { out.Tell(std::move(update)); });
+  queries_.keys_done().Drain([&](KeysDone done) {
+    auto outcome = std::make_shared<const KeyOutcome>(std::move(done.outcome));
+    out.Complete({done.request, std::move(done.status), 0, {}, std::move(outcome)});
+  });
+  context_.judgements.Drain([&](std::unique_ptr<Judgement> judgement) {
+    out.judgements().push_back(std::move(judgement));
+  });
+  if (const std::optional<std::uint64_t> version = queries_.TakeKeyringSave()) {
+    const auto keys = config_.swim.keyring->keys();
+    out.Save({*version, {keys.begin(), keys.end()}});
+  }
+  return any;
+}
+
+// What the SWIM layer and the broadcasts have finished.
+inline bool Serf::TakeFinished(Instant now, Outbox& out) {
+  bool any = false;
+  for (const Broadcasts::Token token : broadcasts_.TakeFinished()) {
+    if (token == Requests::kLeaveToken) Advance(now, leave_.OnIntentSent(now), out);
+    requests_.OnIntentSent(token, out);
+    any = true;
+  }
+  for (swim::Node::JoinDone& done : node_.TakeJoinResults()) {
+    OnJoinDone(now, std::move(done), out);
+    any = true;
+  }
+  if (std::exchange(departure_is_out_, false)) {
+    Advance(now, leave_.OnEngineLeft(now), out);
+    any = true;
+  }
+  if (std::exchange(tags_are_out_, false)) requests_.OnTagsSent(out);
+  return any;
+}
+
+inline bool Serf::SendOutgoing(Instant now, Outbox& out) {
+  return context_.outgoing.Drain([&](SerfContext::Message message) {
+    if (message.to == context_.own_endpoint()) {
+      receiver_.OnMessage(now, message.to, message.bytes);
+    } else if (message.bytes.size() > GossipRoom(config_.swim)) {
+      // No network need carry such a datagram in one piece.
+      node_.SendReliable(now, message.to, message.bytes, out);
+    } else {
+      node_.SendBestEffort(now, message.to, message.bytes, out);
+    }
+  });
+}
+
+inline void Serf::WriteSnapshot(Instant now, bool all, Outbox& out) {
   if (!snapshot_) return;
   snapshot_->OnClock(members_.clock().time());
   snapshot_->OnQuery(queries_.newest());
-  snapshot_->Flush(now, out_->snapshot_ops(), all);
-}
-
-inline void Serf::SendNow(Instant now) {
-  // What comes to this node itself may lead to more.
-  while (!send_later_.empty()) {
-    for (const Datagram& datagram : std::exchange(send_later_, {})) {
-      if (datagram.to == node_.info(node_.self()).endpoint()) {
-        if (receiver_.OnMessage(now, datagram.to, datagram.bytes, IsAlive())) wake_gossip_ = true;
-      } else if (datagram.bytes.size() > GossipRoom(config_.swim)) {
-        // No network need carry such a datagram in one piece.
-        node_.SendReliable(now, datagram.to, datagram.bytes, *out_);
-      } else {
-        node_.SendBestEffort(now, datagram.to, datagram.bytes, *out_);
-      }
-    }
-  }
+  snapshot_->Flush(now, out.snapshot_ops(), all);
 }
 
 inline void Serf::Start(Instant now, Outbox& out) {
@@ -403,19 +413,20 @@ inline void Serf::Start(Instant now, Outbox& out) {
   }
   Run(now, out, [&] {
     node_.Start(now, out);
-    Reconnect(now);
+    Reconnect(now, out);
   });
 }
 
-inline void Serf::Stop(Instant now) {
-  if (state_ != State::kLeft) {
+inline void Serf::Stop(Instant now, Outbox& out) {
+  if (context_.state != State::kLeft) {
     Log(config_.swim.logger, LogLevel::kWarn, "serf: Shutdown without a Leave");
   }
-  state_ = State::kShutdown;
+  context_.state = State::kShutdown;
   queries_.Shutdown(now, ShutDownError());
-  pipeline_.Flush(now, *out_);
-  WriteSnapshot(now, /*all=*/true);
-  requests_.Cancel(ShutDownError(), *out_);
+  TakeQueryResults(now, out);
+  pipeline_.Flush(now, out);
+  WriteSnapshot(now, /*all=*/true, out);
+  requests_.Cancel(ShutDownError(), out);
 }
 
 // --- inputs ---
@@ -428,7 +439,7 @@ inline std::optional<swim::StreamId> Serf::OnStreamAccepted(Instant now, const E
 }
 
 inline Instant Serf::NextDeadline() const {
-  if (state_ == State::kShutdown) return kNever;
+  if (context_.state == State::kShutdown) return kNever;
   return std::min({node_.NextDeadline(), reconnector_.NextDeadline(),
                    snapshot_ ? snapshot_->NextDeadline() : kNever, members_.NextDeadline(),
                    leave_.NextDeadline(), queries_.NextDeadline(), pipeline_.NextDeadline(),
@@ -439,14 +450,15 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
   Run(now, out, [&] {
     if (now >= node_.NextDeadline()) node_.OnTimer(now, out);
     members_.OnTimer(now);
-    Advance(now, leave_.OnTimer(now));
+    Advance(now, leave_.OnTimer(now), out);
     requests_.OnTimer(now, out);
     if (now >= reap_at_) {
       reap_at_ = now + config_.reap_interval;
-      members_.Reap(now, IsAlive());
+      members_.Reap(now);
       queries_.Purge(now);
     }
-    Reconnect(now);
+    TakeMemberEvents(now, out);  // who has failed, may be tried
+    Reconnect(now, out);
     if (now >= queue_check_at_) {
       queue_check_at_ = now + config_.queue_check_interval;
       broadcasts_.Check(config_.queue_depth_warning, config_.QueueMax(member_count()),
@@ -457,9 +469,9 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
   });
 }
 
-inline void Serf::Reconnect(Instant now) {
-  while (std::optional<Reconnector::Attempt> attempt = reconnector_.Next(now, IsAlive())) {
-    node_.Join(now, attempt->token, {std::move(attempt->target)}, *out_);
+inline void Serf::Reconnect(Instant now, Outbox& out) {
+  while (std::optional<Reconnector::Attempt> attempt = reconnector_.Next(now)) {
+    node_.Join(now, attempt->token, {std::move(attempt->target)}, out);
   }
 }
 
@@ -467,64 +479,61 @@ inline void Serf::Reconnect(Instant now) {
 
 inline void Serf::Join(Instant now, RequestId request, std::vector<swim::JoinTarget> targets,
                        bool ignore_old, Outbox& out) {
-  if (!IsAlive()) {
+  if (!context_.lives()) {
     out.Complete(
         {request, absl::FailedPreconditionError("Serf can't Join after Leave or Shutdown"), 0, {}});
     return;
   }
   Run(now, out, [&] {
     requests_.joins().Push(request, std::move(targets), ignore_old);
-    StartJoins(now);
+    StartJoins(now, out);
   });
 }
 
-inline void Serf::StartJoins(Instant now) {
+inline void Serf::StartJoins(Instant now, Outbox& out) {
   while (JoinQueue::Join* const join = requests_.joins().StartNext()) {
     receiver_.set_ignore_old_on_join(requests_.joins().ignores_old());
-    node_.Join(now, join->token, std::move(join->targets), *out_);
+    node_.Join(now, join->token, std::move(join->targets), out);
   }
 }
 
-inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done) {
+inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done, Outbox& out) {
   const bool contacted = done.result.contacted > 0;
   const Reconnector::Ended ended = reconnector_.OnDone(now, done.id, contacted);
   const bool ours = ended != Reconnector::Ended::kOther;
   const std::optional<RequestId> request = ours ? std::nullopt : requests_.joins().Finish(done.id);
   // Also after a restart: else the original shows a node as leaving for ever whose leave intent
   // outlived it there (15.3). Not after a Leave has begun: it would be taken back.
-  if (contacted && IsAlive() && (request || ended == Reconnector::Ended::kRejoin)) {
+  if (contacted && context_.lives() && (request || ended == Reconnector::Ended::kRejoin)) {
     intents_.IssueJoin(now);
-    wake_gossip_ = true;
   }
-  if (ours) return Reconnect(now);
+  if (ours) return Reconnect(now, out);
   if (!request) return;
   receiver_.set_ignore_old_on_join(requests_.joins().ignores_old());
   reconnector_.AddSeeds(now, done.result.answered);
   absl::Status status;
   if (!contacted && !done.result.errors.empty()) status = JoinError(done.result.errors);
-  out_->Complete(
-      {*request, std::move(status), done.result.contacted, std::move(done.result.errors)});
-  StartJoins(now);
+  out.Complete({*request, std::move(status), done.result.contacted, std::move(done.result.errors)});
+  StartJoins(now, out);
 }
 
 inline void Serf::Leave(Instant now, RequestId request, Outbox& out) {
-  if (state_ == State::kShutdown) {
+  if (context_.state == State::kShutdown) {
     return out.Complete(
         {request, absl::FailedPreconditionError("Leave called after Shutdown"), 0, {}});
   }
   Run(now, out, [&] {
     requests_.AddLeave(request);
-    if (state_ == State::kLeft && leave_recorded_by_ == kNever) leave_recorded_by_ = now;
-    if (state_ != State::kAlive) return;
-    state_ = State::kLeaving;
+    if (context_.state == State::kLeft && leave_recorded_by_ == kNever) leave_recorded_by_ = now;
+    if (!context_.lives()) return;
+    context_.state = State::kLeaving;
     if (snapshot_) snapshot_->OnLeave();
     const bool tells = intents_.IssueLeave(now, Requests::kLeaveToken);
-    wake_gossip_ = true;
-    Advance(now, leave_.Begin(now, tells));
+    Advance(now, leave_.Begin(now, tells), out);
   });
 }
 
-inline void Serf::Advance(Instant now, LeaveSequence::Next next) {
+inline void Serf::Advance(Instant now, LeaveSequence::Next next, Outbox& out) {
   switch (next.step) {
     case LeaveSequence::Step::kNone:
       if (next.timed_out) {
@@ -536,43 +545,42 @@ inline void Serf::Advance(Instant now, LeaveSequence::Next next) {
       if (next.timed_out) {
         Log(config_.swim.logger, LogLevel::kWarn, "serf: timeout while waiting for graceful leave");
       }
-      return node_.Leave(now, *out_);
+      return node_.Leave(now, out);
     case LeaveSequence::Step::kLeft:
-      state_ = State::kLeft;
+      context_.state = State::kLeft;
       leave_recorded_by_ = now + (snapshot_ ? kLeaveRecordMax : Duration::zero());
       return;
   }
 }
 
-inline void Serf::SettleLeave(Instant now) {
+inline void Serf::SettleLeave(Instant now, Outbox& out) {
   if (leave_recorded_by_ == kNever) return;
   if (now < leave_recorded_by_ && !snapshot_->leave_settled()) return;
   leave_recorded_by_ = kNever;
-  requests_.OnLeft(snapshot_ ? snapshot_->LeaveStatus() : absl::OkStatus(), *out_);
+  requests_.OnLeft(snapshot_ ? snapshot_->LeaveStatus() : absl::OkStatus(), out);
 }
 
 inline void Serf::RemoveFailedNode(Instant now, RequestId request, absl::string_view name,
                                    bool prune, Outbox& out) {
-  if (state_ == State::kShutdown) return out.Complete({request, ShutDownError(), 0, {}});
+  if (context_.state == State::kShutdown) return out.Complete({request, ShutDownError(), 0, {}});
   Run(now, out, [&] {
-    const bool told = intents_.IssueLeaveOf(now, name, prune, IsAlive(), requests_.removal_token());
-    wake_gossip_ = true;
-    if (!told) return Complete(request, absl::OkStatus());
+    const bool told = intents_.IssueLeaveOf(now, name, prune, requests_.removal_token());
+    if (!told) return Requests::Complete(request, absl::OkStatus(), out);
     requests_.AddRemoval(now, request);
   });
 }
 
 inline void Serf::SetTags(Instant now, RequestId request, Tags tags, Outbox& out) {
-  if (state_ == State::kShutdown) return out.Complete({request, ShutDownError(), 0, {}});
+  if (context_.state == State::kShutdown) return out.Complete({request, ShutDownError(), 0, {}});
   Run(now, out, [&] {
     const absl::StatusOr<ByteVector> meta = EncodeTags(tags, config_.protocol_version);
-    if (!meta.ok()) return Complete(request, meta.status());
+    if (!meta.ok()) return Requests::Complete(request, meta.status(), out);
     config_.tags = std::move(tags);
     // What was announced before is displaced by this, and then done.
     if (absl::Status status = node_.UpdateMeta(now, *meta, out); !status.ok()) {
-      return Complete(request, std::move(status));
+      return Requests::Complete(request, std::move(status), out);
     }
-    if (node_.live_nodes() <= 1) return Complete(request, absl::OkStatus());
+    if (node_.live_nodes() <= 1) return Requests::Complete(request, absl::OkStatus(), out);
     requests_.AddTagUpdate(now, request);
   });
 }
@@ -580,10 +588,7 @@ inline void Serf::SetTags(Instant now, RequestId request, Tags tags, Outbox& out
 inline absl::Status Serf::SendUserEvent(Instant now, absl::string_view name,
                                         absl::string_view payload, bool coalesce, Outbox& out) {
   absl::Status status = ShutDownError();
-  Run(now, out, [&] {
-    status = user_events_.Send(now, name, payload, coalesce);
-    if (status.ok()) wake_gossip_ = true;
-  });
+  Run(now, out, [&] { status = user_events_.Send(now, name, payload, coalesce); });
   return status;
 }
 
@@ -604,7 +609,7 @@ inline absl::Status Serf::Respond(Instant now, QueryId query, absl::string_view 
 
 inline void Serf::ManageKeys(Instant now, RequestId request, KeyOperation operation, ByteView key,
                              std::uint8_t relay_factor, Outbox& out) {
-  if (state_ == State::kShutdown) {
+  if (context_.state == State::kShutdown) {
     return out.Complete({request, ShutDownError(), 0, {}, std::make_shared<KeyOutcome>()});
   }
   Run(now, out, [&] { queries_.ManageKeys(now, request, operation, key, relay_factor); });
@@ -624,8 +629,8 @@ inline std::size_t Serf::DrawBroadcasts(std::size_t overhead, std::size_t budget
   const int transmit_limit = swim::RetransmitLimit(config_.swim.retransmit_mult, member_count()) *
                              node_.transmit_stretch();
   const std::size_t used = broadcasts_.Draw(transmit_limit, overhead, budget, parts, packet);
-  counters_.messages_sent += parts.size() - before;
-  counters_.message_bytes_sent += used - overhead * (parts.size() - before);
+  context_.counters.messages_sent += parts.size() - before;
+  context_.counters.message_bytes_sent += used - overhead * (parts.size() - before);
   return used;
 }
 
@@ -644,27 +649,6 @@ inline void Serf::OnPingComplete(Instant now, swim::MemberIndex member, Duration
   if (coordinates_) {
     coordinates_->OnPingComplete(now, node_.info(member).name(), rtt, payload);
   }
-}
-
-// --- listeners ---
-
-inline void Serf::OnMemberEvent(Instant now, MemberEvent event) {
-  if (snapshot_) snapshot_->OnMemberEvent(event);
-  reconnector_.OnMemberEvent(now, event);
-  if (coordinates_ && event.kind == MemberEventKind::kReap) {
-    for (const Member& member : event.members) coordinates_->Forget(member.name);
-  }
-  pipeline_.Add(now, std::move(event), *out_);
-}
-
-inline void Serf::OnUserEvent(Instant, UserEvent event) {
-  if (snapshot_) snapshot_->OnUserEvent(event.time);
-  pipeline_.Add(std::move(event));
-}
-
-inline void Serf::SaveKeyring(std::uint64_t version) {
-  const auto keys = config_.swim.keyring->keys();
-  out_->Save({version, {keys.begin(), keys.end()}});
 }
 
 // --- views ---

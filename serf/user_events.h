@@ -16,11 +16,11 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
+#include "serf/base/results.h"
 #include "serf/base/time.h"
 #include "serf/broadcasts.h"
 #include "serf/checked_clock.h"
-#include "serf/config.h"
-#include "serf/counters.h"
+#include "serf/context.h"
 #include "serf/event.h"
 #include "serf/event_buffer.h"
 #include "serf/gossip_room.h"
@@ -33,26 +33,16 @@ namespace serf {
 
 class UserEvents {
  public:
-  // Who is told each event, own ones too.
-  class Listener {
-   public:
-    virtual ~Listener() = default;
-    virtual void OnUserEvent(Instant now, UserEvent event) = 0;
-  };
-
-  // All must outlive it.
-  UserEvents(const Config& config, Broadcasts& broadcasts, Counters& counters, Listener& listener)
-      : config_(config),
+  // Both must outlive it.
+  UserEvents(SerfContext& context, Broadcasts& broadcasts)
+      : context_(context),
         broadcasts_(broadcasts),
-        counters_(counters),
-        listener_(listener),
-        log_(config.swim.logger),
-        clock_("user events", config.swim.logger, counters) {}
+        clock_("user events", context.config.swim.logger, context.counters) {}
   UserEvents(const UserEvents&) = delete;
   UserEvents& operator=(const UserEvents&) = delete;
 
-  // Goes on after the last event time that a former life of the node recorded: older events are
-  // not told again (2.3).
+  // Resumes the clock after the last event time that the snapshot has, so that old events are not
+  // delivered again (2.3).
   void Restore(wire::LamportTime last) {
     clock_.Restore(last);
     min_time_ = clock_.time();
@@ -82,25 +72,24 @@ class UserEvents {
 
   const LamportClock& clock() const { return clock_.clock(); }
   const EventBuffer& recent() const { return recent_; }
+  // The events that are new to this node, own ones too.
+  Results<UserEvent>& fresh() { return fresh_; }
 
  private:
   // Takes an event of whose time the clock has heard; true if it is new.
   bool Admit(Instant now, const wire::UserEventMessage& event);
 
-  const Config& config_;
+  SerfContext& context_;
   Broadcasts& broadcasts_;
-  Counters& counters_;
-  Listener& listener_;
-  swim::LogLimiter log_;
-
   CheckedClock clock_;
   EventBuffer recent_;
   wire::LamportTime min_time_;
+  Results<UserEvent> fresh_;
 };
 
 inline absl::Status UserEvents::Send(Instant now, absl::string_view name, absl::string_view payload,
                                      bool coalesce) {
-  const std::size_t limit = config_.user_event_size_limit;
+  const std::size_t limit = context_.config.user_event_size_limit;
   if (name.size() + payload.size() > limit) {
     return absl::InvalidArgumentError(
         absl::StrCat("user event exceeds configured limit of ", limit, " bytes before encoding"));
@@ -116,7 +105,7 @@ inline absl::Status UserEvents::Send(Instant now, absl::string_view name, absl::
     return absl::InvalidArgumentError(absl::StrCat(
         "encoded user event exceeds configured limit of ", limit, " bytes after encoding"));
   }
-  if (const std::size_t room = GossipRoom(config_.swim); bytes.size() > room) {
+  if (const std::size_t room = GossipRoom(context_.config.swim); bytes.size() > room) {
     return absl::InvalidArgumentError(absl::StrCat("encoded user event has ", bytes.size(),
                                                    " bytes, a packet of gossip holds ", room));
   }
@@ -128,23 +117,22 @@ inline absl::Status UserEvents::Send(Instant now, absl::string_view name, absl::
 
 inline bool UserEvents::Admit(Instant now, const wire::UserEventMessage& event) {
   if (event.name.size() + event.payload.size() > kUserEventMax) {
-    ++counters_.dropped_oversize;
+    ++context_.counters.dropped_oversize;
     return false;
   }
   if (event.ltime < min_time_) return false;
   const wire::LamportTime current = clock_.time();
   if (recent_.TooOld(event.ltime, current)) {
-    ++counters_.dropped_old;
-    log_.Log(now, swim::LogReason::kOldEvent, LogLevel::kWarn, [&] {
+    ++context_.counters.dropped_old;
+    context_.limiter.Log(now, swim::LogReason::kOldEvent, LogLevel::kWarn, [&] {
       return absl::StrCat("serf: received old event ", event.name, " from time ",
                           event.ltime.value(), " (current: ", current.value(), ")");
     });
     return false;
   }
   if (!recent_.Add(event.ltime, current, event.name, AsText(event.payload))) return false;
-  ++counters_.user_events;
-  listener_.OnUserEvent(
-      now, {event.ltime, std::string(event.name), std::string(AsText(event.payload)), event.cc});
+  ++context_.counters.user_events;
+  fresh_.Add({event.ltime, std::string(event.name), std::string(AsText(event.payload)), event.cc});
   return true;
 }
 

@@ -250,6 +250,11 @@ class Agent:
         return {m[b"Name"].decode(): (m[b"Status"].decode(), tuple(sorted(m[b"Tags"].items())))
                 for m in reply[1][b"Members"]}
 
+    def event_time(self):
+        """Its Lamport clock of user events, or None."""
+        reply = self.rpc.call("stats", None, True)
+        return reply and reply[1] and int(reply[1][b"serf"][b"event_time"])
+
     def has_joined(self):
         """Whether the join of its start is over.
 

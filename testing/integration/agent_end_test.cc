@@ -236,7 +236,7 @@ TEST_F(AgentEndTest, AVoteLost) {
   NameContest contest({.lower = OurSerf(), .higher = OurSerf(), .voters = true});
   contest.Meet();
   AgentProcess& loser = contest.higher();
-  EXPECT_TRUE(loser.WaitForLog("minority in name conflict resolution, quiting ")) << loser.log();
+  EXPECT_TRUE(loser.WaitForLog("minority in name conflict resolution, quitting ")) << loser.log();
   const auto leave = Ask(loser, {"leave"});
   loser.process().Signal(SIGTERM);
   const std::optional<int> code = loser.process().Wait(kEndMax);

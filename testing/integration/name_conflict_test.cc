@@ -26,7 +26,7 @@ TEST(NameConflictTest, OneOfTwoStaysInATie) {
   EXPECT_EQ(contest.higher().process().Wait(), 1) << contest.higher().log();
   EXPECT_TRUE(
       absl::StrContains(contest.higher().log(),
-                        "[WARN] serf: minority in name conflict resolution, quiting [1 / 2]\n"))
+                        "[WARN] serf: minority in name conflict resolution, quitting [1 / 2]\n"))
       << contest.higher().log();
   EXPECT_TRUE(absl::StrContains(contest.higher().log(),
                                 "[WARN] agent: Serf shutdown detected, quitting\n"));
