@@ -244,6 +244,9 @@ class Serf final : private swim::Delegate {
   void Advance(Instant now, LeaveSequence::Next next, Outbox& out);
   // Ends the leaves, once it is known whether the next life will know of it.
   void SettleLeave(Instant now, Outbox& out);
+  void EndTagUpdates(Outbox& out) {
+    if (std::exchange(tags_are_out_, false)) requests_.OnTagsSent(out);
+  }
   static absl::Status ShutDownError() { return absl::CancelledError("Serf has been shut down"); }
 
   void Reconnect(Instant now, Outbox& out);
@@ -379,7 +382,7 @@ inline bool Serf::TakeFinished(Instant now, Outbox& out) {
     Advance(now, leave_.OnEngineLeft(now), out);
     any = true;
   }
-  if (std::exchange(tags_are_out_, false)) requests_.OnTagsSent(out);
+  EndTagUpdates(out);
   return any;
 }
 
@@ -580,6 +583,7 @@ inline void Serf::SetTags(Instant now, RequestId request, Tags tags, Outbox& out
     if (absl::Status status = node_.UpdateMeta(now, *meta, out); !status.ok()) {
       return Requests::Complete(request, std::move(status), out);
     }
+    EndTagUpdates(out);
     if (node_.live_nodes() <= 1) return Requests::Complete(request, absl::OkStatus(), out);
     requests_.AddTagUpdate(now, request);
   });
