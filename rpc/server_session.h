@@ -48,10 +48,10 @@
 #include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/query.h"
-#include "serf/rpc/constant_time.h"
 #include "serf/rpc/decode.h"
 #include "serf/rpc/encode.h"
 #include "serf/rpc/log_history.h"
+#include "serf/rpc/login.h"
 #include "serf/rpc/member_filter.h"
 #include "serf/rpc/object_scanner.h"
 #include "serf/rpc/output_buffer.h"
@@ -110,10 +110,10 @@ class ServerSession {
   Instant NextDeadline() const {
     if (closing_) return kNever;
     if (due_) return Instant::min();
-    return std::min({login_deadline_, request_deadline_, auth_reply_at_, out_.NextDeadline()});
+    return std::min({login_.NextDeadline(), request_deadline_, out_.NextDeadline()});
   }
   // Has shaken hands, and shown the key if there is one.
-  bool trusted() const { return shaken_hands_ && authenticated(); }
+  bool trusted() const { return login_.trusted(); }
   // What a failing write cuts off.
   const Subscriptions& subscriptions() const { return subscriptions_; }
 
@@ -136,7 +136,6 @@ class ServerSession {
 
   std::size_t unread() const { return in_.size() - begin_; }
   bool stalled() const { return out_.size() >= kOutputHighWater; }
-  bool authenticated() const { return options_.auth_key.empty() || authenticated_; }
 
   template <typename... Args>
   void Warn(Instant now, Instant& next, const Args&... args);
@@ -226,9 +225,7 @@ class ServerSession {
   bool awaiting_body_ = false;
   Refused refused_ = Refused::kNothing;
 
-  bool shaken_hands_ = false;
-  bool authenticated_ = false;
-  int auth_failures_ = 0;
+  Login login_;
 
   bool processing_ = false;
   bool busy_ = false;   // a request is being executed
@@ -237,10 +234,7 @@ class ServerSession {
   bool ended_ = false;
   bool left_ = false;  // the agent has left the cluster for this client
   bool closing_ = false;
-  Instant start_;
-  Instant login_deadline_;
   Instant request_deadline_ = kNever;
-  Instant auth_reply_at_ = kNever;
 
   Subscriptions subscriptions_;
   Instant next_event_warning_ = Instant::min();
@@ -249,10 +243,7 @@ class ServerSession {
 };
 
 inline ServerSession::ServerSession(Instant now, Service& service, Options options)
-    : service_(service),
-      options_(std::move(options)),
-      start_(now),
-      login_deadline_(now + kHandshakeTimeout) {}
+    : service_(service), options_(std::move(options)), login_(now, options_.auth_key) {}
 
 template <typename... Args>
 void ServerSession::Warn(Instant now, Instant& next, const Args&... args) {
@@ -279,13 +270,12 @@ inline void ServerSession::OnEnd(Instant now) {
 inline void ServerSession::OnTimer(Instant now) {
   due_ = false;
   if (closing_) return;
-  if (now >= auth_reply_at_) {
-    auth_reply_at_ = kNever;
+  if (login_.TakeRefusal(now)) {
     Reply(kInvalidAuthToken);
-    if (auth_failures_ >= kAuthAttemptsMax) closing_ = true;
+    if (login_.exhausted()) closing_ = true;
   }
   out_.OnTimer(now);
-  if (now >= login_deadline_ || now >= request_deadline_) Reject("i/o timeout");
+  if (login_.is_late(now) || now >= request_deadline_) Reject("i/o timeout");
   Process(now);
 }
 
@@ -358,14 +348,14 @@ inline void ServerSession::OnHeader(Instant now, ByteView object) {
   const CommandTraits* traits = FindCommand(header_.command);
   const bool is_handshake = traits != nullptr && traits->command == Command::kHandshake;
   const bool is_auth = traits != nullptr && traits->command == Command::kAuth;
-  if (!shaken_hands_ && !is_handshake) {
+  if (!login_.shaken_hands() && !is_handshake) {
     LogError("Failed to evaluate request: ", kHandshakeRequired);
     Reply(kHandshakeRequired);
     closing_ = true;
     return;
   }
   if (options_.on_command) options_.on_command();
-  if (!authenticated() && !is_handshake && !is_auth) {
+  if (!login_.authenticated() && !is_handshake && !is_auth) {
     Warn(now, next_auth_warning_, "Client sending commands before auth");
     Reply(kAuthRequired);
     if (traits == nullptr) {
@@ -449,29 +439,13 @@ std::function<void(const Result&)> ServerSession::Later(Then then) {
 
 inline void ServerSession::Handshake(Instant, ByteView body) {
   HandshakeRequest request;
-  if (!Read(body, request)) return;
-  if (request.version != kIpcVersion) {
-    Reply(kUnsupportedVersion);
-  } else if (shaken_hands_) {
-    Reply(kDuplicateHandshake);
-  } else {
-    shaken_hands_ = true;
-    login_deadline_ = authenticated() ? kNever : start_ + kAuthTimeout;
-    Reply({});
-  }
+  if (Read(body, request)) Reply(login_.OnHandshake(request.version));
 }
 
 inline void ServerSession::Auth(Instant now, ByteView body) {
   AuthRequest request;
   if (!Read(body, request)) return;
-  if (EqualInConstantTime(request.auth_key, options_.auth_key)) {
-    authenticated_ = true;
-    login_deadline_ = kNever;
-    Reply({});
-    return;
-  }
-  ++auth_failures_;
-  auth_reply_at_ = now + kAuthDelay;
+  if (login_.OnKey(now, request.auth_key)) Reply({});
 }
 
 inline void ServerSession::SendUserEvent(Instant, ByteView body) {

@@ -258,8 +258,13 @@ class Chaos:
                 if seen != own[other]:
                     return "%s lists %s with tags %s, its own are %s" % (name, other, seen[1],
                                                                        own[other][1])
-        # An agent that (re)starts takes events of before for old. A peer whose clock is behind, since
-        # it was cut off, sends such events until a push/pull tells it the time.
+        return ""
+
+    def lag(self):
+        """Whose clock is behind, or nothing.
+
+        An agent that (re)starts takes events of before for old. A peer that was cut off has a clock
+        that is behind, and sends such events until a push/pull tells it the time."""
         times = {agent.name: agent.event_time() for agent in self.agents}
         if len(set(times.values())) > 1:
             return "the Lamport clocks of user events differ: %s" % times
@@ -281,7 +286,7 @@ class Chaos:
 
     def calm(self):
         self.heal()
-        took = self.wait(CALM_SECONDS, self.disagreement)
+        took = self.wait(CALM_SECONDS, lambda: self.disagreement() or self.lag())
         if took is None:
             return
         self.agreed_after.append(took)
