@@ -578,11 +578,11 @@ inline void Serf::SetTags(Instant now, RequestId request, Tags tags, Outbox& out
   Run(now, out, [&] {
     const absl::StatusOr<ByteVector> meta = EncodeTags(tags, config_.protocol_version);
     if (!meta.ok()) return Requests::Complete(request, meta.status(), out);
-    config_.tags = std::move(tags);
     // What was announced before is displaced by this, and then done.
     if (absl::Status status = node_.UpdateMeta(now, *meta, out); !status.ok()) {
       return Requests::Complete(request, std::move(status), out);
     }
+    config_.tags = std::move(tags);
     EndTagUpdates(out);
     if (node_.live_nodes() <= 1) return Requests::Complete(request, absl::OkStatus(), out);
     requests_.AddTagUpdate(now, request);

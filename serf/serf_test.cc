@@ -205,6 +205,16 @@ TEST(RequestTest, SetTags) {
   EXPECT_EQ(self.Result(second), "ok");
 }
 
+TEST(RequestTest, TagsThatCannotBeAnnouncedAreNotSet) {
+  LoneSerf self;
+  ASSERT_EQ(self.Result(self.SetTags({{"role", "web"}})), "ok");
+  self.Leave();
+  self.RunFor(seconds(15));
+  EXPECT_EQ(self.Result(self.SetTags({{"role", "db"}})),
+            "the node has left and announces nothing any more");
+  EXPECT_EQ(self.serf().config().tags, (Tags{{"role", "web"}}));
+}
+
 TEST(RequestTest, SetTagsTimesOutButStays) {
   Config config = LoneSerf::DefaultConfig();
   config.swim.gossip_interval = Duration::zero();
