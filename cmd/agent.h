@@ -327,11 +327,7 @@ inline absl::Status Agent::StartDiscovery() {
 inline void Agent::JoinDiscovered(std::vector<std::string> addresses, Mdns::JoinDone done) {
   service_->Join(std::move(addresses), config_.replay_on_join,
                  [this, done = std::move(done)](const rpc::JoinResult& result) {
-                   std::vector<Endpoint> alive;
-                   for (const Member& member : host_->serf().Members()) {
-                     if (member.status == MemberStatus::kAlive) alive.push_back(member.endpoint);
-                   }
-                   done(result.status, result.joined, std::move(alive));
+                   done(result.status, result.joined, host_->serf().AliveEndpoints());
                  });
 }
 

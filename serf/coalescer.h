@@ -8,6 +8,10 @@
 //   coalescer.Add(now, event);             // then, at NextDeadline():
 //   coalescer.OnTimer(now, [&](MemberEvent event) { ... });
 //
+// A batch is one event for each kind. One of many members is told in portions, each a turn of the
+// loop: what becomes of an event (records for clients, lines for scripts) takes some microseconds
+// for each of its members.
+//
 // Of each member a batch tells where it ended, compared with what was told last: that it came, left
 // or failed. Two things are told beside that, after it, since who listens for them hears of nothing
 // else: a change of tags or address, and that the member was reaped. A member that went and
@@ -26,6 +30,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/hash/hash.h"
+#include "serf/base/portion.h"
 #include "serf/base/time.h"
 #include "serf/batch_timer.h"
 #include "serf/event.h"
@@ -36,7 +41,7 @@ namespace serf {
 class MemberEventCoalescer {
  public:
   // Members held back, and the bytes of their names and tags. A full batch is due at once, so that
-  // nothing is lost: a larger cluster that comes up at once is several events.
+  // nothing is lost.
   static constexpr std::size_t kHeldMax = 16384;
   static constexpr std::size_t kHeldBytesMax = std::size_t{8} << 20;
 
@@ -48,21 +53,32 @@ class MemberEventCoalescer {
   // When the batch is due; kNever if nothing is held back.
   Instant NextDeadline() const {
     const bool full = pending_.size() >= kHeldMax || bytes_ >= kHeldBytesMax;
-    return full ? Instant::min() : timer_.deadline();
+    return full || telling_ ? Instant::min() : timer_.deadline();
   }
 
-  // Delivers the batch if it is due: one event for each kind, members sorted by name.
+  // Delivers a portion of the batch if it is due: one event for each kind, members sorted by name;
+  // of many members, the next ones. What comes meanwhile is of the next batch.
   template <typename Deliver>
   void OnTimer(Instant now, Deliver&& deliver) {
-    if (now >= NextDeadline()) Flush(deliver);
+    if (now < NextDeadline()) return;
+    if (!telling_) Begin();
+    Continue(Portion(), deliver);
   }
 
-  // Delivers the batch now.
+  // Delivers all now.
   template <typename Deliver>
-  void Flush(Deliver&& deliver);
+  void Flush(Deliver&& deliver) {
+    if (telling_) Continue(Portion::Unlimited(), deliver);
+    Begin();
+    Continue(Portion::Unlimited(), deliver);
+  }
 
  private:
   static constexpr std::size_t kKinds = 5;
+  // Of a portion: to find out what there is to tell of a member, and to tell it, besides its bytes.
+  // Some 500 members are told at once.
+  static constexpr std::size_t kJudgeCost = 64;
+  static constexpr std::size_t kTellCost = 448;
 
   // What is held back about a member.
   struct Pending {
@@ -91,9 +107,32 @@ class MemberEventCoalescer {
   // Drops what there is not to tell, and notes the rest as told. False: nothing is left.
   bool Tell(Pending& pending);
 
+  // What is held back becomes the batch that is told.
+  void Begin() {
+    timer_.Stop();
+    batch_.swap(pending_);
+    bytes_ = 0;
+    telling_ = true;
+  }
+  // Goes on with the batch.
+  template <typename Deliver>
+  void Continue(Portion portion, Deliver& deliver);
+  // Sorts a member of the batch by what is told of it.
+  void Judge(Pending pending);
+
+  using Held = absl::btree_map<std::string, Pending>;
+  // Of one kind, by name.
+  struct ToTell {
+    std::vector<Member> members;
+    std::size_t next = 0;
+  };
+
   BatchTimer timer_;
-  absl::btree_map<std::string, Pending> pending_;
+  Held pending_;
   std::size_t bytes_ = 0;  // of the members of pending_
+  bool telling_ = false;
+  Held batch_;                               // not yet judged
+  std::array<ToTell, kKinds> to_tell_ = {};  // by kind
   absl::flat_hash_map<std::string, Told> told_;
 };
 
@@ -152,28 +191,40 @@ inline bool MemberEventCoalescer::Tell(Pending& pending) {
   return true;
 }
 
-template <typename Deliver>
-void MemberEventCoalescer::Flush(Deliver&& deliver) {
-  timer_.Stop();
-  std::array<MemberEvent, kKinds> batch;
-  const auto members = [&batch](MemberEventKind kind) -> std::vector<Member>& {
-    return batch[static_cast<std::size_t>(kind)].members;
+inline void MemberEventCoalescer::Judge(Pending pending) {
+  if (!Tell(pending)) return;
+  const auto members = [this](MemberEventKind kind) -> std::vector<Member>& {
+    return to_tell_[static_cast<std::size_t>(kind)].members;
   };
-  for (auto& [name, pending] : pending_) {
-    if (!Tell(pending)) continue;
-    if (pending.updated) members(MemberEventKind::kUpdate).push_back(pending.member);
-    if (pending.reaped && pending.kind != MemberEventKind::kReap) {
-      members(MemberEventKind::kReap).push_back(pending.member);
-    }
-    members(pending.kind).push_back(std::move(pending.member));
+  if (pending.updated) members(MemberEventKind::kUpdate).push_back(pending.member);
+  if (pending.reaped && pending.kind != MemberEventKind::kReap) {
+    members(MemberEventKind::kReap).push_back(pending.member);
   }
-  pending_.clear();
-  bytes_ = 0;
+  members(pending.kind).push_back(std::move(pending.member));
+}
+
+template <typename Deliver>
+void MemberEventCoalescer::Continue(Portion portion, Deliver& deliver) {
+  while (!batch_.empty()) {
+    if (portion.empty()) return;
+    portion.Spend(kJudgeCost);
+    Judge(std::move(batch_.begin()->second));
+    batch_.erase(batch_.begin());
+  }
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    if (batch[kind].members.empty()) continue;
-    batch[kind].kind = static_cast<MemberEventKind>(kind);
-    deliver(std::move(batch[kind]));
+    auto& [members, next] = to_tell_[kind];
+    if (members.empty()) continue;
+    MemberEvent event{static_cast<MemberEventKind>(kind), {}};
+    for (; next < members.size() && !portion.empty(); ++next) {
+      portion.Spend(kTellCost + BytesOf(members[next]));
+      event.members.push_back(std::move(members[next]));
+    }
+    const bool all = next == members.size();
+    if (all) to_tell_[kind] = {};
+    if (!event.members.empty()) deliver(std::move(event));
+    if (!all) return;
   }
+  telling_ = false;
 }
 
 }  // namespace serf

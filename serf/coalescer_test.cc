@@ -1,5 +1,6 @@
 #include "serf/coalescer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <initializer_list>
@@ -206,7 +207,60 @@ TEST_F(CoalescerTest, AFullBatchIsDueAtOnce) {
     coalescer_.Add(now_, Of(kJoin, absl::StrCat("m", i)));
   }
   EXPECT_LE(coalescer_.NextDeadline(), now_);
-  EXPECT_EQ(Timer().size(), 1u);
+  coalescer_.Flush([](const MemberEvent& event) {
+    EXPECT_EQ(event.members.size(), MemberEventCoalescer::kHeldMax);
+  });
+  EXPECT_EQ(coalescer_.NextDeadline(), kNever);
+}
+
+// A cluster that comes up at once holds up nobody: it is told a portion a turn, in order, and what
+// happens meanwhile is told after it.
+TEST_F(CoalescerTest, ManyMembersAreToldInPortions) {
+  constexpr std::size_t kMembers = 10'000;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < kMembers; ++i) names.push_back(absl::StrCat("m", 100'000 + i));
+  for (std::size_t i = 0; i < kMembers; ++i) {
+    coalescer_.Add(now_, Of(i % 2 == 0 ? kJoin : kFailed, names[i * 7919 % kMembers]));
+  }
+  now_ += seconds(1);
+  std::vector<std::string> joined, failed;
+  std::size_t turns = 0;
+  for (; coalescer_.NextDeadline() <= now_; ++turns) {
+    ASSERT_LT(turns, kMembers);
+    std::size_t told = 0;
+    coalescer_.OnTimer(now_, [&](const MemberEvent& event) {
+      told += event.members.size();
+      ASSERT_TRUE(event.kind == kFailed || failed.empty()) << "joins come first";
+      for (const Member& member : event.members) {
+        (event.kind == kJoin ? joined : failed).push_back(member.name);
+      }
+    });
+    EXPECT_LE(told, 600u);
+    if (turns == 0) coalescer_.Add(now_, Of(kLeave, names[0]));
+  }
+  EXPECT_GE(turns, kMembers / 600);
+  EXPECT_EQ(joined.size() + failed.size(), kMembers);
+  for (const auto* told : {&joined, &failed}) {
+    EXPECT_EQ(told->size(), kMembers / 2);
+    EXPECT_TRUE(std::is_sorted(told->begin(), told->end()));
+  }
+  EXPECT_EQ(coalescer_.NextDeadline(), now_ + seconds(1));
+  now_ += seconds(1);
+  EXPECT_THAT(Timer(), ElementsAre(absl::StrCat("member-leave: ", names[0])));
+  EXPECT_EQ(coalescer_.NextDeadline(), kNever);
+}
+
+// The end does not wait for turns.
+TEST_F(CoalescerTest, AFlushTellsAllThatIsLeft) {
+  for (int i = 0; i < 3'000; ++i) coalescer_.Add(now_, Of(kJoin, absl::StrCat("m", i)));
+  now_ += seconds(1);
+  std::size_t told = 0;
+  const auto count = [&](const MemberEvent& event) { told += event.members.size(); };
+  coalescer_.OnTimer(now_, count);
+  coalescer_.Add(now_, Of(kJoin, "later"));
+  EXPECT_LT(told, 3'000u);
+  coalescer_.Flush(count);
+  EXPECT_EQ(told, 3'001u);
   EXPECT_EQ(coalescer_.NextDeadline(), kNever);
 }
 

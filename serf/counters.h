@@ -53,7 +53,8 @@ struct Counters {
   std::uint64_t dropped_old = 0;       // older than what the node remembers, so perhaps a duplicate
   std::uint64_t dropped_relay = 0;     // a relay that holds no answer, or is not for a member
   std::uint64_t dropped_reply = 0;     // an answer to no running query, or one too many
-  std::uint64_t dropped_answers = 0;   // answers of this node to nodes that it does not know
+  // Answers of this node to nodes that it does not know, and relays of answers beyond their rate.
+  std::uint64_t dropped_answers = 0;
   std::uint64_t dropped_surplus = 0;   // events beyond the limit of one push/pull
   std::uint64_t states_malformed = 0;  // push/pull states that do not decode
 };

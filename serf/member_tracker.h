@@ -20,9 +20,11 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
+#include "serf/base/portion.h"
 #include "serf/base/results.h"
 #include "serf/base/time.h"
 #include "serf/checked_clock.h"
@@ -34,7 +36,6 @@
 #include "serf/member_listing.h"
 #include "serf/member_rules.h"
 #include "serf/member_status_table.h"
-#include "serf/push_pull_state.h"
 #include "serf/swim/node.h"
 #include "serf/swim/node_info.h"
 #include "serf/swim/scaling.h"
@@ -87,8 +88,8 @@ class MemberTracker {
   void OnTimer(Instant now);
   Instant NextDeadline() const { return next_prune_; }
   // Forgets old tombstones and intents, and frees who is stuck in leaving (3.7). To be called every
-  // reap_interval.
-  void Reap(Instant now);
+  // reap_interval. False: the portion is spent, and there is more to do in another turn.
+  bool Reap(Instant now);
 
   // What changed, in the order of the changes; each event has one member.
   Results<MemberEvent>& events() { return events_; }
@@ -111,21 +112,35 @@ class MemberTracker {
   MemberListing List() const {
     MemberListing listing;
     listing.Reserve(table_.size());
-    ForEachRow([&](const swim::NodeInfo& info, MemberStatus s) { listing.Add(info, s); });
+    ForEach([&](const swim::NodeInfo& info, MemberStatus s) { listing.Add(info, s); });
     return listing;
   }
-  // Whether a member, in any state, has this address. Looks at all.
-  bool HasMemberAt(const Endpoint& endpoint) const;
-  // Adds all status times and the names of the left. The views live until the next change.
-  void AppendTo(LocalState& state) const;
+  // Calls f(info, status) for each member, in no order.
+  template <typename F>
+  void ForEach(F&& f) const;
+  // Of these, the endpoints that no member has, in any state. Looks at all members once.
+  std::vector<Endpoint> WithoutMember(std::vector<Endpoint> endpoints) const;
+  // A walk through all members, for what is told in a push/pull.
+  struct Walk {
+    std::uint32_t next = 0;  // index of the engine
+    std::string departed;    // then the first name of the departed
+  };
+  // Calls f(swim::NodeInfoRef, wire::LamportTime, bool left) for the next members. False if the
+  // portion is spent: to be called again. Of who departs meanwhile it may tell twice, and the later
+  // word counts; who returns meanwhile may be missed.
+  template <typename F>
+  bool VisitTimes(Walk& walk, Portion& portion, F&& f) const;
 
  private:
   // Leave intents with prune come unauthenticated.
   static constexpr std::size_t kPrunesMax = 4096;
+  // Of them, done in a turn; and what it costs to look at a tombstone, and to forget one, of which
+  // the snapshot, the log and the application are told.
+  static constexpr std::size_t kPrunedInTurnMax = 256;
+  static constexpr std::size_t kTombstoneCost = 8;
+  static constexpr std::size_t kReapCost = 1024;
+  static constexpr std::size_t kVisitCost = 64;
 
-  // Calls f(info, status) for each member.
-  template <typename F>
-  void ForEachRow(F&& f) const;
   bool IsSelf(absl::string_view name) const { return name == context_.config.swim.name; }
   // The index of a member that is alive or leaving.
   std::optional<swim::MemberIndex> FindPresent(absl::string_view name) const;
@@ -158,6 +173,7 @@ class MemberTracker {
   absl::btree_map<std::string, Instant> prunes_;
   Instant next_prune_ = kNever;
   Results<MemberEvent> events_;
+  std::string reap_from_;  // the first name of the next portion; empty: of all
 };
 
 // --- the engine ---
@@ -316,7 +332,7 @@ inline void MemberTracker::OnTimer(Instant now) {
   if (now < next_prune_) return;
   std::vector<std::string> due;
   for (const auto& [name, at] : prunes_) {
-    if (at <= now) due.push_back(name);
+    if (at <= now && due.size() < kPrunedInTurnMax) due.push_back(name);
   }
   for (const std::string& name : due) {
     const auto member = FindPresent(name);
@@ -351,14 +367,23 @@ inline void MemberTracker::Prune(Instant now, absl::string_view name) {
 
 // --- reaping ---
 
-inline void MemberTracker::Reap(Instant now) {
+inline bool MemberTracker::Reap(Instant now) {
+  Portion portion;
   std::vector<MemberStatusTable::Departed> expired;
-  for (const auto& [name, departed] : table_.departed()) {
+  const MemberStatusTable::DepartedMap& all = table_.departed();
+  auto next = all.lower_bound(reap_from_);
+  for (; next != all.end() && !portion.empty(); ++next) {
+    const auto& [name, departed] = *next;
+    portion.Spend(kTombstoneCost);
     const bool failed = departed.record.status == MemberStatus::kFailed;
     const Duration timeout =
         failed ? context_.config.reconnect_timeout : context_.config.tombstone_timeout;
-    if (IsReapable(now, departed.since, timeout) && !IsSelf(name)) expired.push_back(departed);
+    if (!IsReapable(now, departed.since, timeout) || IsSelf(name)) continue;
+    expired.push_back(departed);
+    portion.Spend(kReapCost);
   }
+  const bool done = next == all.end();
+  reap_from_ = done ? std::string() : std::string(next->first);
   for (const MemberStatusTable::Departed& departed : expired) {
     const swim::NodeInfo& info = *departed.info;
     Log(context_.config.swim.logger, LogLevel::kInfo, "serf: EventMemberReap: ", info.name());
@@ -366,8 +391,10 @@ inline void MemberTracker::Reap(Instant now) {
     table_.EraseDeparted(info.name());
     Emit(MemberEventKind::kReap, info, departed.record.status);
   }
+  if (!done) return false;
   intents_.Expire(now, context_.config.recent_intent_timeout, context_.config.tombstone_timeout);
   HealLeaving(now);
+  return true;
 }
 
 inline void MemberTracker::HealLeaving(Instant now) {
@@ -415,7 +442,7 @@ inline std::optional<Member> MemberTracker::Find(absl::string_view name) const {
 }
 
 template <typename F>
-void MemberTracker::ForEachRow(F&& f) const {
+void MemberTracker::ForEach(F&& f) const {
   context_.node.ForEachMember([&](swim::MemberIndex member) {
     const MemberStatus status = table_.Present(member).status;
     if (status != MemberStatus::kNone) f(context_.node.info(member), status);
@@ -433,7 +460,7 @@ inline void MemberTracker::CopyMembers(std::vector<Member>& members) const {
   };
   std::vector<Row> rows;
   rows.reserve(table_.size());
-  ForEachRow([&](const swim::NodeInfo& info, MemberStatus status) {
+  ForEach([&](const swim::NodeInfo& info, MemberStatus status) {
     rows.push_back({&info, status});
   });
   std::sort(rows.begin(), rows.end(),
@@ -444,34 +471,41 @@ inline void MemberTracker::CopyMembers(std::vector<Member>& members) const {
   }
 }
 
-inline bool MemberTracker::HasMemberAt(const Endpoint& endpoint) const {
-  bool found = false;
-  context_.node.ForEachMember([&](swim::MemberIndex member) {
-    found = found || (table_.Present(member).status != MemberStatus::kNone &&
-                      SameHostAndPort(context_.node.info(member).endpoint(), endpoint));
-  });
-  for (const auto& [name, departed] : table_.departed()) {
-    found = found || SameHostAndPort(departed.info->endpoint(), endpoint);
-  }
-  return found;
+inline std::vector<Endpoint> MemberTracker::WithoutMember(std::vector<Endpoint> endpoints) const {
+  const auto plain = [](const Endpoint& e) { return Endpoint{e.address.Unmapped(), e.port}; };
+  absl::flat_hash_set<Endpoint> free;
+  for (const Endpoint& endpoint : endpoints) free.insert(plain(endpoint));
+  ForEach([&](const swim::NodeInfo& info, MemberStatus) { free.erase(plain(info.endpoint())); });
+  std::erase_if(endpoints, [&](const Endpoint& e) { return !free.contains(plain(e)); });
+  return endpoints;
 }
 
-inline void MemberTracker::AppendTo(LocalState& state) const {
-  state.status_times.reserve(table_.size());
-  context_.node.ForEachMember([&](swim::MemberIndex member) {
+template <typename F>
+bool MemberTracker::VisitTimes(Walk& walk, Portion& portion, F&& f) const {
+  for (; walk.next < context_.node.index_limit(); ++walk.next) {
+    if (portion.empty()) return false;
+    portion.Spend(kVisitCost);
+    const swim::MemberIndex member(walk.next);
     const MemberRecord record = table_.Present(member);
-    if (record.status == MemberStatus::kNone) return;
+    if (record.status == MemberStatus::kNone) continue;
     // Peers take the time for that of a join. That of a leave which is not complete would make
     // them ignore the leave intent itself when it reaches them.
     const bool leaving = record.status == MemberStatus::kLeaving && record.status_time.value() > 0;
-    state.status_times.push_back(
-        {context_.node.info(member).name(),
-         wire::LamportTime(record.status_time.value() - (leaving ? 1 : 0))});
-  });
-  for (const auto& [name, departed] : table_.departed()) {
-    state.status_times.push_back({name, departed.record.status_time});
-    if (departed.record.status == MemberStatus::kLeft) state.left.push_back(name);
+    f(context_.node.info_ref(member),
+      wire::LamportTime(record.status_time.value() - (leaving ? 1 : 0)),
+      /*left=*/false);
   }
+  const MemberStatusTable::DepartedMap& all = table_.departed();
+  for (auto next = all.lower_bound(walk.departed); next != all.end(); ++next) {
+    if (portion.empty()) {
+      walk.departed = std::string(next->first);
+      return false;
+    }
+    portion.Spend(kVisitCost);
+    const MemberRecord& record = next->second.record;
+    f(next->second.info, record.status_time, record.status == MemberStatus::kLeft);
+  }
+  return true;
 }
 
 inline void MemberTracker::Describe(const swim::NodeInfo& info, MemberStatus status,

@@ -4,10 +4,8 @@
 // The Serf layer's part of a push/pull: how it is put together. push_pull_visit.h reads those of
 // others. Source: spec/serf.md 4.2.
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -24,14 +22,13 @@ struct LocalState {
   wire::LamportTime member_time;
   wire::LamportTime event_time;
   wire::LamportTime query_time;
-  std::vector<wire::StatusLTime> status_times;  // of all members, in any order
+  std::vector<wire::StatusLTime> status_times;  // of all members, by name
   std::vector<absl::string_view> left;          // of these, those that left
 };
 
 // Appends the message. `events` goes into it whole.
-inline void AppendPushPullState(LocalState state, const EventBuffer& events, ByteVector& out) {
-  std::sort(state.status_times.begin(), state.status_times.end(),
-            [](const auto& a, const auto& b) { return a.node < b.node; });
+inline void AppendPushPullState(const LocalState& state, const EventBuffer& events,
+                                ByteVector& out) {
   std::size_t count = 0;
   for (const auto& [time, slot] : events.slots()) count += slot.entries.size();
   std::vector<wire::RecentEvent> recent;

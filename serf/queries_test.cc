@@ -413,6 +413,57 @@ TEST_F(OthersQueryTest, TheRelayFactorIsTheMost) {
   EXPECT_THAT(self_.TakePackets(), SizeIs(3));
 }
 
+// A packet may hold a thousand queries that ask for 255 relays each.
+TEST_F(OthersQueryTest, RelaysHaveARate) {
+  for (int i = 0; i < 300; ++i) self_.PeerAlive(absl::StrCat("peer-", i));
+  self_.TakePackets();
+  const auto relays = [&](std::uint64_t time) {
+    wire::QueryMessage query;
+    query.ltime = LamportTime(time);
+    const Endpoint endpoint = LoneSerf::EndpointOf("a");
+    query.addr = endpoint.address.bytes();
+    query.port = endpoint.port;
+    query.source_node = "a";
+    query.flags = wire::kQueryFlagAck | wire::kQueryFlagNoBroadcast;
+    query.relay_factor = 255;
+    query.timeout_ns = Duration(seconds(10)).count();
+    self_.Receive(query);
+    // But for the acknowledgement itself.
+    return self_.TakePackets().size() - 1;
+  };
+  std::size_t all = 0;
+  for (std::uint64_t time = 10; time < 60; ++time) all += relays(time);
+  EXPECT_LE(all, 1024u);
+  EXPECT_GE(all, 900u);
+  EXPECT_EQ(relays(60), 0u);
+  EXPECT_GE(self_.serf().counters().dropped_answers, 45u * 255u);
+  self_.RunFor(seconds(1));
+  self_.TakePackets();
+  EXPECT_GE(relays(61), 200u);
+}
+
+// To find out whether an address is a member's means to look at all of them.
+TEST_F(OthersQueryTest, WithoutANameLargeClustersAnswerNowAndThen) {
+  for (int i = 0; i < 300; ++i) self_.PeerAlive(absl::StrCat("peer-", i));
+  self_.TakePackets();
+  const auto answers = [&](std::uint64_t time) {
+    wire::QueryMessage query;
+    query.ltime = LamportTime(time);
+    const Endpoint endpoint = LoneSerf::EndpointOf("a");
+    query.addr = endpoint.address.bytes();
+    query.port = endpoint.port;
+    query.flags = wire::kQueryFlagAck | wire::kQueryFlagNoBroadcast;
+    query.timeout_ns = Duration(seconds(10)).count();
+    self_.Receive(query);
+    return self_.TakePackets().size();
+  };
+  EXPECT_EQ(answers(10), 1u);
+  EXPECT_EQ(answers(11), 0u);
+  self_.RunFor(milliseconds(1));
+  self_.TakePackets();
+  EXPECT_EQ(answers(12), 1u);
+}
+
 TEST_F(OthersQueryTest, ALargeAnswerTakesAStream) {
   Config config = LoneSerf::DefaultConfig();
   config.query_response_size_limit = 1 << 20;

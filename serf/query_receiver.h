@@ -94,6 +94,14 @@ class QueryReceiver {
   static constexpr Duration kContestantInterval = std::chrono::seconds(1);
   // Relays need this of the engine's protocol (6.7).
   static constexpr std::uint8_t kRelayProtocolVersion = 5;
+  // Relays at once, and how soon there may be another one; those beyond are left out and counted. A
+  // query may ask for 255 of each answer, and a packet hold a thousand queries.
+  static constexpr int kRelaysAtOnceMax = 1024;
+  static constexpr Duration kRelayInterval = std::chrono::microseconds(50);
+  // In a larger cluster not all members are looked at for each answer.
+  static constexpr std::size_t kLookedAtMax = 64;
+  // Then, of each member, how long until all may be looked at again: a fiftieth of the processor.
+  static constexpr Duration kSearchInterval = std::chrono::microseconds(1);
 
   // Both must outlive it. `clock` is that of queries.
   QueryReceiver(SerfContext& context, CheckedClock& clock) : context_(context), clock_(clock) {}
@@ -155,9 +163,11 @@ class QueryReceiver {
   }
   // Sends, or holds while the origin is unknown.
   void Deliver(Instant now, const Origin& origin, Instant deadline, ByteVector message);
-  void Send(const Origin& origin, ByteView message);
-  void Relay(const Origin& origin, ByteView message);
-  bool IsMember(const Origin& origin) const;
+  void Send(Instant now, const Origin& origin, ByteView message);
+  void Relay(Instant now, const Origin& origin, ByteView message);
+  // Up to `count` members at random that can relay; in a large cluster not always all there are.
+  std::vector<swim::MemberIndex> PickHelpers(const Origin& origin, std::size_t count);
+  bool IsMember(Instant now, const Origin& origin);
   // Whether to tell a node that is no member what is known of its name.
   bool MayAnswerContestant(Instant now, const Origin& origin);
 
@@ -177,6 +187,8 @@ class QueryReceiver {
   std::vector<HeldAnswer> held_;
   Instant next_contestant_ = Instant::min();
   Results<QueryEvent> queries_;
+  Instant next_search_ = Instant::min();
+  Instant relays_until_ = Instant::min();
 };
 
 // --- receiving ---
@@ -354,9 +366,9 @@ inline absl::Status QueryReceiver::Respond(Instant now, QueryId id, absl::string
 
 inline void QueryReceiver::Deliver(Instant now, const Origin& origin, Instant deadline,
                                    ByteVector message) {
-  if (context_.config.answer_unknown_nodes || IsMember(origin) ||
+  if (context_.config.answer_unknown_nodes || IsMember(now, origin) ||
       MayAnswerContestant(now, origin)) {
-    return Send(origin, message);
+    return Send(now, origin, message);
   }
   if (held_.size() >= kHeldMax) Purge(now);
   if (held_.size() >= kHeldMax) {
@@ -366,13 +378,17 @@ inline void QueryReceiver::Deliver(Instant now, const Origin& origin, Instant de
   held_.push_back({origin, deadline, std::move(message)});
 }
 
-inline bool QueryReceiver::IsMember(const Origin& origin) const {
+inline bool QueryReceiver::IsMember(Instant now, const Origin& origin) {
   if (!origin.name.empty()) {
     const auto member = context_.node.Find(origin.name);
     return member.has_value() &&
            SameHostAndPort(context_.node.info(*member).endpoint(), origin.endpoint);
   }
   // Releases before 0.9.0 don't say who they are.
+  if (const std::size_t members = context_.node.known_nodes(); members > kLookedAtMax) {
+    if (now < next_search_) return false;
+    next_search_ = now + static_cast<std::int64_t>(members) * kSearchInterval;
+  }
   bool found = false;
   context_.node.ForEachMember([&](swim::MemberIndex member) {
     found = found || SameHostAndPort(context_.node.info(member).endpoint(), origin.endpoint);
@@ -394,7 +410,7 @@ inline void QueryReceiver::OnNodeJoin(Instant now, const swim::NodeInfo& info) {
     const bool is_origin = (held.origin.name.empty() || held.origin.name == info.name()) &&
                            SameHostAndPort(info.endpoint(), held.origin.endpoint);
     if (is_origin) {
-      Send(held.origin, held.message);
+      Send(now, held.origin, held.message);
     } else {
       rest.push_back(std::move(held));
     }
@@ -402,22 +418,24 @@ inline void QueryReceiver::OnNodeJoin(Instant now, const swim::NodeInfo& info) {
   held_ = std::move(rest);
 }
 
-inline void QueryReceiver::Send(const Origin& origin, ByteView message) {
+inline void QueryReceiver::Send(Instant now, const Origin& origin, ByteView message) {
   context_.Send(origin.endpoint, message);
   // To oneself it goes without a network.
-  if (origin.relay_factor > 0 && origin.name != context_.config.swim.name) Relay(origin, message);
+  if (origin.relay_factor > 0 && origin.name != context_.config.swim.name)
+    Relay(now, origin, message);
 }
 
-inline void QueryReceiver::Relay(const Origin& origin, ByteView message) {
-  std::vector<swim::MemberIndex> helpers;
-  context_.node.ForEachMember([&](swim::MemberIndex member) {
-    if (member == context_.node.self() || context_.node.state(member) != swim::NodeState::kAlive)
-      return;
-    const swim::NodeInfo& info = context_.node.info(member);
-    // The node that asked would relay to itself.
-    if (info.name() == origin.name || info.versions().protocol_max < kRelayProtocolVersion) return;
-    helpers.push_back(member);
-  });
+inline void QueryReceiver::Relay(Instant now, const Origin& origin, ByteView message) {
+  const Instant from = std::max(now, relays_until_);
+  const auto room =
+      static_cast<std::size_t>((now + kRelaysAtOnceMax * kRelayInterval - from) / kRelayInterval);
+  const std::size_t wanted = std::min<std::size_t>(origin.relay_factor, room);
+  context_.counters.dropped_answers += origin.relay_factor - wanted;
+  if (wanted == 0) return;
+  const std::vector<swim::MemberIndex> helpers = PickHelpers(origin, wanted);
+  // To look for them costs, too.
+  const std::size_t spent = context_.node.known_nodes() > kLookedAtMax ? wanted : helpers.size();
+  relays_until_ = from + static_cast<std::int64_t>(spent) * kRelayInterval;
   wire::RelayHeader header;
   header.dest_addr.ip = origin.endpoint.address.bytes();
   header.dest_addr.port = origin.endpoint.port;
@@ -425,11 +443,42 @@ inline void QueryReceiver::Relay(const Origin& origin, ByteView message) {
   ByteVector relay;
   Encode(header, relay);
   Append(relay, message);
-  const std::size_t wanted = std::min<std::size_t>(origin.relay_factor, helpers.size());
-  for (std::size_t i = 0; i < wanted; ++i) {
-    std::swap(helpers[i], helpers[i + context_.rng.Below(std::uint64_t{helpers.size() - i})]);
-    context_.Send(context_.node.info(helpers[i]).endpoint(), relay);
+  for (const swim::MemberIndex helper : helpers) {
+    context_.Send(context_.node.info(helper).endpoint(), relay);
   }
+}
+
+inline std::vector<swim::MemberIndex> QueryReceiver::PickHelpers(const Origin& origin,
+                                                                 std::size_t count) {
+  const auto can_help = [&](swim::MemberIndex member) {
+    if (member == context_.node.self() || context_.node.state(member) != swim::NodeState::kAlive)
+      return false;
+    const swim::NodeInfo& info = context_.node.info(member);
+    // The node that asked would relay to itself.
+    return info.name() != origin.name && info.versions().protocol_max >= kRelayProtocolVersion;
+  };
+  std::vector<swim::MemberIndex> helpers;
+  if (context_.node.known_nodes() > kLookedAtMax) {
+    // Eight draws for each find them nearly always if a third of the members can help.
+    for (std::size_t i = 0; i < 8 * count && helpers.size() < count; ++i) {
+      const swim::MemberIndex member(
+          static_cast<std::uint32_t>(context_.rng.Below(context_.node.index_limit())));
+      if (!context_.node.IsKnown(member) || !can_help(member)) continue;
+      if (std::find(helpers.begin(), helpers.end(), member) == helpers.end()) {
+        helpers.push_back(member);
+      }
+    }
+    return helpers;
+  }
+  context_.node.ForEachMember([&](swim::MemberIndex member) {
+    if (can_help(member)) helpers.push_back(member);
+  });
+  count = std::min(count, helpers.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    std::swap(helpers[i], helpers[i + context_.rng.Below(std::uint64_t{helpers.size() - i})]);
+  }
+  helpers.resize(count);
+  return helpers;
 }
 
 }  // namespace serf

@@ -230,7 +230,7 @@ inline void Reconnector::AddSeeds(Instant now, const std::vector<Endpoint>& seed
 inline std::optional<swim::JoinTarget> Reconnector::NextSeed(Instant now) {
   // Whoever is a member is looked after as such.
   const std::optional<Endpoint> seed =
-      seeds_.Next([this](const Endpoint& e) { return !members_.HasMemberAt(e); });
+      seeds_.Next([this](const std::vector<Endpoint>& all) { return members_.WithoutMember(all); });
   seeds_back_off_ = seed ? std::min(2 * seeds_back_off_, kSeedsBackOffMax) : 1;
   const Duration pause = seeds_back_off_ * context_.config.reconnect_interval;
   seeds_at_ = seeds_.empty() ? kNever : now + pause - pause / 8 + context_.rng.Below(pause / 4);

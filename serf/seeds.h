@@ -7,7 +7,7 @@
 //
 //   seeds.Add(endpoint);
 //   seeds.Forget(endpoint);
-//   seeds.Next([&](const Endpoint& e) { return !members.HasMemberAt(e); });
+//   seeds.Next([&](std::vector<Endpoint> seeds) { return members.WithoutMember(seeds); });
 
 #include <algorithm>
 #include <cstddef>
@@ -30,12 +30,17 @@ class Seeds {
   }
   void Forget(const Endpoint& endpoint) { std::erase(list_, endpoint); }
 
-  // In turn, one for which wanted(endpoint) holds.
+  // In turn, one of those that wanted(all of them) returns. It is called once: to know who is a
+  // member may mean to look at all members.
   template <typename Wanted>
   std::optional<Endpoint> Next(Wanted&& wanted) {
+    if (list_.empty()) return std::nullopt;
+    const std::vector<Endpoint> candidates = wanted(list_);
     for (std::size_t i = 0; i < list_.size(); ++i) {
       next_ = (next_ + 1) % list_.size();
-      if (wanted(list_[next_])) return list_[next_];
+      if (std::find(candidates.begin(), candidates.end(), list_[next_]) != candidates.end()) {
+        return list_[next_];
+      }
     }
     return std::nullopt;
   }

@@ -1,7 +1,9 @@
 #include "serf/seeds.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <set>
-#include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -9,7 +11,14 @@ namespace serf {
 namespace {
 
 Endpoint At(std::uint16_t port) { return {IpAddress::V4(10, 0, 0, 1), port}; }
-constexpr auto kAny = [](const Endpoint&) { return true; };
+constexpr auto kAny = [](const std::vector<Endpoint>& all) { return all; };
+// All but one.
+auto Not(std::uint16_t port) {
+  return [port](std::vector<Endpoint> all) {
+    std::erase(all, At(port));
+    return all;
+  };
+}
 
 TEST(SeedsTest, ThereAreNone) {
   Seeds seeds;
@@ -24,10 +33,10 @@ TEST(SeedsTest, EachInTurnThatIsWanted) {
   EXPECT_EQ(seeds.size(), 4u);
   std::set<std::uint16_t> ports;
   for (int i = 0; i < 3; ++i) {
-    ports.insert(seeds.Next([](const Endpoint& e) { return e.port != 3; })->port);
+    ports.insert(seeds.Next(Not(3))->port);
   }
   EXPECT_EQ(ports, (std::set<std::uint16_t>{1, 2, 4}));
-  EXPECT_FALSE(seeds.Next([](const Endpoint&) { return false; }));
+  EXPECT_FALSE(seeds.Next([](const auto&) { return std::vector<Endpoint>(); }));
 }
 
 TEST(SeedsTest, ForgottenOnesAreNoMore) {
@@ -45,7 +54,21 @@ TEST(SeedsTest, TheOldestGo) {
   Seeds seeds;
   for (std::size_t i = 0; i <= Seeds::kMax; ++i) seeds.Add(At(static_cast<std::uint16_t>(i)));
   EXPECT_EQ(seeds.size(), Seeds::kMax);
-  EXPECT_FALSE(seeds.Next([](const Endpoint& e) { return e == At(0); }));
+  EXPECT_FALSE(seeds.Next([](const auto&) { return std::vector{At(0)}; }));
+}
+
+// In a large cluster it is dear to find out who is a member.
+TEST(SeedsTest, IsAskedOnceForAllOfThem) {
+  Seeds seeds;
+  for (std::size_t i = 0; i < Seeds::kMax; ++i) seeds.Add(At(static_cast<std::uint16_t>(i)));
+  std::size_t calls = 0;
+  const auto none = [&](const std::vector<Endpoint>& all) {
+    ++calls;
+    EXPECT_EQ(all.size(), Seeds::kMax);
+    return std::vector<Endpoint>();
+  };
+  EXPECT_FALSE(seeds.Next(none));
+  EXPECT_EQ(calls, 1u);
 }
 
 }  // namespace

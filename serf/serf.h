@@ -46,11 +46,11 @@
 #include "serf/keys.h"
 #include "serf/lamport_clock.h"
 #include "serf/leave_sequence.h"
+#include "serf/local_state_writer.h"
 #include "serf/member.h"
 #include "serf/member_listing.h"
 #include "serf/member_tracker.h"
 #include "serf/outbox.h"
-#include "serf/push_pull_state.h"
 #include "serf/queries.h"
 #include "serf/query.h"
 #include "serf/reconnector.h"
@@ -178,6 +178,14 @@ class Serf final : private swim::Delegate {
   // The same in place of what `members` holds; costs little when it held them before.
   void CopyMembers(std::vector<Member>& members) const { members_.CopyMembers(members); }
   MemberListing ListMembers() const { return members_.List(); }
+  // Where those are that are alive, in no order.
+  std::vector<Endpoint> AliveEndpoints() const {
+    std::vector<Endpoint> endpoints;
+    members_.ForEach([&](const swim::NodeInfo& info, MemberStatus status) {
+      if (status == MemberStatus::kAlive) endpoints.push_back(info.endpoint());
+    });
+    return endpoints;
+  }
   std::size_t member_count() const { return members_.table().size(); }
   // Spec 13.2: "members", "failed", "left", "health_score", "member_time", ...
   std::map<std::string, std::string> Stats() const {
@@ -221,7 +229,10 @@ class Serf final : private swim::Delegate {
                                     std::vector<ByteView>& parts,
                                     swim::BroadcastQueue::Packet packet) override;
   std::size_t QueuedBroadcasts() const override { return broadcasts_.size(); }
-  inline void AppendLocalState(bool join, ByteVector& out) override;
+  std::unique_ptr<swim::StateWriter> WriteLocalState(bool) override {
+    return std::make_unique<LocalStateWriter>(members_, user_events_.clock(), user_events_.recent(),
+                                              queries_.clock());
+  }
   // All of these only grow, and one of them with each change of the state.
   std::optional<std::uint64_t> LocalStateVersion() const override {
     return members_.clock().time().value() + user_events_.clock().time().value() +
@@ -455,9 +466,8 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
     members_.OnTimer(now);
     Advance(now, leave_.OnTimer(now), out);
     requests_.OnTimer(now, out);
-    if (now >= reap_at_) {
+    if (now >= reap_at_ && members_.Reap(now)) {
       reap_at_ = now + config_.reap_interval;
-      members_.Reap(now);
       queries_.Purge(now);
     }
     TakeMemberEvents(now, out);  // who has failed, may be tried
@@ -636,15 +646,6 @@ inline std::size_t Serf::DrawBroadcasts(std::size_t overhead, std::size_t budget
   context_.counters.messages_sent += parts.size() - before;
   context_.counters.message_bytes_sent += used - overhead * (parts.size() - before);
   return used;
-}
-
-inline void Serf::AppendLocalState(bool, ByteVector& out) {
-  LocalState state;
-  state.member_time = members_.clock().time();
-  state.event_time = user_events_.clock().time();
-  state.query_time = queries_.clock().time();
-  members_.AppendTo(state);
-  AppendPushPullState(std::move(state), user_events_.recent(), out);
 }
 
 inline void Serf::OnPingComplete(Instant now, swim::MemberIndex member, Duration rtt,

@@ -1,9 +1,11 @@
 // Members of a Serf: what intents and the engine's reports make of them, pruning and reaping.
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -316,6 +318,34 @@ TEST_F(MemberTest, ATombstoneCountsFromTheLeaveAndNotTheFailure) {
   EXPECT_EQ(self_.Status("a"), kLeft);
   self_.RunFor(hours(1) + seconds(16));
   EXPECT_EQ(self_.Status("a"), kNone);
+}
+
+// Hours after a partition all of the other side are forgotten at once: a portion a turn.
+TEST_F(MemberTest, ManyAreReapedInPortions) {
+  constexpr std::size_t kGone = 2'000;
+  for (std::size_t i = 0; i < kGone; ++i) {
+    const std::string name = absl::StrCat("gone-", i);
+    self_.PeerAlive(name);
+    self_.PeerGone(name);
+  }
+  self_.RunFor(hours(24) - seconds(1));
+  self_.TakeEvents();
+  std::size_t reaped = 0, turns = 0;
+  while (self_.serf().member_count() > 2) {
+    const std::size_t before = self_.serf().member_count();
+    self_.RunToNextTurn();
+    const std::vector<std::string> events = self_.TakeEvents();
+    EXPECT_LE(events.size(), 300u);
+    EXPECT_EQ(before - self_.serf().member_count(), events.size());
+    reaped += events.size();
+    turns += !events.empty();
+    if (turns > 0 && self_.serf().member_count() > 2) {
+      EXPECT_LE(self_.serf().NextDeadline(), self_.time());
+    }
+  }
+  EXPECT_EQ(reaped, kGone);
+  EXPECT_GE(turns, kGone / 300);
+  EXPECT_EQ(self_.Status("a"), kAlive);
 }
 
 }  // namespace

@@ -14,8 +14,10 @@
 // After a failed write the snapshot writes the whole file anew. Meanwhile it still appends news: a
 // file that lacks some lines is better than one that ends with the first failure. Lines wait at
 // most kFlushInterval, to be written together with one sync of the disk, and of each clock only the
-// last value is written. The text is Go Serf's; what Go Serf has no line for (failed nodes) stands
-// in comments. Source: docs/protocol/serf.md 9.3 to 9.5.
+// last value is written. The snapshot puts the text of the whole file together in portions, each a
+// turn of the loop; what happens meanwhile stands at its end once more. The text is Go Serf's; what
+// Go Serf has no line for (failed nodes) stands in comments. Source: docs/protocol/serf.md 9.3 to
+// 9.5.
 
 #include <algorithm>
 #include <chrono>
@@ -23,6 +25,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -33,6 +36,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/logger.h"
+#include "serf/base/portion.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/member.h"
@@ -122,6 +126,16 @@ class Snapshot {
     bool recovery = false;  // a kReplace that restores what is lacking
   };
   enum class Leave : std::uint8_t { kNone, kPending, kUnderWay, kRecorded, kFailed };
+  // The text of the whole file, while it is put together.
+  struct Whole {
+    bool recovery = false;
+    std::string text;
+    bool failed = false;  // has come to the failed nodes
+    std::string next;     // the first name of what is left of them, or of the others
+    std::string later;    // lines that were written since it began
+  };
+  // Of a portion, for a line besides its bytes.
+  static constexpr std::size_t kLineCost = 32;
 
   void OnMember(MemberEventKind kind, const Member& member);
   void SetAlive(absl::string_view name, std::string address);
@@ -130,18 +144,26 @@ class Snapshot {
   bool HasNews() const { return !pending_.empty() || written_ != Clocks(state_); }
   void AppendClocks();
   void Append(Instant now, std::vector<SnapshotOp>& ops);
-  void Replace(Instant now, bool recovery, std::vector<SnapshotOp>& ops);
+  // The file is to be written anew.
+  void Begin(bool recovery) {
+    whole_ = std::make_unique<Whole>();
+    whole_->recovery = recovery;
+  }
+  // Goes on with that; false if the portion is spent.
+  bool Continue(Portion portion);
+  bool AddLines(const SnapshotState::Nodes& nodes, absl::string_view prefix, Portion& portion);
+  void Replace(std::vector<SnapshotOp>& ops);
   void Push(SnapshotOp op, bool recovery, std::vector<SnapshotOp>& ops);
   void OnAppendFailed(const UnderWay& op, const absl::Status& status);
   void OnReplaceFailed(Instant now, const UnderWay& op, const absl::Status& status);
   bool IsReplacing() const {
-    return std::any_of(under_way_.begin(), under_way_.end(),
+    return whole_ != nullptr ||
+           std::any_of(under_way_.begin(), under_way_.end(),
                        [](const UnderWay& op) { return op.kind == SnapshotOp::Kind::kReplace; });
   }
   bool MayRetry(Instant now) const {
     return !last_attempt_ || now >= *last_attempt_ + kRecoveryInterval;
   }
-  std::string WholeText() const;
   std::uint64_t CompactionSize() const {
     // A file that is large because names are long is not written anew all the time.
     return std::max(
@@ -157,6 +179,7 @@ class Snapshot {
   std::deque<UnderWay> under_way_;
   std::uint64_t size_on_disk_ = 0;  // what was confirmed; with what is under way, state_.size
   std::uint64_t replaced_size_ = 0;
+  std::unique_ptr<Whole> whole_;  // null: none is put together
 
   bool behind_ = false;
   std::optional<Instant> last_attempt_;  // of a recovery, or of a compaction that failed
@@ -238,6 +261,8 @@ inline void Snapshot::SetGone(absl::string_view name) {
 inline void Snapshot::OnLeave() {
   if (left_) return;
   left_ = true;
+  // From now on nothing changes, and what is said later would stand behind the leave.
+  if (whole_ != nullptr) Begin(whole_->recovery);
   // The times of events count only before it.
   AppendClocks();
   pending_ += "leave\n";
@@ -279,27 +304,60 @@ inline void Snapshot::Flush(Instant now, std::vector<SnapshotOp>& ops, bool all)
     return;
   }
   if (HasNews() && (all || recover || now >= flush_at_)) Append(now, ops);
-  if (recover) return Replace(now, /*recovery=*/true, ops);
-  if (behind_ || IsReplacing() || state_.size <= CompactionSize() || !MayRetry(now)) return;
-  Replace(now, /*recovery=*/false, ops);
+  if (recover) {
+    Log(options_.logger, LogLevel::kInfo, "serf: Attempting compaction to recover from error...");
+    last_attempt_ = now;
+    behind_ = false;
+    Begin(/*recovery=*/true);
+  } else if (!behind_ && !IsReplacing() && state_.size > CompactionSize() && MayRetry(now)) {
+    Begin(/*recovery=*/false);
+  }
+  if (whole_ != nullptr && Continue(all ? Portion::Unlimited() : Portion())) Replace(ops);
 }
 
 inline void Snapshot::Append(Instant now, std::vector<SnapshotOp>& ops) {
   flush_at_ = now + kFlushInterval;
   AppendClocks();
   state_.size += pending_.size();
+  if (whole_ != nullptr && !left_) whole_->later += pending_;
   Push({SnapshotOp::Kind::kAppend, std::exchange(pending_, {})}, /*recovery=*/false, ops);
 }
 
-inline void Snapshot::Replace(Instant now, bool recovery, std::vector<SnapshotOp>& ops) {
-  if (recovery) {
-    Log(options_.logger, LogLevel::kInfo, "serf: Attempting compaction to recover from error...");
-    last_attempt_ = now;
-    behind_ = false;
+inline bool Snapshot::AddLines(const SnapshotState::Nodes& nodes, absl::string_view prefix,
+                               Portion& portion) {
+  for (auto next = nodes.lower_bound(whole_->next); next != nodes.end(); ++next) {
+    const auto& [name, address] = *next;
+    if (portion.empty()) {
+      whole_->next = name;
+      return false;
+    }
+    const std::size_t before = whole_->text.size();
+    absl::StrAppend(&whole_->text, prefix, name, " ", address, "\n");
+    portion.Spend(whole_->text.size() - before + kLineCost);
   }
-  std::string text = WholeText();
+  whole_->next.clear();
+  return true;
+}
+
+inline bool Snapshot::Continue(Portion portion) {
+  if (!whole_->failed) {
+    if (!AddLines(state_.alive, "alive: ", portion)) return false;
+    whole_->failed = true;
+  }
+  return AddLines(state_.failed, "# failed: ", portion);
+}
+
+inline void Snapshot::Replace(std::vector<SnapshotOp>& ops) {
+  const std::unique_ptr<Whole> whole = std::move(whole_);
+  std::string& text = whole->text;
+  absl::StrAppend(&text, whole->later, "clock: ", state_.clock.value(), "\n");
+  absl::StrAppend(&text, "event-clock: ", state_.event_clock.value(), "\n");
+  absl::StrAppend(&text, "query-clock: ", state_.query_clock.value(), "\n");
+  // Who left on purpose needs the nodes only if told to rejoin nevertheless, but never the time of
+  // the last event.
+  if (left_) absl::StrAppend(&text, "leave\nclock: ", state_.clock.value(), "\n");
   state_.size = text.size();
-  Push({SnapshotOp::Kind::kReplace, std::move(text)}, recovery, ops);
+  Push({SnapshotOp::Kind::kReplace, std::move(text)}, whole->recovery, ops);
 }
 
 inline void Snapshot::Push(SnapshotOp op, bool recovery, std::vector<SnapshotOp>& ops) {
@@ -307,23 +365,6 @@ inline void Snapshot::Push(SnapshotOp op, bool recovery, std::vector<SnapshotOp>
   if (has_leave) leave_ = Leave::kUnderWay;
   under_way_.push_back({op.kind, op.text.size(), has_leave, recovery});
   ops.push_back(std::move(op));
-}
-
-inline std::string Snapshot::WholeText() const {
-  std::string text;
-  for (const auto& [name, address] : state_.alive) {
-    absl::StrAppend(&text, "alive: ", name, " ", address, "\n");
-  }
-  for (const auto& [name, address] : state_.failed) {
-    absl::StrAppend(&text, "# failed: ", name, " ", address, "\n");
-  }
-  absl::StrAppend(&text, "clock: ", state_.clock.value(), "\n");
-  absl::StrAppend(&text, "event-clock: ", state_.event_clock.value(), "\n");
-  absl::StrAppend(&text, "query-clock: ", state_.query_clock.value(), "\n");
-  // The line "leave" voids all lines before it, unless the node shall rejoin nevertheless. The
-  // clock of intents must count in any case, so it follows.
-  if (left_) absl::StrAppend(&text, "leave\nclock: ", state_.clock.value(), "\n");
-  return text;
 }
 
 inline void Snapshot::OnDone(Instant now, const absl::Status& status) {
@@ -362,6 +403,7 @@ inline void Snapshot::OnAppendFailed(const UnderWay& op, const absl::Status& sta
     return;
   }
   // It was asked for later, and has these lines.
+  if (whole_ != nullptr) whole_->recovery = true;
   for (UnderWay& later : under_way_) {
     if (later.kind == SnapshotOp::Kind::kReplace) later.recovery = true;
   }
@@ -398,8 +440,9 @@ inline Instant Snapshot::NextDeadline() const {
   if (behind_ && under_way_.empty()) {
     next = std::min(next, last_attempt_ ? *last_attempt_ + kRecoveryInterval : Instant::min());
   }
-  if (HasNews() && under_way_.size() < kOpsUnderWayMax) next = std::min(next, flush_at_);
-  return next;
+  if (under_way_.size() >= kOpsUnderWayMax) return next;
+  if (whole_ != nullptr) return Instant::min();
+  return HasNews() ? std::min(next, flush_at_) : next;
 }
 
 }  // namespace serf

@@ -3,7 +3,10 @@
 
 #include "serf/snapshot.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -20,6 +23,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "serf/snapshot_reader.h"
+#include "serf/testing/snapshot_fixture.h"
 #include "serf/testing/vectors/vectors.h"
 
 namespace serf {
@@ -30,9 +34,15 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
+using testing::Event1;
+using testing::ExpectSameNodesAndClocks;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::kStart;
+using testing::MakeMember;
 using ::testing::Pair;
+using testing::ReadAll;
+using testing::Writer;
 using wire::LamportTime;
 
 class Lines : public Logger {
@@ -52,90 +62,6 @@ std::string LoadSnapshot(absl::string_view name) {
   EXPECT_TRUE(in) << name;
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
-
-SnapshotState ReadAll(absl::string_view text, bool rejoin = false, Logger* logger = nullptr,
-                      std::size_t piece = 1 << 20) {
-  SnapshotReader reader(rejoin, logger);
-  for (; !text.empty(); text.remove_prefix(std::min(piece, text.size()))) {
-    reader.Read(text.substr(0, piece));
-  }
-  return std::move(reader).Finish();
-}
-
-void ExpectSameNodesAndClocks(const SnapshotState& got, const SnapshotState& want) {
-  EXPECT_EQ(got.alive, want.alive);
-  EXPECT_EQ(got.failed, want.failed);
-  EXPECT_EQ(got.clock, want.clock);
-  EXPECT_EQ(got.event_clock, want.event_clock);
-  EXPECT_EQ(got.query_clock, want.query_clock);
-}
-
-Member MakeMember(absl::string_view name, absl::string_view address) {
-  Member member;
-  member.name = std::string(name);
-  member.endpoint = Endpoint::Parse(address).value();
-  return member;
-}
-
-MemberEvent Event1(MemberEventKind kind, absl::string_view name,
-                   absl::string_view address = "10.0.0.1:7946") {
-  return {kind, {MakeMember(name, address)}};
-}
-
-constexpr Instant kStart{};
-
-// A Snapshot over a disk of text.
-class Writer {
- public:
-  explicit Writer(SnapshotState state = {}, Logger* logger = nullptr)
-      : snapshot_(kStart, std::move(state), {.logger = logger}) {}
-
-  Snapshot& operator*() { return snapshot_; }
-  Snapshot* operator->() { return &snapshot_; }
-
-  // What an input of the machine ends with. True if something was to be written.
-  bool Flush(Instant now, bool all = false) {
-    std::vector<SnapshotOp> ops;
-    snapshot_.Flush(now, ops, all);
-    for (SnapshotOp& op : ops) ops_.push_back(std::move(op));
-    return !ops.empty();
-  }
-  // Lets the disk do what is under way. False if it fails.
-  void Work(Instant now, const absl::Status& status = absl::OkStatus()) {
-    for (const SnapshotOp& op : std::exchange(ops_, {})) {
-      if (status.ok()) {
-        if (op.kind == SnapshotOp::Kind::kReplace) {
-          file.clear();
-          ++replaced;
-        }
-        file += op.text;
-      }
-      snapshot_.OnDone(now, status);
-    }
-  }
-  // Of what is under way, appends are done, and attempts to write the file anew fail; how many.
-  int WorkWithoutReplacing(Instant now, const absl::Status& status) {
-    int refused = 0;
-    for (const SnapshotOp& op : std::exchange(ops_, {})) {
-      const bool replaces = op.kind == SnapshotOp::Kind::kReplace;
-      if (!replaces) file += op.text;
-      refused += replaces;
-      snapshot_.OnDone(now, replaces ? status : absl::OkStatus());
-    }
-    return refused;
-  }
-  void FlushAndWork(Instant now) {
-    Flush(now, /*all=*/true);
-    Work(now);
-  }
-
-  std::string file;
-  int replaced = 0;
-
- private:
-  Snapshot snapshot_;
-  std::vector<SnapshotOp> ops_;
-};
 
 // --- reading ---
 

@@ -31,6 +31,8 @@ class UserEventCoalescer {
   // get by default, 512. A full batch is due at once, so that nothing is lost.
   static constexpr std::size_t kHeldMax = 4096;
   static constexpr std::size_t kHeldBytesMax = std::size_t{2} << 20;
+  // Delivered at once, as of the events of a push/pull: applications do much with each.
+  static constexpr std::size_t kToldInTurnMax = 128;
 
   // See BatchTimer.
   UserEventCoalescer(Duration period, Duration quiescent) : timer_(period, quiescent) {}
@@ -40,29 +42,43 @@ class UserEventCoalescer {
   // When the batch is due; kNever if nothing is held back.
   Instant NextDeadline() const {
     const bool full = held_ >= kHeldMax || bytes_ >= kHeldBytesMax;
-    return full ? Instant::min() : timer_.deadline();
+    return full || !batch_.empty() ? Instant::min() : timer_.deadline();
   }
 
-  // Delivers the batch if it is due, by ascending Lamport time.
+  // Delivers the batch if it is due, by ascending Lamport time; of many events, the next ones. What
+  // comes meanwhile is of the next batch.
   template <typename Deliver>
   void OnTimer(Instant now, Deliver&& deliver) {
-    if (now >= NextDeadline()) Flush(deliver);
+    if (now < NextDeadline()) return;
+    if (batch_.empty()) Begin();
+    Continue(kToldInTurnMax, deliver);
   }
 
-  // Delivers the batch now.
+  // Delivers all now.
   template <typename Deliver>
-  void Flush(Deliver&& deliver);
+  void Flush(Deliver&& deliver) {
+    Continue(batch_.size(), deliver);
+    Begin();
+    Continue(batch_.size(), deliver);
+  }
 
  private:
   static std::size_t BytesOf(const UserEvent& event) {
     return event.name.size() + event.payload.size();
   }
 
+  // What is held back becomes the batch that is told.
+  void Begin();
+  template <typename Deliver>
+  void Continue(std::size_t events, Deliver& deliver);
+
   BatchTimer timer_;
   // By name: the events of its greatest time, in the order they came.
   absl::btree_map<std::string, std::vector<UserEvent>> newest_;
   std::size_t held_ = 0;
   std::size_t bytes_ = 0;
+  std::vector<UserEvent> batch_;  // that is told
+  std::size_t next_ = 0;          // of it
 };
 
 inline void UserEventCoalescer::Add(Instant now, UserEvent event) {
@@ -81,19 +97,26 @@ inline void UserEventCoalescer::Add(Instant now, UserEvent event) {
   ++held_;
 }
 
-template <typename Deliver>
-void UserEventCoalescer::Flush(Deliver&& deliver) {
+inline void UserEventCoalescer::Begin() {
   timer_.Stop();
-  std::vector<UserEvent> batch;
-  batch.reserve(held_);
+  batch_.reserve(held_);
   for (auto& [name, events] : newest_) {
-    std::move(events.begin(), events.end(), std::back_inserter(batch));
+    std::move(events.begin(), events.end(), std::back_inserter(batch_));
   }
   newest_.clear();
   held_ = bytes_ = 0;
-  std::stable_sort(batch.begin(), batch.end(),
+  std::stable_sort(batch_.begin(), batch_.end(),
                    [](const UserEvent& a, const UserEvent& b) { return a.time < b.time; });
-  for (UserEvent& event : batch) deliver(std::move(event));
+}
+
+template <typename Deliver>
+void UserEventCoalescer::Continue(std::size_t events, Deliver& deliver) {
+  for (; events > 0 && next_ < batch_.size(); --events, ++next_) {
+    deliver(std::move(batch_[next_]));
+  }
+  if (next_ < batch_.size()) return;
+  batch_ = {};
+  next_ = 0;
 }
 
 }  // namespace serf

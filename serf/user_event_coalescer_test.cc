@@ -83,7 +83,39 @@ TEST_F(UserEventCoalescerTest, AFullBatchIsDueAtOnce) {
     EXPECT_THAT(Timer(), IsEmpty());
     Add(absl::StrCat("e", i), 1, "");
   }
-  EXPECT_EQ(Timer().size(), UserEventCoalescer::kHeldMax);
+  std::size_t told = 0;
+  while (coalescer_.NextDeadline() <= now_) {
+    const std::size_t in_turn = Timer().size();
+    EXPECT_EQ(in_turn, UserEventCoalescer::kToldInTurnMax);
+    told += in_turn;
+  }
+  EXPECT_EQ(told, UserEventCoalescer::kHeldMax);
+}
+
+TEST_F(UserEventCoalescerTest, WhatComesWhileABatchIsToldIsOfTheNext) {
+  for (std::uint64_t i = 0; i < 200; ++i) Add(absl::StrCat("e", i), 1000 - i, "");
+  now_ += seconds(1);
+  std::vector<std::string> told = Timer();
+  EXPECT_EQ(told.size(), UserEventCoalescer::kToldInTurnMax);
+  EXPECT_EQ(told.front(), "e199 801 ");
+  Add("later", 1, "");
+  EXPECT_LE(coalescer_.NextDeadline(), now_);
+  told = Timer();
+  EXPECT_EQ(told.size(), 200 - UserEventCoalescer::kToldInTurnMax);
+  EXPECT_EQ(told.back(), "e0 1000 ");
+  EXPECT_EQ(coalescer_.NextDeadline(), now_ + seconds(1));
+  now_ += seconds(1);
+  EXPECT_THAT(Timer(), ElementsAre("later 1 "));
+}
+
+TEST_F(UserEventCoalescerTest, AFlushTellsAllThatIsLeft) {
+  for (std::uint64_t i = 0; i < 300; ++i) Add(absl::StrCat("e", i), 1, "");
+  now_ += seconds(1);
+  std::size_t told = Timer().size();
+  Add("later", 1, "");
+  coalescer_.Flush([&](const UserEvent&) { ++told; });
+  EXPECT_EQ(told, 301u);
+  EXPECT_EQ(coalescer_.NextDeadline(), kNever);
 }
 
 TEST_F(UserEventCoalescerTest, ABatchOfManyBytesIsDueAtOnce) {
@@ -97,7 +129,9 @@ TEST_F(UserEventCoalescerTest, ABatchOfManyBytesIsDueAtOnce) {
   std::size_t held = 1;
   for (; coalescer_.NextDeadline() > now_; ++held) Add(absl::StrCat("e", held), 1, payload);
   EXPECT_EQ(held, UserEventCoalescer::kHeldBytesMax / kUserEventMax + 1);
-  EXPECT_EQ(Timer().size(), held);
+  std::size_t told = 0;
+  while (coalescer_.NextDeadline() <= now_) told += Timer().size();
+  EXPECT_EQ(told, held);
   EXPECT_EQ(coalescer_.NextDeadline(), kNever);
 }
 

@@ -133,6 +133,11 @@ class LoneSerf {
   void RunFor(Duration duration);
   // One call of OnTimer, now.
   void RunTurn();
+  // Goes to the next deadline, if it is not past, and calls OnTimer once.
+  void RunToNextTurn() {
+    now_ = std::max(now_, serf_->NextDeadline());
+    RunTurn();
+  }
   Instant time() const { return now_; }
 
   // --- what came of it ---

@@ -66,6 +66,7 @@
 #include "serf/event.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/member_listing.h"
 #include "serf/outbox.h"
 #include "serf/query.h"
 #include "serf/serf.h"
@@ -145,6 +146,9 @@ struct JoinOutcome {
 
 class Host {
  public:
+  // Up to so many members AsyncMembers() sorts and copies on the io_context's thread.
+  static constexpr std::size_t kMembersAtOnceMax = 1024;
+
   // Makes a Host: validates the options, reads the snapshot and opens the sockets. The sockets
   // queue what arrives before Start(). Blocks while it reads the snapshot. After an error nothing
   // stays open.
@@ -585,8 +589,18 @@ auto Host::AsyncAside(std::function<void(const std::function<bool()>&)> work, To
 
 template <typename Token>
 auto Host::AsyncMembers(Token&& token) {
-  return Initiate<void(std::vector<Member>)>(
-      token, [](Driver& driver, auto complete) { complete(driver.serf().Members()); });
+  return Initiate<void(std::vector<Member>)>(token, [](Driver& driver, auto complete) {
+    if (driver.serf().member_count() <= kMembersAtOnceMax) {
+      return complete(driver.serf().Members());
+    }
+    // To sort and copy them takes long: elsewhere, unless there is too much of such work.
+    auto listing = std::make_shared<const MemberListing>(driver.serf().ListMembers());
+    auto members = std::make_shared<std::vector<Member>>();
+    driver.RunAside([listing, members](const auto&) { *members = listing->Sorted(); },
+                    [listing, members, complete = std::move(complete)](bool ran) mutable {
+                      complete(ran ? std::move(*members) : listing->Sorted());
+                    });
+  });
 }
 
 template <typename Token>

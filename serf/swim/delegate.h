@@ -8,12 +8,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
+#include "serf/base/portion.h"
 #include "serf/base/time.h"
 #include "serf/swim/broadcast_queue.h"
 #include "serf/swim/node_info.h"
@@ -37,6 +40,28 @@ struct RemoteState {
   bool join = false;     // the header's flag
   bool dialled = false;  // this node dialled: the peer is whom it chose
   Endpoint peer;         // the stream's other end
+};
+
+// Puts together what the layer above tells in a push/pull, in portions.
+class StateWriter {
+ public:
+  virtual ~StateWriter() = default;
+  // Appends to `out`, which is the same each time. False if the portion is spent before all is
+  // there: to be called again in another turn of the loop.
+  virtual bool Continue(Portion& portion, ByteVector& out) = 0;
+};
+
+// One for a short state, which is there at once.
+class ShortState final : public StateWriter {
+ public:
+  explicit ShortState(ByteVector bytes) : bytes_(std::move(bytes)) {}
+  bool Continue(Portion&, ByteVector& out) override {
+    Append(out, bytes_);
+    return true;
+  }
+
+ private:
+  ByteVector bytes_;
 };
 
 class Delegate {
@@ -81,9 +106,10 @@ class Delegate {
 
   // --- push/pull ---
 
-  // Appends the user state for a push/pull to `out`.
-  virtual void AppendLocalState(bool join, ByteVector& out) = 0;
-  // Changes whenever AppendLocalState would append other bytes; none if that is not known. It
+  // Begins the user state for a push/pull, as of now or of the turns until it is complete. The
+  // engine may drop it before. Not null.
+  virtual std::unique_ptr<StateWriter> WriteLocalState(bool join) = 0;
+  // Changes whenever WriteLocalState would write other bytes; none if that is not known. It
   // saves the engine asking for the state to find out whether it changed.
   virtual std::optional<std::uint64_t> LocalStateVersion() const { return std::nullopt; }
   // Merges a portion of the state: true when all of it is merged. Until then the engine calls it

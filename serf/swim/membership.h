@@ -161,6 +161,11 @@ class Membership {
     bool bootstrap = false;
     bool own_word = false;
   };
+  // Suspicions that end in a turn: after a pause of the process all of them are due at once, and an
+  // application is told of each. And members that are purged at once.
+  static constexpr int kEndedInTurnMax = 256;
+  static constexpr std::size_t kPurgedInTurnMax = 8192;
+
   SubjectState SubjectOf(std::optional<MemberIndex> member) const;
 
   void ApplyAlive(Instant now, const Claim& claim);
@@ -496,7 +501,9 @@ inline void Membership::DropSuspicion(MemberIndex member) {
 }
 
 inline void Membership::OnTimer(Instant now) {
-  while (timers_.next() <= now) ExpireSuspicion(now, timers_.Pop());
+  for (int ended = 0; ended < kEndedInTurnMax && timers_.next() <= now; ++ended) {
+    ExpireSuspicion(now, timers_.Pop());
+  }
 }
 
 inline void Membership::ExpireSuspicion(Instant now, SuspicionSlot slot) {
@@ -638,8 +645,9 @@ inline std::optional<MemberIndex> Membership::NextToProbe(Instant now) {
     const NodeState state = table_.state(m);
     return m != self_ && (state == NodeState::kAlive || state == NodeState::kSuspect);
   };
-  const auto purge = [this, now](MemberIndex m) {
-    if (!is_forgotten(now, m)) return false;
+  // The others at the next wrap.
+  const auto purge = [this, now, purged = std::size_t{0}](MemberIndex m) mutable {
+    if (!is_forgotten(now, m) || purged++ >= kPurgedInTurnMax) return false;
     Purge(now, m);
     return true;
   };

@@ -99,6 +99,10 @@ class Node {
     return membership_.table().Find(name);
   }
   const NodeInfo& info(MemberIndex member) const { return membership_.table().info(member); }
+  // The same, to hold it beyond the next input.
+  const NodeInfoRef& info_ref(MemberIndex member) const {
+    return membership_.table().row(member).info;
+  }
   NodeState state(MemberIndex member) const { return membership_.table().state(member); }
   wire::Incarnation incarnation(MemberIndex member) const {
     return membership_.table().row(member).incarnation;
@@ -115,6 +119,9 @@ class Node {
   void ForEachMember(F&& f) const {
     membership_.table().ForEach(std::forward<F>(f));
   }
+  // One past the highest index of a known node.
+  std::size_t index_limit() const { return membership_.table().index_limit(); }
+  bool IsKnown(MemberIndex member) const { return membership_.table().Contains(member); }
   // Zero is healthy (Lifeguard's local health multiplier).
   int health_score() const { return context_.awareness.score(); }
   // By how much more often than usual messages are to be sent, while many listed members are dead.

@@ -37,7 +37,9 @@ class QuietDelegate final : public Delegate {
     return 0;
   }
   std::size_t QueuedBroadcasts() const override { return 0; }
-  void AppendLocalState(bool, ByteVector&) override {}
+  std::unique_ptr<StateWriter> WriteLocalState(bool) override {
+    return std::make_unique<ShortState>(ByteVector());
+  }
   bool MergeRemoteState(Instant, const serf::swim::RemoteState&) override { return true; }
   void AppendAckPayload(ByteVector&) override {}
   void OnPingComplete(Instant, MemberIndex, Duration, ByteView) override {}

@@ -234,6 +234,30 @@ TEST_F(NodeLoadTest, AMergeIsDoneInPortions) {
   EXPECT_EQ(stats().push_pulls_merged, 1u);
 }
 
+// After a pause of the process all suspicions are over at once.
+TEST_F(NodeLoadTest, ManySuspicionsEndInPortions) {
+  constexpr std::size_t kMembers = 2000;
+  Feed(Accept(), PushPull(ManyRecords(kMembers), false));
+  Settle();
+  for (std::size_t i = 0; i < kMembers; ++i) {
+    net_.Inject(host_, TestNet::EndpointOf(9),
+                TestNet::Encoded(wire::Suspect{.incarnation = wire::Incarnation(1),
+                                               .node = absl::StrCat("member-", i),
+                                               .from = "member-0"}));
+  }
+  net_.now += std::chrono::hours(1);
+  host_.delegate.events.clear();
+  std::size_t turns = 0, failed = 0;
+  for (; IsDue(); ++turns) {
+    Tick();
+    EXPECT_LE(host_.delegate.events.size(), 256u);
+    failed += host_.delegate.events.size();
+    host_.delegate.events.clear();
+  }
+  EXPECT_EQ(failed, kMembers);
+  EXPECT_GE(turns, kMembers / 256);
+}
+
 // The peer may go as soon as it has said all.
 TEST_F(NodeLoadTest, WhoHangsUpIsHeardNevertheless) {
   const StreamId id = Accept();

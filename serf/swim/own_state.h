@@ -65,6 +65,7 @@ class OwnState {
   };
   struct Build {
     Version version;
+    std::unique_ptr<StateWriter> writer;  // of the user state; null: it is complete
     ByteVector user_state;
     std::vector<MemberIndex> members;  // to be told of
     std::size_t next = 0;              // of them
@@ -105,6 +106,8 @@ class OwnState {
     return !context_.keyed() || payload.size() + kOverhead <= wire::kStreamFrameMax;
   }
 
+  // Null if there is none of these.
+  Payload FindKept(bool join, const Version& version, const ByteVector& user_state) const;
   std::unique_ptr<Build> Start(Instant now, Version version, ByteVector user_state) const;
   // False if the portion is spent.
   bool Encode(Build& build, bool join, std::size_t size_max, Portion& portion) const;
@@ -123,16 +126,23 @@ inline OwnState::Payload OwnState::Get(Instant now, bool join, Portion& portion)
   if (build == nullptr) {
     OnTimer(now);
     const Version version{membership_.version(), context_.delegate.LocalStateVersion()};
-    ByteVector user_state;
-    if (!version.state) context_.delegate.AppendLocalState(join, user_state);
-    for (const Kept& kept : kept_) {
-      if (kept.join == join && kept.version == version && kept.user_state == user_state) {
-        return kept.payload;
+    if (version.state) {
+      if (Payload kept = FindKept(join, version, {})) return kept;
+    }
+    build = std::make_unique<Build>();
+    build->version = version;
+    build->writer = context_.delegate.WriteLocalState(join);
+  }
+  if (build->writer != nullptr) {
+    if (!build->writer->Continue(portion, build->user_state)) return nullptr;
+    if (!build->version.state) {
+      if (Payload kept = FindKept(join, build->version, build->user_state)) {
+        build = nullptr;
+        return kept;
       }
     }
     std::erase_if(kept_, [join](const Kept& kept) { return kept.join == join; });
-    if (version.state) context_.delegate.AppendLocalState(join, user_state);
-    build = Start(now, version, std::move(user_state));
+    build = Start(now, build->version, std::move(build->user_state));
   }
   for (;;) {
     const std::size_t size_max = std::min(size_max_, SizeMax());
@@ -149,6 +159,16 @@ inline OwnState::Payload OwnState::Get(Instant now, bool join, Portion& portion)
     build = nullptr;
     return payload;
   }
+}
+
+inline OwnState::Payload OwnState::FindKept(bool join, const Version& version,
+                                            const ByteVector& user_state) const {
+  for (const Kept& kept : kept_) {
+    if (kept.join == join && kept.version == version && kept.user_state == user_state) {
+      return kept.payload;
+    }
+  }
+  return nullptr;
 }
 
 inline std::unique_ptr<OwnState::Build> OwnState::Start(Instant now, Version version,

@@ -102,8 +102,10 @@ class RecordingDelegate : public Delegate {
     return queue.Draw(transmit_limit, overhead, budget, parts, packet);
   }
   std::size_t QueuedBroadcasts() const override { return queue.size(); }
-  void AppendLocalState(bool join, ByteVector& out) override {
-    if (!state.empty()) Append(out, AsBytes(absl::StrCat(state, join ? "+join" : "")));
+  std::unique_ptr<StateWriter> WriteLocalState(bool join) override {
+    ByteVector bytes;
+    if (!state.empty()) Append(bytes, AsBytes(absl::StrCat(state, join ? "+join" : "")));
+    return std::make_unique<ShortState>(std::move(bytes));
   }
   bool MergeRemoteState(Instant, const RemoteState& remote) override {
     ++state_calls;
