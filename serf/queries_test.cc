@@ -267,7 +267,7 @@ class OthersQueryTest : public ::testing::Test {
   }
 
   void Ask(absl::string_view source = "a", std::uint32_t flags = wire::kQueryFlagNoBroadcast,
-           std::uint8_t relay_factor = 0) {
+           std::uint8_t relay_factor = 0, Duration timeout = seconds(10)) {
     wire::QueryMessage query;
     query.ltime = LamportTime(5);
     query.id = 77;
@@ -277,7 +277,7 @@ class OthersQueryTest : public ::testing::Test {
     query.source_node = source;
     query.flags = flags;
     query.relay_factor = relay_factor;
-    query.timeout_ns = Duration(seconds(10)).count();
+    query.timeout_ns = timeout.count();
     query.name = "uptime";
     self_.Receive(query);
   }
@@ -336,6 +336,11 @@ TEST_F(OthersQueryTest, AnswersHaveALimitAndADeadline) {
   self_.RunFor(seconds(60));
   EXPECT_EQ(self_.Respond(kQuery, "x"),
             "failed to respond to key query: response is past the deadline");
+}
+
+TEST_F(OthersQueryTest, LongTimeoutsAreCut) {
+  Ask("a", wire::kQueryFlagNoBroadcast, /*relay_factor=*/0, hours(1000));
+  EXPECT_EQ(self_.TakeQueries().at(0).deadline, self_.time() + hours(1));
 }
 
 TEST_F(OthersQueryTest, TheAckGoesOutFirst) {
