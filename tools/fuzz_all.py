@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Runs all fuzz targets for some time, several at once, each from its corpus.
 
-    tools/fuzz_all.py [--seconds N] [--jobs N] [--keep FOLDER] [--only TEXT] [-- BAZEL FLAGS]
+    tools/fuzz_all.py [--seconds N] [--jobs N] [--seed N] [--keep FOLDER] [--only TEXT]
+                      [-- BAZEL FLAGS]
 
     tools/fuzz_all.py                                    half a minute each
     tools/fuzz_all.py --seconds 7200 --keep ~/corpora    a night; takes the corpora up again
 
 Builds them first, with --config=fuzz: AddressSanitizer, UBSan and libFuzzer. An input that crashes,
 leaks, hangs or costs more than the target's bounds (testing/fuzz_bounds.h) is a failure; it is
-printed in hex and, with --keep, left in FOLDER/NAME.failures.
+printed in hex, with the command that runs it again. With --keep it stays in FOLDER/NAME.failures,
+and the next run tries it first. Runs with the same --seed try the same mutations in the same order;
+without --seed each run draws a new one. The script prints the seed.
 
 With --keep, FOLDER/NAME has a corpus of each target after the run: as few inputs as reach all that
 its seeds, the corpus before and the run have reached together (libFuzzer's -merge=1). What of it
@@ -19,6 +22,7 @@ The last line is "N passed, N failed, N skipped".
 import argparse
 import concurrent.futures
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -28,8 +32,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BAZEL = os.path.join(ROOT, "bazelw")
 QUERY = 'attr(name, "_fuzz\\.fuzzer$", //...)'
 
-# An input may take so many seconds at most; the bounds find slow ones long before.
-HANG_SECONDS = 25
+# libFuzzer calls an input endless after so many seconds of the clock, of which a busy machine may give
+# us few. The bounds count the thread's own time, and find slow inputs long before.
+HANG_SECONDS = 120
 RSS_LIMIT_MB = 2048
 
 
@@ -70,18 +75,21 @@ def fuzz(label, options, scratch):
         (scratch, name + ".log")))
     for folder in (found, seeds, failures):
         os.makedirs(folder, exist_ok=True)
-    for number, seed in enumerate(seeds_of(binary)):
+    failed_before = [os.path.join(failures, failure) for failure in sorted(os.listdir(failures))]
+    for number, seed in enumerate(seeds_of(binary) + failed_before):
         shutil.copy(seed, os.path.join(seeds, str(number)))
     code = run([binary, "-max_total_time=%d" % options.seconds, "-timeout=%d" % HANG_SECONDS,
-                "-rss_limit_mb=%d" % RSS_LIMIT_MB, "-print_final_stats=1",
-                "-artifact_prefix=" + failures + "/", found, seeds], log)
+                "-seed=%d" % options.seed, "-rss_limit_mb=%d" % RSS_LIMIT_MB,
+                "-print_final_stats=1", "-artifact_prefix=" + failures + "/", found, seeds], log)
     if code != 0:
-        text = "%s: FAILED (%d)\n%s" % (name, code, tail(log, 60))
+        text = "%s: FAILED (%d), seed %d\n%s" % (name, code, options.seed, tail(log, 60))
         for failure in sorted(os.listdir(failures)):
             with open(os.path.join(failures, failure), "rb") as file:
-                text += "%s: %s\n" % (failure, file.read().hex())
+                text += "python3 -c 'open(\"%s\", \"wb\").write(bytes.fromhex(\"%s\"))'\n" % (
+                    failure, file.read().hex())
+            text += "./bazelw run --config=fuzz %s -- $PWD/%s\n" % (label, failure)
         return False, text
-    os.rmdir(failures)
+    shutil.rmtree(failures)
     stats = [line.split()[-1] for line in tail(log, 20).splitlines()
              if line.startswith("stat::number_of_executed_units")]
     text = "%s: passed, %s runs" % (name, stats[0] if stats else "?")
@@ -107,6 +115,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--seed", type=int, default=random.randrange(1, 1 << 31))
     parser.add_argument("--keep", type=lambda path: os.path.abspath(os.path.expanduser(path)))
     parser.add_argument("--only", default="")
     options = parser.parse_args(arguments)
@@ -118,6 +127,7 @@ def main():
         sys.exit("no fuzz target has %r in its name" % options.only)
     subprocess.run([BAZEL, "build"] + flags + ["--config=fuzz"] + labels, cwd=ROOT, check=True)
 
+    print("seed %d" % options.seed, flush=True)
     passed = failed = 0
     with tempfile.TemporaryDirectory() as scratch, \
             concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
