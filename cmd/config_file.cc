@@ -25,6 +25,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
+#include "serf/base/system_error.h"
 #include "serf/base/time.h"
 #include "serf/cmd/agent_config.h"
 #include "serf/cmd/agent_tuning.h"
@@ -415,9 +416,8 @@ absl::Status ReadConfigPath(const std::string& path, AgentConfig& config) {
     if (!folder && absl::EndsWith(name, ".json")) names.push_back(name);
   }
   if (error) {
-    errno = error.value();
-    return absl::UnavailableError(absl::StrCat(
-        "Error reading '", path, "': ", absl::string_view(FileError("open", path).message())));
+    return absl::UnavailableError(
+        absl::StrCat("Error reading '", path, "': open ", path, ": ", ErrorText(error)));
   }
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {

@@ -8,7 +8,6 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/system/error_code.hpp>
-#include <cctype>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -31,15 +30,6 @@ inline Instant SteadyNow() {
 inline std::chrono::steady_clock::time_point ToSteady(Instant instant) {
   return std::chrono::steady_clock::time_point(
       std::chrono::duration_cast<std::chrono::steady_clock::duration>(instant.time_since_epoch()));
-}
-
-// The system's text as Go Serf prints it: "connection refused".
-inline std::string ErrorText(const boost::system::error_code& error) {
-  std::string text = error.message();
-  if (!text.empty()) {
-    text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
-  }
-  return text;
 }
 
 // The text of an endpoint: "127.0.0.1:7373", "[::1]:7373".

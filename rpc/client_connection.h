@@ -33,6 +33,7 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
+#include "serf/base/system_error.h"
 #include "serf/base/time.h"
 #include "serf/rpc/address.h"
 #include "serf/rpc/asio_util.h"

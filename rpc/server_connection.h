@@ -29,6 +29,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
+#include "serf/base/system_error.h"
 #include "serf/base/time.h"
 #include "serf/rpc/asio_util.h"
 #include "serf/rpc/log_history.h"

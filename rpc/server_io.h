@@ -53,6 +53,7 @@
 #include "serf/base/fair_shares.h"
 #include "serf/base/host_port.h"
 #include "serf/base/logger.h"
+#include "serf/base/system_error.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/rpc/address.h"

@@ -41,6 +41,7 @@
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
+#include "serf/testing/run_until.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/ids.h"
 
@@ -73,12 +74,7 @@ class ServerTest : public ::testing::Test {
 
   // Runs the server until the condition holds.
   void RunUntil(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + seconds(20);
-    while (!condition()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-      io_.restart();
-      io_.run_one_for(milliseconds(5));
-    }
+    ASSERT_TRUE(testing::RunUntil(io_, condition));
   }
 
   // Runs the server while a client does its work on another thread.

@@ -15,19 +15,18 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cctype>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/system_error.h"
 
 namespace serf::rpc {
 
@@ -77,9 +76,7 @@ class UnixSocketFile {
 };
 
 inline absl::Status UnixSocketFile::Error(absl::string_view call) {
-  std::string text = std::generic_category().message(errno);
-  text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
-  return absl::UnavailableError(absl::StrCat(call, ": ", text));
+  return absl::UnavailableError(absl::StrCat(call, ": ", SystemErrorText(errno)));
 }
 
 inline bool UnixSocketFile::RemoveStale(const std::string& path) {

@@ -27,6 +27,7 @@
 #include "serf/rpc/fake_service.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/server_io.h"
+#include "serf/testing/run_until.h"
 #include "serf/wire/ids.h"
 
 namespace serf::rpc {
@@ -61,12 +62,8 @@ class UnixSocketTest : public ::testing::Test {
   template <typename Work>
   auto Serve(Work work) {
     auto result = std::async(std::launch::async, std::move(work));
-    const auto deadline = std::chrono::steady_clock::now() + seconds(20);
-    while (result.wait_for(seconds(0)) != std::future_status::ready) {
-      EXPECT_LT(std::chrono::steady_clock::now(), deadline);
-      io_.restart();
-      io_.run_one_for(milliseconds(5));
-    }
+    EXPECT_TRUE(testing::RunUntil(
+        io_, [&] { return result.wait_for(seconds(0)) == std::future_status::ready; }));
     return result.get();
   }
 

@@ -35,6 +35,7 @@
 #include "serf/serf.h"
 #include "serf/tags.h"
 #include "serf/testing/link_model.h"
+#include "serf/testing/run_until.h"
 #include "serf/testing/scenario.h"
 #include "serf/transport/asio.h"
 #include "serf/transport/host.h"
@@ -203,13 +204,7 @@ inline void ScenarioHost::SendStream(NodeId to, ByteView bytes) {
 }
 
 inline bool ScenarioHost::RunUntil(const std::function<bool()>& done, Duration limit) {
-  const auto deadline = std::chrono::steady_clock::now() + limit;
-  while (!done()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    if (io_.stopped()) io_.restart();
-    io_.run_one_until(deadline);
-  }
-  return true;
+  return testing::RunUntil(io_, done, limit);
 }
 
 }  // namespace serf::testing

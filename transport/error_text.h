@@ -4,23 +4,14 @@
 // Errors of sockets in the words of the original, which operators know and search for:
 // "dial tcp 10.0.0.1:7946: connect: connection refused". Source: spec/agent.md 1.5, 2.5.
 
-#include <string>
-
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
+#include "serf/base/system_error.h"
 #include "serf/transport/asio.h"
 
 namespace serf::transport {
-
-// "connection refused": the system's text, which begins with a small letter.
-inline std::string ErrorText(const ErrorCode& error) {
-  std::string text = error.message();
-  if (!text.empty()) text[0] = absl::ascii_tolower(static_cast<unsigned char>(text[0]));
-  return text;
-}
 
 // A connection that did not come about. `call` is the system call that failed.
 inline absl::Status DialError(const Endpoint& to, absl::string_view call, const ErrorCode& error) {

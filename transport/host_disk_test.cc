@@ -24,9 +24,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "serf/config.h"
 #include "serf/keys.h"
 #include "serf/tags.h"
+#include "serf/testing/host_fixture.h"
 #include "serf/transport/host.h"
 #include "serf/transport/socket_address.h"
 #include "serf/wire/aead.h"
@@ -126,11 +126,8 @@ class HostDiskTest : public ::testing::Test {
   }
 
   HostOptions Options() {
-    HostOptions options;
-    options.config = Config::Local();
-    options.config.swim.name = "a";
+    HostOptions options = testing::LocalOptions("a");
     options.config.leave_propagate_delay = milliseconds(10);
-    options.bind = {IpAddress::V4(127, 0, 0, 1), 0};
     options.save_tags = [disk = disk_](const Tags& tags) {
       std::string text;
       for (const auto& [key, value] : tags) absl::StrAppend(&text, key, "=", value, " ");

@@ -1,8 +1,6 @@
 // Events, queries, keys and name conflicts between Hosts on loopback.
 
 #include <atomic>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -17,26 +15,25 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "serf/config.h"
 #include "serf/event.h"
 #include "serf/keys.h"
 #include "serf/query.h"
+#include "serf/testing/host_fixture.h"
+#include "serf/testing/run_until.h"
 #include "serf/transport/host.h"
 #include "serf/wire/aead.h"
 
 namespace serf::transport {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
-constexpr auto kPatience = seconds(30);
+using testing::kPatience;
 
-class HostQueryTest : public ::testing::Test {
+class HostQueryTest : public testing::HostFixture {
  protected:
   struct Node {
     std::unique_ptr<Host> host;
@@ -46,24 +43,10 @@ class HostQueryTest : public ::testing::Test {
     bool shut_down = false;
   };
 
-  template <typename Condition>
-  bool RunUntil(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      if (io_.stopped()) io_.restart();
-      io_.run_one_until(deadline);
-    }
-    return true;
-  }
-
   Node& Add(const std::string& name, bool encrypted = false) {
     nodes_.push_back(std::make_unique<Node>());
     Node& node = *nodes_.back();
-    HostOptions options;
-    options.config = Config::Local();
-    options.config.swim.name = name;
-    options.bind = {*IpAddress::Parse("127.0.0.1"), 0};
+    HostOptions options = testing::LocalOptions(name);
     if (encrypted) {
       options.config.swim.keyring = std::make_shared<wire::Keyring>();
       EXPECT_TRUE(options.config.swim.keyring->Add(ByteVector(16, 1)).ok());
@@ -80,19 +63,13 @@ class HostQueryTest : public ::testing::Test {
       }
     };
     options.on_shutdown = [&node] { node.shut_down = true; };
-    absl::StatusOr<std::unique_ptr<Host>> host = Host::Create(io_, std::move(options));
-    EXPECT_TRUE(host.ok()) << host.status();
-    node.host = *std::move(host);
-    node.host->Start();
+    node.host = Start(std::move(options));
     return node;
   }
   // All join the first.
   void JoinAll() {
     for (const auto& node : nodes_) {
-      bool joined = false;
-      node->host->AsyncJoin({nodes_.front()->host->local().ToString()}, false,
-                            [&](absl::Status, JoinOutcome) { joined = true; });
-      ASSERT_TRUE(RunUntil([&] { return joined; }));
+      Join(*node->host, *nodes_.front()->host);
     }
     ASSERT_TRUE(RunUntil([&] {
       for (const auto& node : nodes_) {
@@ -101,15 +78,7 @@ class HostQueryTest : public ::testing::Test {
       return true;
     }));
   }
-  template <typename Start>
-  absl::Status Await(Start start) {
-    std::optional<absl::Status> result;
-    start([&](absl::Status status) { result = std::move(status); });
-    EXPECT_TRUE(RunUntil([&] { return result.has_value(); }));
-    return result.value_or(absl::UnknownError("no answer"));
-  }
 
-  asio::io_context io_;
   std::vector<std::unique_ptr<Node>> nodes_;
 };
 
@@ -215,10 +184,7 @@ TEST_F(HostQueryTest, WorkAsideIsDoneOrRefused) {
       [&](bool done) { results.push_back(done); });
   a.host->AsyncAside([](const std::function<bool()>&) { ADD_FAILURE() << "too late"; },
                      [&](bool done) { results.push_back(done); });
-  ASSERT_TRUE(RunUntil([&] {
-    asio::post(io_, [] {});  // or this would wait for a timer
-    return started.load();
-  }));
+  ASSERT_TRUE(RunUntil([&] { return started.load(); }));
   a.host->Shutdown();
   ASSERT_TRUE(RunUntil([&] { return results.size() == 2; }));
   a.host->AsyncAside([](const std::function<bool()>&) { ADD_FAILURE() << "too late"; },

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <fstream>
 #include <iterator>
@@ -15,56 +14,28 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "serf/snapshot_reader.h"
+#include "serf/testing/host_fixture.h"
 #include "serf/transport/host.h"
 
 namespace serf::transport {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr auto kPatience = seconds(30);
-
-class HostSnapshotTest : public ::testing::Test {
+class HostSnapshotTest : public testing::HostFixture {
  protected:
   HostSnapshotTest() : path_(absl::StrCat(::testing::TempDir(), "/host-", ::getpid(), ".snap")) {}
   ~HostSnapshotTest() override { ::unlink(path_.c_str()); }
 
   std::unique_ptr<Host> Open(const std::string& name, std::uint16_t port, bool with_snapshot) {
-    HostOptions options;
-    options.config = Config::Local();
-    options.config.swim.name = name;
-    options.config.swim.probe_interval = milliseconds(100);
-    options.config.swim.probe_timeout = milliseconds(50);
-    options.config.leave_propagate_delay = milliseconds(100);
-    options.bind = {IpAddress::V4(127, 0, 0, 1), port};
+    HostOptions options = testing::QuickOptions(name, {IpAddress::V4(127, 0, 0, 1), port});
     if (with_snapshot) options.snapshot_path = path_;
-    absl::StatusOr<std::unique_ptr<Host>> host = Host::Create(io_, std::move(options));
-    EXPECT_TRUE(host.ok()) << host.status();
-    (*host)->Start();
-    return *std::move(host);
+    return Start(std::move(options));
   }
 
-  template <typename Condition>
-  bool RunUntil(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      if (io_.stopped()) io_.restart();
-      io_.run_one_until(deadline);
-    }
-    return true;
-  }
   void Drain() {
     if (io_.stopped()) io_.restart();
     io_.poll();
-  }
-  void Join(Host& host, const Host& to) {
-    std::optional<absl::Status> joined;
-    host.AsyncJoin({to.local().ToString()}, false,
-                   [&](const absl::Status& status, const JoinOutcome&) { joined = status; });
-    ASSERT_TRUE(RunUntil([&] { return joined.has_value(); }));
-    EXPECT_TRUE(joined->ok()) << *joined;
   }
   static bool Sees(const Host& host, const std::string& name, MemberStatus status) {
     const std::optional<Member> member = host.serf().FindMember(name);
@@ -75,14 +46,13 @@ class HostSnapshotTest : public ::testing::Test {
     return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   }
 
-  asio::io_context io_;
   std::string path_;
 };
 
 TEST_F(HostSnapshotTest, ComesBackByItself) {
   auto stays = Open("stays", 0, false);
   auto returns = Open("returns", 0, true);
-  Join(*returns, *stays);
+  ASSERT_TRUE(Join(*returns, *stays).status.ok());
   ASSERT_TRUE(RunUntil([&] { return Sees(*stays, "returns", MemberStatus::kAlive); }));
   ASSERT_TRUE(RunUntil([&] { return absl::StrContains(Text(), "alive: stays "); }));
   const std::uint16_t port = returns->local().port;
@@ -101,7 +71,7 @@ TEST_F(HostSnapshotTest, ComesBackByItself) {
 TEST_F(HostSnapshotTest, WhoLeftStaysAway) {
   auto stays = Open("stays", 0, false);
   auto leaves = Open("leaves", 0, true);
-  Join(*leaves, *stays);
+  ASSERT_TRUE(Join(*leaves, *stays).status.ok());
   std::optional<absl::Status> left;
   leaves->AsyncLeave([&](const absl::Status& status) { left = status; });
   ASSERT_TRUE(RunUntil([&] { return left.has_value(); }));
@@ -116,9 +86,7 @@ TEST_F(HostSnapshotTest, WhoLeftStaysAway) {
 }
 
 TEST_F(HostSnapshotTest, AFileThatCannotBeOpened) {
-  HostOptions options;
-  options.config.swim.name = "a";
-  options.bind = {IpAddress::V4(127, 0, 0, 1), 0};
+  HostOptions options = testing::LocalOptions("a");
   options.snapshot_path = "no/such/dir/snap";
   EXPECT_EQ(Host::Create(io_, std::move(options)).status().message(),
             "Failed to setup snapshot: failed to open snapshot: open no/such/dir/snap: no such "
@@ -128,7 +96,7 @@ TEST_F(HostSnapshotTest, AFileThatCannotBeOpened) {
 TEST_F(HostSnapshotTest, CoordinatesComeWithAcknowledgements) {
   auto a = Open("a", 0, false);
   auto b = Open("b", 0, false);
-  Join(*a, *b);
+  ASSERT_TRUE(Join(*a, *b).status.ok());
   ASSERT_TRUE(RunUntil([&] {
     return a->serf().coordinates()->Find("b") != nullptr &&
            b->serf().coordinates()->Find("a") != nullptr;

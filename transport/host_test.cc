@@ -29,10 +29,11 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
-#include "serf/config.h"
 #include "serf/event.h"
 #include "serf/join_queue.h"
 #include "serf/member.h"
+#include "serf/testing/host_fixture.h"
+#include "serf/testing/run_until.h"
 #include "serf/transport/names/lookup.h"
 #include "serf/transport/names/system_names.h"
 #include "serf/wire/aead.h"
@@ -45,22 +46,11 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr auto kPatience = seconds(30);
+using testing::kPatience;
+using testing::QuickOptions;
 
 Endpoint At(absl::string_view address, std::uint16_t port = 0) {
   return {*IpAddress::Parse(address), port};
-}
-
-// A profile for tests: failures are found in a second.
-HostOptions Options(const std::string& name, const Endpoint& bind) {
-  HostOptions options;
-  options.config = Config::Local();
-  options.config.swim.name = name;
-  options.config.swim.probe_interval = milliseconds(100);
-  options.config.swim.probe_timeout = milliseconds(50);
-  options.config.leave_propagate_delay = milliseconds(100);
-  options.bind = bind;
-  return options;
 }
 
 std::shared_ptr<wire::Keyring> Keys(std::uint8_t seed) {
@@ -100,41 +90,12 @@ struct Agent {
   std::vector<std::string> events;
 };
 
-class HostTest : public ::testing::Test {
+class HostTest : public testing::HostFixture {
  protected:
-  template <typename Condition>
-  bool RunUntil(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      if (io_.stopped()) io_.restart();
-      io_.run_one_until(deadline);
-    }
-    return true;
-  }
-
-  struct JoinResult {
-    absl::Status status;
-    JoinOutcome outcome;
-  };
+  using HostFixture::Join;
   JoinResult Join(Agent& agent, std::vector<std::string> addresses) {
-    std::optional<JoinResult> result;
-    agent.host->AsyncJoin(std::move(addresses), false, [&](absl::Status s, JoinOutcome o) {
-      result = {std::move(s), std::move(o)};
-    });
-    EXPECT_TRUE(RunUntil([&] { return result.has_value(); }));
-    return result.value_or(JoinResult());
+    return Join(*agent.host, std::move(addresses));
   }
-  // Runs start(handler) and waits for its status.
-  template <typename Start>
-  absl::Status Await(Start start) {
-    std::optional<absl::Status> result;
-    start([&](absl::Status status) { result = std::move(status); });
-    EXPECT_TRUE(RunUntil([&] { return result.has_value(); }));
-    return result.value_or(absl::UnknownError("no answer"));
-  }
-
-  asio::io_context io_;
 };
 
 class HostOn : public HostTest, public ::testing::WithParamInterface<const char*> {};
@@ -142,8 +103,8 @@ class HostOn : public HostTest, public ::testing::WithParamInterface<const char*
 INSTANTIATE_TEST_SUITE_P(Loopback, HostOn, ::testing::Values("127.0.0.1", "::1"));
 
 TEST_P(HostOn, TwoJoinChangeTagsAndLeave) {
-  Agent a(io_, Options("a", At(GetParam())));
-  Agent b(io_, Options("b", At(GetParam())));
+  Agent a(io_, QuickOptions("a", At(GetParam())));
+  Agent b(io_, QuickOptions("b", At(GetParam())));
   const JoinResult joined = Join(b, {a.address()});
   EXPECT_TRUE(joined.status.ok()) << joined.status;
   EXPECT_EQ(joined.outcome.contacted, 1);
@@ -166,11 +127,11 @@ TEST_P(HostOn, TwoJoinChangeTagsAndLeave) {
 }
 
 TEST_P(HostOn, WorksOnTheWildcard) {
-  HostOptions options = Options("any", At("0.0.0.0"));
+  HostOptions options = QuickOptions("any", At("0.0.0.0"));
   options.advertise = At(GetParam());  // port 0: the bound one
   Agent any(io_, options);
   EXPECT_EQ(any.host->advertise(), At(GetParam(), any.host->local().port));
-  Agent b(io_, Options("b", At(GetParam())));
+  Agent b(io_, QuickOptions("b", At(GetParam())));
   ASSERT_TRUE(Join(b, {any.host->advertise().ToString()}).status.ok());
   ASSERT_TRUE(RunUntil([&] { return any.Members() == "any:alive b:alive"; }));
   // Probes go both ways, and are answered.
@@ -180,8 +141,8 @@ TEST_P(HostOn, WorksOnTheWildcard) {
 }
 
 TEST_P(HostOn, DropsGarbage) {
-  Agent a(io_, Options("a", At(GetParam())));
-  Agent b(io_, Options("b", At(GetParam())));
+  Agent a(io_, QuickOptions("a", At(GetParam())));
+  Agent b(io_, QuickOptions("b", At(GetParam())));
   const asio::ip::tcp::endpoint to = ToAsio(a.host->local());
   asio::ip::udp::socket udp(io_);
   udp.open(to.address().is_v4() ? asio::ip::udp::v4() : asio::ip::udp::v6());
@@ -208,23 +169,23 @@ TEST_P(HostOn, DropsGarbage) {
 }
 
 TEST_F(HostTest, CreateNamesWhatIsWrong) {
-  Agent a(io_, Options("a", At("127.0.0.1")));
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
   EXPECT_EQ(
-      Host::Create(io_, Options("b", a.host->local())).status().message(),
+      Host::Create(io_, QuickOptions("b", a.host->local())).status().message(),
       absl::StrCat("Failed to create memberlist: Could not set up network transport: failed "
                    "to obtain an address: Failed to start TCP listener on \"127.0.0.1\" port ",
                    a.host->local().port, ": listen tcp ", a.address(),
                    ": bind: address already in use"));
-  HostOptions old = Options("b", At("127.0.0.1"));
+  HostOptions old = QuickOptions("b", At("127.0.0.1"));
   old.config.protocol_version = 1;
   EXPECT_EQ(Host::Create(io_, old).status().message(),
             "Protocol version '1' too low. Must be in range: [2, 5]");
 }
 
 TEST_F(HostTest, JoinTellsEachFailedTarget) {
-  Agent a(io_, Options("a", At("127.0.0.1")));
-  Agent b(io_, Options("b", At("127.0.0.1")));
-  Agent gone(io_, Options("gone", At("127.0.0.1")));
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
+  Agent b(io_, QuickOptions("b", At("127.0.0.1")));
+  Agent gone(io_, QuickOptions("gone", At("127.0.0.1")));
   const Endpoint nobody = gone.host->local();
   gone.host.reset();
   const std::string refused = absl::StrCat("Failed to join ", nobody.ToString(), ": dial tcp ",
@@ -246,8 +207,8 @@ TEST_F(HostTest, JoinTellsEachFailedTarget) {
 }
 
 TEST_F(HostTest, JoinResolvesNames) {
-  Agent a(io_, Options("a", At("127.0.0.1")));
-  Agent b(io_, Options("b", At("127.0.0.1")));
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
+  Agent b(io_, QuickOptions("b", At("127.0.0.1")));
   const JoinResult joined = Join(b, {absl::StrCat("a/localhost:", a.host->local().port)});
   EXPECT_TRUE(joined.status.ok()) << joined.status;
   EXPECT_GE(joined.outcome.contacted, 1);
@@ -255,7 +216,7 @@ TEST_F(HostTest, JoinResolvesNames) {
 }
 
 TEST_F(HostTest, RefusesToJoinAfterLeaving) {
-  Agent a(io_, Options("a", At("127.0.0.1")));
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
   EXPECT_TRUE(Await([&](auto done) { a.host->AsyncLeave(std::move(done)); }).ok());
   EXPECT_EQ(Join(a, {"x:y"}).status.message(), "Serf can't Join after Leave or Shutdown");
   a.host->Shutdown();
@@ -272,9 +233,9 @@ TEST_F(HostTest, AnswersEveryRequestBeforeItsStartAndAfterItsEnd) {
                      [done = std::move(done)](absl::Status s, JoinOutcome) { done(s); });
     });
   };
-  const std::unique_ptr<Host> idle = *Host::Create(io_, Options("idle", At("127.0.0.1")));
+  const std::unique_ptr<Host> idle = *Host::Create(io_, QuickOptions("idle", At("127.0.0.1")));
   ask_all(*idle, absl::StatusCode::kFailedPrecondition);
-  Agent a(io_, Options("a", At("127.0.0.1")));
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
   a.host->Shutdown();
   EXPECT_FALSE(Await([&](auto done) { a.host->AsyncLeave(std::move(done)); }).ok());
   EXPECT_FALSE(Await([&](auto done) { a.host->AsyncSetTags({}, std::move(done)); }).ok());
@@ -284,7 +245,7 @@ TEST_F(HostTest, AnswersEveryRequestBeforeItsStartAndAfterItsEnd) {
 
 // The original can be hit by a message for which it has not set up everything (spec/serf.md 15.1).
 TEST_F(HostTest, WhatComesBeforeTheStartWaits) {
-  HostOptions options = Options("a", At("127.0.0.1"));
+  HostOptions options = QuickOptions("a", At("127.0.0.1"));
   std::vector<std::string> told;
   options.on_event = [&told](const Event& event) {
     if (const auto* user = std::get_if<UserEvent>(&event)) told.push_back(user->name);
@@ -314,7 +275,7 @@ TEST_F(HostTest, TellsThePrivateAddressOfTheHostIfNothingElseIsSaid) {
       PickPrivateAddress(ListInterfaceAddresses(), DefaultInterface());
   for (const char* wildcard : {"0.0.0.0", "::"}) {
     const absl::StatusOr<std::unique_ptr<Host>> host =
-        Host::Create(io_, Options("a", At(wildcard)));
+        Host::Create(io_, QuickOptions("a", At(wildcard)));
     if (expected) {
       ASSERT_TRUE(host.ok()) << host.status();
       EXPECT_EQ((*host)->advertise(), (Endpoint{*expected, (*host)->local().port}));
@@ -338,8 +299,8 @@ struct Silent {
 
 TEST_F(HostTest, JoinsRunSideBySide) {
   const Silent silent(io_);
-  Agent a(io_, Options("a", At("127.0.0.1")));
-  HostOptions options = Options("b", At("127.0.0.1"));
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
+  HostOptions options = QuickOptions("b", At("127.0.0.1"));
   options.config.swim.tcp_timeout = seconds(600);
   Agent b(io_, std::move(options));
   const auto fail = [](const absl::Status& status, const JoinOutcome&) {
@@ -357,8 +318,8 @@ TEST_F(HostTest, JoinsRunSideBySide) {
 // As many of them as run side by side, of clients that are gone.
 TEST_F(HostTest, JoinsThatNobodyWaitsForGoOutOfTheWay) {
   const Silent silent(io_);
-  Agent a(io_, Options("a", At("127.0.0.1")));
-  HostOptions options = Options("b", At("127.0.0.1"));
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
+  HostOptions options = QuickOptions("b", At("127.0.0.1"));
   options.config.swim.tcp_timeout = seconds(600);
   Agent b(io_, std::move(options));
   std::vector<JoinId> joins;
@@ -388,8 +349,8 @@ TEST_F(HostTest, JoinTellsErrorsInTheOrderOfTheAddresses) {
         }
         return absl::NotFoundError(absl::StrCat("lookup ", host, ": no such host"));
       });
-  Agent a(io_, Options("a", At("127.0.0.1")));
-  Agent b(io_, Options("b", At("127.0.0.1")));
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
+  Agent b(io_, QuickOptions("b", At("127.0.0.1")));
   const std::string port = absl::StrCat(a.host->local().port);
   const JoinResult joined =
       Join(b, {"gone", absl::StrCat("127.0.0.3:", port), absl::StrCat("two:", port), "bad:x"});
@@ -415,8 +376,8 @@ TEST_F(HostTest, ANameWithoutAnswerHoldsUpNeitherJoinsNorTheEnd) {
         if (host == "dead") answer->wait();
         return std::vector<IpAddress>{IpAddress::V4(127, 0, 0, 1)};
       });
-  Agent a(io_, Options("a", At("127.0.0.1")));
-  Agent b(io_, Options("b", At("127.0.0.1")));
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
+  Agent b(io_, QuickOptions("b", At("127.0.0.1")));
   absl::Status status;
   b.host->AsyncJoin({"dead", a.address()}, false,
                     [&](const absl::Status& s, const JoinOutcome&) { status = s; });
@@ -432,8 +393,8 @@ TEST_F(HostTest, ANameWithoutAnswerHoldsUpNeitherJoinsNorTheEnd) {
 TEST_F(HostTest, ShutdownCancelsWhatIsUnderWay) {
   // Accepts in the kernel and never answers.
   asio::ip::tcp::acceptor mute(io_, {asio::ip::make_address("127.0.0.1"), 0});
-  Agent a(io_, Options("a", At("127.0.0.1")));
-  Agent b(io_, Options("b", At("127.0.0.1")));
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
+  Agent b(io_, QuickOptions("b", At("127.0.0.1")));
   ASSERT_TRUE(Join(b, {a.address()}).status.ok());
   const std::string silent = FromAsio(mute.local_endpoint()).ToString();
   std::vector<absl::Status> results;
@@ -457,8 +418,8 @@ TEST_F(HostTest, ShutdownCancelsWhatIsUnderWay) {
 }
 
 TEST_F(HostTest, ContextRunsOutOfWorkAfterTheEnd) {
-  auto a = std::make_unique<Agent>(io_, Options("a", At("127.0.0.1")));
-  auto b = std::make_unique<Agent>(io_, Options("b", At("127.0.0.1")));
+  auto a = std::make_unique<Agent>(io_, QuickOptions("a", At("127.0.0.1")));
+  auto b = std::make_unique<Agent>(io_, QuickOptions("b", At("127.0.0.1")));
   ASSERT_TRUE(Join(*b, {a->address()}).status.ok());
   a.reset();
   b->host->Shutdown();
@@ -466,8 +427,8 @@ TEST_F(HostTest, ContextRunsOutOfWorkAfterTheEnd) {
 }
 
 TEST_F(HostTest, MayBeDestroyedByItsOwnCallbacks) {
-  auto a = std::make_unique<Agent>(io_, Options("a", At("127.0.0.1")));
-  auto b = std::make_unique<Agent>(io_, Options("b", At("127.0.0.1")));
+  auto a = std::make_unique<Agent>(io_, QuickOptions("a", At("127.0.0.1")));
+  auto b = std::make_unique<Agent>(io_, QuickOptions("b", At("127.0.0.1")));
   bool joined = false;
   b->host->AsyncJoin({a->address()}, false, [&](absl::Status, JoinOutcome) {
     joined = true;
@@ -477,7 +438,7 @@ TEST_F(HostTest, MayBeDestroyedByItsOwnCallbacks) {
 
   std::unique_ptr<Host> c;
   bool told = false;
-  HostOptions options = Options("c", At("127.0.0.1"));
+  HostOptions options = QuickOptions("c", At("127.0.0.1"));
   options.on_event = [&](const Event&) {
     told = true;
     c.reset();
@@ -495,8 +456,8 @@ TEST(HostLifetimeTest, ContextMayEndWithEverythingOutstanding) {
     asio::io_context io;
     // Accepts in the kernel and never answers.
     asio::ip::tcp::acceptor mute(io, {asio::ip::make_address("127.0.0.1"), 0});
-    Agent a(io, Options("a", At("127.0.0.1")));
-    Agent b(io, Options("b", At("127.0.0.1")));
+    Agent a(io, QuickOptions("a", At("127.0.0.1")));
+    Agent b(io, QuickOptions("b", At("127.0.0.1")));
     b.host->AsyncJoin({FromAsio(mute.local_endpoint()).ToString()}, false,
                       [&](absl::Status, JoinOutcome) { called = true; });
     b.host->AsyncJoin({"localhost"}, false, [](absl::Status, JoinOutcome) {});
@@ -508,7 +469,7 @@ TEST(HostLifetimeTest, ContextMayEndWithEverythingOutstanding) {
 
 TEST_F(HostTest, TellsNoEventAfterItsEnd) {
   int events = 0;
-  HostOptions options = Options("a", At("127.0.0.1"));
+  HostOptions options = QuickOptions("a", At("127.0.0.1"));
   options.on_event = [&](const Event&) { ++events; };
   std::unique_ptr<Host> host = *Host::Create(io_, std::move(options));
   host->Start();
@@ -518,8 +479,8 @@ TEST_F(HostTest, TellsNoEventAfterItsEnd) {
 }
 
 TEST_F(HostTest, TakesCoroutinesAndCallsHandlersWhereTheyBelong) {
-  Agent a(io_, Options("a", At("127.0.0.1")));
-  Agent b(io_, Options("b", At("127.0.0.1")));
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
+  Agent b(io_, QuickOptions("b", At("127.0.0.1")));
   bool done = false;
   asio::co_spawn(
       io_,
@@ -556,7 +517,7 @@ TEST(HostThreadsTest, AnyThreadMayAskAndEndIt) {
   std::thread runner([&] { io.run(); });
   {
     const auto create = [&](const char* name) {
-      auto host = Host::Create(io, Options(name, At("127.0.0.1")));
+      auto host = Host::Create(io, QuickOptions(name, At("127.0.0.1")));
       EXPECT_TRUE(host.ok());
       (*host)->Start();
       return std::move(*host);
@@ -598,7 +559,7 @@ TEST_F(HostTest, WarnsOfPublicAddressesWithoutEncryption) {
   for (const bool encrypted : {false, true}) {
     for (const char* advertise : {"8.8.8.8", "10.0.0.1"}) {
       Lines lines;
-      HostOptions options = Options("a", At("127.0.0.1"));
+      HostOptions options = QuickOptions("a", At("127.0.0.1"));
       options.advertise = At(advertise);
       options.config.swim.logger = &lines;
       if (encrypted) options.config.swim.keyring = Keys(1);

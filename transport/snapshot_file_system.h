@@ -16,14 +16,13 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
-#include <system_error>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
+#include "serf/base/system_error.h"
 
 namespace serf::transport {
 
@@ -183,18 +182,7 @@ class PosixSnapshotFileSystem final : public SnapshotFileSystem {
 
  private:
   static absl::Status Error(absl::string_view call, absl::string_view path) {
-    const int error = errno;
-    std::string reason = std::generic_category().message(error);
-    if (!reason.empty()) reason[0] = absl::ascii_tolower(static_cast<unsigned char>(reason[0]));
-    std::string text = absl::StrCat(call, " ", path, ": ", reason);
-    if (error == ENOENT) return absl::NotFoundError(text);
-    if (error == EACCES || error == EPERM || error == EROFS) {
-      return absl::PermissionDeniedError(text);
-    }
-    if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
-      return absl::ResourceExhaustedError(text);
-    }
-    return absl::UnavailableError(text);
+    return SystemError(errno, call, path);
   }
 
   static absl::Status Check(int result, absl::string_view call, absl::string_view path) {

@@ -21,6 +21,7 @@
 #include "absl/status/status.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
+#include "serf/base/system_error.h"
 #include "serf/base/time.h"
 #include "serf/transport/asio.h"
 #include "serf/transport/bound_socket.h"

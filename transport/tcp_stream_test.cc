@@ -17,6 +17,7 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/swim/outbox.h"
+#include "serf/testing/run_until.h"
 #include "serf/transport/tcp_listener.h"
 
 namespace serf::transport {
@@ -71,12 +72,7 @@ class TcpStreamOn : public ::testing::TestWithParam<const char*> {
 
   template <typename Condition>
   bool RunUntil(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      io_.run_one_until(deadline);
-    }
-    return true;
+    return testing::RunUntil(io_, std::move(condition));
   }
 
   asio::io_context io_;
@@ -241,10 +237,7 @@ TEST(TcpListenerTest, PausesWhileAcceptingFailsThenGoesOn) {
   // It no longer listens, so that accept() fails; as if no descriptor were left.
   ASSERT_EQ(::shutdown(listener.NativeHandleForTest(), SHUT_RD), 0);
   const auto begin = std::chrono::steady_clock::now();
-  const auto deadline = begin + std::chrono::seconds(10);
-  while (lines.lines.size() < 2 && std::chrono::steady_clock::now() < deadline) {
-    io.run_one_until(deadline);
-  }
+  ASSERT_TRUE(testing::RunUntil(io, [&] { return lines.lines.size() >= 2; }));
   EXPECT_GE(std::chrono::steady_clock::now() - begin, TcpListener::kLogInterval);
   ASSERT_EQ(lines.lines.size(), 2u);
   EXPECT_EQ(lines.lines[0],
@@ -258,8 +251,7 @@ TEST(TcpListenerTest, PausesWhileAcceptingFailsThenGoesOn) {
   ASSERT_EQ(::getsockname(listener.NativeHandleForTest(), &local.any, &size), 0);
   tcp::socket client(io);
   client.connect(ToAsio(*FromSocketAddress(local)));
-  while (accepted == 0 && std::chrono::steady_clock::now() < deadline) io.run_one_until(deadline);
-  EXPECT_EQ(accepted, 1);
+  EXPECT_TRUE(testing::RunUntil(io, [&] { return accepted == 1; }));
 }
 
 TEST(TcpListenerTest, NamesTheSystemCallThatFailed) {

@@ -9,6 +9,7 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/swim/outbox.h"
+#include "serf/testing/run_until.h"
 
 namespace serf::transport {
 namespace {
@@ -53,12 +54,7 @@ struct Peer {
 
   template <typename Condition>
   bool RunUntil(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      io.run_one_until(deadline);
-    }
-    return true;
+    return testing::RunUntil(io, std::move(condition));
   }
 
   asio::io_context& io;

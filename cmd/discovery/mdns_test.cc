@@ -30,6 +30,7 @@
 #include "serf/cmd/discovery/dns_message.h"
 #include "serf/cmd/discovery/service.h"
 #include "serf/cmd/glog_logger.h"
+#include "serf/testing/run_until.h"
 #include "serf/transport/interfaces.h"
 
 namespace serf::cmd {
@@ -83,11 +84,7 @@ class MdnsTest : public ::testing::Test {
     return mdns.ok() ? *std::move(mdns) : nullptr;
   }
   void RunUntil(const std::function<bool()>& condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (!condition() && std::chrono::steady_clock::now() < end) {
-      io_.run_one_for(std::chrono::milliseconds(100));
-    }
-    EXPECT_TRUE(condition()) << ::testing::PrintToString(log_);
+    EXPECT_TRUE(testing::RunUntil(io_, condition)) << ::testing::PrintToString(log_);
   }
 
   boost::asio::io_context io_;

@@ -37,6 +37,7 @@
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/query.h"
+#include "serf/testing/run_until.h"
 
 namespace serf::cmd {
 namespace {
@@ -136,11 +137,8 @@ class EventHandlersTest : public ::testing::Test {
 
   // Runs the loop until the condition holds; fails at the deadline.
   void RunUntil(const std::function<bool()>& condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!condition() && std::chrono::steady_clock::now() < end) {
-      io_.run_one_for(std::chrono::milliseconds(100));
-    }
-    EXPECT_TRUE(condition()) << ::testing::PrintToString(log_);
+    EXPECT_TRUE(testing::RunUntil(io_, condition, std::chrono::seconds(60)))
+        << ::testing::PrintToString(log_);
   }
   std::size_t Count(absl::string_view text) const {
     std::size_t count = 0;

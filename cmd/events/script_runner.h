@@ -34,7 +34,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -48,6 +47,7 @@
 #include "boost/asio/signal_set.hpp"
 #include "boost/asio/steady_timer.hpp"
 #include "boost/asio/write.hpp"
+#include "serf/base/system_error.h"
 #include "serf/cmd/events/output_tail.h"
 #include "serf/cmd/events/shell.h"
 
@@ -143,12 +143,6 @@ class ScriptRunner {
 
 namespace script_runner_internal {
 
-inline std::string SystemText(int error) {
-  std::string text = std::generic_category().message(error);
-  if (!text.empty()) text[0] = absl::ascii_tolower(static_cast<unsigned char>(text[0]));
-  return text;
-}
-
 // "exit status 3", "signal: killed"; empty for a success.
 inline std::string DescribeStatus(int status) {
   if (WIFEXITED(status)) {
@@ -208,7 +202,7 @@ inline std::string ScriptRunner::Start(const ScriptCall& call, const ProcessPtr&
   namespace internal = script_runner_internal;
   if (std::string refusal = internal::Refusal(call); !refusal.empty()) return refusal;
   const auto failed = [](int error) {
-    return absl::StrCat("fork/exec /bin/sh: ", internal::SystemText(error));
+    return absl::StrCat("fork/exec /bin/sh: ", SystemErrorText(error));
   };
   Pipe in;
   Pipe out;
@@ -253,9 +247,8 @@ inline void ScriptRunner::Reap() {
     const pid_t pid = ::waitpid(process->pid, &status, WNOHANG);
     if (pid == 0 || (pid < 0 && errno == EINTR)) continue;
     process->ended = true;
-    process->result.failure =
-        pid < 0 ? absl::StrCat("waitid: ", script_runner_internal::SystemText(errno))
-                : script_runner_internal::DescribeStatus(status);
+    process->result.failure = pid < 0 ? absl::StrCat("waitid: ", SystemErrorText(errno))
+                                      : script_runner_internal::DescribeStatus(status);
     ended.push_back(process);
   }
   ReapOrphans();

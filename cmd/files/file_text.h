@@ -13,13 +13,12 @@
 #include <cerrno>
 #include <cstddef>
 #include <string>
-#include <system_error>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/system_error.h"
 
 namespace serf::cmd {
 
@@ -68,26 +67,15 @@ inline absl::Status Prefixed(absl::string_view what, const absl::Status& error) 
   return absl::Status(error.code(), absl::StrCat(what, ": ", absl::string_view(error.message())));
 }
 
-// "open PATH: no such file or directory", of errno.
-inline absl::Status FileError(absl::string_view call, absl::string_view path) {
-  const int error = errno;
-  std::string text = std::generic_category().message(error);
-  if (!text.empty()) text[0] = absl::ascii_tolower(static_cast<unsigned char>(text[0]));
-  const std::string message = absl::StrCat(call, " ", path, ": ", text);
-  if (error == ENOENT) return absl::NotFoundError(message);
-  if (error == EACCES || error == EPERM) return absl::PermissionDeniedError(message);
-  return absl::UnavailableError(message);
-}
-
 inline absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
   const file_text_internal::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return FileError("open", path);
+  if (!file.valid()) return SystemError(errno, "open", path);
   std::string text;
   std::array<char, 8192> buffer;
   for (;;) {
     const ssize_t size = ::read(file.get(), buffer.data(), buffer.size());
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return FileError("read", path);
+    if (size < 0) return SystemError(errno, "read", path);
     if (size == 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(size));
     if (text.size() > kTextFileMax) {
@@ -103,10 +91,10 @@ inline absl::Status WriteAll(int fd, absl::string_view text, const std::string& 
   while (!text.empty()) {
     const ssize_t size = ::write(fd, text.data(), text.size());
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return FileError("write", path);
+    if (size < 0) return SystemError(errno, "write", path);
     text.remove_prefix(static_cast<std::size_t>(size));
   }
-  if (::fsync(fd) != 0 && errno != EINVAL) return FileError("sync", path);
+  if (::fsync(fd) != 0 && errno != EINVAL) return SystemError(errno, "sync", path);
   return absl::OkStatus();
 }
 
@@ -161,10 +149,12 @@ inline bool Replace(const std::string& path, const std::string& target, const Fd
 
 // From the front, then to this length.
 inline absl::Status WriteOver(int fd, absl::string_view text, const std::string& path) {
-  if (::lseek(fd, 0, SEEK_SET) != 0) return FileError("seek", path);
+  if (::lseek(fd, 0, SEEK_SET) != 0) return SystemError(errno, "seek", path);
   if (absl::Status status = WriteAll(fd, text, path); !status.ok()) return status;
-  if (::ftruncate(fd, static_cast<off_t>(text.size())) != 0) return FileError("truncate", path);
-  return ::fsync(fd) == 0 || errno == EINVAL ? absl::OkStatus() : FileError("sync", path);
+  if (::ftruncate(fd, static_cast<off_t>(text.size())) != 0) {
+    return SystemError(errno, "truncate", path);
+  }
+  return ::fsync(fd) == 0 || errno == EINVAL ? absl::OkStatus() : SystemError(errno, "sync", path);
 }
 
 }  // namespace file_text_internal
@@ -174,15 +164,15 @@ inline absl::Status WriteTextFile(const std::string& path, absl::string_view tex
   // Not to wait for the reader of a FIFO.
   constexpr int kFlags = O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   const internal::Fd old(::open(path.c_str(), kFlags));
-  if (!old.valid() && errno != ENOENT) return FileError("open", path);
+  if (!old.valid() && errno != ENOENT) return SystemError(errno, "open", path);
   struct stat info {};
-  if (old.valid() && ::fstat(old.get(), &info) != 0) return FileError("stat", path);
+  if (old.valid() && ::fstat(old.get(), &info) != 0) return SystemError(errno, "stat", path);
   if (old.valid() && !S_ISREG(info.st_mode)) return internal::WriteAll(old.get(), text, path);
   absl::Status status;
   if (internal::Replace(path, internal::FollowLinks(path), old, text, status)) return status;
   if (!old.valid()) {
     const internal::Fd fresh(::open(path.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
-    if (!fresh.valid()) return FileError("open", path);
+    if (!fresh.valid()) return SystemError(errno, "open", path);
     status = internal::WriteAll(fresh.get(), text, path);
     if (!status.ok()) ::unlink(path.c_str());
     return status;

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <span>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
 #include "serf/base/bytes.h"
+#include "serf/base/system_error.h"
 #include "serf/cmd/base64.h"
 #include "serf/cmd/files/file_text.h"
 #include "serf/cmd/files/json_document.h"
@@ -63,7 +65,7 @@ std::string EncodeKeyringFile(std::span<const wire::Keyring::Key> keys) {
 
 absl::StatusOr<KeyringFile> ReadKeyringFile(const std::string& path) {
   struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return FileError("stat", path);
+  if (::stat(path.c_str(), &info) != 0) return SystemError(errno, "stat", path);
   const absl::StatusOr<std::string> text = ReadTextFile(path);
   if (!text.ok()) return Prefixed("Failed to read keyring file", text.status());
   return DecodeKeyringFile(*text);

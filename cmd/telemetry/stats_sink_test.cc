@@ -14,6 +14,7 @@
 #include "boost/asio/ip/tcp.hpp"
 #include "boost/asio/ip/udp.hpp"
 #include "gtest/gtest.h"
+#include "serf/testing/run_until.h"
 
 namespace serf::cmd {
 namespace {
@@ -24,13 +25,7 @@ using boost::asio::ip::udp;
 class StatsSinkTest : public ::testing::Test {
  protected:
   void RunUntil(const std::function<bool()>& condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    bool done = condition();
-    while (!done && std::chrono::steady_clock::now() < end) {
-      io_.run_one_for(std::chrono::milliseconds(50));
-      done = condition();
-    }
-    EXPECT_TRUE(done);
+    EXPECT_TRUE(testing::RunUntil(io_, condition));
   }
 
   boost::asio::io_context io_;

@@ -27,10 +27,10 @@
 #include "serf/member.h"
 #include "serf/tags.h"
 #include "serf/testing/agent_process.h"
+#include "serf/testing/integration/own_names.h"
 #include "serf/testing/integration/workshop.h"
 #include "serf/testing/name_contest.h"
-#include "serf/testing/own_files.h"
-#include "serf/testing/own_network.h"
+#include "serf/testing/own_files_main.h"
 #include "serf/testing/process.h"
 #include "serf/testing/programs.h"
 
@@ -249,20 +249,5 @@ TEST_F(AgentEndTest, AVoteLost) {
 }  // namespace serf::testing
 
 int main(int argc, char** argv) {
-  serf::testing::MoveToOwnNetwork();
-  if (!serf::testing::MoveToOwnFiles()) {
-    std::perror("this test needs a mount namespace of its own");
-    return 1;
-  }
-  // No other source of names than a server that the test may start.
-  const std::pair<const char*, const char*> kFiles[] = {{"nsswitch.conf", "hosts: dns\n"},
-                                                        {"resolv.conf", "nameserver 127.0.0.1\n"}};
-  for (const auto& [name, text] : kFiles) {
-    const std::string path = std::string("/etc/") + name;
-    const std::string other = ::testing::TempDir() + "/" + name;
-    std::ofstream(other) << text;
-    if (std::filesystem::exists(path)) serf::testing::CoverFile(path, other);
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
+  return serf::testing::RunTestsWithOwnFiles(argc, argv, serf::testing::CoverNames);
 }

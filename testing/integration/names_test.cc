@@ -14,9 +14,9 @@
 #include "serf/member.h"
 #include "serf/testing/agent_process.h"
 #include "serf/testing/integration/name_server.h"
+#include "serf/testing/integration/own_names.h"
 #include "serf/testing/integration/workshop.h"
-#include "serf/testing/own_files.h"
-#include "serf/testing/own_network.h"
+#include "serf/testing/own_files_main.h"
 #include "serf/testing/process.h"
 #include "serf/testing/programs.h"
 
@@ -34,23 +34,6 @@ std::string Refused(const std::string& address) {
 
 class NamesTest : public ::testing::Test {
  protected:
-  // No other source of names than a table with both families of localhost and the server, for which
-  // the resolver waits longer than any test does; and no cache of the system's.
-  static void SetUpTestSuite() {
-    const std::pair<const char*, const char*> kFiles[] = {
-        {"nsswitch.conf", "hosts: files dns\n"},
-        {"hosts", "::1 localhost\n127.0.0.1 localhost\n::1 six\n"},
-        {"resolv.conf", "nameserver 127.0.0.1\noptions timeout:30 attempts:5\n"}};
-    for (const auto& [name, text] : kFiles) {
-      const std::string path = absl::StrCat("/etc/", name);
-      const std::string other = absl::StrCat(::testing::TempDir(), "/", name);
-      std::ofstream(other) << text;
-      EXPECT_TRUE(!std::filesystem::exists(path) || CoverFile(path, other));
-    }
-    const std::string cache = "/run/nscd";
-    EXPECT_TRUE(!std::filesystem::exists(cache) || CoverFolder(cache));
-  }
-
   NamesTest() { EXPECT_TRUE(server_.running()); }
 
   NameServer server_;
@@ -221,8 +204,7 @@ TEST_F(NamesTest, LabelledAddressesBelongToTheInterface) {
     AgentProcess bound(
         {.program = program, .name = "a", .flags = {"-iface=lo"}, .address = "10.9.0.2"});
     EXPECT_TRUE(bound.WaitUntilRunning()) << bound.log();
-    bound.Interrupt();
-    EXPECT_EQ(bound.process().Wait(), 0);
+    bound.Kill();
     AgentProcess any({.program = program, .name = "a", .address = "0.0.0.0"});
     EXPECT_TRUE(any.WaitUntilRunning()) << any.log();
     EXPECT_TRUE(any.WaitUntil([](const std::vector<Member>& members) {
@@ -240,11 +222,5 @@ TEST_F(NamesTest, LabelledAddressesBelongToTheInterface) {
 }  // namespace serf::testing
 
 int main(int argc, char** argv) {
-  serf::testing::MoveToOwnNetwork();
-  if (!serf::testing::MoveToOwnFiles()) {
-    std::perror("this test needs a mount namespace of its own");
-    return 1;
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
+  return serf::testing::RunTestsWithOwnFiles(argc, argv, serf::testing::CoverNames);
 }

@@ -5,9 +5,7 @@
 #include <unistd.h>
 
 #include <cstddef>
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,9 +15,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/testing/agent_process.h"
+#include "serf/testing/container_folder.h"
 #include "serf/testing/integration/workshop.h"
 #include "serf/testing/own_files.h"
-#include "serf/testing/own_network.h"
+#include "serf/testing/own_files_main.h"
 #include "serf/testing/process.h"
 #include "serf/testing/programs.h"
 
@@ -36,22 +35,6 @@ constexpr char kOther[] = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
 class StateFilesTest : public ::testing::Test {
  protected:
-  StateFilesTest() {
-    std::filesystem::create_directory(folder());
-    std::filesystem::create_directory(workshop_.folder() / "host");
-  }
-  ~StateFilesTest() override { Uncover(folder()); }
-
-  std::string folder() const { return workshop_.folder() / "container"; }
-  std::string InFolder(const std::string& name) const { return folder() + "/" + name; }
-
-  // A file outside, mounted into the folder.
-  void Mount(const std::string& name, const std::string& text) {
-    workshop_.Write("host/" + name, text);
-    ASSERT_TRUE(CoverFile(InFolder(name), workshop_.folder() / "host" / name));
-  }
-  std::string Outside(const std::string& name) const { return workshop_.Read("host/" + name); }
-
   AgentProcess Start(std::vector<std::string> flags) {
     return AgentProcess({.program = OurSerf(), .name = "a", .flags = std::move(flags)});
   }
@@ -74,70 +57,69 @@ class StateFilesTest : public ::testing::Test {
   }
 
   Workshop workshop_;
+  ContainerFolder folder_{workshop_.folder()};
   std::string said_;
 };
 
 // `docker run -v keys.json:/keys.json -v tags.json:/tags.json`: a rename says EBUSY.
 TEST_F(StateFilesTest, MountedOneByOne) {
   for (const char* name : {"keys.json", "tags.json", "snapshot"}) {
-    workshop_.Write(absl::StrCat("container/", name), "");
+    folder_.Write(name, "");
   }
-  ASSERT_TRUE(MakeReadOnly(folder()));
-  Mount("keys.json", absl::StrCat("[\"", kKey, "\"]"));
-  Mount("tags.json", "{}");
-  Mount("snapshot", LongSnapshot());
-  AgentProcess agent =
-      Start({"-keyring-file=" + InFolder("keys.json"), "-tags-file=" + InFolder("tags.json"),
-             "-snapshot=" + InFolder("snapshot")});
+  ASSERT_TRUE(MakeReadOnly(folder_.path()));
+  ASSERT_TRUE(folder_.Mount("keys.json", absl::StrCat("[\"", kKey, "\"]")));
+  ASSERT_TRUE(folder_.Mount("tags.json", "{}"));
+  ASSERT_TRUE(folder_.Mount("snapshot", LongSnapshot()));
+  AgentProcess agent = Start({"-keyring-file=" + folder_.PathOf("keys.json"),
+                              "-tags-file=" + folder_.PathOf("tags.json"),
+                              "-snapshot=" + folder_.PathOf("snapshot")});
   ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
   EXPECT_EQ(Serf(agent, {"keys", absl::StrCat("-install=", kOther)}), 0) << said_;
-  EXPECT_THAT(Outside("keys.json"), HasSubstr(kOther));
+  EXPECT_THAT(folder_.ReadOnHost("keys.json"), HasSubstr(kOther));
   EXPECT_EQ(Serf(agent, {"keys", absl::StrCat("-use=", kOther)}), 0) << said_;
   EXPECT_EQ(Serf(agent, {"keys", absl::StrCat("-remove=", kKey)}), 0) << said_;
-  EXPECT_EQ(Outside("keys.json"), absl::StrCat("[\n  \"", kOther, "\"\n]"));
+  EXPECT_EQ(folder_.ReadOnHost("keys.json"), absl::StrCat("[\n  \"", kOther, "\"\n]"));
   EXPECT_EQ(Serf(agent, {"tags", "-set=role=web"}), 0) << said_;
-  EXPECT_EQ(Outside("tags.json"), "{\n  \"role\": \"web\"\n}");
-  EXPECT_TRUE(agent.process().WaitUntil([&] { return Outside("snapshot").size() < 1000; }));
+  EXPECT_EQ(folder_.ReadOnHost("tags.json"), "{\n  \"role\": \"web\"\n}");
+  EXPECT_TRUE(
+      agent.process().WaitUntil([&] { return folder_.ReadOnHost("snapshot").size() < 1000; }));
   EXPECT_EQ(Serf(agent, {"leave"}), 0) << said_;
   EXPECT_EQ(agent.process().Wait(), 0);
-  EXPECT_THAT(Outside("snapshot"), HasSubstr("\nleave\n"));
+  EXPECT_THAT(folder_.ReadOnHost("snapshot"), HasSubstr("\nleave\n"));
   EXPECT_THAT(agent.log(), ::testing::Not(HasSubstr("[ERR]")));
 }
 
 // A snapshot on a full disk: the node works, and tells that its leave is not on record.
 TEST_F(StateFilesTest, ALeaveThatTheDiskHasNoRoomFor) {
-  ASSERT_TRUE(CoverFolder(folder(), "64k"));
+  ASSERT_TRUE(folder_.MountDisk("64k"));
   // With the agent's first line a page is full, to the byte.
   const std::string address = NextLoopbackAddress();
   const std::string first = absl::StrCat("alive: a ", address, ":7946\n");
   const std::string before = absl::StrCat("#", std::string(kPage - first.size() - 2, 'x'), "\n");
-  workshop_.Write("container/snapshot", before);
+  folder_.Write("snapshot", before);
   AgentProcess agent({.program = OurSerf(),
                       .name = "a",
-                      .flags = {"-snapshot=" + InFolder("snapshot")},
+                      .flags = {"-snapshot=" + folder_.PathOf("snapshot")},
                       .address = address});
   ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
-  ASSERT_TRUE(agent.process().WaitUntil(
-      [&] { return workshop_.Read("container/snapshot") == before + first; }));
-  {
-    std::ofstream filler(InFolder("filler"));
-    while (filler << std::string(kPage, 'x') << std::flush) continue;
-  }
+  ASSERT_TRUE(
+      agent.process().WaitUntil([&] { return folder_.Read("snapshot") == before + first; }));
+  ASSERT_TRUE(folder_.FillDisk());
   EXPECT_NE(Serf(agent, {"leave"}), 0);
   EXPECT_THAT(said_, HasSubstr("failed to record it in the snapshot"));
   EXPECT_TRUE(agent.process().Wait().has_value());
   EXPECT_THAT(agent.log(), HasSubstr("[ERR] serf: failed to flush leave to snapshot: write "
                                      "snapshot: no space left on device"));
-  EXPECT_EQ(workshop_.Read("container/snapshot"), before + first);
+  EXPECT_EQ(folder_.Read("snapshot"), before + first);
 }
 
 // What a crash within a change left is a copy of the keys.
 TEST_F(StateFilesTest, ACopyThatACrashLeftIsRemoved) {
-  workshop_.Write("container/keys.json", absl::StrCat("[\"", kKey, "\"]"));
-  workshop_.Write("container/keys.json.serf-new", "[");
-  AgentProcess agent = Start({"-keyring-file=" + InFolder("keys.json")});
+  folder_.Write("keys.json", absl::StrCat("[\"", kKey, "\"]"));
+  folder_.Write("keys.json.serf-new", "[");
+  AgentProcess agent = Start({"-keyring-file=" + folder_.PathOf("keys.json")});
   ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
-  EXPECT_FALSE(std::filesystem::exists(InFolder("keys.json.serf-new")));
+  EXPECT_FALSE(std::filesystem::exists(folder_.PathOf("keys.json.serf-new")));
 }
 
 TEST_F(StateFilesTest, TheNullDeviceIsASnapshotThatNobodyWants) {
@@ -153,12 +135,4 @@ TEST_F(StateFilesTest, TheNullDeviceIsASnapshotThatNobodyWants) {
 }  // namespace
 }  // namespace serf::testing
 
-int main(int argc, char** argv) {
-  serf::testing::MoveToOwnNetwork();
-  if (!serf::testing::MoveToOwnFiles()) {
-    std::perror("no mounts of its own");
-    return 1;
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}
+int main(int argc, char** argv) { return serf::testing::RunTestsWithOwnFiles(argc, argv); }

@@ -26,7 +26,7 @@
 #include "serf/testing/integration/transcript.h"
 #include "serf/testing/integration/workshop.h"
 #include "serf/testing/own_files.h"
-#include "serf/testing/own_network.h"
+#include "serf/testing/own_files_main.h"
 #include "serf/testing/process.h"
 #include "serf/testing/programs.h"
 
@@ -180,18 +180,14 @@ TEST_F(SyslogTest, LevelIsReloaded) {
   EXPECT_FALSE(absl::StrContains(daemon.all(), "Serf agent starting")) << daemon.all();
 }
 
+bool CoverSyslog() {
+  const char* const log = "/dev/log";
+  return CoverFolder("/var/run") && (!std::filesystem::exists(log) || CoverFile(log, "/dev/null"));
+}
+
 }  // namespace
 }  // namespace serf::testing
 
 int main(int argc, char** argv) {
-  using namespace serf::testing;
-  MoveToOwnNetwork();
-  const char* const log = "/dev/log";
-  if (!MoveToOwnFiles() || !CoverFolder("/var/run") ||
-      (std::filesystem::exists(log) && !CoverFile(log, "/dev/null"))) {
-    std::perror("this test needs files of its own in place of the system's");
-    return 1;
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
+  return serf::testing::RunTestsWithOwnFiles(argc, argv, serf::testing::CoverSyslog);
 }

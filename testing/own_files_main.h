@@ -1,0 +1,33 @@
+#ifndef SERF_TESTING_OWN_FILES_MAIN_H_
+#define SERF_TESTING_OWN_FILES_MAIN_H_
+
+// RunTestsWithOwnFiles: the main() of a test program that has a network and mounts of its own
+// (own_network.h, own_files.h).
+//
+//   int main(int argc, char** argv) {
+//     return serf::testing::RunTestsWithOwnFiles(argc, argv);
+//   }
+
+#include <cstdio>
+
+#include "gtest/gtest.h"
+#include "serf/testing/own_files.h"
+#include "serf/testing/own_network.h"
+
+namespace serf::testing {
+
+// `cover` puts files in place of the system's before the first test, and returns false if it can't.
+inline int RunTestsWithOwnFiles(
+    int argc, char** argv, bool (*cover)() = [] { return true; }) {
+  MoveToOwnNetwork();
+  if (!MoveToOwnFiles() || !cover()) {
+    std::perror("this test needs files of its own in place of the system's");
+    return 1;
+  }
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
+
+}  // namespace serf::testing
+
+#endif  // SERF_TESTING_OWN_FILES_MAIN_H_
