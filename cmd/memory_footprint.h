@@ -93,7 +93,9 @@ inline void LimitHeap() {
   constexpr int kThreshold = 128 << 10;  // the initial one, which setting it keeps
   ::mallopt(M_MMAP_THRESHOLD, kThreshold);
   ::mallopt(M_TRIM_THRESHOLD, kThreshold);
-  ::mallopt(M_ARENA_MAX, 1);
+  // Of the threads that run at a time: output, judgements, other work, files, and some look-ups.
+  constexpr int kArenasMax = 8;
+  ::mallopt(M_ARENA_MAX, kArenasMax);
 }
 
 namespace memory_footprint_internal {

@@ -9,8 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -36,6 +38,7 @@ class QueryStreams {
     const auto it = streams_.find(key);
     if (it == streams_.end()) return false;
     it->second.query = query;
+    if (!it->second.queue.empty()) ready_.insert(key);
     return true;
   }
   // Drops a query and its answers.
@@ -44,6 +47,7 @@ class QueryStreams {
     if (it == streams_.end()) return;
     for (const QueryUpdate& update : it->second.queue) waiting_ -= SizeOf(update);
     streams_.erase(it);
+    ready_.erase(key);
   }
 
   // Queues an answer; kDone is the last of its query. False if more than kAnswersWaitingMax bytes
@@ -53,26 +57,25 @@ class QueryStreams {
     if (it == streams_.end()) return true;
     waiting_ += SizeOf(update);
     it->second.queue.push_back(std::move(update));
+    if (it->second.query) ready_.insert(key);
     return waiting_ <= kAnswersWaitingMax;
   }
 
   // Writes the oldest answer of each query. False if none waits.
   bool WriteRound(msgpack::sbuffer& out) {
-    bool wrote = false;
+    const bool wrote = !ready_.empty();
     Writer writer(out);
-    for (auto it = streams_.begin(); it != streams_.end();) {
-      Stream& stream = it->second;
-      if (!stream.query || stream.queue.empty()) {
-        ++it;
-        continue;
-      }
+    for (auto it = ready_.begin(); it != ready_.end();) {
+      const auto found = streams_.find(*it);
+      Stream& stream = found->second;
       const QueryUpdate update = std::move(stream.queue.front());
       stream.queue.pop_front();
       waiting_ -= SizeOf(update);
       Encode(writer, ResponseHeader{{}, stream.seq});
       Encode(writer, update);
-      wrote = true;
-      it = update.kind == QueryUpdate::Kind::kDone ? streams_.erase(it) : std::next(it);
+      const bool done = update.kind == QueryUpdate::Kind::kDone;
+      it = done || stream.queue.empty() ? ready_.erase(it) : std::next(it);
+      if (done) streams_.erase(found);
     }
     return wrote;
   }
@@ -83,6 +86,7 @@ class QueryStreams {
     for (const auto& [key, stream] : std::exchange(streams_, {})) {
       if (stream.query) queries.push_back(*stream.query);
     }
+    ready_.clear();
     waiting_ = 0;
     return queries;
   }
@@ -103,6 +107,9 @@ class QueryStreams {
   }
 
   std::map<Key, Stream> streams_;
+  // Those with an answer that may be written: each turn of a connection looks for them, and of
+  // thousands of queries nearly all wait for an answer.
+  std::set<Key> ready_;
   Key last_key_ = 0;
   std::size_t waiting_ = 0;
 };

@@ -130,13 +130,14 @@ inline void ServerConnection::Start() {
 }
 
 inline void ServerConnection::OnEvent(const StreamEventPtr& event) {
-  if (session_.subscriptions().empty()) return;
+  if (!session_.subscriptions().Wants(*event)) return;
   session_.OnEvent(SteadyNow(), event);
   UpdateLater();
 }
 
 inline void ServerConnection::OnLog(const LogLinePtr& line) {
-  if (session_.subscriptions().empty()) return;
+  // Most monitors want few of the lines, and there may be thousands of monitors.
+  if (!session_.subscriptions().Wants(*line)) return;
   session_.OnLog(SteadyNow(), line);
   UpdateLater();
 }

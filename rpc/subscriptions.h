@@ -6,6 +6,7 @@
 // log lines drops what comes, and counts it. Internal to the server; one thread. Source:
 // docs/protocol/agent.md 1.9.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -41,6 +42,13 @@ class Subscriptions {
   // and the client may still answer what a stream has delivered.
   void Stop(std::uint64_t seq);
 
+  // Whether a stream, or the monitor, wants it.
+  bool Wants(const StreamEvent& event) const {
+    return std::any_of(streams_.begin(), streams_.end(), [&event](const auto& entry) {
+      return entry.second.filter.Matches(event.type(), event.name());
+    });
+  }
+  bool Wants(const LogLine& line) const { return monitor_ && monitor_->Wants(line); }
   // Queues an event or a line for the streams that want it. False if a queue was full.
   bool Push(Instant now, const StreamEventPtr& event);
   bool Push(const LogLinePtr& line);
@@ -145,7 +153,7 @@ inline bool Subscriptions::Push(Instant now, const StreamEventPtr& event) {
 }
 
 inline bool Subscriptions::Push(const LogLinePtr& line) {
-  if (!monitor_ || !monitor_->Wants(*line)) return true;
+  if (!Wants(*line)) return true;
   if (!HasRoom(monitor_->queue.size())) return false;
   monitor_->queue.push_back(line);
   return true;

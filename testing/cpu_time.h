@@ -16,6 +16,16 @@
 
 namespace serf::testing {
 
+// A sanitizer makes everything slower: bounds on the processor's time times this.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int kSanitizerSlowness = 20;
+#elif defined(__has_feature)
+inline constexpr int kSanitizerSlowness =
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ? 20 : 1;
+#else
+inline constexpr int kSanitizerSlowness = 1;
+#endif
+
 inline Duration CpuTimeOf(clockid_t clock) {
   timespec time{};
   ::clock_gettime(clock, &time);

@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace serf::transport {
 
@@ -44,7 +44,8 @@ bool ForEachNetlinkMessage(std::uint16_t type, Visit visit) {
   request.body.rtgen_family = AF_UNSPEC;
   bool failed = ::send(fd, &request, sizeof(request), 0) < 0;
   bool done = false;
-  alignas(nlmsghdr) std::array<std::uint8_t, kDumpMax> buffer;
+  // Not on the stack, whose pages stay with the process.
+  std::vector<std::uint8_t> buffer(kDumpMax);
   while (!failed && !done) {
     const ssize_t size = ::recv(fd, buffer.data(), buffer.size(), 0);
     failed = size <= 0;

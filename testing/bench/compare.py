@@ -23,10 +23,11 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from message_pack import pack, unpack_list  # noqa: E402
+from message_pack import pack, unpack, unpack_list  # noqa: E402
 
 HERE = "127.0.0.1"
 DEADLINE_SECONDS = 120
@@ -49,6 +50,17 @@ TARGETS = {
     "rpc: `members` calls / s, 50 members": None,
     "rpc: CPU per `members` call, 10,000 members (ms)": 1 / 3,
     "rpc: time of a `members` call, 10,000 members (ms)": None,
+    "rpc: CPU per `stats` call, 1 member (us)": 2 / 3,
+    "rpc: CPU per `stats` call, 50 members (us)": 2 / 3,
+    "pipelined: longest wait of a ping (ms)": None,
+    "pipelined: longest wait of another client (ms)": None,
+    "pipelined: CPU of all 100 requests (ms)": None,
+    "monitors: thrown out, of 500": None,
+    "monitors: queries refused, of 2,500": None,
+    "monitors: CPU per query (us)": None,
+    "filter: longest wait of a ping (ms)": None,
+    "filter: 99 % of the pings wait at most (ms)": None,
+    "filter: CPU (ms / s)": None,
     "cli: wall time of `serf members` (ms)": None,
     "event: until 2 neighbours have it (ms)": 1 / 2,
     "event: until 20 agents have it (ms)": 1 / 2,
@@ -306,21 +318,25 @@ def make_members(agent, count):
     wait_until(lambda: agent.count() == count + 1, "%s: made-up members" % agent.binary)
 
 
-def time_members_calls(binary, members, calls):
-    """Seconds per `members` call of an agent that knows so many: its CPU's, and the wall's."""
+def time_calls(binary, members, calls, call):
+    """Seconds per call(rpc) of an agent that knows so many: its CPU's, and the wall's."""
     agent = Agent(binary, "self")
     try:
         make_members(agent, members - 1)
         rpc = Rpc(agent)
         for _ in range(calls // 10):
-            rpc.call_members(members)
+            call(rpc)
         cpu, begin = agent.cpu_seconds(), time.monotonic()
         for _ in range(calls):
-            rpc.call_members(members)
+            call(rpc)
         wall = time.monotonic() - begin
         return (agent.cpu_seconds() - cpu) / calls, wall / calls
     finally:
         agent.stop()
+
+
+def time_members_calls(binary, members, calls):
+    return time_calls(binary, members, calls, lambda rpc: rpc.call_members(members))
 
 
 def measure_rpc(binary):
@@ -336,6 +352,170 @@ def measure_members(binary):
     cpu, wall = time_members_calls(binary, 10000, calls=30)
     return {"rpc: CPU per `members` call, 10,000 members (ms)": 1e3 * cpu,
             "rpc: time of a `members` call, 10,000 members (ms)": 1e3 * wall}
+
+
+def measure_stats(binary):
+    result = {}
+    for members, what in ((1, "1 member"), (50, "50 members")):
+        cpu, _ = time_calls(binary, members, 3000, lambda rpc: rpc.call("stats", None, 2))
+        result["rpc: CPU per `stats` call, %s (us)" % what] = 1e6 * cpu
+    return result
+
+
+class Pings:
+    """How long an agent takes to answer pings, which a thread sends one after the other."""
+
+    def __init__(self, agent, interval=0.0005):
+        self.agent, self.interval, self.waits, self.ending = agent, interval, [], False
+        self.thread = threading.Thread(target=self._ping)
+        self.thread.start()
+
+    def _ping(self):
+        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+            sock.connect((HERE, self.agent.port))
+            sock.settimeout(5)
+            seq = 0
+            while not self.ending:
+                seq += 1
+                begin = time.monotonic()
+                sock.send(b"\x00" + pack({"SeqNo": seq, "Node": self.agent.name}))
+                try:
+                    sock.recv(65536)
+                except socket.timeout:
+                    pass  # counts as five seconds
+                self.waits.append(1e3 * (time.monotonic() - begin))
+                time.sleep(self.interval)
+
+    def end(self):
+        """All waits, in milliseconds, sorted."""
+        self.ending = True
+        self.thread.join()
+        return sorted(self.waits)
+
+
+def measure_pipelined(binary, members=1000, requests=100):
+    """One client sends many requests at once; another one asks meanwhile."""
+    agent = Agent(binary, "self")
+    try:
+        make_members(agent, members - 1)
+        rpc, other = Rpc(agent), Rpc(agent)
+        for _ in range(10):
+            rpc.call_members(members)
+        request = {"Name": ".*", "Status": "", "Tags": {}}
+        cpu, pings = agent.cpu_seconds(), Pings(agent)
+        sender = threading.Thread(target=lambda: [
+            rpc.send("members-filtered", request, seq) for seq in range(1, requests + 1)])
+        sender.start()
+        reader = threading.Thread(target=lambda: read_members(rpc, members * requests))
+        reader.start()
+        waits = []
+        while reader.is_alive():
+            begin = time.monotonic()
+            other.call("get-coordinate", {"Node": "nobody"}, 2)
+            waits.append(1e3 * (time.monotonic() - begin))
+            time.sleep(0.0005)
+        sender.join()
+        return {"pipelined: longest wait of a ping (ms)": pings.end()[-1],
+                "pipelined: longest wait of another client (ms)": max(waits),
+                "pipelined: CPU of all 100 requests (ms)": 1e3 * (agent.cpu_seconds() - cpu)}
+    finally:
+        agent.stop()
+
+
+def read_members(rpc, count):
+    """Reads replies with so many members in all, and looks at nothing else."""
+    left, tail = count, b""
+    while left > 0:
+        data = tail + rpc.receive()
+        left -= data.count(LAST_KEY)
+        tail = data[-len(LAST_KEY) + 1:]
+
+
+def measure_monitors(binary, monitors=500, queries=2500, per_second=500):
+    agent = Agent(binary, "asked")
+    rpcs = []
+    try:
+        for _ in range(monitors):
+            rpcs.append(Rpc(agent))
+            rpcs[-1].call("monitor", {"LogLevel": "ERR"}, 1)
+        rpc = Rpc(agent)
+        cpu, begin = agent.cpu_seconds(), time.monotonic()
+        replies, refused, data = set(), 0, b""
+        for seq in range(1, queries + 1):
+            rpc.send("query", {"Name": "bench", "RequestAck": False, "Timeout": 0,
+                               "Payload": b"x", "FilterNodes": None, "FilterTags": None,
+                               "RelayFactor": 0}, seq)
+            while seq not in replies or time.monotonic() < begin + seq / per_second:
+                left = max(0, begin + seq / per_second - time.monotonic())
+                if not select.select([rpc.sock], [], [], left if seq in replies else 10)[0]:
+                    continue
+                data += rpc.receive()
+                headers, data = headers_of(data)
+                for header in headers:
+                    if header[b"Seq"] not in replies:
+                        replies.add(header[b"Seq"])
+                        refused += header[b"Error"] != b""
+        used = agent.cpu_seconds() - cpu
+        return {"monitors: thrown out, of 500": sum(ended(r.sock) for r in rpcs),
+                "monitors: queries refused, of 2,500": refused,
+                "monitors: CPU per query (us)": 1e6 * used / queries}
+    finally:
+        for rpc in rpcs:
+            rpc.sock.close()
+        agent.stop()
+
+
+def headers_of(data):
+    """The headers among the objects that are there, and the rest."""
+    headers, at = [], 0
+    while True:
+        try:
+            value, at = unpack(data, at)
+        except IndexError:
+            return headers, data[at:]
+        if b"Seq" in value:
+            headers.append(value)
+
+
+def ended(sock):
+    """Whether the peer has closed the connection."""
+    sock.setblocking(False)
+    try:
+        while sock.recv(1 << 16):
+            pass
+        return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def costly_query(number):
+    """A query whose filter takes some milliseconds to judge, each time another one."""
+    unit = "".join(("a", "?", "b", "?"))
+    expression = "(%s){%d}c" % (unit, 60 + number % 100)
+    tag_filter = b"\x01" + pack({"Tag": "role", "Expr": expression})
+    return b"\x08\x04" + pack({
+        "LTime": 100 + number, "ID": number, "Addr": socket.inet_aton(HERE), "Port": 1,
+        "SourceNode": "", "Filters": [tag_filter] * 10, "Flags": 0, "RelayFactor": 0,
+        "Timeout": 15 * 10**9, "Name": "bench", "Payload": b""})
+
+
+def measure_filter(binary, seconds=12):
+    agent = Agent(binary, "pinged", more=["-tag", "role=" + "a" * 400])
+    try:
+        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+            cpu, pings, begin = agent.cpu_seconds(), Pings(agent, 0.005), time.monotonic()
+            for number in range(seconds):
+                sock.sendto(costly_query(number), (HERE, agent.port))
+                time.sleep(max(0, begin + number + 1 - time.monotonic()))
+            used = agent.cpu_seconds() - cpu
+            waits = pings.end()
+        return {"filter: longest wait of a ping (ms)": waits[-1],
+                "filter: 99 % of the pings wait at most (ms)": waits[len(waits) * 99 // 100],
+                "filter: CPU (ms / s)": 1e3 * used / seconds}
+    finally:
+        agent.stop()
 
 
 def measure_cli(binary, runs=40):
@@ -457,7 +637,9 @@ def measure_snapshot(binary, members=5000):
 
 
 LOADS = {"idle": measure_idle, "cluster": measure_cluster, "ping": measure_ping,
-         "rpc": measure_rpc, "members": measure_members, "cli": measure_cli,
+         "rpc": measure_rpc, "members": measure_members, "stats": measure_stats,
+         "pipelined": measure_pipelined, "monitors": measure_monitors, "filter": measure_filter,
+         "cli": measure_cli,
          "event": measure_event, "query": measure_query, "snapshot": measure_snapshot}
 
 
