@@ -2,7 +2,7 @@
 #define SERF_TRANSPORT_SIDE_THREAD_H_
 
 // SideThread: a thread for work that may take long, so that it holds up nobody: one piece after the
-// other, behind all other threads of the host, and within a share of a core where it is told so.
+// other. Where it is told so, within a share of a core and behind all other threads of the host.
 //
 //   SideThread side({.share_percent = 5});
 //   if (!side.Submit([] { ... })) ...            // there is no room
@@ -41,7 +41,9 @@ inline Duration ThreadCpuTime() {
 class SideThread {
  public:
   struct Options {
-    // Of a core. Below 100, work waits when more than kBurst beyond the share was used.
+    // Of a core. Below 100, work waits when more than kBurst beyond the share was used, and has a
+    // low priority: nobody waits for it. At 100 somebody does, and on a busy host a low priority
+    // would take ten times as long.
     int share_percent = 100;
     // Pieces that wait.
     std::size_t queue_max = 64;
@@ -100,7 +102,9 @@ class SideThread {
   }
 
   void Run() {
-    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+    if (options_.share_percent < 100) {
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+    }
     Duration credit = kBurst;
     Clock::time_point credited = Clock::now();
     for (;;) {

@@ -1,5 +1,8 @@
 #include "serf/transport/side_thread.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <future>
 #include <memory>
@@ -103,6 +106,21 @@ TEST(SideThreadTest, KeepsToItsShare) {
   // The last piece begins when what was used before it is within the burst and the share.
   const Duration used = kPiece * (kPieces - 1) - SideThread::kBurst;
   EXPECT_GE(std::chrono::steady_clock::now() - begin, used * 5 * 9 / 10);
+}
+
+// Whoever waits for a result should not wait for the rest of a busy host.
+TEST(SideThreadTest, OnlyAShareHasALowPriority) {
+  const auto nice_of = [](int share_percent) {
+    std::promise<int> nice;
+    SideThread side({.share_percent = share_percent});
+    EXPECT_TRUE(side.Submit(
+        [&nice] { nice.set_value(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()))); }));
+    return nice.get_future().get();
+  };
+  const int own = ::getpriority(PRIO_PROCESS, 0);
+  EXPECT_EQ(nice_of(100), own);
+  EXPECT_GE(nice_of(5), own);
+  EXPECT_GE(nice_of(5), 10);
 }
 
 }  // namespace
