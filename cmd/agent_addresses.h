@@ -4,8 +4,11 @@
 // Where an agent listens and what it tells others: the addresses of -bind, -iface and -advertise,
 // looked up. Source: spec/agent.md 2.6.
 
+#include <net/if.h>
+
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,12 +22,14 @@
 #include "serf/cmd/agent_config.h"
 #include "serf/transport/bind_address.h"
 #include "serf/transport/interfaces.h"
+#include "serf/transport/names/zone.h"
 #include "serf/transport/resolver.h"
 
 namespace serf::cmd {
 
 struct AgentAddresses {
   Endpoint bind;
+  names::Zone zone = 0;   // of a link-local address of IPv6 that is bound
   std::string bind_text;  // for the banner: an empty host stays empty there
   std::optional<Endpoint> advertise;
   std::string notice;  // for the operator, if not -bind chose the address; else empty
@@ -81,6 +86,38 @@ inline absl::Status UseInterface(const std::string& name,
       absl::StrCat("Failed to find usable address for interface '", name, "'"));
 }
 
+// The link of a link-local address of IPv6, if none was given: that of the interface asked for, or
+// of the only one that has the address.
+inline absl::Status FindZone(const std::string& interface,
+                             const std::vector<transport::InterfaceAddress>& interfaces,
+                             AgentAddresses& addresses) {
+  const IpAddress& bound = addresses.bind.address;
+  if (bound.is_v4() || !IsLinkLocal(bound)) {
+    addresses.zone = 0;
+    return absl::OkStatus();
+  }
+  std::set<std::string> owners;
+  for (const transport::InterfaceAddress& entry : interfaces) {
+    if (SameHost(entry.address, bound)) owners.insert(entry.interface);
+  }
+  const std::string& owner = interface.empty() && owners.size() == 1 ? *owners.begin() : interface;
+  const names::Zone wanted = owner.empty() ? 0 : ::if_nametoindex(owner.c_str());
+  if (addresses.zone == 0) addresses.zone = wanted;
+  if (addresses.zone == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(bound.ToString(),
+                                                   " is link-local: name its interface, as in [",
+                                                   bound.ToString(), "%eth0]"));
+  }
+  if (!interface.empty() && addresses.zone != wanted) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(names::WithZone(bound.ToString(), addresses.zone), " is not on interface '",
+                     interface, "'"));
+  }
+  addresses.bind_text = absl::StrCat("[", names::WithZone(bound.ToString(), addresses.zone),
+                                     "]:", addresses.bind.port);
+  return absl::OkStatus();
+}
+
 // True if the configuration wants members of other hosts: then an agent that starts before the
 // network does must fail, and be started again, not tell them its loopback address.
 inline bool WantsOtherHosts(const AgentConfig& config) {
@@ -119,9 +156,16 @@ inline absl::StatusOr<AgentAddresses> LookUpAddresses(
   addresses.bind = bind->endpoint;
   addresses.bind_text =
       bind->has_host ? bind->endpoint.ToString() : absl::StrCat(":", bind->endpoint.port);
+  const absl::StatusOr<names::Zone> zone = names::ZoneOf(bind->host);
+  if (!zone.ok()) return wrap("Invalid bind address", zone.status());
+  addresses.zone = *zone;
   if (!config.interface.empty()) {
     const absl::Status used = internal::UseInterface(config.interface, interfaces, addresses);
     if (!used.ok()) return used;
+  }
+  if (const absl::Status found = internal::FindZone(config.interface, interfaces, addresses);
+      !found.ok()) {
+    return wrap("Invalid bind address", found);
   }
   if (config.advertise.empty()) {
     if (addresses.bind.address.is_unspecified() && transport::IsAlone(interfaces) &&

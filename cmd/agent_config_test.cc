@@ -162,6 +162,39 @@ TEST(AgentAddressesTest, Binds) {
   }
 }
 
+TEST(AgentAddressesTest, LinkLocalAddressesHaveAnInterface) {
+  const IpAddress one = *IpAddress::Parse("fe80::1");
+  const IpAddress two = *IpAddress::Parse("fe80::2");
+  const std::vector<transport::InterfaceAddress> interfaces = {
+      {"lo", one, 64, /*up=*/true}, {"lo", two, 64, /*up=*/true}, {"d0", two, 64, /*up=*/true}};
+  const struct {
+    const char* bind;
+    const char* interface;
+    const char* want;  // what the banner shows, or the error
+  } kCases[] = {
+      {"[fe80::1%lo]:7000", "", "[fe80::1%lo]:7000"},
+      {"[fe80::3%lo]:7000", "", "[fe80::3%lo]:7000"},
+      {"[fe80::1%1]", "", "[fe80::1%lo]:7946"},
+      {"[fe80::1]", "", "[fe80::1%lo]:7946"},
+      {"[fe80::2]", "lo", "[fe80::2%lo]:7946"},
+      {"[fe80::2]", "",
+       "Invalid bind address: fe80::2 is link-local: name its interface, as in [fe80::2%eth0]"},
+      {"[fe80::2%lo]", "d0", "Invalid bind address: fe80::2%lo is not on interface 'd0'"},
+      {"[fe80::1%nosuch0]", "",
+       "Invalid bind address: lookup fe80::1%nosuch0: no such network interface"},
+      {"[::1%lo]", "", "[::1]:7946"},
+      {"127.0.0.1%lo", "", "Invalid bind address: lookup 127.0.0.1%lo: no such host"},
+  };
+  for (const auto& c : kCases) {
+    AgentConfig config;
+    config.bind = c.bind;
+    config.interface = c.interface;
+    const auto got = LookUpAddresses(config, interfaces);
+    EXPECT_EQ(got.ok() ? got->bind_text : Message(got.status()), c.want) << c.bind;
+    if (got.ok()) EXPECT_EQ(got->zone != 0, got->bind.address != *IpAddress::Parse("::1"));
+  }
+}
+
 TEST(AgentAddressesTest, RefusesBadAddresses) {
   AgentConfig config;
   config.bind = "::1";

@@ -69,6 +69,7 @@ inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* 
   node.addresses = *std::move(addresses);
   if (absl::Status status = ConfigureNode(config, logger, node); !status.ok()) return status;
   node.options.bind = node.addresses.bind;
+  node.options.zone = node.addresses.zone;
   node.options.advertise = node.addresses.advertise;
   return node;
 }

@@ -45,6 +45,14 @@ inline boost::asio::ip::tcp::endpoint ToEndpoint(const IpAddress& address, std::
   return {boost::asio::ip::make_address(address.ToString(), never), port};
 }
 
+// The address without its zone.
+inline IpAddress ToIpAddress(const boost::asio::ip::address& address) {
+  const auto take = [](const auto& bytes) {
+    return IpAddress::FromBytes({bytes.data(), bytes.size()})->Unmapped();
+  };
+  return address.is_v4() ? take(address.to_v4().to_bytes()) : take(address.to_v6().to_bytes());
+}
+
 // The address of a text; nothing for a name. Unlike IpAddress::Parse() it accepts a zone:
 // "fe80::1%eth0".
 inline std::optional<boost::asio::ip::address> ParseAsioAddress(const std::string& host) {

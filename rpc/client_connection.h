@@ -155,6 +155,10 @@ inline void ClientConnection::Resolve(const HostPort& target) {
     Finish(absl::InvalidArgumentError(absl::StrCat("dial tcp: ", port.status().message())));
     return;
   }
+  if (const auto zone = names::ZoneOf(target.host); !zone.ok()) {
+    Finish(absl::NotFoundError(absl::StrCat("dial tcp: ", zone.status().message())));
+    return;
+  }
   if (const auto literal = ParseAsioAddress(target.host)) {
     AddCandidate({*literal, *port});
     Dial(0);

@@ -273,6 +273,7 @@ inline absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Server::Candi
   if (target.host.empty()) {
     return std::vector<Tcp::endpoint>{{Tcp::v6(), *port}, {Tcp::v4(), *port}};
   }
+  if (const auto zone = names::ZoneOf(target.host); !zone.ok()) return zone.status();
   if (const auto literal = ParseAsioAddress(target.host)) {
     return std::vector<Tcp::endpoint>{{*literal, *port}};
   }
@@ -300,9 +301,7 @@ inline absl::Status Server::Listen(const std::string& address) {
           boost::system::error_code ignored;
           socket.set_option(Tcp::no_delay(true), ignored);
           KeepAlive(socket);
-          const std::string text = EndpointText(peer);
-          const std::optional<Endpoint> from = Endpoint::Parse(text);
-          Adopt(std::move(socket), text, from ? from->address : IpAddress());
+          Adopt(std::move(socket), EndpointText(peer), ToIpAddress(peer.address()));
         });
     auto& acceptor = listener->acceptor();
     boost::system::error_code error;
@@ -329,7 +328,8 @@ inline absl::Status Server::Listen(const std::string& address) {
       listener->Close();
       continue;
     }
-    local_ = Endpoint::Parse(EndpointText(acceptor.local_endpoint(error)));
+    const Tcp::endpoint local = acceptor.local_endpoint(error);
+    local_ = Endpoint{ToIpAddress(local.address()), local.port()};
     listener->Accept();
     listeners_.push_back(std::move(listener));
     return absl::OkStatus();

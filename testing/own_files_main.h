@@ -16,10 +16,13 @@
 
 namespace serf::testing {
 
+// Whether RunTestsWithOwnFiles() got a network of its own.
+inline bool has_own_network = false;
+
 // `cover` puts files in place of the system's before the first test, and returns false if it can't.
 inline int RunTestsWithOwnFiles(
     int argc, char** argv, bool (*cover)() = [] { return true; }) {
-  MoveToOwnNetwork();
+  has_own_network = MoveToOwnNetwork();
   if (!MoveToOwnFiles() || !cover()) {
     std::perror("this test needs files of its own in place of the system's");
     return 1;

@@ -12,6 +12,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <netinet/in.h>
@@ -20,8 +22,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
@@ -117,6 +123,76 @@ class LabelledAddress {
   const int socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   bool ok_ = false;
 };
+
+// One more link, as long as the network: an interface that is up, takes multicast, and has these
+// IPv4 addresses of /24, and which nobody else is on. After MoveToOwnNetwork() only. False: the
+// system has no such interfaces.
+inline bool AddLink(const std::string& name, const std::vector<std::string>& addresses) {
+  struct {
+    nlmsghdr header;
+    ifinfomsg body;
+    std::array<char, 128> attributes;
+  } request = {};
+  request.header.nlmsg_len = NLMSG_LENGTH(sizeof(request.body));
+  request.header.nlmsg_type = RTM_NEWLINK;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+  request.body.ifi_flags = request.body.ifi_change = IFF_UP;
+  const auto add = [&request](unsigned short type, const std::string& text) {
+    auto* const attribute = reinterpret_cast<rtattr*>(reinterpret_cast<char*>(&request) +
+                                                      NLMSG_ALIGN(request.header.nlmsg_len));
+    attribute->rta_type = type;
+    attribute->rta_len = static_cast<unsigned short>(RTA_LENGTH(text.size()));
+    std::memcpy(RTA_DATA(attribute), text.data(), text.size());
+    request.header.nlmsg_len = NLMSG_ALIGN(request.header.nlmsg_len) +
+                               static_cast<unsigned>(RTA_ALIGN(attribute->rta_len));
+    return attribute;
+  };
+  add(IFLA_IFNAME, name);
+  // What follows is inside of it.
+  rtattr* const info = add(IFLA_LINKINFO, "");
+  info->rta_len += static_cast<unsigned short>(RTA_ALIGN(add(IFLA_INFO_KIND, "dummy")->rta_len));
+  const int netlink = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  struct {
+    nlmsghdr header;
+    nlmsgerr body;
+  } answer = {};
+  const bool made =
+      ::send(netlink, &request, request.header.nlmsg_len, 0) >= 0 &&
+      ::recv(netlink, &answer, sizeof(answer), MSG_TRUNC) >= static_cast<ssize_t>(sizeof(answer)) &&
+      answer.header.nlmsg_type == NLMSG_ERROR && answer.body.error == 0;
+  ::close(netlink);
+  if (!made) return false;
+  const int v4 = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  bool added = true;
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    ifreq entry = {};
+    // An address more is one with a label.
+    std::strncpy(entry.ifr_name, (i == 0 ? name : absl::StrCat(name, ":", i)).c_str(),
+                 IFNAMSIZ - 1);
+    auto& address = reinterpret_cast<sockaddr_in&>(entry.ifr_addr);
+    address.sin_family = AF_INET;
+    added = added && ::inet_pton(AF_INET, addresses[i].c_str(), &address.sin_addr) == 1 &&
+            ::ioctl(v4, SIOCSIFADDR, &entry) == 0;
+    ::inet_pton(AF_INET, "255.255.255.0", &address.sin_addr);
+    added = added && ::ioctl(v4, SIOCSIFNETMASK, &entry) == 0;
+  }
+  ::close(v4);
+  return added;
+}
+
+// One more IPv6 address of /64 of the loopback interface.
+inline bool AddLoopbackAddress(const char* address) {
+  struct {
+    in6_addr address;
+    std::uint32_t prefix_bits = 64;
+    int interface = static_cast<int>(::if_nametoindex("lo"));
+  } request;
+  const int v6 = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const bool added = ::inet_pton(AF_INET6, address, &request.address) == 1 &&
+                     ::ioctl(v6, SIOCSIFADDR, &request) == 0;
+  ::close(v6);
+  return added;
+}
 
 }  // namespace serf::testing
 

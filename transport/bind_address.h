@@ -10,6 +10,7 @@
 // Source: docs/protocol/agent.md 2.6.
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,6 +19,7 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
 #include "serf/transport/names/system_names.h"
+#include "serf/transport/names/zone.h"
 
 namespace serf::transport {
 
@@ -29,12 +31,14 @@ struct BindAddress {
   bool has_host = false;
   // False if the default port was added.
   bool has_port = false;
+  // The host as given, with the zone of an IPv6 address.
+  std::string host;
 };
 
 // Parses an address of this form:
 //
 //   address = [ host ] [ ":" port ]
-//   host    = name / IPv4 / "[" IPv6 "]"
+//   host    = name / IPv4 / "[" IPv6 [ "%" zone ] "]"
 //   port    = number / service
 //
 // Without a port it takes `default_port`. Of a name with several addresses it takes
@@ -61,6 +65,7 @@ inline absl::StatusOr<BindAddress> ParseBindAddress(absl::string_view text,
   const absl::StatusOr<std::uint16_t> port = names::LookUpPort(parts->port, "tcp", book);
   if (!port.ok()) return port.status();
   result.endpoint.port = *port;
+  result.host = parts->host;
   result.has_host = !parts->host.empty();
   if (!result.has_host) return result;
   const names::Addresses found = names::LookUp(parts->host, book);

@@ -16,6 +16,7 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
 #include "serf/transport/asio.h"
+#include "serf/transport/names/zone.h"
 #include "serf/transport/tcp_listener.h"
 #include "serf/transport/udp_socket.h"
 
@@ -24,6 +25,7 @@ namespace serf::transport {
 struct BoundPair {
   std::unique_ptr<TcpListener> listener;
   std::unique_ptr<UdpSocket> udp;
+  names::Zone zone = 0;  // of a link-local address of IPv6: of `local`, and of all members
   // As asked for, with the port that both got.
   const Endpoint& local() const { return udp->local(); }
 };
@@ -35,7 +37,8 @@ inline constexpr int kBindAttemptsMax = 10;
 // get it too, another one is tried. An error reads "Could not set up network transport: failed to
 // obtain an address: Failed to start TCP listener on "10.0.0.1" port 7946: listen tcp
 // 10.0.0.1:7946: bind: address already in use".
-absl::StatusOr<BoundPair> OpenBoundPair(asio::io_context& io, const Endpoint& at, Logger* logger);
+absl::StatusOr<BoundPair> OpenBoundPair(asio::io_context& io, const Endpoint& at, Logger* logger,
+                                        names::Zone zone = 0);
 
 // What a node tells others: `wanted`, in the 4-byte form if it is IPv4, where port 0 stands for the
 // bound one; else `private_address`, if `bound` is a wildcard; else `bound`. None: a wildcard, and
@@ -47,7 +50,7 @@ std::optional<Endpoint> ChooseAdvertise(const Endpoint& bound,
 // --- bodies ---
 
 inline absl::StatusOr<BoundPair> OpenBoundPair(asio::io_context& io, const Endpoint& at,
-                                               Logger* logger) {
+                                               Logger* logger, names::Zone zone) {
   const auto failed = [&at](absl::string_view what, std::uint16_t port,
                             const absl::Status& status) {
     return absl::Status(
@@ -60,13 +63,14 @@ inline absl::StatusOr<BoundPair> OpenBoundPair(asio::io_context& io, const Endpo
   absl::Status error;
   const int attempts = at.port == 0 ? kBindAttemptsMax : 1;
   for (int i = 0; i < attempts; ++i) {
-    BoundPair pair = {std::make_unique<TcpListener>(io, logger), std::make_unique<UdpSocket>(io)};
-    if (absl::Status status = pair.listener->Open(at); !status.ok()) {
+    BoundPair pair = {std::make_unique<TcpListener>(io, logger), std::make_unique<UdpSocket>(io),
+                      zone};
+    if (absl::Status status = pair.listener->Open(at, zone); !status.ok()) {
       error = failed("TCP", at.port, status);
       continue;
     }
     const Endpoint chosen = pair.listener->local();
-    if (absl::Status status = pair.udp->Open(chosen); !status.ok()) {
+    if (absl::Status status = pair.udp->Open(chosen, zone); !status.ok()) {
       error = failed("UDP", chosen.port, status);
       continue;
     }

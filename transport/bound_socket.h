@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/transport/asio.h"
+#include "serf/transport/names/zone.h"
 #include "serf/transport/socket_address.h"
 
 namespace serf::transport {
@@ -25,13 +26,13 @@ struct BindResult {
 
 // Opens `socket`, a closed udp::socket or tcp::acceptor, and binds it to `at`. An unspecified
 // address of either family takes IPv4 and IPv6, where the system has both. An acceptor takes over
-// ports whose connections are still in TIME_WAIT.
+// ports whose connections are still in TIME_WAIT. A link-local address of IPv6 is that of `zone`.
 template <typename Socket>
-BindResult OpenAndBind(Socket& socket, const Endpoint& at) {
+BindResult OpenAndBind(Socket& socket, const Endpoint& at, names::Zone zone) {
   using Protocol = typename Socket::protocol_type;
   const auto attempt = [&](const IpAddress& address) -> BindResult {
     BindResult result;
-    const asio::ip::address plain = ToAsio(address);
+    const asio::ip::address plain = ToAsio(address, zone);
     const Protocol protocol = plain.is_v4() ? Protocol::v4() : Protocol::v6();
     socket.open(protocol, result.error);
     if (result.error) return {result.error, "socket"};

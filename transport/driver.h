@@ -367,7 +367,7 @@ inline void Driver::BeginStep(JoinId id, const std::shared_ptr<JoinWork>& work,
   const std::size_t entry = step.entry;
   if (!step.target) {
     return ResolveJoinEntry(
-        work->list.text(entry), sockets_.local().port,
+        work->list.text(entry), sockets_.local().port, sockets_.zone,
         [work](const std::string& host, names::Lookup::Done done) {
           work->lookup.Start(host, std::move(done));
         },
@@ -617,7 +617,7 @@ inline void Driver::Dial(swim::StreamId id, const Endpoint& to) {
     });
     return;
   }
-  AddStream(asio::ip::tcp::socket(io_), id, to)->Dial();
+  AddStream(asio::ip::tcp::socket(io_), id, to)->Dial(sockets_.zone);
 }
 
 inline std::shared_ptr<TcpStream> Driver::AddStream(asio::ip::tcp::socket socket, swim::StreamId id,

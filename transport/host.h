@@ -76,6 +76,7 @@
 #include "serf/transport/driver.h"
 #include "serf/transport/entropy.h"
 #include "serf/transport/interfaces.h"
+#include "serf/transport/names/zone.h"
 #include "serf/transport/snapshot_file.h"
 #include "serf/transport/snapshot_file_system.h"
 #include "serf/transport/snapshot_file_writer.h"
@@ -95,6 +96,9 @@ struct HostOptions {
   // The address and port of the UDP socket and of the TCP listener. Port 0 takes any port that is
   // free for both. An unspecified address listens on all addresses, IPv4 and IPv6.
   Endpoint bind = {IpAddress(), 7946};
+  // The interface of a link-local IPv6 address in `bind`. All members are then on its link.
+  // Default: none.
+  names::Zone zone = 0;
   // The address and port that this node announces to the other members. Default: what is bound.
   // With an unspecified address bound, the default is the first private address of this machine's
   // interfaces (PickPrivateAddress). Port 0 stands for the port that is bound. Set it behind
@@ -413,7 +417,7 @@ inline absl::StatusOr<std::unique_ptr<Host>> Host::Create(asio::io_context& io,
     return absl::Status(status.code(), absl::StrCat("Failed to create memberlist: ",
                                                     absl::string_view(status.message())));
   };
-  absl::StatusOr<BoundPair> sockets = OpenBoundPair(io, options.bind, swim.logger);
+  absl::StatusOr<BoundPair> sockets = OpenBoundPair(io, options.bind, swim.logger, options.zone);
   if (!sockets.ok()) return failed(sockets.status());
   const Endpoint local = sockets->local();
 

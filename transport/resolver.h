@@ -22,6 +22,7 @@
 #include "serf/base/host_port.h"
 #include "serf/swim/joins.h"
 #include "serf/transport/names/lookup.h"
+#include "serf/transport/names/zone.h"
 
 namespace serf::transport {
 
@@ -40,10 +41,12 @@ absl::StatusOr<JoinEntry> ParseJoinEntry(absl::string_view entry, std::uint16_t 
 using LookupFunction = std::function<void(const std::string& host, names::Lookup::Done done)>;
 
 // All addresses of the entry, at least one; or "Failed to resolve ENTRY: lookup X: no such host".
+// A zone of the entry must be that of the node.
 using JoinTargets = absl::StatusOr<std::vector<swim::JoinTarget>>;
 
-// Calls `done` once: at once if no name is to be looked up, else as `lookup` does.
-void ResolveJoinEntry(const std::string& entry, std::uint16_t default_port,
+// Calls `done` once: at once if no name is to be looked up, else as `lookup` does. `zone` is where
+// the node has link-local addresses of IPv6, zero if it is bound to none.
+void ResolveJoinEntry(const std::string& entry, std::uint16_t default_port, names::Zone zone,
                       const LookupFunction& lookup, std::function<void(JoinTargets)> done);
 
 // --- bodies ---
@@ -86,7 +89,7 @@ inline absl::StatusOr<JoinEntry> ParseJoinEntry(absl::string_view entry,
   return result;
 }
 
-inline void ResolveJoinEntry(const std::string& entry, std::uint16_t default_port,
+inline void ResolveJoinEntry(const std::string& entry, std::uint16_t default_port, names::Zone zone,
                              const LookupFunction& lookup, std::function<void(JoinTargets)> done) {
   const auto failed = [](absl::string_view which, const absl::Status& status) {
     return absl::Status(status.code(), absl::StrCat("Failed to resolve ", which, ": ",
@@ -98,7 +101,14 @@ inline void ResolveJoinEntry(const std::string& entry, std::uint16_t default_por
     const Endpoint endpoint{address, port};
     return swim::JoinTarget{endpoint.ToString(), endpoint};
   };
-  if (const std::optional<IpAddress> literal = IpAddress::Parse(parsed->host)) {
+  if (const std::optional<IpAddress> literal = names::ParseWithZone(parsed->host)) {
+    const absl::StatusOr<names::Zone> link = names::ZoneOf(parsed->host);
+    if (!link.ok()) return done(failed(entry, link.status()));
+    if (*link != 0 && *link != zone) {
+      return done(failed(entry, absl::InvalidArgumentError(
+                                    zone == 0 ? "this node is bound to no link-local address"
+                                              : "this node is bound to another link")));
+    }
     return done(std::vector<swim::JoinTarget>{target(*literal)});
   }
   lookup(parsed->host,

@@ -1,5 +1,7 @@
 #include "serf/transport/resolver.h"
 
+#include <net/if.h>
+
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <optional>
@@ -15,6 +17,8 @@
 
 namespace serf::transport {
 namespace {
+
+constexpr names::Zone kNoZone = 0;
 
 TEST(JoinEntryTest, SplitsNodeNameHostAndPort) {
   const struct {
@@ -75,13 +79,13 @@ TEST(ResolverTest, TakesEveryAddressOfANameInOrder) {
   Names names;
   std::optional<JoinTargets> result;
   const auto done = [&result](JoinTargets targets) { result = std::move(targets); };
-  ResolveJoinEntry("db:9", 7946, names.Function(), done);
+  ResolveJoinEntry("db:9", 7946, kNoZone, names.Function(), done);
   EXPECT_EQ(names.asked, std::vector<std::string>{"db"});
   EXPECT_FALSE(result.has_value());
   names.pending(std::vector<IpAddress>{*IpAddress::Parse("fd00::2"), IpAddress::V4(10, 0, 0, 2)});
   ASSERT_TRUE(result.has_value());
   EXPECT_EQ(Text(*result), "[fd00::2]:9 10.0.0.2:9");
-  ResolveJoinEntry("node/web", 7946, names.Function(), done);
+  ResolveJoinEntry("node/web", 7946, kNoZone, names.Function(), done);
   names.pending(absl::NotFoundError("lookup web: no such host"));
   EXPECT_EQ(Text(*result), "Failed to resolve node/web: lookup web: no such host");
 }
@@ -98,11 +102,38 @@ TEST(ResolverTest, WhatIsNoNameNeedsNoLookup) {
   for (const auto& row : kTable) {
     Names names;
     std::optional<JoinTargets> result;
-    ResolveJoinEntry(row.entry, 7946, names.Function(),
+    ResolveJoinEntry(row.entry, 7946, kNoZone, names.Function(),
                      [&result](JoinTargets targets) { result = std::move(targets); });
     ASSERT_TRUE(result.has_value()) << row.entry;
     EXPECT_EQ(Text(*result), row.want);
     EXPECT_TRUE(names.asked.empty()) << row.entry;
+  }
+}
+
+TEST(ResolverTest, AZoneIsThatOfTheNode) {
+  const names::Zone lo = ::if_nametoindex("lo");
+  const struct {
+    const char* entry;
+    names::Zone zone;  // of the node
+    const char* want;
+  } kTable[] = {
+      {"[fe80::1%lo]:9", lo, "[fe80::1]:9"},
+      {"n/fe80::1%lo", lo, "[fe80::1]:7946"},
+      {"fe80::1", lo, "[fe80::1]:7946"},
+      {"[fe80::1%lo]:9", kNoZone,
+       "Failed to resolve [fe80::1%lo]:9: this node is bound to no link-local address"},
+      {"[fe80::1%lo]:9", lo + 1,
+       "Failed to resolve [fe80::1%lo]:9: this node is bound to another link"},
+      {"[fe80::1%nosuch0]:9", lo,
+       "Failed to resolve [fe80::1%nosuch0]:9: lookup fe80::1%nosuch0: no such network interface"},
+  };
+  for (const auto& row : kTable) {
+    Names names;
+    std::optional<JoinTargets> result;
+    ResolveJoinEntry(row.entry, 7946, row.zone, names.Function(),
+                     [&result](JoinTargets targets) { result = std::move(targets); });
+    ASSERT_TRUE(result.has_value()) << row.entry;
+    EXPECT_EQ(Text(*result), row.want);
   }
 }
 
@@ -125,7 +156,7 @@ TEST(ResolverTest, NumbersAreNoAddresses) {
   };
   for (const auto& row : kTable) {
     std::optional<JoinTargets> result;
-    ResolveJoinEntry(row.entry, 7946, system,
+    ResolveJoinEntry(row.entry, 7946, kNoZone, system,
                      [&result](JoinTargets targets) { result = std::move(targets); });
     io.restart();
     io.run_for(std::chrono::seconds(20));
@@ -140,7 +171,7 @@ TEST(ResolverTest, AsksTheSystem) {
   names::Lookup lookup(io);
   std::optional<JoinTargets> result;
   ResolveJoinEntry(
-      "localhost:9", 7946,
+      "localhost:9", 7946, kNoZone,
       [&lookup](const std::string& host, names::Lookup::Done done) {
         lookup.Start(host, std::move(done));
       },

@@ -18,6 +18,7 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/transport/asio.h"
+#include "serf/transport/names/zone.h"
 
 namespace serf::transport {
 
@@ -84,8 +85,16 @@ inline IpAddress FromAsio(const asio::ip::address& address) {
   return IpAddress::FromBytes({bytes.data(), bytes.size()})->Unmapped();
 }
 
-inline asio::ip::tcp::endpoint ToAsio(const Endpoint& endpoint) {
-  return {ToAsio(endpoint.address), endpoint.port};
+// Where a link-local address of IPv6 is, an interface's index; other addresses need none, and so
+// does 0.
+inline asio::ip::address ToAsio(const IpAddress& address, names::Zone zone) {
+  const asio::ip::address plain = ToAsio(address);
+  if (zone == 0 || !plain.is_v6() || !plain.to_v6().is_link_local()) return plain;
+  return asio::ip::address_v6(plain.to_v6().to_bytes(), zone);
+}
+
+inline asio::ip::tcp::endpoint ToAsio(const Endpoint& endpoint, names::Zone zone = 0) {
+  return {ToAsio(endpoint.address, zone), endpoint.port};
 }
 
 inline Endpoint FromAsio(const asio::ip::tcp::endpoint& endpoint) {

@@ -27,6 +27,7 @@
 #include "serf/transport/bound_socket.h"
 #include "serf/transport/clock.h"
 #include "serf/transport/error_text.h"
+#include "serf/transport/names/zone.h"
 #include "serf/transport/socket_address.h"
 
 namespace serf::transport {
@@ -48,8 +49,9 @@ class TcpListener {
   TcpListener& operator=(const TcpListener&) = delete;
 
   // Binds to `at`, port 0 for a free one, and listens. An error reads "listen tcp 10.0.0.1:7946:
-  // bind: address already in use". Connections queue in the kernel until Start().
-  absl::Status Open(const Endpoint& at);
+  // bind: address already in use". Connections queue in the kernel until Start(). A link-local
+  // address of IPv6 is that of `zone`.
+  absl::Status Open(const Endpoint& at, names::Zone zone = 0);
   void Start(Handler handler);
   void Close();
 
@@ -85,8 +87,8 @@ class TcpListener {
 
 // --- bodies ---
 
-inline absl::Status TcpListener::Open(const Endpoint& at) {
-  const BindResult bound = OpenAndBind(core_->acceptor, at);
+inline absl::Status TcpListener::Open(const Endpoint& at, names::Zone zone) {
+  const BindResult bound = OpenAndBind(core_->acceptor, at, zone);
   if (bound.error) return ListenError("tcp", at, bound.call, bound.error);
   ErrorCode error;
   core_->acceptor.listen(asio::socket_base::max_listen_connections, error);

@@ -30,6 +30,7 @@
 #include "serf/swim/outbox.h"
 #include "serf/transport/asio.h"
 #include "serf/transport/error_text.h"
+#include "serf/transport/names/zone.h"
 #include "serf/transport/socket_address.h"
 
 namespace serf::transport {
@@ -73,8 +74,8 @@ class TcpStream : public std::enable_shared_from_this<TcpStream> {
 
   // Starts reading from an accepted connection.
   void Start();
-  // Connects; then OnStreamConnected, or OnStreamClosed.
-  void Dial();
+  // Connects; then OnStreamConnected, or OnStreamClosed. A link-local peer of IPv6 is in `zone`.
+  void Dial(names::Zone zone = 0);
   // Sends a copy of `bytes`, after what was written before; before the connection is made, too.
   void Write(ByteView bytes);
   // Sends what was written, then ends the connection. Only OnStreamGone follows. A connection that
@@ -142,10 +143,10 @@ inline void TcpStream::Start() {
   WaitReadable();
 }
 
-inline void TcpStream::Dial() {
+inline void TcpStream::Dial(names::Zone zone) {
   assert(state_ == State::kIdle);
   state_ = State::kConnecting;
-  const asio::ip::tcp::endpoint to = ToAsio({peer_.address.Unmapped(), peer_.port});
+  const asio::ip::tcp::endpoint to = ToAsio({peer_.address.Unmapped(), peer_.port}, zone);
   ErrorCode error;
   socket_.open(to.protocol(), error);
   if (error) return FinishLater(DialError(peer_, "socket", error));

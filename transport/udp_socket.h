@@ -46,6 +46,7 @@
 #include "serf/transport/asio.h"
 #include "serf/transport/bound_socket.h"
 #include "serf/transport/error_text.h"
+#include "serf/transport/names/zone.h"
 #include "serf/transport/socket_address.h"
 
 namespace serf::transport {
@@ -81,8 +82,9 @@ class UdpSocket {
   UdpSocket& operator=(const UdpSocket&) = delete;
 
   // Binds to `at`; port 0 takes a free one. An error reads "listen udp 10.0.0.1:7946: bind:
-  // address already in use".
-  absl::Status Open(const Endpoint& at);
+  // address already in use". A link-local address of IPv6 is that of `zone`; what is sent to others
+  // goes there too.
+  absl::Status Open(const Endpoint& at, names::Zone zone = 0);
   bool is_open() const { return socket_.is_open(); }
   // Ends a wait with an error.
   void Close();
@@ -146,8 +148,8 @@ class UdpSocket {
 
 // --- bodies ---
 
-inline absl::Status UdpSocket::Open(const Endpoint& at) {
-  const BindResult bound = OpenAndBind(socket_, at);
+inline absl::Status UdpSocket::Open(const Endpoint& at, names::Zone zone) {
+  const BindResult bound = OpenAndBind(socket_, at, zone);
   if (bound.error) return ListenError("udp", at, bound.call, bound.error);
   ErrorCode error;
   const asio::ip::udp::endpoint local = socket_.local_endpoint(error);

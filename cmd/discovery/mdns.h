@@ -6,7 +6,8 @@
 //
 //   absl::StatusOr<std::unique_ptr<Mdns>> mdns = Mdns::Start(io, options, logger, join);
 //
-// Each address family is used as far as it works. One thread, that of the io_context.
+// Each address family and each interface is used as far as it works; interfaces that come later are
+// found by the next poll. One thread, that of the io_context.
 
 #include <net/if.h>
 #include <netinet/in.h>
@@ -26,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -34,6 +36,7 @@
 #include "boost/asio/io_context.hpp"
 #include "boost/asio/ip/address.hpp"
 #include "boost/asio/ip/udp.hpp"
+#include "boost/asio/ip/v6_only.hpp"
 #include "boost/asio/steady_timer.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
@@ -56,11 +59,20 @@ inline constexpr std::uint16_t kMdnsPort = 5353;
 // interfaces. Others get no answer: it could hit somebody who never asked.
 bool IsOnLink(const IpAddress& address, std::span<const transport::InterfaceAddress> interfaces);
 
+// Groups that a socket of Linux joins are 20 (igmp_max_memberships): more interfaces have no room.
+inline constexpr std::size_t kMulticastInterfacesMax = 16;
+
+// Where to ask and listen if nobody said: the interfaces that are up and have an address of the
+// family, that of the default route first (may be empty); loopback ones only if there are no
+// others. At most kMulticastInterfacesMax.
+std::vector<std::string> MulticastInterfaces(std::span<const transport::InterfaceAddress> addresses,
+                                             absl::string_view default_interface, bool ipv4);
+
 class Mdns {
  public:
   struct Options {
     DiscoveryService::Options service;
-    std::string interface;  // "eth0"; empty: the system chooses
+    std::string interface;  // "eth0"; empty: MulticastInterfaces()
     bool ipv4 = true;
     bool ipv6 = true;
   };
@@ -97,7 +109,6 @@ class Mdns {
        GlogLogger& logger, Join join)
       : io_(io),
         interface_(options.interface),
-        interface_index_(options.interface.empty() ? 0 : ::if_nametoindex(interface_.c_str())),
         service_(std::move(service)),
         logger_(logger),
         join_(std::move(join)),
@@ -107,6 +118,10 @@ class Mdns {
 
   // On the port of multicast DNS, in the group.
   SocketPtr OpenListener(const Udp& family);
+  // On the interfaces where it is not yet in it. False: on none.
+  bool JoinGroup(Socket& socket);
+  // Of the interfaces to use; zero stands for the system's choice. None: the one asked for is gone.
+  std::vector<unsigned> Indexes(const Udp& family) const;
   // Of any port, from which a poll asks.
   SocketPtr OpenAsker(const Udp& family);
   static void Close(std::vector<SocketPtr>& sockets);
@@ -122,7 +137,6 @@ class Mdns {
 
   boost::asio::io_context& io_;
   const std::string interface_;
-  const unsigned interface_index_;  // zero: the system chooses
   const DiscoveryService service_;
   GlogLogger& logger_;
   const Join join_;
@@ -150,6 +164,24 @@ inline bool IsOnLink(const IpAddress& address,
   return false;
 }
 
+inline std::vector<std::string> MulticastInterfaces(
+    std::span<const transport::InterfaceAddress> addresses, absl::string_view default_interface,
+    bool ipv4) {
+  std::vector<std::string> names;
+  for (const bool loopback : {false, true}) {
+    for (const transport::InterfaceAddress& entry : addresses) {
+      const bool usable =
+          entry.up && entry.address.is_v4() == ipv4 && entry.address.is_loopback() == loopback;
+      if (!usable || absl::c_linear_search(names, entry.interface)) continue;
+      const bool first = entry.interface == default_interface;
+      names.insert(first ? names.begin() : names.end(), entry.interface);
+    }
+    if (!names.empty()) break;
+  }
+  if (names.size() > kMulticastInterfacesMax) names.resize(kMulticastInterfacesMax);
+  return names;
+}
+
 inline absl::StatusOr<std::unique_ptr<Mdns>> Mdns::Start(boost::asio::io_context& io,
                                                          const Options& options, GlogLogger& logger,
                                                          Join join) {
@@ -158,6 +190,7 @@ inline absl::StatusOr<std::unique_ptr<Mdns>> Mdns::Start(boost::asio::io_context
   std::unique_ptr<Mdns> mdns(new Mdns(io, options, *std::move(service), logger, std::move(join)));
   if (options.ipv4) mdns->families_.push_back(Udp::v4());
   if (options.ipv6) mdns->families_.push_back(Udp::v6());
+  mdns->neighbourhood_ = transport::ListInterfaceAddresses();
   for (const Udp& family : mdns->families_) {
     SocketPtr socket = mdns->OpenListener(family);
     if (socket != nullptr) mdns->listeners_.push_back(std::move(socket));
@@ -165,7 +198,6 @@ inline absl::StatusOr<std::unique_ptr<Mdns>> Mdns::Start(boost::asio::io_context
   if (mdns->listeners_.empty()) {
     return absl::UnavailableError("No multicast listeners could be started");
   }
-  mdns->neighbourhood_ = transport::ListInterfaceAddresses();
   for (const SocketPtr& socket : mdns->listeners_) mdns->Receive(socket);
   mdns->OnTimer();
   return mdns;
@@ -196,49 +228,65 @@ inline Mdns::SocketPtr Mdns::OpenListener(const Udp& family) {
   // Other programs on this host have the port too.
   udp.set_option(boost::asio::socket_base::reuse_address(true), error);
   const int fd = udp.native_handle();
-  const Udp::endpoint group = Group(family);
-  bool joined = false;
-  // Of the group, only what comes by the interface on which it was joined here.
-  if (family == Udp::v4()) {
-    ip_mreqn request = {};
-    request.imr_ifindex = static_cast<int>(interface_index_);
-    const auto bytes = group.address().to_v4().to_bytes();
-    std::memcpy(&request.imr_multiaddr, bytes.data(), bytes.size());
-    joined = internal::SetOption(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0) &&
-             internal::SetOption(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, request);
-  } else {
-    ipv6_mreq request = {};
-    request.ipv6mr_interface = interface_index_;
-    const auto bytes = group.address().to_v6().to_bytes();
-    std::memcpy(&request.ipv6mr_multiaddr, bytes.data(), bytes.size());
-    joined = internal::SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
-             internal::SetOption(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0) &&
-             internal::SetOption(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, request);
+  // Of the group, only what comes by the interfaces on which it was joined here.
+  const bool ready = family == Udp::v4()
+                         ? internal::SetOption(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0)
+                         : internal::SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+                               internal::SetOption(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+  if (!ready || !JoinGroup(*socket)) return nullptr;
+  udp.bind({family, kMdnsPort}, error);
+  return error ? nullptr : socket;
+}
+
+inline std::vector<unsigned> Mdns::Indexes(const Udp& family) const {
+  std::vector<unsigned> indexes;
+  if (!interface_.empty()) {
+    const unsigned index = ::if_nametoindex(interface_.c_str());
+    if (index != 0) indexes.push_back(index);
+    return indexes;
   }
-  if (joined) udp.bind({family, kMdnsPort}, error);
-  return joined && !error ? socket : nullptr;
+  for (const std::string& name :
+       MulticastInterfaces(neighbourhood_, transport::DefaultInterface(), family == Udp::v4())) {
+    if (const unsigned index = ::if_nametoindex(name.c_str()); index != 0) indexes.push_back(index);
+  }
+  if (indexes.empty()) indexes.push_back(0);
+  return indexes;
+}
+
+inline bool Mdns::JoinGroup(Socket& socket) {
+  namespace internal = mdns_internal;
+  const int fd = socket.udp.native_handle();
+  const boost::asio::ip::address group = Group(socket.family).address();
+  bool joined = false;
+  for (const unsigned index : Indexes(socket.family)) {
+    bool done = false;
+    if (socket.family == Udp::v4()) {
+      ip_mreqn request = {};
+      request.imr_ifindex = static_cast<int>(index);
+      const auto bytes = group.to_v4().to_bytes();
+      std::memcpy(&request.imr_multiaddr, bytes.data(), bytes.size());
+      done = internal::SetOption(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, request);
+    } else {
+      ipv6_mreq request = {};
+      request.ipv6mr_interface = index;
+      const auto bytes = group.to_v6().to_bytes();
+      std::memcpy(&request.ipv6mr_multiaddr, bytes.data(), bytes.size());
+      done = internal::SetOption(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, request);
+    }
+    joined = joined || done || errno == EADDRINUSE;
+  }
+  return joined;
 }
 
 inline Mdns::SocketPtr Mdns::OpenAsker(const Udp& family) {
-  namespace internal = mdns_internal;
   auto socket = std::make_shared<Socket>(io_, family);
   Udp::socket& udp = socket->udp;
   ErrorCode error;
   udp.open(family, error);
   if (error) return nullptr;
-  const int fd = udp.native_handle();
-  bool ready = true;
-  if (family == Udp::v4()) {
-    ip_mreqn request = {};
-    request.imr_ifindex = static_cast<int>(interface_index_);
-    ready = interface_index_ == 0 || internal::SetOption(fd, IPPROTO_IP, IP_MULTICAST_IF, request);
-  } else {
-    ready = internal::SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
-            (interface_index_ == 0 ||
-             internal::SetOption(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, interface_index_));
-  }
-  if (ready) udp.bind({family, 0}, error);
-  return ready && !error ? socket : nullptr;
+  if (family == Udp::v6()) udp.set_option(boost::asio::ip::v6_only(true), error);
+  if (!error) udp.bind({family, 0}, error);
+  return error ? nullptr : socket;
 }
 
 // Their handlers, which hold them, end.
@@ -290,6 +338,7 @@ inline void Mdns::Apply(DiscoveryOutput out) {
   if (out.close || out.open) Close(askers_);
   if (out.open) {
     neighbourhood_ = transport::ListInterfaceAddresses();
+    for (const SocketPtr& listener : listeners_) JoinGroup(*listener);
     for (const Udp& family : families_) {
       SocketPtr socket = OpenAsker(family);
       if (socket == nullptr) continue;
@@ -306,14 +355,24 @@ inline void Mdns::Apply(DiscoveryOutput out) {
 }
 
 inline void Mdns::Ask(std::span<const ByteVector> questions) {
+  namespace internal = mdns_internal;
   bool sent = false;
-  std::string why = "no socket could be opened";
+  std::string why = "no socket or no interface";
   for (const SocketPtr& socket : askers_) {
-    for (const ByteVector& question : questions) {
-      ErrorCode error;
-      socket->udp.send_to(boost::asio::buffer(question), Group(socket->family), 0, error);
-      sent = sent || !error;
-      if (error) why = error.message();
+    const bool ipv4 = socket->family == Udp::v4();
+    const int fd = socket->udp.native_handle();
+    for (const unsigned index : Indexes(socket->family)) {
+      ip_mreqn request = {};
+      request.imr_ifindex = static_cast<int>(index);
+      // Of an interface that is gone the system says why when it is to send there.
+      (void)(ipv4 ? internal::SetOption(fd, IPPROTO_IP, IP_MULTICAST_IF, request)
+                  : internal::SetOption(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, index));
+      for (const ByteVector& question : questions) {
+        ErrorCode error;
+        socket->udp.send_to(boost::asio::buffer(question), Group(socket->family), 0, error);
+        sent = sent || !error;
+        if (error) why = error.message();
+      }
     }
   }
   if (!sent) Log(&logger_, LogLevel::kError, "agent.mdns: Failed to poll for new hosts: ", why);

@@ -12,10 +12,12 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,6 +58,29 @@ TEST(IsOnLinkTest, ByThePrefixesOfTheInterfaces) {
   for (const auto& c : kCases) {
     EXPECT_EQ(IsOnLink(*IpAddress::Parse(c.address), interfaces), c.want) << c.address;
   }
+}
+
+TEST(MulticastInterfacesTest, AllThatAreUpTheDefaultOneFirst) {
+  const IpAddress v4 = IpAddress::V4(10, 0, 0, 1);
+  const IpAddress v6 = *IpAddress::Parse("fe80::1");
+  const std::vector<transport::InterfaceAddress> interfaces = {
+      {"lo", IpAddress::V4(127, 0, 0, 1), 8, true},
+      {"eth0", v4, 24, true},
+      {"eth0", IpAddress::V4(10, 0, 0, 2), 24, true},
+      {"eth1", v4, 24, true},
+      {"down0", v4, 24, false},
+      {"lo", *IpAddress::Parse("::1"), 128, true},
+      {"eth0", v6, 64, true},
+  };
+  EXPECT_THAT(MulticastInterfaces(interfaces, "", true), ElementsAre("eth0", "eth1"));
+  EXPECT_THAT(MulticastInterfaces(interfaces, "eth1", true), ElementsAre("eth1", "eth0"));
+  EXPECT_THAT(MulticastInterfaces(interfaces, "eth1", false), ElementsAre("eth0"));
+  EXPECT_THAT(MulticastInterfaces(std::span(interfaces).first(1), "", true), ElementsAre("lo"));
+  EXPECT_THAT(MulticastInterfaces({}, "eth0", true), ElementsAre());
+  std::vector<transport::InterfaceAddress> many;
+  for (std::size_t i = 0; i < 100; ++i) many.push_back({"v" + std::to_string(i), v4, 24, true});
+  EXPECT_EQ(MulticastInterfaces(many, "v99", true).size(), kMulticastInterfacesMax);
+  EXPECT_EQ(MulticastInterfaces(many, "v99", true).front(), "v99");
 }
 
 class MdnsTest : public ::testing::Test {

@@ -106,11 +106,13 @@ void StatsSink<Protocol>::Connect() {
   state_ = State::kConnecting;
   const absl::StatusOr<std::uint16_t> port = names::LookUpPort(port_, kIsUdp ? "udp" : "tcp");
   if (!port.ok()) return Fail();
-  lookup_.Start(host_, [this, port = *port](const names::Addresses& found) {
+  const absl::StatusOr<names::Zone> zone = names::ZoneOf(host_);
+  if (!zone.ok()) return Fail();
+  lookup_.Start(host_, [this, port = *port, zone = *zone](const names::Addresses& found) {
     if (!found.ok()) return Fail();
     std::vector<typename Protocol::endpoint> endpoints;
     for (const IpAddress& address : names::Ipv4First(*found)) {
-      endpoints.push_back({transport::ToAsio(address), port});
+      endpoints.push_back({transport::ToAsio(address, zone), port});
     }
     boost::asio::async_connect(socket_, endpoints,
                                [this, alive = alive_](const auto& failed, const auto&) {

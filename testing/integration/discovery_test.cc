@@ -60,6 +60,30 @@ TEST(DiscoveryTest, OursFindEachOther) {
   EXPECT_EQ(stranger.States(), (MemberStates{{"stranger", "alive"}}));
 }
 
+// Nobody is told an interface, and the route for multicast is that of the loopback one: the links
+// are found one by one.
+TEST(DiscoveryTest, OnEachOfSeveralLinks) {
+  ASSERT_TRUE(own_network);
+  ASSERT_TRUE(AddLink("d0", {"10.9.0.1"}));
+  ASSERT_TRUE(AddLink("d1", {"10.9.1.1", "10.9.1.2"}));
+  AgentProcess::Options options = {
+      .program = OurSerf(), .name = "first", .flags = {"-discover=links"}, .address = "10.9.1.1"};
+  AgentProcess first(options);
+  ASSERT_TRUE(first.WaitUntilRunning()) << first.log();
+  options.name = "second";
+  options.address = "10.9.1.2";
+  AgentProcess second(options);
+  EXPECT_TRUE(first.WaitForMembers({{"first", "alive"}, {"second", "alive"}})) << second.log();
+  EXPECT_TRUE(second.WaitForLog("[INFO] agent.mdns: Joined 1 hosts\n")) << second.log();
+  // Asks on the other link, where both answer.
+  options.name = "third";
+  options.address = "10.9.0.1";
+  options.flags.push_back("-mdns-iface=d0");
+  AgentProcess third(options);
+  EXPECT_TRUE(third.WaitForMembers({{"first", "alive"}, {"second", "alive"}, {"third", "alive"}}))
+      << third.log();
+}
+
 // As a container is called: 64 digits, which no label of DNS holds.
 TEST(DiscoveryTest, ANodeWhoseNameIsNoneForDnsFindsAndIsFound) {
   const std::string digits(64, 'f');

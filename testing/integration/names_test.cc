@@ -218,6 +218,51 @@ TEST_F(NamesTest, LabelledAddressesBelongToTheInterface) {
   }
 }
 
+// The original drops the interface, and does not start. Snapshots and members have none either.
+TEST(LinkLocalTest, MembersOfOneLink) {
+  ASSERT_TRUE(has_own_network);
+  ASSERT_TRUE(AddLoopbackAddress("fe80::1"));
+  ASSERT_TRUE(AddLoopbackAddress("fe80::2"));
+  Workshop workshop;
+  AgentProcess one({.program = OurSerf(), .name = "one", .address = "[fe80::1%lo]"});
+  ASSERT_TRUE(one.WaitUntilRunning()) << one.log();
+  EXPECT_TRUE(absl::StrContains(one.log(), "Bind addr: '[fe80::1%lo]:7946'")) << one.log();
+  EXPECT_TRUE(absl::StrContains(one.log(), "RPC is open to other hosts at [fe80::1]:7373"));
+  AgentProcess two({.program = OurSerf(),
+                    .name = "two",
+                    .flags = {"-join=" + one.gossip(), "-snapshot=two.snap"},
+                    .address = "[fe80::2%lo]"});
+  EXPECT_TRUE(one.WaitForMembers({{"one", "alive"}, {"two", "alive"}})) << two.log();
+  two.Kill();
+  EXPECT_TRUE(one.WaitForMembers({{"one", "alive"}, {"two", "failed"}})) << one.log();
+  two.Restart({"-snapshot=two.snap"});
+  EXPECT_TRUE(one.WaitForMembers({{"one", "alive"}, {"two", "alive"}})) << two.log();
+  EXPECT_TRUE(two.WaitForMembers({{"one", "alive"}, {"two", "alive"}})) << two.log();
+}
+
+TEST(LinkLocalTest, ErrorsNameTheInterface) {
+  const struct {
+    std::vector<std::string> words;
+    const char* error;
+  } kTable[] = {
+      {{"members", "-rpc-addr=[fe80::1%nosuch0]:7373"},
+       "dial tcp: lookup fe80::1%nosuch0: no such network interface"},
+      {{"agent", "-bind=127.0.0.1", "-rpc-addr=[fe80::1%nosuch0]:7373"},
+       "listen tcp: lookup fe80::1%nosuch0: no such network interface"},
+      {{"agent", "-bind=[fe80::1%nosuch0]"},
+       "Invalid bind address: lookup fe80::1%nosuch0: no such network interface"},
+      {{"agent", "-bind=[fe80::9]"}, "fe80::9 is link-local: name its interface, as in"},
+  };
+  for (const auto& row : kTable) {
+    std::vector<std::string> words = {OurSerf()};
+    words.insert(words.end(), row.words.begin(), row.words.end());
+    Process process(words);
+    EXPECT_EQ(process.Wait(), 1);
+    EXPECT_TRUE(absl::StrContains(process.out() + process.err(), row.error))
+        << process.out() << process.err();
+  }
+}
+
 }  // namespace
 }  // namespace serf::testing
 

@@ -1,7 +1,10 @@
 // Whatever an agent writes to may stand still: it answers pings meanwhile, and ends when it is
 // told.
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -14,6 +17,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -76,6 +80,46 @@ class Output {
   std::array<int, 2> ends_ = {-1, -1};
 };
 
+// A TCP server of which nobody takes connections, or bytes out of them. What connects to a `full`
+// one waits for the answer to its SYN.
+class StandingServer {
+ public:
+  StandingServer(const std::string& address, bool full) {
+    sockaddr_in at = {};
+    at.sin_family = AF_INET;
+    EXPECT_EQ(::inet_pton(AF_INET, address.c_str(), &at.sin_addr), 1);
+    socklen_t size = sizeof(at);
+    EXPECT_EQ(::bind(listener_, reinterpret_cast<const sockaddr*>(&at), size), 0);
+    EXPECT_EQ(::listen(listener_, /*backlog=*/0), 0);
+    EXPECT_EQ(::getsockname(listener_, reinterpret_cast<sockaddr*>(&at), &size), 0);
+    address_ = absl::StrCat(address, ":", ntohs(at.sin_port));
+    while (full && !std::exchange(is_full_, !Connects(at))) continue;
+  }
+  ~StandingServer() {
+    for (const int client : clients_) ::close(client);
+    ::close(listener_);
+  }
+  StandingServer(const StandingServer&) = delete;
+  StandingServer& operator=(const StandingServer&) = delete;
+
+  const std::string& address() const { return address_; }
+
+ private:
+  // One client more. False: half a second was not enough.
+  bool Connects(const sockaddr_in& to) {
+    const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    clients_.push_back(client);
+    ::connect(client, reinterpret_cast<const sockaddr*>(&to), sizeof(to));
+    pollfd ready{client, POLLOUT, 0};
+    return ::poll(&ready, 1, /*timeout=*/500) == 1;
+  }
+
+  const int listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::vector<int> clients_;
+  bool is_full_ = false;
+  std::string address_;
+};
+
 class StandstillTest : public ::testing::Test {
  protected:
   std::vector<std::string> Agent(std::vector<std::string> flags) const {
@@ -130,6 +174,21 @@ TEST_F(StandstillTest, StandardError) {
   Connect(agent);
   EXPECT_LT(watch_->LongestWait([&] { agent.Signal(SIGUSR1); }), PingWatch::kMuteMax);
   ExpectSoonEnd(agent);
+}
+
+// A statsite that does not answer, and one that does not read. Events make metrics.
+TEST_F(StandstillTest, Statsite) {
+  for (const bool full : {true, false}) {
+    const StandingServer statsite(address_, full);
+    workshop_.Write("s.json", absl::StrCat(R"({"statsite_addr": ")", statsite.address(), R"("})"));
+    Process agent(Agent({"-config-file=s.json"}));
+    Connect(agent);
+    EXPECT_LT(watch_->LongestWait([&] {
+      for (int i = 0; i < 100; ++i) EXPECT_TRUE(client_->SendUserEvent("noise", "", false).ok());
+    }),
+              PingWatch::kMuteMax);
+    ExpectSoonEnd(agent);
+  }
 }
 
 // A FIFO that nobody writes to, in place of a file that a reload reads.

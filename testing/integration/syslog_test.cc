@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -36,9 +37,13 @@ namespace {
 // One of the sockets that agents try. Nobody else is at the others: see main().
 constexpr char kSocket[] = "/var/run/syslog";
 
+// Less than a stream socket takes that nobody reads.
+constexpr std::size_t kStreamHolds = 100000;
+
 class Daemon {
  public:
-  Daemon() {
+  // Of SOCK_STREAM, clients connect after Listen().
+  explicit Daemon(int type = SOCK_DGRAM) : fd_(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0)) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, kSocket, sizeof(kSocket));
@@ -63,6 +68,19 @@ class Daemon {
     while (Receive(std::chrono::seconds(0))) {
     }
   }
+  void Listen(int backlog) { ASSERT_EQ(::listen(fd_, backlog), 0); }
+  // What the client that came first has written, until it closes.
+  std::size_t BytesOfAClient() {
+    const int client = ::accept(fd_, nullptr, nullptr);
+    std::size_t bytes = 0;
+    std::string buffer(65536, '\0');
+    ssize_t size = 0;
+    while ((size = ::recv(client, buffer.data(), buffer.size(), 0)) > 0) {
+      bytes += static_cast<std::size_t>(size);
+    }
+    ::close(client);
+    return bytes;
+  }
   const std::vector<std::string>& datagrams() const { return datagrams_; }
   std::string all() const { return absl::StrJoin(datagrams_, ""); }
 
@@ -79,7 +97,7 @@ class Daemon {
     return true;
   }
 
-  const int fd_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const int fd_;
   std::vector<std::string> datagrams_;
 };
 
@@ -162,6 +180,28 @@ TEST_F(SyslogTest, ADaemonThatStandsStillHoldsNothingUp) {
             PingWatch::kMuteMax);
   agent.Interrupt();
   EXPECT_EQ(agent.process().Wait(), 0);
+}
+
+// The same of a daemon that takes streams: of its clients nobody is taken from the queue.
+TEST_F(SyslogTest, AStreamThatStandsStillHoldsNothingUp) {
+  for (const int backlog : {0, 100}) {
+    Daemon daemon(SOCK_STREAM);
+    daemon.Listen(backlog);
+    AgentProcess agent(
+        {.program = OurSerf(), .name = "n", .flags = {"-syslog", "-log-level=trace"}});
+    ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
+    rpc::Client client;
+    ASSERT_TRUE(client.Connect(agent.rpc()).ok());
+    PingWatch watch(agent.options().address, "n");
+    const std::string payload(400, 'x');
+    EXPECT_LT(watch.LongestWait([&] {
+      for (int i = 0; i < 10; ++i) EXPECT_TRUE(client.SendUserEvent("noise", payload, false).ok());
+    }),
+              PingWatch::kMuteMax);
+    agent.Interrupt();
+    EXPECT_EQ(agent.process().Wait(), 0);
+    EXPECT_GT(daemon.BytesOfAClient(), kStreamHolds) << "it never stood still";
+  }
 }
 
 // A new level is that of syslog, too.

@@ -32,6 +32,7 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/host_name.h"
 #include "serf/base/host_port.h"
+#include "serf/transport/names/zone.h"
 
 namespace serf::names {
 
@@ -52,7 +53,8 @@ struct Book {
                                                const char* protocol) = SystemServicePort;
 };
 
-// The addresses of a name. Of an IP address the result is that address, without asking. NotFound:
+// The addresses of a name. Of an IP address the result is that address without its zone; the
+// function then asks nobody. NotFound:
 // "lookup HOST: no such host", also for numbers that are not an address; "lookup HOST: temporary
 // failure in name resolution".
 Addresses LookUp(const std::string& host, const Book& book = Book());
@@ -117,7 +119,7 @@ inline std::optional<IpAddress> AddressOf(const addrinfo& entry) {
 }  // namespace system_names_internal
 
 inline Addresses LookUp(const std::string& host, const Book& book) {
-  if (const std::optional<IpAddress> literal = IpAddress::Parse(host)) {
+  if (const std::optional<IpAddress> literal = ParseWithZone(host)) {
     return std::vector<IpAddress>{literal->Unmapped()};
   }
   if (!IsHostName(host)) return system_names_internal::LookUpError(host, EAI_NONAME);
