@@ -126,12 +126,13 @@ inline void KeyringEditor::OnQuery(Instant now, KeyOperation operation, const Qu
   if (!key) return Answer(now, query.id, false, "");
   if (changes_.size() >= kChangesMax)
     return Answer(now, query.id, false, "too many key operations");
-  if (changes_.empty() && keyring() != nullptr) saved_ = Current();
+  const bool is_saved = context_.config.keyring_is_saved;
+  if (is_saved && changes_.empty() && keyring() != nullptr) saved_ = Current();
   Change change{operation, *std::move(key), query.id};
   if (const absl::Status status = Edit(change); !status.ok()) {
     return Answer(now, query.id, false, absl::string_view(status.message()));
   }
-  if (!context_.config.keyring_is_saved) return Answer(now, query.id, true, "");
+  if (!is_saved) return Answer(now, query.id, true, "");
   changes_.push_back(std::move(change));
   if (saving_ == 0) Save();
 }

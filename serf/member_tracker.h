@@ -47,6 +47,9 @@ namespace serf {
 
 class MemberTracker {
  public:
+  // Members that wait to be pruned. Leave intents with prune come unauthenticated.
+  static constexpr std::size_t kPrunesMax = 4096;
+
   // What came of a leave intent.
   struct LeaveOutcome {
     bool rebroadcast = false;
@@ -132,10 +135,8 @@ class MemberTracker {
   bool VisitTimes(Walk& walk, Portion& portion, F&& f) const;
 
  private:
-  // Leave intents with prune come unauthenticated.
-  static constexpr std::size_t kPrunesMax = 4096;
-  // Of them, done in a turn; and what it costs to look at a tombstone, and to forget one, of which
-  // the snapshot, the log and the application are told.
+  // Prunes done in a turn; and what it costs to look at a tombstone, and to forget one, of which the
+  // snapshot, the log and the application are told.
   static constexpr std::size_t kPrunedInTurnMax = 256;
   static constexpr std::size_t kTombstoneCost = 8;
   static constexpr std::size_t kReapCost = 1024;

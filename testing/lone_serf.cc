@@ -25,7 +25,8 @@
 #include "serf/serf.h"
 #include "serf/snapshot_op.h"
 #include "serf/tags.h"
-#include "serf/wire/ids.h"
+#include "serf/testing/peers.h"
+#include "serf/testing/result_text.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/serf_messages.h"
 #include "serf/wire/swim_messages.h"
@@ -44,25 +45,11 @@ LoneSerf::LoneSerf(Config config) {
 LoneSerf::~LoneSerf() = default;
 
 void LoneSerf::PeerAlive(absl::string_view name, const Tags& tags) {
-  const ByteVector meta = EncodeTags(tags, kSerfProtocolMax).value();
-  const auto versions = wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
-  const Endpoint endpoint = EndpointOf(name);
-  wire::Alive alive;
-  alive.incarnation = wire::Incarnation(++incarnations_[std::string(name)]);
-  alive.node = name;
-  alive.addr = endpoint.address.bytes();
-  alive.port = endpoint.port;
-  alive.meta = meta;
-  alive.vsn = versions;
-  ReceivePacket(Encoded(alive));
+  ReceivePacket(peers_.Alive(name, tags));
 }
 
 void LoneSerf::PeerGone(absl::string_view name, bool by_itself) {
-  wire::Dead dead;
-  dead.incarnation = wire::Incarnation(incarnations_[std::string(name)]);
-  dead.node = name;
-  dead.from = by_itself ? name : absl::string_view("somebody");
-  ReceivePacket(Encoded(dead));
+  ReceivePacket(peers_.Gone(name, by_itself));
 }
 
 void LoneSerf::ReceiveBytes(ByteView message, const Endpoint& from) {
@@ -193,11 +180,7 @@ std::string LoneSerf::Stat(const char* key) const { return serf_->Stats()[key]; 
 void LoneSerf::Collect() {
   for (const Event& event : out_.events()) {
     if (const auto* member_event = std::get_if<MemberEvent>(&event)) {
-      std::string line(MemberEventName(member_event->kind));
-      for (const Member& member : member_event->members) {
-        absl::StrAppend(&line, " ", member.name, " ", MemberStatusName(member.status));
-      }
-      events_.push_back(line);
+      events_.push_back(TextOf(*member_event));
     } else if (const auto* user = std::get_if<UserEvent>(&event)) {
       events_.push_back(absl::StrCat("user ", user->name));
       user_events_.push_back(*user);
@@ -206,19 +189,7 @@ void LoneSerf::Collect() {
       queries_.push_back(std::get<QueryEvent>(event));
     }
   }
-  for (const QueryUpdate& update : out_.query_updates()) {
-    switch (update.kind) {
-      case QueryUpdate::Kind::kAck:
-        updates_.push_back(absl::StrCat("ack ", update.from));
-        break;
-      case QueryUpdate::Kind::kResponse:
-        updates_.push_back(absl::StrCat("response ", update.from, ": ", update.payload));
-        break;
-      case QueryUpdate::Kind::kDone:
-        updates_.push_back("done");
-        break;
-    }
-  }
+  for (const QueryUpdate& update : out_.query_updates()) updates_.push_back(TextOf(update));
   for (const Completion& completion : out_.completions()) {
     completions_.insert_or_assign(completion.request, completion);
   }

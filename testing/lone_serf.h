@@ -9,10 +9,8 @@
 //   self.Receive(wire::LeaveMessage{.ltime = LamportTime(5), .node = "a"});
 //   EXPECT_EQ(self.Status("a"), MemberStatus::kLeaving);
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,12 +19,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
-#include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/config.h"
 #include "serf/event.h"
@@ -38,43 +33,10 @@
 #include "serf/serf.h"
 #include "serf/snapshot_op.h"
 #include "serf/tags.h"
-#include "serf/wire/ids.h"
-#include "serf/wire/message_type.h"
-#include "serf/wire/serf_messages.h"
-#include "serf/wire/swim_messages.h"
+#include "serf/testing/line_logger.h"
+#include "serf/testing/peers.h"
 
 namespace serf::testing {
-
-// Keeps lines as "[INFO] serf: ...".
-class LineLogger final : public Logger {
- public:
-  bool Enabled(LogLevel level) const override { return level != LogLevel::kTrace; }
-  void Write(LogLevel level, absl::string_view text) override {
-    lines_.push_back(absl::StrCat("[", LogLevelName(level), "] ", text));
-  }
-
-  int Count(absl::string_view line) const {
-    int count = 0;
-    for (const std::string& each : lines_) count += each == line;
-    return count;
-  }
-  bool Has(absl::string_view line) const { return Count(line) > 0; }
-  bool Contains(absl::string_view part) const {
-    return std::any_of(lines_.begin(), lines_.end(),
-                       [&](const std::string& line) { return absl::StrContains(line, part); });
-  }
-  const std::vector<std::string>& lines() const { return lines_; }
-
- private:
-  std::vector<std::string> lines_;
-};
-
-inline wire::LeaveMessage LeaveOf(absl::string_view node, std::uint64_t time, bool prune = false) {
-  return {.ltime = wire::LamportTime(time), .node = node, .prune = prune};
-}
-inline wire::JoinMessage JoinOf(absl::string_view node, std::uint64_t time) {
-  return {.ltime = wire::LamportTime(time), .node = node};
-}
 
 class LoneSerf {
  public:
@@ -167,21 +129,9 @@ class LoneSerf {
   int dials() const { return dials_; }
   std::string Stat(const char* key) const;
 
-  // 10.0.x.y, by the name.
-  static Endpoint EndpointOf(absl::string_view name) {
-    std::uint32_t h = 7;
-    for (const char c : name) h = h * 31 + static_cast<unsigned char>(c);
-    return {IpAddress::V4(10, 1, static_cast<std::uint8_t>(h >> 8), static_cast<std::uint8_t>(h)),
-            7946};
-  }
+  static Endpoint EndpointOf(absl::string_view name) { return Peers::EndpointOf(name); }
 
  private:
-  template <typename Message>
-  static ByteVector Encoded(const Message& message) {
-    ByteVector bytes;
-    Encode(message, bytes);
-    return bytes;
-  }
   RequestId NewRequest() { return RequestId(next_request_++); }
   RequestId Done(RequestId request);
   void Collect();
@@ -190,7 +140,7 @@ class LoneSerf {
   Instant now_ = Instant{} + std::chrono::hours(1);
   Outbox out_;
   std::unique_ptr<Serf> serf_;
-  std::map<std::string, std::uint32_t, std::less<>> incarnations_;
+  Peers peers_;
   std::vector<std::string> events_;
   std::vector<UserEvent> user_events_;
   std::vector<QueryEvent> queries_;
