@@ -8,8 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "serf/push_pull_state.h"
+#include "serf/base/portion.h"
 #include "serf/serf_state.h"
+#include "serf/swim/node_info.h"
 #include "serf/testing/serf_part.h"
 
 namespace serf {
@@ -19,6 +20,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 using wire::LamportTime;
 using enum MemberStatus;
@@ -40,13 +42,16 @@ class MemberTrackerTest : public ::testing::Test, protected testing::SerfPart {
   Duration PruneDelay() const { return config_.broadcast_timeout + config_.leave_propagate_delay; }
   // "name:time" of each status time, and "-name" of each who left.
   std::vector<std::string> Told() const {
-    LocalState state;
-    members_.AppendTo(state);
     std::vector<std::string> told;
-    for (const auto& [name, time] : state.status_times) {
-      told.push_back(absl::StrCat(name, ":", time.value()));
-    }
-    for (const absl::string_view name : state.left) told.push_back(absl::StrCat("-", name));
+    std::vector<std::string> left;
+    MemberTracker::Walk walk;
+    Portion portion;
+    EXPECT_TRUE(members_.VisitTimes(
+        walk, portion, [&](const swim::NodeInfoRef& info, LamportTime time, bool has_left) {
+          told.push_back(absl::StrCat(info->name(), ":", time.value()));
+          if (has_left) left.push_back(absl::StrCat("-", info->name()));
+        }));
+    told.insert(told.end(), left.begin(), left.end());
     return told;
   }
 };
@@ -293,13 +298,13 @@ TEST_F(MemberTrackerTest, TheGoneAreReapedAfterTheTimeoutOfTheirKind) {
   MakeLeft("left", 5);
   TakeEvents();
   Pass(minutes(1));
-  members_.Reap(now_);
+  EXPECT_TRUE(members_.Reap(now_));
   EXPECT_THAT(TakeEvents(), IsEmpty());
   Pass(Duration(1));
-  members_.Reap(now_);
+  EXPECT_TRUE(members_.Reap(now_));
   EXPECT_THAT(TakeEvents(), ElementsAre("member-reap failed failed"));
   Pass(minutes(1));
-  members_.Reap(now_);
+  EXPECT_TRUE(members_.Reap(now_));
   EXPECT_THAT(TakeEvents(), ElementsAre("member-reap left left"));
   EXPECT_EQ(members_.table().size(), 1u);
 }
@@ -311,10 +316,10 @@ TEST_F(MemberTrackerTest, ATombstoneCountsFromTheForcedLeave) {
   Pass(minutes(2));
   Leave("a", 5);
   Pass(minutes(2));
-  members_.Reap(now_);
+  EXPECT_TRUE(members_.Reap(now_));
   EXPECT_EQ(Status("a"), kLeft);
   Pass(Duration(1));
-  members_.Reap(now_);
+  EXPECT_TRUE(members_.Reap(now_));
   EXPECT_EQ(Status("a"), kNone);
 }
 
@@ -325,10 +330,10 @@ TEST_F(MemberTrackerTest, WhoIsStuckInLeavingLivesAgainButNotTheLeavingSelf) {
   Leave("a", 5, /*prune=*/true);
   Leave("self", 6);
   Pass(config_.leaving_timeout);
-  members_.Reap(now_);
+  EXPECT_TRUE(members_.Reap(now_));
   EXPECT_EQ(Status("a"), kLeaving);
   Pass(std::chrono::microseconds(1));  // as exact as the table is
-  members_.Reap(now_);
+  EXPECT_TRUE(members_.Reap(now_));
   EXPECT_EQ(Status("a"), kAlive);
   EXPECT_EQ(Status("self"), kLeaving);
   EXPECT_THAT(TakeEvents(), IsEmpty());
@@ -340,10 +345,10 @@ TEST_F(MemberTrackerTest, WhoIsStuckInLeavingLivesAgainButNotTheLeavingSelf) {
 TEST_F(MemberTrackerTest, IntentsAboutTheUnknownAreForgotten) {
   Leave("a", 5);
   Pass(config_.recent_intent_timeout);
-  members_.Reap(now_);
+  EXPECT_TRUE(members_.Reap(now_));
   EXPECT_NE(members_.intents().Find("a"), nullptr);
   Pass(Duration(1));
-  members_.Reap(now_);
+  EXPECT_TRUE(members_.Reap(now_));
   EXPECT_EQ(members_.intents().Find("a"), nullptr);
 }
 
@@ -372,14 +377,14 @@ TEST_F(MemberTrackerTest, MembersInEveryStateAreFoundAndSorted) {
   for (const Member& member : members) {
     lines.push_back(absl::StrCat(member.name, " ", MemberStatusName(member.status)));
     EXPECT_TRUE(members_.Contains(member.name));
-    EXPECT_TRUE(members_.HasMemberAt(member.endpoint));
+    EXPECT_THAT(members_.WithoutMember({member.endpoint}), IsEmpty());
     EXPECT_EQ(members_.Find(member.name)->status, member.status);
   }
   EXPECT_THAT(lines, ElementsAre("a leaving", "b failed", "c left", "d alive", "self alive"));
   EXPECT_EQ(members[3].tags, (Tags{{"role", "db"}}));
   EXPECT_EQ(members_.List().size(), 5u);
   EXPECT_FALSE(members_.Contains("e"));
-  EXPECT_FALSE(members_.HasMemberAt(testing::Peers::EndpointOf("e")));
+  EXPECT_THAT(members_.WithoutMember({testing::Peers::EndpointOf("e")}), SizeIs(1));
 }
 
 // Peers would take the time of a leave that is not complete for that of a join, and ignore the

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,12 +59,6 @@ class QueryIssuerTest : public ::testing::Test, protected testing::SerfPart {
     issuer_.updates().Drain(
         [&](const QueryUpdate& update) { updates.push_back(testing::TextOf(update)); });
     return updates;
-  }
-  std::vector<std::unique_ptr<Judgement>> TakeJudgements() {
-    std::vector<std::unique_ptr<Judgement>> judgements;
-    context_.judgements.Drain(
-        [&](std::unique_ptr<Judgement> j) { judgements.push_back(std::move(j)); });
-    return judgements;
   }
 
   CheckedClock clock_{"queries", &log_, context_.counters};
@@ -278,16 +271,18 @@ TEST_F(QueryIssuerTest, ACheapAudienceIsKnownAtOnce) {
   EXPECT_THAT(TakeUpdates(), ElementsAre("response web1: x", "done"));
 }
 
-// An expression that is not plain.
-constexpr absl::string_view kDear = "(w|v)(e|f){1,40}b";
+// Asks for nodes by an expression that is not plain.
+QueryParams Dear() {
+  QueryParams params;
+  params.finish_early = true;
+  params.filter_tags = {{"role", "(w|v)(e|f){1,40}b"}};
+  return params;
+}
 
 TEST_F(QueryIssuerTest, ADearAudienceIsJudgedElsewhereAndTheQueryWaitsForIt) {
   AddPeer("web1", {{"role", "web"}});
   AddPeer("db1", {{"role", "db"}});
-  QueryParams params;
-  params.finish_early = true;
-  params.filter_tags = {{"role", std::string(kDear)}};
-  const QueryId query = Send(params);
+  const QueryId query = Send(Dear());
   const auto judgements = TakeJudgements();
   ASSERT_THAT(judgements, SizeIs(1));
   EXPECT_EQ(judgements[0]->purpose(), Judgement::Purpose::kAudience);
@@ -300,12 +295,26 @@ TEST_F(QueryIssuerTest, ADearAudienceIsJudgedElsewhereAndTheQueryWaitsForIt) {
   EXPECT_THAT(TakeUpdates(), ElementsAre("done"));
 }
 
+// It is due whatever its tags are, since they are not known here.
+TEST_F(QueryIssuerTest, TheAnswerOfAnUnknownNodeEndsNoQueryWhoseAudienceIsNotJudged) {
+  AddPeer("web1", {{"role", "web"}});
+  QueryParams params = Dear();
+  params.filter_nodes = {"unknown", "web1"};
+  const QueryId query = Send(params);
+  const auto judgements = TakeJudgements();
+  ASSERT_THAT(judgements, SizeIs(1));
+  Hear(query, "unknown", "x");
+  EXPECT_THAT(TakeUpdates(), ElementsAre("response unknown: x"));
+  judgements[0]->Run([] { return Duration::zero(); });
+  issuer_.OnJudged(*judgements[0]);
+  EXPECT_THAT(TakeUpdates(), IsEmpty());
+  Hear(query, "web1", "x");
+  EXPECT_THAT(TakeUpdates(), ElementsAre("response web1: x", "done"));
+}
+
 TEST_F(QueryIssuerTest, AJudgementThatIsUndecidedOrOfNoQueryChangesNothing) {
   AddPeer("web1", {{"role", "web"}});
-  QueryParams params;
-  params.finish_early = true;
-  params.filter_tags = {{"role", std::string(kDear)}};
-  const QueryId query = Send(params);
+  const QueryId query = Send(Dear());
   const auto judgements = TakeJudgements();
   ASSERT_THAT(judgements, SizeIs(1));
   issuer_.OnJudged(*judgements[0]);  // it did not run

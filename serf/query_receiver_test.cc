@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -103,12 +102,6 @@ class QueryReceiverTest : public ::testing::Test, protected testing::SerfPart {
       lines.push_back(line);
     }
     return lines;
-  }
-  std::vector<std::unique_ptr<Judgement>> TakeJudgements() {
-    std::vector<std::unique_ptr<Judgement>> judgements;
-    context_.judgements.Drain(
-        [&](std::unique_ptr<Judgement> j) { judgements.push_back(std::move(j)); });
-    return judgements;
   }
 
   CheckedClock clock_{"queries", &log_, context_.counters};

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,7 @@
 #include "serf/context.h"
 #include "serf/engine_config.h"
 #include "serf/event.h"
+#include "serf/judgement.h"
 #include "serf/member.h"
 #include "serf/member_tracker.h"
 #include "serf/swim/delegate.h"
@@ -99,6 +101,12 @@ class SerfPart : private swim::Delegate {
     context_.outgoing.Drain([&](SerfContext::Message m) { sent.push_back(std::move(m)); });
     return sent;
   }
+  std::vector<std::unique_ptr<Judgement>> TakeJudgements() {
+    std::vector<std::unique_ptr<Judgement>> judgements;
+    context_.judgements.Drain(
+        [&](std::unique_ptr<Judgement> j) { judgements.push_back(std::move(j)); });
+    return judgements;
+  }
   // Of the member at this address; the address if there is none.
   std::string NameAt(const Endpoint& endpoint) const {
     std::string name = endpoint.ToString();
@@ -140,7 +148,9 @@ class SerfPart : private swim::Delegate {
     return 0;
   }
   std::size_t QueuedBroadcasts() const override { return 0; }
-  void AppendLocalState(bool, ByteVector&) override {}
+  std::unique_ptr<swim::StateWriter> WriteLocalState(bool) override {
+    return std::make_unique<swim::ShortState>(ByteVector());
+  }
   bool MergeRemoteState(Instant, const swim::RemoteState&) override { return true; }
   void AppendAckPayload(ByteVector&) override {}
   void OnPingComplete(Instant, swim::MemberIndex, Duration, ByteView) override {}
