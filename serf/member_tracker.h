@@ -129,14 +129,14 @@ class MemberTracker {
     std::string departed;    // then the first name of the departed
   };
   // Calls f(swim::NodeInfoRef, wire::LamportTime, bool left) for the next members. False if the
-  // portion is spent: call it again. It may name a member that departs meanwhile twice, and the later
-  // call counts; it may miss one that returns meanwhile.
+  // portion is spent: call it again. It may name a member that departs meanwhile twice, and the
+  // later call counts; it may miss one that returns meanwhile.
   template <typename F>
   bool VisitTimes(Walk& walk, Portion& portion, F&& f) const;
 
  private:
-  // Prunes done in a turn; and what it costs to look at a tombstone, and to forget one: the snapshot,
-  // the log and the application learn of it.
+  // Prunes done in a turn; and what it costs to look at a tombstone, and to forget one: the
+  // snapshot, the log and the application learn of it.
   static constexpr std::size_t kPrunedInTurnMax = 256;
   static constexpr std::size_t kTombstoneCost = 8;
   static constexpr std::size_t kReapCost = 1024;
