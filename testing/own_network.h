@@ -150,7 +150,7 @@ inline bool AddLink(const std::string& name, const std::vector<std::string>& add
   add(IFLA_IFNAME, name);
   // What follows is inside of it.
   rtattr* const info = add(IFLA_LINKINFO, "");
-  info->rta_len += static_cast<unsigned short>(RTA_ALIGN(add(IFLA_INFO_KIND, "dummy")->rta_len));
+  info->rta_len += static_cast<unsigned short>(RTA_ALIGN(add(IFLA_INFO_KIND, "bridge")->rta_len));
   const int netlink = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   struct {
     nlmsghdr header;

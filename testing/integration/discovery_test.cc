@@ -66,8 +66,10 @@ TEST(DiscoveryTest, OnEachOfSeveralLinks) {
   ASSERT_TRUE(own_network);
   ASSERT_TRUE(AddLink("d0", {"10.9.0.1"}));
   ASSERT_TRUE(AddLink("d1", {"10.9.1.1", "10.9.1.2"}));
-  AgentProcess::Options options = {
-      .program = OurSerf(), .name = "first", .flags = {"-discover=links"}, .address = "10.9.1.1"};
+  AgentProcess::Options options = {.program = OurSerf(),
+                                   .name = "first",
+                                   .flags = {"-discover=links", "-mdns-disable-ipv6"},
+                                   .address = "10.9.1.1"};
   AgentProcess first(options);
   ASSERT_TRUE(first.WaitUntilRunning()) << first.log();
   options.name = "second";
