@@ -164,7 +164,7 @@ class Membership {
   // Suspicions that end in a turn: after a pause of the process all of them are due at once, and an
   // application is told of each. And members that are purged at once.
   static constexpr int kEndedInTurnMax = 256;
-  static constexpr std::size_t kPurgedInTurnMax = 8192;
+  static constexpr std::size_t kPurgedInTurnMax = 4096;
 
   SubjectState SubjectOf(std::optional<MemberIndex> member) const;
 
