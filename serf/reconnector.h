@@ -40,6 +40,9 @@ class Reconnector final : private Rejoin::Cluster {
  public:
   // At once, of all kinds. A dial that nobody answers takes seconds.
   static constexpr std::size_t kUnderWayMax = 8;
+  // Failed members that are listed, and put into a random order, at once; then those that follow by
+  // name. To list tens of thousands would hold up the node.
+  static constexpr std::size_t kTurnMax = 4096;
   // Seeds of which nobody knows are asked one by one; each fruitless turn doubles the pause, from
   // reconnect_interval up to so many times that.
   static constexpr int kSeedsBackOffMax = 16;
@@ -111,6 +114,7 @@ class Reconnector final : private Rejoin::Cluster {
   Instant reconnect_at_ = kNever;
   Instant hurry_again_at_ = Instant::min();
   std::vector<std::string> turn_;  // the failed, to be tried from the end
+  std::string turn_from_;          // the first name of those that come after them; empty: of all
   std::size_t due_ = 0;            // how many of them now
 
   Seeds seeds_;
@@ -198,9 +202,12 @@ inline void Reconnector::BeginTurn(Instant now) {
 inline std::optional<swim::JoinTarget> Reconnector::NextFailed() {
   const MemberStatusTable& table = members_.table();
   if (turn_.empty()) {
-    for (const auto& [name, departed] : table.departed()) {
-      if (departed.record.status == MemberStatus::kFailed) turn_.emplace_back(name);
+    const MemberStatusTable::DepartedMap& all = table.departed();
+    auto next = all.lower_bound(turn_from_);
+    for (; next != all.end() && turn_.size() < kTurnMax; ++next) {
+      if (next->second.record.status == MemberStatus::kFailed) turn_.emplace_back(next->first);
     }
+    turn_from_ = next == all.end() ? std::string() : std::string(next->first);
     context_.rng.Shuffle(turn_);
   }
   while (!turn_.empty()) {

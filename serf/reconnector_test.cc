@@ -1,5 +1,6 @@
 #include "serf/reconnector.h"
 
+#include <cstddef>
 #include <optional>
 #include <set>
 #include <string>
@@ -83,6 +84,32 @@ TEST_F(ReconnectorTest, WhoFailedIsAskedSoonAndWhoLeftIsNot) {
   EXPECT_THAT(Wait(), About(config_.reconnect_interval / ReconnectPace::kFirst));
   EXPECT_THAT(Ask(), IsEmpty());
   EXPECT_THAT(AskNext(), UnorderedElementsAre(At("failed"), At("alive")));
+}
+
+// To list all of a large part that failed takes long. Each is asked once before any is again.
+TEST_F(ReconnectorTest, OfManySomeAreListedAtOnce) {
+  constexpr std::size_t kFailed = Reconnector::kTurnMax + 500;
+  std::set<Endpoint> first, all;
+  std::vector<std::string> names;
+  for (int i = 100'000; all.size() < kFailed; ++i) {
+    const std::string name = absl::StrCat("m", i);
+    if (!all.insert(At(name)).second) continue;
+    names.push_back(name);
+    if (names.size() == Reconnector::kTurnMax) first = all;
+  }
+  Fail(names);
+  std::set<Endpoint> asked;
+  std::size_t attempts = 0;
+  while (attempts < kFailed) {
+    const std::vector<Endpoint> now = AskNext();
+    attempts += now.size();
+    asked.insert(now.begin(), now.end());
+    EXPECT_EQ(asked.size(), attempts);
+    // No turn of asking goes beyond those that are listed.
+    if (attempts == Reconnector::kTurnMax) EXPECT_EQ(asked, first);
+    EndAll();
+  }
+  EXPECT_EQ(asked, all);
 }
 
 TEST_F(ReconnectorTest, PausesDoubleUpToAQuarterOfTheInterval) {
