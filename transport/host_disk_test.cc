@@ -152,11 +152,17 @@ class HostDiskTest : public ::testing::Test {
                            [promise](const absl::Status& status) { promise->set_value(status); });
     return promise->get_future();
   }
+  // What the node knows. If the disk holds the node up, that is a failure, and the disk goes on.
   Tags TagsNow() {
     std::promise<Tags> tags;
+    std::future<Tags> answer = tags.get_future();
     host_->AsyncMembers(
         [&](const std::vector<Member>& members) { tags.set_value(members[0].tags); });
-    return tags.get_future().get();
+    if (answer.wait_for(seconds(10)) != std::future_status::ready) {
+      ADD_FAILURE() << "the disk holds the node up";
+      disk_->Release();
+    }
+    return answer.get();
   }
   static bool IsReady(const std::future<absl::Status>& future) {
     return future.wait_for(seconds(0)) == std::future_status::ready;
