@@ -37,9 +37,6 @@ namespace {
 // One of the sockets that agents try. Nobody else is at the others: see main().
 constexpr char kSocket[] = "/var/run/syslog";
 
-// Less than a stream socket takes that nobody reads.
-constexpr std::size_t kStreamHolds = 100000;
-
 class Daemon {
  public:
   // Of SOCK_STREAM, clients connect after Listen().
@@ -200,7 +197,8 @@ TEST_F(SyslogTest, AStreamThatStandsStillHoldsNothingUp) {
               PingWatch::kMuteMax);
     agent.Interrupt();
     EXPECT_EQ(agent.process().Wait(), 0);
-    EXPECT_GT(daemon.BytesOfAClient(), kStreamHolds) << "it never stood still";
+    // Most of the log did not fit.
+    EXPECT_LT(daemon.BytesOfAClient(), agent.log().size() / 2) << "it never stood still";
   }
 }
 
