@@ -5,6 +5,7 @@
 // push/pulls. Decodes, checks, hands on, and queues again what is new, byte for byte as it came.
 // Source: spec/serf.md 3.10, 4.3, 5.4, 6.4, 6.7, 12.1.
 
+#include <cassert>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -289,9 +290,9 @@ struct GossipReceiver::Merge {
 };
 
 inline bool GossipReceiver::OnRemoteState(Instant now, const swim::RemoteState& state) {
-  // The engine may have given one up.
-  const bool goes_on = visit_ != nullptr && visit_->body().data() == state.bytes.data() + 1;
-  if (!goes_on && !BeginVisit(now, state.bytes)) return true;
+  // The address tells nothing: a state that was given up may have left it to this one.
+  if (state.first && !BeginVisit(now, state.bytes)) return true;
+  assert(visit_ != nullptr);
   const auto progress = visit_->Run(Merge{*this, now, state});
   if (progress == PushPullVisit::Progress::kMore) return false;
   if (progress == PushPullVisit::Progress::kMalformed) {
@@ -306,6 +307,7 @@ inline bool GossipReceiver::OnRemoteState(Instant now, const swim::RemoteState& 
 }
 
 inline bool GossipReceiver::BeginVisit(Instant now, ByteView bytes) {
+  visit_ = nullptr;
   if (bytes.empty()) {
     OnBadState(now, [] { return std::string("serf: Remote state is zero bytes"); });
     return false;

@@ -1,5 +1,6 @@
 #include "serf/gossip_receiver.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -91,9 +92,9 @@ class GossipReceiverTest : public ::testing::Test, protected testing::SerfPart {
     return MergeBytes(Encoded(state), join, dialled);
   }
   int MergeBytes(const ByteVector& bytes, bool join = false, bool dialled = false) {
-    const swim::RemoteState state{bytes, join, dialled, Peers::EndpointOf("a")};
+    swim::RemoteState state{bytes, join, dialled, Peers::EndpointOf("a"), /*first=*/true};
     int calls = 1;
-    while (!receiver_.OnRemoteState(now_, state)) ++calls;
+    for (; !receiver_.OnRemoteState(now_, state); ++calls) state.first = false;
     return calls;
   }
   Counters& counters() { return context_.counters; }
@@ -315,13 +316,18 @@ TEST_F(GossipReceiverTest, ALargeStateIsMergedInPortionsAndOneThatIsGivenUpBegin
   wire::PushPullState state;
   state.ltime = LamportTime(10);
   state.status_ltimes = wire::ListView<wire::StatusLTime>(times);
-  const ByteVector first = Encoded(state);
-  EXPECT_FALSE(receiver_.OnRemoteState(now_, {first, false, false, {}}));
+  const ByteVector large = Encoded(state);
+  const ByteVector small = Encoded(wire::PushPullState{.ltime = LamportTime(20)});
+  // The small state comes to lie where the large one was.
+  ByteVector bytes = large;
+  EXPECT_FALSE(receiver_.OnRemoteState(now_, {.bytes = bytes, .peer = {}, .first = true}));
   EXPECT_LT(members_.intents().size(), names.size());
-  const ByteVector second = Encoded(wire::PushPullState{.ltime = LamportTime(20)});
-  EXPECT_EQ(MergeBytes(second), 1);  // the first was given up
+  std::copy(small.begin(), small.end(), bytes.begin());
+  const ByteView rest(bytes.data(), small.size());
+  EXPECT_TRUE(receiver_.OnRemoteState(now_, {.bytes = rest, .peer = {}, .first = true}));
   EXPECT_EQ(members_.clock().time(), LamportTime(20));
-  EXPECT_GT(MergeBytes(first), 1);
+  EXPECT_EQ(counters().states_malformed, 0u);
+  EXPECT_GT(MergeBytes(large), 1);
   EXPECT_EQ(members_.intents().size(), names.size());
 }
 

@@ -40,6 +40,7 @@ struct RemoteState {
   bool join = false;     // the header's flag
   bool dialled = false;  // this node dialled: the peer is whom it chose
   Endpoint peer;         // the stream's other end
+  bool first = true;     // the first call with this state; the engine gave up any unfinished one
 };
 
 // Puts together what the layer above tells in a push/pull, in portions.
@@ -114,7 +115,8 @@ class Delegate {
   virtual std::optional<std::uint64_t> LocalStateVersion() const { return std::nullopt; }
   // Merges a portion of the state: true when all of it is merged. Until then the engine calls it
   // again, once a turn, with the same bytes at the same address; one state at a time, from the
-  // first to the last call.
+  // first to the last call. A stream that closes may end a state before its last call, and then
+  // the bytes are gone: see RemoteState::first.
   virtual bool MergeRemoteState(Instant now, const RemoteState& state) = 0;
 
   // --- probes ---

@@ -113,6 +113,7 @@ class PushPullMerge {
   bool newcomer_;  // the peer joins by way of this node
   absl::Status incompatible_;
   bool any_compatible_ = false;
+  bool state_begun_ = false;  // the delegate has seen the state
 };
 
 inline std::optional<absl::Status> PushPullMerge::Continue(Instant now, bool state_waits,
@@ -143,8 +144,11 @@ inline std::optional<absl::Status> PushPullMerge::Continue(Instant now, bool sta
   const ByteView state = reader_.user_state();
   if (!state.empty() && state_waits) return std::nullopt;
   if (!state.empty() &&
-      !context_.delegate.MergeRemoteState(
-          now, {.bytes = state, .join = join_, .dialled = role_ == Role::kAnswer, .peer = peer_})) {
+      !context_.delegate.MergeRemoteState(now, {.bytes = state,
+                                                .join = join_,
+                                                .dialled = role_ == Role::kAnswer,
+                                                .peer = peer_,
+                                                .first = !std::exchange(state_begun_, true)})) {
     return std::nullopt;
   }
   ++context_.stats.push_pulls_merged;

@@ -110,8 +110,9 @@ class RecordingDelegate : public Delegate {
   bool MergeRemoteState(Instant, const RemoteState& remote) override {
     ++state_calls;
     // All calls of one state come before the first of another.
-    assert(portions_left == 0 || remote.bytes.data() == merging);
-    if (portions_left == 0) portions_left = 1 + state_portions;
+    assert(remote.first == (portions_left == 0));
+    assert(remote.first || remote.bytes.data() == merging);
+    if (remote.first) portions_left = 1 + state_portions;
     merging = remote.bytes.data();
     if (--portions_left > 0) return false;
     merged.push_back(absl::StrCat(AsText(remote.bytes), remote.join ? " join" : ""));
