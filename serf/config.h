@@ -27,7 +27,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/swim/config.h"
 #include "serf/tags.h"
 

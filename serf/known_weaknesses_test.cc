@@ -27,6 +27,8 @@
 #include "serf/query_filter.h"
 #include "serf/query_receiver.h"
 #include "serf/serf.h"
+#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/allocations.h"
 #include "serf/testing/cpu_time.h"
 #include "serf/testing/hostile_input.h"

@@ -30,7 +30,7 @@
 #include "serf/reconnect.h"
 #include "serf/rejoin.h"
 #include "serf/seeds.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/swim/joins.h"
 #include "serf/swim/outbox.h"
 

@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/serf_state.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/serf_part.h"
 
 namespace serf {

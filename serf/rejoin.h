@@ -29,7 +29,7 @@
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/reconnect.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/swim/joins.h"
 
 namespace serf {

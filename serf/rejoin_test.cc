@@ -11,6 +11,8 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 
 namespace serf {
 namespace {

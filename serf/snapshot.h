@@ -42,6 +42,7 @@
 #include "serf/member.h"
 #include "serf/snapshot_op.h"
 #include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/wire/ids.h"
 
 namespace serf {

@@ -15,6 +15,7 @@
 #include "serf/snapshot.h"
 #include "serf/snapshot_op.h"
 #include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/fuzz_bounds.h"
 #include "serf/wire/ids.h"
 

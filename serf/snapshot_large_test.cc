@@ -10,7 +10,7 @@
 #include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/snapshot.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/snapshot_fixture.h"
 #include "serf/wire/ids.h"
 

@@ -31,9 +31,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <limits>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -45,6 +43,7 @@
 #include "absl/strings/strip.h"
 #include "serf/base/logger.h"
 #include "serf/lamport_clock.h"
+#include "serf/snapshot_state.h"
 #include "serf/wire/ids.h"
 
 namespace serf {
@@ -61,23 +60,6 @@ inline constexpr std::size_t kSnapshotTextMax = kSnapshotNodesMax * 64;
 // These lines enclose the whole state where it is written behind the old one; see SnapshotFile.
 inline constexpr absl::string_view kSnapshotBegin = "# compaction begins";
 inline constexpr absl::string_view kSnapshotEnd = "# compaction ends";
-
-// The state of a node before its restart. A default one is that of a new node.
-struct SnapshotState {
-  // Name to address ("10.0.0.1:7946") as in the file, sorted by name.
-  using Nodes = std::map<std::string, std::string, std::less<>>;
-
-  // Members that were alive.
-  Nodes alive;
-  // Members that had failed, and had neither returned, nor left, nor been reaped.
-  Nodes failed;
-  // The last Lamport times that the node has seen; zero: none.
-  wire::LamportTime clock;
-  wire::LamportTime event_clock;
-  wire::LamportTime query_clock;
-  // The bytes of the file's whole lines.
-  std::uint64_t size = 0;
-};
 
 class SnapshotReader {
  public:

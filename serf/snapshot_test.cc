@@ -23,6 +23,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/snapshot_fixture.h"
 #include "serf/testing/vectors/vectors.h"
 

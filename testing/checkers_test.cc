@@ -13,7 +13,7 @@
 #include "serf/member.h"
 #include "serf/query.h"
 #include "serf/snapshot_op.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/hearing_checker.h"
 #include "serf/testing/query_checker.h"
 #include "serf/testing/snapshot_checker.h"

@@ -20,7 +20,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/rng.h"
 #include "serf/snapshot_op.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/virtual_disk.h"
 #include "serf/transport/snapshot_file.h"
 

@@ -14,7 +14,7 @@
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/config.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/checkers.h"
 #include "serf/testing/link_model.h"
 #include "serf/testing/world.h"

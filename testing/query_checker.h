@@ -25,7 +25,7 @@
 #include "serf/query.h"
 #include "serf/regex.h"
 #include "serf/serf.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/swim/node.h"
 #include "serf/swim/node_info.h"
 #include "serf/tags.h"

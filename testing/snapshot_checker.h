@@ -29,6 +29,7 @@
 #include "serf/serf.h"
 #include "serf/snapshot_op.h"
 #include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/checkers.h"
 #include "serf/testing/link_model.h"
 #include "serf/testing/world.h"

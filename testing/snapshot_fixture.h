@@ -25,6 +25,7 @@
 #include "serf/snapshot.h"
 #include "serf/snapshot_op.h"
 #include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 
 namespace serf::testing {
 

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "serf/base/bytes.h"
 #include "serf/config.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/link_model.h"
 #include "serf/testing/swarm_world.h"
 #include "serf/testing/test_crypto.h"

@@ -15,7 +15,7 @@
 #include "serf/member.h"
 #include "serf/outbox.h"
 #include "serf/query.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/checkers.h"
 #include "serf/testing/link_model.h"
 #include "serf/testing/swarm_world.h"

@@ -26,7 +26,7 @@
 #include "serf/serf.h"
 #include "serf/snapshot.h"
 #include "serf/snapshot_op.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/tags.h"
 #include "serf/testing/cpu_time.h"
 #include "serf/wire/ids.h"

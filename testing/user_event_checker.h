@@ -27,7 +27,7 @@
 #include "serf/event_buffer.h"
 #include "serf/outbox.h"
 #include "serf/serf.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/testing/checkers.h"
 #include "serf/testing/link_model.h"
 #include "serf/testing/world.h"

@@ -12,7 +12,7 @@
 #include "serf/outbox.h"
 #include "serf/query.h"
 #include "serf/snapshot_op.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/swim/outbox.h"
 #include "serf/testing/link_model.h"
 

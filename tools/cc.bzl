@@ -84,7 +84,7 @@ def serf_cc_library(name, hdrs = [], srcs = [], deps = [], copts = [], visibilit
       srcs: .cc files, for testing/ and cmd/: what is published is header-only
       deps: of headers and sources
       copts: further compiler options for the sources
-      visibility: by default this repository; what consumers name is public
+      visibility: by default what the BUILD file's package() says; what consumers name is public
       **kwargs: further attributes of cc_library
     """
     _lint_sources()
@@ -96,7 +96,7 @@ def serf_cc_library(name, hdrs = [], srcs = [], deps = [], copts = [], visibilit
         copts = _COPTS + _HARDENING + copts,
         features = _FEATURES,
         linkstatic = True,
-        visibility = visibility or ["//:__subpackages__"],
+        visibility = visibility,
         deps = deps,
         **dict(prefix, **kwargs)
     )

@@ -31,6 +31,7 @@
 #include "serf/base/logger.h"
 #include "serf/snapshot_op.h"
 #include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 #include "serf/transport/snapshot_file_system.h"
 
 namespace serf::transport {

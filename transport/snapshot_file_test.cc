@@ -25,6 +25,7 @@
 #include "gtest/gtest.h"
 #include "serf/snapshot.h"
 #include "serf/snapshot_reader.h"
+#include "serf/snapshot_state.h"
 
 namespace serf::transport {
 namespace {

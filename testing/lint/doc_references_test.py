@@ -15,7 +15,7 @@ import sys
 DOCUMENTS = [".bazelrc", "CONTRIBUTING.md", "README.md", "docs/*.md", "docs/protocol/*.md",
              "testing/README.md", "tools/README.md"]
 # Not ours, or no target.
-FOREIGN = re.compile(r"^//(absl|visibility|external|conditions|tools/cpp)\b")
+FOREIGN = re.compile(r"^//(absl|visibility|external|conditions|tools/cpp)\b|.*:__(pkg|subpackages)__$")
 LABEL = re.compile(r"(?<![\w:@/])//([a-z][\w/-]*)?((?:/?\.\.\.)|(?::[\w.%/-]*\w))?")
 SECURITY = "docs/security.md"
 HELD = "## What the tests hold"
