@@ -34,7 +34,7 @@
 #include "serf/cmd/quote.h"
 #include "serf/cmd/version.h"
 #include "serf/coordinate.h"
-#include "serf/coordinate_tracker.h"
+#include "serf/coordinates/coordinate_tracker.h"
 #include "serf/join_error.h"
 #include "serf/keys.h"
 #include "serf/member.h"

@@ -25,9 +25,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/regex.h"
 #include "serf/base/time.h"
 #include "serf/member.h"
-#include "serf/regex.h"
 #include "serf/rpc/protocol.h"
 
 namespace serf::rpc {

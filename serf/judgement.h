@@ -26,9 +26,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
+#include "serf/base/regex.h"
 #include "serf/base/time.h"
 #include "serf/query.h"
-#include "serf/regex.h"
 #include "serf/tags.h"
 
 namespace serf {

@@ -11,7 +11,7 @@
 #include "serf/base/bytes.h"
 #include "serf/base/time.h"
 #include "serf/judgement.h"
-#include "serf/query_filter.h"
+#include "serf/queries/query_filter.h"
 #include "serf/serf.h"
 #include "serf/tags.h"
 #include "serf/testing/fuzz_bounds.h"

@@ -16,7 +16,7 @@
 #include "serf/config.h"
 #include "serf/outbox.h"
 #include "serf/serf.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot/snapshot_reader.h"
 #include "serf/testing/lone_serf.h"
 #include "serf/wire/swim_messages.h"
 

@@ -13,7 +13,7 @@
 #include "serf/base/time.h"
 #include "serf/config.h"
 #include "serf/keys.h"
-#include "serf/lamport_clock.h"
+#include "serf/lamport/lamport_clock.h"
 #include "serf/member.h"
 #include "serf/outbox.h"
 #include "serf/testing/checkers.h"

@@ -22,9 +22,9 @@
 #include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/member.h"
-#include "serf/snapshot.h"
+#include "serf/snapshot/snapshot.h"
+#include "serf/snapshot/snapshot_reader.h"
 #include "serf/snapshot_op.h"
-#include "serf/snapshot_reader.h"
 #include "serf/snapshot_state.h"
 
 namespace serf::testing {

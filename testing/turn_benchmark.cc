@@ -24,7 +24,7 @@
 #include "serf/outbox.h"
 #include "serf/rpc/stream_event.h"
 #include "serf/serf.h"
-#include "serf/snapshot.h"
+#include "serf/snapshot/snapshot.h"
 #include "serf/snapshot_op.h"
 #include "serf/snapshot_state.h"
 #include "serf/tags.h"

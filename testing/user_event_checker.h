@@ -24,7 +24,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/event.h"
-#include "serf/event_buffer.h"
+#include "serf/lamport/event_buffer.h"
 #include "serf/outbox.h"
 #include "serf/serf.h"
 #include "serf/snapshot_state.h"

@@ -62,7 +62,7 @@
 #include "serf/base/time.h"
 #include "serf/config.h"
 #include "serf/coordinate.h"
-#include "serf/coordinate_tracker.h"
+#include "serf/coordinates/coordinate_tracker.h"
 #include "serf/event.h"
 #include "serf/keys.h"
 #include "serf/member.h"

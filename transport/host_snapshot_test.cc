@@ -13,7 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot/snapshot_reader.h"
 #include "serf/testing/host_fixture.h"
 #include "serf/transport/host.h"
 

@@ -29,8 +29,8 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
+#include "serf/snapshot/snapshot_reader.h"
 #include "serf/snapshot_op.h"
-#include "serf/snapshot_reader.h"
 #include "serf/snapshot_state.h"
 #include "serf/transport/snapshot_file_system.h"
 

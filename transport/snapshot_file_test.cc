@@ -23,8 +23,8 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "serf/snapshot.h"
-#include "serf/snapshot_reader.h"
+#include "serf/snapshot/snapshot.h"
+#include "serf/snapshot/snapshot_reader.h"
 #include "serf/snapshot_state.h"
 
 namespace serf::transport {

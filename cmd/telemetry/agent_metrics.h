@@ -23,7 +23,7 @@
 #include "serf/base/time.h"
 #include "serf/cmd/telemetry/metrics.h"
 #include "serf/cmd/telemetry/stats_sink.h"
-#include "serf/coordinate_tracker.h"
+#include "serf/coordinates/coordinate_tracker.h"
 #include "serf/counters.h"
 #include "serf/event.h"
 #include "serf/query.h"

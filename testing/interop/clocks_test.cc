@@ -13,7 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "serf/lamport_clock.h"
+#include "serf/lamport/lamport_clock.h"
 #include "serf/testing/agent_process.h"
 #include "serf/testing/process.h"
 #include "serf/testing/programs.h"

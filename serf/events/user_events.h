@@ -1,0 +1,141 @@
+#ifndef SERF_EVENTS_USER_EVENTS_H_
+#define SERF_EVENTS_USER_EVENTS_H_
+
+// UserEvents: the user events of a node: issues own ones, takes those of others once, and remembers
+// the last ones for nodes that missed them. Source: spec/serf.md 5, 4.3, 4.4.
+//
+// Unlike the original it refuses to issue an event that no packet of gossip can carry: nobody would
+// hear of it before the next push/pull (5.1).
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/logger.h"
+#include "serf/base/results.h"
+#include "serf/base/time.h"
+#include "serf/context/context.h"
+#include "serf/event.h"
+#include "serf/gossip/broadcasts.h"
+#include "serf/lamport/checked_clock.h"
+#include "serf/lamport/event_buffer.h"
+#include "serf/lamport/lamport_clock.h"
+#include "serf/swim/log_limiter.h"
+#include "serf/swim/packet_budget.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/serf_messages.h"
+
+namespace serf {
+
+class UserEvents {
+ public:
+  // Both must outlive it.
+  UserEvents(SerfContext& context, Broadcasts& broadcasts)
+      : context_(context),
+        broadcasts_(broadcasts),
+        clock_("user events", context.config.swim.logger, context.counters) {}
+  UserEvents(const UserEvents&) = delete;
+  UserEvents& operator=(const UserEvents&) = delete;
+
+  // Resumes the clock after the last event time that the snapshot has, so that old events are not
+  // delivered again (2.3).
+  void Restore(wire::LamportTime last) {
+    clock_.Restore(last);
+    min_time_ = clock_.time();
+  }
+
+  // Issues an event: tells it here and queues it. InvalidArgumentError, and nothing was done: it
+  // is too large; the texts are those of 5.1.
+  absl::Status Send(Instant now, absl::string_view name, absl::string_view payload, bool coalesce);
+
+  // An event of another node. True if it is new and should be passed on.
+  bool OnMessage(Instant now, const wire::UserEventMessage& event) {
+    return clock_.Witness(now, event.ltime) && Admit(now, event);
+  }
+  // One that a peer's state tells of, whose clock was witnessed before.
+  void OnRemoteEvent(Instant now, const wire::UserEventMessage& event) {
+    if (clock_.IsPast(now, event.ltime)) Admit(now, event);
+  }
+  // A peer's clock; see CheckedClock.
+  void OnPeerClock(Instant now, wire::LamportTime clock, bool adopt) {
+    clock_.OnPeerClock(now, clock, adopt);
+  }
+  // Events before this time are unwelcome from now on, whoever sends them. No later than the clock:
+  // what is to come is never unwelcome.
+  void IgnoreBefore(wire::LamportTime time) {
+    min_time_ = std::max(min_time_, std::min(time, clock_.time()));
+  }
+
+  const LamportClock& clock() const { return clock_.clock(); }
+  const EventBuffer& recent() const { return recent_; }
+  // The events that are new to this node, own ones too.
+  Results<UserEvent>& fresh() { return fresh_; }
+
+ private:
+  // Takes an event of whose time the clock has heard; true if it is new.
+  bool Admit(Instant now, const wire::UserEventMessage& event);
+
+  SerfContext& context_;
+  Broadcasts& broadcasts_;
+  CheckedClock clock_;
+  EventBuffer recent_;
+  wire::LamportTime min_time_;
+  Results<UserEvent> fresh_;
+};
+
+inline absl::Status UserEvents::Send(Instant now, absl::string_view name, absl::string_view payload,
+                                     bool coalesce) {
+  const std::size_t limit = context_.config.user_event_size_limit;
+  if (name.size() + payload.size() > limit) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("user event exceeds configured limit of ", limit, " bytes before encoding"));
+  }
+  wire::UserEventMessage message;
+  message.ltime = clock_.time();
+  message.name = name;
+  message.payload = payload.empty() ? ByteView() : AsBytes(payload);
+  message.cc = coalesce;
+  ByteVector bytes;
+  Encode(message, bytes);
+  if (bytes.size() > limit) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "encoded user event exceeds configured limit of ", limit, " bytes after encoding"));
+  }
+  if (const std::size_t room = swim::MaxGossipMessage(context_.config.swim); bytes.size() > room) {
+    return absl::InvalidArgumentError(absl::StrCat("encoded user event has ", bytes.size(),
+                                                   " bytes, a packet of gossip holds ", room));
+  }
+  clock_.Take();
+  Admit(now, message);
+  broadcasts_.AddEvent(bytes);
+  return absl::OkStatus();
+}
+
+inline bool UserEvents::Admit(Instant now, const wire::UserEventMessage& event) {
+  if (event.name.size() + event.payload.size() > kUserEventMax) {
+    ++context_.counters.dropped_oversize;
+    return false;
+  }
+  if (event.ltime < min_time_) return false;
+  const wire::LamportTime current = clock_.time();
+  if (recent_.TooOld(event.ltime, current)) {
+    ++context_.counters.dropped_old;
+    context_.limiter.Log(now, swim::LogReason::kOldEvent, LogLevel::kWarn, [&] {
+      return absl::StrCat("serf: received old event ", event.name, " from time ",
+                          event.ltime.value(), " (current: ", current.value(), ")");
+    });
+    return false;
+  }
+  if (!recent_.Add(event.ltime, current, event.name, AsText(event.payload))) return false;
+  ++context_.counters.user_events;
+  fresh_.Add({event.ltime, std::string(event.name), std::string(AsText(event.payload)), event.cc});
+  return true;
+}
+
+}  // namespace serf
+
+#endif  // SERF_EVENTS_USER_EVENTS_H_

@@ -1,0 +1,122 @@
+#ifndef SERF_GOSSIP_BROADCASTS_H_
+#define SERF_GOSSIP_BROADCASTS_H_
+
+// Broadcasts: the three queues of messages that the engine gossips for the Serf layer. Intents go
+// before queries, queries before events. Source: spec/serf.md 12.2, 12.3.
+//
+// Unlike in the original an intent displaces the one that is queued about the same member, which
+// it makes useless (15.3): when many members leave, the queue holds one message for each.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/logger.h"
+#include "serf/swim/broadcast_queue.h"
+
+namespace serf {
+
+class Broadcasts {
+ public:
+  using Token = swim::BroadcastQueue::Token;
+
+  // `queue_max`: messages that each queue holds.
+  explicit Broadcasts(std::size_t queue_max)
+      : intents_{"Intent", queue_max}, queries_{"Query", queue_max}, events_{"Event", queue_max} {}
+
+  // `token`, if not zero, turns up in TakeFinished when the message was sent as often as it is to
+  // be, or was displaced.
+  void AddIntent(absl::string_view member, bool prune, ByteView message, Token token = 0) {
+    // One that prunes says more than a later one that does not, so they don't displace each other.
+    Add(intents_, prune ? absl::StrCat("prune ", member) : absl::StrCat("intent ", member), message,
+        token);
+  }
+  void AddQuery(ByteView message) { Add(queries_, "", message); }
+  void AddEvent(ByteView message) { Add(events_, "", message); }
+  // True if a message was added since the last call: gossip has something new to say.
+  bool TakeNews() { return std::exchange(any_news_, false); }
+
+  // As swim::Delegate::DrawBroadcasts.
+  std::size_t Draw(int transmit_limit, std::size_t overhead, std::size_t budget,
+                   std::vector<ByteView>& parts, swim::BroadcastQueue::Packet packet = {});
+
+  std::vector<Token> TakeFinished() {
+    std::vector<Token> finished = intents_.queue.finished();
+    intents_.queue.ClearFinished();
+    return finished;
+  }
+
+  std::size_t intents() const { return intents_.queue.size(); }
+  std::size_t queries() const { return queries_.queue.size(); }
+  std::size_t events() const { return events_.queue.size(); }
+  std::size_t size() const { return intents() + queries() + events(); }
+
+  // Warns of full queues; sets their bound from now on.
+  void Check(std::size_t warning, std::size_t queue_max, Logger* logger) {
+    for (Named* named : {&intents_, &events_, &queries_}) {
+      CheckQueue(*named, warning, queue_max, logger);
+    }
+  }
+
+  const swim::BroadcastQueue& intent_queue() const { return intents_.queue; }
+
+ private:
+  struct Named {
+    Named(absl::string_view queue_name, std::size_t queue_max)
+        : name(queue_name), queue(queue_max), max(queue_max) {}
+
+    absl::string_view name;
+    swim::BroadcastQueue queue;
+    std::size_t max;
+    std::uint64_t dropped = 0;  // as of the last check
+  };
+
+  void Add(Named& named, absl::string_view subject, ByteView message, Token token = 0) {
+    named.queue.Enqueue(subject, message, token);
+    any_news_ = true;
+  }
+  static void CheckQueue(Named& named, std::size_t warning, std::size_t queue_max, Logger* logger);
+
+  Named intents_;
+  Named queries_;
+  Named events_;
+  bool any_news_ = false;
+};
+
+inline std::size_t Broadcasts::Draw(int transmit_limit, std::size_t overhead, std::size_t budget,
+                                    std::vector<ByteView>& parts,
+                                    swim::BroadcastQueue::Packet packet) {
+  std::size_t used = 0;
+  for (Named* named : {&intents_, &queries_, &events_}) {
+    if (named->queue.empty()) continue;
+    used += named->queue.Draw(transmit_limit, overhead, budget - used, parts, packet);
+  }
+  return used;
+}
+
+inline void Broadcasts::CheckQueue(Named& named, std::size_t warning, std::size_t queue_max,
+                                   Logger* logger) {
+  const std::size_t size = named.queue.size();
+  if (size >= warning) {
+    Log(logger, LogLevel::kWarn, "serf: ", named.name, " queue depth: ", size);
+  }
+  // The queue is bounded at each insertion, so what was dropped since the last check is what an
+  // unbounded one would hold now.
+  const std::uint64_t excess = named.queue.dropped() - named.dropped;
+  if (excess > 0 || size > queue_max) {
+    Log(logger, LogLevel::kWarn, "serf: ", named.name, " queue depth (", size + excess,
+        ") exceeds limit (", excess > 0 ? named.max : queue_max, "), dropping messages!");
+  }
+  named.max = queue_max;
+  named.queue.SetMax(queue_max);
+  named.dropped = named.queue.dropped();
+}
+
+}  // namespace serf
+
+#endif  // SERF_GOSSIP_BROADCASTS_H_

@@ -1,0 +1,60 @@
+#include "serf/gossip/broadcasts.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "serf/base/bytes.h"
+
+namespace serf {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+std::vector<std::string> Drawn(Broadcasts& broadcasts, std::size_t budget, int transmit_limit = 1) {
+  std::vector<ByteView> parts;
+  broadcasts.Draw(transmit_limit, 2, budget, parts);
+  std::vector<std::string> texts;
+  for (const ByteView part : parts) texts.emplace_back(AsText(part));
+  return texts;
+}
+
+TEST(BroadcastsTest, IntentsGoBeforeQueriesBeforeEvents) {
+  Broadcasts broadcasts(10);
+  broadcasts.AddEvent(AsBytes("event"));
+  broadcasts.AddQuery(AsBytes("query"));
+  broadcasts.AddIntent("a", false, AsBytes("intent"));
+  EXPECT_EQ(broadcasts.size(), 3u);
+  EXPECT_THAT(Drawn(broadcasts, 15), ElementsAre("intent", "query"));
+  EXPECT_THAT(Drawn(broadcasts, 15), ElementsAre("event"));
+  EXPECT_EQ(broadcasts.size(), 0u);
+}
+
+TEST(BroadcastsTest, AnIntentReplacesTheOneAboutTheSameMember) {
+  Broadcasts broadcasts(10);
+  broadcasts.AddIntent("a", false, AsBytes("old"), 7);
+  broadcasts.AddIntent("a", true, AsBytes("prune"), 8);
+  broadcasts.AddIntent("b", false, AsBytes("other"), 9);
+  EXPECT_THAT(broadcasts.TakeFinished(), IsEmpty());
+  broadcasts.AddIntent("a", false, AsBytes("new"), 10);
+  EXPECT_THAT(broadcasts.TakeFinished(), ElementsAre(7));
+  EXPECT_THAT(Drawn(broadcasts, 100), UnorderedElementsAre("new", "prune", "other"));
+  EXPECT_THAT(broadcasts.TakeFinished(), UnorderedElementsAre(8, 9, 10));
+  EXPECT_THAT(broadcasts.TakeFinished(), IsEmpty());
+}
+
+TEST(BroadcastsTest, FinishesAfterTheLastTransmission) {
+  Broadcasts broadcasts(10);
+  broadcasts.AddIntent("a", false, AsBytes("m"), 7);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(broadcasts.TakeFinished(), IsEmpty());
+    EXPECT_THAT(Drawn(broadcasts, 100, 3), ElementsAre("m"));
+  }
+  EXPECT_THAT(broadcasts.TakeFinished(), ElementsAre(7));
+}
+
+}  // namespace
+}  // namespace serf

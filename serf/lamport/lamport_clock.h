@@ -1,0 +1,110 @@
+#ifndef SERF_LAMPORT_LAMPORT_CLOCK_H_
+#define SERF_LAMPORT_LAMPORT_CLOCK_H_
+
+// LamportClock: logical time that moves forward when used or when a later time is seen
+// (Lamport, "Time, Clocks, and the Ordering of Events in a Distributed System", 1978;
+// spec/serf.md 2). A Serf node has three: of intents, of user events, of queries; see
+// checked_clock.h, which counts and logs what a clock refuses.
+//
+//   if (!clock.Witness(now, message.time)) return;  // before anything else is done with it
+//
+// What to believe (docs/decisions/0008-clocks-follow.md): nodes whose clocks differ by more than a
+// window do not hear each other, so a clock follows whatever it sees, however far, as the original
+// does. Only the end of the numbers is guarded, since no time there is newer than another: up to
+// kCeiling everything is followed, and beyond it a clock moves no faster than kStepsPerSecond.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+
+#include "serf/base/time.h"
+#include "serf/wire/ids.h"
+
+namespace serf {
+
+class LamportClock {
+ public:
+  // The times beyond are for use and not for jumps. With kStepsPerSecond it takes a flood of 136
+  // years to use them up.
+  static constexpr std::uint64_t kCeiling = 0 - (std::uint64_t{1} << 44);
+  // How fast others can move a clock beyond kCeiling: more messages than a cluster gossips.
+  static constexpr std::uint64_t kStepsPerSecond = 4096;
+  // Steps that were not used in so long are saved up, for a node that was cut off meanwhile.
+  static constexpr Duration kSavingsMax = std::chrono::minutes(1);
+  // A clock that is adopted is no later. The times beyond take twelve days at kStepsPerSecond.
+  static constexpr std::uint64_t kAdoptMax = 0 - (std::uint64_t{1} << 32);
+
+  // A fresh clock stands at 1.
+  constexpr LamportClock() = default;
+
+  constexpr wire::LamportTime time() const { return wire::LamportTime(time_); }
+  // Whether the clock is past `seen`, so that to witness it changes nothing.
+  constexpr bool IsPast(wire::LamportTime seen) const { return seen.value() < time_; }
+
+  // The time for a message, which no later message gets.
+  constexpr wire::LamportTime Take() {
+    const wire::LamportTime taken = time();
+    if (time_ != kLast) ++time_;
+    return taken;
+  }
+
+  // Moves past the time of a message. False, and nothing was done, if it is not to be believed.
+  constexpr bool Witness(Instant now, wire::LamportTime seen);
+  // Moves past the last time that a peer's clock gave, or as near to it as is allowed now: false.
+  // A clock that was left behind catches up by it.
+  constexpr bool Follow(Instant now, wire::LamportTime seen);
+  // Moves past a time that is trusted: of the own life before, or of the node by which this one
+  // joins. False, and nothing was done, beyond kAdoptMax.
+  constexpr bool Adopt(wire::LamportTime seen);
+
+ private:
+  static constexpr std::uint64_t kLast = std::numeric_limits<std::uint64_t>::max();
+  static constexpr Duration kStepPrice =
+      Duration(std::chrono::seconds(1)) / static_cast<std::int64_t>(kStepsPerSecond);
+
+  // The steps beyond the ceiling that are allowed at this moment.
+  constexpr std::uint64_t StepsAllowed(Instant now) const {
+    const Instant from = std::max(paid_until_, now - kSavingsMax);
+    return from >= now ? 0 : static_cast<std::uint64_t>((now - from) / kStepPrice);
+  }
+  constexpr void Step(Instant now, std::uint64_t steps) {
+    time_ = std::max(time_, kCeiling) + steps;
+    paid_until_ =
+        std::max(paid_until_, now - kSavingsMax) + kStepPrice * static_cast<std::int64_t>(steps);
+  }
+
+  std::uint64_t time_ = 1;
+  Instant paid_until_ = Instant::min();  // the steps so far are paid for by the time until then
+};
+
+constexpr bool LamportClock::Witness(Instant now, wire::LamportTime seen) {
+  if (IsPast(seen)) return true;
+  if (seen.value() < kCeiling) {
+    time_ = seen.value() + 1;
+    return true;
+  }
+  if (seen.value() == kLast) return false;
+  const std::uint64_t steps = seen.value() + 1 - std::max(time_, kCeiling);
+  if (steps > StepsAllowed(now)) return false;
+  Step(now, steps);
+  return true;
+}
+
+constexpr bool LamportClock::Follow(Instant now, wire::LamportTime seen) {
+  if (Witness(now, seen)) return true;
+  // The very end is no place to go to, and the original comes back from it by itself.
+  if (seen.value() < kAdoptMax) Step(now, StepsAllowed(now));
+  return false;
+}
+
+constexpr bool LamportClock::Adopt(wire::LamportTime seen) {
+  if (IsPast(seen)) return true;
+  if (seen.value() >= kAdoptMax) return false;
+  time_ = seen.value() + 1;
+  return true;
+}
+
+}  // namespace serf
+
+#endif  // SERF_LAMPORT_LAMPORT_CLOCK_H_

@@ -1,0 +1,179 @@
+#include "serf/machine/local_state_writer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gtest/gtest.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/portion.h"
+#include "serf/base/time.h"
+#include "serf/config.h"
+#include "serf/counters.h"
+#include "serf/event.h"
+#include "serf/lamport/event_buffer.h"
+#include "serf/lamport/lamport_clock.h"
+#include "serf/members/member_tracker.h"
+#include "serf/swim/node.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/outbox.h"
+#include "serf/swim/test_net.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/serf_messages.h"
+#include "serf/wire/swim_messages.h"
+
+namespace serf {
+namespace {
+
+using swim::MemberIndex;
+using wire::LamportTime;
+
+// A node, and the members that it knows.
+class LocalStateWriterTest : public ::testing::Test,
+                             public swim::RecordingDelegate,
+                             public MemberTracker::Listener {
+ protected:
+  LocalStateWriterTest() {
+    config_.swim.name = "self";
+    config_.swim.advertise = {IpAddress::V4(10, 0, 0, 1), 7946};
+    config_.swim.probe_interval = Duration::zero();
+    config_.swim.node_infos = std::make_shared<swim::NodeInfoPool>();
+    engine_ = std::make_unique<swim::Node>(config_.swim, *this);
+    members_ = std::make_unique<MemberTracker>(config_, *engine_, counters_, *this);
+    engine_->Start(kNow, out_);
+  }
+
+  void Alive(const std::string& name, std::uint32_t incarnation = 1) {
+    const auto versions = wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
+    const Endpoint at = {IpAddress::V4(10, 1, 0, 1), 7946};
+    Hear(wire::Alive{.incarnation = wire::Incarnation(incarnation),
+                     .node = name,
+                     .addr = at.address.bytes(),
+                     .port = at.port,
+                     .vsn = versions});
+  }
+  void Gone(const std::string& name, bool left) {
+    Hear(wire::Dead{.incarnation = wire::Incarnation(1),
+                    .node = name,
+                    .from = left ? absl::string_view(name) : absl::string_view("somebody")});
+  }
+  void Joined(const std::string& name, std::uint64_t time) {
+    members_->OnJoinMessage(kNow, name, LamportTime(time));
+  }
+
+  struct State {
+    std::uint64_t member_time = 0;
+    std::vector<std::pair<std::string, std::uint64_t>> times;
+    std::vector<std::string> left;
+  };
+  static State Decode(ByteView bytes) {
+    wire::PushPullState message;
+    wire::DecodeScratch scratch;
+    EXPECT_EQ(wire::Decode(bytes.subspan(1), message, scratch), wire::DecodeResult::kOk);
+    State state{message.ltime.value(), {}, {}};
+    message.status_ltimes.ForEach([&](const wire::StatusLTime& status) {
+      state.times.emplace_back(status.node, status.ltime.value());
+    });
+    message.left_members.ForEach([&](absl::string_view name) { state.left.emplace_back(name); });
+    return state;
+  }
+
+  static constexpr Instant kNow{std::chrono::hours(1)};
+  Config config_ = Config::Lan();
+  Counters counters_;
+  std::unique_ptr<swim::Node> engine_;
+  std::unique_ptr<MemberTracker> members_;
+  LamportClock event_clock_, query_clock_;
+  EventBuffer events_;
+
+ private:
+  template <typename Message>
+  void Hear(const Message& message) {
+    engine_->OnDatagram(kNow, {IpAddress::V4(10, 0, 0, 9), 7946}, swim::TestNet::Encoded(message),
+                        out_);
+    out_.Clear();
+  }
+  void OnNodeJoin(Instant now, MemberIndex m) override { members_->OnNodeJoin(now, m); }
+  void OnNodeLeave(Instant now, MemberIndex m) override { members_->OnNodeLeave(now, m); }
+  void OnMemberEvent(Instant, MemberEvent) override {}
+
+  swim::Outbox out_;
+};
+
+TEST_F(LocalStateWriterTest, ASmallOneIsThereAtOnceByName) {
+  for (const char* name : {"d", "a", "c", "b"}) Alive(name);
+  Joined("a", 7);
+  Gone("c", /*left=*/true);
+  Gone("b", /*left=*/false);
+  LocalStateWriter writer(*members_, event_clock_, events_, query_clock_);
+  Portion portion;
+  ByteVector bytes;
+  ASSERT_TRUE(writer.Continue(portion, bytes));
+  const State state = Decode(bytes);
+  EXPECT_EQ(state.member_time, 8u);
+  EXPECT_EQ(state.times, (std::vector<std::pair<std::string, std::uint64_t>>{
+                             {"a", 7}, {"b", 0}, {"c", 0}, {"d", 0}, {"self", 0}}));
+  EXPECT_EQ(state.left, std::vector<std::string>{"c"});
+}
+
+TEST_F(LocalStateWriterTest, ALargeOneIsPutTogetherInPortions) {
+  constexpr std::size_t kMembers = 20'000;
+  for (std::size_t i = 0; i < kMembers; ++i) Alive(absl::StrCat("m", i * 7919 % kMembers));
+  for (std::size_t i = 0; i < kMembers / 4; ++i) Gone(absl::StrCat("m", i), i % 2 == 0);
+  LocalStateWriter writer(*members_, event_clock_, events_, query_clock_);
+  ByteVector bytes;
+  std::size_t turns = 1;
+  for (;; ++turns) {
+    ASSERT_LT(turns, 100u);
+    Portion portion;
+    if (writer.Continue(portion, bytes)) break;
+    EXPECT_TRUE(portion.empty());
+    EXPECT_TRUE(bytes.empty());
+  }
+  // A portion is some 4,000 rows to be brought into order, or twice as many to be told.
+  EXPECT_GE(turns, kMembers / 4096 + kMembers / 8192);
+  const State state = Decode(bytes);
+  EXPECT_EQ(state.times.size(), kMembers + 1);
+  EXPECT_TRUE(std::is_sorted(state.times.begin(), state.times.end()));
+  EXPECT_EQ(state.left.size(), kMembers / 8);
+  EXPECT_TRUE(std::is_sorted(state.left.begin(), state.left.end()));
+}
+
+// What happens between the turns: each member is told once, with its last word, and no later time
+// than the clock's.
+TEST_F(LocalStateWriterTest, ChangesMeanwhile) {
+  constexpr std::size_t kMembers = 20'000;
+  for (std::size_t i = 0; i < kMembers; ++i) Alive(absl::StrCat("m", i));
+  LocalStateWriter writer(*members_, event_clock_, events_, query_clock_);
+  ByteVector bytes;
+  std::uint64_t time = 10;
+  for (std::size_t turn = 0;; ++turn) {
+    Portion portion;
+    if (writer.Continue(portion, bytes)) break;
+    if (turn == 0) {
+      Gone("m0", /*left=*/true);       // was visited
+      Gone("m19999", /*left=*/false);  // was not
+      Alive("new");
+    }
+    Joined("m1", ++time);
+    Joined("m18000", ++time);
+  }
+  const State state = Decode(bytes);
+  EXPECT_EQ(state.times.size(), kMembers + 2);
+  EXPECT_EQ(std::adjacent_find(state.times.begin(), state.times.end(),
+                               [](const auto& a, const auto& b) { return a.first == b.first; }),
+            state.times.end());
+  EXPECT_EQ(state.left, std::vector<std::string>{"m0"});
+  for (const auto& [name, told] : state.times) EXPECT_LT(told, state.member_time) << name;
+}
+
+}  // namespace
+}  // namespace serf

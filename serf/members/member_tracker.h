@@ -1,0 +1,542 @@
+#ifndef SERF_MEMBERS_MEMBER_TRACKER_H_
+#define SERF_MEMBERS_MEMBER_TRACKER_H_
+
+// MemberTracker: the members as the Serf layer sees them: follows what the engine reports and what
+// intents and push/pulls claim, and tells the changes as events. The rules are in member_rules.h;
+// here is what follows from them. Source: spec/serf.md 3.
+//
+// Where the original differs, it is wrong (15.3): pruning never waits, never erases the own entry
+// and never one that the engine sees alive; a member that is stuck in leaving becomes alive again;
+// a tombstone's age counts from the leave and not from the failure before it; who told the engine
+// of its departure has left, also where the intent was missed.
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/portion.h"
+#include "serf/base/results.h"
+#include "serf/base/time.h"
+#include "serf/context/context.h"
+#include "serf/event.h"
+#include "serf/lamport/checked_clock.h"
+#include "serf/lamport/lamport_clock.h"
+#include "serf/member.h"
+#include "serf/member_listing.h"
+#include "serf/members/intent_log.h"
+#include "serf/members/member_rules.h"
+#include "serf/members/member_status_table.h"
+#include "serf/swim/node.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/scaling.h"
+#include "serf/tags.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/msgpack.h"
+
+namespace serf {
+
+class MemberTracker {
+ public:
+  // Members that wait to be pruned. Leave intents with prune come unauthenticated.
+  static constexpr std::size_t kPrunesMax = 4096;
+
+  // What came of a leave intent.
+  struct LeaveOutcome {
+    bool rebroadcast = false;
+    bool refute = false;  // it was about this node, which lives: issue a join intent
+  };
+
+  // The context must outlive the tracker. Its `config.swim.node_infos` is set, and the pool of
+  // `node`.
+  explicit MemberTracker(SerfContext& context)
+      : context_(context), clock_("intents", context.config.swim.logger, context.counters) {}
+  MemberTracker(const MemberTracker&) = delete;
+  MemberTracker& operator=(const MemberTracker&) = delete;
+
+  // --- what the engine reports (3.3) ---
+  void OnNodeJoin(Instant now, swim::MemberIndex member);
+  void OnNodeLeave(Instant now, swim::MemberIndex member);
+  void OnNodeUpdate(swim::MemberIndex member);
+  void OnNodePurged(Instant now, swim::MemberIndex member);
+  bool IsLeaving(swim::MemberIndex member) const {
+    return table_.Present(member).status == MemberStatus::kLeaving;
+  }
+
+  // --- what is claimed (3.4, 4.3); implausible times are counted and ignored ---
+  // True if the message is new and should be passed on.
+  bool OnJoinMessage(Instant now, absl::string_view name, wire::LamportTime time) {
+    return clock_.Witness(now, time) && ApplyJoin(now, name, time);
+  }
+  LeaveOutcome OnLeaveMessage(Instant now, absl::string_view name, wire::LamportTime time,
+                              bool prune);
+  // A peer's state tells of this member, left or not, with its status time. The peer's clock was
+  // witnessed before.
+  LeaveOutcome OnRemoteLeft(Instant now, absl::string_view name, wire::LamportTime time);
+  void OnRemoteStatus(Instant now, absl::string_view name, wire::LamportTime time) {
+    if (clock_.IsPast(now, time)) ApplyJoin(now, name, time);
+  }
+
+  // --- time ---
+  // Prunes what is due.
+  void OnTimer(Instant now);
+  Instant NextDeadline() const { return next_prune_; }
+  // Forgets old tombstones and intents, and frees who is stuck in leaving (3.7). To be called every
+  // reap_interval. False: the portion is spent, and there is more to do in another turn.
+  bool Reap(Instant now);
+
+  // What changed, in the order of the changes; each event has one member.
+  Results<MemberEvent>& events() { return events_; }
+
+  // --- views ---
+  CheckedClock& clock() { return clock_; }
+  const LamportClock& clock() const { return clock_.clock(); }
+  const MemberStatusTable& table() const { return table_; }
+  const IntentLog& intents() const { return intents_; }
+  // Whether anybody else is alive, to whom a broadcast makes sense.
+  bool HasAlivePeer() const;
+  std::optional<Member> Find(absl::string_view name) const;
+  bool Contains(absl::string_view name) const {
+    return FindPresent(name).has_value() || table_.FindDeparted(name) != nullptr;
+  }
+  // All, in every state, sorted by name, in place of what `members` holds, whose memory serves
+  // again.
+  void CopyMembers(std::vector<Member>& members) const;
+  // The same in no order, to be looked at elsewhere.
+  MemberListing List() const {
+    MemberListing listing;
+    listing.Reserve(table_.size());
+    ForEach([&](const swim::NodeInfo& info, MemberStatus s) { listing.Add(info, s); });
+    return listing;
+  }
+  // Calls f(info, status) for each member, in no order.
+  template <typename F>
+  void ForEach(F&& f) const;
+  // Of these, the endpoints that no member has, in any state. Looks at all members once.
+  std::vector<Endpoint> WithoutMember(std::vector<Endpoint> endpoints) const;
+  // A walk through all members, for what is told in a push/pull.
+  struct Walk {
+    std::uint32_t next = 0;  // index of the engine
+    std::string departed;    // then the first name of the departed
+  };
+  // Calls f(swim::NodeInfoRef, wire::LamportTime, bool left) for the next members. False if the
+  // portion is spent: call it again. It may name a member that departs meanwhile twice, and the
+  // later call counts; it may miss one that returns meanwhile.
+  template <typename F>
+  bool VisitTimes(Walk& walk, Portion& portion, F&& f) const;
+
+ private:
+  // Prunes done in a turn; and what it costs to look at a tombstone, and to forget one: the
+  // snapshot, the log and the application learn of it.
+  static constexpr std::size_t kPrunedInTurnMax = 256;
+  static constexpr std::size_t kTombstoneCost = 8;
+  static constexpr std::size_t kReapCost = 1024;
+  static constexpr std::size_t kVisitCost = 64;
+
+  bool IsSelf(absl::string_view name) const { return name == context_.config.swim.name; }
+  // The index of a member that is alive or leaving.
+  std::optional<swim::MemberIndex> FindPresent(absl::string_view name) const;
+  bool ApplyJoin(Instant now, absl::string_view name, wire::LamportTime time);
+  LeaveOutcome OnLeaveOfDeparted(Instant now, absl::string_view name, wire::LamportTime time,
+                                 bool prune);
+  void SchedulePrune(Instant now, absl::string_view name);
+  // Whether a prune waits for the member to be gone and is due.
+  void PruneIfDue(Instant now, absl::string_view name);
+  void Prune(Instant now, absl::string_view name);
+  void HealLeaving(Instant now);
+  void Emit(MemberEventKind kind, const swim::NodeInfo& info, MemberStatus status);
+  static void Describe(const swim::NodeInfo& info, MemberStatus status, Member& member);
+  static Member Describe(const swim::NodeInfo& info, MemberStatus status) {
+    Member member;
+    Describe(info, status, member);
+    return member;
+  }
+  void LogMember(absl::string_view event, const swim::NodeInfo& info) const {
+    Log(context_.config.swim.logger, LogLevel::kInfo, "serf: ", event, ": ", info.name(), " ",
+        info.endpoint().address.ToString());
+  }
+  void CheckTags(const swim::NodeInfo& info) const;
+
+  SerfContext& context_;
+  CheckedClock clock_;
+  MemberStatusTable table_;
+  IntentLog intents_;
+  // When to prune those that were leaving when it was asked for; kNever: when they have left.
+  absl::btree_map<std::string, Instant> prunes_;
+  Instant next_prune_ = kNever;
+  Results<MemberEvent> events_;
+  std::string reap_from_;  // the first name of the next portion; empty: of all
+};
+
+// --- the engine ---
+
+inline void MemberTracker::OnNodeJoin(Instant now, swim::MemberIndex member) {
+  const swim::NodeInfo& info = context_.node.info(member);
+  std::optional<MemberRecord> known;
+  if (const auto* departed = table_.FindDeparted(info.name()); departed != nullptr) {
+    known = departed->record;
+    if (known->status == MemberStatus::kFailed &&
+        now - departed->since < context_.config.flap_timeout) {
+      ++context_.counters.member_flaps;
+    }
+    table_.EraseDeparted(info.name());
+  } else if (const MemberRecord record = table_.Present(member);
+             record.status != MemberStatus::kNone) {
+    known = record;
+  }
+  const MemberRecord record = OnNodeAlive(known, intents_.Find(info.name()));
+  table_.SetPresent(now, member, record);
+  CheckTags(info);
+  LogMember("EventMemberJoin", info);
+  ++context_.counters.member_joins;
+  Emit(MemberEventKind::kJoin, info, record.status);
+}
+
+inline void MemberTracker::OnNodeLeave(Instant now, swim::MemberIndex member) {
+  const swim::NodeInfo& info = context_.node.info(member);
+  MemberRecord record = table_.Present(member);
+  if (record.status == MemberStatus::kNone) {
+    if (const auto* departed = table_.FindDeparted(info.name()); departed != nullptr) {
+      Log(context_.config.swim.logger, LogLevel::kWarn,
+          "serf: Bad state when leave: ", static_cast<int>(departed->record.status));
+    }
+    return;
+  }
+  const std::optional<MemberEventKind> kind =
+      OnNodeGone(record, context_.node.state(member) == swim::NodeState::kLeft);
+  if (!kind.has_value()) return;
+  table_.SetPresent(now, member, MemberRecord{});
+  table_.AddDeparted(now, context_.config.swim.node_infos->Intern(info.view()), record);
+  if (kind == MemberEventKind::kLeave) {
+    LogMember("EventMemberLeave", info);
+    ++context_.counters.member_leaves;
+  } else {
+    LogMember("EventMemberFailed", info);
+    ++context_.counters.member_failures;
+  }
+  Emit(*kind, info, record.status);
+  PruneIfDue(now, info.name());
+}
+
+inline void MemberTracker::OnNodeUpdate(swim::MemberIndex member) {
+  const MemberRecord record = table_.Present(member);
+  if (record.status == MemberStatus::kNone) return;
+  const swim::NodeInfo& info = context_.node.info(member);
+  CheckTags(info);
+  Log(context_.config.swim.logger, LogLevel::kInfo, "serf: EventMemberUpdate: ", info.name());
+  ++context_.counters.member_updates;
+  Emit(MemberEventKind::kUpdate, info, record.status);
+}
+
+inline void MemberTracker::OnNodePurged(Instant now, swim::MemberIndex member) {
+  // The engine purges only whom it reported gone, and these have no row any more.
+  assert(table_.Present(member).status == MemberStatus::kNone);
+  table_.SetPresent(now, member, MemberRecord{});
+}
+
+// --- intents ---
+
+inline bool MemberTracker::ApplyJoin(Instant now, absl::string_view name, wire::LamportTime time) {
+  if (const auto member = FindPresent(name); member.has_value()) {
+    const IntentEffect effect = OnJoinIntent(table_.Present(*member), time);
+    table_.SetPresent(now, *member, effect.after);
+    // It refuted the leave that was to prune it; a later one of its own is another matter.
+    if (effect.after.status == MemberStatus::kAlive) prunes_.erase(name);
+    return effect.rebroadcast;
+  }
+  if (const auto* departed = table_.FindDeparted(name); departed != nullptr) {
+    const IntentEffect effect = OnJoinIntent(departed->record, time);
+    table_.SetDeparted(departed->since, name, effect.after);
+    return effect.rebroadcast;
+  }
+  return intents_.Upsert(now, name, IntentKind::kJoin, time);
+}
+
+inline MemberTracker::LeaveOutcome MemberTracker::OnLeaveMessage(Instant now,
+                                                                 absl::string_view name,
+                                                                 wire::LamportTime time,
+                                                                 bool prune) {
+  if (!clock_.Witness(now, time)) return {};
+  const auto member = FindPresent(name);
+  if (!member.has_value()) return OnLeaveOfDeparted(now, name, time, prune);
+  const bool living_self = context_.lives() && *member == context_.node.self();
+  const IntentEffect effect = OnLeaveIntent(table_.Present(*member), time, prune, living_self);
+  table_.SetPresent(now, *member, effect.after);
+  if (effect.prune) SchedulePrune(now, name);
+  return {.rebroadcast = effect.rebroadcast, .refute = effect.refute};
+}
+
+inline MemberTracker::LeaveOutcome MemberTracker::OnLeaveOfDeparted(Instant now,
+                                                                    absl::string_view name,
+                                                                    wire::LamportTime time,
+                                                                    bool prune) {
+  const auto* departed = table_.FindDeparted(name);
+  if (departed == nullptr) {
+    return {.rebroadcast = intents_.Upsert(now, name, IntentKind::kLeave, time)};
+  }
+  const bool living_self = context_.lives() && IsSelf(name);
+  const IntentEffect effect = OnLeaveIntent(departed->record, time, prune, living_self);
+  table_.SetDeparted(effect.forced_leave ? now : departed->since, name, effect.after);
+  if (effect.forced_leave) {
+    LogMember("EventMemberLeave (forced)", *departed->info);
+    ++context_.counters.member_leaves;
+    Emit(MemberEventKind::kLeave, *departed->info, effect.after.status);
+  }
+  if (effect.prune && !IsSelf(name)) Prune(now, name);
+  return {.rebroadcast = effect.rebroadcast, .refute = effect.refute};
+}
+
+inline MemberTracker::LeaveOutcome MemberTracker::OnRemoteLeft(Instant now, absl::string_view name,
+                                                               wire::LamportTime time) {
+  if (!clock_.IsPast(now, time)) return {};
+  // Both know that it left. To take the time as an intent of its own, one later, would make two
+  // nodes with the same tombstone push each other's clocks up for as long as it lives.
+  const auto raise = [&](MemberRecord record) {
+    record.status_time = std::max(record.status_time, time);
+    return record;
+  };
+  if (const auto member = FindPresent(name); member.has_value()) {
+    const MemberRecord record = table_.Present(*member);
+    if (record.status == MemberStatus::kLeaving) {
+      table_.SetPresent(now, *member, raise(record));
+      return {};
+    }
+  } else if (const auto* departed = table_.FindDeparted(name);
+             departed != nullptr && departed->record.status == MemberStatus::kLeft) {
+    table_.SetDeparted(departed->since, name, raise(departed->record));
+    return {};
+  }
+  // The intent's own time is not told. The clock is past the status time, so one later exists.
+  return OnLeaveMessage(now, name, wire::LamportTime(time.value() + 1), /*prune=*/false);
+}
+
+// --- pruning ---
+
+inline void MemberTracker::SchedulePrune(Instant now, absl::string_view name) {
+  if (IsSelf(name) || prunes_.size() >= kPrunesMax) return;
+  const Instant due =
+      now + context_.config.broadcast_timeout + context_.config.leave_propagate_delay;
+  prunes_.insert_or_assign(std::string(name), due);
+  next_prune_ = std::min(next_prune_, due);
+}
+
+inline void MemberTracker::OnTimer(Instant now) {
+  if (now < next_prune_) return;
+  std::vector<std::string> due;
+  for (const auto& [name, at] : prunes_) {
+    if (at <= now && due.size() < kPrunedInTurnMax) due.push_back(name);
+  }
+  for (const std::string& name : due) {
+    const auto member = FindPresent(name);
+    if (member.has_value() && table_.Present(*member).status == MemberStatus::kLeaving) {
+      prunes_[name] = kNever;  // it takes longer to leave
+    } else {
+      PruneIfDue(now, name);
+      prunes_.erase(name);  // if that did not prune it, it lives: it refuted the leave
+    }
+  }
+  next_prune_ = kNever;
+  for (const auto& [name, at] : prunes_) next_prune_ = std::min(next_prune_, at);
+}
+
+inline void MemberTracker::PruneIfDue(Instant now, absl::string_view name) {
+  const auto found = prunes_.find(name);
+  if (found == prunes_.end() || (found->second != kNever && found->second > now)) return;
+  const auto* departed = table_.FindDeparted(name);
+  if (departed != nullptr && departed->record.status == MemberStatus::kLeft) Prune(now, name);
+}
+
+inline void MemberTracker::Prune(Instant now, absl::string_view name) {
+  const MemberStatusTable::Departed departed = *table_.FindDeparted(name);
+  const swim::NodeInfo& info = *departed.info;
+  LogMember("EventMemberReap (forced)", info);
+  ++context_.counters.member_reaps;
+  table_.EraseDeparted(info.name());
+  intents_.Upsert(now, info.name(), IntentKind::kPruned, departed.record.status_time);
+  prunes_.erase(info.name());
+  Emit(MemberEventKind::kReap, info, departed.record.status);
+}
+
+// --- reaping ---
+
+inline bool MemberTracker::Reap(Instant now) {
+  Portion portion;
+  std::vector<MemberStatusTable::Departed> expired;
+  const MemberStatusTable::DepartedMap& all = table_.departed();
+  auto next = all.lower_bound(reap_from_);
+  for (; next != all.end() && !portion.empty(); ++next) {
+    const auto& [name, departed] = *next;
+    portion.Spend(kTombstoneCost);
+    const bool failed = departed.record.status == MemberStatus::kFailed;
+    const Duration timeout =
+        failed ? context_.config.reconnect_timeout : context_.config.tombstone_timeout;
+    if (!IsReapable(now, departed.since, timeout) || IsSelf(name)) continue;
+    expired.push_back(departed);
+    portion.Spend(kReapCost);
+  }
+  const bool done = next == all.end();
+  reap_from_ = done ? std::string() : std::string(next->first);
+  for (const MemberStatusTable::Departed& departed : expired) {
+    const swim::NodeInfo& info = *departed.info;
+    Log(context_.config.swim.logger, LogLevel::kInfo, "serf: EventMemberReap: ", info.name());
+    ++context_.counters.member_reaps;
+    table_.EraseDeparted(info.name());
+    Emit(MemberEventKind::kReap, info, departed.record.status);
+  }
+  if (!done) return false;
+  intents_.Expire(now, context_.config.recent_intent_timeout, context_.config.tombstone_timeout);
+  HealLeaving(now);
+  return true;
+}
+
+inline void MemberTracker::HealLeaving(Instant now) {
+  if (table_.leaving() == 0) return;
+  const Duration period =
+      swim::PushPullScale(context_.config.swim.push_pull_interval, context_.node.known_nodes());
+  context_.node.ForEachMember([&](swim::MemberIndex member) {
+    MemberRecord record = table_.Present(member);
+    if (record.status != MemberStatus::kLeaving ||
+        (member == context_.node.self() && !context_.lives()))
+      return;
+    if (!IsStuckLeaving(now - table_.PresentSince(member), context_.config.leaving_timeout,
+                        period)) {
+      return;
+    }
+    record.status = MemberStatus::kAlive;
+    table_.SetPresent(now, member, record);
+    prunes_.erase(context_.node.info(member).name());
+    Log(context_.config.swim.logger, LogLevel::kDebug,
+        "serf: Regarding as alive again who did not leave: ", context_.node.info(member).name());
+  });
+}
+
+// --- views ---
+
+inline std::optional<swim::MemberIndex> MemberTracker::FindPresent(absl::string_view name) const {
+  const std::optional<swim::MemberIndex> member = context_.node.Find(name);
+  if (member.has_value() && table_.Present(*member).status != MemberStatus::kNone) return member;
+  return std::nullopt;
+}
+
+inline bool MemberTracker::HasAlivePeer() const {
+  const bool self_alive = table_.Present(context_.node.self()).status == MemberStatus::kAlive;
+  return table_.alive() > (self_alive ? 1u : 0u);
+}
+
+inline std::optional<Member> MemberTracker::Find(absl::string_view name) const {
+  if (const auto member = FindPresent(name); member.has_value()) {
+    return Describe(context_.node.info(*member), table_.Present(*member).status);
+  }
+  if (const auto* departed = table_.FindDeparted(name); departed != nullptr) {
+    return Describe(*departed->info, departed->record.status);
+  }
+  return std::nullopt;
+}
+
+template <typename F>
+void MemberTracker::ForEach(F&& f) const {
+  context_.node.ForEachMember([&](swim::MemberIndex member) {
+    const MemberStatus status = table_.Present(member).status;
+    if (status != MemberStatus::kNone) f(context_.node.info(member), status);
+  });
+  for (const auto& [name, departed] : table_.departed()) {
+    f(*departed.info, departed.record.status);
+  }
+}
+
+inline void MemberTracker::CopyMembers(std::vector<Member>& members) const {
+  // Rows are sorted, which are smaller than their copies.
+  struct Row {
+    const swim::NodeInfo* info;
+    MemberStatus status;
+  };
+  std::vector<Row> rows;
+  rows.reserve(table_.size());
+  ForEach([&](const swim::NodeInfo& info, MemberStatus status) {
+    rows.push_back({&info, status});
+  });
+  std::sort(rows.begin(), rows.end(),
+            [](const Row& a, const Row& b) { return a.info->name() < b.info->name(); });
+  members.resize(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Describe(*rows[i].info, rows[i].status, members[i]);
+  }
+}
+
+inline std::vector<Endpoint> MemberTracker::WithoutMember(std::vector<Endpoint> endpoints) const {
+  const auto plain = [](const Endpoint& e) { return Endpoint{e.address.Unmapped(), e.port}; };
+  absl::flat_hash_set<Endpoint> free;
+  for (const Endpoint& endpoint : endpoints) free.insert(plain(endpoint));
+  ForEach([&](const swim::NodeInfo& info, MemberStatus) { free.erase(plain(info.endpoint())); });
+  std::erase_if(endpoints, [&](const Endpoint& e) { return !free.contains(plain(e)); });
+  return endpoints;
+}
+
+template <typename F>
+bool MemberTracker::VisitTimes(Walk& walk, Portion& portion, F&& f) const {
+  for (; walk.next < context_.node.index_limit(); ++walk.next) {
+    if (portion.empty()) return false;
+    portion.Spend(kVisitCost);
+    const swim::MemberIndex member(walk.next);
+    const MemberRecord record = table_.Present(member);
+    if (record.status == MemberStatus::kNone) continue;
+    // Peers take the time for that of a join. That of a leave which is not complete would make
+    // them ignore the leave intent itself when it reaches them.
+    const bool leaving = record.status == MemberStatus::kLeaving && record.status_time.value() > 0;
+    f(context_.node.info_ref(member),
+      wire::LamportTime(record.status_time.value() - (leaving ? 1 : 0)),
+      /*left=*/false);
+  }
+  const MemberStatusTable::DepartedMap& all = table_.departed();
+  for (auto next = all.lower_bound(walk.departed); next != all.end(); ++next) {
+    if (portion.empty()) {
+      walk.departed = std::string(next->first);
+      return false;
+    }
+    portion.Spend(kVisitCost);
+    const MemberRecord& record = next->second.record;
+    f(next->second.info, record.status_time, record.status == MemberStatus::kLeft);
+  }
+  return true;
+}
+
+inline void MemberTracker::Describe(const swim::NodeInfo& info, MemberStatus status,
+                                    Member& member) {
+  const absl::string_view name = info.name();
+  member.name.assign(name.data(), name.size());
+  member.endpoint = info.endpoint();
+  member.tags.clear();
+  DecodeTags(info.meta(), member.tags);
+  member.status = status;
+  member.versions = info.versions();
+}
+
+inline void MemberTracker::CheckTags(const swim::NodeInfo& info) const {
+  if (context_.config.swim.logger == nullptr) return;
+  Tags tags;
+  if (const wire::DecodeResult result = DecodeTags(info.meta(), tags);
+      result != wire::DecodeResult::kOk) {
+    Log(context_.config.swim.logger, LogLevel::kError,
+        "serf: Failed to decode tags: ", wire::DecodeResultName(result));
+  }
+}
+
+inline void MemberTracker::Emit(MemberEventKind kind, const swim::NodeInfo& info,
+                                MemberStatus status) {
+  MemberEvent event{kind, {}};
+  event.members.push_back(Describe(info, status));
+  events_.Add(std::move(event));
+}
+
+}  // namespace serf
+
+#endif  // SERF_MEMBERS_MEMBER_TRACKER_H_

@@ -1,0 +1,90 @@
+#ifndef SERF_REQUESTS_JOIN_QUEUE_H_
+#define SERF_REQUESTS_JOIN_QUEUE_H_
+
+// JoinQueue: requests to join. The first ones are under way, the others wait for them.
+// Source: spec/serf.md 3.5.1, where they run one by one.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "serf/outbox.h"
+#include "serf/swim/node.h"
+
+namespace serf {
+
+class JoinQueue {
+ public:
+  // Under way at once: as many silent targets hold up the next join. An eighth of the streams that
+  // a node dials.
+  static constexpr std::size_t kAtOnceMax = 32;
+
+  struct Join {
+    RequestId request;
+    RequestId token;  // what the engine calls it; never zero
+    std::vector<swim::JoinTarget> targets;
+    bool ignore_old = false;
+  };
+
+  void Push(RequestId request, std::vector<swim::JoinTarget> targets, bool ignore_old) {
+    joins_.push_back({request, RequestId(next_token_++), std::move(targets), ignore_old});
+  }
+
+  // The join to start now; null if enough are under way, or none waits.
+  Join* StartNext() {
+    if (under_way_ == kAtOnceMax || under_way_ == joins_.size()) return nullptr;
+    return &joins_[under_way_++];
+  }
+
+  // All that are under way ignore old events: one that wants them told again wins, as what comes
+  // is not told apart.
+  bool ignores_old() const {
+    return under_way_ > 0 && std::all_of(joins_.cbegin(), under_way_end(),
+                                         [](const Join& join) { return join.ignore_old; });
+  }
+
+  // The join that the engine calls `token` has ended: its request, if it was under way.
+  std::optional<RequestId> Finish(RequestId token) {
+    const auto join = std::find_if(joins_.cbegin(), under_way_end(),
+                                   [token](const Join& other) { return other.token == token; });
+    if (join == under_way_end()) return std::nullopt;
+    const RequestId request = join->request;
+    joins_.erase(join);
+    --under_way_;
+    return request;
+  }
+
+  // Nobody waits for this request any more. True: it waited, and is gone.
+  bool Cancel(RequestId request) {
+    const auto join = std::find_if(under_way_end(), joins_.cend(), [request](const Join& other) {
+      return other.request == request;
+    });
+    if (join == joins_.end()) return false;
+    joins_.erase(join);
+    return true;
+  }
+
+  // Calls done(RequestId) for each.
+  template <typename Done>
+  void FinishAll(Done&& done) {
+    under_way_ = 0;
+    for (const Join& join : std::exchange(joins_, {})) done(join.request);
+  }
+
+ private:
+  std::deque<Join>::const_iterator under_way_end() const {
+    return joins_.begin() + static_cast<std::ptrdiff_t>(under_way_);
+  }
+
+  std::deque<Join> joins_;  // those under way first
+  std::size_t under_way_ = 0;
+  std::uint64_t next_token_ = 1;
+};
+
+}  // namespace serf
+
+#endif  // SERF_REQUESTS_JOIN_QUEUE_H_
