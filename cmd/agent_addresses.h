@@ -22,7 +22,7 @@
 #include "serf/cmd/agent_config.h"
 #include "serf/transport/bind_address.h"
 #include "serf/transport/interfaces.h"
-#include "serf/transport/names/zone.h"
+#include "serf/transport/net/zone.h"
 #include "serf/transport/resolver.h"
 
 namespace serf::cmd {

@@ -24,7 +24,7 @@
 #include "serf/cmd/tag_flag.h"
 #include "serf/testing/fuzz_bounds.h"
 #include "serf/transport/bind_address.h"
-#include "serf/transport/names/system_names.h"
+#include "serf/transport/net/system_names.h"
 
 DEFINE_string(fuzz_text, "", "");
 DEFINE_bool(fuzz_bool, false, "");

@@ -40,8 +40,8 @@
 #include "serf/rpc/client_session.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/unix_socket.h"
-#include "serf/transport/names/lookup.h"
-#include "serf/transport/names/system_names.h"
+#include "serf/transport/net/lookup.h"
+#include "serf/transport/net/system_names.h"
 
 namespace serf::rpc {
 

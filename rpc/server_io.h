@@ -63,7 +63,7 @@
 #include "serf/rpc/service.h"
 #include "serf/rpc/stream_event.h"
 #include "serf/rpc/unix_socket.h"
-#include "serf/transport/names/system_names.h"
+#include "serf/transport/net/system_names.h"
 
 namespace serf::rpc {
 

@@ -37,9 +37,9 @@
 #include "serf/testing/link_model.h"
 #include "serf/testing/run_until.h"
 #include "serf/testing/scenario.h"
-#include "serf/transport/asio.h"
 #include "serf/transport/host.h"
-#include "serf/transport/socket_address.h"
+#include "serf/transport/net/asio.h"
+#include "serf/transport/net/socket_address.h"
 
 namespace serf::testing {
 

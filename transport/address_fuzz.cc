@@ -18,7 +18,7 @@
 #include "serf/testing/fuzz_bounds.h"
 #include "serf/transport/bind_address.h"
 #include "serf/transport/interfaces.h"
-#include "serf/transport/names/system_names.h"
+#include "serf/transport/net/system_names.h"
 #include "serf/transport/resolver.h"
 
 namespace {

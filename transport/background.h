@@ -21,7 +21,7 @@
 #include <mutex>
 #include <utility>
 
-#include "serf/transport/asio.h"
+#include "serf/transport/net/asio.h"
 
 namespace serf::transport {
 

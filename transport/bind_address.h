@@ -18,8 +18,8 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
-#include "serf/transport/names/system_names.h"
-#include "serf/transport/names/zone.h"
+#include "serf/transport/net/system_names.h"
+#include "serf/transport/net/zone.h"
 
 namespace serf::transport {
 

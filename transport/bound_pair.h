@@ -15,9 +15,9 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
-#include "serf/transport/asio.h"
-#include "serf/transport/names/zone.h"
-#include "serf/transport/tcp_listener.h"
+#include "serf/transport/net/asio.h"
+#include "serf/transport/net/tcp_listener.h"
+#include "serf/transport/net/zone.h"
 #include "serf/transport/udp_socket.h"
 
 namespace serf::transport {

@@ -23,8 +23,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "serf/base/time.h"
-#include "serf/transport/asio.h"
 #include "serf/transport/background.h"
+#include "serf/transport/net/asio.h"
 
 namespace serf::transport {
 

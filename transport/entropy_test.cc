@@ -5,7 +5,7 @@
 #include <set>
 
 #include "gtest/gtest.h"
-#include "serf/transport/clock.h"
+#include "serf/transport/net/clock.h"
 
 namespace serf::transport {
 namespace {

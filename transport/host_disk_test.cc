@@ -28,7 +28,7 @@
 #include "serf/tags.h"
 #include "serf/testing/host_fixture.h"
 #include "serf/transport/host.h"
-#include "serf/transport/socket_address.h"
+#include "serf/transport/net/socket_address.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/swim_messages.h"
 

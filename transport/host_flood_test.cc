@@ -16,7 +16,7 @@
 #include "serf/member.h"
 #include "serf/testing/host_fixture.h"
 #include "serf/transport/host.h"
-#include "serf/transport/socket_address.h"
+#include "serf/transport/net/socket_address.h"
 
 namespace serf::transport {
 namespace {

@@ -21,8 +21,8 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/host_port.h"
 #include "serf/swim/joins.h"
-#include "serf/transport/names/lookup.h"
-#include "serf/transport/names/zone.h"
+#include "serf/transport/net/lookup.h"
+#include "serf/transport/net/zone.h"
 
 namespace serf::transport {
 

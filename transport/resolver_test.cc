@@ -12,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
-#include "serf/transport/asio.h"
-#include "serf/transport/names/lookup.h"
+#include "serf/transport/net/asio.h"
+#include "serf/transport/net/lookup.h"
 
 namespace serf::transport {
 namespace {

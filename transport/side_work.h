@@ -19,8 +19,8 @@
 #include "absl/functional/any_invocable.h"
 #include "serf/base/time.h"
 #include "serf/judgement.h"
-#include "serf/transport/asio.h"
-#include "serf/transport/clock.h"
+#include "serf/transport/net/asio.h"
+#include "serf/transport/net/clock.h"
 #include "serf/transport/side_thread.h"
 
 namespace serf::transport {

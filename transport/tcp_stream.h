@@ -28,10 +28,10 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/time.h"
 #include "serf/swim/outbox.h"
-#include "serf/transport/asio.h"
-#include "serf/transport/error_text.h"
-#include "serf/transport/names/zone.h"
-#include "serf/transport/socket_address.h"
+#include "serf/transport/net/asio.h"
+#include "serf/transport/net/error_text.h"
+#include "serf/transport/net/socket_address.h"
+#include "serf/transport/net/zone.h"
 
 namespace serf::transport {
 

@@ -18,7 +18,7 @@
 #include "serf/base/endpoint.h"
 #include "serf/swim/outbox.h"
 #include "serf/testing/run_until.h"
-#include "serf/transport/tcp_listener.h"
+#include "serf/transport/net/tcp_listener.h"
 
 namespace serf::transport {
 namespace {

@@ -43,11 +43,11 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/swim/outbox.h"
-#include "serf/transport/asio.h"
-#include "serf/transport/bound_socket.h"
-#include "serf/transport/error_text.h"
-#include "serf/transport/names/zone.h"
-#include "serf/transport/socket_address.h"
+#include "serf/transport/net/asio.h"
+#include "serf/transport/net/bound_socket.h"
+#include "serf/transport/net/error_text.h"
+#include "serf/transport/net/socket_address.h"
+#include "serf/transport/net/zone.h"
 
 namespace serf::transport {
 

@@ -46,10 +46,10 @@
 #include "serf/cmd/discovery/poller.h"
 #include "serf/cmd/discovery/service.h"
 #include "serf/cmd/glog_logger.h"
-#include "serf/transport/clock.h"
 #include "serf/transport/entropy.h"
 #include "serf/transport/interfaces.h"
-#include "serf/transport/socket_address.h"
+#include "serf/transport/net/clock.h"
+#include "serf/transport/net/socket_address.h"
 
 namespace serf::cmd {
 

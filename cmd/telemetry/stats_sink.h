@@ -32,9 +32,9 @@
 #include "boost/asio/steady_timer.hpp"
 #include "boost/asio/write.hpp"
 #include "serf/base/endpoint.h"
-#include "serf/transport/names/lookup.h"
-#include "serf/transport/names/system_names.h"
-#include "serf/transport/socket_address.h"
+#include "serf/transport/net/lookup.h"
+#include "serf/transport/net/socket_address.h"
+#include "serf/transport/net/system_names.h"
 
 namespace serf::cmd {
 

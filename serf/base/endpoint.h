@@ -2,7 +2,7 @@
 #define SERF_BASE_ENDPOINT_H_
 
 // IpAddress and Endpoint: values that are valid once they exist. They need no system headers, and
-// never look names up; transport/names/ does that.
+// never look names up; transport/net/ does that.
 //
 //   std::optional<Endpoint> endpoint = Endpoint::Parse("10.0.0.1:7946");
 //   if (!endpoint) return;                          // not an IP address and a port

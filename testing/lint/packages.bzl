@@ -31,7 +31,7 @@ PACKAGES = [
     "//testing/vectors",
     "//tools",
     "//transport",
-    "//transport/names",
+    "//transport/net",
 ]
 
 # Libraries which lead to every header that a consumer may include.
@@ -46,5 +46,5 @@ PUBLISHED = [
     "//serf/wire:stream_frame",
     "//transport:bind_address",
     "//transport:host",
-    "//transport/names:lookup",
+    "//transport/net:lookup",
 ]

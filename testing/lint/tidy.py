@@ -81,8 +81,8 @@ INCLUDES = [
             ["serf/swim/*.h"], [], "what serf/base/, serf/wire/ and serf/swim/ have"),
     Include("core-layer", ["serf/transport/", "serf/rpc/", "serf/cmd/"],
             CORE, [], "the core knows no driver"),
-    Include("names-layer", ["serf/transport/", "serf/rpc/", "serf/cmd/"],
-            ["transport/names/*"], [], "transport/names/ is below transport/ and rpc/"),
+    Include("net-layer", ["serf/"],
+            ["transport/net/*.h"], [], "what serf/base/ and transport/net/ have"),
     Include("transport-layer", ["serf/rpc/", "serf/cmd/"],
             ["transport/*"], [], "transport/ and rpc/ meet in cmd/"),
     Include("rpc-layer", ["serf/transport/", "serf/cmd/"],
@@ -95,8 +95,8 @@ LAYERS = {
     "base-layer": ("serf/base/",),
     "wire-layer": ("serf/base/", "serf/wire/"),
     "swim-layer": ("serf/base/", "serf/wire/", "serf/swim/"),
-    "names-layer": ("serf/transport/names/",),
-    "rpc-layer": ("serf/transport/names/",),
+    "net-layer": ("serf/base/", "serf/transport/net/"),
+    "rpc-layer": ("serf/transport/net/",),
 }
 
 # Ban(name, pattern, where, allowed, instead): the pattern does not occur in the code

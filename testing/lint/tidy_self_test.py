@@ -34,7 +34,7 @@ PLANTED = [
     ("wire-layer", "serf/wire/x.h", '#include "serf/swim/node.h"'),
     ("swim-layer", "serf/swim/x.h", '#include "serf/serf.h"'),
     ("core-layer", "serf/x.h", '#include "serf/transport/host.h"'),
-    ("names-layer", "transport/names/x.h", '#include "serf/transport/host.h"'),
+    ("net-layer", "transport/net/x.h", '#include "serf/transport/host.h"'),
     ("transport-layer", "transport/x.h", '#include "serf/rpc/client.h"'),
     ("rpc-layer", "rpc/x.h", '#include "serf/transport/host.h"'),
     ("testing-layer", "cmd/x.cc", '#include "serf/testing/world.h"\n'),

@@ -1,5 +1,5 @@
-#ifndef SERF_TRANSPORT_NAMES_LOOKUP_H_
-#define SERF_TRANSPORT_NAMES_LOOKUP_H_
+#ifndef SERF_TRANSPORT_NET_LOOKUP_H_
+#define SERF_TRANSPORT_NET_LOOKUP_H_
 
 // Lookup: addresses of host names, without blocking the io_context. Each name is looked up on a
 // thread of its own, so a name for which no server answers delays no other one. No thread is ever
@@ -34,7 +34,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "serf/transport/names/system_names.h"
+#include "serf/transport/net/system_names.h"
 
 namespace serf::names {
 
@@ -232,4 +232,4 @@ inline void LookupService::OnAnswer(std::uint64_t number, const Addresses& addre
 
 }  // namespace serf::names
 
-#endif  // SERF_TRANSPORT_NAMES_LOOKUP_H_
+#endif  // SERF_TRANSPORT_NET_LOOKUP_H_

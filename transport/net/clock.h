@@ -1,5 +1,5 @@
-#ifndef SERF_TRANSPORT_CLOCK_H_
-#define SERF_TRANSPORT_CLOCK_H_
+#ifndef SERF_TRANSPORT_NET_CLOCK_H_
+#define SERF_TRANSPORT_NET_CLOCK_H_
 
 // The clock that a Host gives its machine: std::chrono::steady_clock, with its epoch. A deadline
 // that comes from the machine, such as QueryEvent::deadline, compares with Now().
@@ -26,4 +26,4 @@ inline std::chrono::steady_clock::time_point ToSteadyTime(Instant instant) {
 
 }  // namespace serf::transport
 
-#endif  // SERF_TRANSPORT_CLOCK_H_
+#endif  // SERF_TRANSPORT_NET_CLOCK_H_

@@ -1,4 +1,4 @@
-#include "serf/transport/names/zone.h"
+#include "serf/transport/net/zone.h"
 
 #include <net/if.h>
 

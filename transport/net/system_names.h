@@ -1,5 +1,5 @@
-#ifndef SERF_TRANSPORT_NAMES_SYSTEM_NAMES_H_
-#define SERF_TRANSPORT_NAMES_SYSTEM_NAMES_H_
+#ifndef SERF_TRANSPORT_NET_SYSTEM_NAMES_H_
+#define SERF_TRANSPORT_NET_SYSTEM_NAMES_H_
 
 // What the system knows by name: the addresses of hosts (files, DNS, and whatever else
 // nsswitch.conf names) and the ports of services.
@@ -32,7 +32,7 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/host_name.h"
 #include "serf/base/host_port.h"
-#include "serf/transport/names/zone.h"
+#include "serf/transport/net/zone.h"
 
 namespace serf::names {
 
@@ -179,4 +179,4 @@ inline std::optional<std::uint16_t> SystemServicePort(const std::string& service
 
 }  // namespace serf::names
 
-#endif  // SERF_TRANSPORT_NAMES_SYSTEM_NAMES_H_
+#endif  // SERF_TRANSPORT_NET_SYSTEM_NAMES_H_

@@ -1,4 +1,4 @@
-#include "serf/transport/names/system_names.h"
+#include "serf/transport/net/system_names.h"
 
 #include <cstdint>
 #include <optional>

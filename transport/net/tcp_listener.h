@@ -1,5 +1,5 @@
-#ifndef SERF_TRANSPORT_TCP_LISTENER_H_
-#define SERF_TRANSPORT_TCP_LISTENER_H_
+#ifndef SERF_TRANSPORT_NET_TCP_LISTENER_H_
+#define SERF_TRANSPORT_NET_TCP_LISTENER_H_
 
 // TcpListener: accepts connections. While the system refuses to (no descriptors left), it pauses,
 // so that a full process does not spin; never for long, since who waits there is perhaps the one
@@ -23,12 +23,12 @@
 #include "serf/base/logger.h"
 #include "serf/base/system_error.h"
 #include "serf/base/time.h"
-#include "serf/transport/asio.h"
-#include "serf/transport/bound_socket.h"
-#include "serf/transport/clock.h"
-#include "serf/transport/error_text.h"
-#include "serf/transport/names/zone.h"
-#include "serf/transport/socket_address.h"
+#include "serf/transport/net/asio.h"
+#include "serf/transport/net/bound_socket.h"
+#include "serf/transport/net/clock.h"
+#include "serf/transport/net/error_text.h"
+#include "serf/transport/net/socket_address.h"
+#include "serf/transport/net/zone.h"
 
 namespace serf::transport {
 
@@ -151,4 +151,4 @@ inline void TcpListener::Core::OnAccepted(const ErrorCode& error, asio::ip::tcp:
 
 }  // namespace serf::transport
 
-#endif  // SERF_TRANSPORT_TCP_LISTENER_H_
+#endif  // SERF_TRANSPORT_NET_TCP_LISTENER_H_

@@ -1,4 +1,4 @@
-#include "serf/transport/names/lookup.h"
+#include "serf/transport/net/lookup.h"
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>

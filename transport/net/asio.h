@@ -1,5 +1,5 @@
-#ifndef SERF_TRANSPORT_ASIO_H_
-#define SERF_TRANSPORT_ASIO_H_
+#ifndef SERF_TRANSPORT_NET_ASIO_H_
+#define SERF_TRANSPORT_NET_ASIO_H_
 
 // Names for Boost.Asio. The headers of Asio itself are included one by one where they are used:
 // the whole of it costs a second per compilation.
@@ -15,4 +15,4 @@ using ErrorCode = boost::system::error_code;
 
 }  // namespace serf::transport
 
-#endif  // SERF_TRANSPORT_ASIO_H_
+#endif  // SERF_TRANSPORT_NET_ASIO_H_

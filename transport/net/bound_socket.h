@@ -1,5 +1,5 @@
-#ifndef SERF_TRANSPORT_BOUND_SOCKET_H_
-#define SERF_TRANSPORT_BOUND_SOCKET_H_
+#ifndef SERF_TRANSPORT_NET_BOUND_SOCKET_H_
+#define SERF_TRANSPORT_NET_BOUND_SOCKET_H_
 
 // Opens and binds a UDP socket or a TCP acceptor, which follow the same rules.
 // Source: spec/memberlist.md 7.2.
@@ -12,9 +12,9 @@
 
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
-#include "serf/transport/asio.h"
-#include "serf/transport/names/zone.h"
-#include "serf/transport/socket_address.h"
+#include "serf/transport/net/asio.h"
+#include "serf/transport/net/socket_address.h"
+#include "serf/transport/net/zone.h"
 
 namespace serf::transport {
 
@@ -69,4 +69,4 @@ BindResult OpenAndBind(Socket& socket, const Endpoint& at, names::Zone zone) {
 
 }  // namespace serf::transport
 
-#endif  // SERF_TRANSPORT_BOUND_SOCKET_H_
+#endif  // SERF_TRANSPORT_NET_BOUND_SOCKET_H_

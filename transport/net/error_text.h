@@ -1,5 +1,5 @@
-#ifndef SERF_TRANSPORT_ERROR_TEXT_H_
-#define SERF_TRANSPORT_ERROR_TEXT_H_
+#ifndef SERF_TRANSPORT_NET_ERROR_TEXT_H_
+#define SERF_TRANSPORT_NET_ERROR_TEXT_H_
 
 // Errors of sockets in the words of the original, which operators know and search for:
 // "dial tcp 10.0.0.1:7946: connect: connection refused". Source: spec/agent.md 1.5, 2.5.
@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/system_error.h"
-#include "serf/transport/asio.h"
+#include "serf/transport/net/asio.h"
 
 namespace serf::transport {
 
@@ -36,4 +36,4 @@ inline absl::Status ListenError(absl::string_view network, const Endpoint& at,
 
 }  // namespace serf::transport
 
-#endif  // SERF_TRANSPORT_ERROR_TEXT_H_
+#endif  // SERF_TRANSPORT_NET_ERROR_TEXT_H_

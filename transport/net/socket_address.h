@@ -1,5 +1,5 @@
-#ifndef SERF_TRANSPORT_SOCKET_ADDRESS_H_
-#define SERF_TRANSPORT_SOCKET_ADDRESS_H_
+#ifndef SERF_TRANSPORT_NET_SOCKET_ADDRESS_H_
+#define SERF_TRANSPORT_NET_SOCKET_ADDRESS_H_
 
 // Endpoints in the forms of the system (sockaddr) and of Asio.
 //
@@ -17,8 +17,8 @@
 
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
-#include "serf/transport/asio.h"
-#include "serf/transport/names/zone.h"
+#include "serf/transport/net/asio.h"
+#include "serf/transport/net/zone.h"
 
 namespace serf::transport {
 
@@ -103,4 +103,4 @@ inline Endpoint FromAsio(const asio::ip::tcp::endpoint& endpoint) {
 
 }  // namespace serf::transport
 
-#endif  // SERF_TRANSPORT_SOCKET_ADDRESS_H_
+#endif  // SERF_TRANSPORT_NET_SOCKET_ADDRESS_H_

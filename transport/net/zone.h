@@ -1,5 +1,5 @@
-#ifndef SERF_TRANSPORT_NAMES_ZONE_H_
-#define SERF_TRANSPORT_NAMES_ZONE_H_
+#ifndef SERF_TRANSPORT_NET_ZONE_H_
+#define SERF_TRANSPORT_NET_ZONE_H_
 
 // The zone of an address: "fe80::1%eth0" is what has fe80::1 on the link of that interface, for
 // each link has such an address of its own. Source: RFC 4007 (11).
@@ -63,4 +63,4 @@ inline std::string WithZone(std::string address, Zone zone) {
 
 }  // namespace serf::names
 
-#endif  // SERF_TRANSPORT_NAMES_ZONE_H_
+#endif  // SERF_TRANSPORT_NET_ZONE_H_
