@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "serf/cmd/quote.h"
+#include "serf/cmd/text/quote.h"
 
 namespace serf::cmd {
 

@@ -23,8 +23,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gflags/gflags.h"
-#include "serf/cmd/duration.h"
-#include "serf/cmd/quote.h"
+#include "serf/cmd/text/duration.h"
+#include "serf/cmd/text/quote.h"
 
 namespace serf::cmd {
 

@@ -3,23 +3,23 @@
 #include <string>
 #include <vector>
 
-#include "serf/cmd/agent_command.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/command_line.h"
-#include "serf/cmd/event_command.h"
-#include "serf/cmd/force_leave_command.h"
-#include "serf/cmd/info_command.h"
-#include "serf/cmd/join_command.h"
-#include "serf/cmd/keygen_command.h"
-#include "serf/cmd/keys_command.h"
-#include "serf/cmd/leave_command.h"
-#include "serf/cmd/members_command.h"
-#include "serf/cmd/monitor_command.h"
-#include "serf/cmd/query_command.h"
-#include "serf/cmd/reachability_command.h"
-#include "serf/cmd/rtt_command.h"
-#include "serf/cmd/tags_command.h"
-#include "serf/cmd/version_command.h"
+#include "serf/cmd/commands/event_command.h"
+#include "serf/cmd/commands/force_leave_command.h"
+#include "serf/cmd/commands/info_command.h"
+#include "serf/cmd/commands/join_command.h"
+#include "serf/cmd/commands/keygen_command.h"
+#include "serf/cmd/commands/keys_command.h"
+#include "serf/cmd/commands/leave_command.h"
+#include "serf/cmd/commands/members_command.h"
+#include "serf/cmd/commands/monitor_command.h"
+#include "serf/cmd/commands/query_command.h"
+#include "serf/cmd/commands/reachability_command.h"
+#include "serf/cmd/commands/rtt_command.h"
+#include "serf/cmd/commands/tags_command.h"
+#include "serf/cmd/commands/version_command.h"
+#include "serf/cmd/daemon/agent_command.h"
 
 int main(int argc, char** argv) {
   using namespace serf::cmd;

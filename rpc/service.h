@@ -2,7 +2,8 @@
 #define SERF_RPC_SERVICE_H_
 
 // Service: what an agent offers to the clients of its RPC server. An application implements it, to
-// serve the protocol of `serf agent` from its own process; cmd/agent_service.h is one over a Host.
+// serve the protocol of `serf agent` from its own process; cmd/daemon/agent_service.h is one over a
+// Host.
 //
 //   class MyService : public rpc::Service {
 //     void ForceLeave(std::string node, bool prune, Done done) override {

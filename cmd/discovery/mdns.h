@@ -45,7 +45,7 @@
 #include "serf/cmd/discovery/dns_message.h"
 #include "serf/cmd/discovery/poller.h"
 #include "serf/cmd/discovery/service.h"
-#include "serf/cmd/glog_logger.h"
+#include "serf/cmd/telemetry/glog_logger.h"
 #include "serf/transport/entropy.h"
 #include "serf/transport/interfaces.h"
 #include "serf/transport/net/clock.h"

@@ -31,7 +31,7 @@
 #include "serf/base/endpoint.h"
 #include "serf/cmd/discovery/dns_message.h"
 #include "serf/cmd/discovery/service.h"
-#include "serf/cmd/glog_logger.h"
+#include "serf/cmd/telemetry/glog_logger.h"
 #include "serf/testing/run_until.h"
 #include "serf/transport/interfaces.h"
 

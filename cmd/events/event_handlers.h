@@ -34,7 +34,7 @@
 #include "serf/cmd/events/event_spec.h"
 #include "serf/cmd/events/script_event.h"
 #include "serf/cmd/events/script_runner.h"
-#include "serf/cmd/glog_logger.h"
+#include "serf/cmd/telemetry/glog_logger.h"
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/rpc/event_filter.h"

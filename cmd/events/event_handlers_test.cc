@@ -33,7 +33,7 @@
 #include "serf/cmd/events/output_tail.h"
 #include "serf/cmd/events/script_event.h"
 #include "serf/cmd/events/script_runner.h"
-#include "serf/cmd/glog_logger.h"
+#include "serf/cmd/telemetry/glog_logger.h"
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/query.h"

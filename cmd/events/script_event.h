@@ -27,7 +27,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
-#include "serf/cmd/utf8.h"
+#include "serf/cmd/text/utf8.h"
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/query.h"

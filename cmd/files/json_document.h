@@ -17,8 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
-#include "serf/cmd/quote.h"
-#include "serf/cmd/utf8.h"
+#include "serf/cmd/text/quote.h"
+#include "serf/cmd/text/utf8.h"
 
 namespace serf::cmd {
 

@@ -16,10 +16,10 @@
 #include "nlohmann/json.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/system_error.h"
-#include "serf/cmd/base64.h"
 #include "serf/cmd/files/file_text.h"
 #include "serf/cmd/files/json_document.h"
-#include "serf/cmd/json_text.h"
+#include "serf/cmd/text/base64.h"
+#include "serf/cmd/text/json_text.h"
 #include "serf/wire/aead.h"
 
 namespace serf::cmd {

@@ -10,7 +10,7 @@
 #include "nlohmann/json.hpp"
 #include "serf/cmd/files/file_text.h"
 #include "serf/cmd/files/json_document.h"
-#include "serf/cmd/json_text.h"
+#include "serf/cmd/text/json_text.h"
 #include "serf/tags.h"
 
 namespace serf::cmd {

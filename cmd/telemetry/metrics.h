@@ -29,7 +29,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
-#include "serf/cmd/utf8.h"
+#include "serf/cmd/text/utf8.h"
 
 namespace serf::cmd {
 

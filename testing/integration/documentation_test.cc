@@ -13,7 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
-#include "serf/cmd/config_file.h"
+#include "serf/cmd/daemon/config_file.h"
 #include "serf/rpc/client.h"
 #include "serf/testing/agent_process.h"
 #include "serf/testing/integration/workshop.h"

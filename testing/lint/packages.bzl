@@ -3,10 +3,13 @@
 # Every package with sources of ours.
 PACKAGES = [
     "//cmd",
+    "//cmd/commands",
+    "//cmd/daemon",
     "//cmd/discovery",
     "//cmd/events",
     "//cmd/files",
     "//cmd/telemetry",
+    "//cmd/text",
     "//rpc",
     "//serf",
     "//serf/base",

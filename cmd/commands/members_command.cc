@@ -1,0 +1,107 @@
+#include "serf/cmd/commands/members_command.h"
+
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/algorithm/container.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gflags/gflags.h"
+#include "serf/cmd/command.h"
+#include "serf/cmd/commands/client_flags.h"
+#include "serf/cmd/commands/member_list.h"
+#include "serf/cmd/flags.h"
+#include "serf/cmd/tag_flag.h"
+#include "serf/cmd/text/quote.h"
+#include "serf/member.h"
+#include "serf/rpc/client.h"
+#include "serf/rpc/protocol.h"
+#include "serf/tags.h"
+
+DEFINE_bool(members_detailed, false, "also show protocol versions");
+DEFINE_string(members_format, "text", "text or json");
+DEFINE_string(members_name, "", "regular expression of names");
+DEFINE_string(members_role, "", "deprecated: regular expression of the tag \"role\"");
+DEFINE_string(members_status, "", "regular expression of statuses");
+
+namespace serf::cmd {
+namespace {
+
+int Run(std::span<const std::string> args) {
+  std::vector<std::string> tag_words;
+  const std::vector<Flag> flags = WithClientFlags({
+      {.name = "detailed", .gflag = "members_detailed"},
+      {.name = "format", .gflag = "members_format"},
+      {.name = "name", .gflag = "members_name"},
+      {.name = "role", .gflag = "members_role"},
+      {.name = "status", .gflag = "members_status"},
+      {.name = "tag", .list = &tag_words},
+  });
+  const absl::StatusOr<std::vector<std::string>> words = ParseFlags(flags, args);
+  if (!words.ok()) return FlagError(kMembersCommand, words.status());
+
+  if (!FLAGS_members_role.empty()) {
+    Print("Deprecation warning: 'Role' has been replaced with 'Tags'\n");
+    tag_words.push_back(absl::StrCat("role=", FLAGS_members_role));
+  }
+  absl::StatusOr<Tags> tags = ParseTags(tag_words);
+  if (!tags.ok()) {
+    Print(absl::StrCat("Error: ", absl::string_view(tags.status().message()), "\n"));
+    return kExitFailure;
+  }
+  rpc::Client client(ClientOptionsFromFlags());
+  if (!ConnectToAgent(client)) return kExitFailure;
+  absl::StatusOr<std::vector<Member>> members = client.MembersFiltered(
+      {.tags = *std::move(tags), .status = FLAGS_members_status, .name = FLAGS_members_name});
+  if (!members.ok()) {
+    Print(absl::StrCat("Error retrieving members: ", absl::string_view(members.status().message()),
+                       "\n"));
+    return kExitFailure;
+  }
+  absl::c_sort(*members, [](const Member& a, const Member& b) { return a.name < b.name; });
+  if (FLAGS_members_format == "text") {
+    Print(MemberTable(*members, FLAGS_members_detailed));
+  } else if (FLAGS_members_format == "json") {
+    PrintRaw(MemberJson(*members));
+  } else {
+    Print(
+        absl::StrCat("Encoding error: Invalid output format ", Quote(FLAGS_members_format), "\n"));
+    return kExitFailure;
+  }
+  return kExitSuccess;
+}
+
+constexpr char kHelp[] =
+    R"(Usage: serf members [options]
+
+  Lists the members of the cluster, as the agent knows them: name, address,
+  status and tags. Left and failed members are listed for a day.
+
+Options:
+
+  -detailed                Also show the protocol versions.
+  -format=text             "text" or "json".
+  -name=EXPRESSION         Only members whose name matches.
+  -status=EXPRESSION       Only members whose status matches: alive, leaving,
+                           left or failed.
+  -tag key=EXPRESSION      Only members with such a tag. May be repeated: all
+                           must match.
+  -role=EXPRESSION         Deprecated: the same as "-tag role=EXPRESSION".
+  -rpc-addr=127.0.0.1:7373 Address of the agent. Default: SERF_RPC_ADDR.
+  -rpc-auth=KEY            Key of the agent. Default: SERF_RPC_AUTH.
+
+  An EXPRESSION is a regular expression (RE2) that matches from beginning to
+  end.)";
+
+}  // namespace
+
+constinit const Command kMembersCommand = {.name = "members",
+                                           .synopsis = "Lists the members of a Serf cluster",
+                                           .help = kHelp,
+                                           .run = Run};
+
+}  // namespace serf::cmd

@@ -1,0 +1,25 @@
+#include "serf/cmd/commands/version_command.h"
+
+#include <span>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "serf/cmd/command.h"
+#include "serf/cmd/version.h"
+
+namespace serf::cmd {
+namespace {
+
+int Run(std::span<const std::string>) {
+  Print(absl::StrCat(kVersion, "\nAgent Protocol: ", kProtocolMax,
+                     " (Understands back to: ", kProtocolMin, ")\n"));
+  return kExitSuccess;
+}
+
+}  // namespace
+
+// The original has no help for it either.
+constinit const Command kVersionCommand = {
+    .name = "version", .synopsis = "Prints the Serf version", .help = "", .run = Run};
+
+}  // namespace serf::cmd

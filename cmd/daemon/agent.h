@@ -1,0 +1,579 @@
+#ifndef SERF_CMD_DAEMON_AGENT_H_
+#define SERF_CMD_DAEMON_AGENT_H_
+
+// Agent: the life of a `serf agent` process: start, banner, joins, signals, end. Source:
+// spec/agent.md 2.1, 2.11, 2.13, 2.15.
+//
+//   return RunAgent([flags] { return LoadConfig(flags); }, terminal);
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "boost/asio/io_context.hpp"
+#include "boost/asio/post.hpp"
+#include "boost/asio/signal_set.hpp"
+#include "boost/asio/steady_timer.hpp"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/rng.h"
+#include "serf/base/time.h"
+#include "serf/cmd/command.h"
+#include "serf/cmd/daemon/agent_addresses.h"
+#include "serf/cmd/daemon/agent_config.h"
+#include "serf/cmd/daemon/agent_node.h"
+#include "serf/cmd/daemon/agent_service.h"
+#include "serf/cmd/daemon/memory_footprint.h"
+#include "serf/cmd/daemon/retry_delay.h"
+#include "serf/cmd/daemon/terminal.h"
+#include "serf/cmd/descriptors.h"
+#include "serf/cmd/discovery/mdns.h"
+#include "serf/cmd/events/event_handlers.h"
+#include "serf/cmd/events/event_spec.h"
+#include "serf/cmd/events/script_event.h"
+#include "serf/cmd/signals.h"
+#include "serf/cmd/telemetry/agent_metrics.h"
+#include "serf/cmd/telemetry/glog_logger.h"
+#include "serf/cmd/telemetry/syslog_sink.h"
+#include "serf/cmd/text/duration.h"
+#include "serf/config.h"
+#include "serf/event.h"
+#include "serf/member.h"
+#include "serf/query.h"
+#include "serf/rpc/server_io.h"
+#include "serf/rpc/service.h"
+#include "serf/tags.h"
+#include "serf/transport/entropy.h"
+#include "serf/transport/host.h"
+
+namespace serf::cmd {
+
+// Reads flags and files. The message of an error is what to print. Owns what it uses: a reload
+// calls it on a thread that the end of the agent does not wait for.
+using ConfigLoader = std::function<absl::StatusOr<AgentConfig>()>;
+
+// Runs an agent until its end; returns the exit code. All that it says goes to `terminal`. The
+// configuration is loaded at the start, and again at each SIGHUP.
+int RunAgent(ConfigLoader load, Terminal& terminal);
+
+namespace agent_internal {
+
+struct LoadedConfig {
+  absl::StatusOr<AgentConfig> config;  // an error's message is what to print
+  std::vector<std::string> warnings;
+};
+
+inline LoadedConfig LoadAndComplete(const ConfigLoader& load) {
+  LoadedConfig loaded{load(), {}};
+  if (!loaded.config.ok()) return loaded;
+  absl::Status complete = CompleteConfig(*loaded.config, loaded.warnings);
+  if (!complete.ok()) loaded.config = std::move(complete);
+  return loaded;
+}
+
+inline LoadedConfig LoadForReload(const ConfigLoader& load) {
+  LoadedConfig loaded = LoadAndComplete(load);
+  if (!loaded.config.ok()) return loaded;
+  absl::Status checked = CheckConfig(*loaded.config);
+  if (!checked.ok()) loaded.config = std::move(checked);
+  return loaded;
+}
+
+}  // namespace agent_internal
+
+class Agent {
+ public:
+  Agent(AgentConfig config, ConfigLoader load, Terminal& terminal, GlogLogger& logger)
+      : config_(std::move(config)),
+        load_(std::move(load)),
+        terminal_(terminal),
+        logger_(logger),
+        metrics_(io_, config_.statsd_addr, config_.statsite_addr) {
+    handlers_.set_on_invoked([this](const std::string& command, Duration duration) {
+      metrics_.OnInvoked(command, duration);
+    });
+  }
+
+  ~Agent() { logger_.set_listener(nullptr); }
+
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // Once. The exit code. The agent lives until the end of it, and so does whatever is still asked
+  // of the node: its answer comes to a member, never to a frame of the start.
+  int Run(AgentNode node);
+
+ private:
+  // Why the agent cannot start is said here.
+  bool Start(AgentNode node);
+  // -discover, if it was given.
+  absl::Status StartDiscovery();
+  void JoinDiscovered(std::vector<std::string> addresses, Mdns::JoinDone done);
+  void PrintBanner(const AgentNode& node);
+  // -join, if it was given: ready when somebody answered, else the end.
+  void JoinAtStart();
+  // The start is over.
+  void OnReady();
+  void WarnOfOpenRpc();
+  // A leave is under way, whoever wants it.
+  bool leaving() const { return leaving_ || host_->serf().state() != Serf::State::kAlive; }
+
+  void OnEvent(const Event& event);
+  void RunHandlers(const Event& event);
+  // The cluster layer ended by itself: it lost the vote over its name.
+  void OnSerfShutdown();
+  void CatchSignals();
+  void WaitForSignal();
+  void OnSignal(int signal);
+  void LeaveGracefully();
+  // What of the configuration can change while the agent runs (spec/agent.md 2.16): all of it, or,
+  // if there is any mistake, nothing.
+  void Reload();
+  void LoadAgain();
+  void OnLoaded(agent_internal::LoadedConfig loaded);
+  void SetEventHandlers(std::vector<EventScript> scripts);
+  // One attempt of -retry-join.
+  void RetryJoin();
+  void OnRetryFailed(const absl::Status& status);
+  // Closes RPC, then the node, then ends Run().
+  void Finish(int exit_code);
+
+  AgentConfig config_;
+  const ConfigLoader load_;
+  Terminal& terminal_;
+  GlogLogger& logger_;
+  boost::asio::io_context io_{1};
+  boost::asio::signal_set signals_{io_};
+  boost::asio::steady_timer leave_timer_{io_};
+  boost::asio::steady_timer retry_timer_{io_};
+  MemoryKeeper memory_{io_};
+  EventHandlers handlers_{io_, logger_,
+                          config_.event_handlers_parallel.value_or(false)
+                              ? EventHandlers::Order::kByHandler
+                              : EventHandlers::Order::kOneLine};
+  AgentMetrics metrics_;
+  Terminal errors_{STDERR_FILENO};
+  std::unique_ptr<transport::Host> host_;
+  std::unique_ptr<AgentService> service_;
+  std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<Mdns> mdns_;
+  Duration leave_limit_ = Duration::zero();
+  transport::Background background_{io_};
+  bool loading_ = false;     // the configuration, for a reload
+  bool load_again_ = false;  // it may have changed meanwhile
+  Rng rng_{transport::RandomSeed()};
+  std::int64_t failed_joins_ = 0;  // of -retry-join
+  bool leaving_ = false;           // because of a signal
+  bool finishing_ = false;
+  int exit_code_ = kExitSuccess;
+};
+
+namespace agent_internal {
+
+// "member-join", "user-event: deploy".
+inline std::string EventTitle(const Event& event) {
+  if (const auto* members = std::get_if<MemberEvent>(&event)) {
+    return std::string(MemberEventName(members->kind));
+  }
+  if (const auto* query = std::get_if<QueryEvent>(&event)) {
+    return absl::StrCat("query: ", query->name);
+  }
+  return absl::StrCat("user-event: ", std::get<UserEvent>(event).name);
+}
+
+// The original waits for 3 s, whatever the profile, which is too short where gossip is slow: WAN
+// gossips 2.5 times less often than LAN.
+inline Duration LeaveLimit(Duration gossip_interval) {
+  constexpr Duration kLimit = std::chrono::seconds(3);
+  constexpr Duration kLanGossipInterval = std::chrono::milliseconds(200);
+  return std::max(kLimit, kLimit / kLanGossipInterval * gossip_interval);
+}
+
+}  // namespace agent_internal
+
+inline int RunAgent(ConfigLoader load, Terminal& terminal) {
+  LimitHeap();
+  const auto fail = [&terminal](const absl::Status& status) {
+    terminal.Output(absl::string_view(status.message()));
+    return kExitFailure;
+  };
+  agent_internal::LoadedConfig loaded = agent_internal::LoadAndComplete(load);
+  for (const std::string& warning : loaded.warnings) terminal.Output(warning);
+  if (!loaded.config.ok()) return fail(loaded.config.status());
+  AgentConfig& config = *loaded.config;
+  const absl::StatusOr<LogLevel> level = ParseLogLevel(config.log_level);
+  if (!level.ok()) return fail(level.status());
+  std::optional<SyslogSink> syslog;
+  GlogLogger logger(std::bind_front(&Terminal::Info, &terminal));
+  logger.set_level(*level);
+  if (config.enable_syslog) {
+    absl::StatusOr<SyslogSink> sink = SyslogSink::Create(config.syslog_facility);
+    if (!sink.ok()) return fail(sink.status());
+    syslog.emplace(*std::move(sink));
+    logger.set_syslog(std::bind_front(&SyslogSink::Write, &*syslog));
+  }
+  absl::StatusOr<AgentNode> node = PrepareNode(config, &logger);
+  if (!node.ok()) return fail(node.status());
+  if (!node->addresses.notice.empty()) terminal.Output(node->addresses.notice);
+  return Agent(std::move(config), std::move(load), terminal, logger).Run(*std::move(node));
+}
+
+inline int Agent::Run(AgentNode node) {
+  leave_limit_ = agent_internal::LeaveLimit(node.options.config.swim.gossip_interval);
+  if (Start(std::move(node))) {
+    JoinAtStart();
+  } else {
+    Finish(kExitFailure);
+  }
+  io_.run();
+  // The end has an exit code and last words, which one more signal must not take from it.
+  BlockCaughtSignals();
+  return exit_code_;
+}
+
+inline bool Agent::Start(AgentNode node) {
+  const auto fail = [this](absl::string_view what, const absl::Status& status) {
+    terminal_.Output(absl::StrCat(what, ": ", absl::string_view(status.message())));
+    return false;
+  };
+  terminal_.Output("Starting Serf agent...");
+  if (const absl::Status status = ReadStateFiles(config_, node, &logger_); !status.ok()) {
+    return fail("Failed to setup the Serf agent", status);
+  }
+  Log(&logger_, LogLevel::kInfo, "agent: Serf agent starting");
+  constexpr absl::string_view kNotStarted = "Failed to start the Serf agent: Error creating Serf";
+  if (const absl::Status status = CheckNode(config_, node); !status.ok()) {
+    return fail(kNotStarted, status);
+  }
+  transport::HostOptions options = node.options;
+  if (const std::optional<rlimit> before = RaiseDescriptorLimit()) {
+    handlers_.set_descriptor_limit(*before);
+  }
+  options.connections_max = ShareDescriptors(DescriptorLimit()).gossip;
+  options.on_event = [this](const Event& event) { OnEvent(event); };
+  options.on_shutdown = [this] { OnSerfShutdown(); };
+  absl::StatusOr<std::unique_ptr<transport::Host>> host =
+      transport::Host::Create(io_, std::move(options));
+  if (!host.ok()) return fail(kNotStarted, WithAddressFlags(host.status()));
+  host_ = *std::move(host);
+  service_ = std::make_unique<AgentService>(*host_, logger_, [this] { Finish(kExitSuccess); });
+  if (auto scripts = ParseEventScripts(config_.event_handlers); scripts.ok()) {
+    SetEventHandlers(*std::move(scripts));
+  }
+  host_->Start();
+  io_.poll();  // the node knows itself before anybody can ask
+
+  if (const absl::Status status = StartDiscovery(); !status.ok()) {
+    return fail("Error starting mDNS listener", status);
+  }
+  rpc::ServerOptions rpc;
+  rpc.max_connections = std::min(rpc.max_connections, ShareDescriptors(DescriptorLimit()).rpc);
+  rpc.auth_key = config_.rpc_auth;
+  rpc.logger = &logger_;
+  rpc.max_connections = ShareDescriptors(DescriptorLimit()).rpc;
+  rpc.on_accepted = [this] { metrics_.OnRpcAccepted(); };
+  rpc.on_command = [this] { metrics_.OnRpcCommand(); };
+  server_ = std::make_unique<rpc::Server>(io_, *service_, std::move(rpc));
+  if (const absl::Status status = server_->Listen(config_.rpc_addr); !status.ok()) {
+    return fail("Error starting RPC listener", status);
+  }
+  metrics_.Start(*host_);
+  CatchSignals();
+  logger_.set_listener([this](const rpc::LogLinePtr& line) { server_->OnLog(line); });
+  Log(&logger_, LogLevel::kInfo, "agent: Serf agent started");
+  PrintBanner(node);
+  return true;
+}
+
+inline absl::Status Agent::StartDiscovery() {
+  if (config_.discover.empty()) return absl::OkStatus();
+  const absl::StatusOr<std::string> host = HostName();
+  if (!host.ok()) return host.status();
+  Mdns::Options options;
+  options.service = {config_.discover, config_.node_name, *host,
+                     host_->serf().LocalMember().endpoint};
+  options.interface = config_.mdns_interface.empty() ? config_.interface : config_.mdns_interface;
+  options.ipv4 = !config_.mdns_disable_ipv4;
+  options.ipv6 = !config_.mdns_disable_ipv6;
+  if (!config_.mdns_interface.empty()) {
+    Log(&logger_, LogLevel::kInfo, "agent: Starting mDNS listener on interface ",
+        options.interface);
+  }
+  absl::StatusOr<std::unique_ptr<Mdns>> mdns = Mdns::Start(
+      io_, options, logger_, [this](std::vector<std::string> addresses, Mdns::JoinDone done) {
+        JoinDiscovered(std::move(addresses), std::move(done));
+      });
+  if (!mdns.ok()) return mdns.status();
+  mdns_ = *std::move(mdns);
+  return absl::OkStatus();
+}
+
+inline void Agent::JoinDiscovered(std::vector<std::string> addresses, Mdns::JoinDone done) {
+  service_->Join(std::move(addresses), config_.replay_on_join,
+                 [this, done = std::move(done)](const rpc::JoinResult& result) {
+                   done(result.status, result.joined, host_->serf().AliveEndpoints());
+                 });
+}
+
+inline void Agent::PrintBanner(const AgentNode& node) {
+  const auto quoted = [](absl::string_view text) { return absl::StrCat("'", text, "'"); };
+  const auto boolean = [](bool value) { return value ? "true" : "false"; };
+  terminal_.Output("Starting Serf agent RPC...");
+  terminal_.Output("Serf agent running!");
+  terminal_.Info(absl::StrCat("                  Node name: ", quoted(config_.node_name)));
+  terminal_.Info(absl::StrCat("                  Bind addr: ", quoted(node.addresses.bind_text)));
+  if (node.addresses.advertise) {
+    terminal_.Info(absl::StrCat("Advertise addr: ", quoted(node.addresses.advertise->ToString())));
+  }
+  const std::optional<Endpoint> rpc = server_->local_endpoint();
+  const bool any_port = rpc && absl::EndsWith(config_.rpc_addr, ":0");
+  terminal_.Info(absl::StrCat("                   RPC addr: ",
+                              quoted(any_port ? rpc->ToString() : config_.rpc_addr)));
+  terminal_.Info(absl::StrCat("                  Encrypted: ", boolean(node.encrypted())));
+  terminal_.Info(
+      absl::StrCat("                   Snapshot: ", boolean(!config_.snapshot_path.empty())));
+  terminal_.Info(absl::StrCat("                    Profile: ", config_.profile));
+  terminal_.Info(absl::StrCat("Message Compression Enabled: ",
+                              boolean(config_.enable_compression.value_or(true))));
+  if (mdns_ != nullptr) {
+    terminal_.Info(absl::StrCat("               mDNS cluster: ", config_.discover));
+  }
+}
+
+inline void Agent::JoinAtStart() {
+  if (config_.start_join.empty()) return OnReady();
+  terminal_.Output(
+      absl::StrCat("Joining cluster...(replay: ", config_.replay_on_join ? "true" : "false", ")"));
+  service_->Join(config_.start_join, config_.replay_on_join, [this](const rpc::JoinResult& result) {
+    if (finishing_ || leaving()) return;  // a signal or a client made the agent leave meanwhile
+    if (!result.status.ok()) {
+      terminal_.Output(absl::string_view(result.status.message()));
+      return Finish(kExitFailure);
+    }
+    terminal_.Info(absl::StrCat("Join completed. Synced with ", result.joined, " initial agents"));
+    OnReady();
+  });
+}
+
+inline void Agent::OnReady() {
+  terminal_.Info("");
+  terminal_.Output("Log data will now stream in as it occurs:\n");
+  logger_.OpenGate();
+  WarnOfOpenRpc();
+  if (!config_.retry_join.empty()) RetryJoin();
+  memory_.Start();
+}
+
+// The original is silent about it (spec/agent.md 8.2).
+inline void Agent::WarnOfOpenRpc() {
+  const std::optional<Endpoint> local = server_->local_endpoint();
+  if (!local || local->address.is_loopback() || !config_.rpc_auth.empty()) return;
+  Log(&logger_, LogLevel::kWarn, "agent.ipc: RPC is open to other hosts at ", local->ToString(),
+      " without authentication");
+}
+
+inline void Agent::OnEvent(const Event& event) {
+  Log(&logger_, LogLevel::kInfo, "agent: Received event: ", agent_internal::EventTitle(event));
+  metrics_.OnEvent(event);
+  if (server_ != nullptr) server_->OnEvent(event);
+  if (handlers_.Want(event)) RunHandlers(event);
+}
+
+inline void Agent::RunHandlers(const Event& event) {
+  ScriptEvent script = MakeScriptEvent(event, host_->serf().LocalMember());
+  if (const auto* query = std::get_if<QueryEvent>(&event)) {
+    script.from_script = service_->IsFromHandler(query->id);
+    script.respond = [this, id = query->id,
+                      title = agent_internal::EventTitle(event)](std::string output) {
+      host_->AsyncRespond(id, std::move(output), [this, title](const absl::Status& status) {
+        if (status.ok()) return;
+        Log(&logger_, LogLevel::kWarn, "agent: Failed to respond to query '", title,
+            "': ", absl::string_view(status.message()));
+      });
+    };
+  }
+  handlers_.OnEvent(std::move(script));
+}
+
+inline void Agent::OnSerfShutdown() {
+  Log(&logger_, LogLevel::kWarn, "agent: Serf shutdown detected, quitting");
+  // A supervisor is to start it again: the other one may be gone by then.
+  terminal_.Output(absl::StrCat("The name '", config_.node_name,
+                                "' is that of another node, by a vote of the members"));
+  Finish(kExitFailure);
+}
+
+// --- signals ---
+
+// From here on, also while -join is under way. What no agent catches: signals.h.
+inline void Agent::CatchSignals() {
+  for (const int signal : kCaughtSignals) signals_.add(signal);
+  WaitForSignal();
+}
+
+inline void Agent::WaitForSignal() {
+  signals_.async_wait([this](const auto& error, int signal) {
+    if (error) return;
+    OnSignal(signal);
+    WaitForSignal();
+  });
+}
+
+inline void Agent::OnSignal(int signal) {
+  if (finishing_) return;
+  if (signal == SIGUSR1) return errors_.Text(metrics_.Dump());
+  if (leaving_) return Finish(kExitFailure);
+  terminal_.Output(absl::StrCat("Caught signal: ", signal == SIGINT    ? "interrupt"
+                                                   : signal == SIGTERM ? "terminated"
+                                                                       : "hangup"));
+  if (signal == SIGHUP) return Reload();
+  const bool graceful =
+      signal == SIGINT ? !config_.skip_leave_on_interrupt : config_.leave_on_terminate;
+  if (!graceful) return Finish(kExitFailure);
+  LeaveGracefully();
+}
+
+inline void Agent::LeaveGracefully() {
+  terminal_.Output("Gracefully shutting down agent...");
+  leaving_ = true;
+  service_->LeaveCluster([this](const absl::Status& status) {
+    if (finishing_) return;
+    if (status.ok()) return Finish(kExitSuccess);
+    terminal_.Output(absl::StrCat("Error: ", absl::string_view(status.message())));
+  });
+  leave_timer_.expires_after(leave_limit_);
+  leave_timer_.async_wait([this](const auto& error) {
+    if (!error) Finish(kExitFailure);
+  });
+}
+
+inline void Agent::Reload() {
+  terminal_.Output("Reloading configuration...");
+  if (loading_) {
+    load_again_ = true;
+    return terminal_.Output("The files of the reload before are still being read");
+  }
+  LoadAgain();
+}
+
+inline void Agent::LoadAgain() {
+  load_again_ = false;
+  loading_ =
+      background_.Run([load = load_] { return agent_internal::LoadForReload(load); },
+                      [this](agent_internal::LoadedConfig loaded) { OnLoaded(std::move(loaded)); });
+  if (!loading_) terminal_.Output("Failed to reload configs: no thread is left to read them");
+}
+
+inline void Agent::OnLoaded(agent_internal::LoadedConfig loaded) {
+  loading_ = false;
+  if (finishing_) return;
+  if (load_again_) return LoadAgain();
+  for (const std::string& warning : loaded.warnings) terminal_.Output(warning);
+  const auto failed = [this](absl::string_view what, const absl::Status& status) {
+    terminal_.Output(absl::StrCat(what, absl::string_view(status.message())));
+    terminal_.Output("Failed to reload configs");
+  };
+  if (!loaded.config.ok()) return failed("", loaded.config.status());
+  AgentConfig& config = *loaded.config;
+  const absl::StatusOr<LogLevel> level = ParseLogLevel(config.log_level);
+  if (!level.ok()) return failed("", level.status());
+  absl::StatusOr<std::vector<EventScript>> scripts = ParseEventScripts(config.event_handlers);
+  if (!scripts.ok()) return failed("", scripts.status());
+  // Only those that the configuration had or has: tags that clients set stay, unlike in the
+  // original, which also empties the tags file (spec/agent.md 2.16).
+  TagChange tags = {.set = config.tags, .remove = {}};
+  for (const auto& [key, value] : config_.tags) tags.remove.push_back(key);
+  static constexpr absl::string_view kTagsFailed = "Failed to update tags: ";
+  if (const absl::Status fits = service_->CheckTags(tags); !fits.ok()) {
+    return failed(kTagsFailed, fits);
+  }
+
+  logger_.set_level(*level);
+  SetEventHandlers(*std::move(scripts));
+  config_.leave_on_terminate = config.leave_on_terminate;
+  config_.skip_leave_on_interrupt = config.skip_leave_on_interrupt;
+  if (!config_.tags_file.empty()) return;
+  config_.tags = std::move(config.tags);
+  service_->ChangeTags(std::move(tags), [this](const absl::Status& status) {
+    if (status.ok() || finishing_) return;
+    terminal_.Output(absl::StrCat(kTagsFailed, absl::string_view(status.message())));
+  });
+}
+
+inline void Agent::SetEventHandlers(std::vector<EventScript> scripts) {
+  service_->set_event_scripts(scripts);
+  handlers_.Set(std::move(scripts));
+}
+
+// --- retry-join ---
+
+inline void Agent::RetryJoin() {
+  Log(&logger_, LogLevel::kInfo,
+      "agent: Joining cluster...(replay: ", config_.replay_on_join ? "true" : "false", ")");
+  service_->Join(config_.retry_join, config_.replay_on_join, [this](const rpc::JoinResult& result) {
+    if (finishing_ || leaving()) return;
+    if (!result.status.ok()) return OnRetryFailed(result.status);
+    Log(&logger_, LogLevel::kInfo, "agent: Join completed. Synced with ", result.joined,
+        " initial agents");
+  });
+}
+
+inline void Agent::OnRetryFailed(const absl::Status& status) {
+  ++failed_joins_;
+  if (config_.retry_max_attempts > 0 && failed_joins_ > config_.retry_max_attempts) {
+    Log(&logger_, LogLevel::kError, "agent: maximum retry join attempts made, exiting");
+    return Finish(kExitFailure);
+  }
+  const Duration delay =
+      RetryDelay(config_.retry_interval, config_.retry_interval_max, failed_joins_, rng_);
+  logger_.WriteLines(LogLevel::kWarn,
+                     absl::StrCat("agent: Join failed: ", absl::string_view(status.message()),
+                                  ", retrying in ", FormatDuration(delay)));
+  retry_timer_.expires_after(delay);
+  retry_timer_.async_wait([this](const auto& error) {
+    if (!error && !finishing_ && !leaving()) RetryJoin();
+  });
+}
+
+// --- the end ---
+
+inline void Agent::Finish(int exit_code) {
+  if (finishing_) return;
+  finishing_ = true;
+  exit_code_ = exit_code;
+  mdns_ = nullptr;
+  const auto end_node = [this] {
+    if (host_ == nullptr) return io_.stop();
+    Log(&logger_, LogLevel::kInfo, "agent: requesting serf shutdown");
+    host_->Shutdown();
+    boost::asio::post(io_, [this] {
+      Log(&logger_, LogLevel::kInfo, "agent: shutdown complete");
+      io_.stop();
+    });
+  };
+  // Later: a leave that ends may have to answer other clients as well.
+  boost::asio::post(io_, [this, end_node] {
+    if (server_ == nullptr) return end_node();
+    server_->Shutdown(end_node);
+  });
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_DAEMON_AGENT_H_

@@ -1,0 +1,173 @@
+#ifndef SERF_CMD_DAEMON_AGENT_CONFIG_H_
+#define SERF_CMD_DAEMON_AGENT_CONFIG_H_
+
+// AgentConfig: what an operator tells `serf agent`, as text and before any look-up, and the checks
+// that need nothing else. Source: spec/agent.md 2.3, 2.5.
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/duration_text.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/cmd/daemon/agent_tuning.h"
+#include "serf/cmd/events/event_spec.h"
+#include "serf/tags.h"
+#include "serf/transport/interfaces.h"
+
+namespace serf::cmd {
+
+// Port of -bind, -advertise without one (spec/agent.md 2.6).
+inline constexpr std::uint16_t kDefaultBindPort = 7946;
+
+// What is told goes over what is there: see config_file.h for the rules of files.
+struct AgentConfig {
+  std::string node_name;         // empty: the host name
+  std::string bind = "0.0.0.0";  // host[:port]
+  std::string advertise;         // host[:port]; empty: what is bound
+  std::string interface;         // "eth0"; empty: none
+  std::string rpc_addr = "127.0.0.1:7373";
+  std::string rpc_auth;     // empty: clients need no key
+  std::string encrypt_key;  // base64; empty: no encryption
+  std::string log_level = "INFO";
+  std::string profile = "lan";
+  std::string role;  // sets the tag of that name
+  Tags tags;
+  std::string tags_file;     // where tags are kept; empty: nowhere
+  std::string keyring_file;  // where keys are kept; empty: nowhere
+  std::int64_t protocol = 5;
+  std::optional<bool> enable_compression;  // none: on
+  std::vector<std::string> start_join;
+  std::vector<std::string> retry_join;
+  bool replay_on_join = false;
+  Duration retry_interval = std::chrono::seconds(30);
+  Duration retry_interval_max = Duration::zero();  // zero: always retry_interval; retry_delay.h
+  std::int64_t retry_max_attempts = 0;             // zero: no limit
+  Duration broadcast_timeout = std::chrono::seconds(5);
+  bool leave_on_terminate = false;
+  bool skip_leave_on_interrupt = false;
+  std::vector<std::string> event_handlers;      // event_spec.h
+  std::optional<bool> event_handlers_parallel;  // none: false
+  bool disable_coordinates = false;
+  bool disable_name_resolution = false;
+  bool validate_node_names = false;
+  std::int64_t query_response_size_limit = 1024;  // bytes, as the next two
+  std::int64_t query_size_limit = 1024;
+  std::int64_t user_event_size_limit = 512;
+  Duration reconnect_interval = Duration::zero();  // zero: as the cluster layer has it, also below
+  Duration reconnect_timeout = Duration::zero();
+  Duration tombstone_timeout = Duration::zero();
+  std::string snapshot_path;  // empty: none
+  bool rejoin_after_leave = false;
+  std::string discover;        // name of the mDNS cluster; empty: none
+  std::string mdns_interface;  // empty: `interface`
+  bool mdns_disable_ipv4 = false;
+  bool mdns_disable_ipv6 = false;
+  bool enable_syslog = false;
+  std::string syslog_facility = "LOCAL0";
+  std::string statsite_addr;  // host:port; empty: none
+  std::string statsd_addr;
+  AgentTuning tuning;
+};
+
+// Fills in what was left out and corrects what is out of range; each warning is a line for the
+// operator. An error's message is what to print before giving up.
+absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warnings);
+
+// "trace" to "ERR", in any case.
+absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text);
+
+// The system's name of this host. "Error determining hostname: ..."
+inline absl::StatusOr<std::string> HostName() {
+  std::array<char, 256> name{};  // above any system's HOST_NAME_MAX
+  if (::gethostname(name.data(), name.size() - 1) != 0) {
+    return absl::InternalError(absl::StrCat("Error determining hostname: ", std::strerror(errno)));
+  }
+  return std::string(name.data());
+}
+
+namespace agent_config_internal {
+
+inline absl::Status CheckMdns(const AgentConfig& config) {
+  if (config.mdns_interface.empty()) return absl::OkStatus();
+  if (config.discover.empty()) {
+    return absl::InvalidArgumentError("mDNS interface specified without enabling mDNS discovery");
+  }
+  if (!transport::IsInterface(config.mdns_interface)) {
+    return absl::NotFoundError(
+        "Invalid mDNS network interface: route ip+net: no such network interface");
+  }
+  if (config.mdns_disable_ipv4 && config.mdns_disable_ipv6) {
+    return absl::InvalidArgumentError(
+        "Invalid mDNS configuration: both IPv4 and IPv6 are disabled");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace agent_config_internal
+
+inline absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warnings) {
+  if (config.node_name.empty()) {
+    absl::StatusOr<std::string> name = HostName();
+    if (!name.ok()) return name.status();
+    config.node_name = *std::move(name);
+  }
+  const auto scripts = ParseEventScripts(config.event_handlers);
+  if (!scripts.ok()) return scripts.status();
+  if (!config.interface.empty() && !transport::IsInterface(config.interface)) {
+    return absl::NotFoundError(
+        "Invalid network interface: route ip+net: no such network interface");
+  }
+  if (absl::Status mdns = agent_config_internal::CheckMdns(config); !mdns.ok()) return mdns;
+  if (!config.role.empty()) {
+    warnings.push_back("Deprecation warning: 'Role' has been replaced with 'Tags'");
+    config.tags["role"] = config.role;
+  }
+  constexpr Duration kLeast = std::chrono::seconds(1);
+  if (config.retry_interval < kLeast) {
+    warnings.push_back("Warning: 'RetryInterval' is too low. Setting to 1s");
+    config.retry_interval = kLeast;
+  }
+  if (config.retry_interval_max != Duration::zero() &&
+      config.retry_interval_max < config.retry_interval) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "retry_interval_max is ", FormatDuration(config.retry_interval_max),
+        ", must not be below retry_interval, ", FormatDuration(config.retry_interval)));
+  }
+  if (config.broadcast_timeout < kLeast) {
+    warnings.push_back("Warning: 'BroadcastTimeout' is too low. Setting to 1s");
+    config.broadcast_timeout = kLeast;
+  }
+  if (config.rejoin_after_leave && config.snapshot_path.empty()) {
+    warnings.push_back("Warning: 'RejoinAfterLeave' enabled without snapshot file");
+  }
+  return absl::OkStatus();
+}
+
+inline absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text) {
+  const std::string upper = absl::AsciiStrToUpper(text);
+  for (const LogLevel level :
+       {LogLevel::kTrace, LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
+    if (upper == LogLevelName(level)) return level;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "Invalid log level: ", upper, ". Valid log levels are: [TRACE DEBUG INFO WARN ERR]"));
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_DAEMON_AGENT_CONFIG_H_

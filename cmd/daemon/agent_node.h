@@ -1,0 +1,221 @@
+#ifndef SERF_CMD_DAEMON_AGENT_NODE_H_
+#define SERF_CMD_DAEMON_AGENT_NODE_H_
+
+// From the operator's configuration to the node's: profile, key, addresses, tags and keyring files.
+// Source: spec/agent.md 2.5 (rows 15 to 19 and the tables after them), 2.7.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/logger.h"
+#include "serf/base/time.h"
+#include "serf/cmd/daemon/agent_addresses.h"
+#include "serf/cmd/daemon/agent_config.h"
+#include "serf/cmd/daemon/agent_tuning.h"
+#include "serf/cmd/files/file_text.h"
+#include "serf/cmd/files/keyring_file.h"
+#include "serf/cmd/files/tags_file.h"
+#include "serf/cmd/text/base64.h"
+#include "serf/config.h"
+#include "serf/tags.h"
+#include "serf/transport/host.h"
+#include "serf/wire/aead.h"
+
+namespace serf::cmd {
+
+struct AgentNode {
+  transport::HostOptions options;
+  AgentAddresses addresses;
+  ByteVector key;       // of -encrypt; empty: none
+  KeyringFile keyring;  // what the keyring file holds, if there is one
+  bool encrypted() const { return !key.empty() || !keyring.keyring.empty(); }
+};
+
+// What can be wrong before the agent says that it starts. Blocks on name look-ups. An error's
+// message is what to print.
+absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* logger);
+
+// The part of it that needs no network: profile, key, settings.
+absl::Status ConfigureNode(const AgentConfig& config, Logger* logger, AgentNode& node);
+
+// Reads the tags and keyring files into the node. An error's message is what to print after
+// "Failed to setup the Serf agent: ".
+absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* logger);
+
+// What is checked after it: the protocol, limits, the tags, the size of the key. Puts the keys into
+// the options.
+absl::Status CheckNode(const AgentConfig& config, AgentNode& node);
+
+// For a reload: all that a start would refuse, but for what depends on the network or on other
+// files, and the size of the tags.
+absl::Status CheckConfig(const AgentConfig& config);
+
+inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* logger) {
+  AgentNode node;
+  absl::StatusOr<AgentAddresses> addresses = LookUpAddresses(config);
+  if (!addresses.ok()) return addresses.status();
+  node.addresses = *std::move(addresses);
+  if (absl::Status status = ConfigureNode(config, logger, node); !status.ok()) return status;
+  node.options.bind = node.addresses.bind;
+  node.options.zone = node.addresses.zone;
+  node.options.advertise = node.addresses.advertise;
+  return node;
+}
+
+inline absl::Status ConfigureNode(const AgentConfig& config, Logger* logger, AgentNode& node) {
+  absl::StatusOr<ByteVector> key = DecodeBase64(config.encrypt_key);
+  if (!key.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Invalid encryption key: ", absl::string_view(key.status().message())));
+  }
+  node.key = *std::move(key);
+  Config& serf = node.options.config;
+  if (config.profile == "lan") {
+    serf = Config::Lan();
+  } else if (config.profile == "wan") {
+    serf = Config::Wan();
+  } else if (config.profile == "local") {
+    serf = Config::Local();
+  } else {
+    return absl::InvalidArgumentError(absl::StrCat("Unknown profile: ", config.profile));
+  }
+  serf.swim.name = config.node_name;
+  serf.swim.enable_compression = config.enable_compression.value_or(true);
+  serf.swim.logger = logger;
+  serf.tags = config.tags;
+  serf.broadcast_timeout = config.broadcast_timeout;
+  serf.coalesce_period = std::chrono::seconds(3);
+  serf.quiescent_period = std::chrono::seconds(1);
+  serf.user_coalesce_period = serf.coalesce_period;
+  serf.user_quiescent_period = serf.quiescent_period;
+  serf.validate_node_names = config.validate_node_names;
+  serf.disable_coordinates = config.disable_coordinates;
+  serf.enable_name_conflict_resolution = !config.disable_name_resolution;
+  const auto take = [](Duration told, Duration& into) {
+    if (told != Duration::zero()) into = told;
+  };
+  take(config.reconnect_interval, serf.reconnect_interval);
+  take(config.reconnect_timeout, serf.reconnect_timeout);
+  take(config.tombstone_timeout, serf.tombstone_timeout);
+  if (absl::Status status = ApplyTuning(config.tuning, serf); !status.ok()) return status;
+  node.options.snapshot_path = config.snapshot_path;
+  node.options.rejoin_after_leave = config.rejoin_after_leave;
+  if (!config.keyring_file.empty()) {
+    node.options.save_keyring =
+        [path = config.keyring_file](std::span<const wire::Keyring::Key> keys) {
+          return WriteKeyringFile(path, keys);
+        };
+  }
+  if (!config.tags_file.empty()) {
+    node.options.save_tags = [path = config.tags_file](const Tags& tags) {
+      return WriteTagsFile(path, tags);
+    };
+  }
+  return absl::OkStatus();
+}
+
+namespace agent_node_internal {
+
+inline absl::Status CheckTagsFile(const AgentConfig& config) {
+  if (config.tags_file.empty() || config.tags.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("Tags config not allowed while using tag files");
+}
+
+inline absl::Status CheckKeyringFile(const AgentConfig& config) {
+  if (config.keyring_file.empty() || config.encrypt_key.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("Encryption key not allowed while using a keyring");
+}
+
+}  // namespace agent_node_internal
+
+inline absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* logger) {
+  namespace internal = agent_node_internal;
+  if (absl::Status status = internal::CheckTagsFile(config); !status.ok()) return status;
+  if (!config.tags_file.empty()) {
+    RemoveLeftover(config.tags_file);
+    absl::StatusOr<Tags> tags = ReadTagsFile(config.tags_file);
+    if (tags.ok()) {
+      Log(logger, LogLevel::kInfo, "agent: Restored ", tags->size(), " tag(s) from ",
+          config.tags_file);
+      node.options.config.tags = *std::move(tags);
+    } else if (!absl::IsNotFound(tags.status())) {
+      return tags.status();
+    }
+  }
+  if (absl::Status status = internal::CheckKeyringFile(config); !status.ok()) return status;
+  if (!config.keyring_file.empty()) {
+    RemoveLeftover(config.keyring_file);
+    absl::StatusOr<KeyringFile> keyring = ReadKeyringFile(config.keyring_file);
+    if (!keyring.ok()) return keyring.status();
+    node.keyring = *std::move(keyring);
+    Log(logger, LogLevel::kInfo, "agent: Restored keyring with ", node.keyring.keys, " keys from ",
+        config.keyring_file);
+  }
+  return absl::OkStatus();
+}
+
+inline absl::Status CheckNode(const AgentConfig& config, AgentNode& node) {
+  Config& serf = node.options.config;
+  if (config.protocol > std::numeric_limits<std::uint8_t>::max()) {
+    return absl::InvalidArgumentError(absl::StrCat("Protocol version '", config.protocol,
+                                                   "' too high. Must be in range: [",
+                                                   kSerfProtocolMin, ", ", kSerfProtocolMax, "]"));
+  }
+  serf.protocol_version = static_cast<std::uint8_t>(config.protocol);
+  const struct {
+    absl::string_view key;
+    std::int64_t told;
+    std::size_t& into;
+  } sizes[] = {
+      {"user_event_size_limit", config.user_event_size_limit, serf.user_event_size_limit},
+      {"query_size_limit", config.query_size_limit, serf.query_size_limit},
+      {"query_response_size_limit", config.query_response_size_limit,
+       serf.query_response_size_limit},
+  };
+  for (const auto& size : sizes) {
+    if (size.told < 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(size.key, " is ", size.told, ", must not be negative"));
+    }
+    size.into = static_cast<std::size_t>(size.told);
+  }
+  if (absl::Status status = serf.Validate(); !status.ok()) return status;
+  if (!node.encrypted()) return absl::OkStatus();
+  wire::Keyring keyring = node.keyring.keyring;
+  if (!node.key.empty()) {
+    if (const absl::Status status = keyring.Add(node.key); !status.ok()) {
+      return absl::Status(status.code(), absl::StrCat("Failed to create memberlist: ",
+                                                      absl::string_view(status.message())));
+    }
+  }
+  serf.swim.keyring = std::make_shared<wire::Keyring>(std::move(keyring));
+  return absl::OkStatus();
+}
+
+inline absl::Status CheckConfig(const AgentConfig& config) {
+  namespace internal = agent_node_internal;
+  AgentNode node;
+  absl::Status status = ParseLogLevel(config.log_level).status();
+  status.Update(ConfigureNode(config, nullptr, node));
+  status.Update(internal::CheckTagsFile(config));
+  status.Update(internal::CheckKeyringFile(config));
+  node.options.config.tags.clear();
+  if (status.ok()) status = CheckNode(config, node);
+  return status;
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_DAEMON_AGENT_NODE_H_

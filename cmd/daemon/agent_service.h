@@ -1,0 +1,316 @@
+#ifndef SERF_CMD_DAEMON_AGENT_SERVICE_H_
+#define SERF_CMD_DAEMON_AGENT_SERVICE_H_
+
+// AgentService: what clients ask of an agent, done by its Host, with the agent's log entries
+// (spec/agent.md 1.7, 2.12). One thread, that of the io_context.
+
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/logger.h"
+#include "serf/cmd/events/event_spec.h"
+#include "serf/cmd/telemetry/glog_logger.h"
+#include "serf/cmd/text/base64.h"
+#include "serf/cmd/text/quote.h"
+#include "serf/cmd/version.h"
+#include "serf/coordinate.h"
+#include "serf/coordinates/coordinate_tracker.h"
+#include "serf/join_error.h"
+#include "serf/keys.h"
+#include "serf/member.h"
+#include "serf/member_listing.h"
+#include "serf/query.h"
+#include "serf/rpc/log_history.h"
+#include "serf/rpc/service.h"
+#include "serf/serf.h"
+#include "serf/tags.h"
+#include "serf/transport/host.h"
+
+namespace serf::cmd {
+
+// Some tags to be set, after some were removed.
+struct TagChange {
+  Tags set;
+  std::vector<std::string> remove;
+
+  void Apply(Tags& tags) const {
+    for (const std::string& key : remove) tags.erase(key);
+    for (const auto& [key, value] : set) tags[key] = value;
+  }
+};
+
+class AgentService final : public rpc::Service {
+ public:
+  // `on_left` is called when a leave that a client asked for has ended, well or not: the agent is
+  // to shut down. Host and logger outlive the service.
+  AgentService(transport::Host& host, GlogLogger& logger, std::function<void()> on_left)
+      : host_(host), logger_(logger), on_left_(std::move(on_left)) {}
+
+  inline std::span<const Member> Members() override;
+  std::size_t MemberCount() override { return host_.serf().member_count(); }
+  inline void WithMembers(MembersWork work, WorkDone done) override;
+  inline rpc::StatsSections Stats() override;
+  inline std::optional<Coordinate> FindCoordinate(const std::string& node) override;
+  std::vector<rpc::LogLinePtr> LogHistory() override { return logger_.History(); }
+  inline rpc::JoinId Join(std::vector<std::string> addresses, bool replay, JoinDone done) override;
+  void CancelJoin(rpc::JoinId join) override {
+    if (join != 0) host_.CancelJoin(join);
+  }
+  inline void SendUserEvent(std::string name, std::string payload, bool coalesce,
+                            Done done) override;
+  inline void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
+                    QueryDone done) override;
+  void CancelQuery(QueryId query) override {
+    from_handlers_.erase(query);
+    host_.CancelQuery(query);
+  }
+  inline void Respond(QueryId query, std::string payload, Done done) override;
+  inline void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override;
+  inline void Leave(Done done) override;
+  inline void ForceLeave(std::string node, bool prune, Done done) override;
+  inline void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override;
+
+  // What clients and reloads change: `done` is called when the cluster was told, or with why
+  // nothing has changed.
+  inline void ChangeTags(TagChange change, Done done);
+  // Whether the tags would be refused for their size if they were changed so now.
+  absl::Status CheckTags(const TagChange& change) const {
+    Tags tags = host_.serf().config().tags;
+    change.Apply(tags);
+    return EncodeTags(tags, host_.serf().config().protocol_version).status();
+  }
+
+  // For Stats().
+  void set_event_scripts(const std::vector<EventScript>& scripts);
+
+  // Whether a script of an event handler asks this query.
+  bool IsFromHandler(QueryId query) const { return from_handlers_.contains(query); }
+
+  // Leave() without the end that follows: for a leave that the agent itself wants.
+  void LeaveCluster(Done done);
+
+ private:
+  static std::map<std::string, std::string> RuntimeStats();
+  // A payload of a client: no valid one has more bytes than that, and to quote a megabyte takes
+  // long.
+  static std::string LogText(absl::string_view payload) {
+    constexpr std::size_t kMax = 16 << 10;
+    return Quote(payload.substr(0, kMax));
+  }
+
+  transport::Host& host_;
+  GlogLogger& logger_;
+  const std::function<void()> on_left_;
+  std::map<std::string, std::string> event_scripts_;  // "user:deploy" -> command
+  std::vector<Member> members_;                       // what Members() lends
+  std::set<QueryId> from_handlers_;                   // own queries that run
+};
+
+inline std::span<const Member> AgentService::Members() {
+  host_.serf().CopyMembers(members_);
+  return members_;
+}
+
+inline void AgentService::WithMembers(MembersWork work, WorkDone done) {
+  host_.AsyncAside(
+      [listing = std::make_shared<const MemberListing>(host_.serf().ListMembers()),
+       work = std::move(work)](const MayGoOn& may_go_on) { work(listing->Sorted(), may_go_on); },
+      [done = std::move(done)](bool ran) { done(ran); });
+}
+
+inline rpc::StatsSections AgentService::Stats() {
+  const Member local = host_.serf().LocalMember();
+  rpc::StatsSections sections;
+  sections["agent"] = {{"name", local.name}};
+  sections["event_handlers"] = event_scripts_;
+  sections["runtime"] = RuntimeStats();
+  sections["serf"] = host_.serf().Stats();
+  // Scripts expect it; the original has it also without coordinates.
+  sections["serf"].try_emplace("coordinate_resets", "0");
+  sections["tags"].insert(local.tags.begin(), local.tags.end());
+  return sections;
+}
+
+inline void AgentService::set_event_scripts(const std::vector<EventScript>& scripts) {
+  event_scripts_.clear();
+  for (const EventScript& script : scripts) {
+    // TYPE:NAME, where the name may be empty.
+    const char* const colon = absl::StrContains(script.event, ':') ? "" : ":";
+    event_scripts_[absl::StrCat(script.event, colon)] = script.command;
+  }
+}
+
+inline std::map<std::string, std::string> AgentService::RuntimeStats() {
+  static const auto& constant = *new std::map<std::string, std::string>([] {
+    utsname system{};
+    ::uname(&system);
+    const absl::string_view machine = system.machine;
+    return std::map<std::string, std::string>{
+        {"os", absl::AsciiStrToLower(system.sysname)},
+        {"arch", std::string(machine == "x86_64"    ? "amd64"
+                             : machine == "aarch64" ? "arm64"
+                                                    : machine)},
+        {"version", absl::StrCat("serf-", kVersion)},
+        {"max_procs", "1"},  // all work is done on one thread
+        {"cpu_count", absl::StrCat(std::thread::hardware_concurrency())}};
+  }());
+  std::map<std::string, std::string> stats = constant;
+  // The original counts its own kind of threads. The kernel tells them as the links of a folder,
+  // which to read would take longer than the rest of the request.
+  struct stat tasks {};
+  const bool found = ::stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 2;
+  stats["goroutines"] = absl::StrCat(found ? tasks.st_nlink - 2 : 1);
+  return stats;
+}
+
+inline rpc::JoinId AgentService::Join(std::vector<std::string> addresses, bool replay,
+                                      JoinDone done) {
+  const rpc::JoinId join = host_.NewJoin();
+  Log(&logger_, LogLevel::kInfo, "agent: joining: [", absl::StrJoin(addresses, " "),
+      "] replay: ", replay ? "true" : "false");
+  host_.AsyncJoin(
+      join, std::move(addresses), /*ignore_old=*/!replay,
+      [this, done = std::move(done)](const absl::Status& status,
+                                     const transport::JoinOutcome& outcome) {
+        if (outcome.contacted > 0) {
+          Log(&logger_, LogLevel::kInfo, "agent: joined: ", outcome.contacted, " nodes");
+        }
+        // Also beside those that answered: a seed that is gone is to be noticed.
+        const absl::Status error =
+            status.ok() && !outcome.errors.empty() ? JoinError(outcome.errors) : status;
+        if (!error.ok()) {
+          logger_.WriteLines(LogLevel::kWarn, absl::StrCat("agent: error joining: ",
+                                                           absl::string_view(error.message())));
+        }
+        done({status, outcome.contacted, outcome.errors});
+      });
+  return join;
+}
+
+inline void AgentService::SendUserEvent(std::string name, std::string payload, bool coalesce,
+                                        Done done) {
+  Log(&logger_, LogLevel::kDebug, "agent: Requesting user event send: ", name,
+      ". Coalesced: ", coalesce ? "true" : "false", ". Payload: ", LogText(payload));
+  host_.AsyncUserEvent(std::move(name), std::move(payload), coalesce,
+                       [this, done = std::move(done)](const absl::Status& status) {
+                         if (!status.ok()) {
+                           Log(&logger_, LogLevel::kWarn, "agent: failed to send user event: ",
+                               absl::string_view(status.message()));
+                         }
+                         done(status);
+                       });
+}
+
+inline std::optional<Coordinate> AgentService::FindCoordinate(const std::string& node) {
+  const CoordinateTracker* const tracker = host_.serf().coordinates();
+  const Coordinate* const found = tracker != nullptr ? tracker->Find(node) : nullptr;
+  return found != nullptr ? std::optional<Coordinate>(*found) : std::nullopt;
+}
+
+inline void AgentService::Query(std::string name, std::string payload, QueryParams params,
+                                OnAnswer on_answer, QueryDone done) {
+  Log(&logger_, LogLevel::kDebug, "agent: Requesting query send: ", name,
+      ". Payload: ", LogText(payload));
+  const bool from_handler = params.from_handler;
+  auto on_update = [this, on_answer = std::move(on_answer)](const QueryUpdate& update) {
+    if (update.kind == QueryUpdate::Kind::kDone) from_handlers_.erase(update.query);
+    // A node that ends by itself ends its queries: to the client they are cut off, not done.
+    const bool cut_off =
+        update.kind == QueryUpdate::Kind::kDone && host_.serf().state() == Serf::State::kShutdown;
+    if (!cut_off) on_answer(update);
+  };
+  host_.AsyncQuery(
+      std::move(name), std::move(payload), std::move(params), std::move(on_update),
+      [this, from_handler, done = std::move(done)](const absl::StatusOr<QueryId>& query) {
+        // Before the node is told of it itself.
+        if (query.ok() && from_handler) from_handlers_.insert(*query);
+        if (!query.ok()) {
+          Log(&logger_, LogLevel::kWarn,
+              "agent: failed to start user query: ", absl::string_view(query.status().message()));
+        }
+        done(query);
+      });
+}
+
+inline void AgentService::Respond(QueryId query, std::string payload, Done done) {
+  host_.AsyncRespond(query, std::move(payload), std::move(done));
+}
+
+inline void AgentService::ManageKeys(KeyOperation operation, std::string key, KeysDone done) {
+  const char* const what = operation == KeyOperation::kInstall  ? "key installation"
+                           : operation == KeyOperation::kUse    ? "primary key change"
+                           : operation == KeyOperation::kRemove ? "key removal"
+                                                                : "key listing";
+  Log(&logger_, LogLevel::kInfo, "agent: Initiating ", what);
+  absl::StatusOr<ByteVector> bytes = DecodeBase64(key);
+  if (!bytes.ok()) return done({bytes.status(), {}});
+  host_.AsyncManageKeys(
+      operation, *std::move(bytes), /*relay_factor=*/0,
+      [done = std::move(done)](const absl::Status& status, const KeyOutcome& outcome) {
+        done({status, outcome});
+      });
+}
+
+inline void AgentService::Leave(Done done) {
+  LeaveCluster([this, done = std::move(done)](const absl::Status& status) {
+    done(status);
+    on_left_();
+  });
+}
+
+inline void AgentService::LeaveCluster(Done done) {
+  Log(&logger_, LogLevel::kInfo, "agent: requesting graceful leave from Serf");
+  host_.AsyncLeave(std::move(done));
+}
+
+inline void AgentService::ForceLeave(std::string node, bool prune, Done done) {
+  const absl::string_view how = prune ? " (prune)" : "";
+  Log(&logger_, LogLevel::kInfo, "agent: Force leaving node", how, ": ", node);
+  host_.AsyncForceLeave(std::move(node), prune,
+                        [this, how, done = std::move(done)](const absl::Status& status) {
+                          if (!status.ok()) {
+                            Log(&logger_, LogLevel::kWarn, "agent: failed to remove node", how,
+                                ": ", absl::string_view(status.message()));
+                          }
+                          done(status);
+                        });
+}
+
+inline void AgentService::UpdateTags(Tags set, std::vector<std::string> remove, Done done) {
+  ChangeTags({std::move(set), std::move(remove)},
+             [this, done = std::move(done)](const absl::Status& status) {
+               if (!status.ok()) {
+                 Log(&logger_, LogLevel::kError, "agent: ", absl::string_view(status.message()));
+               }
+               done(status);
+             });
+}
+
+inline void AgentService::ChangeTags(TagChange change, Done done) {
+  host_.AsyncChangeTags([change = std::move(change)](Tags& tags) { change.Apply(tags); },
+                        std::move(done));
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_DAEMON_AGENT_SERVICE_H_

@@ -1,0 +1,431 @@
+#include "serf/cmd/daemon/config_file.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json.hpp"
+#include "serf/base/system_error.h"
+#include "serf/base/time.h"
+#include "serf/cmd/daemon/agent_config.h"
+#include "serf/cmd/daemon/agent_tuning.h"
+#include "serf/cmd/files/file_text.h"
+#include "serf/cmd/files/json_document.h"
+#include "serf/cmd/text/duration.h"
+#include "serf/tags.h"
+
+namespace serf::cmd {
+namespace {
+
+using nlohmann::json;
+
+// --- what the original calls values in its errors ---
+
+absl::string_view GoType(const json& value) {
+  if (value.is_string()) return "string";
+  if (value.is_boolean()) return "bool";
+  if (value.is_number()) return "float64";
+  return value.is_array() ? "[]interface {}" : "map[string]interface {}";
+}
+
+absl::string_view GoKind(const json& value) {
+  if (value.is_array()) return "slice";
+  return value.is_object() ? "map" : GoType(value);
+}
+
+// All numbers are float64 there: without a fraction below 1e21, then with an exponent.
+std::string GoNumber(double number) {
+  std::array<char, 64> text;
+  const double magnitude = std::fabs(number);
+  const bool fixed = magnitude == 0 || (magnitude >= 1e-4 && magnitude < 1e21);
+  const auto [end, error] =
+      std::to_chars(text.data(), text.data() + text.size(), number,
+                    fixed ? std::chars_format::fixed : std::chars_format::scientific);
+  return error == std::errc() ? std::string(text.data(), end) : std::string();
+}
+
+// Values are shown at the top level only: what lies deeper would make errors without end.
+std::string GoValue(const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number()) return GoNumber(value.get<double>());
+  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
+  return value.is_array() ? "[...]" : "map[...]";
+}
+
+// --- the keys ---
+
+using Field =
+    std::variant<std::string AgentConfig::*, bool AgentConfig::*, std::int64_t AgentConfig::*,
+                 Duration AgentConfig::*, std::vector<std::string> AgentConfig::*,
+                 Tags AgentConfig::*, std::optional<bool> AgentConfig::*>;
+
+struct Key {
+  absl::string_view name;
+  Field field;
+};
+
+// In the order in which wrong durations are told.
+const auto& Keys() {
+  static const std::array keys = {
+      Key{"node_name", &AgentConfig::node_name},
+      Key{"role", &AgentConfig::role},
+      Key{"disable_coordinates", &AgentConfig::disable_coordinates},
+      Key{"tags", &AgentConfig::tags},
+      Key{"tags_file", &AgentConfig::tags_file},
+      Key{"bind", &AgentConfig::bind},
+      Key{"advertise", &AgentConfig::advertise},
+      Key{"encrypt_key", &AgentConfig::encrypt_key},
+      Key{"keyring_file", &AgentConfig::keyring_file},
+      Key{"log_level", &AgentConfig::log_level},
+      Key{"rpc_addr", &AgentConfig::rpc_addr},
+      Key{"rpc_auth", &AgentConfig::rpc_auth},
+      Key{"protocol", &AgentConfig::protocol},
+      Key{"replay_on_join", &AgentConfig::replay_on_join},
+      Key{"query_response_size_limit", &AgentConfig::query_response_size_limit},
+      Key{"query_size_limit", &AgentConfig::query_size_limit},
+      Key{"user_event_size_limit", &AgentConfig::user_event_size_limit},
+      Key{"start_join", &AgentConfig::start_join},
+      Key{"event_handlers", &AgentConfig::event_handlers},
+      Key{"profile", &AgentConfig::profile},
+      Key{"snapshot_path", &AgentConfig::snapshot_path},
+      Key{"leave_on_terminate", &AgentConfig::leave_on_terminate},
+      Key{"skip_leave_on_interrupt", &AgentConfig::skip_leave_on_interrupt},
+      Key{"discover", &AgentConfig::discover},
+      Key{"interface", &AgentConfig::interface},
+      Key{"reconnect_interval", &AgentConfig::reconnect_interval},
+      Key{"reconnect_timeout", &AgentConfig::reconnect_timeout},
+      Key{"tombstone_timeout", &AgentConfig::tombstone_timeout},
+      Key{"disable_name_resolution", &AgentConfig::disable_name_resolution},
+      Key{"enable_syslog", &AgentConfig::enable_syslog},
+      Key{"syslog_facility", &AgentConfig::syslog_facility},
+      Key{"retry_join", &AgentConfig::retry_join},
+      Key{"retry_max_attempts", &AgentConfig::retry_max_attempts},
+      Key{"retry_interval", &AgentConfig::retry_interval},
+      Key{"rejoin_after_leave", &AgentConfig::rejoin_after_leave},
+      Key{"enable_compression", &AgentConfig::enable_compression},
+      Key{"statsite_addr", &AgentConfig::statsite_addr},
+      Key{"statsd_addr", &AgentConfig::statsd_addr},
+      Key{"broadcast_timeout", &AgentConfig::broadcast_timeout},
+      Key{"validate_node_names", &AgentConfig::validate_node_names},
+      // Not of the original.
+      Key{"event_handlers_parallel", &AgentConfig::event_handlers_parallel},
+      Key{"retry_interval_max", &AgentConfig::retry_interval_max},
+  };
+  return keys;
+}
+
+constexpr std::array kMdnsKeys = {
+    std::pair<absl::string_view, Field>{"interface", &AgentConfig::mdns_interface},
+    std::pair<absl::string_view, Field>{"disable_ipv4", &AgentConfig::mdns_disable_ipv4},
+    std::pair<absl::string_view, Field>{"disable_ipv6", &AgentConfig::mdns_disable_ipv6},
+};
+
+// A float64 as a whole number, its fraction cut off; none if it does not fit.
+std::optional<std::int64_t> WholeNumber(const json& value) {
+  const double number = std::trunc(value.get<double>());
+  // The largest below 2^63 that a float64 can hold is far from it, so the comparison is exact.
+  if (!(number >= -0x1p63 && number < 0x1p63)) return std::nullopt;
+  return static_cast<std::int64_t>(number);
+}
+
+// Decodes one object into a configuration, and collects what is wrong.
+class Decoder {
+ public:
+  explicit Decoder(AgentConfig& config) : config_(config) {}
+
+  absl::Status Decode(const json& root);
+
+ private:
+  // The entries of an object that were not taken yet.
+  class Entries {
+   public:
+    explicit Entries(const json& object) : object_(object) {
+      for (const auto& item : object.items()) left_.insert(item.key());
+    }
+    // Null if there is none.
+    const json* Take(absl::string_view name);
+    const std::set<std::string>& left() const { return left_; }
+
+   private:
+    const json& object_;
+    std::set<std::string> left_;
+  };
+
+  // `path` is what errors call the value.
+  void Set(const std::string& path, const json& value, const Field& field) {
+    if (value.is_null()) return;
+    std::visit([&](auto member) { Set(path, value, config_.*member); }, field);
+  }
+  void Set(const std::string& path, const json& value, std::string& into);
+  void Set(const std::string& path, const json& value, bool& into);
+  void Set(const std::string& path, const json& value, std::optional<bool>& into);
+  void Set(const std::string& path, const json& value, std::int64_t& into);
+  void Set(const std::string& path, const json& value, Duration& into);
+  void Set(const std::string& path, const json& value, std::vector<std::string>& into);
+  void Set(const std::string& path, const json& value, Tags& into);
+  void SetMdns(const json& value);
+  void SetTuning(const std::string& name, const json& value);
+
+  // The values, or nothing after a complaint.
+  std::optional<bool> Bool(const std::string& path, const json& value);
+  std::optional<std::string> Text(const std::string& path, const json& value);
+  std::optional<std::int64_t> Number(const std::string& path, const json& value);
+  std::optional<std::vector<std::string>> List(const std::string& path, const json& value);
+
+  void ReportUnknown(const std::string& path, const Entries& entries);
+  void ReportType(const std::string& path, absl::string_view expected, const json& value) {
+    errors_.push_back(absl::StrCat("'", path, "' expected type '", expected,
+                                   "', got unconvertible type '", GoType(value), "', value: '",
+                                   GoValue(value), "'"));
+  }
+
+  AgentConfig& config_;
+  std::vector<std::string> errors_;
+  absl::Status duration_error_;  // told only if nothing else is wrong: the first of them
+};
+
+const json* Decoder::Entries::Take(absl::string_view name) {
+  auto found = left_.find(std::string(name));
+  if (found == left_.end()) {
+    found = std::find_if(left_.begin(), left_.end(), [name](const std::string& key) {
+      return absl::EqualsIgnoreCase(key, name);
+    });
+  }
+  if (found == left_.end()) return nullptr;
+  const json& value = object_.at(*found);
+  left_.erase(found);
+  return &value;
+}
+
+absl::Status Decoder::Decode(const json& root) {
+  if (root.is_null()) return absl::OkStatus();
+  if (!root.is_object()) {
+    return absl::InvalidArgumentError(absl::StrCat("'' expected a map, got '", GoKind(root), "'"));
+  }
+  Entries entries(root);
+  for (const Key& key : Keys()) {
+    const json* const value = entries.Take(key.name);
+    if (value != nullptr) Set(std::string(key.name), *value, key.field);
+  }
+  if (const json* const value = entries.Take("mdns"); value != nullptr) SetMdns(*value);
+  const std::set<std::string> rest = entries.left();
+  for (const std::string& key : rest) {
+    const std::string name = absl::AsciiStrToLower(key);
+    // The original knows the second one, and drops it.
+    if (name == "msgpackusenewtimeformat") entries.Take(key);
+    if (!TuningKindOf(name)) continue;
+    SetTuning(name, *entries.Take(key));
+  }
+  ReportUnknown("", entries);
+  if (errors_.empty()) return duration_error_;
+  std::sort(errors_.begin(), errors_.end());
+  return absl::InvalidArgumentError(
+      absl::StrCat(errors_.size(), " error(s) decoding:\n\n* ", absl::StrJoin(errors_, "\n* ")));
+}
+
+void Decoder::ReportUnknown(const std::string& path, const Entries& entries) {
+  if (entries.left().empty()) return;
+  errors_.push_back(
+      absl::StrCat("'", path, "' has invalid keys: ", absl::StrJoin(entries.left(), ", ")));
+}
+
+std::optional<bool> Decoder::Bool(const std::string& path, const json& value) {
+  if (value.is_boolean()) return value.get<bool>();
+  ReportType(path, "bool", value);
+  return std::nullopt;
+}
+
+std::optional<std::string> Decoder::Text(const std::string& path, const json& value) {
+  if (value.is_null()) return std::string();
+  if (value.is_string()) return value.get<std::string>();
+  ReportType(path, "string", value);
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> Decoder::Number(const std::string& path, const json& value) {
+  if (!value.is_number()) {
+    ReportType(path, "int", value);
+    return std::nullopt;
+  }
+  const std::optional<std::int64_t> number = WholeNumber(value);
+  // As below zero: the default.
+  if (!number && path == "protocol") return 0;
+  if (!number) errors_.push_back(absl::StrCat("'", path, "' is out of range: ", GoValue(value)));
+  return number;
+}
+
+std::optional<std::vector<std::string>> Decoder::List(const std::string& path, const json& value) {
+  if (!value.is_array()) {
+    errors_.push_back(
+        absl::StrCat("'", path, "': source data must be an array or slice, got ", GoKind(value)));
+    return std::nullopt;
+  }
+  std::vector<std::string> list;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    list.push_back(Text(absl::StrCat(path, "[", i, "]"), value[i]).value_or(""));
+  }
+  return list;
+}
+
+void Decoder::Set(const std::string& path, const json& value, std::string& into) {
+  std::optional<std::string> text = Text(path, value);
+  if (text && !text->empty()) into = *std::move(text);
+}
+
+void Decoder::Set(const std::string& path, const json& value, bool& into) {
+  into = Bool(path, value).value_or(false) || into;
+}
+
+void Decoder::Set(const std::string& path, const json& value, std::optional<bool>& into) {
+  if (const std::optional<bool> given = Bool(path, value)) into = given;
+}
+
+void Decoder::Set(const std::string& path, const json& value, std::int64_t& into) {
+  const std::int64_t number = Number(path, value).value_or(0);
+  const bool counts = path == "protocol" ? number > 0 : number != 0;
+  if (counts) into = number;
+}
+
+void Decoder::Set(const std::string& path, const json& value, Duration& into) {
+  const std::optional<std::string> text = Text(path, value);
+  if (!text || text->empty()) return;
+  const absl::StatusOr<Duration> duration = ParseDuration(*text);
+  if (!duration.ok()) return duration_error_.Update(duration.status());
+  if (*duration != Duration::zero()) into = *duration;
+}
+
+void Decoder::Set(const std::string& path, const json& value, std::vector<std::string>& into) {
+  std::optional<std::vector<std::string>> list = List(path, value);
+  if (list) into.insert(into.end(), list->begin(), list->end());
+}
+
+void Decoder::Set(const std::string& path, const json& value, Tags& into) {
+  if (!value.is_object()) {
+    errors_.push_back(absl::StrCat("'", path, "' expected a map, got '", GoKind(value), "'"));
+    return;
+  }
+  for (const auto& item : value.items()) {
+    std::optional<std::string> text = Text(absl::StrCat(path, "[", item.key(), "]"), item.value());
+    if (text) into[item.key()] = *std::move(text);
+  }
+}
+
+void Decoder::SetMdns(const json& value) {
+  if (value.is_null()) return;
+  if (!value.is_object()) {
+    errors_.push_back(absl::StrCat("'mdns' expected a map, got '", GoKind(value), "'"));
+    return;
+  }
+  Entries entries(value);
+  for (const auto& [name, field] : kMdnsKeys) {
+    const json* const entry = entries.Take(name);
+    if (entry != nullptr) Set(absl::StrCat("mdns.", name), *entry, field);
+  }
+  ReportUnknown("mdns", entries);
+}
+
+void Decoder::SetTuning(const std::string& name, const json& value) {
+  if (value.is_null()) return;
+  const auto keep = [&](auto given) {
+    if (given) config_.tuning[name] = *std::move(given);
+  };
+  switch (*TuningKindOf(name)) {
+    case TuningKind::kBool:
+      return keep(Bool(name, value));
+    case TuningKind::kNumber:
+      return keep(Number(name, value));
+    case TuningKind::kText:
+      return keep(Text(name, value));
+    case TuningKind::kList:
+      return keep(List(name, value));
+    case TuningKind::kDuration:
+      break;
+  }
+  const std::optional<std::string> text = Text(name, value);
+  if (!text) return;
+  const absl::StatusOr<Duration> duration = ParseDuration(*text);
+  if (!duration.ok()) {
+    errors_.push_back(
+        absl::StrCat("'", name, "': ", absl::string_view(duration.status().message())));
+    return;
+  }
+  config_.tuning[name] = *duration;
+}
+
+absl::Status ReadConfigFile(const std::string& path, AgentConfig& config) {
+  const absl::StatusOr<std::string> text = ReadTextFile(path);
+  if (!text.ok()) {
+    // The original decodes while it reads: what opens is decoded, also a folder that is linked to.
+    const absl::string_view error(text.status().message());
+    const char* const what = absl::StartsWith(error, "read ") ? "decoding" : "reading";
+    return absl::Status(text.status().code(),
+                        absl::StrCat("Error ", what, " '", path, "': ", error));
+  }
+  const absl::Status decoded = DecodeConfig(*text, config);
+  if (decoded.ok()) return decoded;
+  return absl::Status(decoded.code(), absl::StrCat("Error decoding '", path,
+                                                   "': ", absl::string_view(decoded.message())));
+}
+
+}  // namespace
+
+std::vector<std::string> ConfigKeys() {
+  std::vector<std::string> names = TuningKeys();
+  for (const Key& key : Keys()) names.emplace_back(key.name);
+  for (const auto& [name, field] : kMdnsKeys) names.push_back(absl::StrCat("mdns.", name));
+  return names;
+}
+
+absl::Status DecodeConfig(absl::string_view text, AgentConfig& config) {
+  const absl::StatusOr<json> root = ParseJson(text, JsonRest::kAnything);
+  if (!root.ok()) return root.status();
+  return Decoder(config).Decode(*root);
+}
+
+absl::Status ReadConfigPath(const std::string& path, AgentConfig& config) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error)) return ReadConfigFile(path, config);
+  std::vector<std::string> names;
+  std::filesystem::directory_iterator entry(path, error);
+  for (const std::filesystem::directory_iterator end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    std::error_code unknown;
+    const bool folder =
+        entry->symlink_status(unknown).type() == std::filesystem::file_type::directory;
+    if (!folder && absl::EndsWith(name, ".json")) names.push_back(name);
+  }
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat("Error reading '", path, "': open ", path, ": ", ErrorText(error)));
+  }
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    const std::filesystem::path file = std::filesystem::path(path) / name;
+    absl::Status read = ReadConfigFile(file.lexically_normal().string(), config);
+    if (!read.ok()) return read;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace serf::cmd

@@ -1,0 +1,32 @@
+#ifndef SERF_CMD_DAEMON_CONFIG_FILE_H_
+#define SERF_CMD_DAEMON_CONFIG_FILE_H_
+
+// Configuration files: JSON objects that are merged over an AgentConfig, one after the other.
+// Source: spec/agent.md 2.4.
+//
+// A non-empty text, a non-zero number or duration, and a true replace what was there; lists are
+// appended, tags merged key by key. `enable_compression`, `event_handlers_parallel` and the keys of
+// agent_tuning.h replace whatever their value is. Keys are matched without regard to case.
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "serf/cmd/daemon/agent_config.h"
+
+namespace serf::cmd {
+
+// A file, or a folder whose "*.json" are read in the order of their names. An error's message is
+// what to print: it names the path and every wrong value; `config` is then unspecified.
+absl::Status ReadConfigPath(const std::string& path, AgentConfig& config);
+
+// The text of one file. Only the first JSON value is read.
+absl::Status DecodeConfig(absl::string_view text, AgentConfig& config);
+
+// Every key that a file may have: "node_name", "mdns.interface". In no order.
+std::vector<std::string> ConfigKeys();
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_DAEMON_CONFIG_FILE_H_

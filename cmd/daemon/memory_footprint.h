@@ -1,0 +1,197 @@
+#ifndef SERF_CMD_DAEMON_MEMORY_FOOTPRINT_H_
+#define SERF_CMD_DAEMON_MEMORY_FOOTPRINT_H_
+
+// What keeps an idle agent small, and one that was attacked as small as before. Linux and glibc;
+// elsewhere nothing happens.
+//
+//   LimitHeap();               // first thing in the process
+//   MemoryKeeper keeper(io);
+//   keeper.Start();            // when the start is over
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+
+#include "serf/base/time.h"
+
+#if defined(__linux__) && defined(__GLIBC__)
+#include <link.h>
+#include <linux/magic.h>
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#endif
+
+namespace serf::cmd {
+
+// Freed memory goes back to the system: glibc otherwise raises its thresholds with each large block
+// that is freed, up to 32 MiB, so that one large message would stay as resident memory for ever.
+// One arena: all work is done on one thread, name look-ups on another.
+void LimitHeap();
+
+// Unmaps the pages of code and constants; what is needed again is mapped from the page cache when
+// it is. Takes about 0.1 ms, and as much again later. Where the program lies on a file system that
+// can go away, its pages stay: one that is needed then would end the process (SIGBUS). The kernel
+// drops them for want of memory there, too, but we need not ask for it.
+void ReleaseMemory();
+
+// How often the process has needed a page that was not mapped.
+long PageFaults();
+
+// Releases what the agent no longer needs. All code that has ever run would otherwise count as
+// resident for the life of the process: flags, the loader's tables, RPC. An idle agent runs a small
+// part of it, over and over.
+class MemoryKeeper {
+ public:
+  // Between two looks.
+  static constexpr Duration kPeriod = std::chrono::seconds(2);
+  // A release pays when the agent has done something else since it last settled. A fault maps up
+  // to 64 KiB of code.
+  static constexpr long kFaultsMin = 8;
+
+  explicit MemoryKeeper(boost::asio::io_context& io) : timer_(io) {}
+
+  void Start() {
+    timer_.expires_after(kPeriod);
+    timer_.async_wait([this](const auto& error) {
+      if (error) return;
+      Look();
+      Start();
+    });
+  }
+
+ private:
+  void Look() {
+    if (settling_) {
+      // What was needed again since the release is what the agent always needs.
+      settling_ = false;
+    } else if (PageFaults() - faults_ >= kFaultsMin) {
+      ReleaseMemory();
+      settling_ = true;
+    } else {
+      return;
+    }
+    faults_ = PageFaults();
+  }
+
+  boost::asio::steady_timer timer_;
+  long faults_ = 0;  // when it had settled
+  bool settling_ = false;
+};
+
+// --- bodies ---
+
+#if defined(__linux__) && defined(__GLIBC__)
+
+inline void LimitHeap() {
+  constexpr int kThreshold = 128 << 10;  // the initial one, which setting it keeps
+  ::mallopt(M_MMAP_THRESHOLD, kThreshold);
+  ::mallopt(M_TRIM_THRESHOLD, kThreshold);
+  // Of the threads that run at a time: output, judgements, other work, files, and some look-ups.
+  constexpr int kArenasMax = 8;
+  ::mallopt(M_ARENA_MAX, kArenasMax);
+}
+
+namespace memory_footprint_internal {
+
+// Of statfs(): whether another machine or process has the files, and may stop having them.
+inline bool CanGoAway(std::uint32_t file_system) {
+  switch (file_system) {
+    case AFS_FS_MAGIC:
+    case AFS_SUPER_MAGIC:
+    case CEPH_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case CODA_SUPER_MAGIC:
+    case FUSE_SUPER_MAGIC:
+    case NFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case V9FS_MAGIC:
+      return true;
+    default:
+      return false;
+  }
+}
+
+inline bool ProgramCanGoAway() {
+  struct statfs info;
+  return ::statfs("/proc/self/exe", &info) == 0 &&
+         CanGoAway(static_cast<std::uint32_t>(info.f_type));
+}
+
+// Where the read-only segments of the program and its libraries are.
+class ReadOnlySegments {
+ public:
+  ReadOnlySegments() {
+    ::dl_iterate_phdr(
+        [](dl_phdr_info* info, std::size_t, void* self) {
+          static_cast<ReadOnlySegments*>(self)->AddFrom(*info);
+          return 0;
+        },
+        this);
+  }
+
+  // Nothing but this function and madvise() is needed again by it.
+  void Unmap() const {
+    for (std::size_t i = 0; i < size_; ++i) {
+      (void)::madvise(segments_[i].begin, segments_[i].size, MADV_DONTNEED);
+    }
+  }
+
+ private:
+  // An agent has five libraries (the program and the vDSO count), of up to three such segments.
+  static constexpr std::size_t kMax = 32;
+  struct Segment {
+    void* begin;
+    std::size_t size;
+  };
+
+  void AddFrom(const dl_phdr_info& info) {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    for (int i = 0; i < info.dlpi_phnum && size_ < kMax; ++i) {
+      const ElfW(Phdr)& segment = info.dlpi_phdr[i];
+      // What is writable may differ from the file.
+      if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+      const std::uintptr_t begin = (info.dlpi_addr + segment.p_vaddr) & ~(page - 1);
+      const std::uintptr_t end = info.dlpi_addr + segment.p_vaddr + segment.p_memsz;
+      // NOLINTNEXTLINE(performance-no-int-to-ptr)
+      segments_[size_++] = {reinterpret_cast<void*>(begin), end - begin};
+    }
+  }
+
+  std::array<Segment, kMax> segments_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace memory_footprint_internal
+
+inline void ReleaseMemory() {
+  // All that is not the unmapping comes first: what it needs is unmapped too.
+  const memory_footprint_internal::ReadOnlySegments segments;
+  ::malloc_trim(0);
+  if (!memory_footprint_internal::ProgramCanGoAway()) segments.Unmap();
+}
+
+inline long PageFaults() {
+  rusage usage = {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+#else
+
+inline void LimitHeap() {}
+inline void ReleaseMemory() {}
+inline long PageFaults() { return 0; }
+
+#endif
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_DAEMON_MEMORY_FOOTPRINT_H_

@@ -1,0 +1,159 @@
+#ifndef SERF_CMD_TELEMETRY_GLOG_LOGGER_H_
+#define SERF_CMD_TELEMETRY_GLOG_LOGGER_H_
+
+// GlogLogger: the library's Logger over glog, whose entries look like Serf's:
+// "2013/10/21 18:57:15 [INFO] agent: Serf agent starting". Source: spec/agent.md 2.12.
+//
+//   GlogLogger logger(std::bind_front(&Terminal::Info, &terminal));
+//   logger.set_level(LogLevel::kInfo);
+//   Log(&logger, LogLevel::kInfo, "agent: Serf agent starting");
+//   logger.OpenGate();
+//
+// An entry takes three ways: through the level filter and the gate to `print`; through the level
+// filter to syslog; and unfiltered into a ring, from which `serf monitor` gets the past, and to the
+// listener, which gives it the rest.
+
+#include <ctime>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "glog/logging.h"
+#include "serf/base/logger.h"
+#include "serf/cmd/text/quote.h"
+#include "serf/rpc/log_history.h"
+
+namespace serf::cmd {
+
+// Any thread may log; entries are serialised. The rest is for one thread.
+class GlogLogger final : public Logger, private google::LogSink {
+ public:
+  // Entries that the gate holds: what a start-up logs is far below; the oldest go first.
+  static constexpr std::size_t kHeldBackMax = 4096;
+
+  explicit GlogLogger(std::function<void(absl::string_view)> print) : print_(std::move(print)) {
+    FLAGS_log_prefix = false;
+  }
+
+  GlogLogger(const GlogLogger&) = delete;
+  GlogLogger& operator=(const GlogLogger&) = delete;
+
+  // Monitors see every level, so every level goes somewhere.
+  bool Enabled(LogLevel) const override { return true; }
+
+  // Control characters are escaped: one call, one line.
+  void Write(LogLevel level, absl::string_view text) override { Send(level, EscapeControls(text)); }
+
+  // For texts of the agent's own that have several lines (join errors). Nothing is escaped.
+  void WriteLines(LogLevel level, absl::string_view text) { Send(level, text); }
+
+  // What is printed: entries of this level and above.
+  void set_level(LogLevel level);
+
+  // Prints what was held back; later entries go straight through.
+  void OpenGate();
+
+  // The last entries of all levels, oldest first.
+  std::vector<rpc::LogLinePtr> History() const;
+
+  // Called for each entry that passes the level filter, the gate open or not; it must not log.
+  void set_syslog(std::function<void(LogLevel, absl::string_view)> syslog) {
+    syslog_ = std::move(syslog);
+  }
+
+  // Called for each entry after it was recorded, on the thread that logs; it may log itself.
+  void set_listener(std::function<void(const rpc::LogLinePtr&)> listener) {
+    listener_ = std::move(listener);
+  }
+
+ private:
+  void Send(LogLevel level, absl::string_view text);
+
+  // google::LogSink; runs under glog's own lock, so it must not log.
+  inline void send(google::LogSeverity, const char*, const char*, int,
+                   const google::LogMessageTime& time, const char* message, size_t size) override;
+
+  // "[WARN] serf: ..." has the level WARN. Send() put it there.
+  static LogLevel LevelOf(absl::string_view message);
+
+  const std::function<void(absl::string_view)> print_;
+  std::function<void(const rpc::LogLinePtr&)> listener_;
+  std::function<void(LogLevel, absl::string_view)> syslog_;
+  mutable std::mutex mutex_;  // guards the rest
+  LogLevel level_ = LogLevel::kInfo;
+  bool open_ = false;
+  std::deque<rpc::LogLinePtr> held_back_;
+  rpc::LogHistory history_;
+  std::vector<rpc::LogLinePtr> unheard_;  // recorded, not yet given to the listener
+};
+
+inline void GlogLogger::set_level(LogLevel level) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  level_ = level;
+}
+
+inline void GlogLogger::OpenGate() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  open_ = true;
+  for (const rpc::LogLinePtr& line : held_back_) print_(line->text);
+  held_back_.clear();
+}
+
+inline std::vector<rpc::LogLinePtr> GlogLogger::History() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return history_.Lines();
+}
+
+inline void GlogLogger::Send(LogLevel level, absl::string_view text) {
+  const google::LogSeverity severity = level >= LogLevel::kError  ? google::GLOG_ERROR
+                                       : level == LogLevel::kWarn ? google::GLOG_WARNING
+                                                                  : google::GLOG_INFO;
+  // To this sink only: no files, nothing on standard error.
+  google::LogMessage(__FILE__, __LINE__, severity, this, /*also_send_to_log=*/false).stream()
+      << absl::StrCat("[", LogLevelName(level), "] ", text);
+  std::vector<rpc::LogLinePtr> unheard;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    unheard.swap(unheard_);
+  }
+  for (const rpc::LogLinePtr& line : unheard) listener_(line);
+}
+
+inline void GlogLogger::send(google::LogSeverity, const char*, const char*, int,
+                             const google::LogMessageTime& time, const char* message, size_t size) {
+  // glog took one LF off the text, and MakeLogLine() takes the one added here.
+  const std::tm& tm = time.tm();
+  const absl::string_view text(message, size);
+  const LogLevel level = LevelOf(text);
+  const rpc::LogLinePtr line = rpc::MakeLogLine(
+      level, absl::StrFormat("%04d/%02d/%02d %02d:%02d:%02d %s\n", tm.tm_year + 1900, tm.tm_mon + 1,
+                             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, text));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (level >= level_ && syslog_) syslog_(level, line->text);
+  if (level >= level_ && open_) print_(line->text);
+  if (level >= level_ && !open_) {
+    held_back_.push_back(line);
+    if (held_back_.size() > kHeldBackMax) held_back_.pop_front();
+  }
+  if (listener_) unheard_.push_back(line);
+  history_.Append(line);
+}
+
+inline LogLevel GlogLogger::LevelOf(absl::string_view message) {
+  const absl::string_view name = message.substr(1, message.find(']') - 1);
+  for (const LogLevel level :
+       {LogLevel::kTrace, LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn}) {
+    if (name == LogLevelName(level)) return level;
+  }
+  return LogLevel::kError;
+}
+
+}  // namespace serf::cmd
+
+#endif  // SERF_CMD_TELEMETRY_GLOG_LOGGER_H_
