@@ -1,7 +1,7 @@
 // main() of the small binary that is `serf leave` alone.
 
 #include "serf/cmd/command_line.h"
-#include "serf/cmd/commands/leave_command.h"
+#include "serf/cmd/commands/commands.h"
 
 int main(int argc, char** argv) {
   return serf::cmd::RunSingleCommand(serf::cmd::kLeaveCommand, serf::cmd::StartProcess(argc, argv));

@@ -1,5 +1,3 @@
-#include "serf/cmd/commands/info_command.h"
-
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +11,7 @@
 #include "nlohmann/json.hpp"
 #include "serf/cmd/command.h"
 #include "serf/cmd/commands/client_flags.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/cmd/flags.h"
 #include "serf/cmd/text/json_text.h"
 #include "serf/cmd/text/quote.h"

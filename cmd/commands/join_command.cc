@@ -1,5 +1,3 @@
-#include "serf/cmd/commands/join_command.h"
-
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +9,7 @@
 #include "gflags/gflags.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/commands/client_flags.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/cmd/flags.h"
 #include "serf/rpc/client.h"
 #include "serf/rpc/service.h"

@@ -1,5 +1,3 @@
-#include "serf/cmd/commands/keygen_command.h"
-
 #include <array>
 #include <cstdint>
 #include <span>
@@ -9,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "serf/base/bytes.h"
 #include "serf/cmd/command.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/transport/entropy.h"
 
 namespace serf::cmd {

@@ -1,5 +1,3 @@
-#include "serf/cmd/commands/keys_command.h"
-
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +9,7 @@
 #include "gflags/gflags.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/commands/client_flags.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/cmd/flags.h"
 #include "serf/cmd/text/table.h"
 #include "serf/keys.h"

@@ -1,5 +1,3 @@
-#include "serf/cmd/commands/leave_command.h"
-
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/commands/client_flags.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/cmd/flags.h"
 #include "serf/rpc/client.h"
 

@@ -1,5 +1,3 @@
-#include "serf/cmd/commands/members_command.h"
-
 #include <span>
 #include <string>
 #include <utility>
@@ -13,6 +11,7 @@
 #include "gflags/gflags.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/commands/client_flags.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/cmd/commands/member_list.h"
 #include "serf/cmd/flags.h"
 #include "serf/cmd/tag_flag.h"

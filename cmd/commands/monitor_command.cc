@@ -1,5 +1,3 @@
-#include "serf/cmd/commands/monitor_command.h"
-
 #include <cstdio>
 #include <span>
 #include <string>
@@ -13,6 +11,7 @@
 #include "gflags/gflags.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/commands/client_flags.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/cmd/commands/event_text.h"
 #include "serf/cmd/commands/interrupt.h"
 #include "serf/cmd/flags.h"

@@ -1,5 +1,3 @@
-#include "serf/cmd/commands/query_command.h"
-
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +15,7 @@
 #include "gflags/gflags.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/commands/client_flags.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/cmd/commands/interrupt.h"
 #include "serf/cmd/commands/query_answers.h"
 #include "serf/cmd/flags.h"

@@ -1,5 +1,3 @@
-#include "serf/cmd/commands/reachability_command.h"
-
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -19,6 +17,7 @@
 #include "gflags/gflags.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/commands/client_flags.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/cmd/commands/interrupt.h"
 #include "serf/cmd/commands/reachability.h"
 #include "serf/cmd/flags.h"

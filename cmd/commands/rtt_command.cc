@@ -1,5 +1,3 @@
-#include "serf/cmd/commands/rtt_command.h"
-
 #include <chrono>
 #include <optional>
 #include <span>
@@ -13,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/commands/client_flags.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/cmd/flags.h"
 #include "serf/cmd/text/quote.h"
 #include "serf/coordinate.h"

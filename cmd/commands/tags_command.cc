@@ -1,5 +1,3 @@
-#include "serf/cmd/commands/tags_command.h"
-
 #include <span>
 #include <string>
 #include <utility>
@@ -11,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/commands/client_flags.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/cmd/flags.h"
 #include "serf/cmd/tag_flag.h"
 #include "serf/rpc/client.h"

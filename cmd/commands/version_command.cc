@@ -1,10 +1,9 @@
-#include "serf/cmd/commands/version_command.h"
-
 #include <span>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "serf/cmd/command.h"
+#include "serf/cmd/commands/commands.h"
 #include "serf/cmd/version.h"
 
 namespace serf::cmd {
