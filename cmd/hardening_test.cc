@@ -18,7 +18,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
-#include "serf/testing/programs.h"
+#include "serf/testing/agents/programs.h"
 
 namespace serf::cmd {
 namespace {

@@ -5,8 +5,8 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "serf/member.h"
-#include "serf/rpc/fake_service.h"
 #include "serf/rpc/protocol.h"
+#include "serf/testing/rpc/fake_service.h"
 
 namespace serf::rpc {
 namespace {

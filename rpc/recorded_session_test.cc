@@ -22,12 +22,12 @@
 #include "serf/member.h"
 #include "serf/query.h"
 #include "serf/rpc/decode.h"
-#include "serf/rpc/fake_service.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/object_scanner.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/server_session.h"
 #include "serf/rpc/stream_event.h"
+#include "serf/testing/rpc/fake_service.h"
 #include "serf/testing/vectors/vectors.h"
 
 namespace serf::rpc {

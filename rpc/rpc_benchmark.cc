@@ -22,11 +22,11 @@
 #include "serf/query.h"
 #include "serf/rpc/client_io.h"
 #include "serf/rpc/client_session.h"
-#include "serf/rpc/fake_service.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/server_io.h"
 #include "serf/rpc/server_session.h"
 #include "serf/rpc/stream_event.h"
+#include "serf/testing/rpc/fake_service.h"
 
 namespace serf::rpc {
 namespace {

@@ -16,13 +16,13 @@
 #include "serf/coordinate.h"
 #include "serf/event.h"
 #include "serf/query.h"
-#include "serf/rpc/fake_service.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/object_scanner.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/server_session.h"
 #include "serf/rpc/stream_event.h"
 #include "serf/testing/fuzz_bounds.h"
+#include "serf/testing/rpc/fake_service.h"
 #include "serf/wire/ids.h"
 
 namespace {

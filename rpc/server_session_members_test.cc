@@ -5,10 +5,10 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "serf/rpc/fake_service.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/server_session.h"
-#include "serf/testing/server_session_fixture.h"
+#include "serf/testing/rpc/fake_service.h"
+#include "serf/testing/rpc/server_session_fixture.h"
 
 namespace serf::rpc {
 namespace {

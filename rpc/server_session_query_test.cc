@@ -14,7 +14,7 @@
 #include "serf/query.h"
 #include "serf/rpc/protocol.h"
 #include "serf/tags.h"
-#include "serf/testing/server_session_fixture.h"
+#include "serf/testing/rpc/server_session_fixture.h"
 #include "serf/wire/ids.h"
 
 namespace serf::rpc {

@@ -24,9 +24,9 @@
 #include "gtest/gtest.h"
 #include "serf/event.h"
 #include "serf/rpc/client.h"
-#include "serf/rpc/fake_service.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/server_io.h"
+#include "serf/testing/rpc/fake_service.h"
 #include "serf/testing/run_until.h"
 #include "serf/wire/ids.h"
 

@@ -20,8 +20,8 @@
 #include "serf/outbox.h"
 #include "serf/query.h"
 #include "serf/serf.h"
+#include "serf/testing/sim/world.h"
 #include "serf/testing/test_crypto.h"
-#include "serf/testing/world.h"
 #include "serf/wire/aead.h"
 
 namespace serf {

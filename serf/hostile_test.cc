@@ -11,7 +11,7 @@
 #include "serf/base/rng.h"
 #include "serf/serf.h"
 #include "serf/testing/hostile_input.h"
-#include "serf/testing/lone_serf.h"
+#include "serf/testing/node/lone_serf.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/serf_messages.h"
 

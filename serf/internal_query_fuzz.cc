@@ -14,7 +14,7 @@
 #include "serf/query.h"
 #include "serf/serf.h"
 #include "serf/testing/fuzz_bounds.h"
-#include "serf/testing/lone_serf.h"
+#include "serf/testing/node/lone_serf.h"
 #include "serf/testing/test_crypto.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/msgpack.h"

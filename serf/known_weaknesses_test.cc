@@ -32,7 +32,7 @@
 #include "serf/testing/allocations.h"
 #include "serf/testing/cpu_time.h"
 #include "serf/testing/hostile_input.h"
-#include "serf/testing/lone_serf.h"
+#include "serf/testing/node/lone_serf.h"
 #include "serf/testing/test_crypto.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/serf_messages.h"
@@ -254,7 +254,7 @@ TEST_F(KnownWeaknessesTest, LongNamesAreNotRemembered) {
 // --- 15.2 Trust ---
 
 // That nodes which start later take part all the same, and that floods lead nowhere:
-// testing/clocks_test.cc.
+// testing/scenarios/clocks_test.cc.
 class KnownClockWeaknessesTest : public KnownWeaknessesTest {
  protected:
   std::string Clocks() {

@@ -12,8 +12,8 @@
 //   out.Clear();
 //
 // An application that uses transport::Host never sees it. It matters only for a driver of your own;
-// testing/world.h is an example. Carry out each kind in its own order. Do not call the machine with
-// this outbox before Clear(): inputs append. Not thread-safe.
+// testing/sim/world.h is an example. Carry out each kind in its own order. Do not call the machine
+// with this outbox before Clear(): inputs append. Not thread-safe.
 
 #include <cstdint>
 #include <memory>

@@ -15,7 +15,7 @@
 #include "serf/serf.h"
 #include "serf/tags.h"
 #include "serf/testing/fuzz_bounds.h"
-#include "serf/testing/lone_serf.h"
+#include "serf/testing/node/lone_serf.h"
 #include "serf/wire/list_view.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/serf_messages.h"

@@ -12,9 +12,9 @@
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/serf.h"
-#include "serf/testing/link_model.h"
-#include "serf/testing/lone_serf.h"
-#include "serf/testing/world.h"
+#include "serf/testing/node/lone_serf.h"
+#include "serf/testing/sim/link_model.h"
+#include "serf/testing/sim/world.h"
 
 namespace serf {
 namespace {

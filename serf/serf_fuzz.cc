@@ -12,7 +12,7 @@
 #include "serf/base/bytes.h"
 #include "serf/serf.h"
 #include "serf/testing/fuzz_bounds.h"
-#include "serf/testing/lone_serf.h"
+#include "serf/testing/node/lone_serf.h"
 
 namespace {
 

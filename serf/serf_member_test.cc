@@ -14,7 +14,7 @@
 #include "serf/base/bytes.h"
 #include "serf/member.h"
 #include "serf/serf.h"
-#include "serf/testing/lone_serf.h"
+#include "serf/testing/node/lone_serf.h"
 
 namespace serf {
 namespace {

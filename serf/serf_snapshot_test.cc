@@ -17,7 +17,7 @@
 #include "serf/outbox.h"
 #include "serf/serf.h"
 #include "serf/snapshot/snapshot_reader.h"
-#include "serf/testing/lone_serf.h"
+#include "serf/testing/node/lone_serf.h"
 #include "serf/wire/swim_messages.h"
 
 namespace serf {

@@ -15,7 +15,7 @@
 //   io.run();
 //
 // Do not use a Host to talk to an agent that runs in another process: rpc::Client does that. Do not
-// use it in a test that needs many nodes or virtual time: testing/world.h does that.
+// use it in a test that needs many nodes or virtual time: testing/sim/world.h does that.
 //
 // Threads: exactly one thread runs the io_context. The io_context must outlive the Host. Any thread
 // may call any method at any time, except serf() and udp_counters(). The Host calls `on_event` and

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "serf/testing/own_network.h"
+#include "serf/testing/agents/own_network.h"
 
 namespace serf::transport {
 namespace {

@@ -10,9 +10,9 @@
 
 #include "gtest/gtest.h"
 #include "serf/cmd/files/file_text.h"
-#include "serf/testing/container_folder.h"
-#include "serf/testing/own_files.h"
-#include "serf/testing/own_files_main.h"
+#include "serf/testing/agents/container_folder.h"
+#include "serf/testing/agents/own_files.h"
+#include "serf/testing/agents/own_files_main.h"
 
 namespace serf::cmd {
 namespace {

@@ -18,7 +18,7 @@
 #include "serf/lamport/event_buffer.h"
 #include "serf/serf.h"
 #include "serf/swim/packet_budget.h"
-#include "serf/testing/lone_serf.h"
+#include "serf/testing/node/lone_serf.h"
 #include "serf/wire/message_type.h"
 
 namespace serf {

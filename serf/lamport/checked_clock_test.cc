@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/counters.h"
-#include "serf/testing/line_logger.h"
+#include "serf/testing/node/line_logger.h"
 
 namespace serf {
 namespace {

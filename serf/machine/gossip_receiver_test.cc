@@ -18,7 +18,7 @@
 #include "serf/members/intent_issuer.h"
 #include "serf/queries/queries.h"
 #include "serf/swim/packet_budget.h"
-#include "serf/testing/serf_part.h"
+#include "serf/testing/node/serf_part.h"
 #include "serf/wire/list_view.h"
 
 namespace serf {

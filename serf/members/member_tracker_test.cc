@@ -11,7 +11,7 @@
 #include "serf/base/portion.h"
 #include "serf/serf_state.h"
 #include "serf/swim/node_info.h"
-#include "serf/testing/serf_part.h"
+#include "serf/testing/node/serf_part.h"
 
 namespace serf {
 namespace {

@@ -16,7 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/lamport/checked_clock.h"
-#include "serf/testing/serf_part.h"
+#include "serf/testing/node/serf_part.h"
 #include "serf/wire/aead.h"
 
 namespace serf {

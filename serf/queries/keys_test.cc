@@ -17,7 +17,7 @@
 #include "gtest/gtest.h"
 #include "serf/queries/key_manager.h"
 #include "serf/serf.h"
-#include "serf/testing/lone_serf.h"
+#include "serf/testing/node/lone_serf.h"
 #include "serf/testing/test_crypto.h"
 #include "serf/wire/aead.h"
 

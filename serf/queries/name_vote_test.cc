@@ -13,7 +13,7 @@
 #include "serf/lamport/checked_clock.h"
 #include "serf/queries/name_conflict.h"
 #include "serf/queries/query_issuer.h"
-#include "serf/testing/serf_part.h"
+#include "serf/testing/node/serf_part.h"
 
 namespace serf {
 namespace {

@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "serf/testing/serf_part.h"
+#include "serf/testing/node/serf_part.h"
 #include "serf/wire/list_view.h"
 
 namespace serf {

@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "serf/serf_state.h"
 #include "serf/snapshot_state.h"
-#include "serf/testing/serf_part.h"
+#include "serf/testing/node/serf_part.h"
 
 namespace serf {
 namespace {

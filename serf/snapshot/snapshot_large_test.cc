@@ -11,7 +11,7 @@
 #include "serf/event.h"
 #include "serf/snapshot/snapshot.h"
 #include "serf/snapshot_state.h"
-#include "serf/testing/snapshot_fixture.h"
+#include "serf/testing/node/snapshot_fixture.h"
 #include "serf/wire/ids.h"
 
 namespace serf {

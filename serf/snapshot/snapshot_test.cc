@@ -24,7 +24,7 @@
 #include "nlohmann/json.hpp"
 #include "serf/snapshot/snapshot_reader.h"
 #include "serf/snapshot_state.h"
-#include "serf/testing/snapshot_fixture.h"
+#include "serf/testing/node/snapshot_fixture.h"
 #include "serf/testing/vectors/vectors.h"
 
 namespace serf {

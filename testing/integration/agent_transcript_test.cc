@@ -22,10 +22,10 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "serf/rpc/client.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/transcript.h"
 #include "serf/testing/integration/workshop.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
 #include "serf/testing/vectors/vectors.h"
 
 namespace serf::testing {

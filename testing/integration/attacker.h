@@ -37,7 +37,7 @@
 #include "absl/strings/str_split.h"
 #include "serf/base/bytes.h"
 #include "serf/swim/config.h"
-#include "serf/testing/process.h"
+#include "serf/testing/agents/process.h"
 #include "serf/testing/test_crypto.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/message_type.h"

@@ -21,9 +21,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
-#include "serf/testing/agent_process.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
+#include "serf/testing/agents/agent_process.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 
 namespace serf::testing {
 namespace {

@@ -1,6 +1,6 @@
 // Clusters of real //cmd:serf processes on loopback: what an operator does and sees.
 
-#include "serf/testing/cluster.h"
+#include "serf/testing/agents/cluster.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -14,9 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "serf/member.h"
-#include "serf/testing/agent_process.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
+#include "serf/testing/agents/agent_process.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 
 namespace serf::testing {
 namespace {

@@ -19,11 +19,11 @@
 #include "serf/member.h"
 #include "serf/rpc/client.h"
 #include "serf/tags.h"
-#include "serf/testing/agent_process.h"
+#include "serf/testing/agents/agent_process.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/transcript.h"
 #include "serf/testing/integration/workshop.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
 
 namespace serf::testing {
 namespace {

@@ -14,10 +14,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/rpc/client.h"
-#include "serf/testing/agent_process.h"
+#include "serf/testing/agents/agent_process.h"
+#include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/attacker.h"
 #include "serf/testing/integration/workshop.h"
-#include "serf/testing/programs.h"
 
 namespace serf::testing {
 namespace {

@@ -11,12 +11,12 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
-#include "serf/testing/agent_process.h"
+#include "serf/testing/agents/agent_process.h"
+#include "serf/testing/agents/own_network.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/transcript.h"
 #include "serf/testing/integration/workshop.h"
-#include "serf/testing/own_network.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
 
 namespace serf::testing {
 namespace {

@@ -15,10 +15,10 @@
 #include "gtest/gtest.h"
 #include "serf/cmd/daemon/config_file.h"
 #include "serf/rpc/client.h"
-#include "serf/testing/agent_process.h"
+#include "serf/testing/agents/agent_process.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/workshop.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
 
 namespace serf::testing {
 namespace {

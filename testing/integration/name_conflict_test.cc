@@ -2,10 +2,10 @@
 
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
-#include "serf/testing/agent_process.h"
-#include "serf/testing/name_contest.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
+#include "serf/testing/agents/agent_process.h"
+#include "serf/testing/agents/name_contest.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 
 namespace serf::testing {
 namespace {

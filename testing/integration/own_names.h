@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "gtest/gtest.h"
-#include "serf/testing/own_files.h"
+#include "serf/testing/agents/own_files.h"
 
 namespace serf::testing {
 

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/transcript.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
 
 namespace serf::testing {
 

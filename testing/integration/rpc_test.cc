@@ -22,10 +22,10 @@
 #include "serf/query.h"
 #include "serf/rpc/client.h"
 #include "serf/rpc/protocol.h"
-#include "serf/testing/agent_process.h"
-#include "serf/testing/cluster.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
+#include "serf/testing/agents/agent_process.h"
+#include "serf/testing/agents/cluster.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 
 namespace serf::testing {
 namespace {

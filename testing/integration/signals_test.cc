@@ -22,10 +22,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "gtest/gtest.h"
-#include "serf/testing/agent_process.h"
+#include "serf/testing/agents/agent_process.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/workshop.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
 
 namespace serf::testing {
 namespace {

@@ -14,13 +14,13 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "serf/testing/agent_process.h"
-#include "serf/testing/container_folder.h"
+#include "serf/testing/agents/agent_process.h"
+#include "serf/testing/agents/container_folder.h"
+#include "serf/testing/agents/own_files.h"
+#include "serf/testing/agents/own_files_main.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/workshop.h"
-#include "serf/testing/own_files.h"
-#include "serf/testing/own_files_main.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
 
 namespace serf::testing {
 namespace {

@@ -28,8 +28,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 #include "serf/testing/vectors/vectors.h"
 
 namespace serf::testing {

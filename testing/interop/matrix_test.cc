@@ -29,9 +29,9 @@
 #include "nlohmann/json.hpp"
 #include "serf/member.h"
 #include "serf/tags.h"
-#include "serf/testing/agent_process.h"
-#include "serf/testing/process.h"
-#include "serf/testing/programs.h"
+#include "serf/testing/agents/agent_process.h"
+#include "serf/testing/agents/process.h"
+#include "serf/testing/agents/programs.h"
 
 namespace serf::testing {
 namespace {

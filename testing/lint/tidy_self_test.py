@@ -37,7 +37,7 @@ PLANTED = [
     ("net-layer", "transport/net/x.h", '#include "serf/transport/host.h"'),
     ("transport-layer", "transport/x.h", '#include "serf/rpc/client.h"'),
     ("rpc-layer", "rpc/x.h", '#include "serf/transport/host.h"'),
-    ("testing-layer", "cmd/x.cc", '#include "serf/testing/world.h"\n'),
+    ("testing-layer", "cmd/x.cc", '#include "serf/testing/sim/world.h"\n'),
     ("quoted-include", "rpc/x.h", '#include "rpc/client.h"'),
     ("core-now", "serf/x.h", "auto t = std::chrono::steady_clock::now();"),
     ("core-now", "serf/x_test.cc", "auto t = absl::Now();\n"),
@@ -115,7 +115,7 @@ CLEAN = [
     ("rpc/client_io.h", "#include <boost/asio/ip/tcp.hpp>"),
     ("transport/x.h", '#include "serf/serf.h"\n#include <thread>'),
     ("cmd/x.cc", '#include "glog/logging.h"\n'),
-    ("testing/x_test.cc", '#include "serf/testing/world.h"\nstd::string_view s;\n'),
+    ("testing/x_test.cc", '#include "serf/testing/sim/world.h"\nstd::string_view s;\n'),
     ("serf/BUILD.bazel", "# " + "x" * 200 + "\n"),
 ]
 

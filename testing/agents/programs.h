@@ -1,0 +1,33 @@
+#ifndef SERF_TESTING_AGENTS_PROGRAMS_H_
+#define SERF_TESTING_AGENTS_PROGRAMS_H_
+
+// The programs that tests run. A test's BUILD rule names them:
+//
+//   data = ["//cmd:serf"],
+//   env = {"SERF_PROGRAM": "$(rootpath //cmd:serf)"},
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+namespace serf::testing {
+
+// The path in an environment variable; ends the test program if there is none.
+inline std::string ProgramFromEnvironment(const char* variable) {
+  const char* const path = std::getenv(variable);
+  if (path == nullptr) {
+    std::fprintf(stderr, "%s does not name a program\n", variable);
+    std::abort();
+  }
+  return path;
+}
+
+// //cmd:serf.
+inline std::string OurSerf() { return ProgramFromEnvironment("SERF_PROGRAM"); }
+
+// The original, @debian_serf//:serf.
+inline std::string DebianSerf() { return ProgramFromEnvironment("SERF_DEBIAN_PROGRAM"); }
+
+}  // namespace serf::testing
+
+#endif  // SERF_TESTING_AGENTS_PROGRAMS_H_

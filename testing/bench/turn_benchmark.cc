@@ -1,0 +1,290 @@
+// What the longest turn of the loop takes of the processor in a large cluster: the time of an
+// iteration is that of its longest turn, during which the node answers no ping.
+//   bazel run -c opt //testing/bench:turn_benchmark
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "benchmark/benchmark.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/time.h"
+#include "serf/cmd/events/script_event.h"
+#include "serf/config.h"
+#include "serf/event.h"
+#include "serf/member.h"
+#include "serf/member_listing.h"
+#include "serf/outbox.h"
+#include "serf/rpc/stream_event.h"
+#include "serf/serf.h"
+#include "serf/snapshot/snapshot.h"
+#include "serf/snapshot_op.h"
+#include "serf/snapshot_state.h"
+#include "serf/tags.h"
+#include "serf/testing/cpu_time.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/swim_messages.h"
+
+namespace serf::testing {
+namespace {
+
+// Seconds that f takes.
+template <typename F>
+double Time(F&& f) {
+  const Duration start = ThreadCpuTime();
+  f();
+  return std::chrono::duration<double>(ThreadCpuTime() - start).count();
+}
+
+Endpoint EndpointOfMember(std::int64_t i) {
+  return {IpAddress::V4(10, static_cast<std::uint8_t>(1 + (i >> 16)),
+                        static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)),
+          7946};
+}
+
+std::string NameOfMember(std::int64_t i) { return absl::StrCat("member-", i * 7919 % 1'000'003); }
+
+// A node that knows `members` others, and what the agent does with its events.
+class Subject {
+ public:
+  explicit Subject(std::int64_t members, Config config = Quiet()) {
+    config.swim.name = "self";
+    config.swim.advertise = {IpAddress::V4(10, 0, 0, 1), 7946};
+    serf_ = Serf::Create(std::move(config)).value();
+    serf_->Start(now, out);
+    Carry();
+    for (std::int64_t i = 0; i < members; ++i) Hear(Alive(i));
+  }
+
+  static Config Quiet() {
+    Config config = Config::Lan();
+    config.swim.probe_interval = Duration::zero();
+    config.swim.push_pull_interval = Duration::zero();
+    config.coalesce_period = config.quiescent_period = Duration::zero();
+    return config;
+  }
+
+  static ByteVector Alive(std::int64_t i, std::uint32_t incarnation = 1) {
+    const auto vsn = wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
+    const Endpoint endpoint = EndpointOfMember(i);
+    const std::string name = NameOfMember(i);
+    static const ByteVector& meta =
+        *new ByteVector(EncodeTags({{"role", "web"}, {"dc", "east-1"}}, 5).value());
+    return Encoded(wire::Alive{.incarnation = wire::Incarnation(incarnation),
+                               .node = name,
+                               .addr = endpoint.address.bytes(),
+                               .port = endpoint.port,
+                               .meta = meta,
+                               .vsn = vsn});
+  }
+  static ByteVector Dead(std::int64_t i) {
+    const std::string name = NameOfMember(i);
+    return Encoded(
+        wire::Dead{.incarnation = wire::Incarnation(1), .node = name, .from = "somebody"});
+  }
+  template <typename Message>
+  static ByteVector Encoded(const Message& message) {
+    ByteVector bytes;
+    Encode(message, bytes);
+    return bytes;
+  }
+
+  void Hear(const ByteVector& packet) {
+    serf_->OnDatagram(now, EndpointOfMember(0), packet, out);
+    Carry();
+  }
+  // Turns until none is due; the longest.
+  double Settle() {
+    double longest = 0;
+    while (serf_->NextDeadline() <= now) longest = std::max(longest, Turn());
+    return longest;
+  }
+  double Turn() {
+    return Time([&] {
+      serf_->OnTimer(now, out);
+      Carry();
+    });
+  }
+  // What a driver and an agent with one client that streams and one script do.
+  void Carry() {
+    for (const Event& event : out.events()) {
+      if (!tells) break;
+      benchmark::DoNotOptimize(rpc::StreamEvent(event));
+      benchmark::DoNotOptimize(cmd::MakeScriptEvent(event, serf_->LocalMember()));
+    }
+    events += out.events().size();
+    const std::size_t ops = out.snapshot_ops().size();
+    out.Clear();
+    for (std::size_t i = 0; i < ops; ++i) serf_->OnSnapshotDone(now, absl::OkStatus(), out);
+  }
+
+  Serf& serf() { return *serf_; }
+
+  Instant now{std::chrono::hours(1)};
+  Outbox out;
+  bool tells = false;
+  std::size_t events = 0;
+
+ private:
+  std::unique_ptr<Serf> serf_;
+};
+
+// A peer asks for the whole state.
+void BM_PushPull(benchmark::State& state) {
+  Subject subject(state.range(0));
+  std::uint64_t time = 10;
+  const ByteVector ask = Subject::Encoded(wire::PushPullHeader{});
+  for (auto _ : state) {
+    subject.Hear(Subject::Alive(0, static_cast<std::uint32_t>(++time)));  // nothing kept serves
+    const auto id = subject.serf().OnStreamAccepted(subject.now, EndpointOfMember(1), subject.out);
+    subject.Carry();
+    const double first = Time([&] {
+      subject.serf().OnStreamBytes(subject.now, *id, ask, subject.out);
+      subject.Carry();
+    });
+    state.SetIterationTime(std::max(first, subject.Settle()));
+    subject.serf().OnStreamClosed(subject.now, *id, absl::OkStatus(), subject.out);
+    subject.now += std::chrono::seconds(1);
+    subject.Settle();
+  }
+}
+BENCHMARK(BM_PushPull)->Arg(10'000)->Arg(50'000)->UseManualTime()->Unit(benchmark::kMillisecond);
+
+// All come at once, and are told together.
+void BM_CoalescedJoins(benchmark::State& state) {
+  for (auto _ : state) {
+    Config config = Subject::Quiet();
+    config.coalesce_period = std::chrono::seconds(5);
+    config.quiescent_period = std::chrono::seconds(1);
+    Subject subject(state.range(0), config);
+    subject.tells = true;
+    double longest = 0;
+    // Other turns tell nothing.
+    while (subject.events == 0) {
+      subject.now = std::max(subject.now, subject.serf().NextDeadline());
+      longest = subject.Turn();
+    }
+    state.SetIterationTime(std::max(longest, subject.Settle()));
+  }
+}
+BENCHMARK(BM_CoalescedJoins)
+    ->Arg(10'000)
+    ->Arg(16'000)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+
+// All are dead for a day.
+void BM_Reap(benchmark::State& state) {
+  for (auto _ : state) {
+    Subject subject(state.range(0));
+    for (std::int64_t i = 0; i < state.range(0); ++i) subject.Hear(Subject::Dead(i));
+    subject.tells = true;
+    subject.now += std::chrono::hours(24);
+    double longest = 0;
+    for (int i = 0; i < 10; ++i) {
+      subject.now = std::max(subject.now, subject.serf().NextDeadline());
+      longest = std::max({longest, subject.Turn(), subject.Settle()});
+    }
+    if (subject.serf().member_count() != 1) state.SkipWithError("not all were reaped");
+    state.SetIterationTime(longest);
+  }
+}
+BENCHMARK(BM_Reap)->Arg(10'000)->Arg(50'000)->UseManualTime()->Unit(benchmark::kMillisecond);
+
+// All time out as suspects at once.
+void BM_SuspicionsEnd(benchmark::State& state) {
+  for (auto _ : state) {
+    Subject subject(state.range(0));
+    for (std::int64_t i = 0; i < state.range(0); ++i) {
+      const std::string name = NameOfMember(i);
+      subject.Hear(Subject::Encoded(
+          wire::Suspect{.incarnation = wire::Incarnation(1), .node = name, .from = "somebody"}));
+    }
+    subject.tells = true;
+    subject.now += std::chrono::hours(1);
+    state.SetIterationTime(subject.Settle());
+  }
+}
+BENCHMARK(BM_SuspicionsEnd)
+    ->Arg(10'000)
+    ->Arg(50'000)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+
+// Half of the members are forgotten by the engine.
+void BM_RingWraps(benchmark::State& state) {
+  for (auto _ : state) {
+    Config config = Subject::Quiet();
+    config.swim.probe_interval = std::chrono::seconds(1);
+    Subject subject(state.range(0), config);
+    for (std::int64_t i = 1; i < state.range(0); ++i) subject.Hear(Subject::Dead(i));
+    subject.Settle();
+    subject.now += std::chrono::hours(1);
+    double longest = 0;
+    for (int i = 0; i < 200; ++i) {
+      subject.now = std::max(subject.now, subject.serf().NextDeadline());
+      longest = std::max(longest, subject.Turn());
+    }
+    state.counters["known"] = static_cast<double>(subject.serf().node().known_nodes());
+    state.SetIterationTime(longest);
+  }
+}
+BENCHMARK(BM_RingWraps)->Arg(10'000)->Arg(50'000)->UseManualTime()->Unit(benchmark::kMillisecond);
+
+// The snapshot is written anew.
+void BM_SnapshotIsReplaced(benchmark::State& state) {
+  SnapshotState file;
+  for (std::int64_t i = 0; i < state.range(0); ++i) {
+    file.alive[NameOfMember(i)] = EndpointOfMember(i).ToString();
+  }
+  file.size = std::uint64_t{1} << 40;
+  const Instant now{};
+  std::vector<SnapshotOp> ops;
+  for (auto _ : state) {
+    Snapshot snapshot(now, file, {});
+    double longest = 0;
+    while (ops.empty()) {
+      longest = std::max(longest, Time([&] { snapshot.Flush(now, ops); }));
+    }
+    ops.clear();
+    state.SetIterationTime(longest);
+  }
+}
+BENCHMARK(BM_SnapshotIsReplaced)
+    ->Arg(10'000)
+    ->Arg(50'000)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+
+// --- views, each in one turn ---
+
+void BM_ListMembers(benchmark::State& state) {
+  Subject subject(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(subject.serf().ListMembers());
+}
+BENCHMARK(BM_ListMembers)->Arg(10'000)->Arg(50'000)->Unit(benchmark::kMillisecond);
+
+void BM_CopyMembers(benchmark::State& state) {
+  Subject subject(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(subject.serf().Members());
+}
+BENCHMARK(BM_CopyMembers)->Arg(1'000)->Arg(10'000)->Arg(50'000)->Unit(benchmark::kMillisecond);
+
+void BM_Stats(benchmark::State& state) {
+  Subject subject(state.range(0));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(subject.serf().Stats());
+    benchmark::DoNotOptimize(subject.serf().LocalMember());
+  }
+}
+BENCHMARK(BM_Stats)->Arg(10'000)->Arg(50'000)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace serf::testing

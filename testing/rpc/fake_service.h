@@ -1,0 +1,197 @@
+#ifndef SERF_TESTING_RPC_FAKE_SERVICE_H_
+#define SERF_TESTING_RPC_FAKE_SERVICE_H_
+
+// FakeService: a Service for tests. It answers from its public fields: at once, or by Release() if
+// `hold` is set. It records what it was asked.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/coordinate.h"
+#include "serf/keys.h"
+#include "serf/member.h"
+#include "serf/query.h"
+#include "serf/rpc/log_history.h"
+#include "serf/rpc/service.h"
+#include "serf/tags.h"
+#include "serf/wire/ids.h"
+
+namespace serf::rpc {
+
+// A member that is alive, as Go Serf's single-node agent shows it.
+inline Member TestMember(std::string name, std::uint16_t port = 7946) {
+  Member member;
+  member.name = std::move(name);
+  member.endpoint = Endpoint{IpAddress::V4(127, 0, 0, 1), port};
+  member.status = MemberStatus::kAlive;
+  member.versions = {1, 5, 2, 2, 5, 5};
+  return member;
+}
+
+class FakeService : public Service {
+ public:
+  std::span<const Member> Members() override { return members; }
+  std::size_t MemberCount() override { return members.size(); }
+  void WithMembers(MembersWork work, WorkDone done) override {
+    ++works;
+    Answer([this, work, done] {
+      if (!takes_work) return done(false);
+      work(members, [this] { return may_go_on; });
+      done(true);
+    });
+  }
+  StatsSections Stats() override { return stats; }
+  std::vector<LogLinePtr> LogHistory() override { return history.Lines(); }
+  std::optional<Coordinate> FindCoordinate(const std::string& node) override {
+    const auto it = coordinates.find(node);
+    return it == coordinates.end() ? std::nullopt : std::optional<Coordinate>(it->second);
+  }
+
+  JoinId Join(std::vector<std::string> addresses, bool replay, JoinDone done) override {
+    joined = std::move(addresses);
+    replayed = replay;
+    Answer([this, done] { done(join_result); });
+    return ++last_join;
+  }
+  void CancelJoin(JoinId join) override {
+    if (join != 0) cancelled_joins.push_back(join);
+  }
+  void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) override {
+    user_event = absl::StrCat(name, " ", payload, coalesce ? " coalesce" : "");
+    Answer([this, done] { done(status); });
+  }
+  void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
+             QueryDone done) override {
+    query = absl::StrCat(name, " ", payload);
+    query_params = std::move(params);
+    Answer([this, done, on_answer] {
+      if (!status.ok()) return done(status);
+      if (running.size() >= queries_max) {
+        return done(absl::ResourceExhaustedError("too many queries are running"));
+      }
+      const QueryId id{wire::LamportTime(++last_query), 1};
+      running.emplace(id, on_answer);
+      done(id);
+    });
+  }
+  void CancelQuery(QueryId id) override {
+    cancelled.push_back(id);
+    if (auto node = running.extract(id)) node.mapped()({id, QueryUpdate::Kind::kDone, "", ""});
+  }
+  void Respond(QueryId id, std::string payload, Done done) override {
+    responded = id;
+    response = std::move(payload);
+    Answer([this, done] { done(status); });
+  }
+  void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override {
+    key_operation = operation;
+    managed_key = std::move(key);
+    Answer([this, done] { done({status, key_outcome}); });
+  }
+  void Leave(Done done) override {
+    ++leaves;
+    Answer([this, done] { done(status); });
+  }
+  void ForceLeave(std::string node, bool prune, Done done) override {
+    removed = std::move(node);
+    pruned = prune;
+    Answer([this, done] { done(status); });
+  }
+  void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override {
+    set_tags = std::move(set);
+    removed_tags = std::move(remove);
+    Answer([this, done] { done(status); });
+  }
+
+  // An answer to the last query that is under way.
+  void TellAnswer(QueryUpdate::Kind kind, std::string from = "", std::string payload = "") {
+    if (running.empty()) return;
+    const auto last = std::prev(running.end());
+    const QueryUpdate update{last->first, kind, std::move(from), std::move(payload)};
+    const OnAnswer on_answer = last->second;
+    if (kind == QueryUpdate::Kind::kDone) running.erase(last);
+    on_answer(update);
+  }
+
+  // Ends what `hold` has held back.
+  void Release() {
+    for (const auto& answer : std::exchange(held, {})) answer();
+  }
+
+  std::vector<Member> members;
+  StatsSections stats;
+  rpc::LogHistory history;
+  JoinResult join_result;
+  JoinId last_join = 0;
+  std::vector<JoinId> cancelled_joins;
+  absl::Status status;
+
+  int works = 0;  // calls of WithMembers
+  bool takes_work = true;
+  bool may_go_on = true;
+  bool hold = false;
+  std::vector<std::function<void()>> held;
+
+  std::map<std::string, Coordinate> coordinates;
+  std::string query;  // "load 15m"
+  QueryParams query_params;
+  std::map<QueryId, OnAnswer> running;  // of the queries under way
+  std::uint64_t last_query = 0;
+  std::size_t queries_max = std::numeric_limits<std::size_t>::max();
+  std::vector<QueryId> cancelled;
+  QueryId responded;
+  std::string response;
+  KeyOutcome key_outcome;
+  KeyOperation key_operation = KeyOperation::kList;
+  std::string managed_key;
+  std::string user_event;  // "deploy v1 coalesce"
+  std::vector<std::string> joined;
+  bool replayed = false;
+  std::string removed;
+  bool pruned = false;
+  Tags set_tags;
+  std::vector<std::string> removed_tags;
+  int leaves = 0;
+
+ private:
+  void Answer(std::function<void()> answer) {
+    if (hold) {
+      held.push_back(std::move(answer));
+    } else {
+      answer();
+    }
+  }
+};
+
+// Keeps all lines, as "[WARN] agent.ipc: ...".
+class FakeLogger : public Logger {
+ public:
+  bool Enabled(LogLevel) const override { return true; }
+  void Write(LogLevel level, absl::string_view text) override {
+    lines.push_back(absl::StrCat("[", LogLevelName(level), "] ", text));
+    if (on_line) on_line(level, lines.back());
+  }
+
+  std::vector<std::string> lines;
+  std::function<void(LogLevel, const std::string&)> on_line;
+};
+
+}  // namespace serf::rpc
+
+#endif  // SERF_TESTING_RPC_FAKE_SERVICE_H_

@@ -1,0 +1,144 @@
+#ifndef SERF_TESTING_SIM_SCALE_CLUSTER_H_
+#define SERF_TESTING_SIM_SCALE_CLUSTER_H_
+
+// ScaleCluster: a World of a thousand nodes and more, all joined, for tests and measurements of
+// large clusters. Its conditions look at the engines' tables, since lists of members would cost
+// more than the simulation itself.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "serf/base/bytes.h"
+#include "serf/base/rng.h"
+#include "serf/base/time.h"
+#include "serf/config.h"
+#include "serf/swim/node_info.h"
+#include "serf/tags.h"
+#include "serf/testing/sim/world.h"
+
+namespace serf::testing {
+
+class ScaleCluster {
+ public:
+  ScaleCluster(std::uint64_t seed, Config config)
+      : rng_(seed), world_(rng_.Next()), config_(std::move(config)) {}
+
+  World& world() { return world_; }
+  std::size_t size() const { return world_.size(); }
+
+  // Adds `nodes`, one every `spacing`; each joins a random one before it.
+  void Grow(std::size_t nodes, Duration spacing) {
+    for (std::size_t i = 0; i < nodes; ++i) {
+      const std::size_t before = world_.size();
+      const NodeId node = world_.Add(absl::StrCat("node-", before), config_);
+      if (before > 0) {
+        world_.Join(node, {NodeId(static_cast<std::uint32_t>(rng_.Below(before)))});
+      }
+      world_.RunFor(spacing);
+    }
+  }
+
+  // Adds `nodes` that all know each other from the start, for measurements of a cluster that is
+  // there. By push/pulls alone, while no datagrams pass: ten thousand announcements to each of ten
+  // thousand nodes would take hours. Groups join their first nodes, these the first of all, and
+  // then everybody once more the first of all. False if they don't agree in the end.
+  bool StartJoined(std::uint32_t nodes) {
+    const std::size_t mtu = std::exchange(world_.links().settings().mtu, 0);
+    for (std::uint32_t i = 0; i < nodes; ++i) world_.Add(absl::StrCat("node-", i), config_);
+    JoinAll([](std::uint32_t i) { return i % kGroup != 0; },
+            [](std::uint32_t i) { return i - i % kGroup; });
+    JoinAll([](std::uint32_t i) { return i % kGroup == 0; }, [](std::uint32_t) { return 0u; });
+    JoinAll([](std::uint32_t) { return true; }, [](std::uint32_t) { return 0u; });
+    const bool quiet = WaitForQuiet(std::chrono::minutes(5));
+    world_.links().settings().mtu = mtu;
+    return quiet && Disagreeing() == 0;
+  }
+
+  // Runs until no node has anything to gossip.
+  bool WaitForQuiet(Duration limit) {
+    return world_.RunUntil(
+        [this] {
+          bool quiet = true;
+          ForEachUp([&](NodeId n) { quiet = quiet && world_.serf(n).node().queue().empty(); });
+          return quiet;
+        },
+        limit, std::chrono::milliseconds(100));
+  }
+
+  // How many of the running nodes don't regard exactly the running nodes as alive or suspect.
+  std::size_t Disagreeing() const {
+    std::size_t up = 0;
+    ForEachUp([&](NodeId) { ++up; });
+    std::size_t count = 0;
+    ForEachUp([&](NodeId n) { count += world_.serf(n).node().live_nodes() != up ? 1 : 0; });
+    return count;
+  }
+  // How many of the running nodes don't have the tags that `subject` has now.
+  std::size_t Unaware(NodeId subject) const {
+    const swim::Node& self = world_.serf(subject).node();
+    const ByteView meta = self.info(self.self()).meta();
+    const std::string& name = world_.name(subject);
+    std::size_t count = 0;
+    ForEachUp([&](NodeId n) {
+      const swim::Node& node = world_.serf(n).node();
+      const std::optional<swim::MemberIndex> m = node.Find(name);
+      count += m && swim::NodeInfo::SameBytes(node.info(*m).meta(), meta) ? 0 : 1;
+    });
+    return count;
+  }
+
+  bool WaitForAgreement(Duration limit) {
+    return world_.RunUntil([this] { return Disagreeing() == 0; }, limit,
+                           std::chrono::milliseconds(100));
+  }
+
+  // Changes the tags of a node, and waits until all know. How long it took; none if over `limit`.
+  std::optional<Duration> Disseminate(NodeId subject, const std::string& value, Duration limit) {
+    const Instant start = world_.now();
+    world_.SetTags(subject, {{"value", value}});
+    if (!world_.RunUntil([&] { return Unaware(subject) == 0; }, limit,
+                         std::chrono::milliseconds(5))) {
+      return std::nullopt;
+    }
+    return world_.now() - start;
+  }
+
+  template <typename F>
+  void ForEachUp(F&& f) const {
+    for (std::uint32_t i = 0; i < world_.size(); ++i) {
+      if (world_.is_up(NodeId(i))) f(NodeId(i));
+    }
+  }
+
+  Rng& rng() { return rng_; }
+
+ private:
+  // Fewer than the push/pulls that a node answers at a time.
+  static constexpr std::uint32_t kJoinsAtOnce = 32;
+  static constexpr std::uint32_t kGroup = 100;
+
+  // All but the first for which wanted(i) holds join target(i), some at a time.
+  template <typename Wanted, typename Target>
+  void JoinAll(Wanted&& wanted, Target&& target) {
+    for (std::uint32_t i = 1, joins = 0; i < world_.size(); ++i) {
+      if (!wanted(i)) continue;
+      world_.Join(NodeId(i), {NodeId(target(i))});
+      if (++joins % kJoinsAtOnce == 0) world_.RunFor(std::chrono::milliseconds(4));
+    }
+    world_.RunFor(std::chrono::milliseconds(50));
+  }
+
+  Rng rng_;
+  World world_;
+  Config config_;
+};
+
+}  // namespace serf::testing
+
+#endif  // SERF_TESTING_SIM_SCALE_CLUSTER_H_

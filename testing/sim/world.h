@@ -1,0 +1,261 @@
+#ifndef SERF_TESTING_SIM_WORLD_H_
+#define SERF_TESTING_SIM_WORLD_H_
+
+// World: any number of Serf machines in one process, in virtual time, over a simulated network.
+// It is a driver like transport::Host, and runs the very class that an agent runs. A seed names a
+// run exactly.
+//
+//   World world(42);
+//   const NodeId a = world.Add("a");
+//   const NodeId b = world.Add("b");
+//   const RequestId join = world.Join(b, {a});
+//   world.RunUntil([&] { return world.serf(a).member_count() == 2; }, seconds(5));
+//   world.Crash(b);
+//   world.links().Partition({{a}, {b}});
+//
+// One event at a time: a deadline of a node, or something that arrives at a node. An input's
+// effects are scheduled, never carried out at once. Events of the same instant happen in the order
+// in which they were scheduled.
+
+#include <cassert>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/base/logger.h"
+#include "serf/base/rng.h"
+#include "serf/base/time.h"
+#include "serf/base/timer_heap.h"
+#include "serf/config.h"
+#include "serf/judgement.h"
+#include "serf/outbox.h"
+#include "serf/serf.h"
+#include "serf/swim/node_info.h"
+#include "serf/testing/sim/link_model.h"
+#include "serf/testing/sim/node_disk.h"
+#include "serf/testing/sim/trace_hash.h"
+#include "serf/testing/sim/virtual_disk.h"
+#include "serf/testing/sim/virtual_streams.h"
+#include "serf/testing/sim/world_observer.h"
+#include "serf/testing/sim/world_requests.h"
+
+namespace serf::testing {
+
+class World : public WorldRequests<World> {
+ public:
+  using Observer = WorldObserver;
+
+  explicit World(std::uint64_t seed);
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  ~World();
+
+  // --- nodes ---
+
+  // Creates a node and starts it, at 10.0.0.1:7946 and up. World sets the address, the seed and
+  // the pool of `config`; the configuration must be valid. If it has a snapshot, whatever that
+  // says, the node gets a file of its own, and each life begins with what the one before wrote.
+  // `rejoin_after_leave`: see SnapshotReader.
+  NodeId Add(Config config, bool rejoin_after_leave = false);
+  NodeId Add(absl::string_view name, Config config = Config::Lan()) {
+    config.swim.name = std::string(name);
+    return Add(std::move(config));
+  }
+  // Kills the process: its connections are reset, its address refuses. A write to its file is cut
+  // short; with kUnsynced, what was not synced may be gone too.
+  void Crash(NodeId node, VirtualDisk::Loss loss = VirtualDisk::Loss::kNothing);
+  // Ends the process in order: all is written first. (A machine that shuts down by itself, since it
+  // lost its name, ends likewise.)
+  void Shutdown(NodeId node);
+  // Starts a node that is down afresh at the same address: it remembers what is in its file.
+  void Restart(NodeId node);
+  // Stops the process without killing it: what arrives waits, as far as the socket's buffer goes.
+  void Pause(NodeId node);
+  void Resume(NodeId node);
+
+  // For what WorldRequests has no method for: calls input(machine, now, outbox) as one transition
+  // of the node.
+  template <typename Input>
+  void Call(NodeId node, Input&& input) {
+    Slot& slot = slots_[node.value()];
+    assert(slot.serf != nullptr);
+    input(*slot.serf, now_, out_);
+    Finish(node);
+  }
+  RequestId NewRequest() { return RequestId(next_request_++); }
+
+  // --- time ---
+
+  // Calls action() after `delay`. The only call that an Observer may make.
+  void After(Duration delay, std::function<void()> action);
+  // One event. False if nothing will ever happen.
+  bool Step();
+  void RunFor(Duration duration);
+  // Runs until done() holds, which is asked after each event; false if `limit` passes first.
+  bool RunUntil(const std::function<bool()>& done, Duration limit);
+  // The same, but asks every `period` only: for conditions that are costly.
+  bool RunUntil(const std::function<bool()>& done, Duration limit, Duration period);
+
+  // --- views ---
+  Instant now() const { return now_; }
+  LinkModel& links() { return links_; }
+  const LinkModel& links() const { return links_; }
+  std::size_t size() const { return slots_.size(); }
+  bool is_up(NodeId node) const { return slots_[node.value()].serf != nullptr; }
+  bool is_paused(NodeId node) const { return slots_[node.value()].paused; }
+  // The node must be up.
+  Serf& serf(NodeId node) {
+    assert(is_up(node));
+    return *slots_[node.value()].serf;
+  }
+  const Serf& serf(NodeId node) const {
+    assert(is_up(node));
+    return *slots_[node.value()].serf;
+  }
+  const std::string& name(NodeId node) const { return slots_[node.value()].config.swim.name; }
+  // Since when the process runs without a pause.
+  Instant running_since(NodeId node) const { return slots_[node.value()].running_since; }
+  // What the disk of a node with a snapshot does.
+  bool has_disk(NodeId node) const { return slots_[node.value()].disk != nullptr; }
+  // Whether an operation on the file is under way.
+  bool disk_works(NodeId node) const { return slots_[node.value()].disk_works; }
+  bool rejoins_after_leave(NodeId node) const { return slots_[node.value()].rejoin_after_leave; }
+  VirtualDisk& disk(NodeId node) { return slots_[node.value()].disk->disk(); }
+  const Endpoint& endpoint(NodeId node) const { return slots_[node.value()].endpoint; }
+  std::optional<NodeId> FindNode(absl::string_view name) const;
+  // How a request ended; none while it runs.
+  const Completion* completion(RequestId request) const;
+  // When a cut, a partition, loss or a pause was last active. Crashes are no faults of the others.
+  Instant last_fault() const { return last_fault_; }
+  std::uint64_t steps() const { return steps_; }
+  // Of all that happened so far.
+  std::uint64_t trace_hash() const { return trace_.value(); }
+
+  // `observer` must outlive the last call of the World; its destructor makes none.
+  void AddObserver(Observer* observer) { observers_.push_back(observer); }
+  // Calls f(Observer&) for each.
+  template <typename F>
+  void ForEachObserver(F&& f) {
+    for (Observer* o : observers_) f(*o);
+  }
+  // Nodes added from now on log here, each line behind the time in seconds and the node's name.
+  void SetLogger(Logger* logger) { logger_ = logger; }
+
+ private:
+  enum class EventKind : std::uint8_t { kDeadline, kDatagram, kStream, kDisk, kCall };
+
+  struct WorldEvent {
+    EventKind kind = EventKind::kDeadline;
+    NodeId node;  // whom it reaches; of kStream and kCall: none
+    // Of kDatagram: the packet; of kStream: the event of the streams; of kCall: the action.
+    std::uint32_t index = 0;
+  };
+
+  struct Packet {
+    Endpoint from;
+    ByteVector bytes;
+  };
+
+  class NodeLogger : public Logger {
+   public:
+    NodeLogger(const World& world, std::string name, Logger& to)
+        : world_(world), name_(std::move(name)), to_(to) {}
+    bool Enabled(LogLevel level) const override { return to_.Enabled(level); }
+    void Write(LogLevel level, absl::string_view text) override {
+      to_.Write(level,
+                absl::StrCat(ToSeconds(world_.now_.time_since_epoch()), " ", name_, ": ", text));
+    }
+
+   private:
+    const World& world_;
+    std::string name_;
+    Logger& to_;
+  };
+
+  struct Slot {
+    Config config;
+    std::unique_ptr<NodeLogger> logger;
+    Endpoint endpoint;
+    std::unique_ptr<Serf> serf;  // null while down
+    TimerHandle timer;
+    std::unique_ptr<NodeDisk> disk;  // null without a snapshot
+    bool rejoin_after_leave = false;
+    TimerHandle disk_timer;
+    bool disk_works = false;  // the event of the end of its operation is scheduled, or held
+    Instant running_since{};
+    bool paused = false;
+    std::size_t held_bytes = 0;
+    std::vector<WorldEvent> held;  // what arrived while paused
+  };
+
+  // As a socket's default buffer (net.core.rmem_default of Linux).
+  static constexpr std::size_t kSocketBufferMax = 212'992;
+  // An operation on the snapshot file takes at least kDiskLatency, and up to kDiskJitter more.
+  static constexpr Duration kDiskLatency = std::chrono::milliseconds(1);
+  static constexpr Duration kDiskJitter = std::chrono::milliseconds(10);
+
+  // A judgement comes back after so long.
+  static constexpr Duration kJudgementTime = std::chrono::milliseconds(20);
+
+  void StartMachine(NodeId node);
+  void StopMachine(NodeId node);
+  // Takes the machine away, and resets its connections.
+  void EndProcess(NodeId node);
+  void Handle(const WorldEvent& event);
+  void HandleDatagram(NodeId node, std::uint32_t packet);
+  void HandleStream(const VirtualStreams::Arrival& arrival);
+  void HandleDisk(NodeId node);
+  void HandleJudgement(NodeId node, std::shared_ptr<Judgement> judgement);
+  // Carries out what is in the outbox after an input of `node`, and looks at its next deadline.
+  void Finish(NodeId node);
+  // Passes on what the outbox has for the application and the disk.
+  void Tell(NodeId node);
+  void Send(NodeId from, const Endpoint& to, ByteView bytes);
+  void CarryOut(NodeId node, const swim::Outbox::StreamOp& op);
+  void Schedule(const VirtualStreams::Dues& dues);
+  void SetDeadline(NodeId node);
+  void NoteFault() {
+    if (paused_ > 0 || links_.IsFaulty()) last_fault_ = now_;
+  }
+
+  Rng rng_;
+  Instant now_;
+  Instant last_fault_;
+  std::shared_ptr<swim::NodeInfoPool> pool_ = std::make_shared<swim::NodeInfoPool>();
+  LinkModel links_;
+  VirtualStreams streams_;
+  std::vector<Slot> slots_;
+  absl::flat_hash_map<Endpoint, NodeId> by_endpoint_;
+  TimerHeap<WorldEvent> events_;
+  std::vector<Packet> packets_;
+  std::vector<std::uint32_t> free_packets_;
+  std::vector<std::function<void()>> actions_;
+  std::vector<std::uint32_t> free_actions_;
+  Outbox out_;
+  std::map<RequestId, Completion> completions_;
+  std::vector<Observer*> observers_;
+  Logger* logger_ = nullptr;
+  TraceHash trace_;
+  std::uint64_t next_request_ = 1;
+  std::uint64_t steps_ = 0;
+  int paused_ = 0;
+};
+
+// In world.cc, so that not each test compiles all of Serf.
+extern template class WorldRequests<World>;
+
+}  // namespace serf::testing
+
+#endif  // SERF_TESTING_SIM_WORLD_H_

@@ -1,0 +1,59 @@
+#ifndef SERF_TESTING_SIM_WORLD_OBSERVER_H_
+#define SERF_TESTING_SIM_WORLD_OBSERVER_H_
+
+// WorldObserver: who looks on at what happens in a World. Called within World's own calls: don't
+// change the World from here, but by World::After.
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
+#include "serf/event.h"
+#include "serf/outbox.h"
+#include "serf/query.h"
+#include "serf/snapshot_op.h"
+#include "serf/snapshot_state.h"
+#include "serf/swim/outbox.h"
+#include "serf/testing/sim/link_model.h"
+
+namespace serf::testing {
+
+class WorldObserver {
+ public:
+  virtual ~WorldObserver() = default;
+
+  // --- lives ---
+  // What the snapshot file of `node` said; OnStart follows.
+  virtual void OnRecovered(NodeId /*node*/, const SnapshotState& /*state*/) {}
+  // A machine was created for `node`, or is about to be destroyed.
+  virtual void OnStart(NodeId /*node*/) {}
+  virtual void OnStop(NodeId /*node*/) {}
+
+  // --- what the application did ---
+  virtual void OnUserEventSent(NodeId /*node*/, absl::string_view /*name*/,
+                               absl::string_view /*payload*/) {}
+  virtual void OnQuerySent(NodeId /*node*/, QueryId /*query*/, const QueryParams& /*params*/) {}
+
+  // --- what the machine told the application ---
+  virtual void OnEvent(NodeId /*node*/, const Event& /*event*/) {}
+  virtual void OnCompletion(NodeId /*node*/, const Completion& /*completion*/) {}
+  virtual void OnQueryUpdate(NodeId /*node*/, const QueryUpdate& /*update*/) {}
+
+  // --- what it had done ---
+  virtual void OnSnapshotOp(NodeId /*node*/, const SnapshotOp& /*op*/) {}
+  // The oldest op that was not answered.
+  virtual void OnSnapshotDone(NodeId /*node*/, const absl::Status& /*status*/) {}
+  // A datagram leaves a node, whatever becomes of it.
+  virtual void OnSend(NodeId /*node*/, const Endpoint& /*to*/, ByteView /*bytes*/) {}
+  // A node dials, writes (these bytes) or closes; or somebody's dial reached it.
+  virtual void OnStreamOp(NodeId /*node*/, const swim::Outbox::StreamOp& /*op*/,
+                          ByteView /*bytes*/) {}
+  virtual void OnAccept(NodeId /*node*/, swim::StreamId /*stream*/, const Endpoint& /*from*/) {}
+
+  // An input was handled; all calls above for it came before.
+  virtual void OnTransition(NodeId /*node*/) {}
+};
+
+}  // namespace serf::testing
+
+#endif  // SERF_TESTING_SIM_WORLD_OBSERVER_H_

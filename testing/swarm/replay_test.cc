@@ -1,0 +1,64 @@
+// Replay by seed is exact, also in another process, where addresses and the order of absl's hash
+// tables differ (architecture.md, Determinism): this program runs itself twice.
+
+#include <unistd.h>
+
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "serf/testing/swarm/swarm.h"
+
+namespace serf::testing {
+namespace {
+
+constexpr std::uint64_t kSeeds[] = {11, 12, 13, 14, 15, 16, 17, 18};
+
+// One line for each seed: hash and steps of the whole run.
+std::string Trace() {
+  std::string text;
+  for (const std::uint64_t seed : kSeeds) {
+    const SwarmResult result = RunSwarm(seed);
+    absl::StrAppend(&text, seed, " ", absl::Hex(result.trace_hash), " ", result.steps, "\n");
+  }
+  return text;
+}
+
+// What this program prints in a process of its own.
+std::string TraceOfAnotherProcess() {
+  std::array<char, 4096> path{};
+  if (readlink("/proc/self/exe", path.data(), path.size() - 1) <= 0) return "no path";
+  std::FILE* pipe = popen(absl::StrCat("'", path.data(), "' --trace").c_str(), "r");
+  if (pipe == nullptr) return "no process";
+  std::string text;
+  std::array<char, 256> line{};
+  while (std::fgets(line.data(), static_cast<int>(line.size()), pipe) != nullptr) {
+    text += line.data();
+  }
+  EXPECT_EQ(pclose(pipe), 0);
+  return text;
+}
+
+TEST(Replay, TwoProcessesGiveTheSameTrace) {
+  const std::string here = Trace();
+  EXPECT_EQ(TraceOfAnotherProcess(), here);
+  EXPECT_EQ(TraceOfAnotherProcess(), here);
+}
+
+TEST(Replay, SeedsDiffer) { EXPECT_NE(RunSwarm(11).trace_hash, RunSwarm(12).trace_hash); }
+
+}  // namespace
+}  // namespace serf::testing
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::string(argv[1]) == "--trace") {
+    std::fputs(serf::testing::Trace().c_str(), stdout);
+    return 0;
+  }
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
