@@ -22,7 +22,8 @@ OURS = ["serf/*", "transport/*", "rpc/*", "cmd/*", "testing/*", "tools/*"]
 CORE = ["serf/*"]
 LIBRARIES = ["serf/*.h", "transport/*.h", "rpc/*.h"]  # what consumers include
 HEADERS = [p + ".h" for p in OURS]
-TESTS = ["*_test.cc", "*_benchmark.cc", "*_fuzz.cc", "testing/*"]
+UNIT_TESTS = ["*_test.cc", "*_benchmark.cc", "*_fuzz.cc"]
+TESTS = UNIT_TESTS + ["testing/*"]
 
 # Include(name, headers, where, allowed, instead): no file of `where`, except `allowed`,
 # includes a header that begins with one of `headers` (those that end in > are whole).
@@ -98,6 +99,46 @@ LAYERS = {
     "net-layer": ("serf/base/", "serf/transport/net/"),
     "rpc-layer": ("serf/transport/net/",),
 }
+
+# The rooms of serf/, cmd/ and testing/: which of their neighbours each may include. "serf" is what
+# stands directly in serf/. Tests may include all, and so may the tops, which nothing else includes.
+ROOMS = {
+    "serf": [],
+    "serf/context": ["serf"],
+    "serf/lamport": ["serf"],
+    "serf/gossip": ["serf", "serf/lamport"],
+    "serf/coordinates": ["serf"],
+    "serf/snapshot": ["serf", "serf/lamport"],
+    "serf/members": ["serf", "serf/context", "serf/gossip", "serf/lamport"],
+    "serf/events": ["serf", "serf/context", "serf/gossip", "serf/lamport"],
+    "serf/requests": ["serf", "serf/gossip"],
+    "serf/queries": ["serf", "serf/context", "serf/lamport", "serf/members"],
+    "serf/reconnect": ["serf", "serf/context", "serf/members"],
+    "serf/machine": ["serf", "serf/context", "serf/coordinates", "serf/events", "serf/gossip",
+                     "serf/lamport", "serf/members", "serf/queries"],
+    "cmd": ["cmd/text"],
+    "cmd/text": [],
+    "cmd/files": ["cmd/text"],
+    "cmd/telemetry": ["cmd/text"],
+    "cmd/events": ["cmd/telemetry", "cmd/text"],
+    "cmd/discovery": ["cmd/telemetry"],
+    "cmd/daemon": ["cmd", "cmd/discovery", "cmd/events", "cmd/files", "cmd/telemetry", "cmd/text"],
+    "cmd/commands": ["cmd", "cmd/text"],
+    "testing": [],
+    "testing/vectors": ["testing"],
+    "testing/agents": ["testing"],
+    "testing/rpc": ["testing", "testing/vectors"],
+    "testing/node": ["testing"],
+    "testing/sim": ["testing"],
+    "testing/checkers": ["testing", "testing/sim"],
+    "testing/swarm": ["testing", "testing/checkers", "testing/sim"],
+    "testing/scenarios": ["testing", "testing/checkers", "testing/sim"],
+    "testing/transcripts": ["testing", "testing/sim"],
+    "testing/integration": ["testing", "testing/agents", "testing/vectors"],
+}
+TOPS = ["serf/serf.h", "cmd/serf.cc", "cmd/*_main.cc"]
+# Folders with a rule of their own: base-layer, wire-layer, swim-layer.
+LAYER_FOLDERS = ["serf/base", "serf/wire", "serf/swim"]
 
 # Ban(name, pattern, where, allowed, instead): the pattern does not occur in the code
 # (comments and literals left out) of `where`, except `allowed`.
@@ -232,6 +273,33 @@ def check_includes(path, text):
                 yield line, rule.name, "%s is not for %s; use: %s" % (header, path, rule.instead)
 
 
+def path_of(header):
+    """The path in the work tree of a header of ours: serf/rpc/client.h is rpc/client.h."""
+    inner = header[len("serf/"):]
+    return inner if inner.split("/")[0] in ("transport", "rpc", "cmd", "testing") else header
+
+
+def check_rooms(path, text):
+    folder, top = os.path.dirname(path), path.split("/")[0]
+    if top not in ROOMS or matches(path, UNIT_TESTS + TOPS) or folder in LAYER_FOLDERS:
+        return
+    if folder not in ROOMS:
+        if path.endswith(".h"):
+            yield 1, "room", "%s/ is no room; use: one of ROOMS, or add it there" % folder
+        return
+    for match in INCLUDE.finditer(blank(text, literals=False)):
+        quote, header = match.groups()
+        if quote != '"' or not header.startswith("serf/"):
+            continue
+        included = path_of(header)
+        room = os.path.dirname(included)
+        if included.split("/")[0] != top or room not in ROOMS:
+            continue
+        if matches(included, TOPS) or room not in [folder] + ROOMS[folder]:
+            yield line_of(text, match.start(2)), "room", "%s is not for %s; use: what %s has" % (
+                header, path, ", ".join("%s/" % room for room in [folder] + ROOMS[folder]))
+
+
 def callee_of(code, position):
     """The function in whose argument list the position is; empty if it is in none."""
     depth = 0
@@ -295,6 +363,7 @@ def check(path, text):
     if path.endswith(".h"):
         yield from check_guard(path, text)
     yield from check_includes(path, text)
+    yield from check_rooms(path, text)
     code = blank(text, literals=True)
     if matches(path, CAPTURES) and not matches(path, TESTS):
         for position, what in check_captures(code):

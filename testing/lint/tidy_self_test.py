@@ -38,6 +38,20 @@ PLANTED = [
     ("transport-layer", "transport/x.h", '#include "serf/rpc/client.h"'),
     ("rpc-layer", "rpc/x.h", '#include "serf/transport/host.h"'),
     ("testing-layer", "cmd/x.cc", '#include "serf/testing/sim/world.h"\n'),
+    ("room", "serf/x.h", '#include "serf/queries/queries.h"'),
+    ("room", "serf/x.h", '#include "serf/serf.h"'),
+    ("room", "serf/queries/x.h", '#include "serf/serf.h"'),
+    ("room", "serf/lamport/x.h", '#include "serf/gossip/broadcasts.h"'),
+    ("room", "serf/members/x.h", '#include "serf/queries/queries.h"'),
+    ("room", "serf/events/x.h", '#include "serf/machine/stat_map.h"'),
+    ("room", "serf/drawer/x.h", "int n;"),
+    ("room", "cmd/x.h", '#include "serf/cmd/daemon/agent.h"'),
+    ("room", "cmd/text/x.h", '#include "serf/cmd/flags.h"'),
+    ("room", "cmd/commands/x.cc", '#include "serf/cmd/daemon/agent.h"\n'),
+    ("room", "cmd/events/x.h", '#include "serf/cmd/discovery/mdns.h"'),
+    ("room", "testing/x.h", '#include "serf/testing/sim/world.h"'),
+    ("room", "testing/sim/x.cc", '#include "serf/testing/checkers/checkers.h"\n'),
+    ("room", "testing/agents/x.h", '#include "serf/testing/sim/world.h"'),
     ("quoted-include", "rpc/x.h", '#include "rpc/client.h"'),
     ("core-now", "serf/x.h", "auto t = std::chrono::steady_clock::now();"),
     ("core-now", "serf/x_test.cc", "auto t = absl::Now();\n"),
@@ -90,6 +104,13 @@ BAD_GUARDS = [
 ]
 
 CLEAN = [
+    ("serf/serf.h", '#include "serf/queries/queries.h"'),
+    ("serf/queries/x.h", '#include "serf/members/member_tracker.h"\n#include "serf/query.h"'),
+    ("serf/queries/x_test.cc", '#include "serf/serf.h"\n#include "serf/testing/node/lone_serf.h"\n'),
+    ("serf/machine/x.h", '#include "serf/events/user_events.h"\n#include "serf/swim/node.h"'),
+    ("cmd/join_main.cc", '#include "serf/cmd/commands/commands.h"\n'),
+    ("cmd/daemon/x.cc", '#include "serf/cmd/flags.h"\n#include "serf/transport/host.h"\n'),
+    ("testing/swarm/x.h", '#include "serf/serf.h"\n#include "serf/testing/checkers/checkers.h"'),
     ("serf/x.h", '#include "absl/strings/string_view.h"'),
     ("serf/base/x.h", '#include "serf/base/rng.h"'),
     ("serf/swim/x.h", '#include "serf/wire/lzw.h"'),
@@ -149,6 +170,14 @@ def main():
         errors.append("a comment of two lines moves what follows to line %d" % line)
     if tidy.guard_of("rpc/client.h") != "SERF_RPC_CLIENT_H_":
         errors.append("the guard of rpc/client.h is %s" % tidy.guard_of("rpc/client.h"))
+
+    for room in tidy.ROOMS:
+        below, more = set(), set(tidy.ROOMS[room])
+        while more:
+            below |= more
+            more = {low for high in more for low in tidy.ROOMS[high]} - below
+        if room in below:
+            errors.append("the rooms below %s lead back to it" % room)
 
     tables = tidy.INCLUDES + tidy.BANS + tidy.MUSTS + tidy.TEXTS
     untried = {rule.name for rule in tables} - {rule for rule, _, _ in PLANTED}
