@@ -17,7 +17,7 @@
 
 namespace serf::cmd {
 
-// Exit codes of every command (spec/agent.md 4.1).
+// Exit codes of every command (docs/protocol/agent.md 4.1).
 inline constexpr int kExitSuccess = 0;
 inline constexpr int kExitFailure = 1;
 inline constexpr int kExitNoSuchCommand = 127;
@@ -32,8 +32,8 @@ struct Command {
 // To standard output, as it is: what programs read, such as JSON.
 inline void PrintRaw(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
-// Results and errors go to standard output, as in the original (spec/agent.md 4.2). They may hold
-// names and answers of other nodes: these must not steer the terminal that shows them.
+// Results and errors go to standard output, as in the original (docs/protocol/agent.md 4.2). They
+// may hold names and answers of other nodes: these must not steer the terminal that shows them.
 inline void Print(absl::string_view text) {
   if (::isatty(STDOUT_FILENO) == 1) {
     PrintRaw(EscapeForTerminal(text));

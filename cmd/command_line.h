@@ -2,7 +2,7 @@
 #define SERF_CMD_COMMAND_LINE_H_
 
 // What comes before a command: --version, --help, the choice among commands, and the general
-// help. Source: spec/agent.md 4.1.
+// help. Source: docs/protocol/agent.md 4.1.
 
 #include <algorithm>
 #include <array>

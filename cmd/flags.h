@@ -3,7 +3,7 @@
 
 // Serf's flag grammar over gflags: gflags holds definitions, defaults and values of each command;
 // ParseFlags() reads the words, whose form and errors differ from those of gflags' own parser.
-// Source: spec/agent.md 2.2.
+// Source: docs/protocol/agent.md 2.2.
 //
 //   DEFINE_string(members_format, "text", "text or json");
 //   const std::vector<Flag> flags = {{.name = "format", .gflag = "members_format"}};

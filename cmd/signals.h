@@ -2,7 +2,8 @@
 #define SERF_CMD_SIGNALS_H_
 
 // Signals: what is done about them before any command runs. What an agent does at which signal is
-// in docs/agent-options.md, and the original's agents do the same. Source: spec/agent.md 2.13.
+// in docs/agent-options.md, and the original's agents do the same. Source:
+// docs/protocol/agent.md 2.15.
 //
 //   ResetSignals();  // first thing in the process, before any thread
 

@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_TAG_FLAG_H_
 #define SERF_CMD_TAG_FLAG_H_
 
-// The repeatable flag -tag key=value. Source: spec/agent.md 2.5, 4.10.
+// The repeatable flag -tag key=value. Source: docs/protocol/agent.md 2.5, 4.10.
 
 #include <string>
 #include <vector>

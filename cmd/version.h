@@ -10,7 +10,7 @@ namespace serf::cmd {
 // MODULE.bazel and CHANGELOG.md name the same.
 inline constexpr absl::string_view kVersion = "0.11.0";
 
-// The Serf protocols that it speaks (spec/agent.md 4.16).
+// The Serf protocols that it speaks (docs/protocol/agent.md 4.16).
 inline constexpr int kProtocolMin = 2;
 inline constexpr int kProtocolMax = 5;
 

@@ -133,7 +133,7 @@ TEST(EncodeDecodeTest, FloatsOfACoordinate) {
   EXPECT_NE(EncodeHex(reply).find("cb3ff0000000000000"), std::string::npos);
 }
 
-// spec/agent.md 1.2: what a reader must accept, and what it must not.
+// docs/protocol/agent.md 1.2: what a reader must accept, and what it must not.
 TEST(EncodeDecodeTest, FormsOfARecord) {
   const struct {
     const char* hex;

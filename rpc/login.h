@@ -2,7 +2,7 @@
 #define SERF_RPC_LOGIN_H_
 
 // Login: how far a connection of the agent's RPC server has come to be trusted: the handshake, then
-// the key if the agent has one, each within its time. Source: spec/agent.md 1.4, 1.7.
+// the key if the agent has one, each within its time. Source: docs/protocol/agent.md 1.4, 1.7.
 //
 //   Login login(now, key);
 //   Reply(login.OnHandshake(request.version));          // empty: welcome

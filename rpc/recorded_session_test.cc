@@ -1,5 +1,5 @@
 // The recorded sessions of the original against ServerSession: the same bytes in, the same bytes
-// out, except where spec/agent.md 1.4 and 8.1 want better.
+// out, except where docs/protocol/agent.md 1.4 and 8.1 want better.
 
 #include <algorithm>
 #include <cstddef>

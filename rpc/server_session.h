@@ -1,7 +1,8 @@
 #ifndef SERF_RPC_SERVER_SESSION_H_
 #define SERF_RPC_SERVER_SESSION_H_
 
-// ServerSession: one RPC connection of an agent without its socket (spec/agent.md 1.4 to 1.10).
+// ServerSession: one RPC connection of an agent without its socket (docs/protocol/agent.md 1.4
+// to 1.10).
 //
 //   ServerSession session(now, service, options);
 //   session.OnBytes(now, bytes);                       // a request

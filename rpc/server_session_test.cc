@@ -425,7 +425,7 @@ TEST_F(ServerSessionTest, MonitorOfItsOwnDrops) {
   EXPECT_EQ(logger_.lines[0], "[WARN] agent.ipc: Dropping logs to ipc.client: 127.0.0.1:45676");
 }
 
-// --- hostile clients: spec/agent.md 8.1 ---
+// --- hostile clients: docs/protocol/agent.md 8.1 ---
 
 TEST_F(ServerSessionTest, AnnouncedLengthsAreNotBelieved) {
   Rng rng(1);

@@ -51,7 +51,8 @@ TEST_F(HostileTest, RejectedMessagesChangeNothing) {
   int count = 0;
   for (const auto& vector : testing::LoadVectors("serf.json")) {
     const std::string name = vector["name"];
-    // The coordinates of probes are no messages. Text as "bin" may be taken (spec/serf.md 1.2).
+    // The coordinates of probes are no messages. Text as "bin" may be taken
+    // (docs/protocol/serf.md 1.2).
     if (vector["kind"] != "reject" || name.starts_with("ping-") || name == "reject-bin-node") {
       continue;
     }

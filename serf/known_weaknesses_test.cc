@@ -1,5 +1,5 @@
 // What is known to crash, exhaust or mislead the original, line by line in the order of
-// spec/serf.md 15.1 and 15.2: that none of it does so here.
+// docs/protocol/serf.md 15.1 and 15.2: that none of it does so here.
 
 #include <algorithm>
 #include <array>

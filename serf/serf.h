@@ -2,7 +2,7 @@
 #define SERF_SERF_H_
 
 // Serf: decentralized cluster membership as a pure machine: the Serf layer (Lamport clocks, join
-// and leave intents, member states, tags) over a swim::Node. Source: spec/serf.md.
+// and leave intents, member states, tags) over a swim::Node. Source: docs/protocol/serf.md.
 //
 // Inputs take the instant first and the Outbox last: On... tells what happened, a verb what is
 // wanted. It never blocks, reads no clock and opens no socket. One thread. transport::Host drives
@@ -122,7 +122,8 @@ class Serf final : private swim::Delegate {
 
   // Push/pull with each target, one after the other; then a join intent, if any answered. OK if
   // at least one did, or if there were none to ask. `ignore_old` drops user events older than the
-  // join (spec/serf.md 4.4). JoinQueue::kAtOnceMax joins run side by side, further ones wait.
+  // join (docs/protocol/serf.md 4.4). JoinQueue::kAtOnceMax joins run side by side, further ones
+  // wait.
   void Join(Instant now, RequestId request, std::vector<swim::JoinTarget> targets, bool ignore_old,
             Outbox& out);
   // Ends a join that has not begun, as cancelled; one that has goes on.
@@ -140,7 +141,7 @@ class Serf final : private swim::Delegate {
   // Replaces the own tags and announces them.
   void SetTags(Instant now, RequestId request, Tags tags, Outbox& out);
   // Tells all nodes, this one too; `coalesce` lets each merge it with others of that name. Ends at
-  // once: InvalidArgumentError if it is too large, with the texts of spec/agent.md 1.5.
+  // once: InvalidArgumentError if it is too large, with the texts of docs/protocol/agent.md 1.5.
   absl::Status SendUserEvent(Instant now, absl::string_view name, absl::string_view payload,
                              bool coalesce, Outbox& out);
 
@@ -187,7 +188,7 @@ class Serf final : private swim::Delegate {
     return endpoints;
   }
   std::size_t member_count() const { return members_.table().size(); }
-  // Spec 13.2: "members", "failed", "left", "health_score", "member_time", ...
+  // docs/protocol/serf.md 13.2: "members", "failed", "left", "health_score", "member_time", ...
   std::map<std::string, std::string> Stats() const {
     return StatMap(
         {config_, node_, members_, user_events_, queries_, broadcasts_, counters(), coordinates()});
@@ -516,7 +517,8 @@ inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done, Outbox& out
   const bool ours = ended != Reconnector::Ended::kOther;
   const std::optional<RequestId> request = ours ? std::nullopt : requests_.joins().Finish(done.id);
   // Also after a restart: else the original shows a node as leaving for ever whose leave intent
-  // outlived it there (15.3). Not after a Leave has begun: it would be taken back.
+  // outlived it there (docs/protocol/serf.md 15.3). Not after a Leave has begun: it would be taken
+  // back.
   if (contacted && context_.lives() && (request || ended == Reconnector::Ended::kRejoin)) {
     intents_.IssueJoin(now);
   }

@@ -162,7 +162,7 @@ TEST_F(ClusterTest, APrunedFailedMemberIsGoneForAll) {
   EXPECT_TRUE(EverybodySees("c", kNone, Duration(0)));
 }
 
-// spec/serf.md 3.4.3: the original loses such a member for good.
+// docs/protocol/serf.md 3.4.3: the original loses such a member for good.
 TEST_F(ClusterTest, ALivingMemberSurvivesBeingPruned) {
   const RequestId removal = world_.RemoveFailedNode(b(), "c", true);
   ASSERT_TRUE(EverybodySees("c", kAlive));

@@ -2,7 +2,8 @@
 #define SERF_TRANSPORT_BOUND_PAIR_H_
 
 // The two sockets of a node, a TCP listener and a UDP socket on the same port, and the address that
-// it tells others. Source: spec/memberlist.md 7.2, 7.3; texts of spec/agent.md 2.5.
+// it tells others. Source: docs/protocol/membership.md 7.2, 7.3; texts of
+// docs/protocol/agent.md 2.5.
 
 #include <boost/asio/io_context.hpp>
 #include <memory>

@@ -243,7 +243,8 @@ TEST_F(HostTest, AnswersEveryRequestBeforeItsStartAndAfterItsEnd) {
       Await([&](auto done) { a.host->AsyncForceLeave("x", false, std::move(done)); }).ok());
 }
 
-// The original can be hit by a message for which it has not set up everything (spec/serf.md 15.1).
+// The original can be hit by a message for which it has not set up everything
+// (docs/protocol/serf.md 15.1).
 TEST_F(HostTest, WhatComesBeforeTheStartWaits) {
   HostOptions options = QuickOptions("a", At("127.0.0.1"));
   std::vector<std::string> told;

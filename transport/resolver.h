@@ -1,7 +1,7 @@
 #ifndef SERF_TRANSPORT_RESOLVER_H_
 #define SERF_TRANSPORT_RESOLVER_H_
 
-// What a user gives to `join` to targets for the machine. Source: spec/memberlist.md 7.5.
+// What a user gives to `join` to targets for the machine. Source: docs/protocol/membership.md 7.5.
 //
 // Names are the system's: what /etc/hosts has is taken from there, as nsswitch.conf tells. The
 // original asks DNS, over TCP, before /etc/hosts for the names that have a dot.

@@ -3,8 +3,8 @@
 
 // SnapshotFile: the file of a serf::Snapshot on the disk. Each operation is on the disk when it
 // returns OK; wherever the process or the machine stops, the file holds whole lines up to some
-// operation, and at most a torn one at the end, which opening cuts off. Source: spec/serf.md 9.5,
-// 9.6, 9.3; where the original loses data, not as it does.
+// operation, and at most a torn one at the end, which opening cuts off. Source:
+// docs/protocol/serf.md 9.5, 9.6, 9.3; where the original loses data, not as it does.
 //
 // It is written anew beside the old one and renamed. Where that can't be (a folder that is closed
 // to us, a file that is itself a mount point), the new text is put into the old file: first behind

@@ -5,8 +5,8 @@
 // come, writes without waiting, and closes when what was written has left.
 //
 // It knows no time-outs but the one of closing: the machine closes what takes too long
-// (spec/memberlist.md 3.7). Held by a shared_ptr, since the operations under way hold it too.
-// One thread.
+// (docs/protocol/membership.md 3.7). Held by a shared_ptr, since the operations under way hold it
+// too. One thread.
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -56,7 +56,7 @@ class StreamSink {
 class TcpStream : public std::enable_shared_from_this<TcpStream> {
  public:
   // Bytes that wait for a slow peer. The largest frame that a peer takes has 20 MiB
-  // (spec/memberlist.md 3.2), and nothing is written before the answer to it.
+  // (docs/protocol/membership.md 3.2), and nothing is written before the answer to it.
   static constexpr std::size_t kWriteQueueMax = 32 << 20;
   // How long a closing stream waits for the peer to end its direction too, so that the connection
   // ends without a reset. A peer that is done does so at once.

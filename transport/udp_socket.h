@@ -2,7 +2,7 @@
 #define SERF_TRANSPORT_UDP_SOCKET_H_
 
 // UdpSocket: datagrams in batches, by recvmmsg and sendmmsg on the native handle of an Asio
-// socket, which tells when there is something to read. Source: spec/memberlist.md 7.2.
+// socket, which tells when there is something to read. Source: docs/protocol/membership.md 7.2.
 //
 //   socket.Open(bind);
 //   socket.AsyncWaitReadable([&](ErrorCode error) {

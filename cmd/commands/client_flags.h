@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_COMMANDS_CLIENT_FLAGS_H_
 #define SERF_CMD_COMMANDS_CLIENT_FLAGS_H_
 
-// -rpc-addr and -rpc-auth, which every command that talks to an agent has. Source: spec/agent.md
-// 4.2.
+// -rpc-addr and -rpc-auth, which every command that talks to an agent has. Source:
+// docs/protocol/agent.md 4.2.
 //
 //   rpc::Client client(ClientOptionsFromFlags());
 //   if (!ConnectToAgent(client)) return kExitFailure;

@@ -8,51 +8,54 @@
 
 namespace serf::cmd {
 
-// `serf event`. Sends a user event through the cluster. Source: spec/agent.md 4.3.
+// `serf event`. Sends a user event through the cluster. Source: docs/protocol/agent.md 4.3.
 extern const Command kEventCommand;
 
-// `serf force-leave`. Turns a failed member into one that left. Source: spec/agent.md 4.4.
+// `serf force-leave`. Turns a failed member into one that left. Source: docs/protocol/agent.md 4.4.
 extern const Command kForceLeaveCommand;
 
-// `serf info`. Shows what an agent tells of itself. Source: spec/agent.md 4.5.
+// `serf info`. Shows what an agent tells of itself. Source: docs/protocol/agent.md 4.5.
 extern const Command kInfoCommand;
 
-// `serf join`. Tells an agent to join the cluster of other nodes. Source: spec/agent.md 4.6.
+// `serf join`. Tells an agent to join the cluster of other nodes. Source:
+// docs/protocol/agent.md 4.6.
 extern const Command kJoinCommand;
 
 // `serf keygen`. Prints 32 random bytes in base64. Takes no flags; words are ignored. Source:
-// spec/agent.md 4.7.
+// docs/protocol/agent.md 4.7.
 extern const Command kKeygenCommand;
 
-// `serf keys`. Installs, uses, removes or lists the keys of all nodes. Source: spec/agent.md 4.8.
+// `serf keys`. Installs, uses, removes or lists the keys of all nodes. Source:
+// docs/protocol/agent.md 4.8.
 extern const Command kKeysCommand;
 
-// `serf leave`. Tells an agent to leave its cluster and to end. Source: spec/agent.md 4.9.
+// `serf leave`. Tells an agent to leave its cluster and to end. Source: docs/protocol/agent.md 4.9.
 extern const Command kLeaveCommand;
 
 // `serf members`. Lists the members that an agent knows, as a table or as JSON. Source:
-// spec/agent.md 4.10.
+// docs/protocol/agent.md 4.10.
 extern const Command kMembersCommand;
 
 // `serf monitor`. Shows log lines and events of an agent as they come, until interrupted. Source:
-// spec/agent.md 4.11.
+// docs/protocol/agent.md 4.11.
 extern const Command kMonitorCommand;
 
-// `serf query`. Asks the cluster, and prints what the nodes answer. Source: spec/agent.md 4.12.
+// `serf query`. Asks the cluster, and prints what the nodes answer. Source:
+// docs/protocol/agent.md 4.12.
 extern const Command kQueryCommand;
 
 // `serf reachability`. Asks all members for a sign of life, and tells what is wrong if some give
-// none. Source: spec/agent.md 4.13.
+// none. Source: docs/protocol/agent.md 4.13.
 extern const Command kReachabilityCommand;
 
-// `serf rtt`. Estimates the round trip time between two nodes. Source: spec/agent.md 4.14.
+// `serf rtt`. Estimates the round trip time between two nodes. Source: docs/protocol/agent.md 4.14.
 extern const Command kRttCommand;
 
-// `serf tags`. Changes the tags of a running agent. Source: spec/agent.md 4.15.
+// `serf tags`. Changes the tags of a running agent. Source: docs/protocol/agent.md 4.15.
 extern const Command kTagsCommand;
 
 // `serf version`. Scripts read the second line: "Agent Protocol: 5 (Understands back to: 2)". Takes
-// no flags. Source: spec/agent.md 4.16.
+// no flags. Source: docs/protocol/agent.md 4.16.
 extern const Command kVersionCommand;
 
 }  // namespace serf::cmd

@@ -2,7 +2,7 @@
 #define SERF_CMD_COMMANDS_EVENT_TEXT_H_
 
 // Events as `serf monitor` shows them, in the syntax that scripts know: Go's, of the decoded
-// MessagePack. Source: spec/agent.md 4.11 and B.5.
+// MessagePack. Source: docs/protocol/agent.md 4.11 and B.5.
 //
 //   Event Info:
 //   <TAB>Coalesce: false

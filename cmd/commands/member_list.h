@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_COMMANDS_MEMBER_LIST_H_
 #define SERF_CMD_COMMANDS_MEMBER_LIST_H_
 
-// The members of a cluster as text and as JSON. Source: spec/agent.md 4.10.
+// The members of a cluster as text and as JSON. Source: docs/protocol/agent.md 4.10.
 
 #include <span>
 #include <string>

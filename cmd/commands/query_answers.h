@@ -1,7 +1,8 @@
 #ifndef SERF_CMD_COMMANDS_QUERY_ANSWERS_H_
 #define SERF_CMD_COMMANDS_QUERY_ANSWERS_H_
 
-// QueryAnswers: what came of a query, as `serf query` prints it. Source: spec/agent.md 4.12.
+// QueryAnswers: what came of a query, as `serf query` prints it. Source:
+// docs/protocol/agent.md 4.12.
 //
 //   QueryAnswers answers(/*acks=*/true);
 //   Print(answers.OnAck("alpha"));                 // "Ack from 'alpha'\n"

@@ -2,7 +2,7 @@
 #define SERF_CMD_COMMANDS_REACHABILITY_H_
 
 // Reachability: who of the live members acknowledged, and what that says of the network. The part
-// of `serf reachability` that knows no agent. Source: spec/agent.md 4.13.
+// of `serf reachability` that knows no agent. Source: docs/protocol/agent.md 4.13.
 //
 //   Reachability test({"alpha", "beta"});
 //   test.OnAck("alpha");

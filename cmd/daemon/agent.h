@@ -2,7 +2,7 @@
 #define SERF_CMD_DAEMON_AGENT_H_
 
 // Agent: the life of a `serf agent` process: start, banner, joins, signals, end. Source:
-// spec/agent.md 2.1, 2.11, 2.13, 2.15.
+// docs/protocol/agent.md 2.1, 2.11, 2.13, 2.15.
 //
 //   return RunAgent([flags] { return LoadConfig(flags); }, terminal);
 
@@ -142,8 +142,8 @@ class Agent {
   void WaitForSignal();
   void OnSignal(int signal);
   void LeaveGracefully();
-  // What of the configuration can change while the agent runs (spec/agent.md 2.16): all of it, or,
-  // if there is any mistake, nothing.
+  // What of the configuration can change while the agent runs (docs/protocol/agent.md 2.16): all of
+  // it, or, if there is any mistake, nothing.
   void Reload();
   void LoadAgain();
   void OnLoaded(agent_internal::LoadedConfig loaded);
@@ -380,7 +380,7 @@ inline void Agent::OnReady() {
   memory_.Start();
 }
 
-// The original is silent about it (spec/agent.md 8.2).
+// The original is silent about it (docs/protocol/agent.md 8.2).
 inline void Agent::WarnOfOpenRpc() {
   const std::optional<Endpoint> local = server_->local_endpoint();
   if (!local || local->address.is_loopback() || !config_.rpc_auth.empty()) return;
@@ -496,7 +496,7 @@ inline void Agent::OnLoaded(agent_internal::LoadedConfig loaded) {
   absl::StatusOr<std::vector<EventScript>> scripts = ParseEventScripts(config.event_handlers);
   if (!scripts.ok()) return failed("", scripts.status());
   // Only those that the configuration had or has: tags that clients set stay, unlike in the
-  // original, which also empties the tags file (spec/agent.md 2.16).
+  // original, which also empties the tags file (docs/protocol/agent.md 2.16).
   TagChange tags = {.set = config.tags, .remove = {}};
   for (const auto& [key, value] : config_.tags) tags.remove.push_back(key);
   static constexpr absl::string_view kTagsFailed = "Failed to update tags: ";

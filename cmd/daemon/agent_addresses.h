@@ -2,7 +2,7 @@
 #define SERF_CMD_DAEMON_AGENT_ADDRESSES_H_
 
 // Where an agent listens and what it tells others: the addresses of -bind, -iface and -advertise,
-// looked up. Source: spec/agent.md 2.6.
+// looked up. Source: docs/protocol/agent.md 2.6.
 
 #include <net/if.h>
 
@@ -174,7 +174,7 @@ inline absl::StatusOr<AgentAddresses> LookUpAddresses(
     }
     return addresses;
   }
-  // Without a port: the one that is bound (the original takes 7946, spec/agent.md 2.6).
+  // Without a port: the one that is bound (the original takes 7946, docs/protocol/agent.md 2.6).
   const absl::StatusOr<transport::BindAddress> advertise =
       transport::ParseBindAddress(config.advertise, addresses.bind.port);
   if (!advertise.ok()) return wrap("Invalid advertise address", advertise.status());

@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_DAEMON_AGENT_COMMAND_H_
 #define SERF_CMD_DAEMON_AGENT_COMMAND_H_
 
-// `serf agent`: its flags and help. Source: spec/agent.md 2.2, 2.3.
+// `serf agent`: its flags and help. Source: docs/protocol/agent.md 2.2, 2.3.
 
 #include "serf/cmd/command.h"
 

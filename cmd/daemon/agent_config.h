@@ -2,7 +2,7 @@
 #define SERF_CMD_DAEMON_AGENT_CONFIG_H_
 
 // AgentConfig: what an operator tells `serf agent`, as text and before any look-up, and the checks
-// that need nothing else. Source: spec/agent.md 2.3, 2.5.
+// that need nothing else. Source: docs/protocol/agent.md 2.3, 2.5.
 
 #include <unistd.h>
 
@@ -31,7 +31,7 @@
 
 namespace serf::cmd {
 
-// Port of -bind, -advertise without one (spec/agent.md 2.6).
+// Port of -bind, -advertise without one (docs/protocol/agent.md 2.6).
 inline constexpr std::uint16_t kDefaultBindPort = 7946;
 
 // What is told goes over what is there: see config_file.h for the rules of files.

@@ -2,7 +2,7 @@
 #define SERF_CMD_DAEMON_AGENT_NODE_H_
 
 // From the operator's configuration to the node's: profile, key, addresses, tags and keyring files.
-// Source: spec/agent.md 2.5 (rows 15 to 19 and the tables after them), 2.7.
+// Source: docs/protocol/agent.md 2.5 (rows 15 to 19 and the tables after them), 2.7.
 
 #include <chrono>
 #include <cstddef>

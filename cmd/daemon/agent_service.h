@@ -2,7 +2,7 @@
 #define SERF_CMD_DAEMON_AGENT_SERVICE_H_
 
 // AgentService: what clients ask of an agent, done by its Host, with the agent's log entries
-// (spec/agent.md 1.7, 2.12). One thread, that of the io_context.
+// (docs/protocol/agent.md 1.7, 2.12). One thread, that of the io_context.
 
 #include <sys/stat.h>
 #include <sys/utsname.h>

@@ -2,7 +2,7 @@
 #define SERF_CMD_DAEMON_CONFIG_FILE_H_
 
 // Configuration files: JSON objects that are merged over an AgentConfig, one after the other.
-// Source: spec/agent.md 2.4.
+// Source: docs/protocol/agent.md 2.4.
 //
 // A non-empty text, a non-zero number or duration, and a true replace what was there; lists are
 // appended, tags merged key by key. `enable_compression`, `event_handlers_parallel` and the keys of

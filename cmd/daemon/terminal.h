@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_DAEMON_TERMINAL_H_
 #define SERF_CMD_DAEMON_TERMINAL_H_
 
-// Terminal: the agent's standard output, which banner and log entries share. Source: spec/agent.md
-// 2.11.
+// Terminal: the agent's standard output, which banner and log entries share. Source:
+// docs/protocol/agent.md 2.11, 2.12.
 //
 // A reader that stands still (Ctrl-S, a full pipe, a socket) must not stand the node still, or the
 // others would take it for failed. No test of a descriptor tells for sure that a write will not

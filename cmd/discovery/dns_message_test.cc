@@ -44,7 +44,7 @@ TEST(DnsNameTest, WhatIsNoName) {
 }
 
 TEST(DnsMessageTest, Question) {
-  // That of spec/agent.md 2.14.
+  // That of docs/protocol/agent.md 2.14.
   const ByteVector bytes =
       Hex("1234000000010000000000000a5f736572665f636c7573045f746370056c6f63616c00000c0001");
   const std::optional<DnsMessage> message = ParseDnsMessage(bytes);

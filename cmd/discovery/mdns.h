@@ -2,7 +2,7 @@
 #define SERF_CMD_DISCOVERY_MDNS_H_
 
 // Mdns: finds the agents of a cluster on the link, and is found by them: DiscoveryService and
-// DiscoveryPoller with sockets and a clock. Source: spec/agent.md 2.14.
+// DiscoveryPoller with sockets and a clock. Source: docs/protocol/agent.md 2.14.
 //
 //   absl::StatusOr<std::unique_ptr<Mdns>> mdns = Mdns::Start(io, options, logger, join);
 //

@@ -2,8 +2,8 @@
 #define SERF_CMD_DISCOVERY_POLLER_H_
 
 // DiscoveryPoller: when to ask the link for agents, what to make of the answers, and whom to join.
-// A machine without sockets and clock. Source: spec/agent.md 2.14, with what it wishes for:
-// only instances of the own service count, the node does not join itself, and an address is
+// A machine without sockets and clock. Source: docs/protocol/agent.md 2.14, with what it wishes
+// for: only instances of the own service count, the node does not join itself, and an address is
 // tried again if joining it failed.
 //
 //   poller.OnTimer(now, out);           // at next_deadline()

@@ -2,7 +2,7 @@
 #define SERF_CMD_DISCOVERY_SERVICE_H_
 
 // DiscoveryService: how the agents of a cluster call themselves in multicast DNS, and what one of
-// them answers. No sockets, no clock. Source: spec/agent.md 2.14, RFC 6763.
+// them answers. No sockets, no clock. Source: docs/protocol/agent.md 2.14, RFC 6763.
 //
 //   absl::StatusOr<DiscoveryService> service = DiscoveryService::Create(
 //       {.cluster = "web", .node = "a", .host = "vm", .endpoint = advertised});

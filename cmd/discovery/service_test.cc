@@ -20,7 +20,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// The agent of the recording in spec/agent.md 2.14.
+// The agent of the recording in docs/protocol/agent.md 2.14.
 DiscoveryService Alpha() {
   return *DiscoveryService::Create({.cluster = "clus",
                                     .node = "alpha",

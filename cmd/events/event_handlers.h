@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_EVENTS_EVENT_HANDLERS_H_
 #define SERF_CMD_EVENTS_EVENT_HANDLERS_H_
 
-// EventHandlers: runs the scripts of -event-handler. Source: spec/agent.md 3.
+// EventHandlers: runs the scripts of -event-handler. Source: docs/protocol/agent.md 3.
 //
 //   EventHandlers handlers(io, logger, EventHandlers::Order::kOneLine);
 //   handlers.Set(*ParseEventScripts(config.event_handlers));

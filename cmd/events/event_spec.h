@@ -2,7 +2,7 @@
 #define SERF_CMD_EVENTS_EVENT_SPEC_H_
 
 // EventScript: a command and the events that it is for, as -event-handler tells them.
-// Source: spec/agent.md 3.1.
+// Source: docs/protocol/agent.md 3.1.
 //
 //   spec   = command | filter "=" command     the first "=" splits; no filter is "*"
 //   filter = element *("," element)           rpc/event_filter.h

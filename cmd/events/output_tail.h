@@ -13,7 +13,7 @@ namespace serf::cmd {
 
 class OutputTail {
  public:
-  // Bytes kept; scripts that answer queries rely on it (spec/agent.md 3.4).
+  // Bytes kept; scripts that answer queries rely on it (docs/protocol/agent.md 3.4).
   static constexpr std::size_t kMax = 8192;
 
   void Append(absl::string_view bytes) {

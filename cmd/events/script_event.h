@@ -2,7 +2,7 @@
 #define SERF_CMD_EVENTS_SCRIPT_EVENT_H_
 
 // ScriptEvent: an event as a script is told it: by variables of the environment and by standard
-// input. Source: spec/agent.md 3.2, 3.3.
+// input. Source: docs/protocol/agent.md 3.2, 3.3.
 //
 //   SERF_EVENT=member-join SERF_SELF_NAME=a SERF_SELF_ROLE=web SERF_TAG_ROLE=web
 //   stdin: NAME TAB ADDRESS TAB ROLE TAB K=V "," K=V ... LF     one line for each member

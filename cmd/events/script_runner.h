@@ -2,7 +2,7 @@
 #define SERF_CMD_EVENTS_SCRIPT_RUNNER_H_
 
 // ScriptRunner: shell commands as child processes, without ever waiting for one.
-// Source: spec/agent.md 3.2 to 3.4.
+// Source: docs/protocol/agent.md 3.2 to 3.4.
 //
 //   ScriptRunner runner(io);
 //   runner.Run({.command = "wc -c", .environment = words, .input = "text"},

@@ -3,7 +3,8 @@
 
 // JSON that operators write (configuration, tags, keyring), read by nlohmann/json after a check
 // whose errors have the original's texts, which scripts and operators know:
-// "invalid character '}' looking for beginning of object key string". Source: spec/agent.md 2.4.
+// "invalid character '}' looking for beginning of object key string". Source:
+// docs/protocol/agent.md 2.4.
 
 #include <cstddef>
 #include <cstdint>

@@ -2,7 +2,7 @@
 #define SERF_CMD_FILES_KEYRING_FILE_H_
 
 // The file in which an agent keeps its keys: a JSON list of texts in base64, the primary key
-// first. Source: spec/agent.md 2.10.
+// first. Source: docs/protocol/agent.md 2.10.
 
 #include <cstddef>
 #include <span>
@@ -20,7 +20,8 @@ struct KeyringFile {
   std::size_t keys = 0;  // in the file, where one may stand twice
 };
 
-// Errors have the texts of spec/agent.md 2.5: "stat PATH: ...", "Keyring file contains no keys".
+// Errors have the texts of docs/protocol/agent.md 2.5: "stat PATH: ...", "Keyring file contains no
+// keys".
 absl::StatusOr<KeyringFile> ReadKeyringFile(const std::string& path);
 
 // The primary key first. "Failed to write keyring file: ..."

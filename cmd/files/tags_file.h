@@ -2,7 +2,7 @@
 #define SERF_CMD_FILES_TAGS_FILE_H_
 
 // The file in which an agent keeps its tags from one run to the next: a JSON object of texts.
-// Source: spec/agent.md 2.9.
+// Source: docs/protocol/agent.md 2.9.
 
 #include <string>
 

@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_TELEMETRY_AGENT_METRICS_H_
 #define SERF_CMD_TELEMETRY_AGENT_METRICS_H_
 
-// AgentMetrics: measures a running agent once per second. Source: spec/agent.md 5.
+// AgentMetrics: measures a running agent once per second. Source: docs/protocol/agent.md 5.
 
 #include <malloc.h>
 

@@ -2,7 +2,7 @@
 #define SERF_CMD_TELEMETRY_GLOG_LOGGER_H_
 
 // GlogLogger: the library's Logger over glog, whose entries look like Serf's:
-// "2013/10/21 18:57:15 [INFO] agent: Serf agent starting". Source: spec/agent.md 2.12.
+// "2013/10/21 18:57:15 [INFO] agent: Serf agent starting". Source: docs/protocol/agent.md 2.12.
 //
 //   GlogLogger logger(std::bind_front(&Terminal::Info, &terminal));
 //   logger.set_level(LogLevel::kInfo);

@@ -2,7 +2,7 @@
 #define SERF_CMD_TELEMETRY_METRICS_H_
 
 // Metrics: what the agent measures of itself, by intervals of the clock, for SIGUSR1 and for
-// statsd. Source: spec/agent.md 5.
+// statsd. Source: docs/protocol/agent.md 5.
 //
 //   metrics.Count("serf.events", 1);
 //   std::fputs(metrics.Dump(system_clock::now()).c_str(), stderr);

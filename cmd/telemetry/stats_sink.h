@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_TELEMETRY_STATS_SINK_H_
 #define SERF_CMD_TELEMETRY_STATS_SINK_H_
 
-// StatsSink: metrics for a statsd (UDP) or statsite (TCP) server. Source: spec/agent.md 5.
+// StatsSink: metrics for a statsd (UDP) or statsite (TCP) server. Source: docs/protocol/agent.md 5.
 //
 //   NAME:VALUE|T LF      T is "g", "c" or "ms"; blanks, colons and LF of the name are "_"
 //

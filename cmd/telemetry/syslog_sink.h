@@ -2,7 +2,7 @@
 #define SERF_CMD_TELEMETRY_SYSLOG_SINK_H_
 
 // SyslogSink: log entries for the system's log daemon, over its local socket. Source:
-// spec/agent.md 2.12.
+// docs/protocol/agent.md 2.12.
 //
 //   <PRI>Mmm dd hh:mm:ss serf[PID]: TEXT LF      PRI = facility * 8 + severity
 //

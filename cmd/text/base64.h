@@ -2,7 +2,7 @@
 #define SERF_CMD_TEXT_BASE64_H_
 
 // Keys as text: standard base64 with padding (RFC 4648, section 4). Stricter than
-// absl::Base64Unescape, with the original's error texts (spec/agent.md 2.5).
+// absl::Base64Unescape, with the original's error texts (docs/protocol/agent.md 2.5).
 
 #include <cstddef>
 #include <cstdint>

@@ -2,7 +2,7 @@
 #define SERF_CMD_TEXT_DURATION_H_
 
 // ParseDuration: durations as Serf's flags and files have them: "1h30m0s", "500ms". Their text is
-// made by FormatDuration. Source: spec/agent.md B.1.
+// made by FormatDuration. Source: docs/protocol/agent.md B.1.
 //
 //   duration := [ "+" | "-" ] ( "0" | { number unit } )
 //   number   := digits [ "." [ digits ] ] | "." digits

@@ -3,7 +3,7 @@
 
 // ToJsonText(): a JSON value as the text that scripts know from Serf: indented by two blanks,
 // with < > & U+2028 U+2029 escaped and \ufffd for each byte that is not UTF-8, none of which
-// nlohmann's own dump() does. Source: spec/agent.md B.3.
+// nlohmann's own dump() does. Source: docs/protocol/agent.md B.3.
 //
 //   nlohmann::ordered_json out;
 //   out["Acks"] = nullptr;

@@ -3,7 +3,7 @@
 
 // Text made safe to read: Quote() for the places where Serf prints quoted text, EscapeControls()
 // for names and texts from the network in log lines and tables, EscapeForTerminal() for what people
-// read. Source: spec/agent.md B.4, 8.1.
+// read. Source: docs/protocol/agent.md B.4, 8.1.
 
 #include <cstdint>
 #include <string>

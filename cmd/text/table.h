@@ -1,7 +1,8 @@
 #ifndef SERF_CMD_TEXT_TABLE_H_
 #define SERF_CMD_TEXT_TABLE_H_
 
-// Table: aligned columns of text, as `serf members` prints them. Source: spec/agent.md 4.10.
+// Table: aligned columns of text, as `serf members` prints them. Source:
+// docs/protocol/agent.md 4.10.
 //
 //   Table table;
 //   table.AddRow({"alpha", "127.0.0.1:7946", "alive", "role=web"});

@@ -2,7 +2,7 @@
 #define SERF_BASE_SYSTEM_ERROR_H_
 
 // Errors of the system in the words of Go Serf, which operators know and search for:
-// "open PATH: no such file or directory". Source: spec/agent.md 1.5, 2.5.
+// "open PATH: no such file or directory". Source: docs/protocol/agent.md 1.5, 2.5.
 //
 //   if (::unlink(path.c_str()) != 0) return SystemError(errno, "remove", path);
 

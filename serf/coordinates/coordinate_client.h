@@ -3,8 +3,8 @@
 
 // CoordinateClient: the own coordinate, moved by every round trip that was measured: a median
 // filter per peer, Vivaldi's step, an adjustment for what no space can hold, and gravity towards
-// the origin. Knows no messages. One thread. Source: spec/serf.md 10.3; Dabek et al., "Vivaldi",
-// 2004; Ledlie et al., "Network Coordinates in the Wild", 2007 (filter, gravity).
+// the origin. Knows no messages. One thread. Source: docs/protocol/serf.md 10.3; Dabek et al.,
+// "Vivaldi", 2004; Ledlie et al., "Network Coordinates in the Wild", 2007 (filter, gravity).
 //
 //   CoordinateClient client;
 //   if (client.Update("db-1", coordinate_of_db_1, rtt, rng).ok()) Use(client.coordinate());

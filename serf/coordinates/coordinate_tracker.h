@@ -2,7 +2,7 @@
 #define SERF_COORDINATES_COORDINATE_TRACKER_H_
 
 // CoordinateTracker: coordinates in a Serf node: the own one, what acknowledgements of pings carry,
-// and the last that each member told. One thread. Source: spec/serf.md 10.5, 10.6.
+// and the last that each member told. One thread. Source: docs/protocol/serf.md 10.5, 10.6.
 //
 //   CoordinateTracker tracker(config.name, config.seed, logger);
 //   tracker.AppendPayload(ack);                                // for the peer that pings us

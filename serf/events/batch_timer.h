@@ -2,7 +2,7 @@
 #define SERF_EVENTS_BATCH_TIMER_H_
 
 // BatchTimer: when a batch of events that is held back is due: a period after its first event or a
-// quiet moment after its last, whichever is first. Source: spec/serf.md 11.2.
+// quiet moment after its last, whichever is first. Source: docs/protocol/serf.md 11.2.
 
 #include <algorithm>
 

@@ -2,7 +2,7 @@
 #define SERF_EVENTS_EVENT_PIPELINE_H_
 
 // EventPipeline: the way of member and user events to the application: through the coalescers, if
-// they are configured, and in order. Source: spec/serf.md 11.1.
+// they are configured, and in order. Source: docs/protocol/serf.md 11.1.
 //
 // The user events of one input (a packet, a push/pull) are told by ascending Lamport time: gossip
 // sends the newest first, and the original then tells those of one sender backwards. Of many, some

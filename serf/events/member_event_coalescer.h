@@ -3,7 +3,7 @@
 
 // MemberEventCoalescer: holds member events back for a moment and merges what belongs together, so
 // that a cluster that comes up at once is one event and a flapping member none. A machine that is
-// told the time. Source: spec/serf.md 11.2, 11.3.
+// told the time. Source: docs/protocol/serf.md 11.2, 11.3.
 //
 //   coalescer.Add(now, event);             // then, at NextDeadline():
 //   coalescer.OnTimer(now, [&](MemberEvent event) { ... });
@@ -17,9 +17,9 @@
 // else: a change of tags or address, and that the member was reaped. A member that went and
 // returned within a batch with other tags or another address is told as an update.
 //
-// Where the original differs, it is wrong (15.3): it tells an update again in each later batch, of
-// a join and an update only the update, of a departure and a reap only the reap, and it never
-// forgets a member.
+// Where the original differs, it is wrong (docs/protocol/serf.md 15.3): it tells an update again in
+// each later batch, of a join and an update only the update, of a departure and a reap only the
+// reap, and it never forgets a member.
 
 #include <array>
 #include <cstddef>

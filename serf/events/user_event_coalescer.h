@@ -3,7 +3,7 @@
 
 // UserEventCoalescer: holds user events back that may be coalesced, and of those with the same name
 // delivers the newest: ten "deploy" within a second become the last one. A machine that is told the
-// time. Source: spec/serf.md 11.2, 11.4.
+// time. Source: docs/protocol/serf.md 11.2, 11.4.
 //
 //   coalescer.Add(now, event);             // only events with `coalesce`; then, at NextDeadline():
 //   coalescer.OnTimer(now, [&](UserEvent event) { ... });

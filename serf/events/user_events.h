@@ -2,10 +2,10 @@
 #define SERF_EVENTS_USER_EVENTS_H_
 
 // UserEvents: the user events of a node: issues own ones, takes those of others once, and remembers
-// the last ones for nodes that missed them. Source: spec/serf.md 5, 4.3, 4.4.
+// the last ones for nodes that missed them. Source: docs/protocol/serf.md 5, 4.3, 4.4.
 //
 // Unlike the original it refuses to issue an event that no packet of gossip can carry: nobody would
-// hear of it before the next push/pull (5.1).
+// hear of it before the next push/pull (docs/protocol/serf.md 5.1).
 
 #include <algorithm>
 #include <string>
@@ -42,7 +42,7 @@ class UserEvents {
   UserEvents& operator=(const UserEvents&) = delete;
 
   // Resumes the clock after the last event time that the snapshot has, so that old events are not
-  // delivered again (2.3).
+  // delivered again (docs/protocol/serf.md 2.3).
   void Restore(wire::LamportTime last) {
     clock_.Restore(last);
     min_time_ = clock_.time();

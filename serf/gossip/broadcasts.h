@@ -2,10 +2,11 @@
 #define SERF_GOSSIP_BROADCASTS_H_
 
 // Broadcasts: the three queues of messages that the engine gossips for the Serf layer. Intents go
-// before queries, queries before events. Source: spec/serf.md 12.2, 12.3.
+// before queries, queries before events. Source: docs/protocol/serf.md 12.2, 12.3.
 //
 // Unlike in the original an intent displaces the one that is queued about the same member, which
-// it makes useless (15.3): when many members leave, the queue holds one message for each.
+// it makes useless (docs/protocol/serf.md 15.3): when many members leave, the queue holds one
+// message for each.
 
 #include <cstddef>
 #include <cstdint>

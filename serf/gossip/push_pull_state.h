@@ -2,7 +2,7 @@
 #define SERF_GOSSIP_PUSH_PULL_STATE_H_
 
 // The Serf layer's part of a push/pull: how it is put together. push_pull_visit.h reads those of
-// others. Source: spec/serf.md 4.2.
+// others. Source: docs/protocol/serf.md 4.2.
 
 #include <cstddef>
 #include <span>

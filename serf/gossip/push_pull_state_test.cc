@@ -8,7 +8,7 @@ namespace {
 
 using wire::LamportTime;
 
-// spec/serf.md 1.4.3, with a ring of none.
+// docs/protocol/serf.md 1.4.3, with a ring of none.
 TEST(PushPullStateTest, AFreshNode) {
   ByteVector out;
   AppendPushPullState(

@@ -2,7 +2,7 @@
 #define SERF_GOSSIP_PUSH_PULL_VISIT_H_
 
 // PushPullVisit: reads the Serf layer's part of a peer's push/pull in portions, so that no state,
-// however large, holds up the node. Source: spec/serf.md 4.3.
+// however large, holds up the node. Source: docs/protocol/serf.md 4.3.
 //
 //   PushPullVisit visit(message.subspan(1));
 //   while (visit.Run(visitor) == PushPullVisit::Progress::kMore) ...another turn...

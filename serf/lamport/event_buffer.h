@@ -2,7 +2,7 @@
 #define SERF_LAMPORT_EVENT_BUFFER_H_
 
 // EventBuffer: the user events of the last Lamport times: what was seen already, and what a
-// push/pull tells the nodes that missed it. Source: spec/serf.md 5.2 to 5.4.
+// push/pull tells the nodes that missed it. Source: docs/protocol/serf.md 5.2 to 5.4.
 
 #include <cstddef>
 #include <string>

@@ -3,7 +3,7 @@
 
 // LamportClock: logical time that moves forward when used or when a later time is seen
 // (Lamport, "Time, Clocks, and the Ordering of Events in a Distributed System", 1978;
-// spec/serf.md 2). A Serf node has three: of intents, of user events, of queries; see
+// docs/protocol/serf.md 2). A Serf node has three: of intents, of user events, of queries; see
 // checked_clock.h, which counts and logs what a clock refuses.
 //
 //   if (!clock.Witness(now, message.time)) return;  // before anything else is done with it

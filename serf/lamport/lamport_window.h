@@ -3,7 +3,7 @@
 
 // LamportWindow<Entry>: what was seen at each of the last N Lamport times, to recognise duplicates
 // and refuse what is too old to be recognised. Behaves as the protocol's rings of N slots
-// (spec/serf.md 5.2, 6.4), but keeps the used slots only, sorted by time.
+// (docs/protocol/serf.md 5.2, 6.4), but keeps the used slots only, sorted by time.
 
 #include <algorithm>
 #include <cstddef>

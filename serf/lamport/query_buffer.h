@@ -2,7 +2,7 @@
 #define SERF_LAMPORT_QUERY_BUFFER_H_
 
 // QueryBuffer: the queries of the last Lamport times, to take and pass on each only once.
-// Source: spec/serf.md 6.4.
+// Source: docs/protocol/serf.md 6.4.
 
 #include <cstddef>
 #include <cstdint>

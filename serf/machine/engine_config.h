@@ -1,7 +1,7 @@
 #ifndef SERF_MACHINE_ENGINE_CONFIG_H_
 #define SERF_MACHINE_ENGINE_CONFIG_H_
 
-// What Serf sets in the configuration of the engine. Source: spec/serf.md 12.7.
+// What Serf sets in the configuration of the engine. Source: docs/protocol/serf.md 12.7.
 
 #include <memory>
 #include <utility>

@@ -3,7 +3,7 @@
 
 // GossipReceiver: what comes from other nodes for the Serf layer: user messages and the state of
 // push/pulls. Decodes, checks, hands on, and queues again what is new, byte for byte as it came.
-// Source: spec/serf.md 3.10, 4.3, 5.4, 6.4, 6.7, 12.1.
+// Source: docs/protocol/serf.md 3.10, 4.3, 5.4, 6.4, 6.7, 12.1.
 
 #include <cassert>
 #include <cstddef>
@@ -60,7 +60,8 @@ class GossipReceiver {
   // be called with the same state.
   bool OnRemoteState(Instant now, const swim::RemoteState& state);
 
-  // While set, a push/pull for a join makes events older than it unwelcome (4.4).
+  // While set, a push/pull for a join makes events older than it unwelcome
+  // (docs/protocol/serf.md 4.4).
   void set_ignore_old_on_join(bool ignore) { ignore_old_on_join_ = ignore; }
 
  private:
@@ -238,7 +239,7 @@ inline void GossipReceiver::OnRelayBytes(Instant now, ByteView message) {
     return;
   }
   // Only answers, and only to members, named and at their address: else anybody could make this
-  // node send anything to anyone (15.2).
+  // node send anything to anyone (docs/protocol/serf.md 15.2).
   const ByteView inner = body.subspan(scratch.consumed());
   const bool is_answer = !inner.empty() && static_cast<wire::SerfMessageType>(inner.front()) ==
                                                wire::SerfMessageType::kQueryResponse;

@@ -1,8 +1,8 @@
 #ifndef SERF_MACHINE_STAT_MAP_H_
 #define SERF_MACHINE_STAT_MAP_H_
 
-// StatMap: the statistics that `serf info` shows, by their names (spec/serf.md 13.2). Slow: for
-// people and tests.
+// StatMap: the statistics that `serf info` shows, by their names (docs/protocol/serf.md 13.2).
+// Slow: for people and tests.
 
 #include <map>
 #include <string>

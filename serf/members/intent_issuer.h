@@ -3,7 +3,8 @@
 
 // IntentIssuer: the intents that a node issues itself: that it is here, that it leaves, that
 // another one has left. Each counts here first, as one that came from elsewhere would, and is then
-// put in the queue of intents; the caller wakes gossip. Source: spec/serf.md 3.5.2 to 3.5.4.
+// put in the queue of intents; the caller wakes gossip. Source: docs/protocol/serf.md 3.5.2
+// to 3.5.4.
 
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
@@ -33,7 +34,7 @@ class IntentIssuer {
           wire::JoinMessage{.ltime = time, .node = context_.config.swim.name}, 0);
   }
 
-  // Somebody claims that this node leaves, which it does not (3.4.2).
+  // Somebody claims that this node leaves, which it does not (docs/protocol/serf.md 3.4.2).
   void Refute(Instant now) {
     Log(context_.config.swim.logger, LogLevel::kDebug, "serf: Refuting an older leave intent");
     ++context_.counters.refutations;

@@ -4,7 +4,7 @@
 // IntentLog: what was said about names that are no members: the newest join or leave intent of
 // each, in case the member appears soon, and for how long a pruned name's last time is remembered,
 // so that late copies of its leave message are not passed on for ever.
-// Source: spec/serf.md 3.2; 15.3 for pruned names.
+// Source: docs/protocol/serf.md 3.2; 15.3 for pruned names.
 
 #include <cstddef>
 #include <cstdint>

@@ -2,8 +2,8 @@
 #define SERF_MEMBERS_MEMBER_RULES_H_
 
 // How intents and the engine's notifications change a member's state: pure functions, the table of
-// spec/serf.md appendix A but for one line: see OnNodeGone. What follows from a change (events,
-// rebroadcast, pruning) is told in the result and done by the caller.
+// docs/protocol/serf.md appendix A but for one line: see OnNodeGone. What follows from a change
+// (events, rebroadcast, pruning) is told in the result and done by the caller.
 
 #include <cstdint>
 #include <optional>
@@ -32,7 +32,7 @@ struct IntentEffect {
   bool prune = false;         // erase it; not before the engine has lost it
 };
 
-// A join intent about a known member (3.4.1).
+// A join intent about a known member (docs/protocol/serf.md 3.4.1).
 inline constexpr IntentEffect OnJoinIntent(MemberRecord member, wire::LamportTime time) {
   IntentEffect effect{.after = member};
   if (time <= member.status_time) return effect;
@@ -42,8 +42,8 @@ inline constexpr IntentEffect OnJoinIntent(MemberRecord member, wire::LamportTim
   return effect;
 }
 
-// A leave intent about a known member (3.4.2). `living_self`: it is about this node, which has not
-// been told to leave.
+// A leave intent about a known member (docs/protocol/serf.md 3.4.2). `living_self`: it is about
+// this node, which has not been told to leave.
 inline constexpr IntentEffect OnLeaveIntent(MemberRecord member, wire::LamportTime time, bool prune,
                                             bool living_self) {
   IntentEffect effect{.after = member};
@@ -75,8 +75,8 @@ inline constexpr IntentEffect OnLeaveIntent(MemberRecord member, wire::LamportTi
   return effect;
 }
 
-// The engine reports a node alive (3.3.1): `member` is what is known of it, `intent` what was
-// buffered if nothing is.
+// The engine reports a node alive (docs/protocol/serf.md 3.3.1): `member` is what is known of it,
+// `intent` what was buffered if nothing is.
 inline constexpr MemberRecord OnNodeAlive(const std::optional<MemberRecord>& member,
                                           const Intent* intent) {
   if (member.has_value()) return {MemberStatus::kAlive, member->status_time};
@@ -86,10 +86,10 @@ inline constexpr MemberRecord OnNodeAlive(const std::optional<MemberRecord>& mem
           intent->time};
 }
 
-// The engine reports a node gone (3.3.2): the event to emit. None, with the status unchanged, if
-// that makes no sense now. `by_itself`: the node announced its departure to the engine, as none
-// does that did not mean to leave. The original does not look at it, and takes for failed who left
-// if it missed the intent (docs/decisions/0006-departures-are-leaves.md).
+// The engine reports a node gone (docs/protocol/serf.md 3.3.2): the event to emit. None, with the
+// status unchanged, if that makes no sense now. `by_itself`: the node announced its departure to
+// the engine, as none does that did not mean to leave. The original does not look at it, and takes
+// for failed who left if it missed the intent (docs/decisions/0006-departures-are-leaves.md).
 inline constexpr std::optional<MemberEventKind> OnNodeGone(MemberRecord& member, bool by_itself) {
   switch (member.status) {
     case MemberStatus::kLeaving:
@@ -107,9 +107,9 @@ inline constexpr std::optional<MemberEventKind> OnNodeGone(MemberRecord& member,
 }
 
 // Whether a member has been leaving for so long, while the engine sees it alive, that the leave
-// intent must have been outrun by its restart (15.3): for `least`, since a departure takes seconds,
-// and a few push/pulls, `push_pull_period` apart, since a join intent that still travels arrives
-// with them.
+// intent must have been outrun by its restart (docs/protocol/serf.md 15.3): for `least`, since a
+// departure takes seconds, and a few push/pulls, `push_pull_period` apart, since a join intent that
+// still travels arrives with them.
 inline constexpr bool IsStuckLeaving(Duration leaving_for, Duration least,
                                      Duration push_pull_period) {
   constexpr int kPeriods = 3;
@@ -117,7 +117,7 @@ inline constexpr bool IsStuckLeaving(Duration leaving_for, Duration least,
   return leaving_for > (patience > least ? patience : least);
 }
 
-// Whether a failed or departed member is to be forgotten (3.7.1).
+// Whether a failed or departed member is to be forgotten (docs/protocol/serf.md 3.7.1).
 inline constexpr bool IsReapable(Instant now, Instant gone_since, Duration timeout) {
   return now - gone_since > timeout;
 }

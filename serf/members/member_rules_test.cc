@@ -12,7 +12,7 @@ namespace {
 using wire::LamportTime;
 using enum MemberStatus;
 
-// spec/serf.md appendix A: one input applied to a member whose status time is 10.
+// docs/protocol/serf.md appendix A: one input applied to a member whose status time is 10.
 constexpr LamportTime kTime(10);
 
 MemberRecord At(MemberStatus status, std::uint64_t time = 10) {

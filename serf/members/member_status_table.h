@@ -4,7 +4,7 @@
 // MemberStatusTable: the Serf layer's part of what is known of each member. Members that the engine
 // sees alive have a row of 16 bytes parallel to the engine's table; those that failed or left, of
 // whom the engine forgets after a while, are kept apart by name. It knows no rules: those are in
-// member_rules.h. Source: spec/serf.md 3.1.
+// member_rules.h. Source: docs/protocol/serf.md 3.1.
 
 #include <cassert>
 #include <chrono>

@@ -3,12 +3,12 @@
 
 // MemberTracker: the members as the Serf layer sees them: follows what the engine reports and what
 // intents and push/pulls claim, and tells the changes as events. The rules are in member_rules.h;
-// here is what follows from them. Source: spec/serf.md 3.
+// here is what follows from them. Source: docs/protocol/serf.md 3.
 //
-// Where the original differs, it is wrong (15.3): pruning never waits, never erases the own entry
-// and never one that the engine sees alive; a member that is stuck in leaving becomes alive again;
-// a tombstone's age counts from the leave and not from the failure before it; who told the engine
-// of its departure has left, also where the intent was missed.
+// Where the original differs, it is wrong (docs/protocol/serf.md 15.3): pruning never waits, never
+// erases the own entry and never one that the engine sees alive; a member that is stuck in leaving
+// becomes alive again; a tombstone's age counts from the leave and not from the failure before it;
+// who told the engine of its departure has left, also where the intent was missed.
 
 #include <algorithm>
 #include <cassert>
@@ -63,7 +63,7 @@ class MemberTracker {
   MemberTracker(const MemberTracker&) = delete;
   MemberTracker& operator=(const MemberTracker&) = delete;
 
-  // --- what the engine reports (3.3) ---
+  // --- what the engine reports (docs/protocol/serf.md 3.3) ---
   void OnNodeJoin(Instant now, swim::MemberIndex member);
   void OnNodeLeave(Instant now, swim::MemberIndex member);
   void OnNodeUpdate(swim::MemberIndex member);
@@ -72,8 +72,8 @@ class MemberTracker {
     return table_.Present(member).status == MemberStatus::kLeaving;
   }
 
-  // --- what is claimed (3.4, 4.3); implausible times are counted and ignored ---
-  // True if the message is new and should be passed on.
+  // --- what is claimed (docs/protocol/serf.md 3.4, 4.3); implausible times are counted and ignored
+  // --- True if the message is new and should be passed on.
   bool OnJoinMessage(Instant now, absl::string_view name, wire::LamportTime time) {
     return clock_.Witness(now, time) && ApplyJoin(now, name, time);
   }
@@ -90,8 +90,9 @@ class MemberTracker {
   // Prunes what is due.
   void OnTimer(Instant now);
   Instant NextDeadline() const { return next_prune_; }
-  // Forgets old tombstones and intents, and frees who is stuck in leaving (3.7). To be called every
-  // reap_interval. False: the portion is spent, and there is more to do in another turn.
+  // Forgets old tombstones and intents, and frees who is stuck in leaving
+  // (docs/protocol/serf.md 3.7). To be called every reap_interval. False: the portion is spent, and
+  // there is more to do in another turn.
   bool Reap(Instant now);
 
   // What changed, in the order of the changes; each event has one member.

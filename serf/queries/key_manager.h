@@ -3,7 +3,7 @@
 
 // KeyManager: asks all nodes for an operation on their keyrings and adds up what they say.
 // Operations wait for each other, but those that only list run together.
-// Source: spec/serf.md 6.9.2.
+// Source: docs/protocol/serf.md 6.9.2.
 
 #include <algorithm>
 #include <chrono>

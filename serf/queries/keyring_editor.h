@@ -2,7 +2,7 @@
 #define SERF_QUERIES_KEYRING_EDITOR_H_
 
 // KeyringEditor: what a node does with its own keyring when a key query asks for it, and what it
-// answers. Source: spec/serf.md 6.9.1.
+// answers. Source: docs/protocol/serf.md 6.9.1.
 //
 // With Config::keyring_is_saved an answer to a change waits until the driver has written the
 // keyring file. If it could not, the change is undone, so that memory and file never differ, and

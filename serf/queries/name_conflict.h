@@ -3,12 +3,12 @@
 
 // NameConflict: what a node does when another one claims its name: it asks the others whom they
 // know by it, and gives way to a majority. Also the ballot of a voter.
-// Source: spec/serf.md 8.
+// Source: docs/protocol/serf.md 8.
 //
-// Where the original differs, it is wrong (8.3): one vote is held at a time; without any voter, as
-// in a cluster of two, nobody gives way; and of a tie only one of the two is the loser, the one
-// with the greater address, and only if the next vote is a tie, too: the other may be the original,
-// which gives way at once.
+// Where the original differs, it is wrong (docs/protocol/serf.md 8.3): one vote is held at a time;
+// without any voter, as in a cluster of two, nobody gives way; and of a tie only one of the two is
+// the loser, the one with the greater address, and only if the next vote is a tie, too: the other
+// may be the original, which gives way at once.
 //
 // A claimant must not bring its voters along. So a vote counts
 // - only if it comes from the host of the member in whose name it is: the wire has no better proof;

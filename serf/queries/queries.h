@@ -2,7 +2,7 @@
 #define SERF_QUERIES_QUERIES_H_
 
 // Queries: all that a node has to do with queries: its own, those of others, and the internal ones,
-// which it answers itself. Source: spec/serf.md 6.
+// which it answers itself. Source: docs/protocol/serf.md 6.
 
 #include <algorithm>
 #include <cstdint>
@@ -53,7 +53,7 @@ class Queries {
   Queries& operator=(const Queries&) = delete;
 
   // Resumes the clock after the last query time that the snapshot has, so that old queries are not
-  // delivered again (2.3).
+  // delivered again (docs/protocol/serf.md 2.3).
   void Restore(wire::LamportTime last) {
     clock_.Restore(last);
     receiver_.IgnoreBefore(clock_.time());

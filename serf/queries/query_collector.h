@@ -3,7 +3,7 @@
 
 // QueryCollector: what has come in of one own query: who acknowledged, who answered, and who is
 // still expected to. It judges; it neither keeps answers nor knows the time.
-// Source: spec/serf.md 6.8.
+// Source: docs/protocol/serf.md 6.8.
 
 #include <cstddef>
 #include <cstdint>

@@ -3,7 +3,7 @@
 
 // Who is to answer a query: by name and by tags. QueryFilters judges the filters of received
 // queries for this node, QueryAudience those of an own query for every member; both only where that
-// is cheap, the rest is for a Judgement. Source: spec/serf.md 1.4.11, 6.3.
+// is cheap, the rest is for a Judgement. Source: docs/protocol/serf.md 1.4.11, 6.3.
 
 #include <algorithm>
 #include <chrono>

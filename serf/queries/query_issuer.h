@@ -2,7 +2,7 @@
 #define SERF_QUERIES_QUERY_ISSUER_H_
 
 // QueryIssuer: the own queries of a node, from the message that is gossiped to the end of the
-// collection. Source: spec/serf.md 6.1, 6.2, 6.8.
+// collection. Source: docs/protocol/serf.md 6.1, 6.2, 6.8.
 //
 //   absl::StatusOr<QueryId> query = issuer.Send(now, "uptime", "", params);
 //   issuer.OnResponse(now, response);

@@ -2,15 +2,15 @@
 #define SERF_QUERIES_QUERY_RECEIVER_H_
 
 // QueryReceiver: the queries that reach a node, own ones too: takes each once, acknowledges, lets
-// it be answered once, and relays the answers. Source: spec/serf.md 6.3 to 6.7.
+// it be answered once, and relays the answers. Source: docs/protocol/serf.md 6.3 to 6.7.
 //
-// Where the original differs, it is wrong (15.2, 6.6): answers go only to members, so that nobody
-// can aim the whole cluster at a victim; those to a node that is not known yet wait until it is.
-// (Whoever claims the name of a member is no member itself, and is told so: but seldom.) An
-// answer that was sent counts as sent, whatever becomes of its relays, and these may be longer than
-// the limit of answers by their header. Queries whose filters are left to a Judgement are told when
-// it is back, so that others may overtake them; what cannot be judged is passed on, not answered,
-// and counted.
+// Where the original differs, it is wrong (docs/protocol/serf.md 15.2, 6.6): answers go only to
+// members, so that nobody can aim the whole cluster at a victim; those to a node that is not known
+// yet wait until it is. (Whoever claims the name of a member is no member itself, and is told so:
+// but seldom.) An answer that was sent counts as sent, whatever becomes of its relays, and these
+// may be longer than the limit of answers by their header. Queries whose filters are left to a
+// Judgement are told when it is back, so that others may overtake them; what cannot be judged is
+// passed on, not answered, and counted.
 
 #include <algorithm>
 #include <chrono>
@@ -92,7 +92,7 @@ class QueryReceiver {
   static constexpr std::size_t kHeldMax = 64;
   // Least time between votes for contestants that are no members.
   static constexpr Duration kContestantInterval = std::chrono::seconds(1);
-  // Relays need this of the engine's protocol (6.7).
+  // Relays need this of the engine's protocol (docs/protocol/serf.md 6.7).
   static constexpr std::uint8_t kRelayProtocolVersion = 5;
   // Relays at once, and how soon there may be another one; those beyond are left out and counted. A
   // query may ask for 255 of each answer, and a packet hold a thousand queries.
@@ -118,7 +118,7 @@ class QueryReceiver {
   void OnJudged(Instant now, const Judgement& judgement);
 
   // Answers a query, once. The errors begin "failed to respond to key query: ", whatever the query,
-  // as the original's do (6.6).
+  // as the original's do (docs/protocol/serf.md 6.6).
   absl::Status Respond(Instant now, QueryId id, absl::string_view payload);
   // The same for an internal query; logs a failure. `kind`: "key", "conflict".
   void RespondInternally(Instant now, absl::string_view kind, QueryId id, ByteView payload) {

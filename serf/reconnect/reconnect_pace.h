@@ -4,7 +4,7 @@
 // How nodes that are gone are tried again: soon at first, then less and less often, but so often
 // for good that a partition ends within a push/pull interval of its end; and by all nodes together,
 // so that each failed member is tried about as often however large the cluster is.
-// Source: spec/serf.md 3.6, and docs/decisions/0005-partitions-heal.md where it differs.
+// Source: docs/protocol/serf.md 3.6, and docs/decisions/0005-partitions-heal.md where it differs.
 
 #include <algorithm>
 #include <cstddef>

@@ -3,7 +3,7 @@
 
 // Reconnector: whom a node asks to join by itself, and when: failed members; after a restart the
 // nodes of the life before; and the seeds, when nobody knows of them any more.
-// Source: spec/serf.md 3.6, 9.7, and docs/decisions/0005-partitions-heal.md.
+// Source: docs/protocol/serf.md 3.6, 9.7, and docs/decisions/0005-partitions-heal.md.
 //
 //   reconnector.OnMemberEvent(now, event);
 //   while (auto attempt = reconnector.Next(now)) node.Join(now, attempt->token, ...);

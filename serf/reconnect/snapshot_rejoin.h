@@ -2,8 +2,8 @@
 #define SERF_RECONNECT_SNAPSHOT_REJOIN_H_
 
 // SnapshotRejoin: brings a restarted node back to the nodes of its life before. It says whom to ask
-// and when; the owner does the joining. Source: spec/serf.md 9.7; the original makes one pass over
-// the nodes last seen alive, so that who had been cut off for long finds nobody.
+// and when; the owner does the joining. Source: docs/protocol/serf.md 9.7; the original makes one
+// pass over the nodes last seen alive, so that who had been cut off for long finds nobody.
 //
 //   SnapshotRejoin rejoin(state, own_name, reconnect_interval, logger);
 //   rejoin.Start(now, rng);

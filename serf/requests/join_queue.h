@@ -2,7 +2,7 @@
 #define SERF_REQUESTS_JOIN_QUEUE_H_
 
 // JoinQueue: requests to join. The first ones are under way, the others wait for them.
-// Source: spec/serf.md 3.5.1, where they run one by one.
+// Source: docs/protocol/serf.md 3.5.1, where they run one by one.
 
 #include <algorithm>
 #include <cstddef>

@@ -2,7 +2,8 @@
 #define SERF_REQUESTS_LEAVE_SEQUENCE_H_
 
 // LeaveSequence: the steps of a graceful leave and how long each may take. It knows neither members
-// nor messages: it is told what happened and answers what to do next. Source: spec/serf.md 3.5.3.
+// nor messages: it is told what happened and answers what to do next. Source:
+// docs/protocol/serf.md 3.5.3.
 //
 //   idle -> the intent is gossiped -> it gets a head start -> the engine leaves -> the news
 //   spreads -> left
@@ -30,7 +31,8 @@ class LeaveSequence {
   // `broadcast_timeout`: for the intent, and again for the engine's message.
   // `propagate_delay`: how long to keep answering after that. `head_start`: how long the intent
   // travels alone after it was sent for the last time. Prompt gossip sends it within milliseconds,
-  // and whoever hears of the engine's departure first doubts it, or believes in a failure (3.3.2).
+  // and whoever hears of the engine's departure first doubts it, or believes in a failure
+  // (docs/protocol/serf.md 3.3.2).
   LeaveSequence(Duration broadcast_timeout, Duration propagate_delay,
                 Duration head_start = Duration::zero())
       : broadcast_timeout_(broadcast_timeout),

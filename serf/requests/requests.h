@@ -3,7 +3,7 @@
 
 // Requests: the application's requests that are under way, and how each ends: joins a few at
 // a time; leaves together; a removal and a change of tags with their broadcasts, or when these take
-// too long. Source: spec/serf.md 3.5.
+// too long. Source: docs/protocol/serf.md 3.5.
 //
 //   requests.AddTagUpdate(now, request);
 //   requests.OnTagsSent(out);               // completes it; or:

@@ -1,8 +1,9 @@
 #ifndef SERF_SWIM_AWARENESS_H_
 #define SERF_SWIM_AWARENESS_H_
 
-// Awareness: the local health multiplier (Lifeguard, 2018, section IV-A; spec/memberlist.md 5.5):
-// a node that gets no answers suspects itself first and probes more slowly.
+// Awareness: the local health multiplier (Lifeguard, 2018, section IV-A;
+// docs/protocol/membership.md 5.5): a node that gets no answers suspects itself first and probes
+// more slowly.
 
 #include <algorithm>
 #include <cassert>

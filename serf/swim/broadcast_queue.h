@@ -2,8 +2,9 @@
 #define SERF_SWIM_BROADCAST_QUEUE_H_
 
 // BroadcastQueue: messages that wait to be gossiped, each a limited number of times
-// (spec/memberlist.md 6.1). Ordered by transmissions so far, then the longest, then the newest.
-// The engine has one for membership messages, the Serf layer one each for intents, events, queries.
+// (docs/protocol/membership.md 6.1). Ordered by transmissions so far, then the longest, then the
+// newest. The engine has one for membership messages, the Serf layer one each for intents, events,
+// queries.
 //
 //   queue.Enqueue("node-7", message);           // displaces what was queued about node-7
 //   queue.Draw(limit, 2, budget, parts);        // fills a packet; counts one transmission of each

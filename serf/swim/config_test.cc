@@ -21,7 +21,7 @@ Config Valid() {
   return config;
 }
 
-// spec/memberlist.md 7.1.
+// docs/protocol/membership.md 7.1.
 TEST(ConfigTest, Profiles) {
   const Config lan = Config::Lan();
   EXPECT_EQ(lan.tcp_timeout, seconds(10));

@@ -2,7 +2,7 @@
 #define SERF_SWIM_GOSSIPER_H_
 
 // Gossiper: sends what waits in the queues to some members, when its pacer says so.
-// Source: spec/memberlist.md 6.2.
+// Source: docs/protocol/membership.md 6.2.
 
 #include <algorithm>
 #include <cstddef>

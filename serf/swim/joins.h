@@ -2,7 +2,7 @@
 #define SERF_SWIM_JOINS_H_
 
 // Joins: the requests to join under way. Each asks its targets one after the other; the dialling
-// is the owner's. Source: spec/memberlist.md 7.5.
+// is the owner's. Source: docs/protocol/membership.md 7.5.
 //
 //   joins.Start(id, targets);
 //   while (auto attempt = joins.NextAttempt()) dial attempt->to;

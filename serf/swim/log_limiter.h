@@ -2,7 +2,7 @@
 #define SERF_SWIM_LOG_LIMITER_H_
 
 // LogLimiter: keeps what the network can cause at will from filling the log: of each reason one
-// line per second is written, the others are counted (architecture.md 5).
+// line per second is written, the others are counted (docs/architecture.md).
 //
 //   limiter.Log(now, LogReason::kDecode, LogLevel::kError, [&] { return StrCat(...); });
 

@@ -8,8 +8,8 @@
 //   table.SetState(m, NodeState::kAlive, now);
 //   if (auto found = table.Find("node-7")) table.row(*found).incarnation = ...;
 //
-// Budget: 64 bytes per row, all told (architecture.md 3): 32 here, 5 to 12 in the name index, 4 to
-// 5 in the probe ring, 16 in the Serf layer's parallel table.
+// Budget: 64 bytes per row, all told (docs/architecture.md): 32 here, 5 to 12 in the name index, 4
+// to 5 in the probe ring, 16 in the Serf layer's parallel table.
 
 #include <array>
 #include <cassert>
@@ -90,7 +90,8 @@ class MemberTable {
     r.info = std::move(info);
   }
 
-  // Every known node, in all states: the N of the scaling formulas (spec/memberlist.md 4.1).
+  // Every known node, in all states: the N of the scaling formulas
+  // (docs/protocol/membership.md 4.1).
   std::size_t known() const { return names_.size(); }
   std::size_t count(NodeState state) const { return by_state_[static_cast<std::size_t>(state)]; }
   // Alive and suspect ones.

@@ -3,7 +3,7 @@
 
 // Membership: who is there and in what state, and what of that is to be gossiped. Carries out the
 // verdicts of state_rules.h: alive, suspect, dead, refutation, the suspicions that run, the own
-// departure. Knows nothing of packets and streams. Source: spec/memberlist.md 4, 5.4, 5.6.
+// departure. Knows nothing of packets and streams. Source: docs/protocol/membership.md 4, 5.4, 5.6.
 //
 //   membership.Start(now);                    // announces itself
 //   membership.OnAlive(now, alive);           // what others say, from packets and push/pulls
@@ -110,7 +110,7 @@ class Membership {
   }
 
   // True if gossip may find a target: another live node, or one that failed so lately that it is
-  // still told (6.2).
+  // still told (docs/protocol/membership.md 6.2).
   bool has_gossip_targets(Instant now) const {
     return has_company() ||
            (any_failed_ && now - last_failure_ <= context_.config.gossip_to_the_dead_time);
@@ -131,10 +131,11 @@ class Membership {
     return false;
   }
 
-  // A member that is dead or left for so long that it is purged when the probe ring wraps (5.6), if
-  // probes turn it. Until then it counts as unknown to others: nodes wrap at different times, and
-  // one that left and came back would be accepted by those that purged it, and declared gone again
-  // by push/pulls with the others, who hold its old incarnation.
+  // A member that is dead or left for so long that it is purged when the probe ring wraps
+  // (docs/protocol/membership.md 5.6), if probes turn it. Until then it counts as unknown to
+  // others: nodes wrap at different times, and one that left and came back would be accepted by
+  // those that purged it, and declared gone again by push/pulls with the others, who hold its old
+  // incarnation.
   bool is_forgotten(Instant now, MemberIndex member) const {
     const MemberTable::Row& row = table_.row(member);
     const bool gone = row.state == NodeState::kDead || row.state == NodeState::kLeft;

@@ -3,7 +3,7 @@
 
 // Node: one member of a SWIM cluster as a pure machine: probing, suspicion, dissemination by
 // gossip, and anti-entropy by push/pull (Das, Gupta, Motivala: SWIM, 2002; Dadgar, Phillips,
-// Currey: Lifeguard, 2018; spec/memberlist.md).
+// Currey: Lifeguard, 2018; docs/protocol/membership.md).
 //
 // Inputs take the instant first and the Outbox last: On... tells what happened, a verb what is
 // wanted. It never blocks, reads no clock and opens no socket. One thread.
@@ -145,7 +145,7 @@ class Node {
   PacketReceiver receiver_{context_, membership_, prober_};
   Joins joins_;
   // The first waits a random part of the interval longer, so that a cluster that starts at once
-  // doesn't synchronize at once (6.5).
+  // doesn't synchronize at once (docs/protocol/membership.md 6.5).
   Instant next_push_pull_ = kNever;
   bool push_pull_delay_over_ = false;
   std::vector<MemberIndex> partner_;

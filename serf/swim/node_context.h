@@ -30,7 +30,7 @@ struct NodeContext {
         awareness(config.awareness_max_multiplier),
         limiter(config.logger),
         // Numbers that start at one are easy to guess for whoever forges acknowledgements
-        // (spec/memberlist.md 10).
+        // (docs/protocol/membership.md 10).
         next_sequence_(static_cast<std::uint32_t>(rng.Next())) {}
 
   NodeContext(const NodeContext&) = delete;
@@ -40,7 +40,7 @@ struct NodeContext {
   wire::SequenceNumber NextSequence() { return wire::SequenceNumber(next_sequence_++); }
 
   // The port that stands in for 0 in messages of others; all of them if this node speaks
-  // protocol version 1 (spec/memberlist.md 4.2).
+  // protocol version 1 (docs/protocol/membership.md 4.2).
   std::uint16_t PortOf(std::uint16_t port) const {
     return port == 0 || config.protocol_version == 1 ? config.default_port : port;
   }

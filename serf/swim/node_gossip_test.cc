@@ -1,4 +1,5 @@
-// Gossip, the layers of packets, and what several Nodes make of it (spec/memberlist.md 1, 6).
+// Gossip, the layers of packets, and what several Nodes make of it (docs/protocol/membership.md 1,
+// 6).
 
 #include <chrono>
 #include <cstdint>

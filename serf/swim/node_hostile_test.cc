@@ -1,5 +1,5 @@
-// Hostile input to a running Node (spec/memberlist.md 10): it stays up, answers, and takes no
-// stranger into its table.
+// Hostile input to a running Node (docs/protocol/membership.md 10): it stays up, answers, and takes
+// no stranger into its table.
 
 #include <algorithm>
 #include <chrono>

@@ -2,7 +2,7 @@
 #define SERF_SWIM_NODE_INFO_H_
 
 // NodeInfo: what a node says of itself, immutable and interned by content, so that the thousands
-// of tables of a simulation share one copy (architecture.md, Data structures).
+// of tables of a simulation share one copy (docs/architecture.md).
 //
 //   NodeInfoRef info = pool.Intern({name, endpoint, meta, versions});
 //   info->name();
@@ -29,7 +29,7 @@ namespace serf::swim {
 // A row of the member table. Stable from join to purge; then reused.
 using MemberIndex = Newtype<struct MemberIndexTag, std::uint32_t>;
 
-// As on the wire (spec/memberlist.md 4.1). Append-only.
+// As on the wire (docs/protocol/membership.md 4.1). Append-only.
 enum class NodeState : std::uint8_t { kAlive = 0, kSuspect = 1, kDead = 2, kLeft = 3 };
 
 class NodeInfoPool;

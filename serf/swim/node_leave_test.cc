@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 
 class NodeLeaveTest : public ::testing::Test, protected HearingNode {};
 
-// --- leaving (4.8) ---
+// --- leaving (docs/protocol/membership.md 4.8) ---
 
 TEST_F(NodeLeaveTest, AfterLeavingTheNodeIsSilentAboutItself) {
   Alive(2, 1);
@@ -68,7 +68,7 @@ TEST_F(NodeLeaveTest, LeavingAmongTheDeadIsDoneAtOnce) {
   EXPECT_THAT(Events(), ElementsAre("left n1", "leave is out"));
 }
 
-// --- new metadata (7.7) ---
+// --- new metadata (docs/protocol/membership.md 7.7) ---
 
 TEST_F(NodeLeaveTest, UpdateMetaIsAnnouncedWithAHigherIncarnation) {
   Alive(2, 1);

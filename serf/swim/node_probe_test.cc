@@ -1,5 +1,5 @@
-// The failure detector of a Node (spec/memberlist.md 5): what it sends when, and what it makes of
-// the answers. n1 is real; the others are played by the test, unless they are real too.
+// The failure detector of a Node (docs/protocol/membership.md 5): what it sends when, and what it
+// makes of the answers. n1 is real; the others are played by the test, unless they are real too.
 
 #include <chrono>
 #include <cstdint>
@@ -293,7 +293,7 @@ TEST_F(NodeProbeTest, WithoutTcpPingsUdpDecides) {
   EXPECT_EQ(b.delegate.Count("failed n1"), 1);
 }
 
-// --- health scales the probes (5.5) ---
+// --- health scales the probes (docs/protocol/membership.md 5.5) ---
 
 TEST_F(NodeProbeTest, IllHealthStretchesTheInterval) {
   Know(2);
@@ -327,7 +327,7 @@ TEST_F(NodeProbeTest, ATickDuringAProbeIsRememberedOnce) {
   EXPECT_EQ(net_.sent[0].at, first + milliseconds(1200));
 }
 
-// --- suspects (5.2) ---
+// --- suspects (docs/protocol/membership.md 5.2) ---
 
 TEST_F(NodeProbeTest, ASuspectIsToldSoWithThePing) {
   Know(2);
@@ -407,7 +407,7 @@ TEST_F(NodeProbeTest, AMovedSourceIsLearntAnew) {
   EXPECT_EQ(StateOf(2), NodeState::kAlive);
 }
 
-// --- answering (5.3) ---
+// --- answering (docs/protocol/membership.md 5.3) ---
 
 TEST_F(NodeProbeTest, PingsAreAnsweredToTheSourceThatTheyName) {
   Know(2);
@@ -526,7 +526,7 @@ TEST_F(NodeProbeTest, BroadcastsRideOnAnswersToMembers) {
   EXPECT_EQ(net_.sent.back().text, "ack + user event");
 }
 
-// --- helping (5.3) ---
+// --- helping (docs/protocol/membership.md 5.3) ---
 
 class NodeRelayTest : public NodeProbeTest {
  protected:

@@ -1,5 +1,6 @@
-// What a Node makes of alive, suspect and dead messages: every branch of spec/memberlist.md 4,
-// through datagrams, seen in the table, the events, the log and what is gossiped.
+// What a Node makes of alive, suspect and dead messages: every branch of
+// docs/protocol/membership.md 4, through datagrams, seen in the table, the events, the log and what
+// is gossiped.
 
 #include <chrono>
 #include <cstdint>
@@ -25,7 +26,7 @@ class NodeStateTest : public ::testing::Test, protected HearingNode {
   using HearingNode::HearingNode;
 };
 
-// --- alive (4.2) ---
+// --- alive (docs/protocol/membership.md 4.2) ---
 
 TEST_F(NodeStateTest, AliveOfAnUnknownNodeAddsIt) {
   Alive(2, 7, "m");
@@ -367,7 +368,7 @@ TEST_F(NodeStateTest, OwnDeathIsRefuted) {
   EXPECT_TRUE(Gossips("alive n1@10"));
 }
 
-// --- suspect (4.4, 5.4) ---
+// --- suspect (docs/protocol/membership.md 4.4, 5.4) ---
 
 TEST_F(NodeStateTest, SuspectOfUnknownOrOlderIsIgnored) {
   Suspect("n2", 1, "n3");
@@ -470,7 +471,7 @@ TEST_F(NodeStateTest, DeadEndsASuspicion) {
   EXPECT_EQ(host_.delegate.Count("failed n2"), 1);
 }
 
-// --- dead (4.5) ---
+// --- dead (docs/protocol/membership.md 4.5) ---
 
 TEST_F(NodeStateTest, DeadOfUnknownOrOlderIsIgnored) {
   Dead("n2", 1, "n3");

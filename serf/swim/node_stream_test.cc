@@ -1,5 +1,5 @@
-// The streams of a Node (spec/memberlist.md 3, 4.6, 4.7, 7.5): what peers open, what it dials,
-// time-outs and limits.
+// The streams of a Node (docs/protocol/membership.md 3, 4.6, 4.7, 7.5): what peers open, what it
+// dials, time-outs and limits.
 
 #include <chrono>
 #include <cstdint>
@@ -111,7 +111,7 @@ TEST_F(NodeStreamTest, OnesOwnDeathInAPushPullIsRefuted) {
   EXPECT_EQ(StateOf("n1"), "alive 8");
 }
 
-// --- versions (4.7, section 10) ---
+// --- versions (docs/protocol/membership.md 4.7, 10) ---
 
 TEST_F(NodeStreamTest, RecordsWithoutVersionsDoNotBlockAMerge) {
   const Record old{.name = "old", .versions = std::nullopt};
@@ -258,7 +258,7 @@ TEST_F(NodeStreamTest, BytesAndEndsOfUnknownStreamsAreNothing) {
   Closed(StreamId(77));
 }
 
-// --- time-outs and limits (3.7, section 10) ---
+// --- time-outs and limits (docs/protocol/membership.md 3.7, 10) ---
 
 TEST_F(NodeStreamTest, AnIdleStreamIsClosedAfterTheTcpTimeout) {
   const StreamId id = Accept();
@@ -313,7 +313,7 @@ TEST_F(NodeStreamTest, DialledStreamsAreLimited) {
   EXPECT_EQ(stats().dropped_sends, 2u);
 }
 
-// --- joining (7.5) ---
+// --- joining (docs/protocol/membership.md 7.5) ---
 
 TEST_F(NodeStreamTest, JoinSendsItsStateAndMergesTheAnswer) {
   host_.delegate.state = "mine";
@@ -416,7 +416,7 @@ TEST(NodeJoinTest, JoiningOneselfCounts) {
   EXPECT_EQ(a.node->stats().refutations, 0u);
 }
 
-// --- reliable user messages (3.6) ---
+// --- reliable user messages (docs/protocol/membership.md 3.6) ---
 
 TEST_F(NodeStreamTest, AReliableMessageIsOneStream) {
   React([](Node& node, Instant now, Outbox& out) {
@@ -434,7 +434,7 @@ TEST_F(NodeStreamTest, AReliableMessageIsOneStream) {
             1);
 }
 
-// --- the periodic push/pull (6.5) ---
+// --- the periodic push/pull (docs/protocol/membership.md 6.5) ---
 
 TEST(NodePushPullTest, ItRepairsWhatGossipMissed) {
   TestNet net;

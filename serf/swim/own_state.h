@@ -7,7 +7,7 @@
 //
 //   auto payload = own_state.Get(now, join, portion);    // null: once more in another turn
 //
-// Source: spec/memberlist.md 3.4.
+// Source: docs/protocol/membership.md 3.4.
 
 #include <algorithm>
 #include <array>

@@ -2,7 +2,7 @@
 #define SERF_SWIM_PACKET_BUDGET_H_
 
 // The largest message of the Serf layer that a packet of gossip carries. A larger one would wait in
-// its queue for ever (spec/serf.md 5.1).
+// its queue for ever (docs/protocol/serf.md 5.1).
 
 #include <cstddef>
 

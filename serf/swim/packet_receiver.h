@@ -2,7 +2,7 @@
 #define SERF_SWIM_PACKET_RECEIVER_H_
 
 // PacketReceiver: takes datagrams apart, hands their messages to the parts of the node, and counts
-// and logs what must be dropped. Source: spec/memberlist.md 1.1, 8.2, 10.
+// and logs what must be dropped. Source: docs/protocol/membership.md 1.1, 8.2, 10.
 
 #include <cstdint>
 #include <optional>

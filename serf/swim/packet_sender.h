@@ -2,7 +2,7 @@
 #define SERF_SWIM_PACKET_SENDER_H_
 
 // PacketSender: how messages become datagrams: what rides on them, how full they get, and the
-// layers around them. Source: spec/memberlist.md 1.1, 1.4, 1.7, 6.4.
+// layers around them. Source: docs/protocol/membership.md 1.1, 1.4, 1.7, 6.4.
 //
 //   sender.Send(wire::Ack{...}, to, PacketSender::Riders::kBroadcasts, out);
 //   sender.SendGossip(to, /*crc=*/true, place, /*packets_max=*/1, out);
@@ -35,17 +35,19 @@ class PacketSender {
   static constexpr std::size_t kCompressMin = 128;
 
   // Whether broadcasts fill up the packet. Only towards members: else whoever forges a source
-  // address would make this node send much more than was sent to it (spec/memberlist.md 10).
+  // address would make this node send much more than was sent to it (docs/protocol/membership.md
+  // 10).
   enum class Riders : std::uint8_t { kNone, kBroadcasts };
 
   PacketSender(NodeContext& context, Membership& membership)
       : context_(context), membership_(membership) {}
 
-  // A ping, indirect ping, ack or nack. They carry no checksum (1.4).
+  // A ping, indirect ping, ack or nack. They carry no checksum (docs/protocol/membership.md 1.4).
   template <typename Message>
   void Send(const Message& message, const Endpoint& to, Riders riders, Outbox& out);
 
-  // A ping to a suspect, with the suspicion, so that it can refute at once (5.2).
+  // A ping to a suspect, with the suspicion, so that it can refute at once
+  // (docs/protocol/membership.md 5.2).
   void SendPingWithSuspicion(const wire::Ping& ping, const wire::Suspect& suspect,
                              const Endpoint& to, bool crc, Outbox& out);
 

@@ -3,7 +3,7 @@
 
 // PagedVector<T>: a growing array in pages of 64 elements. Elements never move, and no more than
 // one page is slack: a vector that doubles would break the budget of 64 bytes per known member
-// (architecture.md 3). For tables indexed by MemberIndex; not for short lists.
+// (docs/architecture.md). For tables indexed by MemberIndex; not for short lists.
 
 #include <cassert>
 #include <cstddef>

@@ -3,7 +3,7 @@
 
 // Probe: one check of one node, from the ping to the verdict, as a machine that knows neither
 // members nor network. Its owner sends what the steps ask for and reports what comes back.
-// Source: spec/memberlist.md 5.2; Lifeguard section IV for the nacks.
+// Source: docs/protocol/membership.md 5.2; Lifeguard section IV for the nacks.
 //
 //   probe.Start(now, sequence, timeout, interval);       // and send the ping
 //   at probe.deadline(): probe.OnTimer(now) ==

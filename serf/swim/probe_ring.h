@@ -2,8 +2,8 @@
 #define SERF_SWIM_PROBE_RING_H_
 
 // ProbeRing: the order in which members are probed: shuffled round robin, so that each is probed
-// within a bounded time (SWIM, 2002, section 4.3; spec/memberlist.md 4.1, 5.1, 5.6). Also the list
-// that random members are picked from.
+// within a bounded time (SWIM, 2002, section 4.3; docs/protocol/membership.md 4.1, 5.1, 5.6). Also
+// the list that random members are picked from.
 
 #include <algorithm>
 #include <cassert>
@@ -57,8 +57,8 @@ class ProbeRing {
 
   // Up to `count` distinct members for which eligible(member) holds, uniformly chosen, into
   // `picked` (cleared first). Finds all of them if there are no more than `count`
-  // (spec/memberlist.md 6.3, Deviation). By rejection while that is cheap, else by a pass over the
-  // ring.
+  // (docs/protocol/membership.md 6.3, Deviation). By rejection while that is cheap, else by a pass
+  // over the ring.
   template <typename Eligible>
   void Pick(std::size_t count, Rng& rng, std::vector<MemberIndex>& picked,
             Eligible&& eligible) const;

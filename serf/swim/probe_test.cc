@@ -78,7 +78,7 @@ TEST(ProbeTest, TimeoutLongerThanIntervalIsCut) {
   EXPECT_EQ(probe.OnTimer(kStart + milliseconds(1000)), Probe::Step::kEnd);
 }
 
-// The table of spec/memberlist.md 5.2.
+// The table of docs/protocol/membership.md 5.2.
 TEST(ProbeTest, HealthDeltaWhenNobodyAnswers) {
   const struct {
     int wanted;

@@ -2,7 +2,8 @@
 #define SERF_SWIM_PROBER_H_
 
 // Prober: the failure detector of a node: one probe per probe interval, and the answers to the
-// pings of others, for themselves or as their helper. Source: spec/memberlist.md 5.1 to 5.3, 10.
+// pings of others, for themselves or as their helper. Source: docs/protocol/membership.md 5.1
+// to 5.3, 10.
 //
 // Beyond the original, against forgery: nothing rides on answers to addresses that are no
 // member's, and these answers are limited in number; an acknowledgement must come from whom it was

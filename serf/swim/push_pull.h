@@ -3,7 +3,7 @@
 
 // Push/pull: the exchange of whole tables between two nodes, which repairs what gossip missed.
 // PushPullMerge takes in another's, in portions; the own one is in own_state.h.
-// Source: spec/memberlist.md 3.4, 4.6, 4.7.
+// Source: docs/protocol/membership.md 3.4, 4.6, 4.7.
 //
 //   PushPullMerge merge(context, membership, role, peer, body);
 //   while (!merge.Continue(now, false, portion)) next turn;

@@ -3,7 +3,7 @@
 
 // RelayTable: the pings that this node sends on behalf of others (SWIM's ping-req). Remembers who
 // asked under which number, for the probe timeout; an acknowledgement in that time goes back to
-// the asker, else a nack, if one is wanted. Source: spec/memberlist.md 5.3.
+// the asker, else a nack, if one is wanted. Source: docs/protocol/membership.md 5.3.
 //
 // All entries live equally long, so they end in the order in which they came: a ring suffices.
 

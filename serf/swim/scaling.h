@@ -1,8 +1,8 @@
 #ifndef SERF_SWIM_SCALING_H_
 #define SERF_SWIM_SCALING_H_
 
-// How times and limits grow with the cluster (spec/memberlist.md 5.5). `n` counts every known
-// node. Pure functions.
+// How times and limits grow with the cluster (docs/protocol/membership.md 5.5). `n` counts every
+// known node. Pure functions.
 
 #include <algorithm>
 #include <cmath>

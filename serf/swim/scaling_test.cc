@@ -12,7 +12,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// The table of spec/memberlist.md 5.5, all columns.
+// The table of docs/protocol/membership.md 5.5, all columns.
 struct Row {
   std::size_t n;
   int lan_ms, wan_ms, local_ms;  // the shortest suspicion

@@ -2,7 +2,7 @@
 #define SERF_SWIM_STATE_RULES_H_
 
 // The precedence of alive, suspect, dead and left as pure functions (SWIM, 2002, section 4.2;
-// spec/memberlist.md 4.2 to 4.7). The engine asks, then carries the verdict out.
+// docs/protocol/membership.md 4.2 to 4.7). The engine asks, then carries the verdict out.
 //
 // Deviations from the original, all of them safe between the two:
 // - What others say of a member (alive, suspect, dead) counts only at an incarnation that the
@@ -82,7 +82,7 @@ inline constexpr std::optional<wire::Incarnation> RefutingIncarnation(wire::Inca
   return wire::Incarnation(base + 1);
 }
 
-// --- alive (4.2) ---
+// --- alive (docs/protocol/membership.md 4.2) ---
 
 struct AliveClaim {
   wire::Incarnation incarnation{};
@@ -107,7 +107,7 @@ enum class AliveVerdict : std::uint8_t {
 AliveVerdict JudgeAlive(const SubjectState& subject, const AliveClaim& claim, bool left,
                         Duration dead_for, Duration reclaim_time);
 
-// --- suspect (4.4) ---
+// --- suspect (docs/protocol/membership.md 4.4) ---
 
 enum class SuspectVerdict : std::uint8_t {
   kIgnore,
@@ -119,7 +119,7 @@ enum class SuspectVerdict : std::uint8_t {
 
 SuspectVerdict JudgeSuspect(const SubjectState& subject, wire::Incarnation incarnation);
 
-// --- dead (4.5) ---
+// --- dead (docs/protocol/membership.md 4.5) ---
 
 enum class DeadVerdict : std::uint8_t {
   kIgnore,
@@ -134,7 +134,7 @@ enum class DeadVerdict : std::uint8_t {
 DeadVerdict JudgeDead(const SubjectState& subject, wire::Incarnation incarnation, bool by_itself,
                       bool left);
 
-// --- push/pull records (4.6) ---
+// --- push/pull records (docs/protocol/membership.md 4.6) ---
 
 enum class MergeAs : std::uint8_t { kAlive, kSuspect, kLeft, kIgnore };
 
@@ -194,7 +194,7 @@ class CommonVersions {
 };
 
 // True if two nodes understand what each other speaks. A merge excludes records that are not
-// compatible with this node instead of failing as a whole (4.7, section 10).
+// compatible with this node instead of failing as a whole (docs/protocol/membership.md 4.7, 10).
 inline constexpr bool AreCompatible(const wire::VersionVector& a, const wire::VersionVector& b) {
   CommonVersions common;
   common.Add(a);

@@ -340,7 +340,7 @@ TEST(StateRules, NobodyIsLiftedBeyondItsOwnRefutation) {
   EXPECT_GE(believed, 15);
 }
 
-// --- every combination against the steps of spec/memberlist.md 4.2, 4.4 and 4.5 ---
+// --- every combination against the steps of docs/protocol/membership.md 4.2, 4.4 and 4.5 ---
 
 AliveVerdict AliveBySteps(const SubjectState& s, const AliveClaim& c, bool left, bool reclaim) {
   if (left && s.own) return AliveVerdict::kIgnore;  // 1; 2 and 3 are the engine's

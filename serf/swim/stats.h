@@ -2,7 +2,7 @@
 #define SERF_SWIM_STATS_H_
 
 // Stats: what a Node counted since its start. Each datagram, stream or message that is dropped is
-// counted under one reason. Sources: spec/memberlist.md 8.1, 10.
+// counted under one reason. Sources: docs/protocol/membership.md 8.1, 10.
 
 #include <cstdint>
 

@@ -2,7 +2,7 @@
 #define SERF_SWIM_STREAM_ANSWERS_H_
 
 // Judges what a peer answered on a stream that this node dialled: pure functions, whose errors have
-// the original's texts. Source: spec/memberlist.md 3.4, 3.5.
+// the original's texts. Source: docs/protocol/membership.md 3.4, 3.5.
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"

@@ -2,7 +2,7 @@
 #define SERF_SWIM_STREAM_EXCHANGE_H_
 
 // StreamExchange: what a node keeps of one stream: one request and at most one answer. The table
-// of all of them, which acts on it, is in streams.h. Source: spec/memberlist.md 3.
+// of all of them, which acts on it, is in streams.h. Source: docs/protocol/membership.md 3.
 //
 // A push/pull that a peer asks for is read, answered, and merged; one of this node's is sent, read,
 // and merged. Each of these may take several turns, in which the exchange is busy.

@@ -3,7 +3,7 @@
 
 // Streams: all streams of a node: those that peers open (push/pull, ping, user message) and those
 // that it dials (join, periodic push/pull, fallback ping, reliable user message), with their
-// time-outs and limits. Source: spec/memberlist.md 3, 10.
+// time-outs and limits. Source: docs/protocol/membership.md 3, 10.
 //
 // Work is done in portions (serf/base/portion.h): one within each input, and then one in each
 // OnTimer(), which is due at once as long as work is left.

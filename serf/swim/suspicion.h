@@ -2,8 +2,8 @@
 #define SERF_SWIM_SUSPICION_H_
 
 // Suspicions that run: a slot table, and the time a suspicion has left as a pure function of its
-// confirmations (Lifeguard, 2018, section IV-B; spec/memberlist.md 5.4). It keeps no timers: the
-// engine arms one for deadline().
+// confirmations (Lifeguard, 2018, section IV-B; docs/protocol/membership.md 5.4). It keeps no
+// timers: the engine arms one for deadline().
 //
 //   SuspicionSlot s = suspicions.Start(now, member, from, SuspicionTimes::For(...));
 //   if (suspicions[s].Confirm(other)) { re-gossip; re-arm for suspicions[s].deadline(); }
@@ -61,7 +61,8 @@ class Suspicion {
   Instant started() const { return started_; }
   Instant deadline() const { return started_ + SuspicionDuration(times_, confirmations()); }
   int confirmations() const { return static_cast<int>(seen_.size()) - 1; }
-  // Confirmations that shorten it; fewer at the end mean a degraded detector (8.1).
+  // Confirmations that shorten it; fewer at the end mean a degraded detector
+  // (docs/protocol/membership.md 8.1).
   int k() const { return times_.k; }
 
   // True if `from` is new and counts: the caller re-gossips and re-arms; the deadline may have

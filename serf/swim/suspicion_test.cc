@@ -15,7 +15,7 @@ using std::chrono::seconds;
 
 constexpr Instant kStart{seconds(100)};
 
-// spec/memberlist.md 5.4, Examples.
+// docs/protocol/membership.md 5.4, Examples.
 TEST(Suspicion, DurationsOfTheSpecification) {
   const SuspicionTimes lan{seconds(4), seconds(24), 2};
   EXPECT_EQ(SuspicionDuration(lan, 0), seconds(24));

@@ -208,7 +208,7 @@ TEST_F(PacketTest, CompoundAndCompressVectors) {
   EXPECT_EQ(checked, 27);
 }
 
-// The rows of spec/memberlist.md 10 that concern the layers.
+// The rows of docs/protocol/membership.md 10 that concern the layers.
 TEST_F(PacketTest, HostileVectors) {
   const std::map<std::string, PacketError> refused = {
       {"hostile-udp-empty", PacketError::kEmpty},

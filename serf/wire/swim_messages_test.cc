@@ -149,7 +149,7 @@ TEST(VersionVectorTest, TakesTheFirstSixBytes) {
   EXPECT_EQ(Hex(versions->ToBytes()), "010502030405");
 }
 
-// The rows of spec/memberlist.md 10 about well-formed messages.
+// The rows of docs/protocol/membership.md 10 about well-formed messages.
 TEST(CheckTest, MessagesThatBreakARule) {
   const ByteVector bytes(17);
   const auto first = [&bytes](std::size_t size) { return ByteView(bytes).first(size); };

@@ -1,11 +1,11 @@
 #ifndef SERF_TESTING_CHECKERS_QUERY_CHECKER_H_
 #define SERF_TESTING_CHECKERS_QUERY_CHECKER_H_
 
-// QueryChecker: what must hold of queries in a World (spec/serf.md 6): each life of a node is told
-// each once, and none that its file says is past; an asker gets at most one acknowledgement and one
-// answer of each node, only what was asked for, and nothing after the end; the end comes at the
-// deadline, or before it if all have answered that were to; and, if a test says that no fault is
-// active, all answers come. Answers must be AnswerText(), as QueryApplication gives them.
+// QueryChecker: what must hold of queries in a World (docs/protocol/serf.md 6): each life of a node
+// is told each once, and none that its file says is past; an asker gets at most one acknowledgement
+// and one answer of each node, only what was asked for, and nothing after the end; the end comes at
+// the deadline, or before it if all have answered that were to; and, if a test says that no fault
+// is active, all answers come. Answers must be AnswerText(), as QueryApplication gives them.
 
 #include <algorithm>
 #include <cstddef>

@@ -1,10 +1,10 @@
 #ifndef SERF_TESTING_CHECKERS_SNAPSHOT_CHECKER_H_
 #define SERF_TESTING_CHECKERS_SNAPSHOT_CHECKER_H_
 
-// SnapshotChecker: what must hold of snapshot files in a World (spec/serf.md 9): a restarted node
-// recovers exactly what was written and confirmed, and of what was under way some whole lines from
-// the start; nothing that it was told longer than kDelayMax before its end is missing; and its
-// clocks go on after those of the file.
+// SnapshotChecker: what must hold of snapshot files in a World (docs/protocol/serf.md 9): a
+// restarted node recovers exactly what was written and confirmed, and of what was under way some
+// whole lines from the start; nothing that it was told longer than kDelayMax before its end is
+// missing; and its clocks go on after those of the file.
 
 #include <algorithm>
 #include <chrono>

@@ -1,10 +1,11 @@
 #ifndef SERF_TESTING_CHECKERS_USER_EVENT_CHECKER_H_
 #define SERF_TESTING_CHECKERS_USER_EVENT_CHECKER_H_
 
-// UserEventChecker: what must hold of user events in a World (spec/serf.md 5, 4.4, 2.3): only what
-// was sent is told, to each life of a node once, with the same Lamport time to all, those of one
-// input in order; what a node sends is later than all that it was told before; and what a restarted
-// node's file says is past is not told again. All events of the World have payloads of their own.
+// UserEventChecker: what must hold of user events in a World (docs/protocol/serf.md 5, 4.4, 2.3):
+// only what was sent is told, to each life of a node once, with the same Lamport time to all, those
+// of one input in order; what a node sends is later than all that it was told before; and what a
+// restarted node's file says is past is not told again. All events of the World have payloads of
+// their own.
 //
 //   UserEventChecker events(world, violations);
 //   ... run, and in calm:

@@ -118,7 +118,7 @@ TEST_F(AgentTranscriptTest, ConfigDir) {
   ExpectAsRecorded(transcript, *agent);
 }
 
-// The original ignores both keys; in ours they work (spec/agent.md 2.4).
+// The original ignores both keys; in ours they work (docs/protocol/agent.md 2.4).
 TEST_F(AgentTranscriptTest, KeysWithoutEffectHaveOne) {
   workshop_.Write("dc.json", R"({"disable_coordinates": true, "enable_compression": false})");
   const Transcript transcript("agent-disable-coordinates");
@@ -128,7 +128,7 @@ TEST_F(AgentTranscriptTest, KeysWithoutEffectHaveOne) {
   EXPECT_TRUE(absl::StrContains(agent->out(), "Message Compression Enabled: false\n"));
 }
 
-// The original drops the tags that clients set (spec/agent.md 2.16); ours are also sorted.
+// The original drops the tags that clients set (docs/protocol/agent.md 2.16); ours are also sorted.
 TEST_F(AgentTranscriptTest, ReloadKeepsTagsOfClients) {
   const Transcript transcript("agent-hup-drops-rpc-tags");
   const auto agent = Start(transcript);
@@ -192,8 +192,8 @@ TEST_F(AgentTranscriptTest, TwoLeaves) {
   EXPECT_FALSE(absl::StrContains(agent->out(), "Shutdown without a Leave")) << agent->out();
 }
 
-// The original gives up after 3 s, whatever the profile; ours waits for slow gossip (spec/agent.md
-// 2.15).
+// The original gives up after 3 s, whatever the profile; ours waits for slow gossip
+// (docs/protocol/agent.md 2.15).
 TEST_F(AgentTranscriptTest, SlowProfilesMayLeave) {
   Process peer({OurSerf(), "agent", "-node=peer", "-profile=wan", Localize("-bind=127.0.0.1:23132"),
                 Localize("-rpc-addr=127.0.0.1:23232")});

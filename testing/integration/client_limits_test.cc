@@ -133,7 +133,7 @@ bool MayTakeLong(const Call& call) {
   return false;
 }
 
-// In the original it blocks every command for ever (spec/agent.md 8.2).
+// In the original it blocks every command for ever (docs/protocol/agent.md 8.2).
 TEST(ClientLimitsTest, AnAgentThatNeverAnswersIsGivenUp) {
   const MuteAgent agent;
   std::vector<std::unique_ptr<Process>> commands;
@@ -203,7 +203,7 @@ TEST(ClientLimitsTest, ReachabilityEndsWhenAllHaveAnswered) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(2500));
 }
 
-// In the original monitor, query and reachability swallow it (spec/agent.md 4.2).
+// In the original monitor, query and reachability swallow it (docs/protocol/agent.md 4.2).
 TEST(ClientLimitsTest, AnInterruptEndsACommandThatConnects) {
   for (const Call& call : AllCalls()) {
     const MuteAgent agent;

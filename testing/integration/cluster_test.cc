@@ -51,7 +51,7 @@ TEST(ClusterTest, TenAgentsFindEachOther) {
   Fill(cluster, 10);
 }
 
-// The guide of spec/agent.md 2.17, step by step.
+// The guide of docs/protocol/agent.md 2.17, step by step.
 TEST(ClusterTest, TheGuide) {
   AgentProcess agent({.program = OurSerf(), .name = "foobar", .profile = "lan"});
   ASSERT_TRUE(agent.WaitForLog("agent: Received event: member-join\n"));

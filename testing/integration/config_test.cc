@@ -112,7 +112,8 @@ TEST_F(ConfigTest, OtherErrors) {
   }
 }
 
-// The original takes the key and drops it (spec/agent.md 2.8); ours does what it says.
+// The original takes the key and drops it (docs/protocol/agent.md 2.4, 2.8); ours does what it
+// says.
 TEST_F(ConfigTest, NodeNamesAreValidated) {
   workshop_.Write("vn.json", "{\"validate_node_names\": true}");
   const Outcome got = Transcript("new-agent-validate-names").Run();
@@ -336,7 +337,8 @@ TEST_F(ConfigTest, ChangesOfTagsAtTheSameTimeAreAllKept) {
   }
 }
 
-// The original drops the tags that clients set, and empties the tags file (spec/agent.md 2.16).
+// The original drops the tags that clients set, and empties the tags file
+// (docs/protocol/agent.md 2.16).
 TEST_F(ReloadTest, KeepsOtherTags) {
   workshop_.Write("r.json", R"({"tags": {"a": "1", "b": "1"}, "log_level": "debug"})");
   AgentProcess agent({.program = OurSerf(), .name = "n1", .flags = {"-config-file=r.json"}});

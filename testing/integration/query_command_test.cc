@@ -146,7 +146,7 @@ TEST(QueryCommandTest, Interrupted) {
   EXPECT_EQ(InAnyOrder({query.out(), query.err(), exit_code}), InAnyOrder(transcript.expected()));
 }
 
-// In the original a query that is cut off looks like a complete one (spec/agent.md 8.2).
+// In the original a query that is cut off looks like a complete one (docs/protocol/agent.md 8.2).
 TEST(QueryCommandTest, AgentDies) {
   for (const char* format : {"text", "json"}) {
     const auto alpha = StartAlpha();

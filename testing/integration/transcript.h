@@ -2,7 +2,7 @@
 #define SERF_TESTING_INTEGRATION_TRANSCRIPT_H_
 
 // Transcript: a recorded run of the original's `serf` (testing/vectors/cli/), made again with our
-// program. Source of the format: spec/agent.md 0.
+// program. Source of the format: docs/protocol/agent.md 0.
 //
 //   const Transcript transcript("members-json");
 //   EXPECT_EQ(transcript.Run(), transcript.expected());
@@ -150,7 +150,7 @@ inline std::string Normalize(absl::string_view text) {
   }
   for (std::string& line : lines) {
     if (absl::StartsWith(line, "* ")) line = "* (tip)";
-    // Releases of the original differ in whether the port is named (spec/agent.md 7).
+    // Releases of the original differ in whether the port is named (docs/protocol/agent.md 7).
     constexpr absl::string_view kStart = " Failed to join ";
     const std::size_t start = absl::string_view(line).find(kStart);
     const std::size_t dial = line.find(": dial tcp ");

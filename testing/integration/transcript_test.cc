@@ -200,7 +200,7 @@ TEST(TranscriptTest, TwoAgents) {
 }
 
 // The original closes the connection over a bad expression, and says only `client closed`; ours
-// answers with the reason (spec/agent.md 1.7).
+// answers with the reason (docs/protocol/agent.md 1.7).
 TEST(TranscriptTest, BadExpressionIsNamed) {
   const auto alpha = StartAlpha();
   const Outcome got = Transcript("members-bad-regex").Run();
@@ -243,7 +243,7 @@ TEST(TranscriptTest, OddCharacters) {
   const auto odd = StartAgent({"-node= al|pha ", "-bind=127.0.0.1:23121",
                                "-rpc-addr=127.0.0.1:23221", "-tag=a= x|y ", "-tag=b=<&>"});
   ExpectAsRecorded({"members-odd-characters-json"});
-  // A "|" makes a column in the original; it has no meaning in ours (spec/agent.md 4.10).
+  // A "|" makes a column in the original; it has no meaning in ours (docs/protocol/agent.md 4.10).
   EXPECT_EQ(Transcript("members-odd-characters").Run().out,
             Localize("al|pha  127.0.0.1:23121  alive  a= x|y ,b=<&>\n"));
 }

@@ -117,7 +117,7 @@ TEST_P(CommandsTest, JoinMembersTagsForceLeaveLeave) {
 
   Process leave(CommandLine(a_, {"leave"}));
   leave.Wait();
-  // The original's may say `client closed` although all went well (spec/agent.md 1.11).
+  // The original's may say `client closed` although all went well (docs/protocol/agent.md 1.11).
   EXPECT_TRUE(leave.out() == "Graceful leave complete\n" ||
               (GetParam() && leave.out() == "Error leaving: client closed\n"))
       << leave.out();

@@ -80,7 +80,8 @@ TEST_P(CommandInteropTest, JoinMembersLeave) {
       << refused;
 
   Run(a_, {"force-leave", "nosuch"});
-  // The original's `leave` may say `client closed` although all went well (spec/agent.md 1.11).
+  // The original's `leave` may say `client closed` although all went well
+  // (docs/protocol/agent.md 1.11).
   Process leave(CommandLine(b_, {"leave"}));
   leave.Wait();
   EXPECT_TRUE(leave.out() == "Graceful leave complete\n" ||

@@ -153,8 +153,8 @@ class MatrixTest : public ::testing::TestWithParam<Variant> {
     return states;
   }
   // What an agent lists. The original does not tell by an intent that it is back by its snapshot,
-  // so that another original may show it as leaving for ever (spec/serf.md 15.3): that counts as
-  // alive.
+  // so that another original may show it as leaving for ever (docs/protocol/serf.md 15.3): that
+  // counts as alive.
   MemberStates StatesBy(const AgentProcess& agent) {
     const auto is_original = [](const AgentProcess& a) {
       return a.options().program == DebianSerf();
@@ -281,7 +281,7 @@ void MatrixTest::AskQueries() {
       queries.back().push_back(
           std::make_unique<Process>(CommandLine(DebianSerf(), Find(asker), question)));
       // One after the other: of two that begin in the same moment the original can give both the
-      // same Lamport time, and then forgets the first (spec/serf.md 2.4).
+      // same Lamport time, and then forgets the first (docs/protocol/serf.md 2.4).
       EXPECT_TRUE(Find(asker).process().WaitUntil([&] {
         const std::vector<std::string> parts =
             absl::StrSplit(Find(asker).log(), "agent: Requesting query send: ");

@@ -1,5 +1,5 @@
 // One of our agents and one of the original's with the same name. Where two of the original would
-// both go (spec/serf.md 8.3), ours stays.
+// both go (docs/protocol/serf.md 8.3), ours stays.
 
 #include <string>
 

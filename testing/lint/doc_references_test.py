@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Fails if the documentation names a target or a test that does not exist.
+"""Fails if the documentation names a target or a test that does not exist, or a comment a section.
 
     doc_references_test.py [FOLDER]    the root of the sources
 
 A label (//cmd:serf, //testing/...) that stands in .bazelrc or a .md file is one of a BUILD file. In
 docs/security.md each row of the tables below "What the tests hold" names tests, as `Suite.Name` of
 GoogleTest or `//label` of a target.
+
+A comment in a source cites the protocol as `docs/protocol/serf.md 3.6`, with further numbers behind it:
+each is a heading of that page. A number in brackets without a page, as (3.6), says nothing to a reader.
 """
 import glob
 import os
@@ -17,6 +20,13 @@ DOCUMENTS = [".bazelrc", "CONTRIBUTING.md", "README.md", "docs/*.md", "docs/prot
 # Not ours, or no target.
 FOREIGN = re.compile(r"^//(absl|visibility|external|conditions|tools/cpp)\b|.*:__(pkg|subpackages)__$")
 LABEL = re.compile(r"(?<![\w:@/])//([a-z][\w/-]*)?((?:/?\.\.\.)|(?::[\w.%/-]*\w))?")
+PROTOCOL = "docs/protocol/"
+# A path, and what follows it of "3.6", "3.5.2 to 3.5.4", "appendix A", "4.3, 4.4 and 5".
+SECTION = r"(?:[Aa]ppendix )?(?:[A-Z](?:\.\d+)*|\d+(?:\.\d+)*)(?![\w])"
+CITATION = re.compile(r"docs/protocol/(\w+\.md)((?:(?:,| to| and|:)? %s)*)" % SECTION)
+# Sections of other texts may stand in brackets behind their name.
+BARE = re.compile(r"(?<!RFC \d\d\d\d )\((\d+\.\d+(?:\.\d+)?)(?:[,)]| to | and )")
+COMMENT = re.compile(r"(?m)^[ \t]*(?://|#)(.*(?:\n[ \t]*(?://|#).*)*)|//(.*)$")
 SECURITY = "docs/security.md"
 HELD = "## What the tests hold"
 
@@ -51,6 +61,27 @@ def missing_labels(text, builds):
             name = target or package.split("/")[-1]
             if name not in targets_of(builds[package]) and not name.endswith(".bzl"):
                 yield label
+
+
+def headings_of(page):
+    """The numbers of a page's headings: "3", "3.6", "appendix A", "B.1"."""
+    found = re.findall(r"(?m)^#+ (Appendix [A-Z]|[A-Z]\.\d+|\d+(?:\.\d+)*)\b", page)
+    return {number.lower() for number in found}
+
+
+def citation_faults(source, pages):
+    """What is wrong with the citations of a source; `pages`: {"serf.md": headings}."""
+    for match in COMMENT.finditer(source):
+        comment = re.sub(r"\s*\n\s*(?://|#)\s*", " ", match.group(1) or match.group(2) or "")
+        for page, numbers in CITATION.findall(comment):
+            if page not in pages:
+                yield "there is no docs/protocol/%s" % page
+                continue
+            for number in re.findall(SECTION, numbers):
+                if number.lower() not in pages[page]:
+                    yield "docs/protocol/%s has no section %s" % (page, number)
+        for bare in BARE.findall(CITATION.sub("", comment)):
+            yield "section (%s) of what?" % bare
 
 
 def tests_of(source):
@@ -96,6 +127,14 @@ def self_test():
                 "| a | `S.T`, `//a/b` |\n| b | `S.U` |\n| c | by hand |\n## More\n| d | `S.V` |\n")
     got = list(missing_tests(document, tests_of("TEST_F(S,\n T) {}")))
     assert len(got) == 2 and "S.U" in got[0] and got[1].endswith("no test holds: c"), got
+    pages = {"serf.md": headings_of("## 3. A\n### 3.6 B\n## Appendix A. C\n### B.1 D\n")}
+    for text, faults in (
+            ("// Source: docs/protocol/serf.md 3.6, 3.\n", 0),
+            ("// see docs/protocol/serf.md 3\n// to 3.6 and appendix A, B.1).\n", 0),
+            ("// docs/protocol/serf.md 3.7\n", 1), ("int n;  // (3.6)\n", 1),
+            ("// docs/protocol/other.md\n", 1), ("// RFC 1035 (4.1)\n", 0), ("f(1.5);\n", 0)):
+        got = list(citation_faults(text, pages))
+        assert len(got) == faults, (text, got)
 
 
 def read(path):
@@ -126,6 +165,12 @@ def main():
         text = read(path)
         for label in missing_labels(text, builds):
             faults.append("%s: there is no target %s" % (path, label))
+    pages = {os.path.basename(path): headings_of(read(path))
+             for path in glob.glob(PROTOCOL + "*.md")}
+    for path in sources:
+        if path.endswith((".h", ".cc", ".py", ".bzl", "BUILD.bazel")) and (
+                os.path.basename(path) != os.path.basename(__file__)):
+            faults += ["%s: %s" % (path, fault) for fault in citation_faults(read(path), pages)]
     faults += missing_tests(read(SECURITY), tests)
     rows = len(list(held(read(SECURITY))))
     print("\n".join(faults + ["%d documents, %d statements with tests, %d faults" % (

@@ -1,6 +1,6 @@
 // Churn: nodes come and go every second for minutes. Queues stay small, an own leave stays fast,
 // nobody is taken for failed, and in the end nobody is missed. And pruning many members at once is
-// no storm (spec/serf.md 15.3).
+// no storm (docs/protocol/serf.md 15.3).
 
 #include <algorithm>
 #include <chrono>

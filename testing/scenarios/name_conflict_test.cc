@@ -1,5 +1,5 @@
 // Two nodes of one name: whatever the network does, they never both give way; and where there are
-// voters, one does (spec/serf.md 8). Many seeds.
+// voters, one does (docs/protocol/serf.md 8). Many seeds.
 
 #include <chrono>
 #include <cstdint>

@@ -155,7 +155,8 @@ void Calm::Stay() {
   world_.RunFor(DetectorBounds::Of(world_).detection);
   swarm_.members.CheckCrashes();
   // A push/pull with one that missed the last news may show a member as leaving for a while, by an
-  // intent from before its return, until that is seen to be stuck (serf.md 15.3, issue 662).
+  // intent from before its return, until that is seen to be stuck (docs/protocol/serf.md 15.3,
+  // hashicorp/serf#662).
   if (!world_.RunUntil([this] { return Agrees(); }, minutes(2), milliseconds(500))) {
     Fail("agreement was lost: ", Disagreement(world_));
   }

@@ -2,7 +2,7 @@
 #define SERF_TESTING_VECTORS_VECTORS_H_
 
 // The recorded bytes that pin the wire formats: memberlist.json and serf.json beside this file.
-// Their formats: spec/memberlist.md 11, spec/serf.md 0.3.
+// Their formats: docs/protocol/membership.md 11, docs/protocol/serf.md 0.3.
 //
 //   for (const auto& vector : testing::LoadVectors("serf.json")) {
 //     const ByteVector bytes = testing::Unhex(vector["hex"]);

@@ -2,7 +2,7 @@
 #define SERF_TRANSPORT_NET_BOUND_SOCKET_H_
 
 // Opens and binds a UDP socket or a TCP acceptor, which follow the same rules.
-// Source: spec/memberlist.md 7.2.
+// Source: docs/protocol/membership.md 7.2.
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>

@@ -2,7 +2,7 @@
 #define SERF_TRANSPORT_NET_ERROR_TEXT_H_
 
 // Errors of sockets in the words of the original, which operators know and search for:
-// "dial tcp 10.0.0.1:7946: connect: connection refused". Source: spec/agent.md 1.5, 2.5.
+// "dial tcp 10.0.0.1:7946: connect: connection refused". Source: docs/protocol/agent.md 1.5, 2.5.
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"

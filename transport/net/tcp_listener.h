@@ -3,7 +3,7 @@
 
 // TcpListener: accepts connections. While the system refuses to (no descriptors left), it pauses,
 // so that a full process does not spin; never for long, since who waits there is perhaps the one
-// whose news matter. Source: spec/memberlist.md 7.2.
+// whose news matter. Source: docs/protocol/membership.md 7.2.
 //
 // One thread. Whoever owns it closes it before what its handler refers to goes away.
 
