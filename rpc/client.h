@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_RPC_CLIENT_H_
 #define SERF_RPC_CLIENT_H_
 

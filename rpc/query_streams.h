@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_RPC_QUERY_STREAMS_H_
 #define SERF_RPC_QUERY_STREAMS_H_
 

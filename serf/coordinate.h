@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_COORDINATE_H_
 #define SERF_COORDINATE_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_JOIN_ERROR_H_
 #define SERF_JOIN_ERROR_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_KEYS_H_
 #define SERF_KEYS_H_
 

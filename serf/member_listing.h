@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_MEMBER_LISTING_H_
 #define SERF_MEMBER_LISTING_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_OUTBOX_H_
 #define SERF_OUTBOX_H_
 

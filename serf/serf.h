@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_SERF_H_
 #define SERF_SERF_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_SNAPSHOT_STATE_H_
 #define SERF_SNAPSHOT_STATE_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_TRANSPORT_UDP_SOCKET_H_
 #define SERF_TRANSPORT_UDP_SOCKET_H_
 

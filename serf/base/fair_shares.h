@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_BASE_FAIR_SHARES_H_
 #define SERF_BASE_FAIR_SHARES_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_BASE_SYSTEM_ERROR_H_
 #define SERF_BASE_SYSTEM_ERROR_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_CONTEXT_CONTEXT_H_
 #define SERF_CONTEXT_CONTEXT_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_EVENTS_BATCH_TIMER_H_
 #define SERF_EVENTS_BATCH_TIMER_H_
 

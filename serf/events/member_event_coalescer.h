@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_EVENTS_MEMBER_EVENT_COALESCER_H_
 #define SERF_EVENTS_MEMBER_EVENT_COALESCER_H_
 

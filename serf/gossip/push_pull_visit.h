@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_GOSSIP_PUSH_PULL_VISIT_H_
 #define SERF_GOSSIP_PUSH_PULL_VISIT_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_LAMPORT_CHECKED_CLOCK_H_
 #define SERF_LAMPORT_CHECKED_CLOCK_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_LAMPORT_EVENT_BUFFER_H_
 #define SERF_LAMPORT_EVENT_BUFFER_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_MACHINE_GOSSIP_RECEIVER_H_
 #define SERF_MACHINE_GOSSIP_RECEIVER_H_
 

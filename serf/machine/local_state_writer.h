@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_MACHINE_LOCAL_STATE_WRITER_H_
 #define SERF_MACHINE_LOCAL_STATE_WRITER_H_
 

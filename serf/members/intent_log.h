@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_MEMBERS_INTENT_LOG_H_
 #define SERF_MEMBERS_INTENT_LOG_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_MEMBERS_MEMBER_TRACKER_H_
 #define SERF_MEMBERS_MEMBER_TRACKER_H_
 

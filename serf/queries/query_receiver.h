@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_QUERIES_QUERY_RECEIVER_H_
 #define SERF_QUERIES_QUERY_RECEIVER_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_QUERIES_VERDICT_CACHE_H_
 #define SERF_QUERIES_VERDICT_CACHE_H_
 

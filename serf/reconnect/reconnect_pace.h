@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_RECONNECT_RECONNECT_PACE_H_
 #define SERF_RECONNECT_RECONNECT_PACE_H_
 

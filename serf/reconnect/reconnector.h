@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_RECONNECT_RECONNECTOR_H_
 #define SERF_RECONNECT_RECONNECTOR_H_
 

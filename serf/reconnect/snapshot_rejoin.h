@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_RECONNECT_SNAPSHOT_REJOIN_H_
 #define SERF_RECONNECT_SNAPSHOT_REJOIN_H_
 

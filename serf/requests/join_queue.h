@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_REQUESTS_JOIN_QUEUE_H_
 #define SERF_REQUESTS_JOIN_QUEUE_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_REQUESTS_LEAVE_SEQUENCE_H_
 #define SERF_REQUESTS_LEAVE_SEQUENCE_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_REQUESTS_REQUESTS_H_
 #define SERF_REQUESTS_REQUESTS_H_
 

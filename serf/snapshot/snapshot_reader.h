@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_SNAPSHOT_SNAPSHOT_READER_H_
 #define SERF_SNAPSHOT_SNAPSHOT_READER_H_
 

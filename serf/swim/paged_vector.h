@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_SWIM_PAGED_VECTOR_H_
 #define SERF_SWIM_PAGED_VECTOR_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_SWIM_PROBER_H_
 #define SERF_SWIM_PROBER_H_
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #ifndef SERF_WIRE_AEAD_H_
 #define SERF_WIRE_AEAD_H_
 

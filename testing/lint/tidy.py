@@ -208,6 +208,9 @@ MUSTS = [
         "testing/fuzz_bounds.h: every target bounds the memory and the work of an input"),
 ]
 
+# The first line of what consumers include.
+LICENSE_LINE = "// SPDX-License-Identifier: Apache-2.0\n"
+
 # What may stand in quotes: ours, and the libraries' own habit.
 QUOTED = ("serf/", "absl/", "benchmark/", "boost/", "gflags/", "glog/", "gmock/", "gtest/",
           "msgpack", "nlohmann/", "re2/", "tools/cpp/runfiles/")
@@ -360,6 +363,8 @@ def check(path, text):
                     match.group().strip(), rule.instead)
     if not is_code:
         return
+    if matches(path, LIBRARIES) and not text.startswith(LICENSE_LINE):
+        yield 1, "license", "the first line of a published header is %s" % LICENSE_LINE.strip()
     if path.endswith(".h"):
         yield from check_guard(path, text)
     yield from check_includes(path, text)

@@ -144,7 +144,8 @@ CLEAN = [
 def found(path, text):
     if path.endswith(".h") and not text.startswith("#ifndef"):
         guard = tidy.guard_of(path)
-        text = "#ifndef %s\n#define %s\n%s\n#endif  // %s\n" % (guard, guard, text, guard)
+        text = tidy.LICENSE_LINE + "#ifndef %s\n#define %s\n%s\n#endif  // %s\n" % (
+            guard, guard, text, guard)
     return {rule for _, rule, _ in tidy.check(path, text)}
 
 
@@ -159,11 +160,12 @@ def main():
     for rule, path, text in PLANTED:
         expect(path, text, {rule})
     for path, text in BAD_GUARDS:
-        got = {rule for _, rule, _ in tidy.check(path, text)}
+        got = {rule for _, rule, _ in tidy.check(path, tidy.LICENSE_LINE + text)}
         if got != {"guard"}:
             errors.append("%s: %r: found %s, not the guard" % (path, text, sorted(got)))
     for path, text in CLEAN:
         expect(path, text, set())
+    expect("serf/x.h", "#ifndef SERF_X_H_\n#define SERF_X_H_\n#endif  // SERF_X_H_\n", {"license"})
 
     line = next(tidy.check("serf/x.cc", "/* a\nb */\nstd::mutex m;\n"))[0]
     if line != 3:
