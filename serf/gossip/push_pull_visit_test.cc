@@ -102,7 +102,7 @@ TEST(PushPullVisitTest, LeftMembersComeFirstAndEventsByTime) {
   AppendPushPullState({LamportTime(9),
                        LamportTime(601),
                        LamportTime(1),
-                       {{"n3", LamportTime(3)}, {"n1", LamportTime(1)}, {"n2", LamportTime(200)}},
+                       {{"n1", LamportTime(1)}, {"n2", LamportTime(200)}, {"n3", LamportTime(3)}},
                        {"n2"}},
                       events, message);
   const Outcome outcome = VisitBody(ByteView(message).subspan(1));

@@ -1,10 +1,8 @@
 #include "serf/machine/local_state_writer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,60 +11,28 @@
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
 #include "serf/base/bytes.h"
-#include "serf/base/endpoint.h"
 #include "serf/base/portion.h"
-#include "serf/base/time.h"
-#include "serf/config.h"
-#include "serf/counters.h"
-#include "serf/event.h"
 #include "serf/lamport/event_buffer.h"
 #include "serf/lamport/lamport_clock.h"
-#include "serf/members/member_tracker.h"
-#include "serf/swim/node.h"
-#include "serf/swim/node_info.h"
-#include "serf/swim/outbox.h"
-#include "serf/swim/test_net.h"
+#include "serf/testing/node/serf_part.h"
 #include "serf/wire/ids.h"
+#include "serf/wire/msgpack.h"
 #include "serf/wire/serf_messages.h"
-#include "serf/wire/swim_messages.h"
 
 namespace serf {
 namespace {
 
-using swim::MemberIndex;
 using wire::LamportTime;
 
 // A node, and the members that it knows.
-class LocalStateWriterTest : public ::testing::Test,
-                             public swim::RecordingDelegate,
-                             public MemberTracker::Listener {
+class LocalStateWriterTest : public testing::SerfPart, public ::testing::Test {
  protected:
-  LocalStateWriterTest() {
-    config_.swim.name = "self";
-    config_.swim.advertise = {IpAddress::V4(10, 0, 0, 1), 7946};
-    config_.swim.probe_interval = Duration::zero();
-    config_.swim.node_infos = std::make_shared<swim::NodeInfoPool>();
-    engine_ = std::make_unique<swim::Node>(config_.swim, *this);
-    members_ = std::make_unique<MemberTracker>(config_, *engine_, counters_, *this);
-    engine_->Start(kNow, out_);
+  void Gone(absl::string_view name, bool left) {
+    if (left) return PeerLeaves(name);
+    KillPeer(name);
   }
-
-  void Alive(const std::string& name, std::uint32_t incarnation = 1) {
-    const auto versions = wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
-    const Endpoint at = {IpAddress::V4(10, 1, 0, 1), 7946};
-    Hear(wire::Alive{.incarnation = wire::Incarnation(incarnation),
-                     .node = name,
-                     .addr = at.address.bytes(),
-                     .port = at.port,
-                     .vsn = versions});
-  }
-  void Gone(const std::string& name, bool left) {
-    Hear(wire::Dead{.incarnation = wire::Incarnation(1),
-                    .node = name,
-                    .from = left ? absl::string_view(name) : absl::string_view("somebody")});
-  }
-  void Joined(const std::string& name, std::uint64_t time) {
-    members_->OnJoinMessage(kNow, name, LamportTime(time));
+  void Joined(absl::string_view name, std::uint64_t time) {
+    members_.OnJoinMessage(now_, name, LamportTime(time));
   }
 
   struct State {
@@ -86,34 +52,16 @@ class LocalStateWriterTest : public ::testing::Test,
     return state;
   }
 
-  static constexpr Instant kNow{std::chrono::hours(1)};
-  Config config_ = Config::Lan();
-  Counters counters_;
-  std::unique_ptr<swim::Node> engine_;
-  std::unique_ptr<MemberTracker> members_;
   LamportClock event_clock_, query_clock_;
   EventBuffer events_;
-
- private:
-  template <typename Message>
-  void Hear(const Message& message) {
-    engine_->OnDatagram(kNow, {IpAddress::V4(10, 0, 0, 9), 7946}, swim::TestNet::Encoded(message),
-                        out_);
-    out_.Clear();
-  }
-  void OnNodeJoin(Instant now, MemberIndex m) override { members_->OnNodeJoin(now, m); }
-  void OnNodeLeave(Instant now, MemberIndex m) override { members_->OnNodeLeave(now, m); }
-  void OnMemberEvent(Instant, MemberEvent) override {}
-
-  swim::Outbox out_;
 };
 
 TEST_F(LocalStateWriterTest, ASmallOneIsThereAtOnceByName) {
-  for (const char* name : {"d", "a", "c", "b"}) Alive(name);
+  for (const char* name : {"d", "a", "c", "b"}) AddPeer(name);
   Joined("a", 7);
   Gone("c", /*left=*/true);
   Gone("b", /*left=*/false);
-  LocalStateWriter writer(*members_, event_clock_, events_, query_clock_);
+  LocalStateWriter writer(members_, event_clock_, events_, query_clock_);
   Portion portion;
   ByteVector bytes;
   ASSERT_TRUE(writer.Continue(portion, bytes));
@@ -126,9 +74,9 @@ TEST_F(LocalStateWriterTest, ASmallOneIsThereAtOnceByName) {
 
 TEST_F(LocalStateWriterTest, ALargeOneIsPutTogetherInPortions) {
   constexpr std::size_t kMembers = 20'000;
-  for (std::size_t i = 0; i < kMembers; ++i) Alive(absl::StrCat("m", i * 7919 % kMembers));
+  for (std::size_t i = 0; i < kMembers; ++i) AddPeer(absl::StrCat("m", i * 7919 % kMembers));
   for (std::size_t i = 0; i < kMembers / 4; ++i) Gone(absl::StrCat("m", i), i % 2 == 0);
-  LocalStateWriter writer(*members_, event_clock_, events_, query_clock_);
+  LocalStateWriter writer(members_, event_clock_, events_, query_clock_);
   ByteVector bytes;
   std::size_t turns = 1;
   for (;; ++turns) {
@@ -151,8 +99,8 @@ TEST_F(LocalStateWriterTest, ALargeOneIsPutTogetherInPortions) {
 // than the clock's.
 TEST_F(LocalStateWriterTest, ChangesMeanwhile) {
   constexpr std::size_t kMembers = 20'000;
-  for (std::size_t i = 0; i < kMembers; ++i) Alive(absl::StrCat("m", i));
-  LocalStateWriter writer(*members_, event_clock_, events_, query_clock_);
+  for (std::size_t i = 0; i < kMembers; ++i) AddPeer(absl::StrCat("m", i));
+  LocalStateWriter writer(members_, event_clock_, events_, query_clock_);
   ByteVector bytes;
   std::uint64_t time = 10;
   for (std::size_t turn = 0;; ++turn) {
@@ -161,7 +109,7 @@ TEST_F(LocalStateWriterTest, ChangesMeanwhile) {
     if (turn == 0) {
       Gone("m0", /*left=*/true);       // was visited
       Gone("m19999", /*left=*/false);  // was not
-      Alive("new");
+      AddPeer("new");
     }
     Joined("m1", ++time);
     Joined("m18000", ++time);

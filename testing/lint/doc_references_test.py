@@ -3,7 +3,8 @@
 
     doc_references_test.py [FOLDER]    the root of the sources
 
-A label (//cmd:serf, //testing/...) that stands in .bazelrc or a .md file is one of a BUILD file. In
+A label (//cmd:serf, //testing/...) that stands in .bazelrc or a .md file is one of a BUILD file, and a
+path in backquotes (`serf/config.h`) is that of a source. In
 docs/security.md each row of the tables below "What the tests hold" names tests, as `Suite.Name` of
 GoogleTest or `//label` of a target.
 
@@ -17,6 +18,7 @@ import sys
 
 DOCUMENTS = [".bazelrc", "CONTRIBUTING.md", "README.md", "docs/*.md", "docs/protocol/*.md",
              "testing/README.md", "tools/README.md"]
+SOURCE = re.compile(r"`((?:serf|transport|rpc|cmd|testing)/[\w./-]+\.(?:h|cc))`")
 # Not ours, or no target.
 FOREIGN = re.compile(r"^//(absl|visibility|external|conditions|tools/cpp)\b|.*:__(pkg|subpackages)__$")
 LABEL = re.compile(r"(?<![\w:@/])//([a-z][\w/-]*)?((?:/?\.\.\.)|(?::[\w.%/-]*\w))?")
@@ -165,6 +167,8 @@ def main():
         text = read(path)
         for label in missing_labels(text, builds):
             faults.append("%s: there is no target %s" % (path, label))
+        faults += ["%s: there is no file %s" % (path, source)
+                   for source in SOURCE.findall(text) if not os.path.exists(source)]
     pages = {os.path.basename(path): headings_of(read(path))
              for path in glob.glob(PROTOCOL + "*.md")}
     for path in sources:
