@@ -188,19 +188,17 @@ inline void Encode(Writer& w, const Member& member) {
   w.Texts(member.tags);
 }
 
-// The body of a members reply is a map with this key and a list. `members` is a range of Member,
-// or of pointers to them.
+// The body of a members reply is a map with this key and a list of so many members, which follow.
+inline void BeginMembers(Writer& w, std::size_t size) {
+  w.Key("Members");
+  w.List(size);
+}
+
+// `members` is a range of Member.
 template <typename Members>
 void EncodeMembers(Writer& w, const Members& members) {
-  w.Key("Members");
-  w.List(members.size());
-  for (const auto& member : members) {
-    if constexpr (std::is_pointer_v<std::decay_t<decltype(member)>>) {
-      Encode(w, *member);
-    } else {
-      Encode(w, member);
-    }
-  }
+  BeginMembers(w, members.size());
+  for (const Member& member : members) Encode(w, member);
 }
 
 template <typename Members>

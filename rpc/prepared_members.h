@@ -6,9 +6,9 @@
 // the connection may make. Internal to rpc/. Source: docs/protocol/agent.md 1.7.
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,34 +23,60 @@ namespace serf::rpc {
 
 struct PreparedMembers {
   // Makes the reply: the members that the request asks for; without a request, all.
-  void Fill(std::span<const Member> members, const Service::MayGoOn& may_go_on) {
+  void Fill(const Service::MemberSource& members, const Service::MayGoOn& may_go_on) {
     if (!request) {
+      BeginReply(members.size);
       Writer writer(body);
-      return EncodeMembersReply(writer, members);
+      return members.for_each([&](const Member& member) {
+        Encode(writer, member);
+        return true;
+      });
     }
-    std::vector<const Member*> wanted;
     const absl::StatusOr<MemberFilter> filter = MemberFilter::Compile(*request);
-    status = filter.status();
-    for (std::size_t i = 0; status.ok() && i < members.size(); ++i) {
-      if (filter->Matches(members[i])) wanted.push_back(&members[i]);
+    if (!filter.ok()) return Fail(filter.status());
+    // The reply begins with the number of members.
+    msgpack::sbuffer rows;
+    Writer writer(rows);
+    std::size_t wanted = 0;
+    members.for_each([&](const Member& member) {
+      if (filter->Matches(member)) {
+        Encode(writer, member);
+        ++wanted;
+      }
       if (!may_go_on()) status = absl::ResourceExhaustedError(kFilterTooSlow);
-    }
+      return status.ok();
+    });
     if (!status.ok()) return Fail(status);
-    Writer writer(body);
-    EncodeMembersReply(writer, wanted);
+    BeginReply(wanted);
+    body.write(rows.data(), rows.size());
+  }
+  // The same for members that stand side by side.
+  void Fill(std::span<const Member> members) {
+    const auto for_each = [members](const std::function<bool(const Member&)>& f) {
+      for (const Member& member : members) {
+        if (!f(member)) return;
+      }
+    };
+    Fill({members.size(), for_each}, [] { return true; });
   }
 
   // Makes an error reply. It has a body too, because Go Serf's client expects one after any error
   // of its own.
   void Fail(const absl::Status& why) {
     status = why;
-    Writer writer(body);
-    EncodeMembersReply(writer, std::span<const Member>());
+    BeginReply(0);
   }
 
   std::optional<MembersFilteredRequest> request;
   absl::Status status;
   msgpack::sbuffer body;
+
+ private:
+  void BeginReply(std::size_t members) {
+    Writer writer(body);
+    writer.Map(1);
+    BeginMembers(writer, members);
+  }
 };
 
 }  // namespace serf::rpc

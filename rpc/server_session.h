@@ -526,13 +526,13 @@ inline void ServerSession::MembersFiltered(Instant, ByteView body) {
   if (service_.MemberCount() > kMembersAtOnceMax) return ReplyAside(std::move(reply));
   const auto members = service_.Members();
   if (!MemberFilter::IsCheap(*reply->request, members)) return ReplyAside(std::move(reply));
-  reply->Fill(members, [] { return true; });
+  reply->Fill(members);
   Finish(*reply);
 }
 
 inline void ServerSession::ReplyAside(std::shared_ptr<PreparedMembers> reply) {
   service_.WithMembers(
-      [reply](std::span<const Member> members, const Service::MayGoOn& may_go_on) {
+      [reply](const Service::MemberSource& members, const Service::MayGoOn& may_go_on) {
         reply->Fill(members, may_go_on);
       },
       Later<bool>([reply](ServerSession& session, bool ran) {

@@ -73,10 +73,16 @@ class Service {
   using KeysDone = std::function<void(const KeysResult&)>;
   using QueryDone = std::function<void(const absl::StatusOr<QueryId>&)>;
   using OnAnswer = std::function<void(const QueryUpdate&)>;
-  // Work on all members, sorted by name. It should return when may_go_on() is false: it has used
-  // too much of the processor, or its result is not wanted any more.
+  // All members of one moment, sorted by name. for_each(f) calls f with each of them until f
+  // returns false; a Member is valid during its call only.
+  struct MemberSource {
+    std::size_t size = 0;
+    std::function<void(const std::function<bool(const Member&)>&)> for_each;
+  };
+  // Work on all members. It should return when may_go_on() is false: it has used too much of the
+  // processor, or its result is not wanted any more.
   using MayGoOn = std::function<bool()>;
-  using MembersWork = std::function<void(std::span<const Member>, const MayGoOn& may_go_on)>;
+  using MembersWork = std::function<void(const MemberSource&, const MayGoOn& may_go_on)>;
   // Receives whether the work was done.
   using WorkDone = std::function<void(const bool&)>;
 

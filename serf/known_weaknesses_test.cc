@@ -1,5 +1,5 @@
-// What is known to crash, exhaust or mislead the original, line by line in the order of
-// docs/protocol/serf.md 15.1 and 15.2: that none of it does so here.
+// Input that an implementation of Serf is wise to expect, in the order of
+// docs/protocol/serf.md 15.1 and 15.2: none of it crashes, exhausts or misleads a node here.
 
 #include <algorithm>
 #include <array>
@@ -132,7 +132,7 @@ class KnownKeyWeaknessesTest : public KnownWeaknessesTest {
   std::shared_ptr<wire::Keyring> keyring_;
 };
 
-// --- 15.1 Crashes and resource exhaustion from one message ---
+// --- 15.1 Malformed and absurd input ---
 
 TEST_F(KnownWeaknessesTest, AFilterOfLengthZeroPassesNobody) {
   Ask({.filters = {ByteVector{}}});

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -47,24 +48,23 @@ class MemberListing {
   // How many members the listing has.
   std::size_t size() const { return rows_.size(); }
 
+  // Calls f(const Member&) with each member, sorted by name, until f returns false. The Member is
+  // one that is filled anew for each call: f copies what it keeps.
+  template <typename F>
+  void ForEachSorted(F&& f) const {
+    Member member;
+    for (const Row* row : Order()) {
+      Describe(*row, member);
+      if (!f(std::as_const(member))) return;
+    }
+  }
+
   // Copies of all members, sorted by name. It decodes the tags, and takes milliseconds for tens of
   // thousands of members.
   std::vector<Member> Sorted() const {
-    std::vector<const Row*> order;
-    order.reserve(rows_.size());
-    for (const Row& row : rows_) order.push_back(&row);
-    std::sort(order.begin(), order.end(),
-              [this](const Row* a, const Row* b) { return NameOf(*a) < NameOf(*b); });
+    const std::vector<const Row*> order = Order();
     std::vector<Member> members(order.size());
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      const Row& row = *order[i];
-      members[i].name = std::string(NameOf(row));
-      members[i].endpoint = row.endpoint;
-      DecodeTags(ByteView(bytes_).subspan(row.position + row.name_size, row.meta_size),
-                 members[i].tags);
-      members[i].status = row.status;
-      members[i].versions = row.versions;
-    }
+    for (std::size_t i = 0; i < order.size(); ++i) Describe(*order[i], members[i]);
     return members;
   }
 
@@ -78,6 +78,23 @@ class MemberListing {
     MemberStatus status;
   };
 
+  std::vector<const Row*> Order() const {
+    std::vector<const Row*> order;
+    order.reserve(rows_.size());
+    for (const Row& row : rows_) order.push_back(&row);
+    std::sort(order.begin(), order.end(),
+              [this](const Row* a, const Row* b) { return NameOf(*a) < NameOf(*b); });
+    return order;
+  }
+  void Describe(const Row& row, Member& member) const {
+    const absl::string_view name = NameOf(row);
+    member.name.assign(name.data(), name.size());
+    member.endpoint = row.endpoint;
+    member.tags.clear();
+    DecodeTags(ByteView(bytes_).subspan(row.position + row.name_size, row.meta_size), member.tags);
+    member.status = row.status;
+    member.versions = row.versions;
+  }
   absl::string_view NameOf(const Row& row) const {
     return AsText(ByteView(bytes_).subspan(row.position, row.name_size));
   }

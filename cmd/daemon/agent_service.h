@@ -134,7 +134,12 @@ inline std::span<const Member> AgentService::Members() {
 inline void AgentService::WithMembers(MembersWork work, WorkDone done) {
   host_.AsyncAside(
       [listing = std::make_shared<const MemberListing>(host_.serf().ListMembers()),
-       work = std::move(work)](const MayGoOn& may_go_on) { work(listing->Sorted(), may_go_on); },
+       work = std::move(work)](const MayGoOn& may_go_on) {
+        const auto for_each = [&listing](const std::function<bool(const Member&)>& f) {
+          listing->ForEachSorted(f);
+        };
+        work({listing->size(), for_each}, may_go_on);
+      },
       [done = std::move(done)](bool ran) { done(ran); });
 }
 

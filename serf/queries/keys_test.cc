@@ -155,7 +155,6 @@ TEST_F(KeyringTest, ErrorsSayWhy) {
   EXPECT_THAT(Ring(), ElementsAre(Key(1)));
 }
 
-// The empty payload crashed the original.
 TEST_F(KeyringTest, NonsenseIsAnsweredWithFalse) {
   for (const KeyOperation operation : {kInstall, kUse, kRemove}) {
     Ask(operation, {});
@@ -179,7 +178,7 @@ TEST_F(KeyringTest, AListIsCutToWhatFits) {
   EXPECT_TRUE(self_.log().Contains("[WARN] serf: truncated key list response"));
 }
 
-// The original crashed when fewer keys than its first guess were too many (19 to 32 of 32 bytes).
+// The first guess of how many keys fit may be too many, too.
 TEST_F(KeyringTest, AListOfAFewLongKeysIsCutToo) {
   for (std::uint8_t i = 2; i <= 25; ++i) ASSERT_TRUE(keyring_->Add(Key(i, 32)).ok());
   AskKey(kList, {});

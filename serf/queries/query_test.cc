@@ -192,7 +192,7 @@ TEST_F(QueryFilterTest, WhatMakesNoSensePassesNobody) {
   EXPECT_FALSE(Passes(std::vector<ByteVector>{{7, 0x90}}));
   EXPECT_FALSE(Passes(std::vector<ByteVector>{{0, 0xc1}}));
   EXPECT_FALSE(Passes(std::vector<ByteVector>{{1, 0x05}}));
-  EXPECT_FALSE(Passes(std::vector<ByteVector>{{}}));  // crashed the original
+  EXPECT_FALSE(Passes(std::vector<ByteVector>{{}}));
   ASSERT_EQ(warnings_.size(), 4u);
   EXPECT_EQ(warnings_[0],
             "serf: failed to compile filter regex (web(): error parsing regexp: missing closing ): "

@@ -195,7 +195,8 @@ TEXTS = [
 CAPTURES = ["transport/*", "rpc/*", "cmd/*"]
 CALLED_AT_ONCE = frozenset((
     "ForEachNetlinkAttribute", "ForEachNetlinkMessage", "Open", "RunAgent", "Wait",
-    "all_of", "any_of", "apply", "c_any_of", "c_find_if", "erase_if", "find_if", "none_of", "sort",
+    "all_of", "any_of", "apply", "c_any_of", "c_find_if", "erase_if", "find_if", "for_each",
+    "none_of", "sort",
     "visit", "wait", "wait_for"))
 LAMBDA = re.compile(r"\[(?P<captures>[^\[\]]*&[^\[\]]*)\]\s*(?:[({<]|mutable\b)")
 # "&", "&name", "&name = name", "&...": not "&name = member_", which refers to no frame.

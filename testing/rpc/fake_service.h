@@ -52,7 +52,12 @@ class FakeService : public Service {
     ++works;
     Answer([this, work, done] {
       if (!takes_work) return done(false);
-      work(members, [this] { return may_go_on; });
+      const auto for_each = [this](const std::function<bool(const Member&)>& f) {
+        for (const Member& member : members) {
+          if (!f(member)) return;
+        }
+      };
+      work({members.size(), for_each}, [this] { return may_go_on; });
       done(true);
     });
   }
