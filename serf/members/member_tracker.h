@@ -50,6 +50,8 @@ class MemberTracker {
  public:
   // Members that wait to be pruned. Leave intents with prune come unauthenticated.
   static constexpr std::size_t kPrunesMax = 4096;
+  // Prunes done in a turn of the loop: the snapshot, the log and the application learn of each.
+  static constexpr std::size_t kPrunedInTurnMax = 256;
 
   // What came of a leave intent.
   struct LeaveOutcome {
@@ -137,9 +139,8 @@ class MemberTracker {
   bool VisitTimes(Walk& walk, Portion& portion, F&& f) const;
 
  private:
-  // Prunes done in a turn; and what it costs to look at a tombstone, and to forget one: the
-  // snapshot, the log and the application learn of it.
-  static constexpr std::size_t kPrunedInTurnMax = 256;
+  // What it costs to look at a tombstone, and to forget one: the snapshot, the log and the
+  // application learn of it.
   static constexpr std::size_t kTombstoneCost = 8;
   static constexpr std::size_t kReapCost = 1024;
   static constexpr std::size_t kVisitCost = 64;
