@@ -39,7 +39,9 @@ TEST(ZoneTest, ReadsAddresses) {
     EXPECT_EQ(address ? address->ToString() : "", row.address) << row.host;
     const absl::StatusOr<Zone> zone = ZoneOf(row.host);
     EXPECT_EQ(std::string(zone.status().message()), row.error);
-    if (zone.ok()) EXPECT_EQ(*zone, row.zone) << row.host;
+    if (zone.ok()) {
+      EXPECT_EQ(*zone, row.zone) << row.host;
+    }
   }
 }
 
