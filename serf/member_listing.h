@@ -78,13 +78,48 @@ class MemberListing {
     MemberStatus status;
   };
 
+  // The rows by name. Eight bytes behind what all names begin with decide nearly every comparison;
+  // to compare names where they lie would take most of the time of a listing.
   std::vector<const Row*> Order() const {
+    struct Key {
+      std::uint64_t bytes;
+      const Row* row;
+    };
+    const std::size_t common = CommonPrefix();
+    std::vector<Key> keys;
+    keys.reserve(rows_.size());
+    for (const Row& row : rows_) keys.push_back({BytesAt(NameOf(row), common), &row});
+    std::sort(keys.begin(), keys.end(), [this](const Key& a, const Key& b) {
+      return a.bytes != b.bytes ? a.bytes < b.bytes : NameOf(*a.row) < NameOf(*b.row);
+    });
     std::vector<const Row*> order;
-    order.reserve(rows_.size());
-    for (const Row& row : rows_) order.push_back(&row);
-    std::sort(order.begin(), order.end(),
-              [this](const Row* a, const Row* b) { return NameOf(*a) < NameOf(*b); });
+    order.reserve(keys.size());
+    for (const Key& key : keys) order.push_back(key.row);
     return order;
+  }
+  // How many bytes all names begin with.
+  std::size_t CommonPrefix() const {
+    if (rows_.empty()) return 0;
+    const absl::string_view first = NameOf(rows_.front());
+    std::size_t common = first.size();
+    for (const Row& row : rows_) {
+      const absl::string_view name = NameOf(row);
+      common = std::min(common, name.size());
+      common = static_cast<std::size_t>(
+          std::mismatch(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(common),
+                        name.begin())
+              .first -
+          first.begin());
+    }
+    return common;
+  }
+  // Eight bytes from `position`, the first the most significant; zeros behind the end.
+  static std::uint64_t BytesAt(absl::string_view name, std::size_t position) {
+    std::uint64_t bytes = 0;
+    for (std::size_t i = position; i < position + sizeof(bytes); ++i) {
+      bytes = bytes << 8 | (i < name.size() ? static_cast<std::uint8_t>(name[i]) : 0u);
+    }
+    return bytes;
   }
   void Describe(const Row& row, Member& member) const {
     const absl::string_view name = NameOf(row);
