@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -67,6 +68,21 @@ inline bool StartLoopback(int v4, int v6) {
   route6.rtmsg_metric = 1;
   route6.rtmsg_ifindex = static_cast<int>(::if_nametoindex("lo"));
   return ::ioctl(v6, SIOCADDRT, &route6) == 0;
+}
+
+// Carries a request of rtnetlink out: true if the kernel did it.
+inline bool Change(const nlmsghdr& request) {
+  const int netlink = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  struct {
+    nlmsghdr header;
+    nlmsgerr body;
+  } answer = {};
+  const bool done =
+      ::send(netlink, &request, request.nlmsg_len, 0) >= 0 &&
+      ::recv(netlink, &answer, sizeof(answer), MSG_TRUNC) >= static_cast<ssize_t>(sizeof(answer)) &&
+      answer.header.nlmsg_type == NLMSG_ERROR && answer.body.error == 0;
+  ::close(netlink);
+  return done;
 }
 
 }  // namespace own_network_internal
@@ -151,17 +167,7 @@ inline bool AddLink(const std::string& name, const std::vector<std::string>& add
   // What follows is inside of it.
   rtattr* const info = add(IFLA_LINKINFO, "");
   info->rta_len += static_cast<unsigned short>(RTA_ALIGN(add(IFLA_INFO_KIND, "bridge")->rta_len));
-  const int netlink = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  struct {
-    nlmsghdr header;
-    nlmsgerr body;
-  } answer = {};
-  const bool made =
-      ::send(netlink, &request, request.header.nlmsg_len, 0) >= 0 &&
-      ::recv(netlink, &answer, sizeof(answer), MSG_TRUNC) >= static_cast<ssize_t>(sizeof(answer)) &&
-      answer.header.nlmsg_type == NLMSG_ERROR && answer.body.error == 0;
-  ::close(netlink);
-  if (!made) return false;
+  if (!own_network_internal::Change(request.header)) return false;
   const int v4 = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   bool added = true;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
@@ -180,18 +186,26 @@ inline bool AddLink(const std::string& name, const std::vector<std::string>& add
   return added;
 }
 
-// One more IPv6 address of /64 of the loopback interface.
+// One more IPv6 address of /64 of the loopback interface. It can be bound to at once: without
+// IFA_F_NODAD the kernel looks for duplicates first, on its own time, and refuses until then.
 inline bool AddLoopbackAddress(const char* address) {
   struct {
+    nlmsghdr header;
+    ifaddrmsg body;
+    rtattr attribute;
     in6_addr address;
-    std::uint32_t prefix_bits = 64;
-    int interface = static_cast<int>(::if_nametoindex("lo"));
-  } request;
-  const int v6 = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const bool added = ::inet_pton(AF_INET6, address, &request.address) == 1 &&
-                     ::ioctl(v6, SIOCSIFADDR, &request) == 0;
-  ::close(v6);
-  return added;
+  } request = {};
+  request.header.nlmsg_len = sizeof(request);
+  request.header.nlmsg_type = RTM_NEWADDR;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+  request.body.ifa_family = AF_INET6;
+  request.body.ifa_prefixlen = 64;
+  request.body.ifa_flags = IFA_F_NODAD;
+  request.body.ifa_index = ::if_nametoindex("lo");
+  request.attribute.rta_type = IFA_LOCAL;
+  request.attribute.rta_len = RTA_LENGTH(sizeof(request.address));
+  return ::inet_pton(AF_INET6, address, &request.address) == 1 &&
+         own_network_internal::Change(request.header);
 }
 
 }  // namespace serf::testing
