@@ -24,9 +24,11 @@
 #include "serf/cmd/daemon/agent_addresses.h"
 #include "serf/cmd/daemon/agent_config.h"
 #include "serf/cmd/daemon/agent_tuning.h"
+#include "serf/cmd/discovery/service.h"
 #include "serf/cmd/files/file_text.h"
 #include "serf/cmd/files/keyring_file.h"
 #include "serf/cmd/files/tags_file.h"
+#include "serf/cmd/telemetry/syslog_sink.h"
 #include "serf/cmd/text/base64.h"
 #include "serf/config.h"
 #include "serf/tags.h"
@@ -138,6 +140,18 @@ inline absl::Status CheckKeyringFile(const AgentConfig& config) {
   return absl::InvalidArgumentError("Encryption key not allowed while using a keyring");
 }
 
+// What a start finds out last, when it opens the sockets of multicast DNS.
+inline absl::Status CheckDiscovery(const AgentConfig& config) {
+  if (config.discover.empty()) return absl::OkStatus();
+  absl::Status status = DiscoveryServiceName(config.discover).status();
+  if (config.mdns_disable_ipv4 && config.mdns_disable_ipv6) {
+    status.Update(absl::InvalidArgumentError("No multicast listeners could be started"));
+  }
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat("Error starting mDNS listener: ",
+                                                  absl::string_view(status.message())));
+}
+
 }  // namespace agent_node_internal
 
 inline absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* logger) {
@@ -211,6 +225,8 @@ inline absl::Status CheckConfig(const AgentConfig& config) {
   status.Update(ConfigureNode(config, nullptr, node));
   status.Update(internal::CheckTagsFile(config));
   status.Update(internal::CheckKeyringFile(config));
+  status.Update(internal::CheckDiscovery(config));
+  if (config.enable_syslog) status.Update(SyslogSink::CheckFacility(config.syslog_facility));
   node.options.config.tags.clear();
   if (status.ok()) status = CheckNode(config, node);
   return status;

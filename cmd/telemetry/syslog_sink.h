@@ -31,6 +31,9 @@ namespace serf::cmd {
 
 class SyslogSink {
  public:
+  // OK if there is a facility of this name.
+  static absl::Status CheckFacility(absl::string_view facility);
+
   // `facility` in any case: "daemon", "LOCAL0". Connects to the first of `sockets` that answers;
   // by default those of common systems. "Syslog setup failed: ...".
   static absl::StatusOr<SyslogSink> Create(absl::string_view facility,
@@ -106,14 +109,16 @@ inline int Severity(LogLevel level) {
 
 }  // namespace syslog_sink_internal
 
+inline absl::Status SyslogSink::CheckFacility(absl::string_view facility) {
+  if (syslog_sink_internal::Facility(facility) >= 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("Syslog setup failed: invalid syslog facility: ", facility));
+}
+
 inline absl::StatusOr<SyslogSink> SyslogSink::Create(absl::string_view facility,
                                                      std::vector<std::string> sockets) {
-  const int number = syslog_sink_internal::Facility(facility);
-  if (number < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Syslog setup failed: invalid syslog facility: ", facility));
-  }
-  SyslogSink sink(number, std::move(sockets));
+  if (absl::Status status = CheckFacility(facility); !status.ok()) return status;
+  SyslogSink sink(syslog_sink_internal::Facility(facility), std::move(sockets));
   if (!sink.Connect()) {
     return absl::UnavailableError("Syslog setup failed: Unix syslog delivery error");
   }

@@ -277,6 +277,11 @@ TEST_F(ReloadTest, AMistakeChangesNothing) {
       {R"("event_handlers": ["nope=x"])", "Invalid event script: Event 'nope' invoking 'x'\n"},
       {R"("reconnect_timeout": "abc")", "time: invalid duration \"abc\"\n"},
       {R"("nope": 1)", "has invalid keys: nope\n"},
+      {R"("enable_syslog": true, "syslog_facility": "NOPE")",
+       "Syslog setup failed: invalid syslog facility: NOPE\n"},
+      {R"("discover": "a..b")", "Error starting mDNS listener: "},
+      {R"("discover": "a", "mdns": {"disable_ipv4": true, "disable_ipv6": true})",
+       "Error starting mDNS listener: No multicast listeners could be started\n"},
   };
   workshop_.Write("r.json", R"({"log_level": "warn", "tags": {"v": "1"}})");
   // No flags that would outweigh the file.
