@@ -201,10 +201,16 @@ void EncodeMembers(Writer& w, const Members& members) {
   for (const Member& member : members) Encode(w, member);
 }
 
+// A members reply of so many members, which follow.
+inline void BeginMembersReply(Writer& w, std::size_t size) {
+  w.Map(1);
+  BeginMembers(w, size);
+}
+
 template <typename Members>
 void EncodeMembersReply(Writer& w, const Members& members) {
-  w.Map(1);
-  EncodeMembers(w, members);
+  BeginMembersReply(w, members.size());
+  for (const Member& member : members) Encode(w, member);
 }
 
 // An absent filter becomes nil, as Go Serf's client writes it.

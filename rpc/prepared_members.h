@@ -74,8 +74,7 @@ struct PreparedMembers {
  private:
   void BeginReply(std::size_t members) {
     Writer writer(body);
-    writer.Map(1);
-    BeginMembers(writer, members);
+    BeginMembersReply(writer, members);
   }
 };
 

@@ -283,7 +283,6 @@ inline bool Agent::Start(AgentNode node) {
     return fail("Error starting mDNS listener", status);
   }
   rpc::ServerOptions rpc;
-  rpc.max_connections = std::min(rpc.max_connections, ShareDescriptors(DescriptorLimit()).rpc);
   rpc.auth_key = config_.rpc_auth;
   rpc.logger = &logger_;
   rpc.max_connections = ShareDescriptors(DescriptorLimit()).rpc;
