@@ -281,6 +281,20 @@ class OthersQueryTest : public ::testing::Test {
     query.name = "uptime";
     self_.Receive(query);
   }
+  // One more query, whose acknowledgement goes to the address of "a". An empty `source`: it does
+  // not say who asks.
+  void AskAt(std::uint64_t time, absl::string_view source, std::uint8_t relay_factor = 0) {
+    wire::QueryMessage query;
+    query.ltime = LamportTime(time);
+    const Endpoint endpoint = LoneSerf::EndpointOf("a");
+    query.addr = endpoint.address.bytes();
+    query.port = endpoint.port;
+    query.source_node = source;
+    query.flags = wire::kQueryFlagAck | wire::kQueryFlagNoBroadcast;
+    query.relay_factor = relay_factor;
+    query.timeout_ns = Duration(seconds(10)).count();
+    self_.Receive(query);
+  }
   // Encoded, as a user message.
   static std::string AnswerOf(absl::string_view payload, bool ack = false) {
     ByteVector bytes = {static_cast<std::uint8_t>(wire::MessageType::kUser)};
@@ -423,16 +437,7 @@ TEST_F(OthersQueryTest, RelaysHaveARate) {
   for (int i = 0; i < 300; ++i) self_.PeerAlive(absl::StrCat("peer-", i));
   self_.TakePackets();
   const auto relays = [&](std::uint64_t time) {
-    wire::QueryMessage query;
-    query.ltime = LamportTime(time);
-    const Endpoint endpoint = LoneSerf::EndpointOf("a");
-    query.addr = endpoint.address.bytes();
-    query.port = endpoint.port;
-    query.source_node = "a";
-    query.flags = wire::kQueryFlagAck | wire::kQueryFlagNoBroadcast;
-    query.relay_factor = 255;
-    query.timeout_ns = Duration(seconds(10)).count();
-    self_.Receive(query);
+    AskAt(time, "a", 255);
     // But for the acknowledgement itself.
     return self_.TakePackets().size() - 1;
   };
@@ -452,14 +457,7 @@ TEST_F(OthersQueryTest, WithoutANameLargeClustersAnswerNowAndThen) {
   for (int i = 0; i < 300; ++i) self_.PeerAlive(absl::StrCat("peer-", i));
   self_.TakePackets();
   const auto answers = [&](std::uint64_t time) {
-    wire::QueryMessage query;
-    query.ltime = LamportTime(time);
-    const Endpoint endpoint = LoneSerf::EndpointOf("a");
-    query.addr = endpoint.address.bytes();
-    query.port = endpoint.port;
-    query.flags = wire::kQueryFlagAck | wire::kQueryFlagNoBroadcast;
-    query.timeout_ns = Duration(seconds(10)).count();
-    self_.Receive(query);
+    AskAt(time, "");
     return self_.TakePackets().size();
   };
   EXPECT_EQ(answers(10), 1u);

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "serf/snapshot/snapshot_reader.h"
 #include "serf/snapshot_state.h"
+#include "serf/testing/node/line_logger.h"
 
 namespace serf {
 namespace {
@@ -22,18 +23,6 @@ using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
-
-class Lines : public Logger {
- public:
-  bool Enabled(LogLevel level) const override {
-    static_cast<void>(level);
-    return true;
-  }
-  void Write(LogLevel level, absl::string_view text) override {
-    lines.push_back(absl::StrCat("[", LogLevelName(level), "] ", text));
-  }
-  std::vector<std::string> lines;
-};
 
 class FakeCluster : public SnapshotRejoin::Cluster {
  public:
@@ -83,7 +72,7 @@ class RejoinTest : public ::testing::Test {
 
   Instant now_{};
   Rng rng_{5};
-  Lines log_;
+  testing::LineLogger log_;
   FakeCluster cluster_;
   SnapshotRejoin rejoin_;
 };
@@ -93,13 +82,14 @@ TEST_F(RejoinTest, NothingRemembered) {
   Begin("clock: 3\n");
   EXPECT_THAT(Asked(), IsEmpty());
   EXPECT_EQ(rejoin_.NextDeadline(), kNever);
-  EXPECT_THAT(log_.lines, IsEmpty());
+  EXPECT_THAT(log_.lines(), IsEmpty());
 }
 
 TEST_F(RejoinTest, OnlyOneself) {
   Begin("alive: me 10.0.0.9:7946\n");
   EXPECT_THAT(Asked(), IsEmpty());
-  EXPECT_THAT(log_.lines, ElementsAre("[WARN] serf: Failed to re-join any previously known node"));
+  EXPECT_THAT(log_.lines(),
+              ElementsAre("[WARN] serf: Failed to re-join any previously known node"));
   EXPECT_EQ(rejoin_.NextDeadline(), kNever);
 }
 
@@ -117,11 +107,11 @@ TEST_F(RejoinTest, UntilOneAnswersTheAliveFirst) {
                 UnorderedElementsAre("10.0.0.3:7946", "[fe80::4]:7946"));
   }
   EXPECT_EQ(first.size(), 2u) << "in random order";
-  log_.lines.clear();
+  log_.Clear();
   Begin("alive: a 10.0.0.1:7946\n");
   EXPECT_EQ(Asked("10.0.0.1:7946").size(), 1u);
   EXPECT_THAT(
-      log_.lines,
+      log_.lines(),
       ElementsAre("[INFO] serf: Attempting re-join to previously known node: a: 10.0.0.1:7946",
                   "[INFO] serf: Re-joined to previously known node: a: 10.0.0.1:7946"));
 }
@@ -129,7 +119,7 @@ TEST_F(RejoinTest, UntilOneAnswersTheAliveFirst) {
 TEST_F(RejoinTest, AloneItTriesAgainForADay) {
   Begin(kSnapshot);
   EXPECT_EQ(Asked().size(), 4u);
-  EXPECT_EQ(log_.lines.back(), "[WARN] serf: Failed to re-join any previously known node");
+  EXPECT_EQ(log_.lines().back(), "[WARN] serf: Failed to re-join any previously known node");
   Duration pause = rejoin_.NextDeadline() - now_;
   EXPECT_LE(pause, kInterval / ReconnectPace::kFirst * 9 / 8);
   int rounds = 0;

@@ -24,6 +24,7 @@
 #include "nlohmann/json.hpp"
 #include "serf/snapshot/snapshot_reader.h"
 #include "serf/snapshot_state.h"
+#include "serf/testing/node/line_logger.h"
 #include "serf/testing/node/snapshot_fixture.h"
 #include "serf/testing/vectors/vectors.h"
 
@@ -46,18 +47,6 @@ using testing::ReadAll;
 using testing::Writer;
 using wire::LamportTime;
 
-class Lines : public Logger {
- public:
-  bool Enabled(LogLevel level) const override {
-    static_cast<void>(level);
-    return true;
-  }
-  void Write(LogLevel level, absl::string_view text) override {
-    lines.push_back(absl::StrCat("[", LogLevelName(level), "] ", text));
-  }
-  std::vector<std::string> lines;
-};
-
 std::string LoadSnapshot(absl::string_view name) {
   std::ifstream in(serf::testing::DataPath(absl::StrCat("testing/vectors/snapshots/", name)));
   EXPECT_TRUE(in) << name;
@@ -78,14 +67,14 @@ TEST(SnapshotReaderTest, VectorsAreRecoveredAsByTheOriginal) {
       for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{1 << 20}}) {
         SCOPED_TRACE(absl::StrCat(file, " ", rejoin, " ", piece));
         const json& state = want[rejoin ? "rejoin_after_leave_true" : "rejoin_after_leave_false"];
-        Lines log;
+        testing::LineLogger log;
         const SnapshotState got = ReadAll(text, rejoin, &log, piece);
         std::map<std::string, std::string> alive(got.alive.begin(), got.alive.end());
         EXPECT_EQ(alive, (state["alive_nodes"].get<std::map<std::string, std::string>>()));
         EXPECT_EQ(got.clock.value(), state["clock"].get<std::uint64_t>());
         EXPECT_EQ(got.event_clock.value(), state["event_clock"].get<std::uint64_t>());
         EXPECT_EQ(got.query_clock.value(), state["query_clock"].get<std::uint64_t>());
-        EXPECT_EQ(log.lines, state["log_lines"].get<std::vector<std::string>>());
+        EXPECT_EQ(log.lines(), state["log_lines"].get<std::vector<std::string>>());
         EXPECT_THAT(got.failed, IsEmpty());
         EXPECT_EQ(got.size, text.rfind('\n') + 1);
       }
@@ -116,30 +105,30 @@ TEST(SnapshotReaderTest, LongLinesAreSkipped) {
   ASSERT_EQ(fits.size() - 1, kSnapshotLineMax);
   const std::string beyond = absl::StrCat("alive: xx", longest.substr(7));
   for (const std::size_t piece : {std::size_t{1}, std::size_t{1000}, std::size_t{1 << 20}}) {
-    Lines log;
+    testing::LineLogger log;
     const std::string text =
         absl::StrCat(fits, beyond, "#", std::string(100'000, 'c'), "\nclock: 4\n");
     const SnapshotState state = ReadAll(text, false, &log, piece);
     EXPECT_EQ(state.alive.size(), 1u);
     EXPECT_EQ(state.clock, LamportTime(4));
     EXPECT_EQ(state.size, text.size());
-    EXPECT_THAT(log.lines, ElementsAre(HasSubstr("serf: Unrecognized snapshot line: alive: xx")));
-    EXPECT_LT(log.lines[0].size(), 200u);
+    EXPECT_THAT(log.lines(), ElementsAre(HasSubstr("serf: Unrecognized snapshot line: alive: xx")));
+    EXPECT_LT(log.lines()[0].size(), 200u);
   }
 }
 
 TEST(SnapshotReaderTest, AFileOfGarbageDoesNotFillTheLog) {
   std::string text;
   for (int i = 0; i < 10'000; ++i) absl::StrAppend(&text, "garbage ", i, "\n");
-  Lines log;
+  testing::LineLogger log;
   ReadAll(text, false, &log);
-  ASSERT_EQ(log.lines.size(), kSnapshotWarningsMax + 1u);
-  EXPECT_EQ(log.lines.back(), "[WARN] serf: 9900 further snapshot lines were not understood");
+  ASSERT_EQ(log.lines().size(), kSnapshotWarningsMax + 1u);
+  EXPECT_EQ(log.lines().back(), "[WARN] serf: 9900 further snapshot lines were not understood");
 }
 
 // A million nodes are read, but not of any length.
 TEST(SnapshotReaderTest, LongNamesDoNotFillTheMemory) {
-  Lines log;
+  testing::LineLogger log;
   SnapshotReader reader(false, &log);
   const std::size_t most = kSnapshotTextMax / 4000;
   for (std::size_t i = 0; i < most + 100; ++i) {
@@ -149,8 +138,9 @@ TEST(SnapshotReaderTest, LongNamesDoNotFillTheMemory) {
   const SnapshotState state = std::move(reader).Finish();
   EXPECT_LE(state.alive.size(), most);
   EXPECT_GT(state.alive.size(), most - 10);
-  EXPECT_THAT(log.lines, ElementsAre(HasSubstr("nodes in the snapshot are beyond the 1048576 nodes "
-                                               "and 67108864 bytes that are read")));
+  EXPECT_THAT(log.lines(),
+              ElementsAre(HasSubstr("nodes in the snapshot are beyond the 1048576 nodes "
+                                    "and 67108864 bytes that are read")));
 }
 
 // A whole state behind the old one counts when its end is there.
@@ -263,7 +253,7 @@ TEST(SnapshotTest, AnUpdateCountsOnlyWithAnotherAddress) {
 }
 
 TEST(SnapshotTest, NamesWithLineFeedsForgeNothing) {
-  Lines log;
+  testing::LineLogger log;
   Writer writer({}, &log);
   for (const MemberEventKind kind : {MemberEventKind::kJoin, MemberEventKind::kFailed,
                                      MemberEventKind::kLeave, MemberEventKind::kReap}) {
@@ -271,7 +261,7 @@ TEST(SnapshotTest, NamesWithLineFeedsForgeNothing) {
   }
   writer.FlushAndWork(kStart);
   EXPECT_EQ(writer.file, "");
-  EXPECT_THAT(log.lines, ElementsAre(HasSubstr("has a line feed")));
+  EXPECT_THAT(log.lines(), ElementsAre(HasSubstr("has a line feed")));
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a\rb c"));
   writer.FlushAndWork(kStart);
   EXPECT_THAT(ReadAll(writer.file).alive, ElementsAre(Pair("a\rb c", "10.0.0.1:7946")));
@@ -325,7 +315,7 @@ TEST(SnapshotTest, LinesWaitNoLongerThanTheInterval) {
 // --- writing the file anew ---
 
 TEST(SnapshotTest, CompactionKeepsTheState) {
-  Lines log;
+  testing::LineLogger log;
   Writer writer({}, &log);
   for (int i = 0; i < 20; ++i) {
     writer->OnMemberEvent(Event1(MemberEventKind::kJoin, absl::StrCat("node ", i)));
@@ -347,7 +337,7 @@ TEST(SnapshotTest, CompactionKeepsTheState) {
   EXPECT_EQ(state.alive.size(), 18u);
   EXPECT_THAT(state.failed, ElementsAre(Pair("node 3", "10.0.0.1:7946")));
   ExpectSameNodesAndClocks(state, writer->state());
-  EXPECT_THAT(log.lines, IsEmpty());
+  EXPECT_THAT(log.lines(), IsEmpty());
 }
 
 TEST(SnapshotTest, CompactionAfterLeaveIsStillALeave) {
@@ -387,24 +377,24 @@ TEST(SnapshotTest, LongNamesAreNotWrittenAnewAllTheTime) {
 // --- a disk that fails ---
 
 TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
-  Lines log;
+  testing::LineLogger log;
   Writer writer({}, &log);
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
   writer.Flush(kStart);
   writer.Work(kStart, absl::ResourceExhaustedError("write x: no space left on device"));
   EXPECT_TRUE(writer->behind());
-  EXPECT_THAT(log.lines, ElementsAre("[ERR] serf: Failed to update snapshot: write x: no space "
-                                     "left on device"));
-  log.lines.clear();
+  EXPECT_THAT(log.lines(), ElementsAre("[ERR] serf: Failed to update snapshot: write x: no space "
+                                       "left on device"));
+  log.Clear();
   // At once, and then not for a while.
   EXPECT_LE(writer->NextDeadline(), kStart);
   EXPECT_TRUE(writer.Flush(kStart));
   writer.Work(kStart + seconds(1), absl::ResourceExhaustedError("full"));
   writer->OnUserEvent(LamportTime(1));
-  EXPECT_THAT(log.lines,
+  EXPECT_THAT(log.lines(),
               ElementsAre("[INFO] serf: Attempting compaction to recover from error...",
                           "[ERR] serf: Compaction failed, will reattempt after 30s: full"));
-  log.lines.clear();
+  log.Clear();
   // What is news is tried nevertheless, without a word of each failure.
   for (std::uint64_t i = 2; i < 31; ++i) {
     writer->OnUserEvent(LamportTime(i));
@@ -416,7 +406,7 @@ TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
     }
     EXPECT_EQ(writer->state().size, writer.file.size());
   }
-  EXPECT_THAT(log.lines, IsEmpty());
+  EXPECT_THAT(log.lines(), IsEmpty());
   EXPECT_EQ(ReadAll(writer.file).event_clock, LamportTime(30));
   EXPECT_EQ(writer->NextDeadline(), kStart + seconds(31));
   EXPECT_TRUE(writer.Flush(kStart + seconds(31)));
@@ -424,7 +414,7 @@ TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
   writer->OnUserEvent(LamportTime(77));
   EXPECT_TRUE(writer.Flush(kStart + seconds(31)));
   writer.Work(kStart + seconds(31));
-  EXPECT_THAT(log.lines,
+  EXPECT_THAT(log.lines(),
               ElementsAre("[INFO] serf: Attempting compaction to recover from error...",
                           "[INFO] serf: Finished compaction, successfully recovered from error "
                           "state"));
@@ -437,7 +427,7 @@ TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
 // A file that can't be written anew, in a folder that is closed to the agent, say, is appended to
 // nevertheless; a new attempt comes after a while.
 TEST(SnapshotTest, ACompactionThatFailsDoesNotFreezeTheFile) {
-  Lines log;
+  testing::LineLogger log;
   Writer writer({}, &log);
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
   Instant now = kStart;
@@ -459,8 +449,8 @@ TEST(SnapshotTest, ACompactionThatFailsDoesNotFreezeTheFile) {
   EXPECT_GT(refused, 20);
   EXPECT_LT(refused, 150) << "one in 30 seconds";
   EXPECT_EQ(writer.replaced, 1);
-  EXPECT_EQ(log.lines.size(), static_cast<std::size_t>(refused));
-  EXPECT_EQ(log.lines[0], "[ERR] serf: Compaction failed, will reattempt after 30s: closed");
+  EXPECT_EQ(log.lines().size(), static_cast<std::size_t>(refused));
+  EXPECT_EQ(log.lines()[0], "[ERR] serf: Compaction failed, will reattempt after 30s: closed");
 }
 
 // Upstream's writer stops in that state, and a node that left comes back after a restart.
@@ -486,7 +476,7 @@ TEST(SnapshotTest, ALeaveIsRecordedAlthoughTheFileLacksLines) {
 }
 
 TEST(SnapshotTest, ALeaveThatCannotBeRecordedIsAnError) {
-  Lines log;
+  testing::LineLogger log;
   Writer writer({}, &log);
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
   writer.FlushAndWork(kStart);
@@ -502,7 +492,7 @@ TEST(SnapshotTest, ALeaveThatCannotBeRecordedIsAnError) {
             "left the cluster, but failed to record it in the snapshot: write x: no space left on "
             "device");
   EXPECT_THAT(
-      log.lines,
+      log.lines(),
       ElementsAre("[ERR] serf: failed to flush leave to snapshot: write x: no space left on device",
                   "[INFO] serf: Attempting compaction to recover from error...",
                   "[ERR] serf: Compaction failed, will reattempt after 30s: write x: no space left "
@@ -563,7 +553,7 @@ TEST(SnapshotTest, ManyAreForgottenInTurns) {
 
 // At the last time nothing is news; a clock in a file may have been brought there.
 TEST(SnapshotReaderTest, NoClockIsAtTheEndOfTheNumbers) {
-  Lines lines;
+  testing::LineLogger lines;
   const SnapshotState state = ReadAll(
       "clock: 7\nclock: 18446744073709551615\nevent-clock: 18446744073709551614\n"
       "query-clock: 9223372036854775808\n",
@@ -571,7 +561,7 @@ TEST(SnapshotReaderTest, NoClockIsAtTheEndOfTheNumbers) {
   EXPECT_EQ(state.clock, LamportTime(7));
   EXPECT_EQ(state.event_clock, LamportTime(0));
   EXPECT_EQ(state.query_clock, LamportTime(std::uint64_t{1} << 63));
-  EXPECT_THAT(lines.lines,
+  EXPECT_THAT(lines.lines(),
               ElementsAre("[WARN] serf: Ignoring the clock time 18446744073709551615 of the "
                           "snapshot: it is at the end of the numbers",
                           "[WARN] serf: Ignoring the event clock time 18446744073709551614 of the "

@@ -32,6 +32,7 @@ class LineLogger final : public Logger {
                        [&](const std::string& line) { return absl::StrContains(line, part); });
   }
   const std::vector<std::string>& lines() const { return lines_; }
+  void Clear() { lines_.clear(); }
 
  private:
   std::vector<std::string> lines_;
