@@ -10,149 +10,6 @@ load("//third_party:debian.bzl", "debian_repository")
 load("//third_party/abseil:repository.bzl", "debian_absl_repository")
 load("//third_party/bazel:compat.bzl", "bazel_compat_repositories")
 
-_PUBLIC = "package(default_visibility = [\"//visibility:public\"])\n"
-
-_BOOST = _PUBLIC + """
-# Only what Asio includes: a sandbox links every header for every compilation.
-cc_library(
-    name = "boost.asio",
-    hdrs = glob([
-        "include/boost/*.hpp",
-        "include/boost/asio/**",
-        "include/boost/assert/**",
-        "include/boost/bind/**",
-        "include/boost/config/**",
-        "include/boost/core/**",
-        "include/boost/detail/**",
-        "include/boost/exception/**",
-        "include/boost/predef/**",
-        "include/boost/system/**",
-        "include/boost/variant2/**",
-        "include/boost/mp11/**",
-    ], allow_empty = True),
-    defines = [
-        "BOOST_ASIO_DISABLE_BOOST_DATE_TIME",
-        "BOOST_ASIO_DISABLE_BOOST_REGEX",
-        "BOOST_ASIO_NO_DEPRECATED",
-    ],
-    includes = ["include"],
-    linkopts = ["-pthread"],
-)
-"""
-
-_MSGPACK = _PUBLIC + """
-cc_library(
-    name = "msgpack",
-    hdrs = ["include/msgpack.hpp"] + glob(["include/msgpack/**"]),
-    defines = ["MSGPACK_NO_BOOST"],
-    includes = ["include"],
-)
-"""
-
-_GFLAGS = _PUBLIC + """
-cc_library(
-    name = "gflags",
-    srcs = ["lib/libgflags.a"],
-    hdrs = glob(["include/gflags/*.h"]),
-    includes = ["include"],
-    linkopts = ["-pthread"],
-)
-"""
-
-_GLOG = _PUBLIC + """
-cc_library(
-    name = "unwind",
-    srcs = ["glog_unwind.cc"],
-    linkstatic = True,
-)
-
-cc_library(
-    name = "glog",
-    srcs = ["lib/libglog.a"],
-    hdrs = glob(["include/glog/*.h"]),
-    includes = ["include"],
-    linkopts = ["-pthread"],
-    deps = [":unwind", "@com_github_gflags_gflags//:gflags"],
-)
-"""
-
-_GTEST = _PUBLIC + """
-# As upstream: ":gtest" is googletest with googlemock.
-cc_library(
-    name = "gtest",
-    srcs = ["lib/libgmock.a", "lib/libgtest.a"],
-    hdrs = glob(["include/gtest/**/*.h", "include/gmock/**/*.h"]),
-    includes = ["include"],
-    linkopts = ["-pthread"],
-    testonly = True,
-)
-
-cc_library(
-    name = "gtest_main",
-    srcs = ["lib/libgmock_main.a"],
-    deps = [":gtest"],
-    testonly = True,
-)
-"""
-
-_BENCHMARK = _PUBLIC + """
-# Debian ships the library as a shared object only.
-cc_library(
-    name = "benchmark",
-    srcs = glob(["lib/libbenchmark.so.*"]),
-    hdrs = glob(["include/benchmark/*.h"]),
-    includes = ["include"],
-    linkopts = ["-pthread"],
-)
-
-cc_library(
-    name = "benchmark_main",
-    srcs = ["lib/libbenchmark_main.a"],
-    deps = [":benchmark"],
-)
-"""
-
-_OPENSSL = _PUBLIC + """
-cc_library(
-    name = "crypto",
-    srcs = ["lib/libcrypto.a"] + glob(["lib/libz.a", "lib/libzstd.a"], allow_empty = True),
-    hdrs = glob(["include/openssl/*.h", "include_arch/openssl/*.h"], allow_empty = True),
-    includes = ["include", "include_arch"],
-    linkopts = {PC_LINKOPTS},
-)
-
-cc_library(
-    name = "ssl",
-    srcs = ["lib/libssl.a"],
-    deps = [":crypto"],
-)
-"""
-
-_RE2 = _PUBLIC + """
-cc_library(
-    name = "re2",
-    srcs = ["lib/libre2.a"],
-    hdrs = glob(["include/re2/*.h"]),
-    includes = ["include"],
-    linkopts = ["-pthread"],
-)
-"""
-
-_JSON = _PUBLIC + """
-cc_library(
-    name = "json",
-    hdrs = glob(["include/nlohmann/**"]),
-    includes = ["include"],
-)
-"""
-
-_SERF = _PUBLIC + """
-filegroup(
-    name = "serf",
-    srcs = ["bin/serf"],
-)
-"""
-
 def serf_dependencies(modules = False):
     """Declares every dependency that is not declared yet.
 
@@ -189,20 +46,20 @@ _REPOSITORIES = {
         min_macro = "BOOST_VERSION",
         min_value = 108100,
         includes = ["boost"],
-        build_file_content = _BOOST,
+        build_file = Label("//third_party:boost.asio.BUILD"),
     ),
     "msgpack": dict(
         packages = ["libmsgpack-cxx-dev"],
         probe = "/usr/include/msgpack.hpp",
         includes = ["msgpack", "msgpack.hpp"],
-        build_file_content = _MSGPACK,
+        build_file = Label("//third_party:msgpack.BUILD"),
     ),
     "com_github_gflags_gflags": dict(
         packages = ["libgflags-dev"],
         probe = "/usr/include/gflags/gflags.h",
         includes = ["gflags"],
         archives = ["libgflags.a"],
-        build_file_content = _GFLAGS,
+        build_file = Label("//third_party:gflags.BUILD"),
     ),
     "com_github_google_glog": dict(
         packages = ["libgoogle-glog-dev"],
@@ -210,14 +67,14 @@ _REPOSITORIES = {
         includes = ["glog"],
         archives = ["libglog.a"],
         extra_files = {"glog_unwind.cc": "//third_party:glog_unwind.cc"},
-        build_file_content = _GLOG,
+        build_file = Label("//third_party:glog.BUILD"),
     ),
     "com_google_googletest": dict(
         packages = ["libgtest-dev", "libgmock-dev"],
         probe = "/usr/include/gmock/gmock.h",
         includes = ["gtest", "gmock"],
         archives = ["libgtest.a", "libgmock.a", "libgmock_main.a"],
-        build_file_content = _GTEST,
+        build_file = Label("//third_party:googletest.BUILD"),
     ),
     "com_github_google_benchmark": dict(
         packages = ["libbenchmark-dev", "libbenchmark1debian|libbenchmark1"],
@@ -225,7 +82,7 @@ _REPOSITORIES = {
         includes = ["benchmark"],
         archives = ["libbenchmark_main.a"],
         shared = ["libbenchmark.so"],
-        build_file_content = _BENCHMARK,
+        build_file = Label("//third_party:benchmark.BUILD"),
     ),
     "openssl": dict(
         packages = ["libssl-dev", "zlib1g-dev", "libzstd-dev"],
@@ -233,20 +90,20 @@ _REPOSITORIES = {
         includes = ["openssl"],
         archives = ["libcrypto.a", "libssl.a"],
         pc = "libcrypto",
-        build_file_content = _OPENSSL,
+        build_file = Label("//third_party:openssl.BUILD"),
     ),
     "com_googlesource_code_re2": dict(
         packages = ["libre2-dev"],
         probe = "/usr/include/re2/re2.h",
         includes = ["re2"],
         archives = ["libre2.a"],
-        build_file_content = _RE2,
+        build_file = Label("//third_party:re2.BUILD"),
     ),
     "nlohmann_json": dict(
         packages = ["nlohmann-json3-dev"],
         probe = "/usr/include/nlohmann/json.hpp",
         includes = ["nlohmann"],
-        build_file_content = _JSON,
+        build_file = Label("//third_party:nlohmann_json.BUILD"),
     ),
     # The reference implementation, as a peer for the tests. The probe is not the
     # program itself, which could be anybody's serf.
@@ -254,7 +111,7 @@ _REPOSITORIES = {
         packages = ["serf"],
         probe = "/usr/share/doc/serf/copyright",
         programs = ["serf"],
-        build_file_content = _SERF,
+        build_file = Label("//third_party:debian_serf.BUILD"),
     ),
     # Its 0.10.1, which Debian 12 does not have but can run.
     "debian_serf_0_10": dict(
@@ -262,6 +119,6 @@ _REPOSITORIES = {
         release = "trixie",
         probe = "/usr/share/doc/serf/copyright",
         programs = ["serf"],
-        build_file_content = _SERF,
+        build_file = Label("//third_party:debian_serf.BUILD"),
     ),
 }

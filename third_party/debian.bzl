@@ -177,7 +177,8 @@ def _impl(rctx):
         else:
             linkopts.append(word)
     rctx.file("WORKSPACE", "")
-    rctx.file("BUILD.bazel", rctx.attr.build_file_content.replace("{PC_LINKOPTS}", repr(linkopts)))
+    rctx.file("pc.bzl", "PC_LINKOPTS = %s\n" % repr(linkopts))
+    rctx.symlink(rctx.attr.build_file, "BUILD.bazel")
 
 COMMON_ATTRS = {
     "packages": attr.string_list(doc = "Debian packages to download when the system has none"),
@@ -198,7 +199,7 @@ debian_repository = repository_rule(
         includes = attr.string_list(),
         programs = attr.string_list(doc = "programs in bin/"),
         extra_files = attr.string_dict(),
-        build_file_content = attr.string(),
+        build_file = attr.label(doc = "the BUILD file; :pc.bzl has the pkg-config file's flags as PC_LINKOPTS"),
         tree = attr.string(doc = "the package is a Bazel repository in this folder"),
     ),
     local = False,
