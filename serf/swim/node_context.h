@@ -37,7 +37,7 @@ struct NodeContext {
   NodeContext(const NodeContext&) = delete;
   NodeContext& operator=(const NodeContext&) = delete;
 
-  // Shared by probes and relays; may wrap.
+  // Shared by probes and indirect pings; may wrap.
   wire::SequenceNumber NextSequence() { return wire::SequenceNumber(next_sequence_++); }
 
   // The port that stands in for 0 in messages of others; all of them if this node speaks

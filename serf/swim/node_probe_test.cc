@@ -594,7 +594,7 @@ TEST_F(NodeRelayTest, RequestsBeyondTheTableAreDropped) {
   const Endpoint two = TestNet::EndpointOf(2);
   const Endpoint three = TestNet::EndpointOf(3);
   net_.sent.clear();
-  for (std::uint32_t i = 0; i < RelayTable::kRelaysMax + 50; ++i) {
+  for (std::uint32_t i = 0; i < IndirectPings::kIndirectPingsMax + 50; ++i) {
     Hear(3, wire::IndirectPing{.seq_no = SequenceNumber(i),
                                .target = two.address.bytes(),
                                .port = two.port,
@@ -603,8 +603,8 @@ TEST_F(NodeRelayTest, RequestsBeyondTheTableAreDropped) {
                                .source_port = three.port,
                                .source_node = "n3"});
   }
-  EXPECT_EQ(net_.sent.size(), RelayTable::kRelaysMax);
-  EXPECT_EQ(stats().dropped_relays, 50u);
+  EXPECT_EQ(net_.sent.size(), IndirectPings::kIndirectPingsMax);
+  EXPECT_EQ(stats().dropped_indirect_pings, 50u);
   net_.RunFor(seconds(1));
   Ask(5, false);
 }

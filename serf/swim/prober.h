@@ -25,6 +25,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/swim/config.h"
+#include "serf/swim/indirect_pings.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/member_table.h"
 #include "serf/swim/membership.h"
@@ -33,7 +34,6 @@
 #include "serf/swim/outbox.h"
 #include "serf/swim/packet_sender.h"
 #include "serf/swim/probe.h"
-#include "serf/swim/relay.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/swim_messages.h"
 
@@ -88,7 +88,7 @@ class Prober {
   void StartDueProbe(Instant now, Outbox& out);
   void AskHelpers(Instant now, Outbox& out);
   void EndProbe(Instant now);
-  void EndRelays(Instant now, Outbox& out);
+  void EndIndirectPings(Instant now, Outbox& out);
 
   // Where an answer to a message goes: to the source that it names, if it does so completely.
   static Endpoint AnswerTo(const Endpoint& from, ByteView source_addr, std::uint16_t source_port);
@@ -111,7 +111,7 @@ class Prober {
   bool strange_answer_ = false;       // one came from an unexpected source
   std::vector<MemberIndex> helpers_;  // of the probe; empty while it is direct
   std::optional<FallbackPing> fallback_;
-  RelayTable relays_;
+  IndirectPings indirect_pings_;
   Instant stranger_second_{};
   int stranger_answers_ = 0;
 };
@@ -123,11 +123,11 @@ inline void Prober::Start(Instant now) {
 }
 
 inline Instant Prober::NextDeadline() const {
-  return std::min({next_tick_, probe_.deadline(), relays_.NextDeadline()});
+  return std::min({next_tick_, probe_.deadline(), indirect_pings_.NextDeadline()});
 }
 
 inline void Prober::OnTimer(Instant now, Outbox& out) {
-  EndRelays(now, out);
+  EndIndirectPings(now, out);
   // What ends now makes room for the probe of a tick at the same instant.
   for (bool again = true; again;) {
     switch (probe_.OnTimer(now)) {
@@ -239,11 +239,11 @@ inline void Prober::EndProbe(Instant now) {
   membership_.Accuse(now, target_, target_incarnation_);
 }
 
-inline void Prober::EndRelays(Instant now, Outbox& out) {
-  while (const std::optional<Relay> relay = relays_.TakeExpired(now)) {
-    if (!relay->nack_wanted) continue;
-    sender_.Send(wire::Nack{relay->requested}, relay->asker,
-                 relay->asker_is_member ? Riders::kBroadcasts : Riders::kNone, out);
+inline void Prober::EndIndirectPings(Instant now, Outbox& out) {
+  while (const std::optional<IndirectPing> indirect = indirect_pings_.TakeExpired(now)) {
+    if (!indirect->nack_wanted) continue;
+    sender_.Send(wire::Nack{indirect->requested}, indirect->asker,
+                 indirect->asker_is_member ? Riders::kBroadcasts : Riders::kNone, out);
   }
 }
 
@@ -282,36 +282,36 @@ inline void Prober::OnIndirectPing(Instant now, const Endpoint& from,
     ++context_.stats.dropped_oversize;
     return;
   }
-  Relay relay;
-  relay.requested = ping.seq_no;
-  relay.asker = AnswerTo(from, ping.source_addr, ping.source_port);
-  relay.asker_is_member = IsMember(ping.source_node, relay.asker);
-  relay.target = {*IpAddress::FromBytes(ping.target), context_.PortOf(ping.port)};
-  relay.nack_wanted = ping.nack;
-  const bool target_is_member = IsMember(ping.node, relay.target);
-  relay.target_only =
+  IndirectPing indirect;
+  indirect.requested = ping.seq_no;
+  indirect.asker = AnswerTo(from, ping.source_addr, ping.source_port);
+  indirect.asker_is_member = IsMember(ping.source_node, indirect.asker);
+  indirect.target = {*IpAddress::FromBytes(ping.target), context_.PortOf(ping.port)};
+  indirect.nack_wanted = ping.nack;
+  const bool target_is_member = IsMember(ping.node, indirect.target);
+  indirect.target_only =
       target_is_member && membership_.source_is_stable(*membership_.table().Find(ping.node));
-  if ((!relay.asker_is_member || !target_is_member) && !MayAnswerStranger(now)) return;
-  relay.own = context_.NextSequence();
-  relay.deadline = now + context_.config.probe_timeout;
-  if (!relays_.Add(relay)) {
-    ++context_.stats.dropped_relays;
+  if ((!indirect.asker_is_member || !target_is_member) && !MayAnswerStranger(now)) return;
+  indirect.own = context_.NextSequence();
+  indirect.deadline = now + context_.config.probe_timeout;
+  if (!indirect_pings_.Add(indirect)) {
+    ++context_.stats.dropped_indirect_pings;
     return;
   }
-  sender_.Send(wire::Ping{.seq_no = relay.own,
+  sender_.Send(wire::Ping{.seq_no = indirect.own,
                           .node = ping.node,
                           .source_addr = own().endpoint().address.bytes(),
                           .source_port = own().endpoint().port,
                           .source_node = own().name()},
-               relay.target, target_is_member ? Riders::kBroadcasts : Riders::kNone, out);
+               indirect.target, target_is_member ? Riders::kBroadcasts : Riders::kNone, out);
 }
 
 inline void Prober::OnAck(Instant now, const Endpoint& from, const wire::Ack& ack, Outbox& out) {
   ++context_.stats.acks_received;
-  if (const std::optional<Relay> relay = relays_.Acknowledge(ack.seq_no, from)) {
+  if (const std::optional<IndirectPing> indirect = indirect_pings_.Acknowledge(ack.seq_no, from)) {
     // The asker wants to know that the target lives; its payload is for whom it answers only.
-    sender_.Send(wire::Ack{.seq_no = relay->requested, .payload = {}}, relay->asker,
-                 relay->asker_is_member ? Riders::kBroadcasts : Riders::kNone, out);
+    sender_.Send(wire::Ack{.seq_no = indirect->requested, .payload = {}}, indirect->asker,
+                 indirect->asker_is_member ? Riders::kBroadcasts : Riders::kNone, out);
     return;
   }
   if (!probe_.running() || ack.seq_no != probe_.sequence()) return;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef SERF_SWIM_RELAY_H_
-#define SERF_SWIM_RELAY_H_
+#ifndef SERF_SWIM_INDIRECT_PINGS_H_
+#define SERF_SWIM_INDIRECT_PINGS_H_
 
-// RelayTable: the pings that this node sends on behalf of others (SWIM's ping-req). Remembers who
-// asked under which number, for the probe timeout; an acknowledgement in that time goes back to
-// the asker, else a nack, if one is wanted. Source: docs/protocol/membership.md 5.3.
+// IndirectPings: the pings that this node sends on behalf of others (SWIM's ping-req). The table
+// remembers who asked under which number, for the probe timeout. An acknowledgement in that time
+// goes back to the asker, else a nack, if the asker wants one. Source: docs/protocol/membership.md
+// 5.3.
 //
 // All entries live equally long, so they end in the order in which they came: a ring suffices.
 
@@ -21,7 +22,7 @@
 
 namespace serf::swim {
 
-struct Relay {
+struct IndirectPing {
   wire::SequenceNumber own;        // of the ping that this node sends
   wire::SequenceNumber requested;  // of the asker
   Endpoint asker;
@@ -33,33 +34,33 @@ struct Relay {
   bool done = false;             // acknowledged
 };
 
-class RelayTable {
+class IndirectPings {
  public:
   // A node of a large cluster helps three probes per second on average. The limit is what keeps a
   // flood of requests from using memory; it allows for a thousand times that rate.
-  static constexpr std::size_t kRelaysMax = 1024;
+  static constexpr std::size_t kIndirectPingsMax = 1024;
 
   // False if the table is full; then the request is dropped. Deadlines must not descend.
-  bool Add(const Relay& relay);
+  bool Add(const IndirectPing& ping);
 
   // Takes the entry whose ping was acknowledged; none if the number is unknown, or if the entry
   // wants to hear from another source.
-  std::optional<Relay> Acknowledge(wire::SequenceNumber own, const Endpoint& from);
+  std::optional<IndirectPing> Acknowledge(wire::SequenceNumber own, const Endpoint& from);
 
   // The earliest deadline; kNever if there is none.
   Instant NextDeadline() const { return size_ == 0 ? kNever : At(0).deadline; }
 
   // Takes an entry that ended at `now` or before without an acknowledgement; none if all such are
   // taken. To be called until it returns none.
-  std::optional<Relay> TakeExpired(Instant now);
+  std::optional<IndirectPing> TakeExpired(Instant now);
 
   std::size_t size() const { return size_; }
 
  private:
   static constexpr std::size_t kFirstCapacity = 16;
 
-  const Relay& At(std::size_t i) const { return ring_[(head_ + i) % ring_.size()]; }
-  Relay& At(std::size_t i) { return ring_[(head_ + i) % ring_.size()]; }
+  const IndirectPing& At(std::size_t i) const { return ring_[(head_ + i) % ring_.size()]; }
+  IndirectPing& At(std::size_t i) { return ring_[(head_ + i) % ring_.size()]; }
   void PopFront() {
     head_ = (head_ + 1) % ring_.size();
     --size_;
@@ -70,22 +71,22 @@ class RelayTable {
   }
   void Grow();
 
-  std::vector<Relay> ring_;
+  std::vector<IndirectPing> ring_;
   std::size_t head_ = 0;
   std::size_t size_ = 0;
 };
 
-inline bool RelayTable::Add(const Relay& relay) {
-  if (size_ == kRelaysMax) return false;
-  assert(size_ == 0 || At(size_ - 1).deadline <= relay.deadline);
+inline bool IndirectPings::Add(const IndirectPing& ping) {
+  if (size_ == kIndirectPingsMax) return false;
+  assert(size_ == 0 || At(size_ - 1).deadline <= ping.deadline);
   if (size_ == ring_.size()) Grow();
   ++size_;
-  At(size_ - 1) = relay;
+  At(size_ - 1) = ping;
   return true;
 }
 
-inline std::optional<Relay> RelayTable::Acknowledge(wire::SequenceNumber own,
-                                                    const Endpoint& from) {
+inline std::optional<IndirectPing> IndirectPings::Acknowledge(wire::SequenceNumber own,
+                                                              const Endpoint& from) {
   // Numbers ascend along the ring, modulo 2^32: the distance to the first one is sorted.
   std::size_t low = 0;
   std::size_t high = size_;
@@ -101,22 +102,22 @@ inline std::optional<Relay> RelayTable::Acknowledge(wire::SequenceNumber own,
   if (low == size_ || At(low).own != own || At(low).done) return std::nullopt;
   if (At(low).target_only && !SameHostAndPort(At(low).target, from)) return std::nullopt;
   At(low).done = true;
-  const Relay found = At(low);
+  const IndirectPing found = At(low);
   DropDoneFront();
   return found;
 }
 
-inline std::optional<Relay> RelayTable::TakeExpired(Instant now) {
+inline std::optional<IndirectPing> IndirectPings::TakeExpired(Instant now) {
   DropDoneFront();
   if (size_ == 0 || now < At(0).deadline) return std::nullopt;
-  const Relay expired = At(0);
+  const IndirectPing expired = At(0);
   PopFront();
   DropDoneFront();
   return expired;
 }
 
-inline void RelayTable::Grow() {
-  std::vector<Relay> larger(ring_.empty() ? kFirstCapacity : ring_.size() * 2);
+inline void IndirectPings::Grow() {
+  std::vector<IndirectPing> larger(ring_.empty() ? kFirstCapacity : ring_.size() * 2);
   for (std::size_t i = 0; i < size_; ++i) larger[i] = At(i);
   ring_ = std::move(larger);
   head_ = 0;
@@ -124,4 +125,4 @@ inline void RelayTable::Grow() {
 
 }  // namespace serf::swim
 
-#endif  // SERF_SWIM_RELAY_H_
+#endif  // SERF_SWIM_INDIRECT_PINGS_H_
