@@ -17,7 +17,7 @@
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/swim/broadcast_queue.h"
-#include "serf/swim/gossip.h"
+#include "serf/swim/gossip_targets.h"
 #include "serf/swim/member_table.h"
 #include "serf/swim/node_info.h"
 #include "serf/swim/probe_history.h"

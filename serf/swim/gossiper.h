@@ -11,7 +11,8 @@
 
 #include "serf/base/time.h"
 #include "serf/swim/config.h"
-#include "serf/swim/gossip.h"
+#include "serf/swim/gossip_pacer.h"
+#include "serf/swim/gossip_targets.h"
 #include "serf/swim/member_table.h"
 #include "serf/swim/membership.h"
 #include "serf/swim/node_context.h"

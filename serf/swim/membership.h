@@ -30,7 +30,7 @@
 #include "serf/swim/broadcast_queue.h"
 #include "serf/swim/delegate.h"
 #include "serf/swim/doubted_members.h"
-#include "serf/swim/gossip.h"
+#include "serf/swim/gossip_targets.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/member_table.h"
 #include "serf/swim/node_context.h"

@@ -1,30 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef SERF_SWIM_GOSSIP_H_
-#define SERF_SWIM_GOSSIP_H_
-
-// To whom gossip goes (GossipTargets) and when (GossipPacer). What goes is BroadcastQueue's.
-// Neither knows the network; the engine wires the three.
-
-#include <algorithm>
-#include <cassert>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <vector>
-
-#include "serf/base/rng.h"
-#include "serf/base/time.h"
-#include "serf/swim/broadcast_queue.h"
-#include "serf/swim/config.h"
-#include "serf/swim/member_table.h"
-#include "serf/swim/node_info.h"
-#include "serf/swim/probe_ring.h"
-
-namespace serf::swim {
+#ifndef SERF_SWIM_GOSSIP_TARGETS_H_
+#define SERF_SWIM_GOSSIP_TARGETS_H_
 
 // GossipTargets: whom the next packets go to, so that T transmissions per node and message reach
-// everybody.
+// everybody. When they go is GossipPacer's (gossip_pacer.h), what goes is BroadcastQueue's.
 //
 // The original sends each packet to a random node. A node is then missed by all with probability
 // e^-T: with T = 4 in a cluster of nine, every sixth message leaves a straggler, until a push/pull
@@ -34,6 +13,23 @@ namespace serf::swim {
 // message that all forward T times reaches all unless T - 1 packets are lost, whatever T is; the
 // random one keeps a node reachable whose predecessors all fail. The rings need no agreement:
 // where views differ it is still no worse than random.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "serf/base/rng.h"
+#include "serf/base/time.h"
+#include "serf/swim/broadcast_queue.h"
+#include "serf/swim/member_table.h"
+#include "serf/swim/node_info.h"
+#include "serf/swim/probe_ring.h"
+
+namespace serf::swim {
+
 class GossipTargets {
  public:
   // More transmissions than this repeat targets.
@@ -123,75 +119,6 @@ class GossipTargets {
   std::vector<MemberIndex> random_;  // scratch of Next
 };
 
-// GossipPacer: when the next round of gossip is due, as a pure machine.
-//
-// kTicked is the original: a round at each multiple of the gossip interval while something waits.
-// kPrompt sends the first round at once when the queue turns non-empty and the next ones about
-// `prompt_interval` apart, so that a message spreads in tens of milliseconds. A round of packets
-// that are not full costs a credit; credits come back at the original's rate of one per gossip
-// interval. So a quiet cluster is prompt, and a busy one sends no more packets than the original
-// and fills them as well. Rounds of full packets are free of credits, since waiting would not fill
-// them more; bytes_per_second bounds those.
-class GossipPacer {
- public:
-  struct Options {
-    GossipPacing pacing = GossipPacing::kPrompt;
-    Duration gossip_interval{};  // zero: never
-    Duration prompt_interval{};
-    std::uint64_t bytes_per_second = 0;  // zero: no limit
-  };
-
-  // What a round sent.
-  struct Round {
-    std::size_t bytes = 0;
-    bool full = false;     // its packets could not hold all that waited
-    bool backlog = false;  // messages still wait, and there is somebody to send them to
-  };
-
-  explicit GossipPacer(const Options& options) : options_(options) {}
-
-  // Ticks count from here.
-  void Start(Instant now) { start_ = credits_back_ = bytes_back_ = now; }
-
-  // Something waits in a queue. Cheap; call it after each input that may have queued.
-  void Wake(Instant now, Rng& rng);
-
-  // When the next round is due; kNever while nothing waits.
-  Instant deadline() const { return deadline_; }
-
-  // The round that was due is done.
-  void OnRound(Instant now, const Round& round, Rng& rng);
-
- private:
-  // Rounds that may go prompt in a row: a message takes 7 in a cluster of 10,000 (20
-  // transmissions, 3 a round), and half as many again for those that arrive meanwhile.
-  static constexpr int kPromptRounds = 11;
-  // What may be sent at once beyond the rate.
-  static constexpr Duration kByteBurst = std::chrono::milliseconds(100);
-
-  // Uniform within a third of `prompt_interval` around it.
-  Duration Jittered(Rng& rng) const {
-    const Duration third = options_.prompt_interval / 3;
-    return options_.prompt_interval - third + rng.Below(2 * third);
-  }
-  Instant NextTick(Instant now) const {
-    return start_ + ((now - start_) / options_.gossip_interval + 1) * options_.gossip_interval;
-  }
-  // Not before the credits and bytes allow.
-  Instant Allowed(Instant wanted) const {
-    const Instant credits = credits_back_ - (kPromptRounds - 1) * options_.gossip_interval;
-    return std::max({wanted, credits, bytes_back_ - kByteBurst});
-  }
-
-  Options options_;
-  Instant start_{};
-  Instant deadline_ = kNever;
-  Instant credits_back_{};  // when all credits will be back
-  Instant bytes_back_{};    // when all that was sent is within the rate
-};
-
-// --- GossipTargets ---
-
 inline void GossipTargets::OnJoin(MemberIndex member) {
   if (dirty_ || member == self_) return;
   if (successors_.size() < rings_) {
@@ -280,35 +207,6 @@ void GossipTargets::Rebuild(std::size_t rings, Eligible&& eligible) {
             [](const Successor& a, const Successor& b) { return a.ring < b.ring; });
 }
 
-// --- GossipPacer ---
-
-inline void GossipPacer::Wake(Instant now, Rng& rng) {
-  if (deadline_ != kNever || options_.gossip_interval <= Duration::zero()) return;
-  if (options_.pacing == GossipPacing::kTicked) {
-    deadline_ = NextTick(now);
-    return;
-  }
-  // A few milliseconds at most, so that what arrives together leaves together.
-  deadline_ = Allowed(now + rng.Below(options_.prompt_interval / 8));
-}
-
-inline void GossipPacer::OnRound(Instant now, const Round& round, Rng& rng) {
-  deadline_ = kNever;
-  if (options_.pacing == GossipPacing::kTicked) {
-    if (round.backlog) deadline_ = NextTick(now);
-    return;
-  }
-  if (round.bytes > 0 && !round.full) {
-    credits_back_ = std::max(credits_back_, now) + options_.gossip_interval;
-  }
-  if (options_.bytes_per_second > 0) {
-    const auto cost =
-        static_cast<double>(round.bytes) * 1e9 / static_cast<double>(options_.bytes_per_second);
-    bytes_back_ = std::max(bytes_back_, now) + Duration(static_cast<Duration::rep>(cost));
-  }
-  if (round.backlog) deadline_ = Allowed(now + Jittered(rng));
-}
-
 }  // namespace serf::swim
 
-#endif  // SERF_SWIM_GOSSIP_H_
+#endif  // SERF_SWIM_GOSSIP_TARGETS_H_
