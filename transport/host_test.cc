@@ -135,7 +135,7 @@ TEST_P(HostOn, WorksOnTheWildcard) {
   ASSERT_TRUE(Join(b, {any.host->advertise().ToString()}).status.ok());
   ASSERT_TRUE(RunUntil([&] { return any.Members() == "any:alive b:alive"; }));
   // Probes go both ways, and are answered.
-  const auto acks = [](Agent& agent) { return agent.host->serf().node().stats().acks_received; };
+  const auto acks = [](Agent& agent) { return agent.host->serf().node().counters().acks_received; };
   ASSERT_TRUE(RunUntil([&] { return acks(any) >= 3 && acks(b) >= 3; }));
   EXPECT_EQ(any.Members(), "any:alive b:alive");
 }
@@ -152,7 +152,7 @@ TEST_P(HostOn, DropsGarbage) {
   }
   asio::ip::tcp::socket tcp(io_);
   tcp.connect(to);
-  ASSERT_TRUE(RunUntil([&] { return a.host->serf().node().stats().datagrams_received == 3; }));
+  ASSERT_TRUE(RunUntil([&] { return a.host->serf().node().counters().datagrams_received == 3; }));
   asio::write(tcp, asio::buffer(garbage));
   // The connection is closed; the rest of what was sent does not matter.
   std::array<char, 4096> rest;

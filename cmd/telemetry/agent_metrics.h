@@ -28,7 +28,7 @@
 #include "serf/event.h"
 #include "serf/query.h"
 #include "serf/serf.h"
-#include "serf/swim/stats.h"
+#include "serf/swim/counters.h"
 #include "serf/transport/host.h"
 
 namespace serf::cmd {
@@ -80,16 +80,16 @@ class AgentMetrics {
       Growing<Counters>{"serf.query_duplicate_responses", &Counters::query_duplicate_responses},
   };
   static constexpr std::array kSwim = {
-      Growing<swim::Stats>{"memberlist.udp.sent", &swim::Stats::datagram_bytes_sent},
-      Growing<swim::Stats>{"memberlist.udp.received", &swim::Stats::datagram_bytes_received},
-      Growing<swim::Stats>{"memberlist.tcp.sent", &swim::Stats::stream_bytes_sent},
-      Growing<swim::Stats>{"memberlist.tcp.accept", &swim::Stats::streams_accepted},
-      Growing<swim::Stats>{"memberlist.tcp.connect", &swim::Stats::streams_dialled},
-      Growing<swim::Stats>{"memberlist.msg.alive", &swim::Stats::alive_applied},
-      Growing<swim::Stats>{"memberlist.msg.suspect", &swim::Stats::suspect_applied},
-      Growing<swim::Stats>{"memberlist.msg.dead", &swim::Stats::dead_applied},
-      Growing<swim::Stats>{"memberlist.degraded.probe", &swim::Stats::probes_degraded},
-      Growing<swim::Stats>{"memberlist.degraded.timeout", &swim::Stats::suspicions_degraded},
+      Growing<swim::Counters>{"memberlist.udp.sent", &swim::Counters::datagram_bytes_sent},
+      Growing<swim::Counters>{"memberlist.udp.received", &swim::Counters::datagram_bytes_received},
+      Growing<swim::Counters>{"memberlist.tcp.sent", &swim::Counters::stream_bytes_sent},
+      Growing<swim::Counters>{"memberlist.tcp.accept", &swim::Counters::streams_accepted},
+      Growing<swim::Counters>{"memberlist.tcp.connect", &swim::Counters::streams_dialled},
+      Growing<swim::Counters>{"memberlist.msg.alive", &swim::Counters::alive_applied},
+      Growing<swim::Counters>{"memberlist.msg.suspect", &swim::Counters::suspect_applied},
+      Growing<swim::Counters>{"memberlist.msg.dead", &swim::Counters::dead_applied},
+      Growing<swim::Counters>{"memberlist.degraded.probe", &swim::Counters::probes_degraded},
+      Growing<swim::Counters>{"memberlist.degraded.timeout", &swim::Counters::suspicions_degraded},
   };
   static constexpr std::array kCoordinates = {
       Growing<CoordinateTracker::Counters>{"serf.coordinate.rejected",
@@ -112,7 +112,7 @@ class AgentMetrics {
   const transport::Host* host_ = nullptr;
   // What was told last.
   Counters serf_;
-  swim::Stats swim_;
+  swim::Counters swim_;
   CoordinateTracker::Counters coordinates_;
   int health_score_ = 0;
 };
@@ -153,7 +153,7 @@ inline void AgentMetrics::Measure() {
   metrics_.Gauge("runtime.sys_bytes", static_cast<double>(memory.arena + memory.hblkhd));
   const Serf& serf = host_->serf();
   CountGrowth(kSerf, serf.counters(), serf_);
-  CountGrowth(kSwim, serf.node().stats(), swim_);
+  CountGrowth(kSwim, serf.node().counters(), swim_);
   if (const CoordinateTracker* const coordinates = serf.coordinates()) {
     CountGrowth(kCoordinates, coordinates->counters(), coordinates_);
   }

@@ -74,7 +74,7 @@ inline void Gossiper::OnTimer(Instant now, Outbox& out) {
 
 inline void Gossiper::SendRound(Instant now, Outbox& out) {
   const Config& config = context_.config;
-  ++context_.stats.gossip_rounds;
+  ++context_.counters.gossip_rounds;
   const int packets_max =
       config.gossip_pacing == GossipPacing::kTicked ? 1 : config.prompt_packets_per_target;
   GossipPacer::Round round;

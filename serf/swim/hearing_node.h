@@ -21,8 +21,8 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/time.h"
 #include "serf/swim/config.h"
+#include "serf/swim/counters.h"
 #include "serf/swim/node.h"
-#include "serf/swim/stats.h"
 #include "serf/swim/test_net.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/swim_messages.h"
@@ -94,7 +94,7 @@ class HearingNode {
     return false;
   }
   const Node& node() const { return *host_.node; }
-  const Stats& stats() const { return node().stats(); }
+  const Counters& counters() const { return node().counters(); }
 
   TestNet net_;
   TestNet::Host& host_;

@@ -54,7 +54,7 @@ TEST(MembersMax, FurtherOnesAreDroppedAndCounted) {
     node.OnDatagram(now, TestNet::EndpointOf(9), packet, out);
     out.Clear();
   }
-  EXPECT_EQ(node.stats().dropped_members, kFurther);
+  EXPECT_EQ(node.counters().dropped_members, kFurther);
   std::size_t members = 0;
   node.ForEachMember([&](MemberIndex) { ++members; });
   EXPECT_EQ(members, Membership::kMembersMax);

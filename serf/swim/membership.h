@@ -249,7 +249,7 @@ inline SubjectState Membership::SubjectOf(std::optional<MemberIndex> member) con
 // --- alive ---
 
 inline void Membership::OnAlive(Instant now, const wire::Alive& alive, bool own_word) {
-  Stats& stats = context_.stats;
+  Counters& counters = context_.counters;
   const auto ignoring = [&alive](const auto&... why) {
     return absl::StrCat("memberlist: ignoring alive message for '", alive.node, "'", why...);
   };
@@ -257,20 +257,20 @@ inline void Membership::OnAlive(Instant now, const wire::Alive& alive, bool own_
     case wire::FormatFault::kNone:
       break;
     case wire::FormatFault::kAddressLength:
-      return Reject(now, stats.dropped_address, LogReason::kRejectedAlive,
+      return Reject(now, counters.dropped_address, LogReason::kRejectedAlive,
                     [&] { return ignoring(": address has ", alive.addr.size(), " bytes"); });
     case wire::FormatFault::kVersionVector:
-      return Reject(now, stats.dropped_versions, LogReason::kRejectedAlive,
+      return Reject(now, counters.dropped_versions, LogReason::kRejectedAlive,
                     [&] { return ignoring(" because Vsn is not present"); });
     case wire::FormatFault::kMetaLength:
-      return Reject(now, stats.dropped_oversize, LogReason::kRejectedAlive,
+      return Reject(now, counters.dropped_oversize, LogReason::kRejectedAlive,
                     [&] { return ignoring(": metadata has ", alive.meta.size(), " bytes"); });
     case wire::FormatFault::kEmptyName:
-      return Reject(now, stats.dropped_malformed, LogReason::kRejectedAlive,
+      return Reject(now, counters.dropped_malformed, LogReason::kRejectedAlive,
                     [&] { return ignoring(": empty node name"); });
   }
   if (alive.node.size() > kNodeNameMax) {
-    ++stats.dropped_oversize;
+    ++counters.dropped_oversize;
     return;
   }
   const Endpoint endpoint{*IpAddress::FromBytes(alive.addr), context_.PortOf(alive.port)};
@@ -301,7 +301,7 @@ inline void Membership::ApplyAlive(Instant now, const Claim& claim) {
       return;
     case AliveVerdict::kAdd:
       if (table_.known() >= kMembersMax) {
-        ++context_.stats.dropped_members;
+        ++context_.counters.dropped_members;
         return;
       }
       return StoreAlive(now, Add(now, claim.info), claim);
@@ -317,14 +317,14 @@ inline void Membership::ApplyAlive(Instant now, const Claim& claim) {
     case AliveVerdict::kConflict:
       return ReportConflict(now, *known, claim);
     case AliveVerdict::kRefute:
-      ++context_.stats.alive_applied;
+      ++context_.counters.alive_applied;
       context_.limiter.Log(now, LogReason::kRefute, LogLevel::kWarn, [&] {
         return absl::StrCat("memberlist: Refuting an alive message for '", claim.info.name, "' (",
                             claim.info.endpoint.ToString(), ")");
       });
       return Refute(now, claim.incarnation);
     case AliveVerdict::kAbsurd:
-      ++context_.stats.dropped_incarnation;
+      ++context_.counters.dropped_incarnation;
       context_.limiter.Log(now, LogReason::kIncarnation, LogLevel::kWarn, [&] {
         return absl::StrCat("memberlist: Ignoring an alive message for '", claim.info.name,
                             "' with incarnation ", claim.incarnation.value());
@@ -337,7 +337,7 @@ inline bool Membership::Admit(Instant now, const Claim& claim, std::optional<Mem
   if (claim.bootstrap) return true;
   const NodeInfoView& info = claim.info;
   if (!AreSaneVersions(info.versions)) {
-    Reject(now, context_.stats.dropped_versions, LogReason::kRejectedAlive, [&] {
+    Reject(now, context_.counters.dropped_versions, LogReason::kRejectedAlive, [&] {
       return absl::StrCat(
           "memberlist: Ignoring an alive message for '", info.name, "' (", info.endpoint.ToString(),
           ") because protocol version(s) are wrong: ", info.versions.protocol_min,
@@ -349,7 +349,7 @@ inline bool Membership::Admit(Instant now, const Claim& claim, std::optional<Mem
     const absl::Status status = context_.config.alive_filter(
         {info.name, info.endpoint, info.meta, info.versions, NodeState::kAlive});
     if (!status.ok()) {
-      Reject(now, context_.stats.dropped_filtered, LogReason::kRejectedAlive, [&] {
+      Reject(now, context_.counters.dropped_filtered, LogReason::kRejectedAlive, [&] {
         return absl::StrCat("memberlist: ignoring alive message for '", info.name,
                             "': ", status.message());
       });
@@ -359,7 +359,7 @@ inline bool Membership::Admit(Instant now, const Claim& claim, std::optional<Mem
   const bool moved = !known || table_.info(*known).endpoint() != info.endpoint;
   if (!moved || context_.config.AddressAllowed(info.endpoint.address)) return true;
   const std::string address = info.endpoint.address.ToString();
-  Reject(now, context_.stats.dropped_filtered, LogReason::kRejectedAddress, [&] {
+  Reject(now, context_.counters.dropped_filtered, LogReason::kRejectedAddress, [&] {
     return known ? absl::StrCat("memberlist: Rejected IP update from ", info.name, " to ", address,
                                 " for node ", address, ": ", address, " is not allowed")
                  : absl::StrCat("memberlist: Rejected node ", info.name, " (", address,
@@ -390,7 +390,7 @@ inline void Membership::StoreAlive(Instant now, MemberIndex member, const Claim&
   }
   if (old_state != NodeState::kAlive) table_.SetState(member, NodeState::kAlive, now);
   QueueAlive(member, claim.bootstrap ? own_announcements_.update() : 0);
-  ++context_.stats.alive_applied;
+  ++context_.counters.alive_applied;
   if (old_state == NodeState::kDead || old_state == NodeState::kLeft) {
     targets_.OnJoin(member);
     context_.delegate.OnNodeJoin(now, member);
@@ -400,7 +400,7 @@ inline void Membership::StoreAlive(Instant now, MemberIndex member, const Claim&
 }
 
 inline void Membership::ReportConflict(Instant now, MemberIndex existing, const Claim& claim) {
-  ++context_.stats.conflicts;
+  ++context_.counters.conflicts;
   context_.limiter.Log(now, LogReason::kConflict, LogLevel::kError, [&] {
     return absl::StrCat("memberlist: Conflicting address for ", claim.info.name,
                         ". Mine: ", table_.info(existing).endpoint().ToString(),
@@ -429,12 +429,12 @@ inline void Membership::QueueAlive(MemberIndex member, BroadcastQueue::Token tok
 
 inline void Membership::OnSuspect(Instant now, const wire::Suspect& suspect) {
   if (suspect.node.empty()) {
-    ++context_.stats.dropped_malformed;
+    ++context_.counters.dropped_malformed;
     return;
   }
   // The accuser's name is passed on; the other one must be known anyway.
   if (suspect.from.size() > kNodeNameMax) {
-    ++context_.stats.dropped_oversize;
+    ++context_.counters.dropped_oversize;
     return;
   }
   ApplySuspect(now, suspect);
@@ -452,7 +452,7 @@ inline void Membership::ApplySuspect(Instant now, const wire::Suspect& suspect) 
     case SuspectVerdict::kIgnore:
       return;
     case SuspectVerdict::kAbsurd:
-      ++context_.stats.dropped_incarnation;
+      ++context_.counters.dropped_incarnation;
       return;
     case SuspectVerdict::kConfirm: {
       Suspicion& suspicion = suspicions_[table_.row(*known).suspicion];
@@ -469,7 +469,7 @@ inline void Membership::ApplySuspect(Instant now, const wire::Suspect& suspect) 
     case SuspectVerdict::kSuspect:
       ++version_;
       Queue(suspect.node, suspect);
-      ++context_.stats.suspect_applied;
+      ++context_.counters.suspect_applied;
       table_.row(*known).incarnation = suspect.incarnation;
       table_.SetState(*known, NodeState::kSuspect, now);
       return StartSuspicion(now, *known, suspect.from);
@@ -518,9 +518,9 @@ inline void Membership::ExpireSuspicion(Instant now, SuspicionSlot slot) {
     return StoreGone(now, member, NodeState::kLeft,
                      {.incarnation = incarnation, .node = name, .from = name});
   }
-  ++context_.stats.suspicions_expired;
+  ++context_.counters.suspicions_expired;
   if (suspicion.k() > 0 && suspicion.confirmations() < suspicion.k()) {
-    ++context_.stats.suspicions_degraded;
+    ++context_.counters.suspicions_degraded;
   }
   Log(context_.config.logger, LogLevel::kInfo, "memberlist: Marking ", name,
       " as failed, suspect timeout reached (", suspicion.confirmations(), " peer confirmations)");
@@ -531,11 +531,11 @@ inline void Membership::ExpireSuspicion(Instant now, SuspicionSlot slot) {
 
 inline void Membership::OnDead(Instant now, const wire::Dead& dead) {
   if (dead.node.empty()) {
-    ++context_.stats.dropped_malformed;
+    ++context_.counters.dropped_malformed;
     return;
   }
   if (dead.from.size() > kNodeNameMax) {
-    ++context_.stats.dropped_oversize;
+    ++context_.counters.dropped_oversize;
     return;
   }
   ApplyDead(now, dead);
@@ -549,7 +549,7 @@ inline void Membership::ApplyDead(Instant now, const wire::Dead& dead) {
     case DeadVerdict::kIgnore:
       return;
     case DeadVerdict::kAbsurd:
-      ++context_.stats.dropped_incarnation;
+      ++context_.counters.dropped_incarnation;
       return;
     case DeadVerdict::kRefute:
       context_.limiter.Log(now, LogReason::kRefute, LogLevel::kWarn, [&] {
@@ -572,7 +572,7 @@ inline void Membership::StoreGone(Instant now, MemberIndex member, NodeState sta
   ++version_;
   DropSuspicion(member);
   Queue(dead.node, dead, member == self_ ? own_announcements_.leave() : 0);
-  ++context_.stats.dead_applied;
+  ++context_.counters.dead_applied;
   table_.row(member).incarnation = dead.incarnation;
   table_.SetState(member, state, now);
   context_.delegate.OnNodeLeave(now, member);
@@ -582,7 +582,7 @@ inline void Membership::DoubtFarewell(Instant now, MemberIndex member, const wir
   ++version_;
   // As a suspect the member gets this gossip, too.
   Queue(dead.node, dead);
-  ++context_.stats.farewells_doubted;
+  ++context_.counters.farewells_doubted;
   DropSuspicion(member);
   table_.row(member).incarnation = dead.incarnation;
   table_.SetState(member, NodeState::kSuspect, now);
@@ -597,14 +597,14 @@ inline void Membership::DoubtFarewell(Instant now, MemberIndex member, const wir
 inline void Membership::Refute(Instant, wire::Incarnation accused) {
   const std::optional<wire::Incarnation> next = RefutingIncarnation(incarnation_, accused);
   if (!next) {
-    ++context_.stats.dropped_incarnation;
+    ++context_.counters.dropped_incarnation;
     return;
   }
   incarnation_ = *next;
   table_.row(self_).incarnation = incarnation_;
   ++version_;
   context_.awareness.Apply(1);
-  ++context_.stats.refutations;
+  ++context_.counters.refutations;
   QueueAlive(self_, own_announcements_.BeginRefutation());
 }
 

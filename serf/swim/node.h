@@ -28,6 +28,7 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/time.h"
 #include "serf/swim/config.h"
+#include "serf/swim/counters.h"
 #include "serf/swim/delegate.h"
 #include "serf/swim/gossiper.h"
 #include "serf/swim/joins.h"
@@ -39,7 +40,6 @@
 #include "serf/swim/packet_sender.h"
 #include "serf/swim/prober.h"
 #include "serf/swim/scaling.h"
-#include "serf/swim/stats.h"
 #include "serf/swim/streams.h"
 
 namespace serf::swim {
@@ -129,7 +129,7 @@ class Node {
   int transmit_stretch() const { return context_.probe_history.stretch(); }
   // The message queue of the engine itself; the delegate's are its own.
   const BroadcastQueue& queue() const { return membership_.queue(); }
-  const Stats& stats() const { return context_.stats; }
+  const Counters& counters() const { return context_.counters; }
 
  private:
   // The end of every input: carries out what one part wants of another, and tells the delegate
@@ -240,8 +240,8 @@ inline void Node::Settle(Instant now, Outbox& out) {
     }
   }
   membership_.ReportFinished(now);
-  context_.stats.broadcasts_dropped = membership_.queue().dropped();
-  context_.stats.log_lines_suppressed = context_.limiter.suppressed();
+  context_.counters.broadcasts_dropped = membership_.queue().dropped();
+  context_.counters.log_lines_suppressed = context_.limiter.suppressed();
   gossiper_.Wake(now);
 }
 

@@ -117,10 +117,10 @@ class NodeAllocationTest : public ::testing::Test {
 TEST_F(NodeAllocationTest, ACalmClusterAllocatesNothing) {
   RunFor(seconds(30));
   const std::size_t before = testing::allocations().count;
-  const std::uint64_t datagrams = nodes_[0]->stats().datagrams_received;
+  const std::uint64_t datagrams = nodes_[0]->counters().datagrams_received;
   RunFor(seconds(60));
   EXPECT_EQ(testing::allocations().count - before, 0u);
-  EXPECT_GE(nodes_[0]->stats().datagrams_received - datagrams, 90u);
+  EXPECT_GE(nodes_[0]->counters().datagrams_received - datagrams, 90u);
   EXPECT_GE(delegates_[0].round_trips, 60u);
 }
 

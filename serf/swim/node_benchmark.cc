@@ -71,7 +71,7 @@ class Subject {
     const auto id = node_->OnStreamAccepted(now, from, out);
     node_->OnStreamBytes(now, *id, request, out);
     out.Clear();
-    while (node_->stats().push_pulls_merged == merged_) {
+    while (node_->counters().push_pulls_merged == merged_) {
       node_->OnTimer(now, out);
       out.Clear();
     }
@@ -188,7 +188,7 @@ BENCHMARK(BM_PushPullNew)->Unit(benchmark::kMillisecond);
 void BM_Probe(benchmark::State& state) {
   Subject subject(100);
   subject.Drain();
-  const Stats& stats = subject.node().stats();
+  const Counters& counters = subject.node().counters();
   const std::size_t before = testing::allocations().count;
   ByteVector ack;
   for (auto _ : state) {
@@ -210,7 +210,7 @@ void BM_Probe(benchmark::State& state) {
     subject.out.Clear();
   }
   CountAllocations(state, before);
-  state.counters["failed"] = static_cast<double>(stats.probes_failed);
+  state.counters["failed"] = static_cast<double>(counters.probes_failed);
 }
 BENCHMARK(BM_Probe);
 

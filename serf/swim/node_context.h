@@ -11,11 +11,11 @@
 #include "serf/base/rng.h"
 #include "serf/swim/awareness.h"
 #include "serf/swim/config.h"
+#include "serf/swim/counters.h"
 #include "serf/swim/delegate.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/node_info.h"
 #include "serf/swim/probe_history.h"
-#include "serf/swim/stats.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/swim_messages.h"
 
@@ -61,7 +61,7 @@ struct NodeContext {
   Rng rng;
   Awareness awareness;
   ProbeHistory probe_history;
-  Stats stats;
+  Counters counters;
   LogLimiter limiter;
 
  private:

@@ -120,10 +120,10 @@ TEST(NodeGossipTest, AMessageThatFitsNoPacketStopsNothing) {
   const auto hosts = Cluster(net, 2, config);
   Queue(net, *hosts[0], std::string(3000, 'x'));
   net.RunFor(seconds(1));
-  EXPECT_LE(hosts[0]->node->stats().gossip_rounds, 40u);
-  const std::uint64_t rounds = hosts[0]->node->stats().gossip_rounds;
+  EXPECT_LE(hosts[0]->node->counters().gossip_rounds, 40u);
+  const std::uint64_t rounds = hosts[0]->node->counters().gossip_rounds;
   net.RunFor(seconds(10));
-  EXPECT_LE(hosts[0]->node->stats().gossip_rounds - rounds, 55u);  // one per gossip interval
+  EXPECT_LE(hosts[0]->node->counters().gossip_rounds - rounds, 55u);  // one per gossip interval
   EXPECT_TRUE(net.sent.empty());
   const Instant start = net.now;
   Queue(net, *hosts[0], "news");
@@ -201,7 +201,7 @@ TEST(NodeGossipTest, MorePartsThanACompoundHoldsTakeFurtherPackets) {
   std::set<std::string> heard(hosts[1]->delegate.messages.begin(),
                               hosts[1]->delegate.messages.end());
   EXPECT_EQ(heard.size(), 600u);
-  EXPECT_EQ(hosts[1]->node->stats().dropped_compound, 0u);
+  EXPECT_EQ(hosts[1]->node->counters().dropped_compound, 0u);
   // Riding on an acknowledgement too.
   hosts[1]->delegate.messages.clear();
   net.Do(*hosts[0], [&](Node&, Instant, Outbox&) {
@@ -240,7 +240,7 @@ TEST(NodeGossipTest, TheQueueIsBounded) {
   }
   EXPECT_EQ(a.node->known_nodes(), 99u);
   EXPECT_EQ(a.node->queue().size(), 10u);
-  EXPECT_EQ(a.node->stats().broadcasts_dropped, 89u);
+  EXPECT_EQ(a.node->counters().broadcasts_dropped, 89u);
 }
 
 // --- user messages by datagram ---
@@ -304,7 +304,7 @@ TEST_P(NodeLayersTest, AClusterLivesUnderThem) {
   });
   net.RunFor(seconds(3));
   for (Host* h : hosts) {
-    const Stats& s = h->node->stats();
+    const Counters& s = h->node->counters();
     EXPECT_EQ(h->node->live_nodes(), 3u);
     EXPECT_EQ(s.probes_failed, 0u);
     EXPECT_EQ(s.dropped_decrypt + s.dropped_label + s.dropped_type + s.dropped_malformed +
@@ -357,8 +357,8 @@ TEST(NodeLayersMismatchTest, AnotherKeyOrLabelIsAnotherCluster) {
     n.SendBestEffort(now, ha.endpoint, AsBytes("x"), out);
   });
   net.RunFor(seconds(1));
-  EXPECT_EQ(ha.node->stats().dropped_decrypt, 1u);
-  EXPECT_EQ(ha.node->stats().dropped_label, 1u);
+  EXPECT_EQ(ha.node->counters().dropped_decrypt, 1u);
+  EXPECT_EQ(ha.node->counters().dropped_label, 1u);
   EXPECT_EQ(ha.logger.Count("[ERR] memberlist: Decrypt packet failed: "), 1);
   EXPECT_EQ(ha.logger.Count("[ERR] memberlist: discarding packet with unacceptable label \"blue\""),
             1);
@@ -395,7 +395,7 @@ TEST(NodeLayersMismatchTest, BehindAProxyPacketsMayCarryNoLabel) {
   wire::AppendLabelHeader("blue", labelled);
   Append(labelled, TestNet::Encoded(wire::Ping{}));
   net.Inject(a, TestNet::EndpointOf(9), labelled);
-  EXPECT_EQ(a.node->stats().dropped_label, 1u);
+  EXPECT_EQ(a.node->counters().dropped_label, 1u);
   EXPECT_EQ(a.logger.Count("[ERR] memberlist: unexpected double packet label header"), 1);
 }
 
@@ -430,7 +430,7 @@ TEST(NodeClusterTest, ARestartedNodeRefutesItsFormerLife) {
   EXPECT_TRUE(net.RunUntil(seconds(5), [&] {
     return hosts[0]->node->live_nodes() == 3 && hosts[1]->node->live_nodes() == 3;
   }));
-  EXPECT_GE(hosts[2]->node->stats().refutations, 1u);
+  EXPECT_GE(hosts[2]->node->counters().refutations, 1u);
   EXPECT_EQ(hosts[0]->delegate.Count("join n3"), 2);
 }
 

@@ -209,7 +209,7 @@ TEST(NodeHostileTest, RandomDatagramsAreSurvived) {
         bytes[0] = static_cast<std::uint8_t>(rng.Below(std::uint64_t{14}));
       target.Datagram(bytes);
     }
-    EXPECT_EQ(target.node().stats().datagrams_received, 50000u);
+    EXPECT_EQ(target.node().counters().datagrams_received, 50000u);
     EXPECT_TRUE(target.Answers());
     EXPECT_EQ(target.Names(), "agent-a ");
   }
@@ -254,14 +254,14 @@ TEST(NodeHostileTest, BufferedBytesAreBounded) {
     target.node().OnStreamBytes(Instant(), *id, body, out);
   };
   for (int i = 0; i < 40; ++i) feed(10 + i);
-  EXPECT_EQ(target.node().stats().streams_refused, 28u);  // 12 of 20 MiB are within 256 MiB
+  EXPECT_EQ(target.node().counters().streams_refused, 28u);  // 12 of 20 MiB are within 256 MiB
   // What is closed makes room.
   for (const StreamId id : ids) {
     target.node().OnStreamClosed(Instant(), id, absl::OkStatus(), out);
   }
   out.Clear();
   for (int i = 0; i < 12; ++i) feed(10 + i);
-  EXPECT_EQ(target.node().stats().streams_refused, 28u);
+  EXPECT_EQ(target.node().counters().streams_refused, 28u);
 }
 
 }  // namespace

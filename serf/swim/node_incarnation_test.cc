@@ -60,8 +60,8 @@ TEST_F(NodeIncarnationTest, AbsurdAccusationsNeitherEvictNorWrap) {
   EXPECT_EQ(StateOf("n1"), "alive 1");
   EXPECT_EQ(StateOf("n2"), "alive 1");
   EXPECT_THAT(Events(), IsEmpty());
-  EXPECT_EQ(stats().dropped_incarnation, 15u);
-  EXPECT_EQ(stats().refutations, 0u);
+  EXPECT_EQ(counters().dropped_incarnation, 15u);
+  EXPECT_EQ(counters().refutations, 0u);
 }
 
 // Others can't lift this node to where it can't say anything new of itself.
@@ -71,7 +71,7 @@ TEST_F(NodeIncarnationTest, OthersCannotSilenceItsTags) {
     Alive({"n1", absurd, TestNet::EndpointOf(1), "x"});
   }
   EXPECT_EQ(StateOf("n1"), "alive 1");
-  EXPECT_EQ(stats().dropped_incarnation, 3u);
+  EXPECT_EQ(counters().dropped_incarnation, 3u);
   // As high as it follows: for the sake of those who believe everything.
   Alive({"n1", kFollowMax.value(), TestNet::EndpointOf(1), "x"});
   EXPECT_EQ(StateOf("n1"), absl::StrCat("alive ", kFollowMax.value() + 1));
@@ -107,7 +107,7 @@ TEST_F(NodeIncarnationTest, OthersCannotLiftALivingMember) {
     claim(absurd);
   }
   EXPECT_EQ(StateOf("n2"), "alive 1");
-  EXPECT_EQ(stats().dropped_incarnation, 3u);
+  EXPECT_EQ(counters().dropped_incarnation, 3u);
   EXPECT_EQ(host_.logger.Count("[WARN] memberlist: Ignoring an alive message for 'n2'"), 1);
   // Its own tags get through.
   net_.Do(n2, [&](Node& n, Instant now, Outbox& out) {

@@ -32,7 +32,7 @@ TEST_F(NodeLeaveTest, AfterLeavingTheNodeIsSilentAboutItself) {
   Dead("n1", 5, "n2");
   Alive({"n1", 7, TestNet::EndpointOf(1), "x"});
   EXPECT_EQ(StateOf("n1"), "left 1");
-  EXPECT_EQ(stats().refutations, 0u);
+  EXPECT_EQ(counters().refutations, 0u);
   net_.Do(host_, [](Node& n, Instant now, Outbox& out) { n.Leave(now, out); });
   net_.RunFor(seconds(120));
   EXPECT_THAT(Events(), IsEmpty());

@@ -105,7 +105,7 @@ TEST_F(NodeLoadTest, OfTooManyStreamsTheOldestSilentOneGoes) {
       EXPECT_TRUE(Closed(out, flood[i])) << i;
     });
   }
-  EXPECT_EQ(stats().streams_refused, 600u);
+  EXPECT_EQ(counters().streams_refused, 600u);
   Join({TestNet::EndpointOf(2)});
   EXPECT_EQ(dialled_to_, TestNet::EndpointOf(2));
   EXPECT_EQ(Text(Feed(honest, TestNet::Encoded(wire::Ping{})).bytes, true), "ack 0");
@@ -113,7 +113,7 @@ TEST_F(NodeLoadTest, OfTooManyStreamsTheOldestSilentOneGoes) {
   net_.now += seconds(10);
   Tick();
   Accept();
-  EXPECT_EQ(stats().streams_refused, 600u);
+  EXPECT_EQ(counters().streams_refused, 600u);
 }
 
 TEST_F(NodeLoadTest, AFloodOfPushPullsFromOneAddressGivesWayToOthers) {
@@ -196,14 +196,14 @@ TEST_F(NodeLoadTest, TheLargestHolderGoesAndNotWhoCrossesTheLimit) {
   // Two that are honest, the second of which crosses the limit, and a flood from one address.
   const StreamId first = Accept(7);
   EXPECT_FALSE(Closes(first, start));
-  for (int i = 0; stats().streams_refused == 0; ++i) {
+  for (int i = 0; counters().streams_refused == 0; ++i) {
     Closes(Accept(), start);
     ASSERT_LT(i, 100);
   }
   const StreamId second = Accept(8);
   EXPECT_FALSE(Closes(second, start));
   EXPECT_FALSE(Closes(first, AsBytes("x")));
-  EXPECT_EQ(stats().streams_refused, 2u);
+  EXPECT_EQ(counters().streams_refused, 2u);
 }
 
 // --- portions ---
@@ -231,7 +231,7 @@ TEST_F(NodeLoadTest, AMergeIsDoneInPortions) {
   EXPECT_EQ(host_.delegate.merged.size(), 1u);
   // The answer is of the time before the merge.
   EXPECT_EQ(Text(answer, true), "push-pull join=0 n1@1:0");
-  EXPECT_EQ(stats().push_pulls_merged, 1u);
+  EXPECT_EQ(counters().push_pulls_merged, 1u);
 }
 
 // After a pause of the process all suspicions are over at once.
@@ -326,7 +326,7 @@ TEST_F(NodeLoadTest, AnswersToOneAddressHaveARate) {
   for (char& c : host_.delegate.state) c = static_cast<char>(net_.seed = net_.seed * 69069 + 1);
   const ByteVector ask = PushPull({{"n2"}}, false);
   std::size_t answers = 0;
-  while (stats().push_pulls_delayed == 0) {
+  while (counters().push_pulls_delayed == 0) {
     Feed(Accept(), ask);
     Settle();
     ASSERT_LT(++answers, 1000u);
@@ -335,17 +335,17 @@ TEST_F(NodeLoadTest, AnswersToOneAddressHaveARate) {
   // As many as may be under way wait.
   for (int i = 0; i < 200; ++i) Feed(Accept(), ask);
   Settle();
-  const std::uint64_t before = stats().push_pulls_answered;
+  const std::uint64_t before = counters().push_pulls_answered;
   Feed(Accept(8), ask);
   Settle();
-  EXPECT_EQ(stats().push_pulls_answered, before + 1);
+  EXPECT_EQ(counters().push_pulls_answered, before + 1);
   // They have their answers later.
   for (int i = 0; i < 400; ++i) {
     net_.now += milliseconds(10);
     Tick();
     Settle();
   }
-  EXPECT_GE(stats().push_pulls_answered, before + 50);
+  EXPECT_GE(counters().push_pulls_answered, before + 50);
 }
 
 // A peer may refuse before it has heard all: its reason is told.

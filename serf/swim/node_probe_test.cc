@@ -66,7 +66,7 @@ class NodeProbeTest : public ::testing::Test {
   NodeState StateOf(int i) const {
     return host_.node->state(*host_.node->Find(absl::StrCat("n", i)));
   }
-  const Stats& stats() const { return host_.node->stats(); }
+  const Counters& counters() const { return host_.node->counters(); }
   int health() const { return host_.node->health_score(); }
   // Of n1's n<i>-fold life so far.
   Duration Elapsed() const { return net_.now - start_; }
@@ -134,8 +134,8 @@ TEST_F(NodeProbeTest, ADirectAckGivesTheRoundTrip) {
   EXPECT_THAT(host_.delegate.pings, ElementsAre("n2 42ms coordinate"));
   EXPECT_EQ(health(), 0);
   net_.RunFor(milliseconds(900));
-  EXPECT_EQ(stats().probes_failed, 0u);
-  EXPECT_EQ(stats().indirect_probes, 0u);
+  EXPECT_EQ(counters().probes_failed, 0u);
+  EXPECT_EQ(counters().indirect_probes, 0u);
   // Once only.
   Hear(2, wire::Ack{.seq_no = ping.sequences[0]});
   EXPECT_EQ(host_.delegate.pings.size(), 1u);
@@ -146,11 +146,11 @@ TEST_F(NodeProbeTest, AnAckOfAnotherNumberIsNothing) {
   const Sent ping = NextPing(2);
   Hear(2, wire::Ack{.seq_no = SequenceNumber(ping.sequences[0].value() + 1)});
   Hear(2, wire::Nack{SequenceNumber(ping.sequences[0].value() + 1)});
-  EXPECT_EQ(stats().probes_failed, 0u);
+  EXPECT_EQ(counters().probes_failed, 0u);
   EXPECT_EQ(health(), 0);
   EXPECT_TRUE(host_.delegate.pings.empty());
   net_.RunFor(seconds(1));
-  EXPECT_EQ(stats().probes_failed, 1u);
+  EXPECT_EQ(counters().probes_failed, 1u);
   EXPECT_EQ(StateOf(2), NodeState::kSuspect);
 }
 
@@ -159,12 +159,12 @@ TEST_F(NodeProbeTest, ALateAckIsGoodButTellsNoRoundTrip) {
   net_.RunUntil(seconds(2), [&] { return !net_.sent.empty(); });
   const Sent ping = net_.sent.back();
   net_.RunFor(milliseconds(700));
-  EXPECT_EQ(stats().indirect_probes, 1u);
+  EXPECT_EQ(counters().indirect_probes, 1u);
   EXPECT_NE(net_.sent.back().text.find("nack from n1"), std::string::npos);
   net_.Inject(host_, ping.to, TestNet::Encoded(wire::Ack{.seq_no = ping.sequences[0]}));
   EXPECT_TRUE(host_.delegate.pings.empty());
   net_.RunFor(milliseconds(300));
-  EXPECT_EQ(stats().probes_failed, 0u);
+  EXPECT_EQ(counters().probes_failed, 0u);
 }
 
 TEST_F(NodeProbeTest, HelpersAreAskedAfterTheTimeout) {
@@ -183,12 +183,12 @@ TEST_F(NodeProbeTest, HelpersAreAskedAfterTheTimeout) {
     helpers.insert(s.to);
   }
   EXPECT_EQ(helpers.size(), 3u);
-  EXPECT_EQ(stats().indirect_probes, 3u);
-  EXPECT_EQ(stats().fallback_pings, 1u);
+  EXPECT_EQ(counters().indirect_probes, 3u);
+  EXPECT_EQ(counters().fallback_pings, 1u);
   // A helper reached it.
   net_.Inject(host_, *helpers.begin(), TestNet::Encoded(wire::Ack{.seq_no = ping.sequences[0]}));
   net_.RunFor(milliseconds(500));
-  EXPECT_EQ(stats().probes_failed, 0u);
+  EXPECT_EQ(counters().probes_failed, 0u);
   EXPECT_EQ(health(), 0);
 }
 
@@ -199,7 +199,7 @@ TEST_F(NodeProbeTest, SilenceIsSuspicion) {
   EXPECT_EQ(StateOf(2), NodeState::kAlive);
   net_.RunFor(milliseconds(1));
   EXPECT_EQ(StateOf(2), NodeState::kSuspect);
-  EXPECT_EQ(stats().probes_failed, 1u);
+  EXPECT_EQ(counters().probes_failed, 1u);
   // Nobody could be asked for a nack: one point.
   EXPECT_EQ(health(), 1);
   EXPECT_EQ(host_.logger.Count("[INFO] memberlist: Suspect n2 has failed, no acks received"), 1);
@@ -218,7 +218,7 @@ TEST_F(NodeProbeTest, MissingNacksCostHealth) {
     ++nacks;
   }
   net_.RunFor(milliseconds(500));
-  EXPECT_EQ(stats().probes_failed, 1u);
+  EXPECT_EQ(counters().probes_failed, 1u);
   EXPECT_EQ(health(), 1);  // three were asked, two told
 }
 
@@ -231,7 +231,7 @@ TEST_F(NodeProbeTest, AllNacksCostNothing) {
     if (TestNet::EndpointOf(i) != ping.to) Hear(i, wire::Nack{ping.sequences[0]});
   }
   net_.RunFor(milliseconds(500));
-  EXPECT_EQ(stats().probes_failed, 1u);
+  EXPECT_EQ(counters().probes_failed, 1u);
   EXPECT_EQ(health(), 0);
 }
 
@@ -245,7 +245,7 @@ TEST_F(NodeProbeTest, OldHelpersAreNotAskedForNacksNorOldTargetsByTcp) {
   const std::vector<Sent> asked = net_.SentTo(TestNet::EndpointOf(helper), "indirect-ping");
   ASSERT_EQ(asked.size(), 1u);
   EXPECT_EQ(asked[0].text.find("nack"), std::string::npos);
-  EXPECT_EQ(stats().fallback_pings, target_is_two ? 0u : 1u);
+  EXPECT_EQ(counters().fallback_pings, target_is_two ? 0u : 1u);
 }
 
 TEST_F(NodeProbeTest, ARefusedPingAsksTheHelpersAtOnce) {
@@ -273,8 +273,8 @@ TEST_F(NodeProbeTest, TcpContactSaysThatUdpIsBroken) {
   net_.drop = [](const TestNet::Host&, const Endpoint&) { return true; };
   net_.RunFor(seconds(10));
   EXPECT_EQ(StateOf(2), NodeState::kAlive);
-  EXPECT_EQ(stats().probes_failed, 0u);
-  EXPECT_GE(stats().fallback_pings, 3u);
+  EXPECT_EQ(counters().probes_failed, 0u);
+  EXPECT_GE(counters().fallback_pings, 3u);
   EXPECT_GE(host_.logger.Count("[WARN] memberlist: Was able to connect to n2 over TCP but UDP "
                                "probes failed, network may be misconfigured"),
             3);
@@ -289,7 +289,7 @@ TEST_F(NodeProbeTest, WithoutTcpPingsUdpDecides) {
   net_.Join(b, host_.endpoint);
   net_.drop = [](const TestNet::Host&, const Endpoint&) { return true; };
   net_.RunFor(seconds(20));
-  EXPECT_EQ(b.node->stats().fallback_pings, 0u);
+  EXPECT_EQ(b.node->counters().fallback_pings, 0u);
   EXPECT_EQ(b.delegate.Count("failed n1"), 1);
 }
 
@@ -303,10 +303,10 @@ TEST_F(NodeProbeTest, IllHealthStretchesTheInterval) {
   // The ring wraps: one tick without a probe, at most.
   const Sent second = NextPing(2);
   net_.RunFor(milliseconds(1500));
-  EXPECT_EQ(stats().probes_failed, 1u);
+  EXPECT_EQ(counters().probes_failed, 1u);
   net_.RunFor(milliseconds(500));
-  EXPECT_EQ(stats().probes_failed, 2u);
-  EXPECT_EQ(stats().probes_degraded, 1u);
+  EXPECT_EQ(counters().probes_failed, 2u);
+  EXPECT_EQ(counters().probes_degraded, 1u);
   EXPECT_EQ(health(), 2);
 }
 
@@ -343,7 +343,7 @@ TEST_F(NodeProbeTest, ARefutationDuringTheProbeStands) {
   net_.RunFor(milliseconds(900));
   Know(2, {1, 5, 2, 0, 0, 0}, 2);
   net_.RunFor(milliseconds(100));
-  EXPECT_EQ(stats().probes_failed, 1u);
+  EXPECT_EQ(counters().probes_failed, 1u);
   EXPECT_EQ(StateOf(2), NodeState::kAlive);
 }
 
@@ -359,7 +359,7 @@ TEST_F(NodeProbeTest, AcksOfStrangersDoNotKeepADeadNodeAlive) {
   // Now it is known.
   ping = NextPing(2);
   Hear(8, wire::Ack{.seq_no = ping.sequences[0]});
-  EXPECT_EQ(stats().dropped_acks, 1u);
+  EXPECT_EQ(counters().dropped_acks, 1u);
   net_.RunFor(seconds(1));
   EXPECT_EQ(StateOf(2), NodeState::kSuspect);
 }
@@ -378,15 +378,15 @@ TEST_F(NodeProbeTest, HelpersMayAnswerForTheTarget) {
   const int helper = ping.to == TestNet::EndpointOf(2) ? 3 : 2;
   // Not before it was asked.
   Hear(helper, wire::Ack{.seq_no = ping.sequences[0]});
-  EXPECT_EQ(stats().dropped_acks, 1u);
+  EXPECT_EQ(counters().dropped_acks, 1u);
   net_.RunFor(milliseconds(500));
   Hear(8, wire::Ack{.seq_no = ping.sequences[0]});
   Hear(8, wire::Nack{ping.sequences[0]});
-  EXPECT_EQ(stats().dropped_acks, 3u);
+  EXPECT_EQ(counters().dropped_acks, 3u);
   Hear(helper, wire::Ack{.seq_no = ping.sequences[0]});
-  EXPECT_EQ(stats().dropped_acks, 3u);
+  EXPECT_EQ(counters().dropped_acks, 3u);
   net_.RunFor(milliseconds(500));
-  EXPECT_EQ(stats().probes_failed, 0u);
+  EXPECT_EQ(counters().probes_failed, 0u);
 }
 
 TEST_F(NodeProbeTest, AMovedSourceIsLearntAnew) {
@@ -402,8 +402,8 @@ TEST_F(NodeProbeTest, AMovedSourceIsLearntAnew) {
     Hear(7, wire::Ack{.seq_no = ping.sequences[0]});
   }
   net_.RunFor(seconds(1));
-  EXPECT_GE(stats().dropped_acks, 1u);
-  EXPECT_LE(stats().dropped_acks, 2u);
+  EXPECT_GE(counters().dropped_acks, 1u);
+  EXPECT_LE(counters().dropped_acks, 2u);
   EXPECT_EQ(StateOf(2), NodeState::kAlive);
 }
 
@@ -455,7 +455,7 @@ TEST_F(NodeProbeTest, AStrangersAnswerCarriesNothing) {
 TEST_F(NodeProbeTest, PingsForOthersAreNotAnswered) {
   Hear(9, wire::Ping{.seq_no = SequenceNumber(1), .node = "n2"});
   EXPECT_TRUE(net_.sent.empty());
-  EXPECT_EQ(stats().dropped_not_for_us, 1u);
+  EXPECT_EQ(counters().dropped_not_for_us, 1u);
   EXPECT_EQ(host_.logger.Count("[WARN] memberlist: Got ping for unexpected node 'n2' "
                                "from=10.0.0.9:7946"),
             1);
@@ -468,7 +468,7 @@ TEST_F(NodeProbeTest, SourcesOfNoAddressAreDropped) {
            .seq_no = SequenceNumber(1), .node = "n1", .source_addr = three, .source_port = 7946});
   Hear(9, wire::IndirectPing{.seq_no = SequenceNumber(1), .target = three, .node = "n2"});
   EXPECT_TRUE(net_.sent.empty());
-  EXPECT_EQ(stats().dropped_address, 2u);
+  EXPECT_EQ(counters().dropped_address, 2u);
 }
 
 TEST_F(NodeProbeTest, StrangersGetBareAnswersAndDirectFewAtOthers) {
@@ -491,7 +491,7 @@ TEST_F(NodeProbeTest, StrangersGetBareAnswersAndDirectFewAtOthers) {
   for (int i = 0; i < 1000; ++i) net_.Inject(b, TestNet::EndpointOf(9), redirected);
   EXPECT_EQ(net_.sent.size(), static_cast<std::size_t>(Prober::kStrangerAnswersMax));
   for (const Sent& s : net_.sent) EXPECT_EQ(s.text, "ack");
-  EXPECT_EQ(b.node->stats().dropped_strangers, 1000u - Prober::kStrangerAnswersMax);
+  EXPECT_EQ(b.node->counters().dropped_strangers, 1000u - Prober::kStrangerAnswersMax);
   net_.RunFor(seconds(1));
   net_.sent.clear();
   net_.Inject(b, TestNet::EndpointOf(9), redirected);
@@ -604,7 +604,7 @@ TEST_F(NodeRelayTest, RequestsBeyondTheTableAreDropped) {
                                .source_node = "n3"});
   }
   EXPECT_EQ(net_.sent.size(), IndirectPings::kIndirectPingsMax);
-  EXPECT_EQ(stats().dropped_indirect_pings, 50u);
+  EXPECT_EQ(counters().dropped_indirect_pings, 50u);
   net_.RunFor(seconds(1));
   Ask(5, false);
 }
@@ -636,10 +636,10 @@ TEST(NodeRealProbeTest, AHelperSavesANodeBehindABrokenLink) {
            (from.name == "n2" && to == TestNet::EndpointOf(1));
   };
   net.RunFor(seconds(60));
-  EXPECT_GT(hosts[0]->node->stats().indirect_probes, 10u);
+  EXPECT_GT(hosts[0]->node->counters().indirect_probes, 10u);
   for (TestNet::Host* h : hosts) {
     EXPECT_EQ(h->node->live_nodes(), 4u);
-    EXPECT_EQ(h->node->stats().probes_failed, 0u) << h->name;
+    EXPECT_EQ(h->node->counters().probes_failed, 0u) << h->name;
   }
 }
 

@@ -36,7 +36,7 @@ TEST_F(NodeStateTest, AliveOfAnUnknownNodeAddsIt) {
   EXPECT_EQ(info.endpoint(), TestNet::EndpointOf(2));
   EXPECT_EQ(AsText(info.meta()), "m");
   EXPECT_EQ(node().known_nodes(), 2u);
-  EXPECT_EQ(stats().alive_applied, 2u);
+  EXPECT_EQ(counters().alive_applied, 2u);
   EXPECT_TRUE(Gossips("alive n2@7 m"));
 }
 
@@ -129,14 +129,14 @@ TEST_F(NodeStateTest, LivingNameAtAnotherAddressIsAConflict) {
   // A port is an address too, and so is the form of an IPv4 address.
   Alive({"n2", 9, {TestNet::EndpointOf(2).address, 7947}});
   Alive({"n2", 9, {TestNet::EndpointOf(2).address.Mapped(), 7946}});
-  EXPECT_EQ(stats().conflicts, 3u);
+  EXPECT_EQ(counters().conflicts, 3u);
 }
 
 TEST_F(NodeStateTest, OwnNameAtAnotherAddressIsAConflictAndNoRefutation) {
   Alive({"n1", 9, TestNet::EndpointOf(7)});
   EXPECT_EQ(StateOf("n1"), "alive 1");
   EXPECT_THAT(Events(), ElementsAre("conflict n1 10.0.0.7:7946"));
-  EXPECT_EQ(stats().refutations, 0u);
+  EXPECT_EQ(counters().refutations, 0u);
 }
 
 TEST_F(NodeStateTest, DeadNameAtAnotherAddressIsAConflictWithoutReclaim) {
@@ -178,7 +178,7 @@ TEST_F(NodeStateTest, AliveWithNonsenseVersionsIsDropped) {
     Alive({"n2", 1, TestNet::EndpointOf(2), "", v});
   }
   EXPECT_EQ(StateOf("n2"), "unknown");
-  EXPECT_EQ(stats().dropped_versions, 4u);
+  EXPECT_EQ(counters().dropped_versions, 4u);
   EXPECT_EQ(host_.logger.Count("Ignoring an alive message for 'n2' (10.0.0.2:7946) because "
                                "protocol version(s) are wrong"),
             1);
@@ -200,23 +200,23 @@ TEST_F(NodeStateTest, AliveThatCannotBeStoredIsDropped) {
     bad.addr = ByteView(address).first(size);
     Hear(bad);
   }
-  EXPECT_EQ(stats().dropped_address, 4u);
+  EXPECT_EQ(counters().dropped_address, 4u);
   bad = good;
   for (const std::size_t size : {0, 1, 5}) {
     bad.vsn = ByteView(versions).first(size);
     Hear(bad);
   }
-  EXPECT_EQ(stats().dropped_versions, 3u);
+  EXPECT_EQ(counters().dropped_versions, 3u);
   bad = good;
   bad.node = "";
   Hear(bad);
-  EXPECT_EQ(stats().dropped_malformed, 1u);
+  EXPECT_EQ(counters().dropped_malformed, 1u);
   bad.node = long_name;
   Hear(bad);
   bad = good;
   bad.meta = long_meta;
   Hear(bad);
-  EXPECT_EQ(stats().dropped_oversize, 2u);
+  EXPECT_EQ(counters().dropped_oversize, 2u);
   EXPECT_EQ(node().known_nodes(), 1u);
   Hear(good);
   EXPECT_EQ(StateOf("n2"), "alive 1");
@@ -259,7 +259,7 @@ TEST_F(NodeFilterTest, TheAliveFilterRefuses) {
   Alive(3, 1);
   EXPECT_EQ(StateOf("n2"), "alive 1");
   EXPECT_EQ(StateOf("n3"), "unknown");
-  EXPECT_EQ(stats().dropped_filtered, 1u);
+  EXPECT_EQ(counters().dropped_filtered, 1u);
   EXPECT_EQ(host_.logger.Count("[WARN] memberlist: ignoring alive message for 'n3': not him"), 1);
 }
 
@@ -285,7 +285,7 @@ TEST_F(NodeCidrTest, AddressesOutsideTheListAreRefused) {
   Alive({"n2", 2, outside});
   EXPECT_EQ(StateOf("n2"), "left 1");
   EXPECT_EQ(host_.logger.Count("Rejected IP update from n2 to 10.0.1.2 for node 10.0.1.2"), 1);
-  EXPECT_EQ(stats().conflicts, 0u);
+  EXPECT_EQ(counters().conflicts, 0u);
 }
 
 TEST_F(NodeCidrTest, AlivesFromOutsideAreNotHeard) {
@@ -321,7 +321,7 @@ TEST_F(NodeStateTest, ComingBackWithNewsIsOneEvent) {
 
 TEST_F(NodeStateTest, TheOwnEchoIsIgnored) {
   Alive({"n1", 1, TestNet::EndpointOf(1)});
-  EXPECT_EQ(stats().refutations, 0u);
+  EXPECT_EQ(counters().refutations, 0u);
   EXPECT_EQ(StateOf("n1"), "alive 1");
   EXPECT_EQ(node().health_score(), 0);
 }
@@ -347,7 +347,7 @@ TEST_F(NodeStateTest, SuspicionOfItselfIsRefuted) {
   Alive(2, 1);
   Suspect("n1", 1, "n2");
   EXPECT_EQ(StateOf("n1"), "alive 2");
-  EXPECT_EQ(stats().refutations, 1u);
+  EXPECT_EQ(counters().refutations, 1u);
   EXPECT_EQ(node().health_score(), 1);
   EXPECT_EQ(host_.logger.Count("[WARN] memberlist: Refuting a suspect message (from: n2)"), 1);
   EXPECT_TRUE(Gossips("alive n1@2"));
@@ -375,14 +375,14 @@ TEST_F(NodeStateTest, SuspectOfUnknownOrOlderIsIgnored) {
   Alive(2, 5);
   Suspect("n2", 4, "n3");
   EXPECT_EQ(StateOf("n2"), "alive 5");
-  EXPECT_EQ(stats().suspect_applied, 0u);
+  EXPECT_EQ(counters().suspect_applied, 0u);
 }
 
 TEST_F(NodeStateTest, SuspectRaisesTheIncarnationAndIsPassedOn) {
   Alive(2, 5);
   Suspect("n2", 8, "n3");
   EXPECT_EQ(StateOf("n2"), "suspect 8");
-  EXPECT_EQ(stats().suspect_applied, 1u);
+  EXPECT_EQ(counters().suspect_applied, 1u);
   EXPECT_TRUE(Gossips("suspect n2@8 by n3"));
 }
 
@@ -420,8 +420,8 @@ TEST_F(NodeStateTest, UnconfirmedSuspicionLastsItsLongestTime) {
   EXPECT_EQ(host_.logger.Count("[INFO] memberlist: Marking n2 as failed, suspect timeout reached "
                                "(0 peer confirmations)"),
             1);
-  EXPECT_EQ(stats().suspicions_expired, 1u);
-  EXPECT_EQ(stats().suspicions_degraded, 1u);
+  EXPECT_EQ(counters().suspicions_expired, 1u);
+  EXPECT_EQ(counters().suspicions_degraded, 1u);
   EXPECT_TRUE(Gossips("dead n2@1 by n1"));
 }
 
@@ -447,7 +447,7 @@ TEST_F(NodeStateTest, TheLastConfirmationMayEndASuspicionAtOnce) {
   Suspect("n2", 1, "n5");
   net_.RunFor(Duration::zero());
   EXPECT_EQ(StateOf("n2"), "dead 1");
-  EXPECT_EQ(stats().suspicions_degraded, 0u);
+  EXPECT_EQ(counters().suspicions_degraded, 0u);
 }
 
 TEST_F(NodeStateTest, InASmallClusterNobodyCanConfirm) {
@@ -467,7 +467,7 @@ TEST_F(NodeStateTest, DeadEndsASuspicion) {
   Dead("n2", 1, "n3");
   EXPECT_EQ(StateOf("n2"), "dead 1");
   net_.RunFor(seconds(30));
-  EXPECT_EQ(stats().suspicions_expired, 0u);
+  EXPECT_EQ(counters().suspicions_expired, 0u);
   EXPECT_EQ(host_.delegate.Count("failed n2"), 1);
 }
 
@@ -506,7 +506,7 @@ TEST_F(NodeStateTest, AFarewellOfAHigherIncarnationCanBeRefuted) {
   net_.sent.clear();
   Dead("n2", 5, "n2");
   EXPECT_EQ(StateOf("n2"), "suspect 5");
-  EXPECT_EQ(stats().farewells_doubted, 1u);
+  EXPECT_EQ(counters().farewells_doubted, 1u);
   Dead("n2", 5, "n2");
   Dead("n2", 6, "n2");
   EXPECT_EQ(StateOf("n2"), "suspect 5") << "copies do not hurry it";
@@ -532,7 +532,7 @@ TEST_F(NodeStateTest, AFarewellOfAHigherIncarnationIsBelievedAfterAProbeInterval
   EXPECT_EQ(StateOf("n2"), "left 5");
   EXPECT_EQ(StateOf("n3"), "left 5");
   EXPECT_THAT(Events(), ElementsAre("left n2", "left n3"));
-  EXPECT_EQ(stats().suspicions_expired, 0u);
+  EXPECT_EQ(counters().suspicions_expired, 0u);
 }
 
 TEST_F(NodeStateTest, DeadIsPassedOnAlsoToTheDeadThemselves) {
@@ -571,8 +571,8 @@ TEST_F(NodeStateTest, TheLongDeadGetNoGossip) {
 TEST_F(NodeStateTest, AFloodOfRefusalsIsLoggedOnceASecond) {
   for (int i = 0; i < 1000; ++i) Alive({"n2", 1, TestNet::EndpointOf(2), "", {}});
   EXPECT_EQ(host_.logger.Count("Ignoring an alive message"), 1);
-  EXPECT_EQ(stats().dropped_versions, 1000u);
-  EXPECT_EQ(stats().log_lines_suppressed, 999u);
+  EXPECT_EQ(counters().dropped_versions, 1000u);
+  EXPECT_EQ(counters().log_lines_suppressed, 999u);
 }
 
 }  // namespace

@@ -79,8 +79,8 @@ TEST_F(NodeStreamTest, PushPullAnswersFirstAndMergesThen) {
   EXPECT_EQ(Text(Feed(Accept(), PushPull({}, false)).bytes, true),
             "push-pull join=0 n1@1:0 n2@1:0 n3@4:0 state=mine");
   EXPECT_EQ(host_.delegate.merged.size(), 1u);  // an empty state is not merged
-  EXPECT_EQ(stats().push_pulls_answered, 2u);
-  EXPECT_EQ(stats().push_pulls_merged, 2u);
+  EXPECT_EQ(counters().push_pulls_answered, 2u);
+  EXPECT_EQ(counters().push_pulls_merged, 2u);
 }
 
 TEST_F(NodeStreamTest, RecordsAreMergedByTheirState) {
@@ -123,14 +123,14 @@ TEST_F(NodeStreamTest, RecordsWithoutVersionsDoNotBlockAMerge) {
   Feed(dialled_, PushPull({old, {"n3"}}, true));
   EXPECT_EQ(StateOf("old"), "unknown");
   EXPECT_EQ(StateOf("n3"), "alive 1");
-  EXPECT_EQ(stats().push_pulls_refused, 0u);
-  EXPECT_EQ(stats().dropped_versions, 2u);
+  EXPECT_EQ(counters().push_pulls_refused, 0u);
+  EXPECT_EQ(counters().dropped_versions, 2u);
 }
 
 TEST_F(NodeStreamTest, ANewcomerMayNotBringRecordsWithoutVersions) {
   Feed(Accept(), PushPull({{"n2"}, {.name = "old", .state = 2, .versions = std::nullopt}}, true));
   EXPECT_EQ(StateOf("n2"), "unknown");
-  EXPECT_EQ(stats().push_pulls_refused, 1u);
+  EXPECT_EQ(counters().push_pulls_refused, 1u);
   EXPECT_EQ(host_.logger.Count("Failed push/pull merge: Node 'old' protocol version (0) is "
                                "incompatible: [1, 5]"),
             1);
@@ -142,7 +142,7 @@ TEST_F(NodeStreamTest, PartsOfAVersionVectorRefuseTheMerge) {
   EXPECT_EQ(Text(reaction.bytes, true), "push-pull join=1 n1@1:0");
   EXPECT_EQ(StateOf("n2"), "unknown");
   EXPECT_THAT(host_.delegate.merged, IsEmpty());
-  EXPECT_EQ(stats().push_pulls_refused, 1u);
+  EXPECT_EQ(counters().push_pulls_refused, 1u);
   EXPECT_EQ(host_.logger.Count("[ERR] memberlist: Failed push/pull merge: Node 'n3'"), 1);
 }
 
@@ -154,7 +154,7 @@ TEST_F(NodeStreamTest, IncompatibleNodesAreLeftOut) {
   EXPECT_EQ(StateOf("n2"), "alive 1");
   EXPECT_EQ(StateOf("newer"), "unknown");
   EXPECT_EQ(StateOf("other"), "unknown");
-  EXPECT_EQ(stats().dropped_versions, 2u);
+  EXPECT_EQ(counters().dropped_versions, 2u);
 }
 
 TEST_F(NodeStreamTest, AnIncompatibleClusterIsRefused) {
@@ -170,7 +170,7 @@ TEST_F(NodeStreamTest, AnIncompatibleClusterIsRefused) {
   EXPECT_EQ(host_.logger.Count("Failed push/pull merge: Node 'n2' delegate protocol version (4) "
                                "is incompatible: [2, 0]"),
             1);
-  EXPECT_EQ(stats().push_pulls_refused, 2u);
+  EXPECT_EQ(counters().push_pulls_refused, 2u);
 }
 
 class NodeMergeFilterTest : public NodeStreamTest {
@@ -225,7 +225,7 @@ TEST_F(NodeStreamTest, NonsenseIsClosedWithoutAnswer) {
   const std::uint8_t labelled[] = {244, 1, 'x', 0};
   EXPECT_TRUE(Feed(Accept(), labelled).closed);
   EXPECT_EQ(host_.logger.Count("[ERR] memberlist: discarding stream with unacceptable label"), 1);
-  EXPECT_EQ(stats().streams_malformed, 3u);
+  EXPECT_EQ(counters().streams_malformed, 3u);
 }
 
 TEST_F(NodeStreamTest, WhatCannotBeOpenedIsAnsweredWithAnError) {
@@ -240,16 +240,16 @@ TEST_F(NodeStreamTest, WhatCannotBeOpenedIsAnsweredWithAnError) {
 
 TEST_F(NodeStreamTest, APeerThatHangsUpIsSilence) {
   Closed(Accept());
-  EXPECT_EQ(stats().streams_malformed, 0u);
+  EXPECT_EQ(counters().streams_malformed, 0u);
   // In the middle of a message it is not.
   const StreamId id = Accept();
   const ByteVector bytes = PushPull({{"n2"}}, true);
   Feed(id, ByteView(bytes).first(bytes.size() - 3));
   Closed(id);
-  EXPECT_EQ(stats().streams_malformed, 1u);
+  EXPECT_EQ(counters().streams_malformed, 1u);
   EXPECT_EQ(StateOf("n2"), "unknown");
   Closed(Accept(), absl::UnavailableError("connection reset by peer"));
-  EXPECT_EQ(stats().streams_failed, 1u);
+  EXPECT_EQ(counters().streams_failed, 1u);
 }
 
 TEST_F(NodeStreamTest, BytesAndEndsOfUnknownStreamsAreNothing) {
@@ -270,7 +270,7 @@ TEST_F(NodeStreamTest, AnIdleStreamIsClosedAfterTheTcpTimeout) {
   EXPECT_FALSE(Feed(id, ByteView(bytes).first(5)).closed);  // bytes buy no time
   net_.now += milliseconds(1);
   EXPECT_TRUE(React(tick).closed);
-  EXPECT_EQ(stats().streams_timed_out, 1u);
+  EXPECT_EQ(counters().streams_timed_out, 1u);
   EXPECT_EQ(host_.node->NextDeadline(), kNever);
   EXPECT_EQ(host_.logger.Count("i/o timeout"), 1);
 }
@@ -290,7 +290,7 @@ TEST_F(NodeStreamTest, At127PushPullsTheNextIsRefused) {
   reaction = Feed(Accept(), bytes);  // also a whole one at once
   EXPECT_TRUE(reaction.closed);
   EXPECT_TRUE(reaction.bytes.empty());
-  EXPECT_EQ(stats().push_pulls_refused, 2u);
+  EXPECT_EQ(counters().push_pulls_refused, 2u);
   // Other requests pass.
   EXPECT_EQ(Text(Feed(Accept(), TestNet::Encoded(wire::Ping{})).bytes, true), "ack 0");
   // One ends: there is room for one.
@@ -310,7 +310,7 @@ TEST_F(NodeStreamTest, DialledStreamsAreLimited) {
   EXPECT_THAT(host_.joins[0].result.errors,
               ElementsAre("Failed to join 10.0.0.2:7946: too many open streams",
                           "Failed to join 10.0.0.3:7946: too many open streams"));
-  EXPECT_EQ(stats().dropped_sends, 2u);
+  EXPECT_EQ(counters().dropped_sends, 2u);
 }
 
 // --- joining (docs/protocol/membership.md 7.5) ---
@@ -413,7 +413,7 @@ TEST(NodeJoinTest, JoiningOneselfCounts) {
   TestNet::Host& a = net.Add(1);
   EXPECT_EQ(net.Join(a, a.endpoint).contacted, 1);
   EXPECT_EQ(a.node->known_nodes(), 1u);
-  EXPECT_EQ(a.node->stats().refutations, 0u);
+  EXPECT_EQ(a.node->counters().refutations, 0u);
 }
 
 // --- reliable user messages (docs/protocol/membership.md 3.6) ---
@@ -447,12 +447,12 @@ TEST(NodePushPullTest, ItRepairsWhatGossipMissed) {
   net.Join(c, a.endpoint);
   EXPECT_EQ(b.node->known_nodes(), 2u);
   net.RunFor(seconds(29));
-  EXPECT_EQ(a.node->stats().push_pulls_started + b.node->stats().push_pulls_started, 1u);
+  EXPECT_EQ(a.node->counters().push_pulls_started + b.node->counters().push_pulls_started, 1u);
   EXPECT_TRUE(net.RunUntil(seconds(95), [&] { return b.node->known_nodes() == 3; }));
   net.RunFor(seconds(300));
   // After a random delay of one interval at most, one per interval.
-  EXPECT_GE(a.node->stats().push_pulls_started, 9u);
-  EXPECT_LE(a.node->stats().push_pulls_started, 14u);
+  EXPECT_GE(a.node->counters().push_pulls_started, 9u);
+  EXPECT_LE(a.node->counters().push_pulls_started, 14u);
   EXPECT_GE(a.logger.Count("[DEBUG] memberlist: Initiating push/pull sync with: n"), 9);
 }
 

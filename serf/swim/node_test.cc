@@ -26,8 +26,8 @@ TEST(NodeTest, ALoneNodeKnowsItselfAndIsQuiet) {
   EXPECT_EQ(a.node->state(a.node->self()), NodeState::kAlive);
   EXPECT_EQ(a.node->incarnation(a.node->self()), wire::Incarnation(1));
   net.RunFor(seconds(60));
-  EXPECT_EQ(a.node->stats().datagrams_sent, 0u);
-  EXPECT_EQ(a.node->stats().streams_dialled, 0u);
+  EXPECT_EQ(a.node->counters().datagrams_sent, 0u);
+  EXPECT_EQ(a.node->counters().streams_dialled, 0u);
 }
 
 TEST(NodeTest, JoinTeachesBothSides) {
@@ -58,9 +58,9 @@ TEST(NodeTest, FiveNodesFindEachOtherAndStayTogether) {
   net.RunFor(seconds(60));
   for (Host* h : hosts) {
     EXPECT_EQ(h->node->live_nodes(), 5u);
-    EXPECT_EQ(h->node->stats().probes_failed, 0u);
-    EXPECT_EQ(h->node->stats().suspect_applied, 0u);
-    EXPECT_GT(h->node->stats().probes, 40u);
+    EXPECT_EQ(h->node->counters().probes_failed, 0u);
+    EXPECT_EQ(h->node->counters().suspect_applied, 0u);
+    EXPECT_GT(h->node->counters().probes, 40u);
   }
 }
 

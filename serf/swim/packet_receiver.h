@@ -66,8 +66,8 @@ class PacketReceiver {
 
 inline void PacketReceiver::OnDatagram(Instant now, const Endpoint& from, ByteView datagram,
                                        Outbox& out) {
-  ++context_.stats.datagrams_received;
-  context_.stats.datagram_bytes_received += datagram.size();
+  ++context_.counters.datagrams_received;
+  context_.counters.datagram_bytes_received += datagram.size();
   const Config& config = context_.config;
   const wire::PacketOptions options{
       .label = config.label,
@@ -123,7 +123,7 @@ void PacketReceiver::Decoded(Instant now, const Endpoint& from, absl::string_vie
   Message message;
   const wire::DecodeResult result = wire::Decode(body, message, out.workspace().decode);
   if (result == wire::DecodeResult::kOk) return handle(message);
-  ++context_.stats.dropped_malformed;
+  ++context_.counters.dropped_malformed;
   context_.limiter.Log(now, LogReason::kDecode, LogLevel::kError, [&] {
     return absl::StrCat("memberlist: Failed to decode ", what, ": ", wire::DecodeResultName(result),
                         " from=", from.ToString());
@@ -132,7 +132,7 @@ void PacketReceiver::Decoded(Instant now, const Endpoint& from, absl::string_vie
 
 inline bool PacketReceiver::MayAnnounce(Instant now, const Endpoint& from) {
   if (context_.config.AddressAllowed(from.address)) return true;
-  ++context_.stats.dropped_filtered;
+  ++context_.counters.dropped_filtered;
   context_.limiter.Log(now, LogReason::kRejectedAddress, LogLevel::kDebug, [&] {
     return absl::StrCat("memberlist: Blocked alive message: ", from.address.ToString(),
                         " is not allowed from=", from.ToString());
@@ -143,7 +143,7 @@ inline bool PacketReceiver::MayAnnounce(Instant now, const Endpoint& from) {
 inline void PacketReceiver::OnFault(Instant now, const Endpoint& from, ByteView datagram,
                                     wire::PacketError error, const wire::PacketScratch& scratch) {
   using wire::PacketError;
-  Stats& stats = context_.stats;
+  Counters& counters = context_.counters;
   const auto drop = [&](std::uint64_t& counter, LogReason reason,
                         LogLevel level = LogLevel::kError) {
     ++counter;
@@ -156,34 +156,34 @@ inline void PacketReceiver::OnFault(Instant now, const Endpoint& from, ByteView 
     case PacketError::kOk:
       return;
     case PacketError::kEmpty:
-      return drop(stats.dropped_empty, LogReason::kUnknownType);
+      return drop(counters.dropped_empty, LogReason::kUnknownType);
     case PacketError::kLabelTruncated:
     case PacketError::kLabelZeroLength:
     case PacketError::kDoubleLabel:
     case PacketError::kLabelMismatch:
-      return drop(stats.dropped_label, LogReason::kLabel);
+      return drop(counters.dropped_label, LogReason::kLabel);
     case PacketError::kNotEncrypted:
     case PacketError::kNotAuthentic:
     case PacketError::kBadPadding:
-      return drop(stats.dropped_decrypt, LogReason::kDecrypt);
+      return drop(counters.dropped_decrypt, LogReason::kDecrypt);
     case PacketError::kBadCrc:
-      return drop(stats.dropped_checksum, LogReason::kChecksum, LogLevel::kWarn);
+      return drop(counters.dropped_checksum, LogReason::kChecksum, LogLevel::kWarn);
     case PacketError::kEmptyMessage:
-      return drop(stats.dropped_malformed, LogReason::kUnknownType);
+      return drop(counters.dropped_malformed, LogReason::kUnknownType);
     case PacketError::kUnsupportedType:
-      return drop(stats.dropped_type, LogReason::kUnknownType);
+      return drop(counters.dropped_type, LogReason::kUnknownType);
     case PacketError::kBadCompound:
-      return drop(stats.dropped_compound, LogReason::kCompound);
+      return drop(counters.dropped_compound, LogReason::kCompound);
     case PacketError::kTruncatedPart:
-      return drop(stats.dropped_compound, LogReason::kCompound, LogLevel::kWarn);
+      return drop(counters.dropped_compound, LogReason::kCompound, LogLevel::kWarn);
     case PacketError::kBadCompress:
     case PacketError::kUnknownAlgorithm:
     case PacketError::kBadLzw:
-      return drop(stats.dropped_decompress, LogReason::kDecompress);
+      return drop(counters.dropped_decompress, LogReason::kDecompress);
     case PacketError::kTooDeep:
     case PacketError::kTooLarge:
     case PacketError::kTooManyLeaves:
-      return drop(stats.dropped_nesting, LogReason::kCompound);
+      return drop(counters.dropped_nesting, LogReason::kCompound);
   }
 }
 

@@ -146,7 +146,7 @@ inline PacketSender::Gossip PacketSender::SendGossip(const Endpoint& to, bool cr
     sent.bytes += SendParts(to, crc, out);
     ++sent.packets;
   }
-  context_.stats.gossip_datagrams += sent.packets;
+  context_.counters.gossip_datagrams += sent.packets;
   return sent;
 }
 
@@ -172,7 +172,7 @@ inline std::size_t PacketSender::DrawBroadcasts(std::size_t budget, BroadcastQue
       workspace.parts.push_back(ByteView(workspace.user_messages).subspan(begin));
     }
   }
-  context_.stats.broadcasts_sent += workspace.parts.size() - before;
+  context_.counters.broadcasts_sent += workspace.parts.size() - before;
   return used;
 }
 
@@ -206,13 +206,13 @@ inline std::size_t PacketSender::Seal(ByteView message, const Endpoint& to, bool
   };
   const std::size_t begin = out.BeginSlice();
   if (!wire::SealPacket(message, options, out.workspace().packet, out.arena())) {
-    ++context_.stats.dropped_sends;
+    ++context_.counters.dropped_sends;
     return 0;
   }
   out.SendDatagram(to, begin);
   const std::size_t size = out.arena().size() - begin;
-  ++context_.stats.datagrams_sent;
-  context_.stats.datagram_bytes_sent += size;
+  ++context_.counters.datagrams_sent;
+  context_.counters.datagram_bytes_sent += size;
   return size;
 }
 

@@ -167,8 +167,8 @@ inline void Prober::StartDueProbe(Instant now, Outbox& out) {
   tick_waits_ = false;
   const std::optional<MemberIndex> target = membership_.NextToProbe(now);
   if (!target) return;
-  ++context_.stats.probes;
-  if (context_.awareness.score() > 0) ++context_.stats.probes_degraded;
+  ++context_.counters.probes;
+  if (context_.awareness.score() > 0) ++context_.counters.probes_degraded;
   target_ = *target;
   target_incarnation_ = membership_.table().row(target_).incarnation;
   strange_answer_ = false;
@@ -200,7 +200,7 @@ inline void Prober::AskHelpers(Instant, Outbox& out) {
     const NodeInfo& info = table.info(helper);
     const bool nack = info.versions().protocol_max >= 4;
     nacks_wanted += nack ? 1 : 0;
-    ++context_.stats.indirect_probes;
+    ++context_.counters.indirect_probes;
     sender_.Send(wire::IndirectPing{.seq_no = probe_.sequence(),
                                     .target = target.endpoint().address.bytes(),
                                     .port = target.endpoint().port,
@@ -213,7 +213,7 @@ inline void Prober::AskHelpers(Instant, Outbox& out) {
   }
   probe_.HelpersAsked(nacks_wanted);
   if (!context_.config.disable_tcp_pings && target.versions().protocol_max >= 3) {
-    ++context_.stats.fallback_pings;
+    ++context_.counters.fallback_pings;
     fallback_ = {target.endpoint(), target_, probe_.sequence(), probe_.end()};
   }
 }
@@ -233,7 +233,7 @@ inline void Prober::EndProbe(Instant now) {
   }
   context_.probe_history.Add(probe_.nacks(), true);
   context_.probe_history.Add(probe_.silent_helpers(), false);
-  ++context_.stats.probes_failed;
+  ++context_.counters.probes_failed;
   Log(context_.config.logger, LogLevel::kInfo, "memberlist: Suspect ", name,
       " has failed, no acks received");
   membership_.Accuse(now, target_, target_incarnation_);
@@ -249,11 +249,11 @@ inline void Prober::EndIndirectPings(Instant now, Outbox& out) {
 
 inline void Prober::OnPing(Instant now, const Endpoint& from, const wire::Ping& ping, Outbox& out) {
   if (wire::Check(ping) != wire::FormatFault::kNone) {
-    ++context_.stats.dropped_address;
+    ++context_.counters.dropped_address;
     return;
   }
   if (!ping.node.empty() && ping.node != own().name()) {
-    ++context_.stats.dropped_not_for_us;
+    ++context_.counters.dropped_not_for_us;
     context_.limiter.Log(now, LogReason::kWrongPing, LogLevel::kWarn, [&] {
       return absl::StrCat("memberlist: Got ping for unexpected node '", Shown(ping.node),
                           "' from=", from.ToString());
@@ -275,11 +275,11 @@ inline void Prober::OnPing(Instant now, const Endpoint& from, const wire::Ping& 
 inline void Prober::OnIndirectPing(Instant now, const Endpoint& from,
                                    const wire::IndirectPing& ping, Outbox& out) {
   if (wire::Check(ping) != wire::FormatFault::kNone) {
-    ++context_.stats.dropped_address;
+    ++context_.counters.dropped_address;
     return;
   }
   if (ping.node.size() > kNodeNameMax) {  // it is passed on
-    ++context_.stats.dropped_oversize;
+    ++context_.counters.dropped_oversize;
     return;
   }
   IndirectPing indirect;
@@ -295,7 +295,7 @@ inline void Prober::OnIndirectPing(Instant now, const Endpoint& from,
   indirect.own = context_.NextSequence();
   indirect.deadline = now + context_.config.probe_timeout;
   if (!indirect_pings_.Add(indirect)) {
-    ++context_.stats.dropped_indirect_pings;
+    ++context_.counters.dropped_indirect_pings;
     return;
   }
   sender_.Send(wire::Ping{.seq_no = indirect.own,
@@ -307,7 +307,7 @@ inline void Prober::OnIndirectPing(Instant now, const Endpoint& from,
 }
 
 inline void Prober::OnAck(Instant now, const Endpoint& from, const wire::Ack& ack, Outbox& out) {
-  ++context_.stats.acks_received;
+  ++context_.counters.acks_received;
   if (const std::optional<IndirectPing> indirect = indirect_pings_.Acknowledge(ack.seq_no, from)) {
     // The asker wants to know that the target lives; its payload is for whom it answers only.
     sender_.Send(wire::Ack{.seq_no = indirect->requested, .payload = {}}, indirect->asker,
@@ -316,7 +316,7 @@ inline void Prober::OnAck(Instant now, const Endpoint& from, const wire::Ack& ac
   }
   if (!probe_.running() || ack.seq_no != probe_.sequence()) return;
   if (!IsExpectedSource(from)) {
-    ++context_.stats.dropped_acks;
+    ++context_.counters.dropped_acks;
     strange_answer_ = true;
     return;
   }
@@ -332,10 +332,10 @@ inline void Prober::OnAck(Instant now, const Endpoint& from, const wire::Ack& ac
 }
 
 inline void Prober::OnNack(const Endpoint& from, const wire::Nack& nack) {
-  ++context_.stats.nacks_received;
+  ++context_.counters.nacks_received;
   if (!probe_.running() || nack.seq_no != probe_.sequence()) return;
   if (!IsExpectedSource(from)) {
-    ++context_.stats.dropped_acks;
+    ++context_.counters.dropped_acks;
     return;
   }
   probe_.OnNack(nack.seq_no);
@@ -372,7 +372,7 @@ inline bool Prober::MayAnswerStranger(Instant now) {
     ++stranger_answers_;
     return true;
   }
-  ++context_.stats.dropped_strangers;
+  ++context_.counters.dropped_strangers;
   return false;
 }
 

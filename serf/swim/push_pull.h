@@ -152,7 +152,7 @@ inline std::optional<absl::Status> PushPullMerge::Continue(Instant now, bool sta
                                                 .first = !std::exchange(state_begun_, true)})) {
     return std::nullopt;
   }
-  ++context_.stats.push_pulls_merged;
+  ++context_.counters.push_pulls_merged;
   return absl::OkStatus();
 }
 
@@ -255,7 +255,7 @@ inline void PushPullMerge::Apply(Instant now, const wire::PushPullNode& record) 
       const auto versions = wire::VersionVector::FromBytes(record.vsn);
       // Nonsense is counted below; who makes sense but cannot be talked to is left out here.
       if (versions && AreSaneVersions(*versions) && !AreCompatible(*versions, own.versions())) {
-        ++context_.stats.dropped_versions;
+        ++context_.counters.dropped_versions;
         return;
       }
       const bool was_live = IsLive(record.name);

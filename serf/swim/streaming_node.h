@@ -20,10 +20,10 @@
 #include "serf/base/endpoint.h"
 #include "serf/base/time.h"
 #include "serf/swim/config.h"
+#include "serf/swim/counters.h"
 #include "serf/swim/joins.h"
 #include "serf/swim/node.h"
 #include "serf/swim/outbox.h"
-#include "serf/swim/stats.h"
 #include "serf/swim/test_net.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/message_type.h"
@@ -178,7 +178,7 @@ class StreamingNode {
     return absl::StrCat(names[static_cast<int>(host_.node->state(*member))], " ",
                         host_.node->incarnation(*member).value());
   }
-  const Stats& stats() const { return host_.node->stats(); }
+  const Counters& counters() const { return host_.node->counters(); }
 
   TestNet net_;
   TestNet::Host& host_;

@@ -134,7 +134,7 @@ class Streams {
   bool MayHold(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
   // There is no room for it.
   void Evict(Instant now, StreamId id, absl::string_view why, Outbox& out) {
-    ++context_.stats.streams_refused;
+    ++context_.counters.streams_refused;
     Finish(now, *table_.Find(id), absl::ResourceExhaustedError(why));
     Close(id, out);
   }
@@ -171,12 +171,12 @@ inline std::optional<StreamId> Streams::OnAccepted(Instant now, const Endpoint& 
   if (table_.accepted() >= kAcceptedMax) {
     const std::optional<StreamId> victim = table_.strangers().Victim();
     if (!victim) {
-      ++context_.stats.streams_refused;
+      ++context_.counters.streams_refused;
       return std::nullopt;
     }
     Evict(now, *victim, "too many open streams", out);
   }
-  ++context_.stats.streams_accepted;
+  ++context_.counters.streams_accepted;
   context_.limiter.Log(now, LogReason::kStreamAccepted, LogLevel::kDebug, [&] {
     return absl::StrCat("memberlist: Stream connection from=", from.ToString());
   });
@@ -186,13 +186,13 @@ inline std::optional<StreamId> Streams::OnAccepted(Instant now, const Endpoint& 
 inline StreamExchange* Streams::Dial(Instant now, Purpose purpose, const Endpoint& to,
                                      Instant deadline, RequestId join, Outbox& out) {
   if (table_.dialled() >= kDialledMax) {
-    ++context_.stats.dropped_sends;
+    ++context_.counters.dropped_sends;
     StreamExchange refused(purpose, to, context_);
     refused.join = join;
     Finish(now, refused, absl::ResourceExhaustedError("too many open streams"));
     return nullptr;
   }
-  ++context_.stats.streams_dialled;
+  ++context_.counters.streams_dialled;
   const StreamId id = table_.Open(purpose, to, deadline, context_);
   StreamExchange& exchange = *table_.Find(id);
   exchange.join = join;
@@ -201,7 +201,7 @@ inline StreamExchange* Streams::Dial(Instant now, Purpose purpose, const Endpoin
 }
 
 inline void Streams::DialJoin(Instant now, RequestId join, const Endpoint& to, Outbox& out) {
-  ++context_.stats.push_pulls_started;
+  ++context_.counters.push_pulls_started;
   Dial(now, Purpose::kJoin, to, now + context_.config.tcp_timeout, join, out);
 }
 
@@ -209,7 +209,7 @@ inline void Streams::DialPushPull(Instant now, MemberIndex partner, Outbox& out)
   const NodeInfo& info = membership_.table().info(partner);
   Log(context_.config.logger, LogLevel::kDebug,
       "memberlist: Initiating push/pull sync with: ", info.name(), " ", info.endpoint().ToString());
-  ++context_.stats.push_pulls_started;
+  ++context_.counters.push_pulls_started;
   StreamExchange* exchange = Dial(now, Purpose::kPushPull, info.endpoint(),
                                   now + context_.config.tcp_timeout, RequestId(), out);
   if (exchange != nullptr) exchange->peer_name = std::string(info.name());
@@ -265,7 +265,7 @@ inline void Streams::OnConnected(Instant now, StreamId id, Outbox& out) {
 inline void Streams::OnBytes(Instant now, StreamId id, ByteView bytes, Outbox& out) {
   StreamExchange* exchange = table_.Find(id);
   if (exchange == nullptr) return;  // closed by this node; the driver had these on the way
-  context_.stats.stream_bytes_received += bytes.size();
+  context_.counters.stream_bytes_received += bytes.size();
   // Nothing is expected behind the unit. What comes while the own state is sent waits.
   const bool waits = !exchange->accepted() && exchange->stage == Stage::kSending;
   if (exchange->stage != Stage::kReading && !waits) return;
@@ -317,7 +317,7 @@ inline void Streams::OnTimer(Instant now, Outbox& out) {
       Queue(id, exchange);
       continue;
     }
-    ++context_.stats.streams_timed_out;
+    ++context_.counters.streams_timed_out;
     const absl::string_view what =
         exchange.accepted() || exchange.connected ? "read tcp " : "dial tcp ";
     Finish(now, exchange,
@@ -405,7 +405,7 @@ inline bool Streams::Send(Instant now, StreamId id, StreamExchange& exchange, Po
         Evict(now, id, "too many push/pull requests from one address", out);
         return false;
       }
-      ++context_.stats.push_pulls_delayed;
+      ++context_.counters.push_pulls_delayed;
       exchange.stage = Stage::kDelayed;
       table_.SetDeadline(id, exchange, allowed);
       return false;
@@ -415,7 +415,7 @@ inline bool Streams::Send(Instant now, StreamId id, StreamExchange& exchange, Po
   const auto result = exchange.writer->Continue(portion, out.arena());
   if (out.arena().size() > begin) {
     out.WriteStream(id, begin);
-    context_.stats.stream_bytes_sent += out.arena().size() - begin;
+    context_.counters.stream_bytes_sent += out.arena().size() - begin;
   }
   if (result == wire::StreamUnitWriter::Result::kUnfinished) {
     Queue(id, exchange);
@@ -423,9 +423,9 @@ inline bool Streams::Send(Instant now, StreamId id, StreamExchange& exchange, Po
   }
   const bool sent = result == wire::StreamUnitWriter::Result::kDone;
   exchange.writer = nullptr;
-  if (!sent) ++context_.stats.dropped_sends;
+  if (!sent) ++context_.counters.dropped_sends;
   if (exchange.accepted()) {
-    if (sent) ++context_.stats.push_pulls_answered;
+    if (sent) ++context_.counters.push_pulls_answered;
     exchange.stage = Stage::kMerging;
     return true;
   }
@@ -461,7 +461,7 @@ inline void Streams::Merge(Instant now, StreamId id, StreamExchange& exchange, P
   if (!is_request) {
     Finish(now, exchange, *status);
   } else if (!status->ok()) {
-    ++context_.stats.push_pulls_refused;
+    ++context_.counters.push_pulls_refused;
     context_.limiter.Log(now, LogReason::kMerge, LogLevel::kError, [&] {
       return absl::StrCat("memberlist: Failed push/pull merge: ", status->message(),
                           " from=", exchange.peer().ToString());
@@ -522,11 +522,11 @@ inline void Streams::OnPingRequest(Instant now, StreamId id, StreamExchange& exc
   wire::Ping ping;
   wire::DecodeScratch scratch;
   if (wire::Decode(exchange.reader().unit().body, ping, scratch) != wire::DecodeResult::kOk) {
-    ++context_.stats.streams_malformed;
+    ++context_.counters.streams_malformed;
     return;
   }
   if (!ping.node.empty() && ping.node != membership_.table().info(membership_.self()).name()) {
-    ++context_.stats.dropped_not_for_us;
+    ++context_.counters.dropped_not_for_us;
     context_.limiter.Log(now, LogReason::kWrongPing, LogLevel::kWarn, [&] {
       return absl::StrCat("memberlist: Got ping for unexpected node ", Shown(ping.node),
                           " from=", exchange.peer().ToString());
@@ -560,7 +560,7 @@ inline void Streams::OnPingAnswer(Instant now, StreamExchange& exchange) {
 
 inline void Streams::OnMalformed(Instant now, StreamId id, StreamExchange& exchange, Outbox& out) {
   const wire::StreamFailure& failure = exchange.reader().failure();
-  if (failure.end != wire::StreamEnd::kSilent) ++context_.stats.streams_malformed;
+  if (failure.end != wire::StreamEnd::kSilent) ++context_.counters.streams_malformed;
   if (!exchange.accepted()) {
     const bool closed = failure.end == wire::StreamEnd::kSilent;
     return Finish(now, exchange, absl::InvalidArgumentError(closed ? "EOF" : failure.text.c_str()));
@@ -579,7 +579,7 @@ inline void Streams::OnMalformed(Instant now, StreamId id, StreamExchange& excha
 
 inline void Streams::Finish(Instant now, const StreamExchange& exchange,
                             const absl::Status& status) {
-  if (!status.ok()) ++context_.stats.streams_failed;
+  if (!status.ok()) ++context_.counters.streams_failed;
   const auto complain = [&](absl::string_view what, const auto&... whom) {
     context_.limiter.Log(now, LogReason::kStream, LogLevel::kError, [&] {
       return absl::StrCat("memberlist: ", what, whom..., status.message());
@@ -634,7 +634,7 @@ inline bool Streams::CountPushPull(Instant now, StreamId id, StreamExchange& exc
                                    Outbox& out) {
   if (exchange.counted_push_pull) return true;
   if (table_.push_pulls() >= kPushPullsMax) {
-    ++context_.stats.push_pulls_refused;
+    ++context_.counters.push_pulls_refused;
     context_.limiter.Log(now, LogReason::kPendingPushPulls, LogLevel::kError,
                          [] { return "memberlist: Too many pending push/pull requests"; });
     // Only whoever has more than this one: else those who come at once would drive each other out.
@@ -668,11 +668,11 @@ inline bool Streams::WriteUnit(StreamId id, ByteView message, bool initiator, Ou
   const std::size_t begin = out.BeginSlice();
   if (!wire::SealStreamUnit(message, SealOptions(), initiator, out.workspace().packet,
                             out.arena())) {
-    ++context_.stats.dropped_sends;
+    ++context_.counters.dropped_sends;
     return false;
   }
   out.WriteStream(id, begin);
-  context_.stats.stream_bytes_sent += out.arena().size() - begin;
+  context_.counters.stream_bytes_sent += out.arena().size() - begin;
   return true;
 }
 

@@ -144,9 +144,9 @@ class ScenarioDriver {
 // --- bodies ---
 
 inline bool ScenarioDriver::Probe(NodeId node, std::uint64_t count) {
-  const swim::Stats& stats = serf(node).node().stats();
-  const std::uint64_t enough = stats.acks_received + count;
-  return RunUntil([&] { return stats.acks_received >= enough; });
+  const swim::Counters& counters = serf(node).node().counters();
+  const std::uint64_t enough = counters.acks_received + count;
+  return RunUntil([&] { return counters.acks_received >= enough; });
 }
 
 inline void ScenarioDriver::Tell(NodeId node, const Event& event) {

@@ -425,7 +425,7 @@ TYPED_TEST(Scenario, ATakenNameIsNotTakenOver) {
     EXPECT_EQ(d.serf(node).FindMember("b")->endpoint.ToString(), d.address(nodes[1]));
     EXPECT_THAT(d.events(node), IsEmpty());
   }
-  EXPECT_GT(d.serf(nodes[0]).node().stats().conflicts, 0u);
+  EXPECT_GT(d.serf(nodes[0]).node().counters().conflicts, 0u);
 }
 
 // --- who does not mix ---

@@ -45,8 +45,8 @@ class SwarmStats : public WorldObserver {
   void OnStop(NodeId node) override { Collect(node); }
   void Collect(NodeId node) {
     const Serf& serf = world_.serf(node);
-    faults_.suspicions += serf.node().stats().suspect_applied;
-    faults_.refutations += serf.node().stats().refutations;
+    faults_.suspicions += serf.node().counters().suspect_applied;
+    faults_.refutations += serf.node().counters().refutations;
     faults_.relayed += serf.counters().relayed;
   }
 

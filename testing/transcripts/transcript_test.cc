@@ -103,7 +103,7 @@ void IndirectProbe(Stage& s) {
   s.transcript.Note("a and b do not reach each other any more; c reaches both");
   s.world.links().Cut(n[0], n[1]);
   s.world.links().Cut(n[1], n[0]);
-  const auto acks = [&](NodeId node) { return s.world.serf(node).node().stats().acks_received; };
+  const auto acks = [&](NodeId node) { return s.world.serf(node).node().counters().acks_received; };
   const std::uint64_t enough[] = {acks(n[0]) + 2, acks(n[1]) + 2};
   EXPECT_TRUE(s.world.RunUntil([&] { return acks(n[0]) >= enough[0] && acks(n[1]) >= enough[1]; },
                                seconds(30)));

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef SERF_SWIM_STATS_H_
-#define SERF_SWIM_STATS_H_
+#ifndef SERF_SWIM_COUNTERS_H_
+#define SERF_SWIM_COUNTERS_H_
 
-// Stats: what a Node counted since its start. Each datagram, stream or message that is dropped is
-// counted under one reason. Sources: docs/protocol/membership.md 8.1, 10.
+// Counters: what a Node counted since its start. Each datagram, stream or message that is dropped
+// is counted under one reason. Sources: docs/protocol/membership.md 8.1, 10.
 
 #include <cstdint>
 
 namespace serf::swim {
 
-struct Stats {
+struct Counters {
   // --- traffic; bytes as handed to the socket ---
   std::uint64_t datagrams_sent = 0;
   std::uint64_t datagram_bytes_sent = 0;
@@ -37,10 +37,11 @@ struct Stats {
   std::uint64_t dropped_oversize = 0;     // metadata, name or payload beyond its limit
   std::uint64_t dropped_not_for_us = 0;   // a ping for another name
   std::uint64_t dropped_members = 0;      // a new node, when as many are known as may be
-  std::uint64_t dropped_indirect_pings = 0;       // an indirect ping, when as many are under way as may be
-  std::uint64_t dropped_strangers = 0;    // an answer to no member, beyond their rate
-  std::uint64_t dropped_acks = 0;         // an ack or nack from a source that cannot have sent it
-  std::uint64_t dropped_sends = 0;        // of ours: the encryption failed, or too many streams
+  std::uint64_t dropped_indirect_pings =
+      0;                                // an indirect ping, when as many are under way as may be
+  std::uint64_t dropped_strangers = 0;  // an answer to no member, beyond their rate
+  std::uint64_t dropped_acks = 0;       // an ack or nack from a source that cannot have sent it
+  std::uint64_t dropped_sends = 0;      // of ours: the encryption failed, or too many streams
 
   // Log lines that were not written, since their like was less than a second before.
   std::uint64_t log_lines_suppressed = 0;
@@ -86,4 +87,4 @@ struct Stats {
 
 }  // namespace serf::swim
 
-#endif  // SERF_SWIM_STATS_H_
+#endif  // SERF_SWIM_COUNTERS_H_
