@@ -55,7 +55,7 @@ TEST_F(MemberTest, ALeavingMemberThatGoesHasLeft) {
   EXPECT_THAT(self_.TakeEvents(), IsEmpty());
   EXPECT_EQ(self_.Stat("member_time"), "6");
   EXPECT_EQ(IntentQueue(), "1");
-  self_.PeerGone("a", /*by_itself=*/true);
+  self_.PeerGone("a", /*announced=*/true);
   EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-leave a left"));
   EXPECT_TRUE(self_.log().Has(absl::StrCat("[INFO] serf: EventMemberLeave: a ",
                                            LoneSerf::EndpointOf("a").address.ToString())));
@@ -71,7 +71,7 @@ TEST_F(MemberTest, AnAliveMemberThatGoesHasFailed) {
 }
 
 TEST_F(MemberTest, AMemberThatSaysThatItGoesHasLeftThoughItsIntentWasMissed) {
-  self_.PeerGone("a", /*by_itself=*/true);
+  self_.PeerGone("a", /*announced=*/true);
   // It could be a farewell of an earlier life, which the member would refute.
   EXPECT_EQ(self_.Status("a"), kAlive);
   self_.RunFor(seconds(1));
@@ -92,7 +92,7 @@ TEST_F(MemberTest, AMemberThatSaysThatItGoesHasLeftThoughItsIntentWasMissed) {
 }
 
 TEST_F(MemberTest, AFarewellWithoutAnIntentIsRefutedUnnoticed) {
-  self_.PeerGone("a", /*by_itself=*/true);
+  self_.PeerGone("a", /*announced=*/true);
   self_.RunFor(milliseconds(900));
   self_.PeerAlive("a");
   self_.RunFor(minutes(1));
@@ -101,7 +101,7 @@ TEST_F(MemberTest, AFarewellWithoutAnIntentIsRefutedUnnoticed) {
 }
 
 TEST_F(MemberTest, AMemberThatLeftByItselfComesBack) {
-  self_.PeerGone("a", /*by_itself=*/true);
+  self_.PeerGone("a", /*announced=*/true);
   self_.RunFor(seconds(1));
   ASSERT_EQ(self_.Status("a"), kLeft);
   self_.TakeEvents();
@@ -262,7 +262,7 @@ TEST_F(MemberTest, ALeavingMemberIsPrunedWhenItHasLeft) {
   EXPECT_EQ(self_.Status("a"), kLeaving);
   EXPECT_EQ(IntentQueue(), "1");
   self_.RunFor(seconds(1));
-  self_.PeerGone("a", /*by_itself=*/true);
+  self_.PeerGone("a", /*announced=*/true);
   EXPECT_EQ(self_.Status("a"), kLeft);
   self_.RunFor(seconds(5));
   EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-leave a left", "member-reap a left"));

@@ -412,7 +412,7 @@ TEST_F(StateTest, ALeftMemberIsALeaveIntentOneLater) {
 TEST_F(StateTest, ALeftMemberThatWasKnownToHaveLeftKeepsTheLaterTime) {
   self_.PeerAlive("a");
   self_.Receive(JoinOf("a", 7));
-  self_.PeerGone("a", /*by_itself=*/true);
+  self_.PeerGone("a", /*announced=*/true);
   self_.RunFor(seconds(1));
   ASSERT_EQ(self_.Status("a"), kLeft);
   Receive({{"a", LamportTime(9)}}, {"a"}, 10);

@@ -88,17 +88,17 @@ inline constexpr MemberRecord OnNodeAlive(const std::optional<MemberRecord>& mem
 }
 
 // The engine reports a node gone (docs/protocol/serf.md 3.3.2): the event to emit. None, with the
-// status unchanged, if that makes no sense now. `by_itself`: the node announced its departure to
+// status unchanged, if that makes no sense now. `announced`: the node announced its departure to
 // the engine, as none does that did not mean to leave. The original does not look at it, and takes
 // for failed who left if it missed the intent (docs/decisions/0006-departures-are-leaves.md).
-inline constexpr std::optional<MemberEventKind> OnNodeGone(MemberRecord& member, bool by_itself) {
+inline constexpr std::optional<MemberEventKind> OnNodeGone(MemberRecord& member, bool announced) {
   switch (member.status) {
     case MemberStatus::kLeaving:
       member.status = MemberStatus::kLeft;
       return MemberEventKind::kLeave;
     case MemberStatus::kAlive:
-      member.status = by_itself ? MemberStatus::kLeft : MemberStatus::kFailed;
-      return by_itself ? MemberEventKind::kLeave : MemberEventKind::kFailed;
+      member.status = announced ? MemberStatus::kLeft : MemberStatus::kFailed;
+      return announced ? MemberEventKind::kLeave : MemberEventKind::kFailed;
     case MemberStatus::kNone:
     case MemberStatus::kLeft:
     case MemberStatus::kFailed:

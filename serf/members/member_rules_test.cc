@@ -113,7 +113,7 @@ TEST(MemberRulesTest, AKnownNodeThatIsAliveIsAlive) {
 struct GoneCase {
   std::string name;
   MemberStatus before;
-  bool by_itself;
+  bool announced;
   MemberStatus after;
   std::optional<MemberEventKind> event;
 };
@@ -123,7 +123,7 @@ class GoneTableTest : public testing::TestWithParam<GoneCase> {};
 TEST_P(GoneTableTest, AppendixAButForDeparturesByThemselves) {
   const GoneCase& c = GetParam();
   MemberRecord member = At(c.before);
-  EXPECT_EQ(OnNodeGone(member, c.by_itself), c.event);
+  EXPECT_EQ(OnNodeGone(member, c.announced), c.event);
   // The time is that of an intent, and there was none.
   EXPECT_EQ(member, At(c.after));
 }

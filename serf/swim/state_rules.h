@@ -131,8 +131,9 @@ enum class DeadVerdict : std::uint8_t {
   kRefute,
 };
 
-// `by_itself`: the message names the subject as its sender. `left`: this node has left.
-DeadVerdict JudgeDead(const SubjectState& subject, wire::Incarnation incarnation, bool by_itself,
+// `announced`: the subject says so itself, as the message names it as its sender. `left`: this node
+// has left.
+DeadVerdict JudgeDead(const SubjectState& subject, wire::Incarnation incarnation, bool announced,
                       bool left);
 
 // --- push/pull records (docs/protocol/membership.md 4.6) ---
@@ -259,20 +260,20 @@ inline SuspectVerdict JudgeSuspect(const SubjectState& subject, wire::Incarnatio
 }
 
 inline DeadVerdict JudgeDead(const SubjectState& subject, wire::Incarnation incarnation,
-                             bool by_itself, bool left) {
+                             bool announced, bool left) {
   if (!subject.known || incarnation < subject.incarnation) return DeadVerdict::kIgnore;
   if (IsAbsurdAccusation(subject, incarnation)) return DeadVerdict::kAbsurd;
   if (subject.state == NodeState::kDead || subject.state == NodeState::kLeft) {
     return DeadVerdict::kIgnore;  // a failed node never turns into one that left
   }
   if (subject.own && !left) return DeadVerdict::kRefute;
-  if (by_itself && !subject.own) {
+  if (announced && !subject.own) {
     if (subject.farewell_doubted) return DeadVerdict::kIgnore;
     if (incarnation > subject.incarnation || !subject.farewell_expected) {
       return DeadVerdict::kDoubt;
     }
   }
-  return by_itself ? DeadVerdict::kLeft : DeadVerdict::kDead;
+  return announced ? DeadVerdict::kLeft : DeadVerdict::kDead;
 }
 
 }  // namespace serf::swim

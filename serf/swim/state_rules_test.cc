@@ -216,7 +216,7 @@ TEST(StateRules, Dead) {
     const char* what;
     SubjectState subject;
     std::uint32_t incarnation;
-    bool by_itself;
+    bool announced;
     bool left;
     V expected;
   };
@@ -268,7 +268,7 @@ TEST(StateRules, Dead) {
        V::kAbsurd},
   };
   for (const Case& c : kCases) {
-    EXPECT_EQ(JudgeDead(c.subject, Incarnation(c.incarnation), c.by_itself, c.left), c.expected)
+    EXPECT_EQ(JudgeDead(c.subject, Incarnation(c.incarnation), c.announced, c.left), c.expected)
         << c.what;
   }
 }
@@ -367,14 +367,14 @@ SuspectVerdict SuspectBySteps(const SubjectState& s, Incarnation incarnation) {
   return s.own ? SuspectVerdict::kRefute : SuspectVerdict::kSuspect;  // 5, 6
 }
 
-DeadVerdict DeadBySteps(const SubjectState& s, Incarnation incarnation, bool by_itself, bool left) {
+DeadVerdict DeadBySteps(const SubjectState& s, Incarnation incarnation, bool announced, bool left) {
   if (!s.known) return DeadVerdict::kIgnore;                              // 1
   if (incarnation < s.incarnation) return DeadVerdict::kIgnore;           // 2
   if (s.state == kDead || s.state == kLeft) return DeadVerdict::kIgnore;  // 4
   if (s.own && !left) return DeadVerdict::kRefute;                        // 5
   // Ours: an unheard-of farewell is doubted first.
-  if (by_itself && !s.own && incarnation > s.incarnation) return DeadVerdict::kDoubt;
-  return by_itself ? DeadVerdict::kLeft : DeadVerdict::kDead;  // 7
+  if (announced && !s.own && incarnation > s.incarnation) return DeadVerdict::kDoubt;
+  return announced ? DeadVerdict::kLeft : DeadVerdict::kDead;  // 7
 }
 
 TEST(StateRules, EveryCombinationFollowsTheSpecification) {
@@ -404,9 +404,9 @@ TEST(StateRules, EveryCombinationFollowsTheSpecification) {
         }
         EXPECT_EQ(JudgeSuspect(subject, Incarnation(incarnation)),
                   SuspectBySteps(subject, Incarnation(incarnation)));
-        for (const bool by_itself : kBoth) {
-          EXPECT_EQ(JudgeDead(subject, Incarnation(incarnation), by_itself, left),
-                    DeadBySteps(subject, Incarnation(incarnation), by_itself, left));
+        for (const bool announced : kBoth) {
+          EXPECT_EQ(JudgeDead(subject, Incarnation(incarnation), announced, left),
+                    DeadBySteps(subject, Incarnation(incarnation), announced, left));
         }
         ++cases;
       }

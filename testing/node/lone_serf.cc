@@ -48,8 +48,8 @@ void LoneSerf::PeerAlive(absl::string_view name, const Tags& tags) {
   ReceivePacket(peers_.Alive(name, tags));
 }
 
-void LoneSerf::PeerGone(absl::string_view name, bool by_itself) {
-  ReceivePacket(peers_.Gone(name, by_itself));
+void LoneSerf::PeerGone(absl::string_view name, bool announced) {
+  ReceivePacket(peers_.Gone(name, announced));
 }
 
 void LoneSerf::ReceiveBytes(ByteView message, const Endpoint& from) {

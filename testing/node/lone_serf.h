@@ -55,8 +55,8 @@ class LoneSerf {
   // --- what peers say ---
 
   void PeerAlive(absl::string_view name, const Tags& tags = {});
-  // The engine learns that the peer died, or, `by_itself`, that it left.
-  void PeerGone(absl::string_view name, bool by_itself = false);
+  // The engine learns that the peer died, or, `announced`, that it left.
+  void PeerGone(absl::string_view name, bool announced = false);
 
   // A message of the Serf layer.
   template <typename Message>

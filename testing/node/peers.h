@@ -6,7 +6,7 @@
 //
 //   Peers peers;
 //   node.OnDatagram(now, from, peers.Alive("a"), out);
-//   node.OnDatagram(now, from, peers.Gone("a", /*by_itself=*/false), out);
+//   node.OnDatagram(now, from, peers.Gone("a", /*announced=*/false), out);
 
 #include <cstdint>
 #include <functional>
@@ -66,13 +66,13 @@ class Peers {
     alive.vsn = versions;
     return Encoded(alive);
   }
-  // The peer died, or, `by_itself`, it said that it leaves.
-  ByteVector Gone(absl::string_view name, bool by_itself) const {
+  // The peer died, or, `announced`, it said that it leaves.
+  ByteVector Gone(absl::string_view name, bool announced) const {
     wire::Dead dead;
     const auto found = incarnations_.find(name);
     dead.incarnation = wire::Incarnation(found == incarnations_.end() ? 0 : found->second);
     dead.node = name;
-    dead.from = by_itself ? name : absl::string_view("somebody");
+    dead.from = announced ? name : absl::string_view("somebody");
     return Encoded(dead);
   }
 

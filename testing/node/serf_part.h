@@ -73,9 +73,9 @@ class SerfPart : private swim::Delegate {
   void AddPeerAt(absl::string_view name, const Endpoint& endpoint, std::uint8_t protocol_max = 5) {
     Hear(peers_.AliveAt(name, endpoint, {}, protocol_max));
   }
-  void KillPeer(absl::string_view name) { Hear(peers_.Gone(name, /*by_itself=*/false)); }
+  void KillPeer(absl::string_view name) { Hear(peers_.Gone(name, /*announced=*/false)); }
   // The peer announces its departure.
-  void PeerLeaves(absl::string_view name) { Hear(peers_.Gone(name, /*by_itself=*/true)); }
+  void PeerLeaves(absl::string_view name) { Hear(peers_.Gone(name, /*announced=*/true)); }
 
   // --- time ---
 
