@@ -18,8 +18,8 @@
 #include "serf/base/time.h"
 #include "serf/gossip/broadcasts.h"
 #include "serf/outbox.h"
+#include "serf/requests/broadcast_waits.h"
 #include "serf/requests/join_queue.h"
-#include "serf/requests/pending_broadcasts.h"
 
 namespace serf {
 
@@ -90,8 +90,8 @@ class Requests {
   Duration broadcast_timeout_;
   JoinQueue joins_;
   std::vector<RequestId> leaves_;
-  PendingBroadcasts removals_;
-  PendingBroadcasts tag_updates_;
+  BroadcastWaits removals_;
+  BroadcastWaits tag_updates_;
   Broadcasts::Token next_token_ = kLeaveToken + 1;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef SERF_REQUESTS_PENDING_BROADCASTS_H_
-#define SERF_REQUESTS_PENDING_BROADCASTS_H_
+#ifndef SERF_REQUESTS_BROADCAST_WAITS_H_
+#define SERF_REQUESTS_BROADCAST_WAITS_H_
 
-// PendingBroadcasts: requests that wait for the end of a broadcast, or no longer than until their
+// BroadcastWaits: requests that wait for the end of a broadcast, or no longer than until their
 // deadlines.
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace serf {
 
-class PendingBroadcasts {
+class BroadcastWaits {
  public:
   // `token`: for Finish; zero: FinishAll alone ends it.
   void Add(RequestId request, Broadcasts::Token token, Instant deadline) {
@@ -67,4 +67,4 @@ class PendingBroadcasts {
 
 }  // namespace serf
 
-#endif  // SERF_REQUESTS_PENDING_BROADCASTS_H_
+#endif  // SERF_REQUESTS_BROADCAST_WAITS_H_
