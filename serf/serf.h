@@ -43,8 +43,8 @@
 #include "serf/keys.h"
 #include "serf/lamport/lamport_clock.h"
 #include "serf/machine/engine_config.h"
-#include "serf/machine/gossip_receiver.h"
 #include "serf/machine/local_state_writer.h"
+#include "serf/machine/serf_message_receiver.h"
 #include "serf/machine/stat_map.h"
 #include "serf/member.h"
 #include "serf/member_listing.h"
@@ -272,7 +272,7 @@ class Serf final : private swim::Delegate {
   IntentIssuer intents_;
   UserEvents user_events_;
   Queries queries_;
-  GossipReceiver receiver_;
+  SerfMessageReceiver receiver_;
   EventPipeline pipeline_;
   Requests requests_;
   LeaveSequence leave_;

@@ -1,4 +1,4 @@
-#include "serf/machine/gossip_receiver.h"
+#include "serf/machine/serf_message_receiver.h"
 
 #include <algorithm>
 #include <chrono>
@@ -62,7 +62,7 @@ ByteVector RelayOf(absl::string_view name, const Endpoint& to, const ByteVector&
   return relay;
 }
 
-class GossipReceiverTest : public ::testing::Test, protected testing::SerfPart {
+class SerfMessageReceiverTest : public ::testing::Test, protected testing::SerfPart {
  protected:
   void Hear(ByteView message, const Endpoint& from = Peers::EndpointOf("a")) {
     receiver_.OnMessage(now_, from, message);
@@ -103,12 +103,12 @@ class GossipReceiverTest : public ::testing::Test, protected testing::SerfPart {
   IntentIssuer intents_{context_, members_, broadcasts_};
   UserEvents user_events_{context_, broadcasts_};
   Queries queries_{context_, members_};
-  GossipReceiver receiver_{context_, members_, intents_, user_events_, queries_, broadcasts_};
+  SerfMessageReceiver receiver_{context_, members_, intents_, user_events_, queries_, broadcasts_};
 };
 
 // --- messages ---
 
-TEST_F(GossipReceiverTest, WhatIsNewIsPassedOnAsItCameAndOnlyOnce) {
+TEST_F(SerfMessageReceiverTest, WhatIsNewIsPassedOnAsItCameAndOnlyOnce) {
   AddPeer("a");
   const ByteVector messages[] = {
       Encoded(JoinOf("a", 5)), Encoded(LeaveOf("a", 6)),      Encoded(LeaveOf("a", 7, true)),
@@ -125,7 +125,7 @@ TEST_F(GossipReceiverTest, WhatIsNewIsPassedOnAsItCameAndOnlyOnce) {
   EXPECT_EQ(counters().messages_received, 2 * std::size(messages));
 }
 
-TEST_F(GossipReceiverTest, WhatDoesNotDecodeIsCountedAndDropped) {
+TEST_F(SerfMessageReceiverTest, WhatDoesNotDecodeIsCountedAndDropped) {
   const ByteVector messages[] = {
       Encoded(JoinOf("a", 5)),      Encoded(LeaveOf("a", 6)),
       Encoded(EventOf("e", 5)),     Encoded(QueryOf("a", 5)),
@@ -140,7 +140,7 @@ TEST_F(GossipReceiverTest, WhatDoesNotDecodeIsCountedAndDropped) {
   EXPECT_THAT(TakeReports(), IsEmpty());
 }
 
-TEST_F(GossipReceiverTest, TypesThatAreUnknownOrNotForGossipAreCountedAndDropped) {
+TEST_F(SerfMessageReceiverTest, TypesThatAreUnknownOrNotForGossipAreCountedAndDropped) {
   const wire::SerfMessageType kTypes[] = {
       wire::SerfMessageType::kPushPull, wire::SerfMessageType::kConflictResponse,
       wire::SerfMessageType::kKeyRequest, wire::SerfMessageType::kKeyResponse,
@@ -152,7 +152,7 @@ TEST_F(GossipReceiverTest, TypesThatAreUnknownOrNotForGossipAreCountedAndDropped
   EXPECT_EQ(counters().messages_received, std::size(kTypes) + 1);
 }
 
-TEST_F(GossipReceiverTest, OnlyAnswersMayBeLargerThanADatagram) {
+TEST_F(SerfMessageReceiverTest, OnlyAnswersMayBeLargerThanADatagram) {
   const struct {
     ByteVector message;
     std::size_t largest;
@@ -161,8 +161,8 @@ TEST_F(GossipReceiverTest, OnlyAnswersMayBeLargerThanADatagram) {
       {Encoded(JoinOf("a", 5)), wire::kDatagramMax},
       {Encoded(EventOf("e", 5)), wire::kDatagramMax},
       {Encoded(QueryOf("a", 5)), wire::kDatagramMax},
-      {Encoded(ResponseOf({}, "a")), GossipReceiver::kAnswerMax},
-      {RelayOf("a", Peers::EndpointOf("a"), {}), GossipReceiver::kAnswerMax},
+      {Encoded(ResponseOf({}, "a")), SerfMessageReceiver::kAnswerMax},
+      {RelayOf("a", Peers::EndpointOf("a"), {}), SerfMessageReceiver::kAnswerMax},
   };
   for (const auto& row : kTable) {
     ByteVector message = row.message;
@@ -175,7 +175,7 @@ TEST_F(GossipReceiverTest, OnlyAnswersMayBeLargerThanADatagram) {
   }
 }
 
-TEST_F(GossipReceiverTest, ANameThatNoMemberCanHaveIsCountedAndDropped) {
+TEST_F(SerfMessageReceiverTest, ANameThatNoMemberCanHaveIsCountedAndDropped) {
   const std::string longest(swim::kNodeNameMax, 'n');
   for (const std::string& name : {std::string(), longest + "n"}) {
     Hear(Encoded(JoinOf(name, 5)));
@@ -191,7 +191,7 @@ TEST_F(GossipReceiverTest, ANameThatNoMemberCanHaveIsCountedAndDropped) {
   EXPECT_THAT(TakeQueued(), SizeIs(2));
 }
 
-TEST_F(GossipReceiverTest, WhatNoPacketOfGossipCarriesIsTakenButNotPassedOn) {
+TEST_F(SerfMessageReceiverTest, WhatNoPacketOfGossipCarriesIsTakenButNotPassedOn) {
   const std::size_t room = swim::MaxGossipMessage(config_.swim);
   ByteVector payload(room);
   while (Encoded(EventOf("e", 5, payload)).size() > room) payload.pop_back();
@@ -204,14 +204,14 @@ TEST_F(GossipReceiverTest, WhatNoPacketOfGossipCarriesIsTakenButNotPassedOn) {
   EXPECT_EQ(counters().not_passed_on, 1u);
 }
 
-TEST_F(GossipReceiverTest, TheOwnDepartureIsRefutedInsteadOfPassedOn) {
+TEST_F(SerfMessageReceiverTest, TheOwnDepartureIsRefutedInsteadOfPassedOn) {
   Hear(Encoded(LeaveOf("self", 5)));
   EXPECT_THAT(TakeQueued(), ElementsAre(Encoded(JoinOf("self", 6))));
   EXPECT_EQ(counters().refutations, 1u);
   EXPECT_EQ(Status("self"), MemberStatus::kAlive);
 }
 
-TEST_F(GossipReceiverTest, AnAnswerReachesTheQueryThatItIsAbout) {
+TEST_F(SerfMessageReceiverTest, AnAnswerReachesTheQueryThatItIsAbout) {
   AddPeer("a");
   const absl::StatusOr<QueryId> query = queries_.Send(now_, "uptime", "", {});
   ASSERT_TRUE(query.ok());
@@ -224,7 +224,7 @@ TEST_F(GossipReceiverTest, AnAnswerReachesTheQueryThatItIsAbout) {
 
 // --- relays ---
 
-TEST_F(GossipReceiverTest, AnAnswerIsRelayedToAMemberAtItsAddressAndNothingElse) {
+TEST_F(SerfMessageReceiverTest, AnAnswerIsRelayedToAMemberAtItsAddressAndNothingElse) {
   AddPeers({"a", "b"});
   const Endpoint a = Peers::EndpointOf("a");
   const Endpoint other_port{a.address, 1};
@@ -258,7 +258,7 @@ TEST_F(GossipReceiverTest, AnAnswerIsRelayedToAMemberAtItsAddressAndNothingElse)
 
 // --- states ---
 
-TEST_F(GossipReceiverTest, AStateMovesTheThreeClocksAndNothingOfItIsPassedOn) {
+TEST_F(SerfMessageReceiverTest, AStateMovesTheThreeClocksAndNothingOfItIsPassedOn) {
   AddPeers({"alive", "left"});
   const std::vector<wire::StatusLTime> times = {{"alive", LamportTime(5)},
                                                 {"left", LamportTime(6)}};
@@ -284,7 +284,7 @@ TEST_F(GossipReceiverTest, AStateMovesTheThreeClocksAndNothingOfItIsPassedOn) {
   EXPECT_THAT(TakeReports(), IsEmpty());
 }
 
-TEST_F(GossipReceiverTest, TheOwnTombstoneInAStateIsRefuted) {
+TEST_F(SerfMessageReceiverTest, TheOwnTombstoneInAStateIsRefuted) {
   const std::vector<wire::StatusLTime> times = {{"self", LamportTime(5)}};
   const std::vector<absl::string_view> left = {"self"};
   wire::PushPullState state;
@@ -295,7 +295,7 @@ TEST_F(GossipReceiverTest, TheOwnTombstoneInAStateIsRefuted) {
   EXPECT_THAT(TakeQueued(), ElementsAre(Encoded(JoinOf("self", 10))));
 }
 
-TEST_F(GossipReceiverTest, NamesInAStateThatNoMemberCanHaveAreDropped) {
+TEST_F(SerfMessageReceiverTest, NamesInAStateThatNoMemberCanHaveAreDropped) {
   const std::string name(swim::kNodeNameMax + 1, 'n');
   const std::vector<wire::StatusLTime> times = {{"", LamportTime(5)}, {name, LamportTime(5)}};
   const std::vector<absl::string_view> left = {name};
@@ -308,7 +308,7 @@ TEST_F(GossipReceiverTest, NamesInAStateThatNoMemberCanHaveAreDropped) {
   EXPECT_EQ(members_.intents().size(), 0u);
 }
 
-TEST_F(GossipReceiverTest, ALargeStateIsMergedInPortionsAndOneThatIsGivenUpBeginsAnew) {
+TEST_F(SerfMessageReceiverTest, ALargeStateIsMergedInPortionsAndOneThatIsGivenUpBeginsAnew) {
   std::vector<std::string> names;
   for (int i = 0; i < 9000; ++i) names.push_back(absl::StrCat("n", 10000 + i));
   std::vector<wire::StatusLTime> times;
@@ -331,7 +331,7 @@ TEST_F(GossipReceiverTest, ALargeStateIsMergedInPortionsAndOneThatIsGivenUpBegin
   EXPECT_EQ(members_.intents().size(), names.size());
 }
 
-TEST_F(GossipReceiverTest, WhatIsNoStateIsCountedAndDone) {
+TEST_F(SerfMessageReceiverTest, WhatIsNoStateIsCountedAndDone) {
   ByteVector cut = Encoded(wire::PushPullState{.ltime = LamportTime(20)});
   cut.pop_back();
   const struct {
@@ -350,7 +350,7 @@ TEST_F(GossipReceiverTest, WhatIsNoStateIsCountedAndDone) {
   EXPECT_EQ(counters().states_malformed, std::size(kTable));
 }
 
-TEST_F(GossipReceiverTest, EventsBeforeAJoinAreUnwelcomeIfItSaysSo) {
+TEST_F(SerfMessageReceiverTest, EventsBeforeAJoinAreUnwelcomeIfItSaysSo) {
   wire::PushPullState state;
   state.event_ltime = LamportTime(20);
   Merge(state, /*join=*/true);
@@ -367,7 +367,7 @@ TEST_F(GossipReceiverTest, EventsBeforeAJoinAreUnwelcomeIfItSaysSo) {
 }
 
 // Beyond the ceiling a clock moves slowly, unless it is taken over.
-TEST_F(GossipReceiverTest, OnlyTheFirstWhomThisNodeJoinsGivesItItsClock) {
+TEST_F(SerfMessageReceiverTest, OnlyTheFirstWhomThisNodeJoinsGivesItItsClock) {
   const auto state = [](std::uint64_t beyond) {
     return wire::PushPullState{.ltime = LamportTime(LamportClock::kCeiling + beyond)};
   };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef SERF_MACHINE_GOSSIP_RECEIVER_H_
-#define SERF_MACHINE_GOSSIP_RECEIVER_H_
+#ifndef SERF_MACHINE_SERF_MESSAGE_RECEIVER_H_
+#define SERF_MACHINE_SERF_MESSAGE_RECEIVER_H_
 
-// GossipReceiver: what comes from other nodes for the Serf layer: user messages and the state of
-// push/pulls. Decodes, checks, hands on, and queues again what is new, byte for byte as it came.
+// SerfMessageReceiver: what comes from other nodes for the Serf layer: user messages and the state
+// of push/pulls. Decodes, checks, hands on, and queues again what is new, byte for byte as it came.
 // Source: docs/protocol/serf.md 3.10, 4.3, 5.4, 6.4, 6.7, 12.1.
 
 #include <cassert>
@@ -37,23 +37,23 @@
 
 namespace serf {
 
-class GossipReceiver {
+class SerfMessageReceiver {
  public:
   // Bytes of an answer, with the header of a relay: as large ones come by a stream. All other
   // messages are gossiped, and none is larger than a datagram. To decode this takes milliseconds.
   static constexpr std::size_t kAnswerMax = 1 << 20;
 
   // All must outlive the receiver.
-  GossipReceiver(SerfContext& context, MemberTracker& members, IntentIssuer& intents,
-                 UserEvents& user_events, Queries& queries, Broadcasts& broadcasts)
+  SerfMessageReceiver(SerfContext& context, MemberTracker& members, IntentIssuer& intents,
+                      UserEvents& user_events, Queries& queries, Broadcasts& broadcasts)
       : context_(context),
         members_(members),
         intents_(intents),
         user_events_(user_events),
         queries_(queries),
         broadcasts_(broadcasts) {}
-  GossipReceiver(const GossipReceiver&) = delete;
-  GossipReceiver& operator=(const GossipReceiver&) = delete;
+  SerfMessageReceiver(const SerfMessageReceiver&) = delete;
+  SerfMessageReceiver& operator=(const SerfMessageReceiver&) = delete;
 
   // A user message, and who sent it.
   void OnMessage(Instant now, const Endpoint& from, ByteView message);
@@ -105,7 +105,7 @@ class GossipReceiver {
   std::unique_ptr<PushPullVisit> visit_;  // of the state under way
 };
 
-inline void GossipReceiver::OnMessage(Instant now, const Endpoint& from, ByteView message) {
+inline void SerfMessageReceiver::OnMessage(Instant now, const Endpoint& from, ByteView message) {
   ++context_.counters.messages_received;
   context_.counters.message_bytes_received += message.size();
   if (message.empty()) return;
@@ -143,8 +143,8 @@ inline void GossipReceiver::OnMessage(Instant now, const Endpoint& from, ByteVie
 }
 
 template <typename Message>
-bool GossipReceiver::DecodeBody(Instant now, ByteView message, absl::string_view what, Message& out,
-                                wire::DecodeScratch& scratch) {
+bool SerfMessageReceiver::DecodeBody(Instant now, ByteView message, absl::string_view what,
+                                     Message& out, wire::DecodeScratch& scratch) {
   const wire::DecodeResult result = Decode(message.subspan(1), out, scratch);
   if (result == wire::DecodeResult::kOk) return true;
   ++context_.counters.dropped_malformed;
@@ -154,14 +154,14 @@ bool GossipReceiver::DecodeBody(Instant now, ByteView message, absl::string_view
   return false;
 }
 
-inline bool GossipReceiver::IsMemberName(absl::string_view name) {
+inline bool SerfMessageReceiver::IsMemberName(absl::string_view name) {
   // The engine admits no other member.
   if (!name.empty() && name.size() <= swim::kNodeNameMax) return true;
   ++context_.counters.dropped_name;
   return false;
 }
 
-inline bool GossipReceiver::IsPortable(ByteView message) {
+inline bool SerfMessageReceiver::IsPortable(ByteView message) {
   if (message.size() <= swim::MaxGossipMessage(context_.config.swim)) return true;
   ++context_.counters.not_passed_on;
   return false;
@@ -169,7 +169,7 @@ inline bool GossipReceiver::IsPortable(ByteView message) {
 
 // --- intents ---
 
-inline void GossipReceiver::OnLeaveBytes(Instant now, ByteView message) {
+inline void SerfMessageReceiver::OnLeaveBytes(Instant now, ByteView message) {
   wire::DecodeScratch scratch;
   wire::LeaveMessage leave;
   if (!DecodeBody(now, message, "leave message", leave, scratch)) return;
@@ -182,7 +182,7 @@ inline void GossipReceiver::OnLeaveBytes(Instant now, ByteView message) {
   broadcasts_.AddIntent(leave.node, leave.prune, message);
 }
 
-inline void GossipReceiver::OnJoinBytes(Instant now, ByteView message) {
+inline void SerfMessageReceiver::OnJoinBytes(Instant now, ByteView message) {
   wire::DecodeScratch scratch;
   wire::JoinMessage join;
   if (!DecodeBody(now, message, "join message", join, scratch)) return;
@@ -194,7 +194,7 @@ inline void GossipReceiver::OnJoinBytes(Instant now, ByteView message) {
 
 // --- user events ---
 
-inline void GossipReceiver::OnUserEventBytes(Instant now, ByteView message) {
+inline void SerfMessageReceiver::OnUserEventBytes(Instant now, ByteView message) {
   wire::DecodeScratch scratch;
   wire::UserEventMessage event;
   if (!DecodeBody(now, message, "user event message", event, scratch)) return;
@@ -205,7 +205,7 @@ inline void GossipReceiver::OnUserEventBytes(Instant now, ByteView message) {
 
 // --- queries ---
 
-inline void GossipReceiver::OnQueryBytes(Instant now, ByteView message) {
+inline void SerfMessageReceiver::OnQueryBytes(Instant now, ByteView message) {
   wire::DecodeScratch scratch;
   wire::QueryMessage query;
   if (!DecodeBody(now, message, "query message", query, scratch)) return;
@@ -216,7 +216,8 @@ inline void GossipReceiver::OnQueryBytes(Instant now, ByteView message) {
   broadcasts_.AddQuery(message);
 }
 
-inline void GossipReceiver::OnResponseBytes(Instant now, const Endpoint& from, ByteView message) {
+inline void SerfMessageReceiver::OnResponseBytes(Instant now, const Endpoint& from,
+                                                 ByteView message) {
   wire::DecodeScratch scratch;
   wire::QueryResponseMessage response;
   if (!DecodeBody(now, message, "query response message", response, scratch)) return;
@@ -227,7 +228,7 @@ inline void GossipReceiver::OnResponseBytes(Instant now, const Endpoint& from, B
 
 // --- relays ---
 
-inline void GossipReceiver::OnRelayBytes(Instant now, ByteView message) {
+inline void SerfMessageReceiver::OnRelayBytes(Instant now, ByteView message) {
   wire::DecodeScratch scratch;
   wire::RelayHeader header;
   const ByteView body = message.subspan(1);
@@ -263,7 +264,7 @@ inline void GossipReceiver::OnRelayBytes(Instant now, ByteView message) {
 
 // --- push/pull ---
 
-struct GossipReceiver::Merge {
+struct SerfMessageReceiver::Merge {
   void OnClocks(wire::LamportTime member, wire::LamportTime event, wire::LamportTime query) {
     const bool adopt = state.join && state.dialled && std::exchange(receiver.adopts_clocks_, false);
     receiver.members_.clock().OnPeerClock(now, member, adopt);
@@ -286,12 +287,12 @@ struct GossipReceiver::Merge {
     receiver.user_events_.OnRemoteEvent(now, message);
   }
 
-  GossipReceiver& receiver;
+  SerfMessageReceiver& receiver;
   Instant now;
   const swim::RemoteState& state;
 };
 
-inline bool GossipReceiver::OnRemoteState(Instant now, const swim::RemoteState& state) {
+inline bool SerfMessageReceiver::OnRemoteState(Instant now, const swim::RemoteState& state) {
   // The address tells nothing: a state that was given up may have left it to this one.
   if (state.first && !BeginVisit(now, state.bytes)) return true;
   assert(visit_ != nullptr);
@@ -308,7 +309,7 @@ inline bool GossipReceiver::OnRemoteState(Instant now, const swim::RemoteState& 
   return true;
 }
 
-inline bool GossipReceiver::BeginVisit(Instant now, ByteView bytes) {
+inline bool SerfMessageReceiver::BeginVisit(Instant now, ByteView bytes) {
   visit_ = nullptr;
   if (bytes.empty()) {
     OnBadState(now, [] { return std::string("serf: Remote state is zero bytes"); });
@@ -326,4 +327,4 @@ inline bool GossipReceiver::BeginVisit(Instant now, ByteView bytes) {
 
 }  // namespace serf
 
-#endif  // SERF_MACHINE_GOSSIP_RECEIVER_H_
+#endif  // SERF_MACHINE_SERF_MESSAGE_RECEIVER_H_
