@@ -35,6 +35,7 @@
 #include "serf/wire/coordinate_message.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/msgpack.h"
+#include "serf/wire/record.h"
 
 namespace serf::rpc {
 
@@ -75,16 +76,17 @@ class Decoder {
   bool Read(std::vector<Member>& out);
   bool Read(EventRecord& out);
   bool Read(AnswerRecord& out);
-  template <typename Record>
-  requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
+  template <wire::HasFields Record>
   bool Read(Record& out) {
     out = Record{};
     return Update(out);
   }
   // The same, but fields that are missing keep what `out` has.
-  template <typename Record>
-  requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
+  template <wire::HasFields Record>
   bool Update(Record& out);
+  // Record.h reads with these, too.
+  bool ReadKey(absl::string_view& out) { return Read(out); }
+  bool Skip() { return reader_.Skip(); }
 
   // Whether the object is a map with exactly the keys Error and Seq. It is then a header, because
   // no body has these keys (docs/protocol/agent.md 1.3).
@@ -187,44 +189,21 @@ struct Decoder::FlatAnswer {
   }
 };
 
-template <typename Record>
-requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
+template <wire::HasFields Record>
 bool Decoder::Update(Record& out) {
-  constexpr auto kFields = RecordFields(static_cast<const Record*>(nullptr));
   Head head;
   if (!ReadHead(head)) return false;
-  if (head.kind == Kind::kNil) {
-    out = Record{};
-    return true;
-  }
-  if (head.kind == Kind::kList) {
-    std::uint64_t index = 0;
-    const bool ok = std::apply(
-        [&](const auto&... field) {
-          return ((index >= head.value || (++index, Read(out.*field.member))) && ...);
-        },
-        kFields);
-    for (; ok && index < head.value; ++index) {
-      if (!reader_.Skip()) return false;
-    }
-    return ok;
-  }
-  if (head.kind != Kind::kMap) return Fail("only a map or an array can be a record");
-  for (std::uint64_t i = 0; i < head.value; ++i) {
-    absl::string_view key;
-    if (!Read(key)) return false;
-    bool ok = true;
-    const auto try_field = [&](const auto& field) {
-      if (field.name != key) return false;
-      ok = Read(out.*field.member);
+  switch (head.kind) {
+    case Kind::kNil:
+      out = Record{};
       return true;
-    };
-    const bool known =
-        std::apply([&](const auto&... field) { return (try_field(field) || ...); }, kFields);
-    if (!known) ok = reader_.Skip();
-    if (!ok) return false;
+    case Kind::kList:
+      return wire::ReadElements(*this, head.value, out);
+    case Kind::kMap:
+      return wire::ReadPairs(*this, head.value, out);
+    default:
+      return Fail("only a map or an array can be a record");
   }
-  return true;
 }
 
 inline bool Decoder::Read(std::int32_t& out) {

@@ -11,7 +11,6 @@
 //
 // One thread per buffer. Source: docs/protocol/agent.md 1.2.
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
@@ -19,11 +18,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <numeric>
 #include <string>
-#include <tuple>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -38,6 +33,7 @@
 #include "serf/rpc/service.h"
 #include "serf/tags.h"
 #include "serf/wire/coordinate_message.h"
+#include "serf/wire/record.h"
 
 namespace serf::rpc {
 
@@ -63,12 +59,6 @@ class Writer {
     encoded[0] = static_cast<char>(0xa0 | (kSize - 1));
     std::memcpy(encoded + 1, key, kSize - 1);
     out_.write(encoded, kSize);
-  }
-  void Key(absl::string_view key) {
-    assert(key.size() < 32 && "a fixstr");
-    const char head = static_cast<char>(0xa0 | key.size());
-    out_.write(&head, 1);
-    out_.write(key.data(), key.size());
   }
   // An object that is encoded already.
   void Encoded(absl::string_view object) { out_.write(object.data(), object.size()); }
@@ -111,9 +101,22 @@ class Writer {
   void Value(const ByteString& value) { Bytes(value.data); }
   void Value(bool value) { Bool(value); }
   void Value(std::int32_t value) { Int(value); }
+  void Value(std::int64_t value) { Int(value); }
+  void Value(std::uint8_t value) { Uint(value); }
   void Value(std::uint64_t value) { Uint(value); }
+  void Value(double value) { Float(value); }
   void Value(const std::vector<std::string>& value) { Texts(value); }
   void Value(const Tags& value) { Texts(value); }
+  // The coordinate of an unknown node has no dimensions, and Go Serf writes nil.
+  void Value(const wire::CoordinateVector& value) {
+    if (value.values().empty()) return Nil();
+    List(value.values().size());
+    for (const double number : value.values()) Float(number);
+  }
+  template <wire::HasFields Record>
+  void Value(const Record& record) {
+    wire::WriteRecord(*this, record);
+  }
 
  private:
   // Objects are bounded far below 4 GiB.
@@ -130,36 +133,10 @@ inline ByteView ViewOf(const msgpack::sbuffer& buffer) {
   return AsBytes(absl::string_view(buffer.data(), buffer.size()));
 }
 
-// Which of the fields of RecordFields() comes first in the order of their keys, second, ...
-template <typename Record>
-constexpr auto FieldOrder() {
-  return std::apply(
-      [](const auto&... field) {
-        const std::array<absl::string_view, sizeof...(field)> keys = {field.name...};
-        std::array<std::size_t, sizeof...(field)> order = {};
-        std::iota(order.begin(), order.end(), std::size_t{0});
-        std::sort(order.begin(), order.end(),
-                  [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
-        return order;
-      },
-      RecordFields(static_cast<const Record*>(nullptr)));
-}
-
-// Writes any record, with all its fields, by the table that also reads it.
-template <typename Record>
-requires requires { RecordFields(static_cast<const Record*>(nullptr)); }
+// Writes any record by its table.
+template <wire::HasFields Record>
 void Encode(Writer& w, const Record& record) {
-  static constexpr auto kFields = RecordFields(static_cast<const Record*>(nullptr));
-  static constexpr auto kOrder = FieldOrder<Record>();
-  w.Map(kOrder.size());
-  const auto encode = [&](const auto& field) {
-    w.Key(field.name);
-    w.Value(record.*field.member);
-  };
-  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
-    (encode(std::get<kOrder[kIndex]>(kFields)), ...);
-  }
-  (std::make_index_sequence<kOrder.size()>());
+  wire::WriteRecord(w, record);
 }
 
 inline void Encode(Writer& w, const Member& member) {
@@ -211,84 +188,6 @@ template <typename Members>
 void EncodeMembersReply(Writer& w, const Members& members) {
   BeginMembersReply(w, members.size());
   for (const Member& member : members) Encode(w, member);
-}
-
-// An absent filter becomes nil, as Go Serf's client writes it.
-inline void Encode(Writer& w, const QueryRequest& request) {
-  w.Map(7u + (request.finish_early ? 1u : 0u) + (request.from_handler ? 1u : 0u));
-  w.Key("FilterNodes");
-  if (request.filter_nodes.empty()) {
-    w.Nil();
-  } else {
-    w.Texts(request.filter_nodes);
-  }
-  w.Key("FilterTags");
-  if (request.filter_tags.empty()) {
-    w.Nil();
-  } else {
-    w.Texts(request.filter_tags);
-  }
-  if (request.finish_early) {
-    w.Key("FinishEarly");
-    w.Bool(true);
-  }
-  if (request.from_handler) {
-    w.Key("FromHandler");
-    w.Bool(true);
-  }
-  w.Key("Name");
-  w.Text(request.name);
-  w.Key("Payload");
-  w.Bytes(request.payload.data);
-  w.Key("RelayFactor");
-  w.Uint(request.relay_factor);
-  w.Key("RequestAck");
-  w.Bool(request.request_ack);
-  w.Key("Timeout");
-  w.Int(request.timeout);
-}
-
-inline void Encode(Writer& w, const JoinRequest& request) {
-  w.Map(request.failures ? 3 : 2);
-  w.Key("Existing");
-  w.Texts(request.existing);
-  if (request.failures) {
-    w.Key("Failures");
-    w.Bool(true);
-  }
-  w.Key("Replay");
-  w.Bool(request.replay);
-}
-
-inline void Encode(Writer& w, const JoinReply& reply) {
-  w.Map(reply.failures.empty() ? 1 : 2);
-  if (!reply.failures.empty()) {
-    w.Key("Failures");
-    w.Texts(reply.failures);
-  }
-  w.Key("Num");
-  w.Int(reply.num);
-}
-
-inline void Encode(Writer& w, const CoordinateReply& reply) {
-  w.Map(2);
-  w.Key("Coord");
-  w.Map(4);
-  w.Key("Adjustment");
-  w.Float(reply.coord.adjustment);
-  w.Key("Error");
-  w.Float(reply.coord.error);
-  w.Key("Height");
-  w.Float(reply.coord.height);
-  w.Key("Vec");
-  if (reply.ok) {
-    w.List(reply.coord.vec.values().size());
-    for (const double value : reply.coord.vec.values()) w.Float(value);
-  } else {
-    w.Nil();
-  }
-  w.Key("Ok");
-  w.Bool(reply.ok);
 }
 
 inline void Encode(Writer& w, const StatsSections& sections) {

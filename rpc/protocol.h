@@ -33,6 +33,7 @@
 #include "serf/wire/coordinate_message.h"
 #include "serf/wire/ids.h"
 #include "serf/wire/msgpack.h"
+#include "serf/wire/record.h"
 
 namespace serf::rpc {
 
@@ -424,11 +425,11 @@ constexpr auto RecordFields(const KeysReply*) {
 constexpr auto RecordFields(const JoinRequest*) {
   return std::tuple{wire::Field{"Existing", &JoinRequest::existing},
                     wire::Field{"Replay", &JoinRequest::replay},
-                    wire::Field{"Failures", &JoinRequest::failures}};
+                    wire::Field{"Failures", &JoinRequest::failures, wire::IfEmpty::kLeaveOut}};
 }
 constexpr auto RecordFields(const JoinReply*) {
   return std::tuple{wire::Field{"Num", &JoinReply::num},
-                    wire::Field{"Failures", &JoinReply::failures}};
+                    wire::Field{"Failures", &JoinReply::failures, wire::IfEmpty::kLeaveOut}};
 }
 constexpr auto RecordFields(const ForceLeaveRequest*) {
   return std::tuple{wire::Field{"Node", &ForceLeaveRequest::node},
@@ -455,16 +456,18 @@ constexpr auto RecordFields(const TagsRequest*) {
   return std::tuple{wire::Field{"Tags", &TagsRequest::tags},
                     wire::Field{"DeleteTags", &TagsRequest::delete_tags}};
 }
+// Go Serf's client writes nil for an absent filter.
 constexpr auto RecordFields(const QueryRequest*) {
-  return std::tuple{wire::Field{"FilterNodes", &QueryRequest::filter_nodes},
-                    wire::Field{"FilterTags", &QueryRequest::filter_tags},
-                    wire::Field{"RequestAck", &QueryRequest::request_ack},
-                    wire::Field{"RelayFactor", &QueryRequest::relay_factor},
-                    wire::Field{"Timeout", &QueryRequest::timeout},
-                    wire::Field{"Name", &QueryRequest::name},
-                    wire::Field{"Payload", &QueryRequest::payload},
-                    wire::Field{"FinishEarly", &QueryRequest::finish_early},
-                    wire::Field{"FromHandler", &QueryRequest::from_handler}};
+  return std::tuple{
+      wire::Field{"FilterNodes", &QueryRequest::filter_nodes, wire::IfEmpty::kNil},
+      wire::Field{"FilterTags", &QueryRequest::filter_tags, wire::IfEmpty::kNil},
+      wire::Field{"RequestAck", &QueryRequest::request_ack},
+      wire::Field{"RelayFactor", &QueryRequest::relay_factor},
+      wire::Field{"Timeout", &QueryRequest::timeout},
+      wire::Field{"Name", &QueryRequest::name},
+      wire::Field{"Payload", &QueryRequest::payload},
+      wire::Field{"FinishEarly", &QueryRequest::finish_early, wire::IfEmpty::kLeaveOut},
+      wire::Field{"FromHandler", &QueryRequest::from_handler, wire::IfEmpty::kLeaveOut}};
 }
 constexpr auto RecordFields(const RespondRequest*) {
   return std::tuple{wire::Field{"ID", &RespondRequest::id},

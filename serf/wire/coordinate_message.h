@@ -20,6 +20,7 @@
 
 #include "serf/base/bytes.h"
 #include "serf/wire/msgpack.h"
+#include "serf/wire/record.h"
 
 namespace serf::wire {
 
@@ -63,8 +64,10 @@ class CoordinateVector {
   std::size_t size_ = 0;
 };
 
-// A coordinate as it travels.
+// A coordinate as it travels. Encode() appends a whole payload, with its version. To read one,
+// check the version and Decode() the rest.
 struct CoordinateMessage {
+  static constexpr auto kType = kPingPayloadVersion;
   CoordinateVector vec = {};
   double error = 0;
   double adjustment = 0;  // seconds
@@ -76,17 +79,6 @@ constexpr auto RecordFields(const CoordinateMessage*) {
                     Field{"Error", &CoordinateMessage::error},
                     Field{"Adjustment", &CoordinateMessage::adjustment},
                     Field{"Height", &CoordinateMessage::height}};
-}
-
-// Appends a whole payload, with its version. To read one, check the version and Decode() the rest.
-inline void Encode(const CoordinateMessage& m, ByteVector& out) {
-  out.push_back(kPingPayloadVersion);
-  MsgpackWriter w(out);
-  w.Map(4);
-  w.Pair("Adjustment", m.adjustment);
-  w.Pair("Error", m.error);
-  w.Pair("Height", m.height);
-  w.Pair("Vec", m.vec);
 }
 
 }  // namespace serf::wire

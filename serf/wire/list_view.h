@@ -80,7 +80,7 @@ class ListView {
       ForEach([&writer](const T& item) { item.WriteEntry(writer); });
     } else {
       writer.List(size_);
-      ForEach([&writer](const T& item) { writer.Element(item); });
+      ForEach([&writer](const T& item) { writer.Value(item); });
     }
   }
 

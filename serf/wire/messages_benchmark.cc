@@ -7,6 +7,7 @@
 
 #include "benchmark/benchmark.h"
 #include "serf/base/bytes.h"
+#include "serf/wire/coordinate_message.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/serf_messages.h"
 #include "serf/wire/swim_messages.h"
@@ -83,20 +84,37 @@ QueryResponseMessage MakeResponse() {
           .payload = AsBytes("up 3 days")};
 }
 
-BENCHMARK_CAPTURE(EncodeLoop, ping, MakePing());
-BENCHMARK_CAPTURE(DecodeLoop, ping, MakePing());
-BENCHMARK_CAPTURE(EncodeLoop, ack, MakeAck());
-BENCHMARK_CAPTURE(DecodeLoop, ack, MakeAck());
-BENCHMARK_CAPTURE(EncodeLoop, suspect, MakeSuspect());
-BENCHMARK_CAPTURE(DecodeLoop, suspect, MakeSuspect());
-BENCHMARK_CAPTURE(EncodeLoop, alive, MakeAlive());
-BENCHMARK_CAPTURE(DecodeLoop, alive, MakeAlive());
-BENCHMARK_CAPTURE(EncodeLoop, user_event, MakeEvent());
-BENCHMARK_CAPTURE(DecodeLoop, user_event, MakeEvent());
-BENCHMARK_CAPTURE(EncodeLoop, query, MakeQuery());
-BENCHMARK_CAPTURE(DecodeLoop, query, MakeQuery());
-BENCHMARK_CAPTURE(EncodeLoop, query_response, MakeResponse());
-BENCHMARK_CAPTURE(DecodeLoop, query_response, MakeResponse());
+// A record of a push/pull; it has no type byte.
+PushPullNode MakeNode() {
+  return {.name = "node-0001.dc1",
+          .addr = kAddress,
+          .port = 7946,
+          .meta = AsBytes("\xff\x81\xa4role\xa3web"),
+          .incarnation = Incarnation(3),
+          .vsn = kVersions};
+}
+RelayHeader MakeRelay() {
+  return {.dest_addr = {.ip = kAddress, .port = 7946}, .dest_name = "node-0001.dc1"};
+}
+CoordinateMessage MakeCoordinate() {
+  static constexpr std::array<double, 8> kVec = {1, 2, 3, 4, 5, 6, 7, 8};
+  return {.vec = CoordinateVector(kVec), .error = 1.5, .adjustment = 0.001, .height = 1e-5};
+}
+
+#define BOTH_WAYS(name, message)                \
+  BENCHMARK_CAPTURE(EncodeLoop, name, message); \
+  BENCHMARK_CAPTURE(DecodeLoop, name, message)
+
+BOTH_WAYS(ping, MakePing());
+BOTH_WAYS(ack, MakeAck());
+BOTH_WAYS(suspect, MakeSuspect());
+BOTH_WAYS(alive, MakeAlive());
+BOTH_WAYS(user_event, MakeEvent());
+BOTH_WAYS(query, MakeQuery());
+BOTH_WAYS(query_response, MakeResponse());
+BOTH_WAYS(relay, MakeRelay());
+BOTH_WAYS(coordinate, MakeCoordinate());
+BENCHMARK_CAPTURE(EncodeLoop, push_pull_node, MakeNode());
 
 // The Serf layer's part of a push/pull: members, and a ring of 512 unused slots.
 void PushPullStateOf(benchmark::State& state) {

@@ -35,6 +35,7 @@
 #include "msgpack/pack.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/newtype.h"
+#include "serf/wire/record.h"
 
 namespace serf::wire {
 
@@ -102,17 +103,6 @@ class DecodeScratch {
   std::size_t used_ = 0;
   std::array<std::uint8_t, kBytesMax> bytes_;
 };
-
-// A field of a record: its key, and where it goes. RecordFields() of a message lists them in
-// declaration order, which is the order of the list form.
-template <typename Record, typename T>
-struct Field {
-  absl::string_view name;
-  T Record::*member;
-};
-
-template <typename Record, typename T>
-Field(const char*, T Record::*) -> Field<Record, T>;
 
 // value  = nil | bool | int | float | raw | bin | ext | list | map
 // record = nil                         every field zero
@@ -213,8 +203,8 @@ class MsgpackReader {
 
   bool ReadKey(absl::string_view& key);
 
-  // Reads a record by RecordFields(const Record*). All fields of `out` are reset first.
-  template <typename Record>
+  // Reads a record by its table. All fields of `out` are reset first.
+  template <HasFields Record>
   bool ReadRecord(Record& out);
 
  private:
@@ -260,37 +250,6 @@ class MsgpackReader {
     return bytes;
   }
 
-  template <typename Record, typename Fields>
-  bool ReadNamed(absl::string_view key, Record& out, const Fields& fields) {
-    if (key.empty()) return Skip();
-    bool ok = true;
-    const auto try_field = [&](const auto& field) {
-      // The last byte first: keys of one length rarely share it, and a comparison is a call.
-      if (field.name.size() != key.size() || field.name.back() != key.back()) return false;
-      if (std::memcmp(field.name.data(), key.data(), key.size()) != 0) return false;
-      ok = Read(out.*field.member);
-      return true;
-    };
-    const bool known =
-        std::apply([&](const auto&... field) { return (try_field(field) || ...); }, fields);
-    return known ? ok : Skip();
-  }
-
-  template <typename Record, typename Fields>
-  bool ReadListed(std::uint64_t size, Record& out, const Fields& fields) {
-    std::uint64_t index = 0;
-    const bool ok = std::apply(
-        [&](const auto&... field) {
-          return ((index >= size || (++index, Read(out.*field.member))) && ...);
-        },
-        fields);
-    if (!ok) return false;
-    for (; index < size; ++index) {
-      if (!Skip()) return false;
-    }
-    return true;
-  }
-
   ByteView input_;
   DecodeScratch& scratch_;
   std::size_t position_ = 0;
@@ -308,7 +267,7 @@ DecodeResult Decode(ByteView body, Message& out, DecodeScratch& scratch) {
 }
 
 // Appends MessagePack values to a ByteVector in the old dialect: no str8, no bin, integers in
-// their shortest unsigned form. The caller writes the keys of a record in ascending byte order.
+// their shortest unsigned form. WriteRecord() of record.h writes a record with it.
 class MsgpackWriter {
  public:
   // What was written is in `out` once the writer is destroyed. Until then no other code may touch
@@ -351,11 +310,13 @@ class MsgpackWriter {
   // A literal is a key or text; without this it would be a bool.
   void Write(const char* text) { Write(absl::string_view(text)); }
 
-  // Any of the above, or a type with a WriteTo(MsgpackWriter&).
+  // Any of the above, a type with a WriteTo(MsgpackWriter&), or a record.
   template <typename T>
-  void Element(const T& value) {
+  void Value(const T& value) {
     if constexpr (requires { value.WriteTo(*this); }) {
       value.WriteTo(*this);
+    } else if constexpr (HasFields<T>) {
+      WriteRecord(*this, value);
     } else {
       Write(value);
     }
@@ -364,8 +325,10 @@ class MsgpackWriter {
   template <typename T>
   void Pair(absl::string_view key, const T& value) {
     Write(key);
-    Element(value);
+    Value(value);
   }
+  // A value that is encoded already.
+  void Encoded(absl::string_view bytes) { sink_.write(bytes.data(), bytes.size()); }
 
  private:
   // Writes into room made ahead: most pieces have a few bytes, for which a vector's own insert
@@ -396,6 +359,14 @@ class MsgpackWriter {
   Sink sink_;
   msgpack::packer<Sink> packer_;
 };
+
+// Appends a message: the byte Message::kType, which opens it, and its record.
+template <HasFields Message>
+requires requires { Message::kType; }
+void Encode(const Message& message, ByteVector& out) {
+  out.push_back(static_cast<std::uint8_t>(Message::kType));
+  MsgpackWriter(out).Value(message);
+}
 
 inline bool MsgpackReader::ReadHead(Head& head) {
   if (!Need(1)) return false;
@@ -606,20 +577,13 @@ inline bool MsgpackReader::ReadByteList(std::uint64_t size, ByteView& out) {
   return true;
 }
 
-template <typename Record>
+template <HasFields Record>
 bool MsgpackReader::ReadRecord(Record& out) {
-  constexpr auto kFields = RecordFields(static_cast<const Record*>(nullptr));
   out = Record{};
   Head head;
   if (!ReadHead(head)) return false;
-  if (head.kind == Kind::kList) return ReadListed(head.value, out, kFields);
-  if (head.kind == Kind::kMap) {
-    for (std::uint64_t i = 0; i < head.value; ++i) {
-      absl::string_view key;
-      if (!ReadKey(key) || !ReadNamed(key, out, kFields)) return false;
-    }
-    return true;
-  }
+  if (head.kind == Kind::kList) return ReadElements(*this, head.value, out);
+  if (head.kind == Kind::kMap) return ReadPairs(*this, head.value, out);
   return head.kind == Kind::kNil || Fail(DecodeResult::kBadType);
 }
 

@@ -27,6 +27,7 @@
 #include "serf/wire/list_view.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
+#include "serf/wire/record.h"
 
 namespace serf::wire {
 
@@ -38,6 +39,7 @@ inline void AppendType(SerfMessageType type, ByteVector& out) {
 
 // A leave intent: the member is about to leave, or an operator has forced it to.
 struct LeaveMessage {
+  static constexpr auto kType = SerfMessageType::kLeave;
   LamportTime ltime = {};
   absl::string_view node = {};  // the leaving member; not always the sender
   bool prune = false;           // also forget the member
@@ -45,6 +47,7 @@ struct LeaveMessage {
 
 // A join intent: the member has joined at this time, and earlier leave intents are obsolete.
 struct JoinMessage {
+  static constexpr auto kType = SerfMessageType::kJoin;
   LamportTime ltime = {};
   absl::string_view node = {};
 };
@@ -56,23 +59,6 @@ constexpr auto RecordFields(const LeaveMessage*) {
 
 constexpr auto RecordFields(const JoinMessage*) {
   return std::tuple{Field{"LTime", &JoinMessage::ltime}, Field{"Node", &JoinMessage::node}};
-}
-
-inline void Encode(const LeaveMessage& m, ByteVector& out) {
-  AppendType(SerfMessageType::kLeave, out);
-  MsgpackWriter w(out);
-  w.Map(3);
-  w.Pair("LTime", m.ltime);
-  w.Pair("Node", m.node);
-  w.Pair("Prune", m.prune);
-}
-
-inline void Encode(const JoinMessage& m, ByteVector& out) {
-  AppendType(SerfMessageType::kJoin, out);
-  MsgpackWriter w(out);
-  w.Map(2);
-  w.Pair("LTime", m.ltime);
-  w.Pair("Node", m.node);
 }
 
 // --- push/pull state ---
@@ -90,12 +76,6 @@ struct StatusLTime {
 struct RecentEvent {
   absl::string_view name = {};
   ByteView payload = {};
-
-  void WriteTo(MsgpackWriter& writer) const {
-    writer.Map(2);
-    writer.Pair("Name", name);
-    writer.Pair("Payload", payload);
-  }
 };
 
 // A slot of the event ring: the events of one time. An unused slot travels as nil.
@@ -105,16 +85,12 @@ struct EventSlot {
   ListView<RecentEvent> events = {};
 
   bool ReadFrom(MsgpackReader& reader);
-  void WriteTo(MsgpackWriter& writer) const {
-    if (!used) return writer.Nil();
-    writer.Map(2);
-    writer.Pair("Events", events);
-    writer.Pair("LTime", ltime);
-  }
+  void WriteTo(MsgpackWriter& writer) const;
 };
 
 // What nodes exchange in a push/pull: their clocks, the status of all members, recent user events.
 struct PushPullState {
+  static constexpr auto kType = SerfMessageType::kPushPull;
   LamportTime ltime = {};
   ListView<StatusLTime> status_ltimes = {};       // of all members; senders sort it by name
   ListView<absl::string_view> left_members = {};  // senders give a present list, even if empty
@@ -148,22 +124,15 @@ inline bool EventSlot::ReadFrom(MsgpackReader& reader) {
   return true;
 }
 
-inline void Encode(const PushPullState& m, ByteVector& out) {
-  AppendType(SerfMessageType::kPushPull, out);
-  MsgpackWriter w(out);
-  w.Map(6);
-  w.Pair("EventLTime", m.event_ltime);
-  w.Pair("Events", m.events);
-  w.Pair("LTime", m.ltime);
-  w.Pair("LeftMembers", m.left_members);
-  w.Pair("QueryLTime", m.query_ltime);
-  w.Pair("StatusLTimes", m.status_ltimes);
+inline void EventSlot::WriteTo(MsgpackWriter& writer) const {
+  used ? WriteRecord(writer, *this) : writer.Nil();
 }
 
 // --- user events ---
 
 // A user event, gossiped.
 struct UserEventMessage {
+  static constexpr auto kType = SerfMessageType::kUserEvent;
   LamportTime ltime = {};
   absl::string_view name = {};
   ByteView payload = {};
@@ -176,16 +145,6 @@ constexpr auto RecordFields(const UserEventMessage*) {
       Field{"Payload", &UserEventMessage::payload}, Field{"CC", &UserEventMessage::cc}};
 }
 
-inline void Encode(const UserEventMessage& m, ByteVector& out) {
-  AppendType(SerfMessageType::kUserEvent, out);
-  MsgpackWriter w(out);
-  w.Map(4);
-  w.Pair("CC", m.cc);
-  w.Pair("LTime", m.ltime);
-  w.Pair("Name", m.name);
-  w.Pair("Payload", m.payload);
-}
-
 // --- queries ---
 
 inline constexpr std::uint32_t kQueryFlagAck = 1;          // the issuer wants acknowledgements
@@ -193,6 +152,7 @@ inline constexpr std::uint32_t kQueryFlagNoBroadcast = 2;  // do not gossip it o
 
 // A query, gossiped. Time and id together name it.
 struct QueryMessage {
+  static constexpr auto kType = SerfMessageType::kQuery;
   LamportTime ltime = {};
   std::uint32_t id = 0;
   ByteView addr = {};  // the address of the issuer, which answers go to
@@ -211,6 +171,7 @@ inline constexpr std::uint32_t kResponseFlagAck = 1;  // an acknowledgement, els
 
 // An answer or an acknowledgement, sent to the issuer. Time and id are those of the query.
 struct QueryResponseMessage {
+  static constexpr auto kType = SerfMessageType::kQueryResponse;
   LamportTime ltime = {};  // of the query
   std::uint32_t id = 0;    // of the query
   absl::string_view from = {};
@@ -239,34 +200,6 @@ constexpr auto RecordFields(const QueryResponseMessage*) {
       Field{"Payload", &QueryResponseMessage::payload}};
 }
 
-inline void Encode(const QueryMessage& m, ByteVector& out) {
-  AppendType(SerfMessageType::kQuery, out);
-  MsgpackWriter w(out);
-  w.Map(11);
-  w.Pair("Addr", m.addr);
-  w.Pair("Filters", m.filters);
-  w.Pair("Flags", m.flags);
-  w.Pair("ID", m.id);
-  w.Pair("LTime", m.ltime);
-  w.Pair("Name", m.name);
-  w.Pair("Payload", m.payload);
-  w.Pair("Port", m.port);
-  w.Pair("RelayFactor", m.relay_factor);
-  w.Pair("SourceNode", m.source_node);
-  w.Pair("Timeout", m.timeout_ns);
-}
-
-inline void Encode(const QueryResponseMessage& m, ByteVector& out) {
-  AppendType(SerfMessageType::kQueryResponse, out);
-  MsgpackWriter w(out);
-  w.Map(5);
-  w.Pair("Flags", m.flags);
-  w.Pair("From", m.from);
-  w.Pair("ID", m.id);
-  w.Pair("LTime", m.ltime);
-  w.Pair("Payload", m.payload);
-}
-
 // An element of QueryMessage::filters:
 //
 //   filter      = 00 list of names | 01 tag-filter
@@ -284,16 +217,12 @@ constexpr auto RecordFields(const TagFilter*) {
 
 inline void EncodeFilter(const NodeFilter& names, ByteVector& out) {
   out.push_back(static_cast<std::uint8_t>(FilterType::kNode));
-  MsgpackWriter w(out);
-  w.Element(names);
+  MsgpackWriter(out).Value(names);
 }
 
 inline void EncodeFilter(const TagFilter& filter, ByteVector& out) {
   out.push_back(static_cast<std::uint8_t>(FilterType::kTag));
-  MsgpackWriter w(out);
-  w.Map(2);
-  w.Pair("Expr", filter.expr);
-  w.Pair("Tag", filter.tag);
+  MsgpackWriter(out).Value(filter);
 }
 
 // To read a filter: the first byte is the FilterType (an empty filter has none). Decode() what
@@ -305,17 +234,11 @@ struct RelayAddress {
   ByteView ip = {};
   std::int64_t port = 0;
   absl::string_view zone = {};  // of IPv6 link-local addresses
-
-  void WriteTo(MsgpackWriter& writer) const {
-    writer.Map(3);
-    writer.Pair("IP", ip);
-    writer.Pair("Port", port);
-    writer.Pair("Zone", zone);
-  }
 };
 
-// Precedes the message to pass on, which follows the record at once.
+// Precedes the message to pass on, which follows the record at once; the caller appends it.
 struct RelayHeader {
+  static constexpr auto kType = SerfMessageType::kRelay;
   RelayAddress dest_addr = {};
   absl::string_view dest_name = {};
 };
@@ -328,15 +251,6 @@ constexpr auto RecordFields(const RelayAddress*) {
 constexpr auto RecordFields(const RelayHeader*) {
   return std::tuple{Field{"DestAddr", &RelayHeader::dest_addr},
                     Field{"DestName", &RelayHeader::dest_name}};
-}
-
-// The caller appends the message.
-inline void Encode(const RelayHeader& m, ByteVector& out) {
-  AppendType(SerfMessageType::kRelay, out);
-  MsgpackWriter w(out);
-  w.Map(2);
-  w.Pair("DestAddr", m.dest_addr);
-  w.Pair("DestName", m.dest_name);
 }
 
 // --- payloads of internal queries and their answers ---
@@ -352,6 +266,7 @@ struct TagEntry {
 
 // What a node knows about a name in conflict.
 struct ConflictResponse {
+  static constexpr auto kType = SerfMessageType::kConflictResponse;
   absl::string_view name = {};
   ByteView addr = {};
   std::uint16_t port = 0;
@@ -370,6 +285,7 @@ struct KeyRequest {
 };
 
 struct KeyResponse {
+  static constexpr auto kType = SerfMessageType::kKeyResponse;
   bool result = false;
   absl::string_view message = {};
   ListView<absl::string_view> keys = {};  // base64, primary first; absent unless listed
@@ -400,45 +316,16 @@ constexpr auto RecordFields(const KeyResponse*) {
                     Field{"PrimaryKey", &KeyResponse::primary_key}};
 }
 
-inline void Encode(const ConflictResponse& m, ByteVector& out) {
-  AppendType(SerfMessageType::kConflictResponse, out);
-  MsgpackWriter w(out);
-  w.Map(11);
-  w.Pair("Addr", m.addr);
-  w.Pair("DelegateCur", m.delegate_cur);
-  w.Pair("DelegateMax", m.delegate_max);
-  w.Pair("DelegateMin", m.delegate_min);
-  w.Pair("Name", m.name);
-  w.Pair("Port", m.port);
-  w.Pair("ProtocolCur", m.protocol_cur);
-  w.Pair("ProtocolMax", m.protocol_max);
-  w.Pair("ProtocolMin", m.protocol_min);
-  w.Pair("Status", m.status);
-  w.Pair("Tags", m.tags);
-}
-
 // The answer of a node that does not know the name. It decodes as a ConflictResponse of zeros.
 inline void EncodeUnknownConflict(ByteVector& out) {
   AppendType(SerfMessageType::kConflictResponse, out);
   MsgpackWriter(out).Nil();
 }
 
-// The key is never nil, as list-keys has it.
+// Unlike other bytes, an absent key travels as an empty one: Go Serf writes list-keys so.
 inline void Encode(const KeyRequest& m, ByteVector& out) {
   AppendType(SerfMessageType::kKeyRequest, out);
-  MsgpackWriter w(out);
-  w.Map(1);
-  w.Pair("Key", AsText(m.key));
-}
-
-inline void Encode(const KeyResponse& m, ByteVector& out) {
-  AppendType(SerfMessageType::kKeyResponse, out);
-  MsgpackWriter w(out);
-  w.Map(4);
-  w.Pair("Keys", m.keys);
-  w.Pair("Message", m.message);
-  w.Pair("PrimaryKey", m.primary_key);
-  w.Pair("Result", m.result);
+  MsgpackWriter(out).Value(KeyRequest{.key = m.key.empty() ? AsBytes("") : m.key});
 }
 
 // --- tags in a node's metadata (docs/protocol/serf.md 7.1) ---
@@ -454,7 +341,7 @@ inline void EncodeTags(const ListView<TagEntry>& tags, ByteVector& out) {
   out.push_back(kTagsMagic);
   MsgpackWriter w(out);
   if (!tags.is_present()) return w.Map(0);
-  w.Element(tags);
+  w.Value(tags);
 }
 
 // Calls visit(name, value) for each tag. On failure the tags before the fault were visited and

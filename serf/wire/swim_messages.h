@@ -34,6 +34,7 @@
 #include "serf/wire/ids.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
+#include "serf/wire/record.h"
 
 namespace serf::wire {
 
@@ -76,6 +77,7 @@ struct VersionVector {
 
 // Asks a node to answer with an Ack of the same number. A node with another name ignores it.
 struct Ping {
+  static constexpr auto kType = MessageType::kPing;
   SequenceNumber seq_no = {};
   absl::string_view node = {};         // the intended recipient; empty: any
   ByteView source_addr = {};           // where to send the ack; left out if empty
@@ -85,6 +87,7 @@ struct Ping {
 
 // Asks a helper to ping a third node, and to pass the Ack on.
 struct IndirectPing {
+  static constexpr auto kType = MessageType::kIndirectPing;
   SequenceNumber seq_no = {};
   // The address to ping.
   ByteView target = {};
@@ -98,17 +101,20 @@ struct IndirectPing {
 
 // Answers a Ping. The payload may hold a network coordinate.
 struct Ack {
+  static constexpr auto kType = MessageType::kAck;
   SequenceNumber seq_no = {};
   ByteView payload = {};
 };
 
 // A helper has had no answer in time. It proves that the helper is alive.
 struct Nack {
+  static constexpr auto kType = MessageType::kNack;
   SequenceNumber seq_no = {};
 };
 
 // `from` suspects that `node` has failed.
 struct Suspect {
+  static constexpr auto kType = MessageType::kSuspect;
   Incarnation incarnation = {};
   absl::string_view node = {};  // the accused
   absl::string_view from = {};  // the accuser
@@ -116,6 +122,7 @@ struct Suspect {
 
 // `node` has failed, or has left: then `from` equals `node`.
 struct Dead {
+  static constexpr auto kType = MessageType::kDead;
   Incarnation incarnation = {};
   absl::string_view node = {};
   absl::string_view from = {};  // the same as `node` if it left
@@ -123,6 +130,7 @@ struct Dead {
 
 // `node` is alive at this address, with this metadata.
 struct Alive {
+  static constexpr auto kType = MessageType::kAlive;
   Incarnation incarnation = {};
   absl::string_view node = {};
   ByteView addr = {};
@@ -133,6 +141,7 @@ struct Alive {
 
 // Opens a push/pull. `nodes` records follow, then `user_state_len` bytes of the layer above.
 struct PushPullHeader {
+  static constexpr auto kType = MessageType::kPushPull;
   std::int64_t nodes = 0;           // records that follow
   std::int64_t user_state_len = 0;  // bytes that follow them
   bool join = false;
@@ -151,16 +160,19 @@ struct PushPullNode {
 
 // Precedes a user message on a stream. In a packet the payload follows the type byte at once.
 struct UserHeader {
+  static constexpr auto kType = MessageType::kUser;
   std::int64_t user_msg_len = 0;
 };
 
 // The reason why a peer refused a stream, as text for the log.
 struct ErrorMessage {
+  static constexpr auto kType = MessageType::kError;
   absl::string_view error = {};
 };
 
 // A message in compressed form.
 struct CompressMessage {
+  static constexpr auto kType = MessageType::kCompress;
   std::uint8_t algo = 0;  // kCompressLzw
   ByteView buf = {};
 };
@@ -168,13 +180,13 @@ struct CompressMessage {
 // The only value of CompressMessage::algo.
 inline constexpr std::uint8_t kCompressLzw = 0;
 
-// --- declaration order, by which Decode (msgpack.h) reads them ---
+// --- the tables, by which Encode and Decode of msgpack.h work ---
 
 constexpr auto RecordFields(const Ping*) {
   return std::tuple{Field{"SeqNo", &Ping::seq_no}, Field{"Node", &Ping::node},
-                    Field{"SourceAddr", &Ping::source_addr},
-                    Field{"SourcePort", &Ping::source_port},
-                    Field{"SourceNode", &Ping::source_node}};
+                    Field{"SourceAddr", &Ping::source_addr, IfEmpty::kLeaveOut},
+                    Field{"SourcePort", &Ping::source_port, IfEmpty::kLeaveOut},
+                    Field{"SourceNode", &Ping::source_node, IfEmpty::kLeaveOut}};
 }
 
 constexpr auto RecordFields(const IndirectPing*) {
@@ -183,9 +195,9 @@ constexpr auto RecordFields(const IndirectPing*) {
                     Field{"Port", &IndirectPing::port},
                     Field{"Node", &IndirectPing::node},
                     Field{"Nack", &IndirectPing::nack},
-                    Field{"SourceAddr", &IndirectPing::source_addr},
-                    Field{"SourcePort", &IndirectPing::source_port},
-                    Field{"SourceNode", &IndirectPing::source_node}};
+                    Field{"SourceAddr", &IndirectPing::source_addr, IfEmpty::kLeaveOut},
+                    Field{"SourcePort", &IndirectPing::source_port, IfEmpty::kLeaveOut},
+                    Field{"SourceNode", &IndirectPing::source_node, IfEmpty::kLeaveOut}};
 }
 
 constexpr auto RecordFields(const Ack*) {
@@ -241,125 +253,15 @@ constexpr auto RecordFields(const CompressMessage*) {
   return std::tuple{Field{"Algo", &CompressMessage::algo}, Field{"Buf", &CompressMessage::buf}};
 }
 
-// --- encoding: appends type byte and body; keys in ascending order ---
+// --- what Encode of msgpack.h does not do ---
 
 inline void AppendType(MessageType type, ByteVector& out) {
   out.push_back(static_cast<std::uint8_t>(type));
 }
 
-inline void Encode(const Ping& m, ByteVector& out) {
-  AppendType(MessageType::kPing, out);
-  MsgpackWriter w(out);
-  w.Map(2u + !m.source_addr.empty() + !m.source_node.empty() + (m.source_port != 0));
-  w.Pair("Node", m.node);
-  w.Pair("SeqNo", m.seq_no);
-  if (!m.source_addr.empty()) w.Pair("SourceAddr", m.source_addr);
-  if (!m.source_node.empty()) w.Pair("SourceNode", m.source_node);
-  if (m.source_port != 0) w.Pair("SourcePort", m.source_port);
-}
-
-inline void Encode(const IndirectPing& m, ByteVector& out) {
-  AppendType(MessageType::kIndirectPing, out);
-  MsgpackWriter w(out);
-  w.Map(5u + !m.source_addr.empty() + !m.source_node.empty() + (m.source_port != 0));
-  w.Pair("Nack", m.nack);
-  w.Pair("Node", m.node);
-  w.Pair("Port", m.port);
-  w.Pair("SeqNo", m.seq_no);
-  if (!m.source_addr.empty()) w.Pair("SourceAddr", m.source_addr);
-  if (!m.source_node.empty()) w.Pair("SourceNode", m.source_node);
-  if (m.source_port != 0) w.Pair("SourcePort", m.source_port);
-  w.Pair("Target", m.target);
-}
-
-inline void Encode(const Ack& m, ByteVector& out) {
-  AppendType(MessageType::kAck, out);
-  MsgpackWriter w(out);
-  w.Map(2);
-  w.Pair("Payload", m.payload);
-  w.Pair("SeqNo", m.seq_no);
-}
-
-inline void Encode(const Nack& m, ByteVector& out) {
-  AppendType(MessageType::kNack, out);
-  MsgpackWriter w(out);
-  w.Map(1);
-  w.Pair("SeqNo", m.seq_no);
-}
-
-inline void Encode(const Suspect& m, ByteVector& out) {
-  AppendType(MessageType::kSuspect, out);
-  MsgpackWriter w(out);
-  w.Map(3);
-  w.Pair("From", m.from);
-  w.Pair("Incarnation", m.incarnation);
-  w.Pair("Node", m.node);
-}
-
-inline void Encode(const Dead& m, ByteVector& out) {
-  AppendType(MessageType::kDead, out);
-  MsgpackWriter w(out);
-  w.Map(3);
-  w.Pair("From", m.from);
-  w.Pair("Incarnation", m.incarnation);
-  w.Pair("Node", m.node);
-}
-
-inline void Encode(const Alive& m, ByteVector& out) {
-  AppendType(MessageType::kAlive, out);
-  MsgpackWriter w(out);
-  w.Map(6);
-  w.Pair("Addr", m.addr);
-  w.Pair("Incarnation", m.incarnation);
-  w.Pair("Meta", m.meta);
-  w.Pair("Node", m.node);
-  w.Pair("Port", m.port);
-  w.Pair("Vsn", m.vsn);
-}
-
-inline void Encode(const PushPullHeader& m, ByteVector& out) {
-  AppendType(MessageType::kPushPull, out);
-  MsgpackWriter w(out);
-  w.Map(3);
-  w.Pair("Join", m.join);
-  w.Pair("Nodes", m.nodes);
-  w.Pair("UserStateLen", m.user_state_len);
-}
-
 // No type byte: records follow the header back to back.
-inline void Encode(const PushPullNode& m, ByteVector& out) {
-  MsgpackWriter w(out);
-  w.Map(7);
-  w.Pair("Addr", m.addr);
-  w.Pair("Incarnation", m.incarnation);
-  w.Pair("Meta", m.meta);
-  w.Pair("Name", m.name);
-  w.Pair("Port", m.port);
-  w.Pair("State", m.state);
-  w.Pair("Vsn", m.vsn);
-}
-
-inline void Encode(const UserHeader& m, ByteVector& out) {
-  AppendType(MessageType::kUser, out);
-  MsgpackWriter w(out);
-  w.Map(1);
-  w.Pair("UserMsgLen", m.user_msg_len);
-}
-
-inline void Encode(const ErrorMessage& m, ByteVector& out) {
-  AppendType(MessageType::kError, out);
-  MsgpackWriter w(out);
-  w.Map(1);
-  w.Pair("Error", m.error);
-}
-
-inline void Encode(const CompressMessage& m, ByteVector& out) {
-  AppendType(MessageType::kCompress, out);
-  MsgpackWriter w(out);
-  w.Map(2);
-  w.Pair("Algo", m.algo);
-  w.Pair("Buf", m.buf);
-}
+// A PushPullNode has no type byte: records follow the header back to back.
+inline void Encode(const PushPullNode& m, ByteVector& out) { MsgpackWriter(out).Value(m); }
 
 // --- rules of the format that decoding does not enforce (docs/protocol/membership.md 10) ---
 
