@@ -21,6 +21,7 @@
 #include "serf/swim/membership.h"
 #include "serf/swim/node_context.h"
 #include "serf/swim/outbox.h"
+#include "serf/swim/packet_budget.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/compound.h"
 #include "serf/wire/message_type.h"
@@ -68,10 +69,6 @@ class PacketSender {
                     Outbox& out);
 
  private:
-  std::size_t encryption_overhead() const {
-    return wire::EncryptionOverhead(wire::EncryptionVersionFor(context_.config.protocol_version));
-  }
-
   // Prompt gossip leaves within milliseconds and wants no rides: each would take one of the few
   // transmissions that together reach everybody (GossipTargets).
   bool GossipsPromptly() const {
@@ -99,11 +96,7 @@ void PacketSender::Send(const Message& message, const Endpoint& to, Riders rider
   wire::Encode(message, workspace.message);
   workspace.parts.assign(1, workspace.message);
   if (riders == Riders::kBroadcasts && !GossipsPromptly()) {
-    const bool encrypt = context_.keyed() && context_.config.verify_outgoing;
-    const std::size_t budget =
-        wire::PiggybackBudget(context_.config.packet_size, workspace.message.size(),
-                              context_.config.label, encrypt ? encryption_overhead() : 0);
-    DrawBroadcasts(budget, {}, workspace);
+    DrawBroadcasts(PiggybackBudget(context_.config, workspace.message.size()), {}, workspace);
   }
   SendParts(to, /*crc=*/false, out);
 }
@@ -133,8 +126,7 @@ inline PacketSender::Gossip PacketSender::SendGossip(const Endpoint& to, bool cr
                                                      BroadcastQueue::Packet packet, int packets_max,
                                                      Outbox& out) {
   PacketWorkspace& workspace = out.workspace();
-  const std::size_t budget = wire::GossipBudget(context_.config.packet_size, context_.config.label,
-                                                context_.keyed() ? encryption_overhead() : 0);
+  const std::size_t budget = GossipBudget(context_.config);
   Gossip sent;
   for (int i = 0; i < packets_max; ++i) {
     workspace.parts.clear();
@@ -155,11 +147,9 @@ inline std::size_t PacketSender::DrawBroadcasts(std::size_t budget, BroadcastQue
   const std::size_t before = workspace.parts.size();
   std::size_t used = membership_.queue().Draw(
       membership_.transmit_limit(), wire::kCompoundPartOverhead, budget, workspace.parts, packet);
-  // User messages stand with a type byte of their own.
-  const std::size_t user_overhead = wire::kCompoundPartOverhead + 1;
-  if (budget > used + user_overhead) {
+  if (budget > used + kUserPartOverhead) {
     workspace.user_parts.clear();
-    used += context_.delegate.DrawBroadcasts(user_overhead, budget - used, workspace.user_parts,
+    used += context_.delegate.DrawBroadcasts(kUserPartOverhead, budget - used, workspace.user_parts,
                                              packet);
     std::size_t size = workspace.user_parts.size();
     for (const ByteView part : workspace.user_parts) size += part.size();
