@@ -139,6 +139,8 @@ void Encode(Writer& w, const Record& record) {
   wire::WriteRecord(w, record);
 }
 
+// By hand, because a listing has thousands of them, and a member holds its address and its versions
+// in types of its own.
 inline void Encode(Writer& w, const Member& member) {
   w.Map(11);
   w.Key("Addr");
@@ -189,6 +191,13 @@ void EncodeMembersReply(Writer& w, const Members& members) {
   BeginMembersReply(w, members.size());
   for (const Member& member : members) Encode(w, member);
 }
+
+// --- what no table describes ---
+//
+// The keys of the statistics are free. A client learns the kind of a stream's record only by
+// reading it, so decode.h has one table for all kinds, and here each kind has its own few keys.
+// What fills the queues of streams and monitors is written from views, without a record that owns a
+// copy.
 
 inline void Encode(Writer& w, const StatsSections& sections) {
   w.Map(sections.size());
@@ -246,7 +255,8 @@ inline void EncodeQueryTail(Writer& w, const QueryEvent& query) {
   w.Bytes(query.payload);
 }
 
-// The reply to a key operation; only a list has keys.
+// The reply to a key operation. Only a list has keys, and then also an empty map of them; any other
+// reply has nil.
 inline void EncodeKeysReply(Writer& w, const KeyOutcome& outcome, bool lists) {
   w.Map(5);
   w.Key("Keys");
