@@ -1,5 +1,5 @@
 // Counts allocations: opening, decoding, encoding and sealing datagrams makes none once the
-// buffers have grown.
+// buffers have grown; nor does any message.
 
 #include <array>
 #include <cstddef>
@@ -7,9 +7,15 @@
 #include <cstdlib>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
+#include "serf/base/bytes.h"
 #include "serf/testing/allocations.h"
 #include "serf/wire/aead.h"
+#include "serf/wire/coordinate_message.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/list_view.h"
+#include "serf/wire/msgpack.h"
 #include "serf/wire/openssl_aead.h"
 #include "serf/wire/packet.h"
 #include "serf/wire/serf_messages.h"
@@ -177,6 +183,37 @@ TEST(AllocationTest, VisitingAPushPullStateMakesNone) {
   decoded.events.ForEach([&](const EventSlot&) { ++visited; });
   EXPECT_EQ(testing::allocations().count - before, 0u);
   EXPECT_EQ(visited, 1512u);
+}
+
+// Encodes and decodes a message in a buffer with room. Returns how many allocations that made.
+template <typename Message>
+std::size_t AllocationsOf(const Message& message) {
+  ByteVector bytes;
+  Encode(message, bytes);  // grows the buffer
+  bytes.clear();
+  const std::size_t before = testing::allocations().count;
+  Encode(message, bytes);
+  Message decoded;
+  DecodeScratch scratch;
+  EXPECT_EQ(Decode(ByteView(bytes).subspan(1), decoded, scratch), DecodeResult::kOk);
+  return testing::allocations().count - before;
+}
+
+TEST(AllocationTest, MessagesOfTheSerfLayerMakeNone) {
+  const std::array<std::uint8_t, 4> address = {10, 0, 0, 1};
+  const std::array<absl::string_view, 2> texts = {"one", "a text that is longer than 31 bytes are"};
+  const std::array<TagEntry, 1> tags = {{{"role", "web"}}};
+  const ListView<absl::string_view> list(texts);
+  EXPECT_EQ(AllocationsOf(LeaveMessage{.ltime = LamportTime(7), .node = texts[1]}), 0u);
+  EXPECT_EQ(AllocationsOf(JoinMessage{.ltime = LamportTime(7), .node = texts[1]}), 0u);
+  EXPECT_EQ(AllocationsOf(UserEventMessage{.name = texts[0], .payload = address}), 0u);
+  EXPECT_EQ(AllocationsOf(QueryResponseMessage{.from = texts[0], .payload = address}), 0u);
+  EXPECT_EQ(AllocationsOf(RelayHeader{.dest_addr = {.ip = address}, .dest_name = texts[1]}), 0u);
+  EXPECT_EQ(AllocationsOf(ConflictResponse{.name = texts[0], .tags = ListView<TagEntry>(tags)}),
+            0u);
+  EXPECT_EQ(AllocationsOf(KeyRequest{.key = address}), 0u);
+  EXPECT_EQ(AllocationsOf(KeyResponse{.message = texts[1], .keys = list}), 0u);
+  EXPECT_EQ(AllocationsOf(CoordinateMessage{.error = 1.5}), 0u);
 }
 
 // Hostile lengths cost nothing either.
