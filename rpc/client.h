@@ -13,7 +13,7 @@
 //   client.Monitor("INFO");
 //   while (auto record = client.Next(); record.ok()) ...
 //
-//   client.Query("load", "15m", params);      // what `serf query` does
+//   client.SendQuery("load", "15m", params);      // what `serf query` does
 //   for (;;) {
 //     auto record = client.Next();
 //     if (!record.ok()) return Fail(record.status().message());  // the query was cut off
@@ -64,7 +64,7 @@ class Client {
  public:
   using Seq = ClientSession::Seq;
 
-  // What Next() returns. Its `stream` is the number that Stream(), Monitor() or Query() returned;
+  // What Next() returns. Its `stream` is the number that Stream(), Monitor() or SendQuery() returned;
   // its `value` holds an EventRecord, a LogRecord or an AnswerRecord.
   using Record = StreamRecord;
 
@@ -86,7 +86,7 @@ class Client {
   // older than the join. Waits up to ClientOptions::join_timeout for each address. `joined` and
   // `failures` of the result count also if the status is an error. Go Serf does not send failures.
   JoinResult Join(std::vector<std::string> addresses, bool replay);
-  // Has the agent send a user event; see Host::AsyncUserEvent(). The payload may hold any bytes.
+  // Has the agent send a user event; see Host::AsyncSendUserEvent(). The payload may hold any bytes.
   absl::Status SendUserEvent(std::string name, std::string payload, bool coalesce);
   // Installs, uses, removes or lists keys on all members; serf/keys.h says how to rotate. `key` is
   // base64; kList ignores it. The outcome counts also if the status is an error.
@@ -107,7 +107,7 @@ class Client {
   // Has the agent send a query. Acknowledgements and answers come from Next(), and last a kDone.
   // With QueryParams::finish_early and an agent of this project, kDone comes as soon as all have
   // answered.
-  absl::StatusOr<Seq> Query(std::string name, std::string payload, QueryParams params);
+  absl::StatusOr<Seq> SendQuery(std::string name, std::string payload, QueryParams params);
   // Answers a query that Next() has delivered as a QueryRecord with this `id`. Once, and on the
   // same connection.
   absl::Status Respond(std::uint64_t id, std::string payload);
@@ -198,7 +198,7 @@ inline JoinResult Client::Join(std::vector<std::string> addresses, bool replay) 
 
 inline absl::Status Client::SendUserEvent(std::string name, std::string payload, bool coalesce) {
   return Wait<absl::Status>([&](auto done) {
-    async_->AsyncUserEvent(std::move(name), std::move(payload), coalesce, done);
+    async_->AsyncSendUserEvent(std::move(name), std::move(payload), coalesce, done);
   });
 }
 
@@ -272,11 +272,11 @@ inline absl::StatusOr<Client::Seq> Client::Monitor(std::string level) {
   });
 }
 
-inline absl::StatusOr<Client::Seq> Client::Query(std::string name, std::string payload,
+inline absl::StatusOr<Client::Seq> Client::SendQuery(std::string name, std::string payload,
                                                  QueryParams params) {
   const auto seq = std::make_shared<Seq>(0);
   return Open(seq, [&](auto done) {
-    async_->AsyncQuery(std::move(name), std::move(payload), std::move(params),
+    async_->AsyncSendQuery(std::move(name), std::move(payload), std::move(params),
                        Queue<AnswerRecord>(seq), std::move(done));
   });
 }

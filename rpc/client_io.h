@@ -106,9 +106,9 @@ class AsyncClient {
     });
   }
 
-  // Has the agent send a user event; see Host::AsyncUserEvent(). Handler: void(absl::Status).
+  // Has the agent send a user event; see Host::AsyncSendUserEvent(). Handler: void(absl::Status).
   template <typename Token>
-  auto AsyncUserEvent(std::string name, std::string payload, bool coalesce, Token&& token) {
+  auto AsyncSendUserEvent(std::string name, std::string payload, bool coalesce, Token&& token) {
     return Start<absl::Status>(token, [name = std::move(name), payload = std::move(payload),
                                        coalesce](auto& core, auto done) {
       core->session().SendUserEvent(core->ReplyDeadline(), name, payload, coalesce, done);
@@ -172,12 +172,12 @@ class AsyncClient {
   // error, if the connection ends before. While `on_answer` runs the client reads nothing, and
   // answers wait at the agent. Handler: void(absl::StatusOr<Seq>).
   template <typename Token>
-  auto AsyncQuery(std::string name, std::string payload, QueryParams params,
+  auto AsyncSendQuery(std::string name, std::string payload, QueryParams params,
                   ClientSession::AnswerHandler on_answer, Token&& token) {
     return Start<absl::StatusOr<ClientSession::Seq>>(
         token, [name = std::move(name), payload = std::move(payload), params = std::move(params),
                 on_answer = std::move(on_answer)](auto& core, auto done) {
-          core->session().Query(core->ReplyDeadline(), name, payload, params, on_answer, done);
+          core->session().SendQuery(core->ReplyDeadline(), name, payload, params, on_answer, done);
         });
   }
 

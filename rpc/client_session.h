@@ -84,7 +84,7 @@ class ClientSession {
   void GetCoordinate(Instant deadline, std::string node,
                      Handler<absl::StatusOr<std::optional<Coordinate>>> done);
   // `done` runs when the query is under way.
-  void Query(Instant deadline, std::string name, std::string payload, const QueryParams& params,
+  void SendQuery(Instant deadline, std::string name, std::string payload, const QueryParams& params,
              AnswerHandler on_answer, Handler<absl::StatusOr<Seq>> done);
   // Answers the query of a QueryRecord that a stream of this connection has delivered.
   void Respond(Instant deadline, std::uint64_t id, std::string payload, StatusHandler done);
@@ -369,7 +369,7 @@ inline void ClientSession::Monitor(Instant deadline, std::string level, LogHandl
        Records<LogRecord>(std::move(on_log)), std::move(done));
 }
 
-inline void ClientSession::Query(Instant deadline, std::string name, std::string payload,
+inline void ClientSession::SendQuery(Instant deadline, std::string name, std::string payload,
                                  const QueryParams& params, AnswerHandler on_answer,
                                  Handler<absl::StatusOr<Seq>> done) {
   const QueryRequest request = MakeQueryRequest(std::move(name), std::move(payload), params);

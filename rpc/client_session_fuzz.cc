@@ -63,7 +63,7 @@ std::string Outcome(ByteView input, std::size_t piece) {
   session.Stats(later, [&](absl::StatusOr<serf::rpc::StatsSections> stats) {
     note(6, stats.status(), stats.ok() ? stats->size() : 0);
   });
-  session.Query(
+  session.SendQuery(
       later, "load", "", {},
       [&](absl::StatusOr<serf::rpc::AnswerRecord> answer) {
         absl::StrAppend(&told, "answer ", answer.ok() ? answer->from : "", "\n");

@@ -219,7 +219,7 @@ TEST_F(ClientSessionTest, Query) {
     answers_.clear();
     Play(
         "query-ack-response",
-        [&] { session_->Query(kLater, "load", "15m", params, StoreAnswers(), StoreSeq()); }, piece);
+        [&] { session_->SendQuery(kLater, "load", "15m", params, StoreAnswers(), StoreSeq()); }, piece);
     ASSERT_TRUE(seq_ && seq_->ok());
     EXPECT_EQ(**seq_, 2u);
     EXPECT_EQ(answers_, (std::vector<std::string>{"ack alpha", "response alpha: 1.02", "ack beta",
@@ -237,7 +237,7 @@ TEST_F(ClientSessionTest, QueryWithFilters) {
   params.relay_factor = 2;
   params.timeout = std::chrono::milliseconds(600);
   Play("cli-query-json",
-       [&] { session_->Query(kLater, "load", "", params, StoreAnswers(), StoreSeq()); });
+       [&] { session_->SendQuery(kLater, "load", "", params, StoreAnswers(), StoreSeq()); });
   EXPECT_EQ(answers_, (std::vector<std::string>{"response alpha: 1.02", "done"}));
 }
 
@@ -245,7 +245,7 @@ TEST_F(ClientSessionTest, QueryIsRefused) {
   QueryParams params;
   params.timeout = std::chrono::milliseconds(300);
   Play("query-internal-prefix",
-       [&] { session_->Query(kLater, "_serf_conflict", "x", params, StoreAnswers(), StoreSeq()); });
+       [&] { session_->SendQuery(kLater, "_serf_conflict", "x", params, StoreAnswers(), StoreSeq()); });
   ASSERT_TRUE(seq_);
   EXPECT_EQ(seq_->status().message(), "Queries cannot contain the '_serf_' prefix");
   session_->OnEnd();
@@ -254,7 +254,7 @@ TEST_F(ClientSessionTest, QueryIsRefused) {
 
 TEST_F(ClientSessionTest, QueryIsCutOff) {
   Start();
-  session_->Query(kLater, "load", "", {}, StoreAnswers(), StoreSeq());
+  session_->SendQuery(kLater, "load", "", {}, StoreAnswers(), StoreSeq());
   Reply(2, "");
   Reply(2, "");
   Receive({{"From", "alpha"}, {"Payload", nullptr}, {"Type", "ack"}});
@@ -266,7 +266,7 @@ TEST_F(ClientSessionTest, QueryIsCutOff) {
 // What the original's agent sends when a query is over, and what follows nothing.
 TEST_F(ClientSessionTest, AnswersOfNobodyAreIgnored) {
   Start();
-  session_->Query(kLater, "load", "", {}, StoreAnswers(), StoreSeq());
+  session_->SendQuery(kLater, "load", "", {}, StoreAnswers(), StoreSeq());
   Reply(2, "");
   for (const char* const type : {"ack", "response", "done", "ack", "done"}) {
     Reply(2, "");

@@ -22,7 +22,7 @@ namespace serf::rpc {
 // A record of a stream, a monitor or a query; what Client::Next() returns. Use std::get_if to see
 // which.
 struct StreamRecord {
-  // The number that Stream(), Monitor() or Query() returned.
+  // The number that Stream(), Monitor() or SendQuery() returned.
   std::uint64_t stream = 0;
   std::variant<EventRecord, LogRecord, AnswerRecord> value;
 };

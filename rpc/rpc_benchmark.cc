@@ -155,7 +155,7 @@ void BM_QueryAnswers(benchmark::State& state) {
   };
   client.Handshake(kNow, [](absl::Status) {});
   for (auto _ : state) {
-    client.Query(
+    client.SendQuery(
         kNow, "load", "", {}, [&](absl::StatusOr<AnswerRecord> a) { records += a.ok(); },
         [](absl::StatusOr<ClientSession::Seq>) {});
     exchange();

@@ -264,7 +264,7 @@ TEST_F(ServerTest, QueryOfOneIsAnsweredByAnother) {
   QueryParams params;
   params.finish_early = true;
   params.request_ack = true;
-  const auto query = Serve([&] { return asking.Query("load", "15m", params); });
+  const auto query = Serve([&] { return asking.SendQuery("load", "15m", params); });
   ASSERT_TRUE(query.ok()) << query.status();
   EXPECT_TRUE(service_.query_params.finish_early);
   EXPECT_EQ(service_.query, "load 15m");
@@ -300,7 +300,7 @@ TEST_F(ServerTest, QueryThatIsCutOffIsNotDone) {
   Start();
   Client client;
   ASSERT_TRUE(Connect(client).ok());
-  ASSERT_TRUE(Serve([&] { return client.Query("load", "", {}); }).ok());
+  ASSERT_TRUE(Serve([&] { return client.SendQuery("load", "", {}); }).ok());
   service_.TellAnswer(QueryUpdate::Kind::kAck, "alpha");
   ASSERT_TRUE(Serve([&] { return client.Next(); }).ok());
   server_.reset();
@@ -312,7 +312,7 @@ TEST_F(ServerTest, InterruptEndsTheWaitForAnswers) {
   Start();
   Client client;
   ASSERT_TRUE(Connect(client).ok());
-  ASSERT_TRUE(Serve([&] { return client.Query("load", "", {}); }).ok());
+  ASSERT_TRUE(Serve([&] { return client.SendQuery("load", "", {}); }).ok());
   boost::asio::post(client.io_context(), [&] { client.Interrupt(); });
   EXPECT_EQ(client.Next().status().code(), absl::StatusCode::kCancelled);
 }
@@ -323,7 +323,7 @@ TEST_F(ServerTest, SlowReaderGetsAllAnswers) {
   Start();
   Client client;
   ASSERT_TRUE(Connect(client).ok());
-  ASSERT_TRUE(Serve([&] { return client.Query("load", "", {}); }).ok());
+  ASSERT_TRUE(Serve([&] { return client.SendQuery("load", "", {}); }).ok());
   constexpr int kAnswers = 20'000;
   const std::string payload(1000, 'x');
   for (int i = 0; i < kAnswers; ++i) {
@@ -381,20 +381,20 @@ TEST_F(ServerTest, QueriesOfAConnectionEndWithIt) {
   service_.queries_max = kQueriesMax + 1;
   Client other;
   ASSERT_TRUE(Connect(other).ok());
-  ASSERT_TRUE(Serve([&] { return other.Query("others", "", {}); }).ok());
+  ASSERT_TRUE(Serve([&] { return other.SendQuery("others", "", {}); }).ok());
   for (int i = 0; i < 2; ++i) {
     auto greedy = std::make_unique<Client>();
     ASSERT_TRUE(Connect(*greedy).ok());
     const absl::Status asked = Serve([&] {
       absl::Status status;
       for (std::size_t n = 0; status.ok() && n < kQueriesMax; ++n) {
-        status = greedy->Query("load", "", {}).status();
+        status = greedy->SendQuery("load", "", {}).status();
       }
       return status;
     });
     EXPECT_TRUE(asked.ok()) << asked;
     EXPECT_EQ(service_.running.size(), kQueriesMax + 1);
-    EXPECT_EQ(Serve([&] { return other.Query("load", "", {}).status(); }).message(),
+    EXPECT_EQ(Serve([&] { return other.SendQuery("load", "", {}).status(); }).message(),
               "too many queries are running");
     greedy.reset();
     RunUntil([&] { return service_.running.size() == 1; });

@@ -173,7 +173,7 @@ class ServerSession {
   void StreamEvents(Instant now, ByteView body);
   void StartMonitor(Instant now, ByteView body);
   void Stop(Instant now, ByteView body);
-  void Query(Instant now, ByteView body);
+  void SendQuery(Instant now, ByteView body);
   void Respond(Instant now, ByteView body);
   void GetCoordinate(Instant now, ByteView body);
 
@@ -404,7 +404,7 @@ inline void ServerSession::Execute(Instant now, ByteView body) {
       &ServerSession::StartMonitor,
       &ServerSession::Leave,
       &ServerSession::Tags,
-      &ServerSession::Query,
+      &ServerSession::SendQuery,
       &ServerSession::Respond,
       &ServerSession::ManageKeys<KeyOperation::kInstall>,
       &ServerSession::ManageKeys<KeyOperation::kUse>,
@@ -579,7 +579,7 @@ inline void ServerSession::Stop(Instant, ByteView body) {
 
 // --- queries ---
 
-inline void ServerSession::Query(Instant, ByteView body) {
+inline void ServerSession::SendQuery(Instant, ByteView body) {
   QueryRequest request;
   if (!Read(body, request)) return;
   const bool reserved = absl::StartsWith(request.name, kInternalQueryPrefix) &&
@@ -590,7 +590,7 @@ inline void ServerSession::Query(Instant, ByteView body) {
   }
   const QueryStreams::Key key = subscriptions_.queries().Add(header_.seq);
   const std::weak_ptr<ServerSession*> weak = self_;
-  service_.Query(
+  service_.SendQuery(
       std::move(request.name), std::move(request.payload.data), TakeParams(request),
       [weak, key](const QueryUpdate& update) {
         if (const auto self = weak.lock()) (*self)->OnAnswer(key, update);

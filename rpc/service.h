@@ -123,7 +123,7 @@ class Service {
   // Sends a query. `done` reports whether the query is under way. If so, `on_answer` receives each
   // acknowledgement and answer. The last call is kDone. If the agent shuts down first, further
   // calls may not come.
-  virtual void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
+  virtual void SendQuery(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
                      QueryDone done) = 0;
 
   // The client that asked a query has gone: end it. Does nothing if the query has ended.

@@ -8,7 +8,7 @@
 //
 //   QueryParams params;
 //   params.filter_tags = {{"role", "^web"}};
-//   host->AsyncQuery("uptime", "", params,
+//   host->AsyncSendQuery("uptime", "", params,
 //                    [](const QueryUpdate& update) {
 //                      if (update.kind == QueryUpdate::Kind::kResponse) Print(update.payload);
 //                    },

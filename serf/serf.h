@@ -137,7 +137,7 @@ class Serf final : private swim::Delegate {
   // left, but could not record that in the snapshot, so a restart may bring it back.
   void Leave(Instant now, RequestId request, Outbox& out);
   // Turns a failed member into a left one; `prune` also forgets it.
-  void RemoveFailedNode(Instant now, RequestId request, absl::string_view name, bool prune,
+  void ForceLeave(Instant now, RequestId request, absl::string_view name, bool prune,
                         Outbox& out);
   // Replaces the own tags and announces them.
   void SetTags(Instant now, RequestId request, Tags tags, Outbox& out);
@@ -576,7 +576,7 @@ inline void Serf::SettleLeave(Instant now, Outbox& out) {
   requests_.OnLeft(snapshot_ ? snapshot_->LeaveStatus() : absl::OkStatus(), out);
 }
 
-inline void Serf::RemoveFailedNode(Instant now, RequestId request, absl::string_view name,
+inline void Serf::ForceLeave(Instant now, RequestId request, absl::string_view name,
                                    bool prune, Outbox& out) {
   if (context_.state == State::kShutdown) return out.Complete({request, ShutDownError(), 0, {}});
   Run(now, out, [&] {

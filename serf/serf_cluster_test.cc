@@ -143,7 +143,7 @@ TEST_F(ClusterTest, ACrashIsAFailureUntilForced) {
   world_.Crash(c());
   ASSERT_TRUE(EverybodySees("c", kFailed, minutes(1)));
   EXPECT_THAT(events_.Take("a"), ElementsAre("member-failed c failed"));
-  const RequestId removal = world_.RemoveFailedNode(b(), "c", false);
+  const RequestId removal = world_.ForceLeave(b(), "c", false);
   ASSERT_TRUE(EverybodySees("c", kLeft));
   world_.RunFor(seconds(5));
   EXPECT_EQ(Result(removal), "ok");
@@ -154,7 +154,7 @@ TEST_F(ClusterTest, APrunedFailedMemberIsGoneForAll) {
   world_.Crash(c());
   ASSERT_TRUE(EverybodySees("c", kFailed, minutes(1)));
   events_.Take("");
-  world_.RemoveFailedNode(b(), "c", true);
+  world_.ForceLeave(b(), "c", true);
   ASSERT_TRUE(EverybodySees("c", kNone));
   EXPECT_THAT(events_.Take("a"), ElementsAre("member-leave c left", "member-reap c left"));
   // It stays gone, whatever is exchanged.
@@ -164,7 +164,7 @@ TEST_F(ClusterTest, APrunedFailedMemberIsGoneForAll) {
 
 // docs/protocol/serf.md 3.4.3: the original loses such a member for good.
 TEST_F(ClusterTest, ALivingMemberSurvivesBeingPruned) {
-  const RequestId removal = world_.RemoveFailedNode(b(), "c", true);
+  const RequestId removal = world_.ForceLeave(b(), "c", true);
   ASSERT_TRUE(EverybodySees("c", kAlive));
   world_.RunFor(minutes(2));
   EXPECT_EQ(Result(removal), "ok");

@@ -130,9 +130,9 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   void CancelJoin(JoinId id);
   JoinId NewJoin() { return next_join_.fetch_add(1, std::memory_order_relaxed); }
   // Changes what the changes before it left.
-  void ChangeTags(std::function<void(Tags&)> change, OnCompletion done);
+  void UpdateTags(std::function<void(Tags&)> change, OnCompletion done);
   // Calls `start`, and after a success `update` until kDone, which comes also if the driver stops.
-  void Query(const std::string& name, const std::string& payload, const QueryParams& params,
+  void SendQuery(const std::string& name, const std::string& payload, const QueryParams& params,
              OnQueryUpdate update, OnQueryStart start);
   // `update` is called with kDone from within, if the query still runs.
   void CancelQuery(QueryId query) {
@@ -534,7 +534,7 @@ inline void Driver::SaveKeyring(const KeyringSave& save) {
       });
 }
 
-inline void Driver::ChangeTags(std::function<void(Tags&)> change, OnCompletion done) {
+inline void Driver::UpdateTags(std::function<void(Tags&)> change, OnCompletion done) {
   if (!started_) return done(NotStarted());
   if (tag_changes_.size() >= kTagChangesMax) {
     return done(Failed(absl::ResourceExhaustedError("too many changes of tags wait for the disk")));
@@ -586,7 +586,7 @@ inline void Driver::StopLater() {
   });
 }
 
-inline void Driver::Query(const std::string& name, const std::string& payload,
+inline void Driver::SendQuery(const std::string& name, const std::string& payload,
                           const QueryParams& params, OnQueryUpdate update, OnQueryStart start) {
   if (!started_) return start(NotStarted().status);
   absl::StatusOr<QueryId> query = serf_->SendQuery(Now(), name, payload, params, out_);

@@ -242,9 +242,9 @@ class Host {
   // The same for some of the tags. `change` receives the tags that all earlier changes left, and
   // edits them in place. It runs once, on the io_context's thread:
   //
-  //   host->AsyncChangeTags([](Tags& tags) { tags["role"] = "db"; }, token);
+  //   host->AsyncUpdateTags([](Tags& tags) { tags["role"] = "db"; }, token);
   template <typename Token>
-  auto AsyncChangeTags(std::function<void(Tags&)> change, Token&& token);
+  auto AsyncUpdateTags(std::function<void(Tags&)> change, Token&& token);
 
   // Sends a user event to all members, this node included. Delivery is by gossip: a live member
   // very probably receives it, within a second or so, and without confirmation. `coalesce` permits
@@ -257,7 +257,7 @@ class Host {
   //
   // Handler: void(absl::Status).
   template <typename Token>
-  auto AsyncUserEvent(std::string name, std::string payload, bool coalesce, Token&& token);
+  auto AsyncSendUserEvent(std::string name, std::string payload, bool coalesce, Token&& token);
 
   // Answers the query of a QueryEvent, once. Errors: InvalidArgument, if the encoded answer exceeds
   // Config::query_response_size_limit (1024 bytes by default); the query can still be answered.
@@ -280,7 +280,7 @@ class Host {
   //
   // Handler: void(absl::StatusOr<QueryId>).
   template <typename Token>
-  auto AsyncQuery(std::string name, std::string payload, QueryParams params,
+  auto AsyncSendQuery(std::string name, std::string payload, QueryParams params,
                   std::function<void(const QueryUpdate&)> on_update, Token&& token);
 
   // Ends a query of this node before its timeout. kDone comes next, and later answers are dropped.
@@ -293,7 +293,7 @@ class Host {
   //
   // The status is OK if all live members did it. Aborted: some reported an error or did not answer;
   // those that answered keep the change, and the outcome names the errors. Other errors are those
-  // of AsyncQuery() and leave all keyrings unchanged.
+  // of AsyncSendQuery() and leave all keyrings unchanged.
   //
   // Handler: void(absl::Status, KeyOutcome).
   template <typename Token>
@@ -514,21 +514,21 @@ template <typename Token>
 auto Host::AsyncForceLeave(std::string name, bool prune, Token&& token) {
   return InitiateRequest(
       token, [name = std::move(name), prune](Serf& serf, Instant now, RequestId id, Outbox& out) {
-        serf.RemoveFailedNode(now, id, name, prune, out);
+        serf.ForceLeave(now, id, name, prune, out);
       });
 }
 
 template <typename Token>
 auto Host::AsyncSetTags(Tags tags, Token&& token) {
-  return AsyncChangeTags([tags = std::move(tags)](Tags& all) { all = tags; },
+  return AsyncUpdateTags([tags = std::move(tags)](Tags& all) { all = tags; },
                          std::forward<Token>(token));
 }
 
 template <typename Token>
-auto Host::AsyncChangeTags(std::function<void(Tags&)> change, Token&& token) {
+auto Host::AsyncUpdateTags(std::function<void(Tags&)> change, Token&& token) {
   return Initiate<void(absl::Status)>(
       token, [change = std::move(change)](Driver& driver, auto complete) mutable {
-        driver.ChangeTags(std::move(change),
+        driver.UpdateTags(std::move(change),
                           [complete = std::move(complete)](const Completion& completion) mutable {
                             complete(completion.status);
                           });
@@ -536,7 +536,7 @@ auto Host::AsyncChangeTags(std::function<void(Tags&)> change, Token&& token) {
 }
 
 template <typename Token>
-auto Host::AsyncUserEvent(std::string name, std::string payload, bool coalesce, Token&& token) {
+auto Host::AsyncSendUserEvent(std::string name, std::string payload, bool coalesce, Token&& token) {
   return InitiateRequest(token, [name = std::move(name), payload = std::move(payload), coalesce](
                                     Serf& serf, Instant now, RequestId id, Outbox& out) {
     absl::Status status = serf.SendUserEvent(now, name, payload, coalesce, out);
@@ -554,12 +554,12 @@ auto Host::AsyncRespond(QueryId query, std::string payload, Token&& token) {
 }
 
 template <typename Token>
-auto Host::AsyncQuery(std::string name, std::string payload, QueryParams params,
+auto Host::AsyncSendQuery(std::string name, std::string payload, QueryParams params,
                       std::function<void(const QueryUpdate&)> on_update, Token&& token) {
   return Initiate<void(absl::StatusOr<QueryId>)>(
       token, [name = std::move(name), payload = std::move(payload), params = std::move(params),
               on_update = std::move(on_update)](Driver& driver, auto complete) mutable {
-        driver.Query(name, payload, params, std::move(on_update),
+        driver.SendQuery(name, payload, params, std::move(on_update),
                      [complete = std::move(complete)](absl::StatusOr<QueryId> query) mutable {
                        complete(std::move(query));
                      });

@@ -148,7 +148,7 @@ class HostDiskTest : public ::testing::Test {
   }
   std::future<absl::Status> Change(const std::string& key, const std::string& value) {
     auto promise = std::make_shared<std::promise<absl::Status>>();
-    host_->AsyncChangeTags([key, value](Tags& tags) { tags[key] = value; },
+    host_->AsyncUpdateTags([key, value](Tags& tags) { tags[key] = value; },
                            [promise](const absl::Status& status) { promise->set_value(status); });
     return promise->get_future();
   }
@@ -190,7 +190,7 @@ TEST_F(HostDiskTest, PingsAreAnsweredWhileTheDiskStandsStill) {
   while (steady_clock::now() < end) {
     if (pings.size() % 50 == 0 && changes.size() < 20) {
       changes.push_back(Change(absl::StrCat("key", changes.size()), "value"));
-      host.AsyncUserEvent("event", "", false, [](const absl::Status&) {});
+      host.AsyncSendUserEvent("event", "", false, [](const absl::Status&) {});
     }
     pings.push_back(pinger.Ping());
     pinger.ExpectNothing(milliseconds(5));

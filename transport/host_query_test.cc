@@ -87,13 +87,13 @@ TEST_F(HostQueryTest, EventsReachAll) {
   Node& b = Add("b");
   JoinAll();
   EXPECT_TRUE(Await([&](auto done) {
-                a.host->AsyncUserEvent("deploy", "v1", true, std::move(done));
+                a.host->AsyncSendUserEvent("deploy", "v1", true, std::move(done));
               }).ok());
   EXPECT_THAT(a.events, ElementsAre("deploy v1"));
   EXPECT_TRUE(RunUntil([&] { return b.events.size() == 1; }));
   EXPECT_THAT(b.events, ElementsAre("deploy v1"));
   EXPECT_EQ(Await([&](auto done) {
-              a.host->AsyncUserEvent("n", std::string(600, 'x'), true, std::move(done));
+              a.host->AsyncSendUserEvent("n", std::string(600, 'x'), true, std::move(done));
             }).message(),
             "user event exceeds configured limit of 512 bytes before encoding");
 }
@@ -108,7 +108,7 @@ TEST_F(HostQueryTest, QueriesAreAnswered) {
   params.request_ack = true;
   params.finish_early = true;
   params.timeout = kPatience;
-  a.host->AsyncQuery(
+  a.host->AsyncSendQuery(
       "uptime", "please", params,
       [&](const QueryUpdate& update) {
         EXPECT_EQ(update.query, id);
@@ -146,7 +146,7 @@ TEST_F(HostQueryTest, FiltersThatCostMuchAreJudgedElsewhere) {
   params.finish_early = true;
   for (std::size_t round = 1; round <= 3; ++round) {
     std::vector<QueryUpdate> updates;
-    a.host->AsyncQuery(
+    a.host->AsyncSendQuery(
         "load", "", params, [&](const QueryUpdate& update) { updates.push_back(update); },
         [](absl::StatusOr<QueryId> query) { EXPECT_TRUE(query.ok()); });
     ASSERT_TRUE(RunUntil([&] { return b.queries.size() == round; }));
@@ -198,7 +198,7 @@ TEST_F(HostQueryTest, CancelEndsAQueryBeforeItsTime) {
   std::vector<std::string> updates;
   std::optional<QueryId> ids[2];
   for (std::optional<QueryId>& id : ids) {
-    a.host->AsyncQuery(
+    a.host->AsyncSendQuery(
         "q", "", {.timeout = kPatience * 10},
         [&](const QueryUpdate& update) {
           updates.push_back(update.query == ids[0] ? "first" : "second");
@@ -221,7 +221,7 @@ TEST_F(HostQueryTest, AQueryEndsWithTheHost) {
   Node& a = Add("a");
   int done = 0;
   bool started = false;
-  a.host->AsyncQuery(
+  a.host->AsyncSendQuery(
       "q", "", {.timeout = kPatience},
       [&](const QueryUpdate& update) { done += update.kind == QueryUpdate::Kind::kDone; },
       [&](absl::StatusOr<QueryId> query) { started = query.ok(); });
@@ -229,7 +229,7 @@ TEST_F(HostQueryTest, AQueryEndsWithTheHost) {
   a.host->Shutdown();
   EXPECT_TRUE(RunUntil([&] { return done == 1; }));
   std::optional<absl::Status> refused;
-  a.host->AsyncQuery(
+  a.host->AsyncSendQuery(
       "q", "", {}, [&](const QueryUpdate&) { ADD_FAILURE(); },
       [&](absl::StatusOr<QueryId> query) { refused = query.status(); });
   EXPECT_TRUE(RunUntil([&] { return refused.has_value(); }));

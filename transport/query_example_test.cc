@@ -55,8 +55,8 @@ int main() {
     }
   };
   a->AsyncJoin({b->local().ToString()}, /*ignore_old=*/false, [&](absl::Status, JoinOutcome) {
-    a->AsyncUserEvent("deploy", "v1.2.3", /*coalesce=*/false, [](absl::Status) {});
-    a->AsyncQuery("uptime", "", params, on_update, [](absl::StatusOr<serf::QueryId>) {});
+    a->AsyncSendUserEvent("deploy", "v1.2.3", /*coalesce=*/false, [](absl::Status) {});
+    a->AsyncSendQuery("uptime", "", params, on_update, [](absl::StatusOr<serf::QueryId>) {});
   });
   io.run_for(std::chrono::seconds(10));
   return deployed && answered ? 0 : 1;

@@ -112,7 +112,7 @@ int Run(std::span<const std::string> args) {
     return kExitFailure;
   }
   const absl::Status asked =
-      client.Query(question.name, question.payload, question.params).status();
+      client.SendQuery(question.name, question.payload, question.params).status();
   if (!asked.ok()) {
     Print(absl::StrCat("Error sending query: ", absl::string_view(asked.message()), "\n"));
     return kExitFailure;

@@ -96,7 +96,7 @@ int Run(std::span<const std::string> args) {
 
   QueryParams params;
   params.request_ack = true;
-  const absl::Status asked = client.Query(std::string(kPingQuery), "", params).status();
+  const absl::Status asked = client.SendQuery(std::string(kPingQuery), "", params).status();
   if (!asked.ok()) {
     Print(absl::StrCat("Error sending query: ", absl::string_view(asked.message()), "\n"));
     return kExitFailure;

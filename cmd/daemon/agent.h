@@ -509,7 +509,7 @@ inline void Agent::OnLoaded(agent_internal::LoadedConfig loaded) {
   config_.skip_leave_on_interrupt = config.skip_leave_on_interrupt;
   if (!config_.tags_file.empty()) return;
   config_.tags = std::move(config.tags);
-  service_->ChangeTags(std::move(tags), [this](const absl::Status& status) {
+  service_->UpdateTags(std::move(tags), [this](const absl::Status& status) {
     if (status.ok() || finishing_) return;
     terminal_.Output(absl::StrCat(kTagsFailed, absl::string_view(status.message())));
   });

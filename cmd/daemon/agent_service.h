@@ -78,7 +78,7 @@ class AgentService final : public rpc::Service {
   }
   inline void SendUserEvent(std::string name, std::string payload, bool coalesce,
                             Done done) override;
-  inline void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
+  inline void SendQuery(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
                     QueryDone done) override;
   void CancelQuery(QueryId query) override {
     from_handlers_.erase(query);
@@ -92,7 +92,7 @@ class AgentService final : public rpc::Service {
 
   // What clients and reloads change: `done` is called when the cluster was told, or with why
   // nothing has changed.
-  inline void ChangeTags(TagChange change, Done done);
+  inline void UpdateTags(TagChange change, Done done);
   // Whether the tags would be refused for their size if they were changed so now.
   absl::Status CheckTags(const TagChange& change) const {
     Tags tags = host_.serf().config().tags;
@@ -216,7 +216,7 @@ inline void AgentService::SendUserEvent(std::string name, std::string payload, b
                                         Done done) {
   Log(&logger_, LogLevel::kDebug, "agent: Requesting user event send: ", name,
       ". Coalesced: ", coalesce ? "true" : "false", ". Payload: ", LogText(payload));
-  host_.AsyncUserEvent(std::move(name), std::move(payload), coalesce,
+  host_.AsyncSendUserEvent(std::move(name), std::move(payload), coalesce,
                        [this, done = std::move(done)](const absl::Status& status) {
                          if (!status.ok()) {
                            Log(&logger_, LogLevel::kWarn, "agent: failed to send user event: ",
@@ -232,7 +232,7 @@ inline std::optional<Coordinate> AgentService::FindCoordinate(const std::string&
   return found != nullptr ? std::optional<Coordinate>(*found) : std::nullopt;
 }
 
-inline void AgentService::Query(std::string name, std::string payload, QueryParams params,
+inline void AgentService::SendQuery(std::string name, std::string payload, QueryParams params,
                                 OnAnswer on_answer, QueryDone done) {
   Log(&logger_, LogLevel::kDebug, "agent: Requesting query send: ", name,
       ". Payload: ", LogText(payload));
@@ -244,7 +244,7 @@ inline void AgentService::Query(std::string name, std::string payload, QueryPara
         update.kind == QueryUpdate::Kind::kDone && host_.serf().state() == Serf::State::kShutdown;
     if (!cut_off) on_answer(update);
   };
-  host_.AsyncQuery(
+  host_.AsyncSendQuery(
       std::move(name), std::move(payload), std::move(params), std::move(on_update),
       [this, from_handler, done = std::move(done)](const absl::StatusOr<QueryId>& query) {
         // Before the node is told of it itself.
@@ -302,7 +302,7 @@ inline void AgentService::ForceLeave(std::string node, bool prune, Done done) {
 }
 
 inline void AgentService::UpdateTags(Tags set, std::vector<std::string> remove, Done done) {
-  ChangeTags({std::move(set), std::move(remove)},
+  UpdateTags({std::move(set), std::move(remove)},
              [this, done = std::move(done)](const absl::Status& status) {
                if (!status.ok()) {
                  Log(&logger_, LogLevel::kError, "agent: ", absl::string_view(status.message()));
@@ -311,8 +311,8 @@ inline void AgentService::UpdateTags(Tags set, std::vector<std::string> remove, 
              });
 }
 
-inline void AgentService::ChangeTags(TagChange change, Done done) {
-  host_.AsyncChangeTags([change = std::move(change)](Tags& tags) { change.Apply(tags); },
+inline void AgentService::UpdateTags(TagChange change, Done done) {
+  host_.AsyncUpdateTags([change = std::move(change)](Tags& tags) { change.Apply(tags); },
                         std::move(done));
 }
 

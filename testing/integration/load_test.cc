@@ -150,7 +150,7 @@ TEST_F(LoadTest, IdleMonitorsStayWhileAnotherAsks) {
   std::size_t refused = 0;
   std::size_t done = 0;
   for (std::size_t i = 0; i < kQueries; ++i) {
-    asking->AsyncQuery(
+    asking->AsyncSendQuery(
         "load", "", QueryParams{},
         [&](const absl::StatusOr<rpc::AnswerRecord>& answer) {
           done += answer.ok() && answer->kind == QueryUpdate::Kind::kDone;

@@ -91,9 +91,9 @@ RequestId LoneSerf::Join(std::vector<swim::JoinTarget> targets, bool ignore_old)
   return Done(request);
 }
 
-RequestId LoneSerf::RemoveFailedNode(absl::string_view name, bool prune) {
+RequestId LoneSerf::ForceLeave(absl::string_view name, bool prune) {
   const RequestId request = NewRequest();
-  serf_->RemoveFailedNode(now_, request, name, prune, out_);
+  serf_->ForceLeave(now_, request, name, prune, out_);
   return Done(request);
 }
 

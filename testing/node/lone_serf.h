@@ -71,7 +71,7 @@ class LoneSerf {
   // --- what the application wants ---
   RequestId Leave();
   RequestId Join(std::vector<swim::JoinTarget> targets, bool ignore_old = false);
-  RequestId RemoveFailedNode(absl::string_view name, bool prune);
+  RequestId ForceLeave(absl::string_view name, bool prune);
   RequestId SetTags(Tags tags);
   // The error's text, or "ok".
   std::string SendUserEvent(absl::string_view name, absl::string_view payload = {},

@@ -81,7 +81,7 @@ class FakeService : public Service {
     user_event = absl::StrCat(name, " ", payload, coalesce ? " coalesce" : "");
     Answer([this, done] { done(status); });
   }
-  void Query(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
+  void SendQuery(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
              QueryDone done) override {
     query = absl::StrCat(name, " ", payload);
     query_params = std::move(params);

@@ -48,7 +48,7 @@ class ScenarioWorld final : public ScenarioDriver, private World::Observer {
   }
   absl::Status Leave(NodeId node) override { return Await(world_.Leave(node)).status; }
   absl::Status ForceLeave(NodeId node, absl::string_view name, bool prune) override {
-    return Await(world_.RemoveFailedNode(node, name, prune)).status;
+    return Await(world_.ForceLeave(node, name, prune)).status;
   }
   absl::Status SetTags(NodeId node, Tags tags) override {
     return Await(world_.SetTags(node, std::move(tags))).status;

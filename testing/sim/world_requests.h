@@ -48,9 +48,9 @@ class WorldRequests {
       serf.Leave(now, request, out);
     });
   }
-  RequestId RemoveFailedNode(NodeId node, absl::string_view name, bool prune) {
+  RequestId ForceLeave(NodeId node, absl::string_view name, bool prune) {
     return Ask(node, [&](Serf& serf, Instant now, RequestId request, Outbox& out) {
-      serf.RemoveFailedNode(now, request, name, prune, out);
+      serf.ForceLeave(now, request, name, prune, out);
     });
   }
   RequestId SetTags(NodeId node, Tags tags) {
