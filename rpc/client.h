@@ -48,6 +48,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "serf/coordinate.h"
+#include "serf/join.h"
 #include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/query.h"
@@ -64,8 +65,8 @@ class Client {
  public:
   using Seq = ClientSession::Seq;
 
-  // What Next() returns. Its `stream` is the number that Stream(), Monitor() or SendQuery() returned;
-  // its `value` holds an EventRecord, a LogRecord or an AnswerRecord.
+  // What Next() returns. Its `stream` is the number that Stream(), Monitor() or SendQuery()
+  // returned; its `value` holds an EventRecord, a LogRecord or an AnswerRecord.
   using Record = StreamRecord;
 
   explicit Client(ClientOptions options = {})
@@ -82,20 +83,19 @@ class Client {
   absl::StatusOr<std::vector<Member>> Members();
   // The members that pass the filter, which the agent applies; see MembersFilteredRequest.
   absl::StatusOr<std::vector<Member>> MembersFiltered(MembersFilteredRequest filter);
-  // Has the agent join other members. `replay`: whether the agent delivers user events that are
-  // older than the join. Waits up to ClientOptions::join_timeout for each address. `joined` and
-  // `failures` of the result count also if the status is an error. Go Serf does not send failures.
-  JoinResult Join(std::vector<std::string> addresses, bool replay);
-  // Has the agent send a user event; see Host::AsyncSendUserEvent(). The payload may hold any bytes.
-  absl::Status SendUserEvent(std::string name, std::string payload, bool coalesce);
+  // Has the agent join other members. Waits up to ClientOptions::join_timeout for each address. Go
+  // Serf sends no JoinResult::errors.
+  JoinResult Join(std::vector<std::string> addresses, JoinOptions options = {});
+  // Has the agent send a user event; see Host::AsyncSendUserEvent(). The payload may hold any
+  // bytes.
+  absl::Status SendUserEvent(std::string name, std::string payload, UserEventOptions options = {});
   // Installs, uses, removes or lists keys on all members; serf/keys.h says how to rotate. `key` is
-  // base64; kList ignores it. The outcome counts also if the status is an error.
-  KeysResult ManageKeys(KeyOperation operation, std::string key);
+  // base64; kList ignores it.
+  KeyOutcome ManageKeys(KeyOperation operation, std::string key);
   // Has the agent leave the cluster. The agent then shuts down, and the connection ends.
   absl::Status Leave();
-  // Turns a failed member into one that left; `prune` also erases it from the lists. An unknown
-  // name is not an error.
-  absl::Status ForceLeave(std::string node, bool prune);
+  // Turns a failed member into one that left. An unknown name is not an error.
+  absl::Status ForceLeave(std::string node, ForceLeaveOptions options = {});
   // Changes the tags of the agent: removes those named by `remove`, then sets those of `set`. Other
   // tags stay.
   absl::Status UpdateTags(Tags set, std::vector<std::string> remove);
@@ -190,20 +190,20 @@ inline absl::StatusOr<std::vector<Member>> Client::MembersFiltered(MembersFilter
       [&](auto done) { async_->AsyncMembersFiltered(std::move(filter), done); });
 }
 
-inline JoinResult Client::Join(std::vector<std::string> addresses, bool replay) {
-  return Wait<JoinResult>([&](auto done) {
-    async_->AsyncJoin(JoinRequest{std::move(addresses), replay, /*failures=*/true}, done);
-  });
+inline JoinResult Client::Join(std::vector<std::string> addresses, JoinOptions options) {
+  return Wait<JoinResult>(
+      [&](auto done) { async_->AsyncJoin(std::move(addresses), options, done); });
 }
 
-inline absl::Status Client::SendUserEvent(std::string name, std::string payload, bool coalesce) {
+inline absl::Status Client::SendUserEvent(std::string name, std::string payload,
+                                          UserEventOptions options) {
   return Wait<absl::Status>([&](auto done) {
-    async_->AsyncSendUserEvent(std::move(name), std::move(payload), coalesce, done);
+    async_->AsyncSendUserEvent(std::move(name), std::move(payload), options, done);
   });
 }
 
-inline KeysResult Client::ManageKeys(KeyOperation operation, std::string key) {
-  return Wait<KeysResult>(
+inline KeyOutcome Client::ManageKeys(KeyOperation operation, std::string key) {
+  return Wait<KeyOutcome>(
       [&](auto done) { async_->AsyncManageKeys(operation, std::move(key), done); });
 }
 
@@ -211,9 +211,9 @@ inline absl::Status Client::Leave() {
   return Wait<absl::Status>([&](auto done) { async_->AsyncLeave(done); });
 }
 
-inline absl::Status Client::ForceLeave(std::string node, bool prune) {
+inline absl::Status Client::ForceLeave(std::string node, ForceLeaveOptions options) {
   return Wait<absl::Status>(
-      [&](auto done) { async_->AsyncForceLeave(std::move(node), prune, done); });
+      [&](auto done) { async_->AsyncForceLeave(std::move(node), options, done); });
 }
 
 inline absl::Status Client::UpdateTags(Tags set, std::vector<std::string> remove) {
@@ -273,11 +273,11 @@ inline absl::StatusOr<Client::Seq> Client::Monitor(std::string level) {
 }
 
 inline absl::StatusOr<Client::Seq> Client::SendQuery(std::string name, std::string payload,
-                                                 QueryParams params) {
+                                                     QueryParams params) {
   const auto seq = std::make_shared<Seq>(0);
   return Open(seq, [&](auto done) {
     async_->AsyncSendQuery(std::move(name), std::move(payload), std::move(params),
-                       Queue<AnswerRecord>(seq), std::move(done));
+                           Queue<AnswerRecord>(seq), std::move(done));
   });
 }
 

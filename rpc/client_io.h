@@ -39,6 +39,7 @@
 #include "absl/status/statusor.h"
 #include "serf/base/time.h"
 #include "serf/coordinate.h"
+#include "serf/join.h"
 #include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/query.h"
@@ -88,17 +89,11 @@ class AsyncClient {
         });
   }
 
-  // Has the agent join other members. `replay`: whether it delivers user events that are older than
-  // the join. Waits up to ClientOptions::join_timeout for each address. Handler: void(JoinResult);
-  // its `joined` and `failures` count also if the status is an error.
+  // Has the agent join other members. Waits up to ClientOptions::join_timeout for each address. Go
+  // Serf sends no JoinResult::errors. Handler: void(JoinResult).
   template <typename Token>
-  auto AsyncJoin(std::vector<std::string> addresses, bool replay, Token&& token) {
-    return AsyncJoin(JoinRequest{std::move(addresses), replay}, std::forward<Token>(token));
-  }
-  // The same with a JoinRequest. JoinRequest::failures asks for the reasons beside those that
-  // answered.
-  template <typename Token>
-  auto AsyncJoin(JoinRequest request, Token&& token) {
+  auto AsyncJoin(std::vector<std::string> addresses, JoinOptions options, Token&& token) {
+    JoinRequest request{std::move(addresses), options.replay, /*failures=*/true};
     return Start<JoinResult>(token, [request = std::move(request)](auto& core, auto done) {
       const Duration limit = core->options().join_timeout;
       const auto count = static_cast<Duration::rep>(request.existing.size());
@@ -108,18 +103,19 @@ class AsyncClient {
 
   // Has the agent send a user event; see Host::AsyncSendUserEvent(). Handler: void(absl::Status).
   template <typename Token>
-  auto AsyncSendUserEvent(std::string name, std::string payload, bool coalesce, Token&& token) {
+  auto AsyncSendUserEvent(std::string name, std::string payload, UserEventOptions options,
+                          Token&& token) {
     return Start<absl::Status>(token, [name = std::move(name), payload = std::move(payload),
-                                       coalesce](auto& core, auto done) {
-      core->session().SendUserEvent(core->ReplyDeadline(), name, payload, coalesce, done);
+                                       options](auto& core, auto done) {
+      core->session().SendUserEvent(core->ReplyDeadline(), name, payload, options, done);
     });
   }
 
   // Installs, uses, removes or lists keys on all members. `key` is base64; kList ignores it. Waits
-  // for all members, at most as long as a query takes. Handler: void(KeysResult).
+  // for all members, at most as long as a query takes. Handler: void(KeyOutcome).
   template <typename Token>
   auto AsyncManageKeys(KeyOperation operation, std::string key, Token&& token) {
-    return Start<KeysResult>(token, [operation, key = std::move(key)](auto& core, auto done) {
+    return Start<KeyOutcome>(token, [operation, key = std::move(key)](auto& core, auto done) {
       core->session().ManageKeys(core->BroadcastDeadline(), operation, key, done);
     });
   }
@@ -132,11 +128,11 @@ class AsyncClient {
     });
   }
 
-  // Turns a failed member into one that left; `prune` also erases it. Handler: void(absl::Status).
+  // Turns a failed member into one that left. Handler: void(absl::Status).
   template <typename Token>
-  auto AsyncForceLeave(std::string node, bool prune, Token&& token) {
-    return Start<absl::Status>(token, [node = std::move(node), prune](auto& core, auto done) {
-      core->session().ForceLeave(core->BroadcastDeadline(), node, prune, done);
+  auto AsyncForceLeave(std::string node, ForceLeaveOptions options, Token&& token) {
+    return Start<absl::Status>(token, [node = std::move(node), options](auto& core, auto done) {
+      core->session().ForceLeave(core->BroadcastDeadline(), node, options, done);
     });
   }
 
@@ -173,7 +169,7 @@ class AsyncClient {
   // answers wait at the agent. Handler: void(absl::StatusOr<Seq>).
   template <typename Token>
   auto AsyncSendQuery(std::string name, std::string payload, QueryParams params,
-                  ClientSession::AnswerHandler on_answer, Token&& token) {
+                      ClientSession::AnswerHandler on_answer, Token&& token) {
     return Start<absl::StatusOr<ClientSession::Seq>>(
         token, [name = std::move(name), payload = std::move(payload), params = std::move(params),
                 on_answer = std::move(on_answer)](auto& core, auto done) {

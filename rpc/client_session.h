@@ -35,6 +35,7 @@
 #include "serf/base/bytes.h"
 #include "serf/base/time.h"
 #include "serf/coordinate.h"
+#include "serf/join.h"
 #include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/query.h"
@@ -71,13 +72,14 @@ class ClientSession {
   void MembersFiltered(Instant deadline, const MembersFilteredRequest& filter,
                        Handler<absl::StatusOr<std::vector<Member>>> done);
   void Join(Instant deadline, JoinRequest request, Handler<JoinResult> done);
-  void SendUserEvent(Instant deadline, std::string name, std::string payload, bool coalesce,
-                     StatusHandler done);
-  // `key` is base64; kList ignores it. The outcome counts also if the status is an error.
+  void SendUserEvent(Instant deadline, std::string name, std::string payload,
+                     UserEventOptions options, StatusHandler done);
+  // `key` is base64; kList ignores it.
   void ManageKeys(Instant deadline, KeyOperation operation, std::string key,
-                  Handler<KeysResult> done);
+                  Handler<KeyOutcome> done);
   void Leave(Instant deadline, StatusHandler done);
-  void ForceLeave(Instant deadline, std::string node, bool prune, StatusHandler done);
+  void ForceLeave(Instant deadline, std::string node, ForceLeaveOptions options,
+                  StatusHandler done);
   void UpdateTags(Instant deadline, Tags set, std::vector<std::string> remove, StatusHandler done);
   void Stats(Instant deadline, Handler<absl::StatusOr<StatsSections>> done);
   // The network coordinate that a member announced last; none if the agent knows none.
@@ -85,7 +87,7 @@ class ClientSession {
                      Handler<absl::StatusOr<std::optional<Coordinate>>> done);
   // `done` runs when the query is under way.
   void SendQuery(Instant deadline, std::string name, std::string payload, const QueryParams& params,
-             AnswerHandler on_answer, Handler<absl::StatusOr<Seq>> done);
+                 AnswerHandler on_answer, Handler<absl::StatusOr<Seq>> done);
   // Answers the query of a QueryRecord that a stream of this connection has delivered.
   void Respond(Instant deadline, std::uint64_t id, std::string payload, StatusHandler done);
   // The result is the number for Stop().
@@ -247,26 +249,27 @@ inline void ClientSession::Join(Instant deadline, JoinRequest request, Handler<J
 }
 
 inline void ClientSession::SendUserEvent(Instant deadline, std::string name, std::string payload,
-                                         bool coalesce, StatusHandler done) {
-  Send(deadline, Command::kEvent, EventRequest{std::move(name), {std::move(payload)}, coalesce},
+                                         UserEventOptions options, StatusHandler done) {
+  Send(deadline, Command::kEvent,
+       EventRequest{std::move(name), {std::move(payload)}, options.coalesce},
        StatusOnly(std::move(done)));
 }
 
 inline void ClientSession::ManageKeys(Instant deadline, KeyOperation operation, std::string key,
-                                      Handler<KeysResult> done) {
+                                      Handler<KeyOutcome> done) {
   ReplyHandler on_reply = [done = std::move(done)](absl::Status status, ByteView body) {
     KeysReply reply;
     Decoder decoder(body);
     if (!body.empty() && !decoder.Read(reply) && status.ok()) {
       status = absl::DataLossError(absl::StrCat("bad reply: ", decoder.error()));
     }
-    KeysResult result;
+    KeyOutcome result;
     result.status = std::move(status);
-    result.outcome.messages = std::move(reply.messages);
-    result.outcome.keys = {reply.keys.begin(), reply.keys.end()};
-    result.outcome.nodes = reply.nodes;
-    result.outcome.errors = reply.errors;
-    result.outcome.responses = reply.responses;
+    result.messages = std::move(reply.messages);
+    result.keys = {reply.keys.begin(), reply.keys.end()};
+    result.nodes = reply.nodes;
+    result.errors = reply.errors;
+    result.responses = reply.responses;
     done(std::move(result));
   };
   const KeyRequest request{std::move(key)};
@@ -290,9 +293,9 @@ inline void ClientSession::Leave(Instant deadline, StatusHandler done) {
   SendHeader(deadline, Command::kLeave, StatusOnly(std::move(done)));
 }
 
-inline void ClientSession::ForceLeave(Instant deadline, std::string node, bool prune,
+inline void ClientSession::ForceLeave(Instant deadline, std::string node, ForceLeaveOptions options,
                                       StatusHandler done) {
-  Send(deadline, Command::kForceLeave, ForceLeaveRequest{std::move(node), prune},
+  Send(deadline, Command::kForceLeave, ForceLeaveRequest{std::move(node), options.prune},
        StatusOnly(std::move(done)));
 }
 
@@ -370,8 +373,8 @@ inline void ClientSession::Monitor(Instant deadline, std::string level, LogHandl
 }
 
 inline void ClientSession::SendQuery(Instant deadline, std::string name, std::string payload,
-                                 const QueryParams& params, AnswerHandler on_answer,
-                                 Handler<absl::StatusOr<Seq>> done) {
+                                     const QueryParams& params, AnswerHandler on_answer,
+                                     Handler<absl::StatusOr<Seq>> done) {
   const QueryRequest request = MakeQueryRequest(std::move(name), std::move(payload), params);
   // Send() takes the next number.
   const Seq seq = last_seq_ + 1;

@@ -47,7 +47,7 @@ std::string Outcome(ByteView input, std::size_t piece) {
     note(2, members.status(), members.ok() ? members->size() : 0);
   });
   session.Join(later, {.existing = {"a"}},
-               [&](serf::rpc::JoinResult result) { note(3, result.status, 0); });
+               [&](serf::JoinResult result) { note(3, result.status, 0); });
   session.Stream(
       later, "*",
       [&](absl::StatusOr<serf::rpc::EventRecord> event) {
@@ -73,8 +73,8 @@ std::string Outcome(ByteView input, std::size_t piece) {
     note(8, found.status(), found.ok() && *found ? (*found)->dimensions : 0);
   });
   session.Respond(later, 1, "1.02", status_of(9));
-  session.ManageKeys(later, serf::KeyOperation::kList, "", [&](serf::rpc::KeysResult result) {
-    note(10, result.status, result.outcome.keys.size());
+  session.ManageKeys(later, serf::KeyOperation::kList, "", [&](serf::KeyOutcome result) {
+    note(10, result.status, result.keys.size());
   });
   for (ByteView rest = input; !rest.empty(); rest = rest.subspan(std::min(piece, rest.size()))) {
     session.OnBytes(rest.first(std::min(piece, rest.size())));

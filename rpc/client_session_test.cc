@@ -157,35 +157,36 @@ TEST_F(ClientSessionTest, Join) {
   Play("join-ok", [&] { session_->Join(kLater, {{"127.0.0.1:23122"}, false}, store); });
   ASSERT_TRUE(result);
   EXPECT_TRUE(result->status.ok());
-  EXPECT_EQ(result->joined, 1);
+  EXPECT_EQ(result->contacted, 1);
   Play("join-partial", [&] {
     session_->Join(kLater, {{"127.0.0.1:23122", "127.0.0.1:23999"}, false}, store);
   });
   EXPECT_TRUE(result->status.ok());
-  EXPECT_EQ(result->joined, 1);
+  EXPECT_EQ(result->contacted, 1);
   Play("join-fail", [&] { session_->Join(kLater, {{"127.0.0.1:23999"}, false}, store); });
   EXPECT_EQ(std::string(result->status.message()),
             "1 error occurred:\n\t* Failed to join 127.0.0.1: dial tcp 127.0.0.1:23999: connect: "
             "connection refused\n\n");
-  EXPECT_EQ(result->joined, 0);
+  EXPECT_EQ(result->contacted, 0);
 }
 
 TEST_F(ClientSessionTest, ManageKeys) {
-  std::optional<KeysResult> result;
-  const auto store = [&](KeysResult r) { result = std::move(r); };
+  std::optional<KeyOutcome> result;
+  const auto store = [&](KeyOutcome r) { result = std::move(r); };
   Play("list-keys-no-encryption",
        [&] { session_->ManageKeys(kLater, KeyOperation::kList, "", store); });
   ASSERT_TRUE(result);
   EXPECT_EQ(result->status.message(), "2/2 nodes reported failure");
-  EXPECT_EQ(result->outcome.messages.at("beta"), "Keyring is empty (encryption not enabled)");
-  EXPECT_EQ(result->outcome.nodes, 2u);
-  EXPECT_EQ(result->outcome.errors, 2u);
-  EXPECT_EQ(result->outcome.responses, 2u);
-  EXPECT_TRUE(result->outcome.keys.empty());
+  EXPECT_EQ(result->messages.at("beta"), "Keyring is empty (encryption not enabled)");
+  EXPECT_EQ(result->nodes, 2u);
+  EXPECT_EQ(result->errors, 2u);
+  EXPECT_EQ(result->responses, 2u);
+  EXPECT_TRUE(result->keys.empty());
 }
 
 TEST_F(ClientSessionTest, StatusOnlyCommands) {
-  Play("force-leave-prune", [&] { session_->ForceLeave(kLater, "beta", true, Store()); });
+  Play("force-leave-prune",
+       [&] { session_->ForceLeave(kLater, "beta", {.prune = true}, Store()); });
   EXPECT_EQ(status_, absl::OkStatus());
   status_.reset();
   Play("cli-leave", [&] { session_->Leave(kLater, Store()); });
@@ -219,7 +220,8 @@ TEST_F(ClientSessionTest, Query) {
     answers_.clear();
     Play(
         "query-ack-response",
-        [&] { session_->SendQuery(kLater, "load", "15m", params, StoreAnswers(), StoreSeq()); }, piece);
+        [&] { session_->SendQuery(kLater, "load", "15m", params, StoreAnswers(), StoreSeq()); },
+        piece);
     ASSERT_TRUE(seq_ && seq_->ok());
     EXPECT_EQ(**seq_, 2u);
     EXPECT_EQ(answers_, (std::vector<std::string>{"ack alpha", "response alpha: 1.02", "ack beta",
@@ -244,8 +246,9 @@ TEST_F(ClientSessionTest, QueryWithFilters) {
 TEST_F(ClientSessionTest, QueryIsRefused) {
   QueryParams params;
   params.timeout = std::chrono::milliseconds(300);
-  Play("query-internal-prefix",
-       [&] { session_->SendQuery(kLater, "_serf_conflict", "x", params, StoreAnswers(), StoreSeq()); });
+  Play("query-internal-prefix", [&] {
+    session_->SendQuery(kLater, "_serf_conflict", "x", params, StoreAnswers(), StoreSeq());
+  });
   ASSERT_TRUE(seq_);
   EXPECT_EQ(seq_->status().message(), "Queries cannot contain the '_serf_' prefix");
   session_->OnEnd();
@@ -387,10 +390,10 @@ TEST_F(ClientSessionTest, Monitor) {
 
 TEST_F(ClientSessionTest, RepliesAreMatchedBySeq) {
   Start();
-  session_->Members(kLater, StoreMembers());          // 2
-  session_->ForceLeave(kLater, "a", false, Store());  // 3
-  Reply(99, "");                                      // of nobody
-  Receive({{"Num", 1}});                              // its body
+  session_->Members(kLater, StoreMembers());       // 2
+  session_->ForceLeave(kLater, "a", {}, Store());  // 3
+  Reply(99, "");                                   // of nobody
+  Receive({{"Num", 1}});                           // its body
   Reply(3, "no");
   EXPECT_EQ(status_->message(), "no");
   Reply(2, "");

@@ -117,7 +117,9 @@ std::vector<Request> AllRequests() {
       {"members-filtered", kReply,
        [=](AsyncClient& client) { client.AsyncMembersFiltered({}, kIgnore); }},
       {"event", kReply,
-       [=](AsyncClient& client) { client.AsyncSendUserEvent("deploy", "", true, kIgnore); }},
+       [=](AsyncClient& client) {
+         client.AsyncSendUserEvent("deploy", "", {.coalesce = true}, kIgnore);
+       }},
       {"stats", kReply, [=](AsyncClient& client) { client.AsyncStats(kIgnore); }},
       {"get-coordinate", kReply,
        [=](AsyncClient& client) { client.AsyncGetCoordinate("alpha", kIgnore); }},
@@ -130,15 +132,15 @@ std::vector<Request> AllRequests() {
       {"stop", kReply, [=](AsyncClient& client) { client.AsyncStop(1, kIgnore); }},
       {"leave", kBroadcast, [=](AsyncClient& client) { client.AsyncLeave(kIgnore); }},
       {"force-leave", kBroadcast,
-       [=](AsyncClient& client) { client.AsyncForceLeave("alpha", false, kIgnore); }},
+       [=](AsyncClient& client) { client.AsyncForceLeave("alpha", {}, kIgnore); }},
       {"tags", kBroadcast, [=](AsyncClient& client) { client.AsyncUpdateTags({}, {}, kIgnore); }},
       {"keys", kBroadcast,
        [=](AsyncClient& client) { client.AsyncManageKeys(KeyOperation::kList, "", kIgnore); }},
       // Each address has its time, and the reply.
-      {"join", kJoin * 2, [=](AsyncClient& client) { client.AsyncJoin({"a"}, false, kIgnore); }},
+      {"join", kJoin * 2, [=](AsyncClient& client) { client.AsyncJoin({"a"}, {}, kIgnore); }},
       {"join of three", kJoin * 4,
        [=](AsyncClient& client) {
-         client.AsyncJoin({"a", "b", "c"}, false, kIgnore);
+         client.AsyncJoin({"a", "b", "c"}, {}, kIgnore);
        }},
   };
 }
@@ -175,10 +177,10 @@ TEST(ClientTest, RequestsOfASilentAgentAreGivenUp) {
     EXPECT_EQ(status, absl::DeadlineExceededError("i/o timeout"));
   };
   expect_given_up(client.Leave());
-  expect_given_up(client.ForceLeave("alpha", true));
+  expect_given_up(client.ForceLeave("alpha", {.prune = true}));
   expect_given_up(client.UpdateTags({{"a", "b"}}, {}));
   expect_given_up(client.ManageKeys(KeyOperation::kList, "").status);
-  expect_given_up(client.Join({"a"}, false).status);
+  expect_given_up(client.Join({"a"}).status);
   EXPECT_GE(SteadyNow() - before, milliseconds(5 * 20));
 }
 

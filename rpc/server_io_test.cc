@@ -154,24 +154,24 @@ TEST_F(ServerTest, EveryCommand) {
             "Failed to compile regex: error parsing regexp: missing closing ]: `[$`");
 
   service_.join_result = {absl::UnavailableError("nobody"), 0};
-  const JoinResult joined = Serve([&] { return client.Join({"a", "b"}, true); });
+  const JoinResult joined = Serve([&] { return client.Join({"a", "b"}, {.replay = true}); });
   EXPECT_EQ(joined.status.message(), "nobody");
   EXPECT_EQ(service_.joined.size(), 2u);
 
-  EXPECT_TRUE(Serve([&] { return client.SendUserEvent("deploy", "v1", true); }).ok());
+  EXPECT_TRUE(Serve([&] { return client.SendUserEvent("deploy", "v1", {.coalesce = true}); }).ok());
   EXPECT_EQ(service_.user_event, "deploy v1 coalesce");
   service_.key_outcome.keys = {{"c2VjcmV0", 2}};
   service_.key_outcome.nodes = 2;
   for (const KeyOperation operation :
        {KeyOperation::kInstall, KeyOperation::kUse, KeyOperation::kRemove, KeyOperation::kList}) {
-    const KeysResult keys = Serve([&] { return client.ManageKeys(operation, "c2VjcmV0"); });
+    const KeyOutcome keys = Serve([&] { return client.ManageKeys(operation, "c2VjcmV0"); });
     EXPECT_TRUE(keys.status.ok()) << keys.status;
     EXPECT_EQ(service_.key_operation, operation);
-    EXPECT_EQ(keys.outcome.nodes, 2u);
-    EXPECT_EQ(keys.outcome.keys.size(), operation == KeyOperation::kList ? 1u : 0u);
+    EXPECT_EQ(keys.nodes, 2u);
+    EXPECT_EQ(keys.keys.size(), operation == KeyOperation::kList ? 1u : 0u);
   }
 
-  EXPECT_TRUE(Serve([&] { return client.ForceLeave("beta", true); }).ok());
+  EXPECT_TRUE(Serve([&] { return client.ForceLeave("beta", {.prune = true}); }).ok());
   EXPECT_EQ(service_.removed, "beta");
   EXPECT_TRUE(Serve([&] { return client.UpdateTags({{"a", "b"}}, {"c"}); }).ok());
   EXPECT_EQ(service_.set_tags, (Tags{{"a", "b"}}));
@@ -431,7 +431,7 @@ TEST_F(ServerTest, ShutdownEndsWaitingClients) {
   Client client;
   ASSERT_TRUE(Connect(client).ok());
   service_.hold = true;
-  auto join = std::async(std::launch::async, [&] { return client.Join({"a"}, false); });
+  auto join = std::async(std::launch::async, [&] { return client.Join({"a"}); });
   RunUntil([&] { return !service_.joined.empty(); });
   bool down = false;
   server_->Shutdown([&] { down = true; });

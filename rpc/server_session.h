@@ -230,9 +230,9 @@ class ServerSession {
   Login login_;
 
   bool processing_ = false;
-  bool busy_ = false;   // a request is being executed
-  JoinId joining_ = 0;  // the last join
-  bool due_ = false;    // there is more to process
+  bool busy_ = false;  // a request is being executed
+  JoinId joining_;     // the last join
+  bool due_ = false;   // there is more to process
   bool ended_ = false;
   bool left_ = false;  // the agent has left the cluster for this client
   bool closing_ = false;
@@ -453,8 +453,8 @@ inline void ServerSession::Auth(Instant now, ByteView body) {
 inline void ServerSession::SendUserEvent(Instant, ByteView body) {
   EventRequest request;
   if (!Read(body, request)) return;
-  service_.SendUserEvent(std::move(request.name), std::move(request.payload.data), request.coalesce,
-                         LaterReply());
+  service_.SendUserEvent(std::move(request.name), std::move(request.payload.data),
+                         {.coalesce = request.coalesce}, LaterReply());
 }
 
 template <KeyOperation kOperation>
@@ -463,22 +463,22 @@ void ServerSession::ManageKeys(Instant, ByteView body) {
   KeyRequest request;
   if (!kLists && !Read(body, request)) return;
   service_.ManageKeys(kOperation, std::move(request.key),
-                      Later<KeysResult>([](ServerSession& session, const KeysResult& result) {
-                        session.ReplyStatus(result.status);
+                      Later<KeyOutcome>([](ServerSession& session, const KeyOutcome& outcome) {
+                        session.ReplyStatus(outcome.status);
                         Writer writer(session.out_.bytes());
-                        EncodeKeysReply(writer, result.outcome, kLists);
+                        EncodeKeysReply(writer, outcome, kLists);
                       }));
 }
 
 inline void ServerSession::Join(Instant, ByteView body) {
   JoinRequest request;
   if (!Read(body, request)) return;
-  joining_ = service_.Join(std::move(request.existing), request.replay,
+  joining_ = service_.Join(std::move(request.existing), {.replay = request.replay},
                            Later<JoinResult>([names = request.failures](ServerSession& session,
                                                                         const JoinResult& result) {
                              session.ReplyStatus(result.status);
-                             JoinReply reply{result.joined, {}};
-                             if (names) reply.failures = result.failures;
+                             JoinReply reply{result.contacted, {}};
+                             if (names) reply.failures = result.errors;
                              if (reply.failures.size() > kJoinAddressesMax)
                                reply.failures.resize(kJoinAddressesMax);
                              Writer writer(session.out_.bytes());
@@ -502,7 +502,7 @@ inline void ServerSession::Leave(Instant, ByteView) {
 inline void ServerSession::ForceLeave(Instant, ByteView body) {
   ForceLeaveRequest request;
   if (!Read(body, request)) return;
-  service_.ForceLeave(std::move(request.node), request.prune, LaterReply());
+  service_.ForceLeave(std::move(request.node), {.prune = request.prune}, LaterReply());
 }
 
 inline void ServerSession::Tags(Instant, ByteView body) {

@@ -91,7 +91,7 @@ TEST_F(ServerSessionTest, UserEvent) {
 
 TEST_F(ServerSessionTest, KeyOperationsHaveABodyInAnyCase) {
   Handshake();
-  service_.key_outcome = {{{"b", "no"}}, 2, 2, 1, {{"a2V5", 2}}, {}};
+  service_.key_outcome = {absl::OkStatus(), {{"b", "no"}}, 2, 2, 1, {{"a2V5", 2}}, {}};
   service_.status = absl::AbortedError("1/2 nodes reported failure");
   json body = {{"Keys", nullptr},
                {"Messages", {{"b", "no"}}},
@@ -145,12 +145,12 @@ TEST_F(ServerSessionTest, JoinOfAClientThatHungUpIsCutShort) {
   service_.hold = true;
   Request("join", 3, {{"Existing", {"b"}}});
   session_->OnEnd(now_);
-  EXPECT_EQ(service_.cancelled_joins, std::vector<JoinId>{2});
+  EXPECT_EQ(service_.cancelled_joins, std::vector<JoinId>{JoinId(2)});
   Connect();
   Handshake();
   Request("join", 2, {{"Existing", {"c"}}});
   session_->OnClosed();  // without an end of the stream before it
-  EXPECT_EQ(service_.cancelled_joins, (std::vector<JoinId>{2, 3}));
+  EXPECT_EQ(service_.cancelled_joins, (std::vector<JoinId>{JoinId(2), JoinId(3)}));
 }
 
 TEST_F(ServerSessionTest, JoinOfTooManyIsRefused) {

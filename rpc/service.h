@@ -7,8 +7,8 @@
 // Host.
 //
 //   class MyService : public rpc::Service {
-//     void ForceLeave(std::string node, bool prune, Done done) override {
-//       host_.AsyncForceLeave(std::move(node), prune, done);
+//     void ForceLeave(std::string node, ForceLeaveOptions options, Done done) override {
+//       host_.AsyncForceLeave(std::move(node), options, done);
 //     }
 //     ...
 //   };
@@ -33,6 +33,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "serf/coordinate.h"
+#include "serf/event.h"
+#include "serf/join.h"
 #include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/query.h"
@@ -40,24 +42,6 @@
 #include "serf/tags.h"
 
 namespace serf::rpc {
-
-// How a join ended. The status is an error only if no address answered.
-struct JoinResult {
-  absl::Status status;
-  // How many addresses answered.
-  std::int32_t joined = 0;
-  // One text for each name or address that did not answer. Only clients of this project get them.
-  std::vector<std::string> failures = {};
-};
-
-// Names a join, for CancelJoin(). Zero names none.
-using JoinId = std::uint64_t;
-
-// How a key operation ended. The outcome counts also if the status is an error.
-struct KeysResult {
-  absl::Status status;
-  KeyOutcome outcome;
-};
 
 // Figures by section and name: "serf" -> "members" -> "3" (docs/protocol/agent.md 1.7).
 using StatsSections = std::map<std::string, std::map<std::string, std::string>>;
@@ -70,7 +54,7 @@ class Service {
   // exists.
   using Done = std::function<void(const absl::Status&)>;
   using JoinDone = std::function<void(const JoinResult&)>;
-  using KeysDone = std::function<void(const KeysResult&)>;
+  using KeysDone = std::function<void(const KeyOutcome&)>;
   using QueryDone = std::function<void(const absl::StatusOr<QueryId>&)>;
   using OnAnswer = std::function<void(const QueryUpdate&)>;
   // All members of one moment, sorted by name. for_each(f) calls f with each of them until f
@@ -109,22 +93,23 @@ class Service {
   // them.
   virtual std::vector<LogLinePtr> LogHistory() = 0;
 
-  // Contacts every address. `replay`: whether to deliver user events that are older than the join.
-  // Returns the name of the join. `done` may be called before the method returns.
-  virtual JoinId Join(std::vector<std::string> addresses, bool replay, JoinDone done) = 0;
+  // Contacts every address. JoinResult::errors goes to clients of this project only. Returns the
+  // name of the join. `done` may be called before the method returns.
+  virtual JoinId Join(std::vector<std::string> addresses, JoinOptions options, JoinDone done) = 0;
 
   // The client that asked for a join has gone: contact no further address. `done` is still called.
   // Does nothing if the join has ended.
   virtual void CancelJoin(JoinId join) = 0;
 
   // Sends a user event to all members. The payload may hold any bytes.
-  virtual void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) = 0;
+  virtual void SendUserEvent(std::string name, std::string payload, UserEventOptions options,
+                             Done done) = 0;
 
   // Sends a query. `done` reports whether the query is under way. If so, `on_answer` receives each
   // acknowledgement and answer. The last call is kDone. If the agent shuts down first, further
   // calls may not come.
-  virtual void SendQuery(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
-                     QueryDone done) = 0;
+  virtual void SendQuery(std::string name, std::string payload, QueryParams params,
+                         OnAnswer on_answer, QueryDone done) = 0;
 
   // The client that asked a query has gone: end it. Does nothing if the query has ended.
   virtual void CancelQuery(QueryId query) = 0;
@@ -140,8 +125,8 @@ class Service {
   // under way share its result.
   virtual void Leave(Done done) = 0;
 
-  // Turns a failed member into one that left; `prune` also erases it. An unknown name succeeds.
-  virtual void ForceLeave(std::string node, bool prune, Done done) = 0;
+  // Turns a failed member into one that left. An unknown name succeeds.
+  virtual void ForceLeave(std::string node, ForceLeaveOptions options, Done done) = 0;
 
   // Changes the agent's tags: the current ones without those named by `remove`, then `set` over
   // them.

@@ -94,7 +94,7 @@ TEST_F(ClusterQueryTest, AnEventReachesAllOnce) {
   for (int i = 0; i < 30; ++i) {
     world_.Call(nodes_[static_cast<std::size_t>(i) % nodes_.size()],
                 [&](Serf& serf, Instant now, Outbox& out) {
-                  EXPECT_TRUE(serf.SendUserEvent(now, absl::StrCat("e", i), "", false, out).ok());
+                  EXPECT_TRUE(serf.SendUserEvent(now, absl::StrCat("e", i), "", {}, out).ok());
                 });
   }
   world_.RunFor(seconds(60));
@@ -105,14 +105,14 @@ TEST_F(ClusterQueryTest, AnEventReachesAllOnce) {
 TEST_F(ClusterQueryTest, WhoJoinsLaterHearsOfOldEventsOrNot) {
   Build(3);
   world_.Call(nodes_[0], [&](Serf& serf, Instant now, Outbox& out) {
-    EXPECT_TRUE(serf.SendUserEvent(now, "old", "", false, out).ok());
+    EXPECT_TRUE(serf.SendUserEvent(now, "old", "", {}, out).ok());
   });
   world_.RunFor(seconds(10));
   Config config = Config::Lan();
   config.swim.name = "replays";
-  world_.Join(world_.Add(config), {nodes_[0]}, /*ignore_old=*/false);
+  world_.Join(world_.Add(config), {nodes_[0]}, {.replay = true});
   config.swim.name = "ignores";
-  world_.Join(world_.Add(config), {nodes_[0]}, /*ignore_old=*/true);
+  world_.Join(world_.Add(config), {nodes_[0]}, {});
   world_.RunFor(seconds(90));
   EXPECT_EQ(events_.count("replays old"), 1u);
   EXPECT_EQ(events_.count("ignores old"), 0u);

@@ -69,6 +69,13 @@ struct MemberEvent {
 // and this implementation also drops a larger one that arrives.
 inline constexpr std::size_t kUserEventMax = 9216;
 
+// How an application sends a user event.
+struct UserEventOptions {
+  // Permits each receiver to merge the event with later ones of the same name, if its Config has a
+  // `user_coalesce_period`. Only the last one then counts.
+  bool coalesce = false;
+};
+
 // An event that an application sent to the whole cluster, this node or another one. A node delivers
 // an event at most once while it remembers the event: it remembers the last 512 Lamport times
 // (docs/protocol/serf.md 5.2). An event does not name its sender.

@@ -21,6 +21,7 @@
 #include <map>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace serf {
@@ -53,21 +54,23 @@ inline constexpr absl::string_view KeyQueryName(KeyOperation operation) {
   return "";
 }
 
-// How a key operation ended on the members. It counts also if the status is an error.
+// How a key operation ended on the members. All parts count, also when the status is an error.
 struct KeyOutcome {
+  // OK if all live members did it. Aborted: some reported an error or did not answer. Other errors
+  // leave all keyrings unchanged.
+  absl::Status status = {};
   // Errors and warnings, by the name of the member.
-  std::map<std::string, std::string> messages;
+  std::map<std::string, std::string> messages = {};
   // How many members were alive when the operation began.
   std::size_t nodes = 0;
-  // How many of them answered, and how many of the answers were errors. The status is OK only if
-  // all answered without an error.
+  // How many of them answered, and how many of the answers were errors.
   std::size_t responses = 0;
   std::size_t errors = 0;
   // For kList: how many members have each key, by its base64 text.
-  std::map<std::string, std::size_t> keys;
+  std::map<std::string, std::size_t> keys = {};
   // For kList: how many members have each key as the primary one. "" stands for members of releases
   // that do not report it.
-  std::map<std::string, std::size_t> primary_keys;
+  std::map<std::string, std::size_t> primary_keys = {};
 };
 
 }  // namespace serf

@@ -49,6 +49,12 @@ inline constexpr absl::string_view MemberStatusName(MemberStatus status) {
   return "none";
 }
 
+// How an application turns a failed member into one that left.
+struct ForceLeaveOptions {
+  // Also erases the member from the list of every member.
+  bool prune = false;
+};
+
 // A member of the cluster. `name` is unique in the cluster and identifies the member.
 struct Member {
   // 1 to 512 bytes. A name from another node may hold any bytes: escape it before you print it.

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "serf/base/newtype.h"
 #include "serf/event.h"
 #include "serf/judgement.h"
 #include "serf/keys.h"
@@ -34,16 +35,17 @@
 
 namespace serf {
 
-using swim::RequestId;
+// Names a request. The caller chooses it, to find the completion again; it must be unused.
+using RequestId = Newtype<struct RequestIdTag, std::uint64_t>;
 
 // A request ended. Each request completes exactly once, unless the machine is destroyed before.
 struct Completion {
   RequestId request;
   // The texts of errors are those of docs/protocol/agent.md 1.5.
-  absl::Status status;
+  absl::Status status = {};
   // Join only: how many targets answered, and one text for each that did not.
   int contacted = 0;
-  std::vector<std::string> errors;
+  std::vector<std::string> errors = {};
   // ManageKeys only, and then never null.
   std::shared_ptr<const KeyOutcome> keys = nullptr;
 };

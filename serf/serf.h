@@ -38,7 +38,7 @@
 #include "serf/events/event_pipeline.h"
 #include "serf/events/user_events.h"
 #include "serf/gossip/broadcasts.h"
-#include "serf/join_error.h"
+#include "serf/join.h"
 #include "serf/judgement.h"
 #include "serf/keys.h"
 #include "serf/lamport/lamport_clock.h"
@@ -122,29 +122,29 @@ class Serf final : private swim::Delegate {
   // --- what is wanted: each ends with one Completion in some later Outbox (or this one) ---
 
   // Push/pull with each target, one after the other; then a join intent, if any answered. OK if
-  // at least one did, or if there were none to ask. `ignore_old` drops user events older than the
-  // join (docs/protocol/serf.md 4.4). JoinQueue::kAtOnceMax joins run side by side, further ones
-  // wait.
-  void Join(Instant now, RequestId request, std::vector<swim::JoinTarget> targets, bool ignore_old,
-            Outbox& out);
+  // at least one did, or if there were none to ask. Without `replay` user events older
+  // than the join are dropped (docs/protocol/serf.md 4.4). JoinQueue::kAtOnceMax joins run side by
+  // side, further ones wait.
+  void Join(Instant now, RequestId request, std::vector<swim::JoinTarget> targets,
+            JoinOptions options, Outbox& out);
   // Ends a join that has not begun, as cancelled; one that has goes on.
   void CancelJoin(RequestId request, Outbox& out) {
     if (requests_.joins().Cancel(request)) {
-      out.Complete({request, absl::CancelledError("join cancelled"), 0, {}});
+      out.Complete({request, absl::CancelledError("join cancelled")});
     }
   }
   // Leaves the cluster; a second call while leaving shares the result of the first. An error: it
   // left, but could not record that in the snapshot, so a restart may bring it back.
   void Leave(Instant now, RequestId request, Outbox& out);
-  // Turns a failed member into a left one; `prune` also forgets it.
-  void ForceLeave(Instant now, RequestId request, absl::string_view name, bool prune,
-                        Outbox& out);
+  // Turns a failed member into a left one.
+  void ForceLeave(Instant now, RequestId request, absl::string_view name, ForceLeaveOptions options,
+                  Outbox& out);
   // Replaces the own tags and announces them.
   void SetTags(Instant now, RequestId request, Tags tags, Outbox& out);
-  // Tells all nodes, this one too; `coalesce` lets each merge it with others of that name. Ends at
-  // once: InvalidArgumentError if it is too large, with the texts of docs/protocol/agent.md 1.5.
+  // Tells all nodes, this one too. Ends at once: InvalidArgumentError if it is too large, with the
+  // texts of docs/protocol/agent.md 1.5.
   absl::Status SendUserEvent(Instant now, absl::string_view name, absl::string_view payload,
-                             bool coalesce, Outbox& out);
+                             UserEventOptions options, Outbox& out);
 
   // Asks the cluster, this node too. What comes back is in the query updates of this and later
   // Outboxes, up to the update kDone. Errors: see QueryIssuer::Issue.
@@ -367,7 +367,7 @@ inline bool Serf::TakeQueryResults(Instant now, Outbox& out) {
   queries_.updates().Drain([&](QueryUpdate update) { out.Tell(std::move(update)); });
   queries_.keys_done().Drain([&](KeysDone done) {
     auto outcome = std::make_shared<const KeyOutcome>(std::move(done.outcome));
-    out.Complete({done.request, std::move(done.status), 0, {}, std::move(outcome)});
+    out.Complete({.request = done.request, .status = outcome->status, .keys = outcome});
   });
   context_.judgements.Drain([&](std::unique_ptr<Judgement> judgement) {
     out.judgements().push_back(std::move(judgement));
@@ -486,34 +486,34 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
 
 inline void Serf::Reconnect(Instant now, Outbox& out) {
   while (std::optional<Reconnector::Attempt> attempt = reconnector_.Next(now)) {
-    node_.Join(now, attempt->token, {std::move(attempt->target)}, out);
+    reconnector_.OnBegun(node_.Join(now, {attempt->target}, out), *attempt);
   }
 }
 
 // --- requests ---
 
 inline void Serf::Join(Instant now, RequestId request, std::vector<swim::JoinTarget> targets,
-                       bool ignore_old, Outbox& out) {
+                       JoinOptions options, Outbox& out) {
   if (!context_.lives()) {
     out.Complete(
-        {request, absl::FailedPreconditionError("Serf can't Join after Leave or Shutdown"), 0, {}});
+        {request, absl::FailedPreconditionError("Serf can't Join after Leave or Shutdown")});
     return;
   }
   Run(now, out, [&] {
-    requests_.joins().Push(request, std::move(targets), ignore_old);
+    requests_.joins().Push(request, std::move(targets), options);
     StartJoins(now, out);
   });
 }
 
 inline void Serf::StartJoins(Instant now, Outbox& out) {
   while (JoinQueue::Join* const join = requests_.joins().StartNext()) {
-    receiver_.set_ignore_old_on_join(requests_.joins().ignores_old());
-    node_.Join(now, join->token, std::move(join->targets), out);
+    receiver_.set_replay_on_join(requests_.joins().replays());
+    join->id = node_.Join(now, std::move(join->targets), out);
   }
 }
 
 inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done, Outbox& out) {
-  const bool contacted = done.result.contacted > 0;
+  const bool contacted = done.contacted > 0;
   const Reconnector::Ended ended = reconnector_.OnDone(now, done.id, contacted);
   const bool ours = ended != Reconnector::Ended::kOther;
   const std::optional<RequestId> request = ours ? std::nullopt : requests_.joins().Finish(done.id);
@@ -525,18 +525,17 @@ inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done, Outbox& out
   }
   if (ours) return Reconnect(now, out);
   if (!request) return;
-  receiver_.set_ignore_old_on_join(requests_.joins().ignores_old());
-  reconnector_.AddSeeds(now, done.result.answered);
+  receiver_.set_replay_on_join(requests_.joins().replays());
+  reconnector_.AddSeeds(now, done.answered);
   absl::Status status;
-  if (!contacted && !done.result.errors.empty()) status = JoinError(done.result.errors);
-  out.Complete({*request, std::move(status), done.result.contacted, std::move(done.result.errors)});
+  if (!contacted && !done.errors.empty()) status = JoinError(done.errors);
+  out.Complete({*request, std::move(status), done.contacted, std::move(done.errors)});
   StartJoins(now, out);
 }
 
 inline void Serf::Leave(Instant now, RequestId request, Outbox& out) {
   if (context_.state == State::kShutdown) {
-    return out.Complete(
-        {request, absl::FailedPreconditionError("Leave called after Shutdown"), 0, {}});
+    return out.Complete({request, absl::FailedPreconditionError("Leave called after Shutdown")});
   }
   Run(now, out, [&] {
     requests_.AddLeave(request);
@@ -577,17 +576,17 @@ inline void Serf::SettleLeave(Instant now, Outbox& out) {
 }
 
 inline void Serf::ForceLeave(Instant now, RequestId request, absl::string_view name,
-                                   bool prune, Outbox& out) {
-  if (context_.state == State::kShutdown) return out.Complete({request, ShutDownError(), 0, {}});
+                             ForceLeaveOptions options, Outbox& out) {
+  if (context_.state == State::kShutdown) return out.Complete({request, ShutDownError()});
   Run(now, out, [&] {
-    const bool told = intents_.IssueLeaveOf(now, name, prune, requests_.removal_token());
+    const bool told = intents_.IssueLeaveOf(now, name, options.prune, requests_.removal_token());
     if (!told) return Requests::Complete(request, absl::OkStatus(), out);
     requests_.AddRemoval(now, request);
   });
 }
 
 inline void Serf::SetTags(Instant now, RequestId request, Tags tags, Outbox& out) {
-  if (context_.state == State::kShutdown) return out.Complete({request, ShutDownError(), 0, {}});
+  if (context_.state == State::kShutdown) return out.Complete({request, ShutDownError()});
   Run(now, out, [&] {
     const absl::StatusOr<ByteVector> meta = EncodeTags(tags, config_.protocol_version);
     if (!meta.ok()) return Requests::Complete(request, meta.status(), out);
@@ -603,9 +602,10 @@ inline void Serf::SetTags(Instant now, RequestId request, Tags tags, Outbox& out
 }
 
 inline absl::Status Serf::SendUserEvent(Instant now, absl::string_view name,
-                                        absl::string_view payload, bool coalesce, Outbox& out) {
+                                        absl::string_view payload, UserEventOptions options,
+                                        Outbox& out) {
   absl::Status status = ShutDownError();
-  Run(now, out, [&] { status = user_events_.Send(now, name, payload, coalesce); });
+  Run(now, out, [&] { status = user_events_.Send(now, name, payload, options.coalesce); });
   return status;
 }
 
@@ -627,7 +627,10 @@ inline absl::Status Serf::Respond(Instant now, QueryId query, absl::string_view 
 inline void Serf::ManageKeys(Instant now, RequestId request, KeyOperation operation, ByteView key,
                              std::uint8_t relay_factor, Outbox& out) {
   if (context_.state == State::kShutdown) {
-    return out.Complete({request, ShutDownError(), 0, {}, std::make_shared<KeyOutcome>()});
+    const KeyOutcome outcome{.status = ShutDownError()};
+    return out.Complete({.request = request,
+                         .status = outcome.status,
+                         .keys = std::make_shared<const KeyOutcome>(outcome)});
   }
   Run(now, out, [&] { queries_.ManageKeys(now, request, operation, key, relay_factor); });
 }

@@ -143,7 +143,7 @@ TEST_F(ClusterTest, ACrashIsAFailureUntilForced) {
   world_.Crash(c());
   ASSERT_TRUE(EverybodySees("c", kFailed, minutes(1)));
   EXPECT_THAT(events_.Take("a"), ElementsAre("member-failed c failed"));
-  const RequestId removal = world_.ForceLeave(b(), "c", false);
+  const RequestId removal = world_.ForceLeave(b(), "c", {});
   ASSERT_TRUE(EverybodySees("c", kLeft));
   world_.RunFor(seconds(5));
   EXPECT_EQ(Result(removal), "ok");
@@ -154,7 +154,7 @@ TEST_F(ClusterTest, APrunedFailedMemberIsGoneForAll) {
   world_.Crash(c());
   ASSERT_TRUE(EverybodySees("c", kFailed, minutes(1)));
   events_.Take("");
-  world_.ForceLeave(b(), "c", true);
+  world_.ForceLeave(b(), "c", {.prune = true});
   ASSERT_TRUE(EverybodySees("c", kNone));
   EXPECT_THAT(events_.Take("a"), ElementsAre("member-leave c left", "member-reap c left"));
   // It stays gone, whatever is exchanged.
@@ -164,7 +164,7 @@ TEST_F(ClusterTest, APrunedFailedMemberIsGoneForAll) {
 
 // docs/protocol/serf.md 3.4.3: the original loses such a member for good.
 TEST_F(ClusterTest, ALivingMemberSurvivesBeingPruned) {
-  const RequestId removal = world_.ForceLeave(b(), "c", true);
+  const RequestId removal = world_.ForceLeave(b(), "c", {.prune = true});
   ASSERT_TRUE(EverybodySees("c", kAlive));
   world_.RunFor(minutes(2));
   EXPECT_EQ(Result(removal), "ok");
@@ -272,10 +272,10 @@ TEST_F(UserEventClusterTest, ReachesWhoJoinsLaterUnlessOldOnesAreIgnored) {
   const NodeId d = world_.Add("d", config_);
   const NodeId e = world_.Add("e", config_);
   events_.Take("");
-  world_.Join(d, {a()}, /*ignore_old=*/false);
+  world_.Join(d, {a()}, {.replay = true});
   world_.RunFor(seconds(5));
   EXPECT_THAT(events_.Take("d"), ::testing::IsSupersetOf({"user one", "user two"}));
-  world_.Join(e, {a()}, /*ignore_old=*/true);
+  world_.Join(e, {a()}, {});
   world_.RunFor(minutes(2));
   for (const std::string& line : events_.Take("e")) EXPECT_FALSE(absl::StartsWith(line, "user"));
 }

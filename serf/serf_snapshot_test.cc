@@ -119,7 +119,7 @@ TEST(SerfSnapshotTest, RecordsMembersAndClocks) {
   Life life("");
   EXPECT_EQ(life.file(), kOwnLine);
   life.Do([&](Serf& serf, Outbox& out) {
-    EXPECT_TRUE(serf.SendUserEvent(life.now, "deploy", "", false, out).ok());
+    EXPECT_TRUE(serf.SendUserEvent(life.now, "deploy", "", {}, out).ok());
   });
   EXPECT_EQ(life.file(), kOwnLine) << "within the interval";
   life.Until(life.now + milliseconds(500));
@@ -131,7 +131,7 @@ TEST(SerfSnapshotTest, RecordsMembersAndClocks) {
 TEST(SerfSnapshotTest, ShutdownWritesWhatWaits) {
   Life life("");
   life.Do([&](Serf& serf, Outbox& out) {
-    EXPECT_TRUE(serf.SendUserEvent(life.now, "deploy", "", false, out).ok());
+    EXPECT_TRUE(serf.SendUserEvent(life.now, "deploy", "", {}, out).ok());
     serf.Shutdown(life.now, out);
   });
   EXPECT_EQ(life.file(), std::string(kOwnLine) + "event-clock: 1\n");
@@ -139,7 +139,7 @@ TEST(SerfSnapshotTest, ShutdownWritesWhatWaits) {
 
 TEST(SerfSnapshotTest, LeaveIsRecordedAtOnce) {
   Life life("clock: 7\nevent-clock: 3\n");
-  life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, swim::RequestId(1), out); });
+  life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, RequestId(1), out); });
   EXPECT_THAT(life.file(), HasSubstr("alive: self 10.0.0.1:7946\n"));
   EXPECT_THAT(life.file(), HasSubstr("leave\n"));
   life.Until(life.now + seconds(10));
@@ -151,7 +151,7 @@ TEST(SerfSnapshotTest, LeaveIsRecordedAtOnce) {
 // A node that left and did not record it comes back after a restart, as nobody wants.
 TEST(SerfSnapshotTest, ALeaveThatIsNotRecordedIsAnError) {
   const auto leave = [](Life& life) {
-    life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, swim::RequestId(1), out); });
+    life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, RequestId(1), out); });
   };
   Life life("");
   life.disk = absl::ResourceExhaustedError("write x: no space left on device");
@@ -177,7 +177,7 @@ TEST(SerfSnapshotTest, ALeaveThatIsNotRecordedIsAnError) {
 TEST(SerfSnapshotTest, ALeaveWaitsForTheDiskNotForEver) {
   Life life("");
   life.disk.reset();
-  life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, swim::RequestId(1), out); });
+  life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, RequestId(1), out); });
   const Instant begin = life.now;
   while (life->state() != Serf::State::kLeft) life.Until(life.now + milliseconds(10));
   EXPECT_TRUE(life.ended.empty());
@@ -208,7 +208,7 @@ TEST(SerfSnapshotTest, AsksThoseItKnew) {
   const std::size_t dialled = life.dialled.size();
   EXPECT_GE(dialled, 12u);
   EXPECT_LE(dialled, 18u);
-  life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, swim::RequestId(1), out); });
+  life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, RequestId(1), out); });
   life.Until(life.now + seconds(3600));
   EXPECT_EQ(life.dialled.size(), dialled) << "whoever leaves asks nobody";
 }

@@ -133,7 +133,7 @@ TEST(RequestTest, ShutdownEndsEverything) {
   LoneSerf self;
   self.PeerAlive("a");
   const RequestId leave = self.Leave();
-  const RequestId removal = self.ForceLeave("x", false);
+  const RequestId removal = self.ForceLeave("x", {});
   self.Shutdown();
   EXPECT_EQ(self.Result(leave), "Serf has been shut down");
   EXPECT_EQ(self.Result(removal), "Serf has been shut down");
@@ -154,12 +154,12 @@ TEST(RequestTest, JoinWithoutTargetsIsWell) {
 
 TEST(RequestTest, ForceLeave) {
   LoneSerf self;
-  EXPECT_EQ(self.Result(self.ForceLeave("nobody", false)), "ok");
+  EXPECT_EQ(self.Result(self.ForceLeave("nobody", {})), "ok");
   self.PeerAlive("a");
   self.PeerAlive("b");
   self.PeerGone("b");
   self.TakeEvents();
-  const RequestId removal = self.ForceLeave("b", false);
+  const RequestId removal = self.ForceLeave("b", {});
   EXPECT_THAT(self.TakeEvents(), ElementsAre("member-leave b left"));
   EXPECT_EQ(self.Result(removal), "pending");
   self.RunFor(seconds(2));
@@ -172,7 +172,7 @@ TEST(RequestTest, RemoveFailedNodeTimesOut) {
   config.swim.gossip_pacing = swim::GossipPacing::kTicked;
   LoneSerf self(config);
   self.PeerAlive("a");
-  const RequestId removal = self.ForceLeave("b", false);
+  const RequestId removal = self.ForceLeave("b", {});
   self.RunFor(seconds(5));
   EXPECT_EQ(self.Result(removal), "timed out broadcasting node removal");
 }
@@ -180,7 +180,7 @@ TEST(RequestTest, RemoveFailedNodeTimesOut) {
 TEST(RequestTest, RemovingOneselfIsRefuted) {
   LoneSerf self;
   self.PeerAlive("a");
-  EXPECT_EQ(self.Result(self.ForceLeave("self", true)), "ok");
+  EXPECT_EQ(self.Result(self.ForceLeave("self", {.prune = true})), "ok");
   self.RunFor(seconds(10));
   EXPECT_EQ(self.Status("self"), kAlive);
   EXPECT_TRUE(self.log().Has("[DEBUG] serf: Refuting an older leave intent"));

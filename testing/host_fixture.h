@@ -24,6 +24,7 @@
 #include "gtest/gtest.h"
 #include "serf/base/endpoint.h"
 #include "serf/config.h"
+#include "serf/join.h"
 #include "serf/testing/run_until.h"
 #include "serf/transport/host.h"
 
@@ -54,11 +55,6 @@ inline transport::HostOptions QuickOptions(const std::string& name,
 
 class HostFixture : public ::testing::Test {
  protected:
-  struct JoinResult {
-    absl::Status status;
-    transport::JoinOutcome outcome;
-  };
-
   std::unique_ptr<transport::Host> Start(transport::HostOptions options) {
     absl::StatusOr<std::unique_ptr<transport::Host>> host =
         transport::Host::Create(io_, std::move(options));
@@ -80,15 +76,11 @@ class HostFixture : public ::testing::Test {
     return result.value_or(absl::UnknownError("no answer"));
   }
   JoinResult Join(transport::Host& host, std::vector<std::string> addresses) {
-    JoinResult result;
-    result.status = Await([&](auto done) {
-      host.AsyncJoin(std::move(addresses), false,
-                     [&result, done](absl::Status status, transport::JoinOutcome outcome) {
-                       result.outcome = std::move(outcome);
-                       done(std::move(status));
-                     });
-    });
-    return result;
+    std::optional<JoinResult> result;
+    host.AsyncJoin(std::move(addresses), {.replay = true},
+                   [&result](JoinResult joined) { result = std::move(joined); });
+    EXPECT_TRUE(RunUntil([&result] { return result.has_value(); }));
+    return result.value_or(JoinResult{.status = absl::UnknownError("no answer")});
   }
   JoinResult Join(transport::Host& host, const transport::Host& to) {
     return Join(host, {to.local().ToString()});

@@ -40,7 +40,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
-#include "serf/join_error.h"
+#include "serf/join.h"
 #include "serf/judgement.h"
 #include "serf/outbox.h"
 #include "serf/query.h"
@@ -77,9 +77,6 @@ inline constexpr std::size_t kConnectionsMin = 4;
 inline constexpr std::size_t AcceptedMax(std::size_t connections_max) {
   return connections_max - connections_max / 4;
 }
-
-// Names a request to join; zero names none.
-using JoinId = std::uint64_t;
 
 class Driver final : public std::enable_shared_from_this<Driver>, private StreamSink {
  public:
@@ -125,15 +122,15 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
     Flush();
   }
   // `id` is of NewJoin(), which any thread may call.
-  void Join(JoinId id, std::vector<std::string> addresses, bool ignore_old, OnCompletion done);
+  void Join(JoinId id, std::vector<std::string> addresses, JoinOptions options, OnCompletion done);
   // What has not begun of a join is left out.
   void CancelJoin(JoinId id);
-  JoinId NewJoin() { return next_join_.fetch_add(1, std::memory_order_relaxed); }
+  JoinId NewJoin() { return JoinId(next_join_.fetch_add(1, std::memory_order_relaxed)); }
   // Changes what the changes before it left.
   void UpdateTags(std::function<void(Tags&)> change, OnCompletion done);
   // Calls `start`, and after a success `update` until kDone, which comes also if the driver stops.
   void SendQuery(const std::string& name, const std::string& payload, const QueryParams& params,
-             OnQueryUpdate update, OnQueryStart start);
+                 OnQueryUpdate update, OnQueryStart start);
   // `update` is called with kDone from within, if the query still runs.
   void CancelQuery(QueryId query) {
     serf_->CancelQuery(Now(), query, out_);
@@ -166,19 +163,20 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   };
 
   struct JoinWork {
-    JoinWork(asio::io_context& io, std::vector<std::string> entries, bool ignore, OnCompletion end)
-        : list(std::move(entries)), lookup(io), ignore_old(ignore), done(std::move(end)) {}
+    JoinWork(asio::io_context& io, std::vector<std::string> entries, JoinOptions how,
+             OnCompletion end)
+        : list(std::move(entries)), lookup(io), options(how), done(std::move(end)) {}
 
     JoinList list;
     names::Lookup lookup;
-    const bool ignore_old;
+    const JoinOptions options;
     OnCompletion done;
     absl::Status refusal;             // of a machine that takes no joins
     std::vector<RequestId> requests;  // of the machine, that have not ended
     bool continuing = false;
   };
 
-  static Completion Failed(absl::Status status) { return {RequestId(), std::move(status), 0, {}}; }
+  static Completion Failed(absl::Status status) { return {RequestId(), std::move(status)}; }
   static Completion NotStarted() {
     return Failed(absl::FailedPreconditionError("the node has not been started"));
   }
@@ -247,7 +245,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
 
   absl::flat_hash_map<RequestId, OnCompletion> pending_;
   absl::btree_map<JoinId, std::shared_ptr<JoinWork>> joins_;
-  std::atomic<JoinId> next_join_ = 1;
+  std::atomic<JoinId::Value> next_join_ = 1;
   absl::btree_map<QueryId, OnQueryUpdate> queries_;  // own ones that run
   std::uint64_t next_request_ = 1;
   bool started_ = false;
@@ -320,24 +318,24 @@ inline void Driver::Stop() {
     change.done(Failed(absl::CancelledError("shut down")));
   }
   for (auto& [id, done] : std::exchange(pending_, {})) {
-    done({id, absl::CancelledError("shut down"), 0, {}});
+    done({id, absl::CancelledError("shut down")});
   }
   for (auto& [id, work] : std::exchange(joins_, {})) {
-    work->done({RequestId(), absl::CancelledError("shut down"), 0, {}});
+    work->done({RequestId(), absl::CancelledError("shut down")});
   }
 }
 
-inline void Driver::Join(JoinId id, std::vector<std::string> addresses, bool ignore_old,
+inline void Driver::Join(JoinId id, std::vector<std::string> addresses, JoinOptions options,
                          OnCompletion done) {
   if (!started_) return done(NotStarted());
   // A machine that will refuse says why.
   if (addresses.empty() || serf_->state() != Serf::State::kAlive) {
-    return Execute([ignore_old](Serf& serf, Instant now, RequestId request,
-                                Outbox& out) { serf.Join(now, request, {}, ignore_old, out); },
+    return Execute([options](Serf& serf, Instant now, RequestId request,
+                             Outbox& out) { serf.Join(now, request, {}, options, out); },
                    std::move(done));
   }
-  joins_.emplace(
-      id, std::make_shared<JoinWork>(io_, std::move(addresses), ignore_old, std::move(done)));
+  joins_.emplace(id,
+                 std::make_shared<JoinWork>(io_, std::move(addresses), options, std::move(done)));
   ContinueJoin(id);
 }
 
@@ -378,7 +376,7 @@ inline void Driver::BeginStep(JoinId id, const std::shared_ptr<JoinWork>& work,
       [work, target = *std::move(step.target)](Serf& serf, Instant now, RequestId request,
                                                Outbox& out) {
         work->requests.push_back(request);
-        serf.Join(now, request, {target}, work->ignore_old, out);
+        serf.Join(now, request, {target}, work->options, out);
       },
       [this, id, entry, address = step.address](const Completion& completion) {
         OnStepJoined(id, entry, address, completion);
@@ -587,7 +585,7 @@ inline void Driver::StopLater() {
 }
 
 inline void Driver::SendQuery(const std::string& name, const std::string& payload,
-                          const QueryParams& params, OnQueryUpdate update, OnQueryStart start) {
+                              const QueryParams& params, OnQueryUpdate update, OnQueryStart start) {
   if (!started_) return start(NotStarted().status);
   absl::StatusOr<QueryId> query = serf_->SendQuery(Now(), name, payload, params, out_);
   if (query.ok()) queries_.emplace(*query, std::move(update));

@@ -9,7 +9,7 @@
 
 #include "serf/transport/host.h"
 
-using serf::transport::Host, serf::transport::HostOptions, serf::transport::JoinOutcome;
+using serf::transport::Host, serf::transport::HostOptions;
 
 absl::StatusOr<std::unique_ptr<Host>> StartAgent(boost::asio::io_context& io, std::string name) {
   HostOptions options;
@@ -33,8 +33,8 @@ int main() {
   boost::asio::io_context io;
   auto a = StartAgent(io, "a"), b = StartAgent(io, "b");
   if (!a.ok() || !b.ok()) return 1;
-  (*b)->AsyncJoin({(*a)->local().ToString()}, /*ignore_old=*/false,
-                  [&io](absl::Status, JoinOutcome) { io.stop(); });
+  (*b)->AsyncJoin({(*a)->local().ToString()}, {.replay = true},
+                  [&io](const serf::JoinResult&) { io.stop(); });
   io.run_for(std::chrono::seconds(10));
   return (*a)->serf().member_count() == 2 && (*b)->serf().member_count() == 2 ? 0 : 1;
 }

@@ -12,7 +12,7 @@
 //   options.on_event = [](const Event& event) { ... };
 //   absl::StatusOr<std::unique_ptr<Host>> host = Host::Create(io, std::move(options));
 //   (*host)->Start();
-//   (*host)->AsyncJoin({"10.0.0.1"}, false, [](absl::Status status, JoinOutcome outcome) { ... });
+//   (*host)->AsyncJoin({"10.0.0.1"}, {}, [](const JoinResult& result) { ... });
 //   io.run();
 //
 // Do not use a Host to talk to an agent that runs in another process: rpc::Client does that. Do not
@@ -65,6 +65,7 @@
 #include "serf/coordinate.h"
 #include "serf/coordinates/coordinate_tracker.h"
 #include "serf/event.h"
+#include "serf/join.h"
 #include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/member_listing.h"
@@ -141,14 +142,6 @@ struct HostOptions {
   std::function<void()> on_shutdown;
 };
 
-// How a join ended. Both parts count also when the status is an error.
-struct JoinOutcome {
-  // How many addresses answered. The entry "db.example" may stand for several.
-  int contacted = 0;
-  // One text for each entry that did not resolve, and for each address that did not answer.
-  std::vector<std::string> errors;
-};
-
 class Host {
  public:
   // Up to so many members AsyncMembers() sorts and copies on the io_context's thread.
@@ -183,23 +176,21 @@ class Host {
   // blocking, and tries all of its addresses, a few at a time. Without a port it uses the port that
   // is bound here. One member that answers is enough to reach the whole cluster.
   //
-  // `ignore_old`: true drops the user events that were sent before the join. False delivers those
-  // that the contacted members still hold.
+  // The status of the result is OK if at least one address answered, or if `addresses` is empty.
+  // Errors: Unavailable, if no address answered; its text lists all reasons. FailedPrecondition,
+  // after AsyncLeave() or Shutdown().
   //
-  // The status is OK if at least one address answered, or if `addresses` is empty. Errors:
-  // Unavailable, if no address answered; its text lists all reasons. FailedPrecondition, after
-  // AsyncLeave() or Shutdown(). In every case the outcome says what answered.
-  //
-  // Handler: void(absl::Status, JoinOutcome).
+  // Handler: void(JoinResult).
   template <typename Token>
-  auto AsyncJoin(std::vector<std::string> addresses, bool ignore_old, Token&& token) {
-    return AsyncJoin(NewJoin(), std::move(addresses), ignore_old, std::forward<Token>(token));
+  auto AsyncJoin(std::vector<std::string> addresses, JoinOptions options, Token&& token) {
+    return AsyncJoin(NewJoin(), std::move(addresses), options, std::forward<Token>(token));
   }
 
   // The same, for a join that CancelJoin() can end. `join` comes from NewJoin(), and serves for one
   // join only.
   template <typename Token>
-  auto AsyncJoin(JoinId join, std::vector<std::string> addresses, bool ignore_old, Token&& token);
+  auto AsyncJoin(JoinId join, std::vector<std::string> addresses, JoinOptions options,
+                 Token&& token);
   JoinId NewJoin() { return driver_->NewJoin(); }
 
   // Cancels a join: the Host contacts no further address. The join ends when the contacts that are
@@ -221,13 +212,13 @@ class Host {
   auto AsyncLeave(Token&& token);
 
   // Turns the failed member `name` into one that left, on all nodes, so that they stop
-  // reconnecting. `prune` also erases the member from every list. A member that is alive refutes a
+  // reconnecting. A member that is alive refutes a
   // force-leave and stays. An unknown name is not an error. DeadlineExceeded: the announcement did
   // not go out within Config::broadcast_timeout; it may still spread.
   //
   // Handler: void(absl::Status).
   template <typename Token>
-  auto AsyncForceLeave(std::string name, bool prune, Token&& token);
+  auto AsyncForceLeave(std::string name, ForceLeaveOptions options, Token&& token);
 
   // Replaces all tags of this node and announces them. Changes apply one after the other, in the
   // order of the calls. Errors: InvalidArgument, if the encoded tags exceed wire::kMetaMax (512)
@@ -247,9 +238,7 @@ class Host {
   auto AsyncUpdateTags(std::function<void(Tags&)> change, Token&& token);
 
   // Sends a user event to all members, this node included. Delivery is by gossip: a live member
-  // very probably receives it, within a second or so, and without confirmation. `coalesce` permits
-  // each receiver to merge it with later events of the same name, if its Config has a
-  // `user_coalesce_period`; only the last one then counts.
+  // very probably receives it, within a second or so, and without confirmation.
   //
   // Error: InvalidArgument, if name and payload, bare or encoded, exceed
   // Config::user_event_size_limit (512 bytes by default) or do not fit into a gossip packet. OK
@@ -257,7 +246,8 @@ class Host {
   //
   // Handler: void(absl::Status).
   template <typename Token>
-  auto AsyncSendUserEvent(std::string name, std::string payload, bool coalesce, Token&& token);
+  auto AsyncSendUserEvent(std::string name, std::string payload, UserEventOptions options,
+                          Token&& token);
 
   // Answers the query of a QueryEvent, once. Errors: InvalidArgument, if the encoded answer exceeds
   // Config::query_response_size_limit (1024 bytes by default); the query can still be answered.
@@ -281,7 +271,7 @@ class Host {
   // Handler: void(absl::StatusOr<QueryId>).
   template <typename Token>
   auto AsyncSendQuery(std::string name, std::string payload, QueryParams params,
-                  std::function<void(const QueryUpdate&)> on_update, Token&& token);
+                      std::function<void(const QueryUpdate&)> on_update, Token&& token);
 
   // Ends a query of this node before its timeout. kDone comes next, and later answers are dropped.
   // Does nothing if the query has ended. Takes effect once the io_context runs.
@@ -291,11 +281,11 @@ class Host {
   // how to rotate a key. `key` has 16, 24 or 32 raw bytes; kList ignores it. `relay_factor` is that
   // of QueryParams. Operations that change keys run one after the other.
   //
-  // The status is OK if all live members did it. Aborted: some reported an error or did not answer;
-  // those that answered keep the change, and the outcome names the errors. Other errors are those
-  // of AsyncSendQuery() and leave all keyrings unchanged.
+  // The status of the outcome is OK if all live members did it. Aborted: some reported an error or
+  // did not answer; those that answered keep the change, and the outcome names the errors. Others
+  // are those of AsyncSendQuery() and leave all keyrings unchanged.
   //
-  // Handler: void(absl::Status, KeyOutcome).
+  // Handler: void(KeyOutcome).
   template <typename Token>
   auto AsyncManageKeys(KeyOperation operation, ByteVector key, std::uint8_t relay_factor,
                        Token&& token);
@@ -492,14 +482,13 @@ auto Host::InitiateRequest(Token& token, Request request) {
 }
 
 template <typename Token>
-auto Host::AsyncJoin(JoinId join, std::vector<std::string> addresses, bool ignore_old,
+auto Host::AsyncJoin(JoinId join, std::vector<std::string> addresses, JoinOptions options,
                      Token&& token) {
-  return Initiate<void(absl::Status, JoinOutcome)>(token, [join, addresses = std::move(addresses),
-                                                           ignore_old](Driver& driver,
-                                                                       auto complete) mutable {
-    driver.Join(join, std::move(addresses), ignore_old,
+  return Initiate<void(JoinResult)>(token, [join, addresses = std::move(addresses), options](
+                                               Driver& driver, auto complete) mutable {
+    driver.Join(join, std::move(addresses), options,
                 [complete = std::move(complete)](const Completion& completion) mutable {
-                  complete(completion.status, JoinOutcome{completion.contacted, completion.errors});
+                  complete(JoinResult{completion.status, completion.contacted, completion.errors});
                 });
   });
 }
@@ -511,10 +500,10 @@ auto Host::AsyncLeave(Token&& token) {
 }
 
 template <typename Token>
-auto Host::AsyncForceLeave(std::string name, bool prune, Token&& token) {
+auto Host::AsyncForceLeave(std::string name, ForceLeaveOptions options, Token&& token) {
   return InitiateRequest(
-      token, [name = std::move(name), prune](Serf& serf, Instant now, RequestId id, Outbox& out) {
-        serf.ForceLeave(now, id, name, prune, out);
+      token, [name = std::move(name), options](Serf& serf, Instant now, RequestId id, Outbox& out) {
+        serf.ForceLeave(now, id, name, options, out);
       });
 }
 
@@ -536,11 +525,12 @@ auto Host::AsyncUpdateTags(std::function<void(Tags&)> change, Token&& token) {
 }
 
 template <typename Token>
-auto Host::AsyncSendUserEvent(std::string name, std::string payload, bool coalesce, Token&& token) {
-  return InitiateRequest(token, [name = std::move(name), payload = std::move(payload), coalesce](
+auto Host::AsyncSendUserEvent(std::string name, std::string payload, UserEventOptions options,
+                              Token&& token) {
+  return InitiateRequest(token, [name = std::move(name), payload = std::move(payload), options](
                                     Serf& serf, Instant now, RequestId id, Outbox& out) {
-    absl::Status status = serf.SendUserEvent(now, name, payload, coalesce, out);
-    out.Complete({id, std::move(status), 0, {}});
+    absl::Status status = serf.SendUserEvent(now, name, payload, options, out);
+    out.Complete({id, std::move(status)});
   });
 }
 
@@ -549,36 +539,36 @@ auto Host::AsyncRespond(QueryId query, std::string payload, Token&& token) {
   return InitiateRequest(token, [query, payload = std::move(payload)](Serf& serf, Instant now,
                                                                       RequestId id, Outbox& out) {
     absl::Status status = serf.Respond(now, query, payload, out);
-    out.Complete({id, std::move(status), 0, {}});
+    out.Complete({id, std::move(status)});
   });
 }
 
 template <typename Token>
 auto Host::AsyncSendQuery(std::string name, std::string payload, QueryParams params,
-                      std::function<void(const QueryUpdate&)> on_update, Token&& token) {
+                          std::function<void(const QueryUpdate&)> on_update, Token&& token) {
   return Initiate<void(absl::StatusOr<QueryId>)>(
       token, [name = std::move(name), payload = std::move(payload), params = std::move(params),
               on_update = std::move(on_update)](Driver& driver, auto complete) mutable {
         driver.SendQuery(name, payload, params, std::move(on_update),
-                     [complete = std::move(complete)](absl::StatusOr<QueryId> query) mutable {
-                       complete(std::move(query));
-                     });
+                         [complete = std::move(complete)](absl::StatusOr<QueryId> query) mutable {
+                           complete(std::move(query));
+                         });
       });
 }
 
 template <typename Token>
 auto Host::AsyncManageKeys(KeyOperation operation, ByteVector key, std::uint8_t relay_factor,
                            Token&& token) {
-  return Initiate<void(absl::Status, KeyOutcome)>(token, [operation, key = std::move(key),
-                                                          relay_factor](Driver& driver,
-                                                                        auto complete) mutable {
+  return Initiate<void(KeyOutcome)>(token, [operation, key = std::move(key), relay_factor](
+                                               Driver& driver, auto complete) mutable {
     driver.Execute(
         [operation, key = std::move(key), relay_factor](Serf& serf, Instant now, RequestId id,
                                                         Outbox& out) {
           serf.ManageKeys(now, id, operation, key, relay_factor, out);
         },
         [complete = std::move(complete)](const Completion& completion) mutable {
-          complete(completion.status, completion.keys != nullptr ? *completion.keys : KeyOutcome());
+          complete(completion.keys != nullptr ? *completion.keys
+                                              : KeyOutcome{.status = completion.status});
         });
   });
 }

@@ -190,7 +190,7 @@ TEST_F(HostDiskTest, PingsAreAnsweredWhileTheDiskStandsStill) {
   while (steady_clock::now() < end) {
     if (pings.size() % 50 == 0 && changes.size() < 20) {
       changes.push_back(Change(absl::StrCat("key", changes.size()), "value"));
-      host.AsyncSendUserEvent("event", "", false, [](const absl::Status&) {});
+      host.AsyncSendUserEvent("event", "", {}, [](const absl::Status&) {});
     }
     pings.push_back(pinger.Ping());
     pinger.ExpectNothing(milliseconds(5));
@@ -221,9 +221,8 @@ TEST_F(HostDiskTest, KeysAreSavedWithoutHoldingTheNodeUp) {
   Host& host = Run(std::move(options));
   disk_->Hold();
   std::promise<absl::Status> installed;
-  host.AsyncManageKeys(
-      KeyOperation::kInstall, ByteVector(16, 2), 0,
-      [&](const absl::Status& status, const KeyOutcome&) { installed.set_value(status); });
+  host.AsyncManageKeys(KeyOperation::kInstall, ByteVector(16, 2), 0,
+                       [&](const KeyOutcome& outcome) { installed.set_value(outcome.status); });
   // While the disk holds the key, each turn of the loop is soon there.
   for (int i = 0; i < 100; ++i) {
     const auto begin = steady_clock::now();

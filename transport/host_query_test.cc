@@ -87,13 +87,14 @@ TEST_F(HostQueryTest, EventsReachAll) {
   Node& b = Add("b");
   JoinAll();
   EXPECT_TRUE(Await([&](auto done) {
-                a.host->AsyncSendUserEvent("deploy", "v1", true, std::move(done));
+                a.host->AsyncSendUserEvent("deploy", "v1", {.coalesce = true}, std::move(done));
               }).ok());
   EXPECT_THAT(a.events, ElementsAre("deploy v1"));
   EXPECT_TRUE(RunUntil([&] { return b.events.size() == 1; }));
   EXPECT_THAT(b.events, ElementsAre("deploy v1"));
   EXPECT_EQ(Await([&](auto done) {
-              a.host->AsyncSendUserEvent("n", std::string(600, 'x'), true, std::move(done));
+              a.host->AsyncSendUserEvent("n", std::string(600, 'x'), {.coalesce = true},
+                                         std::move(done));
             }).message(),
             "user event exceeds configured limit of 512 bytes before encoding");
 }
@@ -244,11 +245,10 @@ TEST_F(HostQueryTest, KeysRotate) {
   const auto manage = [&](KeyOperation operation, const ByteVector& which) {
     KeyOutcome outcome;
     EXPECT_EQ(Await([&](auto done) {
-                a.host->AsyncManageKeys(operation, which, 0,
-                                        [&, done](absl::Status status, KeyOutcome result) {
-                                          outcome = std::move(result);
-                                          done(std::move(status));
-                                        });
+                a.host->AsyncManageKeys(operation, which, 0, [&, done](KeyOutcome result) {
+                  outcome = std::move(result);
+                  done(outcome.status);
+                });
               }),
               absl::OkStatus());
     EXPECT_EQ(outcome.nodes, 2u);
@@ -271,7 +271,7 @@ TEST_F(HostQueryTest, TheLaterOfTwoWithTheSameNameGoes) {
   Node& c = Add("c");
   JoinAll();
   Node& impostor = Add("c");
-  impostor.host->AsyncJoin({a.host->local().ToString()}, false, [](absl::Status, JoinOutcome) {});
+  impostor.host->AsyncJoin({a.host->local().ToString()}, {}, [](const JoinResult&) {});
   EXPECT_TRUE(RunUntil([&] { return impostor.shut_down; }));
   EXPECT_EQ(impostor.host->serf().state(), Serf::State::kShutdown);
   EXPECT_FALSE(a.shut_down || b.shut_down || c.shut_down);

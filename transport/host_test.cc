@@ -107,8 +107,8 @@ TEST_P(HostOn, TwoJoinChangeTagsAndLeave) {
   Agent b(io_, QuickOptions("b", At(GetParam())));
   const JoinResult joined = Join(b, {a.address()});
   EXPECT_TRUE(joined.status.ok()) << joined.status;
-  EXPECT_EQ(joined.outcome.contacted, 1);
-  EXPECT_TRUE(joined.outcome.errors.empty());
+  EXPECT_EQ(joined.contacted, 1);
+  EXPECT_TRUE(joined.errors.empty());
   ASSERT_TRUE(RunUntil([&] { return a.Members() == "a:alive b:alive"; }));
   EXPECT_EQ(b.Members(), "a:alive b:alive");
   EXPECT_EQ(a.host->serf().FindMember("b")->endpoint, b.host->local());
@@ -195,8 +195,8 @@ TEST_F(HostTest, JoinTellsEachFailedTarget) {
 
   const JoinResult some = Join(b, {nobody.ToString(), "x:y", a.address()});
   EXPECT_TRUE(some.status.ok());
-  EXPECT_EQ(some.outcome.contacted, 1);
-  EXPECT_EQ(some.outcome.errors, (std::vector<std::string>{refused, unresolved}));
+  EXPECT_EQ(some.contacted, 1);
+  EXPECT_EQ(some.errors, (std::vector<std::string>{refused, unresolved}));
 
   const JoinResult none = Join(b, {nobody.ToString(), "x:y"});
   EXPECT_EQ(none.status.message(),
@@ -211,7 +211,7 @@ TEST_F(HostTest, JoinResolvesNames) {
   Agent b(io_, QuickOptions("b", At("127.0.0.1")));
   const JoinResult joined = Join(b, {absl::StrCat("a/localhost:", a.host->local().port)});
   EXPECT_TRUE(joined.status.ok()) << joined.status;
-  EXPECT_GE(joined.outcome.contacted, 1);
+  EXPECT_GE(joined.contacted, 1);
   EXPECT_EQ(b.Members(), "a:alive b:alive");
 }
 
@@ -227,10 +227,10 @@ TEST_F(HostTest, AnswersEveryRequestBeforeItsStartAndAfterItsEnd) {
   const auto ask_all = [this](Host& host, absl::StatusCode code) {
     const auto ask = [&](auto start) { EXPECT_EQ(Await(start).code(), code); };
     ask([&](auto done) { host.AsyncSetTags({{"a", "b"}}, std::move(done)); });
-    ask([&](auto done) { host.AsyncForceLeave("x", true, std::move(done)); });
+    ask([&](auto done) { host.AsyncForceLeave("x", {.prune = true}, std::move(done)); });
     ask([&](auto done) {
-      host.AsyncJoin({"127.0.0.1"}, false,
-                     [done = std::move(done)](absl::Status s, JoinOutcome) { done(s); });
+      host.AsyncJoin({"127.0.0.1"}, {},
+                     [done = std::move(done)](const JoinResult& result) { done(result.status); });
     });
   };
   const std::unique_ptr<Host> idle = *Host::Create(io_, QuickOptions("idle", At("127.0.0.1")));
@@ -239,8 +239,7 @@ TEST_F(HostTest, AnswersEveryRequestBeforeItsStartAndAfterItsEnd) {
   a.host->Shutdown();
   EXPECT_FALSE(Await([&](auto done) { a.host->AsyncLeave(std::move(done)); }).ok());
   EXPECT_FALSE(Await([&](auto done) { a.host->AsyncSetTags({}, std::move(done)); }).ok());
-  EXPECT_FALSE(
-      Await([&](auto done) { a.host->AsyncForceLeave("x", false, std::move(done)); }).ok());
+  EXPECT_FALSE(Await([&](auto done) { a.host->AsyncForceLeave("x", {}, std::move(done)); }).ok());
 }
 
 // The original can be hit by a message for which it has not set up everything
@@ -304,12 +303,12 @@ TEST_F(HostTest, JoinsRunSideBySide) {
   HostOptions options = QuickOptions("b", At("127.0.0.1"));
   options.config.swim.tcp_timeout = seconds(600);
   Agent b(io_, std::move(options));
-  const auto fail = [](const absl::Status& status, const JoinOutcome&) {
-    EXPECT_TRUE(absl::IsCancelled(status)) << "it is silent";
+  const auto fail = [](const JoinResult& result) {
+    EXPECT_TRUE(absl::IsCancelled(result.status)) << "it is silent";
   };
-  for (int i = 0; i < 3; ++i) b.host->AsyncJoin({silent.address}, false, fail);
+  for (int i = 0; i < 3; ++i) b.host->AsyncJoin({silent.address}, {.replay = true}, fail);
   // Nor does a silent address of the same join hold up the others.
-  b.host->AsyncJoin({silent.address, a.address()}, false, fail);
+  b.host->AsyncJoin({silent.address, a.address()}, {.replay = true}, fail);
   ASSERT_TRUE(RunUntil([&] { return b.Told("member-join a"); }));
   EXPECT_TRUE(Join(b, {a.address()}).status.ok());
   b.host->Shutdown();
@@ -327,9 +326,9 @@ TEST_F(HostTest, JoinsThatNobodyWaitsForGoOutOfTheWay) {
   std::size_t ended = 0;
   for (std::size_t i = 0; i < 2 * JoinQueue::kAtOnceMax; ++i) {
     joins.push_back(b.host->NewJoin());
-    b.host->AsyncJoin(joins.back(), {silent.address, silent.address}, false,
-                      [&](const absl::Status& status, const JoinOutcome&) {
-                        EXPECT_EQ(status.message(), "join cancelled");
+    b.host->AsyncJoin(joins.back(), {silent.address, silent.address}, {.replay = true},
+                      [&](const JoinResult& result) {
+                        EXPECT_EQ(result.status.message(), "join cancelled");
                         ++ended;
                       });
   }
@@ -342,7 +341,7 @@ TEST_F(HostTest, JoinsThatNobodyWaitsForGoOutOfTheWay) {
   b.host->Shutdown();
 }
 
-TEST_F(HostTest, JoinTellsErrorsInTheOrderOfTheAddresses) {
+TEST_F(HostTest, JoinReportsErrorsInTheOrderOfTheAddresses) {
   asio::use_service<names::LookupService>(io_).SetLookUpForTest(
       [](const std::string& host) -> names::Addresses {
         if (host == "two") {
@@ -356,12 +355,12 @@ TEST_F(HostTest, JoinTellsErrorsInTheOrderOfTheAddresses) {
   const JoinResult joined =
       Join(b, {"gone", absl::StrCat("127.0.0.3:", port), absl::StrCat("two:", port), "bad:x"});
   EXPECT_TRUE(joined.status.ok());
-  EXPECT_EQ(joined.outcome.contacted, 1);
+  EXPECT_EQ(joined.contacted, 1);
   const auto refused = [&port](const char* address) {
     return absl::StrCat("Failed to join ", address, ":", port, ": dial tcp ", address, ":", port,
                         ": connect: connection refused");
   };
-  EXPECT_EQ(joined.outcome.errors,
+  EXPECT_EQ(joined.errors,
             (std::vector<std::string>{
                 "Failed to resolve gone: lookup gone: no such host", refused("127.0.0.3"),
                 refused("127.0.0.2"),
@@ -380,8 +379,8 @@ TEST_F(HostTest, ANameWithoutAnswerHoldsUpNeitherJoinsNorTheEnd) {
   Agent a(io_, QuickOptions("a", At("127.0.0.1")));
   Agent b(io_, QuickOptions("b", At("127.0.0.1")));
   absl::Status status;
-  b.host->AsyncJoin({"dead", a.address()}, false,
-                    [&](const absl::Status& s, const JoinOutcome&) { status = s; });
+  b.host->AsyncJoin({"dead", a.address()}, {.replay = true},
+                    [&](const JoinResult& result) { status = result.status; });
   ASSERT_TRUE(RunUntil([&] { return b.Told("member-join a"); }));
   EXPECT_TRUE(Join(b, {absl::StrCat("localhost:", a.host->local().port)}).status.ok());
   a.host->Shutdown();
@@ -399,10 +398,10 @@ TEST_F(HostTest, ShutdownCancelsWhatIsUnderWay) {
   ASSERT_TRUE(Join(b, {a.address()}).status.ok());
   const std::string silent = FromAsio(mute.local_endpoint()).ToString();
   std::vector<absl::Status> results;
-  const auto joined = [&](absl::Status status, JoinOutcome) { results.push_back(status); };
-  b.host->AsyncJoin({silent}, false, joined);
-  b.host->AsyncJoin({silent}, false, joined);
-  b.host->AsyncJoin({"localhost"}, false, joined);  // in the resolver when the end comes
+  const auto joined = [&](const JoinResult& result) { results.push_back(result.status); };
+  b.host->AsyncJoin({silent}, {.replay = true}, joined);
+  b.host->AsyncJoin({silent}, {.replay = true}, joined);
+  b.host->AsyncJoin({"localhost"}, {.replay = true}, joined);  // in the resolver when the end comes
   b.host->AsyncSetTags({{"a", "b"}}, [&](absl::Status status) { results.push_back(status); });
   b.host->AsyncLeave([&](absl::Status status) { results.push_back(status); });
   b.host->Shutdown();
@@ -431,7 +430,7 @@ TEST_F(HostTest, MayBeDestroyedByItsOwnCallbacks) {
   auto a = std::make_unique<Agent>(io_, QuickOptions("a", At("127.0.0.1")));
   auto b = std::make_unique<Agent>(io_, QuickOptions("b", At("127.0.0.1")));
   bool joined = false;
-  b->host->AsyncJoin({a->address()}, false, [&](absl::Status, JoinOutcome) {
+  b->host->AsyncJoin({a->address()}, {.replay = true}, [&](const JoinResult&) {
     joined = true;
     b->host.reset();
   });
@@ -459,9 +458,9 @@ TEST(HostLifetimeTest, ContextMayEndWithEverythingOutstanding) {
     asio::ip::tcp::acceptor mute(io, {asio::ip::make_address("127.0.0.1"), 0});
     Agent a(io, QuickOptions("a", At("127.0.0.1")));
     Agent b(io, QuickOptions("b", At("127.0.0.1")));
-    b.host->AsyncJoin({FromAsio(mute.local_endpoint()).ToString()}, false,
-                      [&](absl::Status, JoinOutcome) { called = true; });
-    b.host->AsyncJoin({"localhost"}, false, [](absl::Status, JoinOutcome) {});
+    b.host->AsyncJoin({FromAsio(mute.local_endpoint()).ToString()}, {.replay = true},
+                      [&](const JoinResult&) { called = true; });
+    b.host->AsyncJoin({"localhost"}, {.replay = true}, [](const JoinResult&) {});
     io.poll();
     b.host->AsyncLeave([&](absl::Status) { called = true; });
   }
@@ -487,9 +486,9 @@ TEST_F(HostTest, TakesCoroutinesAndCallsHandlersWhereTheyBelong) {
       io_,
       [&]() -> asio::awaitable<void> {
         std::vector<std::string> addresses(1, a.address());
-        const std::tuple<absl::Status, JoinOutcome> joined =
-            co_await b.host->AsyncJoin(std::move(addresses), true, asio::use_awaitable);
-        EXPECT_TRUE(std::get<0>(joined).ok());
+        const JoinResult joined =
+            co_await b.host->AsyncJoin(std::move(addresses), {}, asio::use_awaitable);
+        EXPECT_TRUE(joined.status.ok());
         const std::vector<Member> members = co_await b.host->AsyncMembers(asio::use_awaitable);
         EXPECT_EQ(members.size(), 2u);
         done = true;
@@ -525,11 +524,11 @@ TEST(HostThreadsTest, AnyThreadMayAskAndEndIt) {
     };
     const std::unique_ptr<Host> a = create("a");
     const std::unique_ptr<Host> b = create("b");
-    auto joined = b->AsyncJoin({a->local().ToString()}, false, asio::use_future);
+    auto joined = b->AsyncJoin({a->local().ToString()}, {.replay = true}, asio::use_future);
     ASSERT_EQ(joined.wait_for(kPatience), std::future_status::ready);
-    const std::tuple<absl::Status, JoinOutcome> result = joined.get();
-    EXPECT_TRUE(std::get<0>(result).ok());
-    EXPECT_EQ(std::get<1>(result).contacted, 1);
+    const JoinResult result = joined.get();
+    EXPECT_TRUE(result.status.ok());
+    EXPECT_EQ(result.contacted, 1);
 
     std::vector<std::thread> askers;
     for (int i = 0; i < 4; ++i) {

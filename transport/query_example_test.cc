@@ -10,7 +10,7 @@
 
 #include "serf/transport/host.h"
 
-using serf::transport::Host, serf::transport::HostOptions, serf::transport::JoinOutcome;
+using serf::transport::Host, serf::transport::HostOptions;
 
 std::unique_ptr<Host> StartAgent(boost::asio::io_context& io, std::string name,
                                  std::function<void(const serf::Event&)> on_event) {
@@ -54,8 +54,8 @@ int main() {
       stop_if_done();
     }
   };
-  a->AsyncJoin({b->local().ToString()}, /*ignore_old=*/false, [&](absl::Status, JoinOutcome) {
-    a->AsyncSendUserEvent("deploy", "v1.2.3", /*coalesce=*/false, [](absl::Status) {});
+  a->AsyncJoin({b->local().ToString()}, {.replay = true}, [&](const serf::JoinResult&) {
+    a->AsyncSendUserEvent("deploy", "v1.2.3", {}, [](absl::Status) {});
     a->AsyncSendQuery("uptime", "", params, on_update, [](absl::StatusOr<serf::QueryId>) {});
   });
   io.run_for(std::chrono::seconds(10));

@@ -33,7 +33,7 @@ int Run(std::span<const std::string> args) {
   const std::string payload = words->size() == 2 ? words->back() : "";
   rpc::Client client(ClientOptionsFromFlags());
   if (!ConnectToAgent(client)) return kExitFailure;
-  const absl::Status sent = client.SendUserEvent(name, payload, FLAGS_event_coalesce);
+  const absl::Status sent = client.SendUserEvent(name, payload, {.coalesce = FLAGS_event_coalesce});
   if (!sent.ok()) {
     Print(absl::StrCat("Error sending event: ", absl::string_view(sent.message()), "\n"));
     return kExitFailure;

@@ -40,7 +40,8 @@ int Run(std::span<const std::string> args) {
   if (!members.ok()) return failed(members.status());
   const bool known =
       absl::c_any_of(*members, [&name](const Member& member) { return member.name == name; });
-  if (const absl::Status done = client.ForceLeave(name, FLAGS_force_leave_prune); !done.ok()) {
+  if (const absl::Status done = client.ForceLeave(name, {.prune = FLAGS_force_leave_prune});
+      !done.ok()) {
     return failed(done);
   }
   // No failure: the agent has told the cluster, where somebody may know it; and who cleans up again

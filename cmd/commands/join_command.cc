@@ -28,15 +28,15 @@ int Run(std::span<const std::string> args) {
   }
   rpc::Client client(ClientOptionsFromFlags());
   if (!ConnectToAgent(client)) return kExitFailure;
-  const rpc::JoinResult result = client.Join(*addresses, FLAGS_join_replay);
+  const JoinResult result = client.Join(*addresses, {.replay = FLAGS_join_replay});
   if (!result.status.ok()) {
     Print(absl::StrCat("Error joining the cluster: ", absl::string_view(result.status.message()),
                        "\n"));
     return kExitFailure;
   }
-  Print(absl::StrCat("Successfully joined cluster by contacting ", result.joined, " nodes.\n"));
+  Print(absl::StrCat("Successfully joined cluster by contacting ", result.contacted, " nodes.\n"));
   // Not on the standard output, which scripts compare.
-  for (const std::string& failure : result.failures) {
+  for (const std::string& failure : result.errors) {
     PrintError(absl::StrCat(EscapeForTerminal(failure), "\n"));
   }
   return kExitSuccess;

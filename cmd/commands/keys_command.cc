@@ -53,11 +53,11 @@ int Execute(KeyOperation operation, const std::string& key) {
   rpc::Client client(ClientOptionsFromFlags());
   if (!ConnectToAgent(client)) return kExitFailure;
   Print(absl::StrCat("==> ", words.doing, "...\n"));
-  const rpc::KeysResult result = client.ManageKeys(operation, key);
+  const KeyOutcome result = client.ManageKeys(operation, key);
   if (!result.status.ok()) {
-    if (!result.outcome.messages.empty()) {
+    if (!result.messages.empty()) {
       Table table;
-      for (const auto& [node, message] : result.outcome.messages) {
+      for (const auto& [node, message] : result.messages) {
         table.AddRow({"failed: ", node, message});
       }
       Print(table.ToString());
@@ -68,8 +68,8 @@ int Execute(KeyOperation operation, const std::string& key) {
   Print(absl::StrCat("==> ", words.done, "\n"));
   if (operation != KeyOperation::kList) return kExitSuccess;
   Table table;
-  for (const auto& [text, nodes] : result.outcome.keys) {
-    table.AddRow({text, absl::StrCat("[", nodes, "/", result.outcome.nodes, "]")});
+  for (const auto& [text, nodes] : result.keys) {
+    table.AddRow({text, absl::StrCat("[", nodes, "/", result.nodes, "]")});
   }
   Print(absl::StrCat("\n", table.ToString()));
   return kExitSuccess;

@@ -324,9 +324,9 @@ inline absl::Status Agent::StartDiscovery() {
 }
 
 inline void Agent::JoinDiscovered(std::vector<std::string> addresses, Mdns::JoinDone done) {
-  service_->Join(std::move(addresses), config_.replay_on_join,
-                 [this, done = std::move(done)](const rpc::JoinResult& result) {
-                   done(result.status, result.joined, host_->serf().AliveEndpoints());
+  service_->Join(std::move(addresses), {.replay = config_.replay_on_join},
+                 [this, done = std::move(done)](const JoinResult& result) {
+                   done(result.status, result.contacted, host_->serf().AliveEndpoints());
                  });
 }
 
@@ -359,15 +359,17 @@ inline void Agent::JoinAtStart() {
   if (config_.start_join.empty()) return OnReady();
   terminal_.Output(
       absl::StrCat("Joining cluster...(replay: ", config_.replay_on_join ? "true" : "false", ")"));
-  service_->Join(config_.start_join, config_.replay_on_join, [this](const rpc::JoinResult& result) {
-    if (finishing_ || leaving()) return;  // a signal or a client made the agent leave meanwhile
-    if (!result.status.ok()) {
-      terminal_.Output(absl::string_view(result.status.message()));
-      return Finish(kExitFailure);
-    }
-    terminal_.Info(absl::StrCat("Join completed. Synced with ", result.joined, " initial agents"));
-    OnReady();
-  });
+  service_->Join(
+      config_.start_join, {.replay = config_.replay_on_join}, [this](const JoinResult& result) {
+        if (finishing_ || leaving()) return;  // a signal or a client made the agent leave meanwhile
+        if (!result.status.ok()) {
+          terminal_.Output(absl::string_view(result.status.message()));
+          return Finish(kExitFailure);
+        }
+        terminal_.Info(
+            absl::StrCat("Join completed. Synced with ", result.contacted, " initial agents"));
+        OnReady();
+      });
 }
 
 inline void Agent::OnReady() {
@@ -525,12 +527,13 @@ inline void Agent::SetEventHandlers(std::vector<EventScript> scripts) {
 inline void Agent::RetryJoin() {
   Log(&logger_, LogLevel::kInfo,
       "agent: Joining cluster...(replay: ", config_.replay_on_join ? "true" : "false", ")");
-  service_->Join(config_.retry_join, config_.replay_on_join, [this](const rpc::JoinResult& result) {
-    if (finishing_ || leaving()) return;
-    if (!result.status.ok()) return OnRetryFailed(result.status);
-    Log(&logger_, LogLevel::kInfo, "agent: Join completed. Synced with ", result.joined,
-        " initial agents");
-  });
+  service_->Join(config_.retry_join, {.replay = config_.replay_on_join},
+                 [this](const JoinResult& result) {
+                   if (finishing_ || leaving()) return;
+                   if (!result.status.ok()) return OnRetryFailed(result.status);
+                   Log(&logger_, LogLevel::kInfo, "agent: Join completed. Synced with ",
+                       result.contacted, " initial agents");
+                 });
 }
 
 inline void Agent::OnRetryFailed(const absl::Status& status) {

@@ -35,7 +35,7 @@
 #include "serf/cmd/version.h"
 #include "serf/coordinate.h"
 #include "serf/coordinates/coordinate_tracker.h"
-#include "serf/join_error.h"
+#include "serf/join.h"
 #include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/member_listing.h"
@@ -72,14 +72,15 @@ class AgentService final : public rpc::Service {
   inline rpc::StatsSections Stats() override;
   inline std::optional<Coordinate> FindCoordinate(const std::string& node) override;
   std::vector<rpc::LogLinePtr> LogHistory() override { return logger_.History(); }
-  inline rpc::JoinId Join(std::vector<std::string> addresses, bool replay, JoinDone done) override;
-  void CancelJoin(rpc::JoinId join) override {
-    if (join != 0) host_.CancelJoin(join);
+  inline JoinId Join(std::vector<std::string> addresses, JoinOptions options,
+                     JoinDone done) override;
+  void CancelJoin(JoinId join) override {
+    if (join != JoinId()) host_.CancelJoin(join);
   }
-  inline void SendUserEvent(std::string name, std::string payload, bool coalesce,
+  inline void SendUserEvent(std::string name, std::string payload, UserEventOptions options,
                             Done done) override;
-  inline void SendQuery(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
-                    QueryDone done) override;
+  inline void SendQuery(std::string name, std::string payload, QueryParams params,
+                        OnAnswer on_answer, QueryDone done) override;
   void CancelQuery(QueryId query) override {
     from_handlers_.erase(query);
     host_.CancelQuery(query);
@@ -87,7 +88,7 @@ class AgentService final : public rpc::Service {
   inline void Respond(QueryId query, std::string payload, Done done) override;
   inline void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override;
   inline void Leave(Done done) override;
-  inline void ForceLeave(std::string node, bool prune, Done done) override;
+  inline void ForceLeave(std::string node, ForceLeaveOptions options, Done done) override;
   inline void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override;
 
   // What clients and reloads change: `done` is called when the cluster was told, or with why
@@ -188,42 +189,41 @@ inline std::map<std::string, std::string> AgentService::RuntimeStats() {
   return stats;
 }
 
-inline rpc::JoinId AgentService::Join(std::vector<std::string> addresses, bool replay,
-                                      JoinDone done) {
-  const rpc::JoinId join = host_.NewJoin();
+inline JoinId AgentService::Join(std::vector<std::string> addresses, JoinOptions options,
+                                 JoinDone done) {
+  const JoinId join = host_.NewJoin();
   Log(&logger_, LogLevel::kInfo, "agent: joining: [", absl::StrJoin(addresses, " "),
-      "] replay: ", replay ? "true" : "false");
+      "] replay: ", options.replay ? "true" : "false");
   host_.AsyncJoin(
-      join, std::move(addresses), /*ignore_old=*/!replay,
-      [this, done = std::move(done)](const absl::Status& status,
-                                     const transport::JoinOutcome& outcome) {
-        if (outcome.contacted > 0) {
-          Log(&logger_, LogLevel::kInfo, "agent: joined: ", outcome.contacted, " nodes");
+      join, std::move(addresses), options,
+      [this, done = std::move(done)](const JoinResult& result) {
+        if (result.contacted > 0) {
+          Log(&logger_, LogLevel::kInfo, "agent: joined: ", result.contacted, " nodes");
         }
         // Also beside those that answered: a seed that is gone is to be noticed.
         const absl::Status error =
-            status.ok() && !outcome.errors.empty() ? JoinError(outcome.errors) : status;
+            result.status.ok() && !result.errors.empty() ? JoinError(result.errors) : result.status;
         if (!error.ok()) {
           logger_.WriteLines(LogLevel::kWarn, absl::StrCat("agent: error joining: ",
                                                            absl::string_view(error.message())));
         }
-        done({status, outcome.contacted, outcome.errors});
+        done(result);
       });
   return join;
 }
 
-inline void AgentService::SendUserEvent(std::string name, std::string payload, bool coalesce,
-                                        Done done) {
+inline void AgentService::SendUserEvent(std::string name, std::string payload,
+                                        UserEventOptions options, Done done) {
   Log(&logger_, LogLevel::kDebug, "agent: Requesting user event send: ", name,
-      ". Coalesced: ", coalesce ? "true" : "false", ". Payload: ", LogText(payload));
-  host_.AsyncSendUserEvent(std::move(name), std::move(payload), coalesce,
-                       [this, done = std::move(done)](const absl::Status& status) {
-                         if (!status.ok()) {
-                           Log(&logger_, LogLevel::kWarn, "agent: failed to send user event: ",
-                               absl::string_view(status.message()));
-                         }
-                         done(status);
-                       });
+      ". Coalesced: ", options.coalesce ? "true" : "false", ". Payload: ", LogText(payload));
+  host_.AsyncSendUserEvent(std::move(name), std::move(payload), options,
+                           [this, done = std::move(done)](const absl::Status& status) {
+                             if (!status.ok()) {
+                               Log(&logger_, LogLevel::kWarn, "agent: failed to send user event: ",
+                                   absl::string_view(status.message()));
+                             }
+                             done(status);
+                           });
 }
 
 inline std::optional<Coordinate> AgentService::FindCoordinate(const std::string& node) {
@@ -233,7 +233,7 @@ inline std::optional<Coordinate> AgentService::FindCoordinate(const std::string&
 }
 
 inline void AgentService::SendQuery(std::string name, std::string payload, QueryParams params,
-                                OnAnswer on_answer, QueryDone done) {
+                                    OnAnswer on_answer, QueryDone done) {
   Log(&logger_, LogLevel::kDebug, "agent: Requesting query send: ", name,
       ". Payload: ", LogText(payload));
   const bool from_handler = params.from_handler;
@@ -268,12 +268,8 @@ inline void AgentService::ManageKeys(KeyOperation operation, std::string key, Ke
                                                                 : "key listing";
   Log(&logger_, LogLevel::kInfo, "agent: Initiating ", what);
   absl::StatusOr<ByteVector> bytes = DecodeBase64(key);
-  if (!bytes.ok()) return done({bytes.status(), {}});
-  host_.AsyncManageKeys(
-      operation, *std::move(bytes), /*relay_factor=*/0,
-      [done = std::move(done)](const absl::Status& status, const KeyOutcome& outcome) {
-        done({status, outcome});
-      });
+  if (!bytes.ok()) return done({.status = bytes.status()});
+  host_.AsyncManageKeys(operation, *std::move(bytes), /*relay_factor=*/0, std::move(done));
 }
 
 inline void AgentService::Leave(Done done) {
@@ -288,10 +284,10 @@ inline void AgentService::LeaveCluster(Done done) {
   host_.AsyncLeave(std::move(done));
 }
 
-inline void AgentService::ForceLeave(std::string node, bool prune, Done done) {
-  const absl::string_view how = prune ? " (prune)" : "";
+inline void AgentService::ForceLeave(std::string node, ForceLeaveOptions options, Done done) {
+  const absl::string_view how = options.prune ? " (prune)" : "";
   Log(&logger_, LogLevel::kInfo, "agent: Force leaving node", how, ": ", node);
-  host_.AsyncForceLeave(std::move(node), prune,
+  host_.AsyncForceLeave(std::move(node), options,
                         [this, how, done = std::move(done)](const absl::Status& status) {
                           if (!status.ok()) {
                             Log(&logger_, LogLevel::kWarn, "agent: failed to remove node", how,

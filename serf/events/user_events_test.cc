@@ -48,7 +48,7 @@ TEST(SendUserEventTest, IsToldHereAndGossiped) {
   self.PeerAlive("a");
   self.TakeEvents();
   self.TakePackets();
-  EXPECT_EQ(self.SendUserEvent("deploy", "v1.2.3", true), "ok");
+  EXPECT_EQ(self.SendUserEvent("deploy", "v1.2.3", {.coalesce = true}), "ok");
   const std::vector<UserEvent> events = self.TakeUserEvents();
   ASSERT_THAT(events, SizeIs(1));
   EXPECT_EQ(events[0].time, LamportTime(1));
@@ -272,7 +272,7 @@ TEST(EventsOfPushPullTest, ManyAreToldInTurnsAndInOrder) {
 TEST(EventsOfPushPullTest, AJoinMayIgnoreWhatIsOld) {
   LoneSerf self;
   self.TakeEvents();
-  self.Join({{"10.2.2.2:7946", *Endpoint::Parse("10.2.2.2:7946")}}, /*ignore_old=*/true);
+  self.Join({{"10.2.2.2:7946", *Endpoint::Parse("10.2.2.2:7946")}}, {});
   self.ReceiveState(StateOf({{5, "old"}, {9, "older than the clock"}}, 10), /*join=*/true);
   EXPECT_THAT(self.TakeEvents(), IsEmpty());
   // For good, and from every source; but not what comes.
@@ -284,7 +284,7 @@ TEST(EventsOfPushPullTest, AJoinMayIgnoreWhatIsOld) {
 TEST(EventsOfPushPullTest, WithoutThatTheyAreReplayed) {
   LoneSerf self;
   self.TakeEvents();
-  self.Join({{"10.2.2.2:7946", *Endpoint::Parse("10.2.2.2:7946")}}, /*ignore_old=*/false);
+  self.Join({{"10.2.2.2:7946", *Endpoint::Parse("10.2.2.2:7946")}}, {.replay = true});
   self.ReceiveState(StateOf({{5, "old"}}, 10), /*join=*/true);
   EXPECT_THAT(self.TakeEvents(), ElementsAre("user old"));
 }
@@ -297,9 +297,9 @@ TEST(UserEventCoalescingTest, OnlyWhatAllowsIt) {
   config.user_quiescent_period = seconds(1);
   LoneSerf self(config);
   self.TakeEvents();
-  EXPECT_EQ(self.SendUserEvent("deploy", "1", true), "ok");
-  EXPECT_EQ(self.SendUserEvent("deploy", "2", true), "ok");
-  EXPECT_EQ(self.SendUserEvent("restart", "3", false), "ok");
+  EXPECT_EQ(self.SendUserEvent("deploy", "1", {.coalesce = true}), "ok");
+  EXPECT_EQ(self.SendUserEvent("deploy", "2", {.coalesce = true}), "ok");
+  EXPECT_EQ(self.SendUserEvent("restart", "3", {}), "ok");
   EXPECT_THAT(self.TakeEvents(), ElementsAre("user restart"));
   self.TakeUserEvents();
   self.RunFor(seconds(1) - milliseconds(1));
@@ -316,7 +316,7 @@ TEST(UserEventCoalescingTest, ShutdownTellsWhatIsHeldBack) {
   config.user_quiescent_period = seconds(1);
   LoneSerf self(config);
   self.TakeEvents();
-  EXPECT_EQ(self.SendUserEvent("deploy", "1", true), "ok");
+  EXPECT_EQ(self.SendUserEvent("deploy", "1", {.coalesce = true}), "ok");
   self.Shutdown();
   EXPECT_THAT(self.TakeEvents(), ElementsAre("user deploy"));
 }

@@ -63,7 +63,7 @@ class SerfMessageReceiver {
 
   // While set, a push/pull for a join makes events older than it unwelcome
   // (docs/protocol/serf.md 4.4).
-  void set_ignore_old_on_join(bool ignore) { ignore_old_on_join_ = ignore; }
+  void set_replay_on_join(bool replay) { replay_on_join_ = replay; }
 
  private:
   // The visitor of a push/pull state.
@@ -99,7 +99,7 @@ class SerfMessageReceiver {
   Queries& queries_;
   Broadcasts& broadcasts_;
 
-  bool ignore_old_on_join_ = false;
+  bool replay_on_join_ = true;
   // Until this node has joined somebody, whose clocks it takes for its own.
   bool adopts_clocks_ = true;
   std::unique_ptr<PushPullVisit> visit_;  // of the state under way
@@ -270,7 +270,7 @@ struct SerfMessageReceiver::Merge {
     receiver.members_.clock().OnPeerClock(now, member, adopt);
     receiver.user_events_.OnPeerClock(now, event, adopt);
     receiver.queries_.OnPeerClock(now, query, adopt);
-    if (state.join && receiver.ignore_old_on_join_) receiver.user_events_.IgnoreBefore(event);
+    if (state.join && !receiver.replay_on_join_) receiver.user_events_.IgnoreBefore(event);
   }
   void OnRemoteLeft(absl::string_view name, wire::LamportTime time) {
     if (!receiver.IsMemberName(name)) return;

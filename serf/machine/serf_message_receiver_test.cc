@@ -355,7 +355,7 @@ TEST_F(SerfMessageReceiverTest, EventsBeforeAJoinAreUnwelcomeIfItSaysSo) {
   state.event_ltime = LamportTime(20);
   Merge(state, /*join=*/true);
   Hear(Encoded(EventOf("welcome", 19)));
-  receiver_.set_ignore_old_on_join(true);
+  receiver_.set_replay_on_join(false);
   state.event_ltime = LamportTime(30);
   Merge(state, /*join=*/false);
   Hear(Encoded(EventOf("no join", 29)));

@@ -35,11 +35,9 @@
 
 namespace serf {
 
-// A request of the application's ended. OK if all nodes did it; the outcome tells more in every
-// case.
+// A request of the application's ended.
 struct KeysDone {
   RequestId request;
-  absl::Status status;
   KeyOutcome outcome;
 };
 
@@ -98,7 +96,7 @@ inline void KeyManager::Start(Instant now, RequestId request, KeyOperation opera
                               std::uint8_t relay_factor) {
   if (waiting_.size() >= kWaitingMax) {
     return done_.Add(
-        {request, absl::ResourceExhaustedError("too many key operations are waiting"), {}});
+        {request, {.status = absl::ResourceExhaustedError("too many key operations are waiting")}});
   }
   if (operation == KeyOperation::kList) key = {};
   waiting_.push_back({request, operation, ByteVector(key.begin(), key.end()), relay_factor});
@@ -124,7 +122,7 @@ inline void KeyManager::StartNext(Instant now) {
     const absl::StatusOr<QueryId> query =
         issuer_.Send(now, KeyQueryName(next.operation), AsText(payload), params);
     if (!query.ok()) {
-      done_.Add({next.request, query.status(), {}});
+      done_.Add({next.request, {.status = query.status()}});
       continue;
     }
     next.outcome.nodes = context_.node.live_nodes();
@@ -180,26 +178,26 @@ inline void KeyManager::OnResponse(KeyOutcome& outcome, const QueryUpdate& updat
 }
 
 inline void KeyManager::Finish(Operation operation) {
-  const KeyOutcome& outcome = operation.outcome;
-  absl::Status status;
+  KeyOutcome& outcome = operation.outcome;
   if (outcome.errors > 0) {
-    status = absl::AbortedError(
+    outcome.status = absl::AbortedError(
         absl::StrCat(outcome.errors, "/", outcome.nodes, " nodes reported failure"));
   } else if (outcome.responses < outcome.nodes) {
-    status = absl::AbortedError(
+    outcome.status = absl::AbortedError(
         absl::StrCat(outcome.responses, "/", outcome.nodes, " nodes reported success"));
   }
-  done_.Add({operation.request, std::move(status), std::move(operation.outcome)});
+  done_.Add({operation.request, std::move(outcome)});
 }
 
 inline void KeyManager::Cancel(const absl::Status& status) {
   for (Operation& operation : std::exchange(waiting_, {})) {
-    done_.Add({operation.request, status, {}});
+    done_.Add({operation.request, {.status = status}});
   }
   // What still comes of their queries is nobody's business: nor the application's.
   cancelled_ = true;
   for (auto& [query, operation] : running_) {
-    done_.Add({operation.request, status, std::move(operation.outcome)});
+    operation.outcome.status = status;
+    done_.Add({operation.request, std::move(operation.outcome)});
   }
 }
 

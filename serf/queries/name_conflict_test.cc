@@ -172,7 +172,7 @@ TEST_F(ConflictTest, AMajorityKeepsTheNode) {
 TEST_F(ConflictTest, AMinorityShutsDown) {
   Members({"a", "b", "c"});
   Claim();
-  const RequestId leave = self_.ForceLeave("x", false);
+  const RequestId leave = self_.ForceLeave("x", {});
   Vote("a", kHigh);
   VoteBytes("b", LoneSerf::EndpointOf("b"), EncodeBallot(std::nullopt));
   Vote("c", kLow);

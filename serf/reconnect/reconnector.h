@@ -7,8 +7,10 @@
 // Source: docs/protocol/serf.md 3.6, 9.7, and docs/decisions/0005-partitions-heal.md.
 //
 //   reconnector.OnMemberEvent(now, event);
-//   while (auto attempt = reconnector.Next(now)) node.Join(now, attempt->token, ...);
-//   reconnector.OnDone(now, token, contacted);   // for each join that ended
+//   while (auto attempt = reconnector.Next(now)) {
+//     reconnector.OnBegun(node.Join(now, {attempt->target}, out), *attempt);
+//   }
+//   reconnector.OnDone(now, join, contacted);   // for each join that ended
 
 #include <algorithm>
 #include <cstddef>
@@ -49,8 +51,8 @@ class Reconnector final : private SnapshotRejoin::Cluster {
   static constexpr int kSeedsBackOffMax = 16;
 
   struct Attempt {
-    swim::RequestId token;  // the engine's, of no other join
     swim::JoinTarget target;
+    bool rejoin = false;  // of a node of the snapshot
   };
 
   // Both must outlive it.
@@ -73,23 +75,23 @@ class Reconnector final : private SnapshotRejoin::Cluster {
 
   // Whom to ask now; nobody once this node was told to leave.
   std::optional<Attempt> Next(Instant now);
+  // The attempt that Next() returned is under way as this join.
+  void OnBegun(swim::JoinId join, const Attempt& attempt) {
+    under_way_.emplace(join, UnderWay{attempt.rejoin, attempt.target.endpoint});
+  }
   // A join has ended. What kind it was.
   enum class Ended : std::uint8_t { kOther, kReconnect, kRejoin };
-  Ended OnDone(Instant now, swim::RequestId token, bool contacted);
+  Ended OnDone(Instant now, swim::JoinId join, bool contacted);
   Instant NextDeadline() const {
     return std::min({reconnect_at_, seeds_at_, rejoin_.NextDeadline()});
   }
 
  private:
-  // The joins of applications have small ones.
-  static constexpr std::uint64_t kFirstToken = std::uint64_t{1} << 63;
-
   struct UnderWay {
     bool rejoin = false;
     Endpoint endpoint;
   };
 
-  Attempt Begin(swim::JoinTarget target, bool rejoin);
   // Decides how many failed members to try now.
   void BeginTurn(Instant now);
   // The next of the failed ones in their random order.
@@ -108,8 +110,7 @@ class Reconnector final : private SnapshotRejoin::Cluster {
 
   SerfContext& context_;
   const MemberTracker& members_;
-  std::map<swim::RequestId, UnderWay> under_way_;
-  std::uint64_t next_token_ = kFirstToken;
+  std::map<swim::JoinId, UnderWay> under_way_;
 
   ReconnectPace pace_;
   Instant reconnect_at_ = kNever;
@@ -125,12 +126,6 @@ class Reconnector final : private SnapshotRejoin::Cluster {
   SnapshotRejoin rejoin_;
 };
 
-inline Reconnector::Attempt Reconnector::Begin(swim::JoinTarget target, bool rejoin) {
-  const swim::RequestId token(next_token_++);
-  under_way_.emplace(token, UnderWay{rejoin, target.endpoint});
-  return {token, std::move(target)};
-}
-
 inline std::optional<Reconnector::Attempt> Reconnector::Next(Instant now) {
   if (!context_.lives()) {
     rejoin_.Stop();
@@ -138,21 +133,23 @@ inline std::optional<Reconnector::Attempt> Reconnector::Next(Instant now) {
     due_ = 0;
     return std::nullopt;
   }
-  if (auto target = rejoin_.Next(now, *this, context_.rng)) return Begin(*std::move(target), true);
+  if (auto target = rejoin_.Next(now, *this, context_.rng)) {
+    return Attempt{*std::move(target), /*rejoin=*/true};
+  }
   if (now >= seeds_at_) {
-    if (auto target = NextSeed(now)) return Begin(*std::move(target), false);
+    if (auto target = NextSeed(now)) return Attempt{*std::move(target)};
   }
   if (now >= reconnect_at_) BeginTurn(now);
   while (due_ > 0) {
     --due_;
     if (under_way_.size() >= kUnderWayMax) continue;
-    if (auto target = NextFailed()) return Begin(*std::move(target), false);
+    if (auto target = NextFailed()) return Attempt{*std::move(target)};
   }
   return std::nullopt;
 }
 
-inline Reconnector::Ended Reconnector::OnDone(Instant now, swim::RequestId token, bool contacted) {
-  const auto found = under_way_.find(token);
+inline Reconnector::Ended Reconnector::OnDone(Instant now, swim::JoinId join, bool contacted) {
+  const auto found = under_way_.find(join);
   if (found == under_way_.end()) return Ended::kOther;
   const bool rejoin = found->second.rejoin;
   under_way_.erase(found);

@@ -44,7 +44,9 @@ class ReconnectorTest : public ::testing::Test, protected testing::SerfPart {
     while (const std::optional<Reconnector::Attempt> attempt = reconnector_.Next(now_)) {
       EXPECT_EQ(attempt->target.text, attempt->target.endpoint.ToString());
       asked.push_back(attempt->target.endpoint);
-      under_way_.push_back(attempt->token);
+      const swim::JoinId join(++joins_);
+      reconnector_.OnBegun(join, *attempt);
+      under_way_.push_back(join);
     }
     return asked;
   }
@@ -54,7 +56,7 @@ class ReconnectorTest : public ::testing::Test, protected testing::SerfPart {
     return Ask();
   }
   Reconnector::Ended EndFirst(bool contacted) {
-    const swim::RequestId token = under_way_.front();
+    const swim::JoinId token = under_way_.front();
     under_way_.erase(under_way_.begin());
     return reconnector_.OnDone(now_, token, contacted);
   }
@@ -66,7 +68,8 @@ class ReconnectorTest : public ::testing::Test, protected testing::SerfPart {
   static auto About(Duration pause) { return AllOf(Ge(pause - pause / 8), Lt(pause + pause / 8)); }
 
   Reconnector reconnector_{context_, members_};
-  std::vector<swim::RequestId> under_way_;
+  std::vector<swim::JoinId> under_way_;
+  std::uint64_t joins_ = 100;
 };
 
 using Ended = Reconnector::Ended;
@@ -186,8 +189,8 @@ TEST_F(ReconnectorTest, WhenNobodyIsFailedAnyMoreItRests) {
 TEST_F(ReconnectorTest, ItsJoinsAreToldFromThoseOfTheApplication) {
   Fail({"a"});
   AskNext();
-  EXPECT_EQ(reconnector_.OnDone(now_, swim::RequestId(1), true), Ended::kOther);
-  const swim::RequestId token = under_way_.front();
+  EXPECT_EQ(reconnector_.OnDone(now_, swim::JoinId(1), true), Ended::kOther);
+  const swim::JoinId token = under_way_.front();
   EXPECT_EQ(EndFirst(true), Ended::kReconnect);
   EXPECT_EQ(reconnector_.OnDone(now_, token, true), Ended::kOther);  // once
   AskNext();

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "serf/join.h"
 #include "serf/outbox.h"
 #include "serf/swim/node.h"
 
@@ -26,13 +27,13 @@ class JoinQueue {
 
   struct Join {
     RequestId request;
-    RequestId token;  // what the engine calls it; never zero
+    swim::JoinId id;  // of the SWIM layer; the owner sets it when the join starts
     std::vector<swim::JoinTarget> targets;
-    bool ignore_old = false;
+    JoinOptions options;
   };
 
-  void Push(RequestId request, std::vector<swim::JoinTarget> targets, bool ignore_old) {
-    joins_.push_back({request, RequestId(next_token_++), std::move(targets), ignore_old});
+  void Push(RequestId request, std::vector<swim::JoinTarget> targets, JoinOptions options) {
+    joins_.push_back({request, swim::JoinId(), std::move(targets), options});
   }
 
   // The join to start now; null if enough are under way, or none waits.
@@ -41,17 +42,17 @@ class JoinQueue {
     return &joins_[under_way_++];
   }
 
-  // All that are under way ignore old events: one that wants them told again wins, as what comes
-  // is not told apart.
-  bool ignores_old() const {
-    return under_way_ > 0 && std::all_of(joins_.cbegin(), under_way_end(),
-                                         [](const Join& join) { return join.ignore_old; });
+  // Whether old user events are delivered now. One join that wants them wins over those that do
+  // not, because a push/pull state does not show which join it belongs to.
+  bool replays() const {
+    return under_way_ == 0 || std::any_of(joins_.cbegin(), under_way_end(),
+                                          [](const Join& join) { return join.options.replay; });
   }
 
-  // The join that the engine calls `token` has ended: its request, if it was under way.
-  std::optional<RequestId> Finish(RequestId token) {
+  // The join `id` has ended. Returns its request, if it was under way.
+  std::optional<RequestId> Finish(swim::JoinId id) {
     const auto join = std::find_if(joins_.cbegin(), under_way_end(),
-                                   [token](const Join& other) { return other.token == token; });
+                                   [id](const Join& other) { return other.id == id; });
     if (join == under_way_end()) return std::nullopt;
     const RequestId request = join->request;
     joins_.erase(join);
@@ -83,7 +84,6 @@ class JoinQueue {
 
   std::deque<Join> joins_;  // those under way first
   std::size_t under_way_ = 0;
-  std::uint64_t next_token_ = 1;
 };
 
 }  // namespace serf

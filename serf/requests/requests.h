@@ -71,7 +71,7 @@ class Requests {
 
   // Ends a request that has no more to tell.
   static void Complete(RequestId request, absl::Status status, Outbox& out) {
-    out.Complete({request, std::move(status), 0, {}});
+    out.Complete({request, std::move(status)});
   }
 
  private:

@@ -84,9 +84,9 @@ TEST_F(RequestsTest, AllChangesOfTagsEndWithTheLatest) {
 }
 
 TEST_F(RequestsTest, AllAreCancelled) {
-  requests_.joins().Push(RequestId(1), {}, false);
+  requests_.joins().Push(RequestId(1), {}, {});
   ASSERT_NE(requests_.joins().StartNext(), nullptr);
-  requests_.joins().Push(RequestId(2), {}, false);
+  requests_.joins().Push(RequestId(2), {}, {});
   requests_.AddLeave(RequestId(3));
   requests_.AddRemoval(kStart, RequestId(4));
   requests_.AddTagUpdate(kStart, RequestId(5));

@@ -2,10 +2,10 @@
 #ifndef SERF_SWIM_JOINS_H_
 #define SERF_SWIM_JOINS_H_
 
-// Joins: the requests to join under way. Each asks its targets one after the other; the dialling
+// Joins: the joins under way. Each asks its targets one after the other; the dialling
 // is the owner's. Source: docs/protocol/membership.md 7.5.
 //
-//   joins.Start(id, targets);
+//   const JoinId id = joins.Start(targets);
 //   while (auto attempt = joins.NextAttempt()) dial attempt->to;
 //   joins.OnAttemptEnded(id, status);          // then look for the next attempt again
 //   joins.TakeDone();
@@ -29,28 +29,27 @@ struct JoinTarget {
   Endpoint endpoint;
 };
 
-// How a Join ended: how many targets answered and were merged, and one text per failed target
-// ("Failed to join 10.0.0.1:7946: ...").
-struct JoinResult {
-  int contacted = 0;
-  std::vector<std::string> errors;
-  std::vector<Endpoint> answered;
-};
+// Names a join of this node.
+using JoinId = Newtype<struct JoinIdTag, std::uint64_t>;
 
 class Joins {
  public:
   struct Attempt {
-    RequestId id;
+    JoinId id;
     Endpoint to;
   };
   struct Done {
-    RequestId id;
-    JoinResult result;
+    JoinId id;
+    int contacted = 0;  // how many targets answered and were merged
+    // One text per failed target: "Failed to join 10.0.0.1:7946: ...".
+    std::vector<std::string> errors = {};
+    std::vector<Endpoint> answered = {};
   };
 
-  // `id` must not be under way.
-  void Start(RequestId id, std::vector<JoinTarget> targets) {
-    requests_.push_back({id, std::move(targets), 0, false, {}});
+  JoinId Start(std::vector<JoinTarget> targets) {
+    const JoinId id(next_id_++);
+    requests_.push_back({std::move(targets), 0, false, {.id = id}});
+    return id;
   }
 
   // True while a request is under way.
@@ -66,28 +65,28 @@ class Joins {
       }
       if (request.next < request.targets.size()) {
         request.attempting = true;
-        return Attempt{request.id, request.targets[request.next].endpoint};
+        return Attempt{request.done.id, request.targets[request.next].endpoint};
       }
-      done_.push_back({request.id, std::move(request.result)});
+      done_.push_back(std::move(request.done));
       requests_.erase(requests_.begin() + static_cast<std::ptrdiff_t>(i));
     }
     return std::nullopt;
   }
 
   // "Failed to join ...", as in the result; empty if it did not fail.
-  std::string OnAttemptEnded(RequestId id, const absl::Status& status) {
+  std::string OnAttemptEnded(JoinId id, const absl::Status& status) {
     for (Request& request : requests_) {
-      if (request.id != id || !request.attempting) continue;
+      if (request.done.id != id || !request.attempting) continue;
       request.attempting = false;
       const JoinTarget& target = request.targets[request.next++];
       if (status.ok()) {
-        ++request.result.contacted;
-        request.result.answered.push_back(target.endpoint);
+        ++request.done.contacted;
+        request.done.answered.push_back(target.endpoint);
         break;
       }
-      request.result.errors.push_back(
+      request.done.errors.push_back(
           absl::StrCat("Failed to join ", target.endpoint.ToString(), ": ", status.message()));
-      return request.result.errors.back();
+      return request.done.errors.back();
     }
     return "";
   }
@@ -97,15 +96,15 @@ class Joins {
 
  private:
   struct Request {
-    RequestId id;
     std::vector<JoinTarget> targets;
     std::size_t next = 0;
     bool attempting = false;
-    JoinResult result;
+    Done done;
   };
 
   std::vector<Request> requests_;
   std::vector<Done> done_;
+  std::uint64_t next_id_ = 1;
 };
 
 }  // namespace serf::swim

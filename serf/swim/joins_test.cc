@@ -17,45 +17,45 @@ JoinTarget Target(std::uint8_t i) { return {"x", {IpAddress::V4(10, 0, 0, i), 79
 TEST(JoinsTest, TargetsOfARequestComeOneAfterTheOther) {
   Joins joins;
   EXPECT_FALSE(joins.active());
-  joins.Start(RequestId(7), {Target(1), Target(2)});
+  const JoinId id = joins.Start({Target(1), Target(2)});
   EXPECT_TRUE(joins.active());
   std::optional<Joins::Attempt> attempt = joins.NextAttempt();
   ASSERT_TRUE(attempt.has_value());
-  EXPECT_EQ(attempt->id, RequestId(7));
+  EXPECT_EQ(attempt->id, id);
   EXPECT_EQ(attempt->to, Target(1).endpoint);
   EXPECT_FALSE(joins.NextAttempt().has_value());
-  EXPECT_EQ(joins.OnAttemptEnded(RequestId(7), absl::UnavailableError("no route")),
+  EXPECT_EQ(joins.OnAttemptEnded(id, absl::UnavailableError("no route")),
             "Failed to join 10.0.0.1:7946: no route");
   attempt = joins.NextAttempt();
   ASSERT_TRUE(attempt.has_value());
   EXPECT_EQ(attempt->to, Target(2).endpoint);
   EXPECT_THAT(joins.TakeDone(), IsEmpty());
-  EXPECT_EQ(joins.OnAttemptEnded(RequestId(7), absl::OkStatus()), "");
+  EXPECT_EQ(joins.OnAttemptEnded(id, absl::OkStatus()), "");
   EXPECT_FALSE(joins.NextAttempt().has_value());
   EXPECT_FALSE(joins.active());
   const std::vector<Joins::Done> done = joins.TakeDone();
   ASSERT_EQ(done.size(), 1u);
-  EXPECT_EQ(done[0].id, RequestId(7));
-  EXPECT_EQ(done[0].result.contacted, 1);
-  EXPECT_THAT(done[0].result.errors, ElementsAre("Failed to join 10.0.0.1:7946: no route"));
+  EXPECT_EQ(done[0].id, id);
+  EXPECT_EQ(done[0].contacted, 1);
+  EXPECT_THAT(done[0].errors, ElementsAre("Failed to join 10.0.0.1:7946: no route"));
   EXPECT_THAT(joins.TakeDone(), IsEmpty());
 }
 
 TEST(JoinsTest, RequestsRunSideBySide) {
   Joins joins;
-  joins.Start(RequestId(1), {Target(1)});
-  joins.Start(RequestId(2), {});
-  joins.Start(RequestId(3), {Target(3)});
-  EXPECT_EQ(joins.NextAttempt()->id, RequestId(1));
-  EXPECT_EQ(joins.NextAttempt()->id, RequestId(3));
+  const JoinId first = joins.Start({Target(1)});
+  const JoinId empty = joins.Start({});
+  const JoinId third = joins.Start({Target(3)});
+  EXPECT_EQ(joins.NextAttempt()->id, first);
+  EXPECT_EQ(joins.NextAttempt()->id, third);
   EXPECT_FALSE(joins.NextAttempt().has_value());
-  joins.OnAttemptEnded(RequestId(9), absl::OkStatus());  // nobody's
-  joins.OnAttemptEnded(RequestId(3), absl::OkStatus());
+  joins.OnAttemptEnded(JoinId(9), absl::OkStatus());  // nobody's
+  joins.OnAttemptEnded(third, absl::OkStatus());
   EXPECT_FALSE(joins.NextAttempt().has_value());
   const std::vector<Joins::Done> done = joins.TakeDone();
   ASSERT_EQ(done.size(), 2u);
-  EXPECT_EQ(done[0].id, RequestId(2));
-  EXPECT_EQ(done[1].id, RequestId(3));
+  EXPECT_EQ(done[0].id, empty);
+  EXPECT_EQ(done[1].id, third);
   EXPECT_TRUE(joins.active());
 }
 

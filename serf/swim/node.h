@@ -73,8 +73,8 @@ class Node {
   // --- what is wanted ---
 
   // Push/pulls with each target in order. The result is in TakeJoinResults().
-  void Join(Instant now, RequestId id, std::vector<JoinTarget> targets, Outbox& out);
-  using JoinDone = Joins::Done;  // id, result
+  JoinId Join(Instant now, std::vector<JoinTarget> targets, Outbox& out);
+  using JoinDone = Joins::Done;
   // The joins that ended since the last call.
   std::vector<JoinDone> TakeJoinResults();
 
@@ -247,9 +247,10 @@ inline void Node::Settle(Instant now, Outbox& out) {
 
 // --- what is wanted ---
 
-inline void Node::Join(Instant now, RequestId id, std::vector<JoinTarget> targets, Outbox& out) {
-  joins_.Start(id, std::move(targets));
+inline JoinId Node::Join(Instant now, std::vector<JoinTarget> targets, Outbox& out) {
+  const JoinId id = joins_.Start(std::move(targets));
   Settle(now, out);
+  return id;
 }
 
 inline std::vector<Node::JoinDone> Node::TakeJoinResults() { return joins_.TakeDone(); }

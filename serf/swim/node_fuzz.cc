@@ -66,7 +66,7 @@ class FuzzedNode {
   }
 
   void JoinAnswer(ByteView bytes) {
-    node_.Join(now_, RequestId(1), {{"peer", kPeer}}, out_);
+    node_.Join(now_, {{"peer", kPeer}}, out_);
     if (out_.stream_ops().size() != 1) std::abort();
     const StreamId id = out_.stream_ops()[0].stream;
     node_.OnStreamConnected(now_, id, out_);

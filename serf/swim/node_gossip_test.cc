@@ -292,7 +292,7 @@ TEST_P(NodeLayersTest, AClusterLivesUnderThem) {
   for (int i = 1; i <= 3; ++i) {
     hosts.push_back(&net.Add(i, Make(GetParam())));
     if (i > 1) {
-      const JoinResult result = net.Join(*hosts.back(), hosts.front()->endpoint);
+      const Node::JoinDone result = net.Join(*hosts.back(), hosts.front()->endpoint);
       ASSERT_EQ(result.contacted, 1) << result.errors[0];
     }
   }
@@ -339,7 +339,7 @@ TEST(NodeLayersMismatchTest, AnotherKeyOrLabelIsAnotherCluster) {
   Host& hb = net.Add(2, b);
   Host& hc = net.Add(3, c);
   Host& hd = net.Add(4, Config::Lan());
-  JoinResult result = net.Join(ha, hb.endpoint);
+  Node::JoinDone result = net.Join(ha, hb.endpoint);
   EXPECT_EQ(result.contacted, 0);
   ASSERT_EQ(result.errors.size(), 1u);
   // The answer is encrypted under a key that n1 doesn't have either.

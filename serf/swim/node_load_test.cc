@@ -362,7 +362,7 @@ TEST_F(NodeLoadTest, AnAnswerMayComeWhileTheOwnStateIsSent) {
     if (hangs_up) StreamingNode::Closed(dialled_);
     Settle();
     ASSERT_EQ(host_.joins.size(), 1u);
-    EXPECT_THAT(host_.joins[0].result.errors,
+    EXPECT_THAT(host_.joins[0].errors,
                 ::testing::ElementsAre("Failed to join 10.0.0.2:7946: remote error: no"));
   }
 }

@@ -307,7 +307,7 @@ TEST_F(NodeStreamTest, DialledStreamsAreLimited) {
   }
   Join({TestNet::EndpointOf(2), TestNet::EndpointOf(3)});
   ASSERT_EQ(host_.joins.size(), 1u);
-  EXPECT_THAT(host_.joins[0].result.errors,
+  EXPECT_THAT(host_.joins[0].errors,
               ElementsAre("Failed to join 10.0.0.2:7946: too many open streams",
                           "Failed to join 10.0.0.3:7946: too many open streams"));
   EXPECT_EQ(counters().dropped_sends, 2u);
@@ -325,8 +325,8 @@ TEST_F(NodeStreamTest, JoinSendsItsStateAndMergesTheAnswer) {
   EXPECT_EQ(StateOf("n2"), "alive 1");
   EXPECT_THAT(host_.delegate.merged, ElementsAre("theirs join"));
   ASSERT_EQ(host_.joins.size(), 1u);
-  EXPECT_EQ(host_.joins[0].result.contacted, 1);
-  EXPECT_THAT(host_.joins[0].result.errors, IsEmpty());
+  EXPECT_EQ(host_.joins[0].contacted, 1);
+  EXPECT_THAT(host_.joins[0].errors, IsEmpty());
 }
 
 TEST_F(NodeStreamTest, TargetsAreAskedOneAfterTheOther) {
@@ -341,9 +341,9 @@ TEST_F(NodeStreamTest, TargetsAreAskedOneAfterTheOther) {
   Connect(dialled_);
   Feed(dialled_, TestNet::Encoded(wire::ErrorMessage{.error = "go away"}));
   ASSERT_EQ(host_.joins.size(), 1u);
-  EXPECT_EQ(host_.joins[0].id, RequestId(1));
-  EXPECT_EQ(host_.joins[0].result.contacted, 1);
-  EXPECT_THAT(host_.joins[0].result.errors,
+  EXPECT_EQ(host_.joins[0].id, JoinId(1));
+  EXPECT_EQ(host_.joins[0].contacted, 1);
+  EXPECT_THAT(host_.joins[0].errors,
               ElementsAre("Failed to join 10.0.0.2:7946: dial tcp 10.0.0.2:7946: connect: "
                           "connection refused",
                           "Failed to join 10.0.0.4:7946: remote error: go away"));
@@ -352,8 +352,8 @@ TEST_F(NodeStreamTest, TargetsAreAskedOneAfterTheOther) {
 TEST_F(NodeStreamTest, AJoinWithoutTargetsIsDoneAtOnce) {
   Join({});
   ASSERT_EQ(host_.joins.size(), 1u);
-  EXPECT_EQ(host_.joins[0].result.contacted, 0);
-  EXPECT_THAT(host_.joins[0].result.errors, IsEmpty());
+  EXPECT_EQ(host_.joins[0].contacted, 0);
+  EXPECT_THAT(host_.joins[0].errors, IsEmpty());
 }
 
 TEST_F(NodeStreamTest, AJoinNamesWhatWentWrong) {
@@ -379,9 +379,9 @@ TEST_F(NodeStreamTest, AJoinNamesWhatWentWrong) {
   wire::Encode(wire::PushPullHeader{.nodes = 1 << 21}, bad);
   Feed(dialled_, bad);
   ASSERT_EQ(host_.joins.size(), 1u);
-  EXPECT_EQ(host_.joins[0].result.contacted, 0);
+  EXPECT_EQ(host_.joins[0].contacted, 0);
   EXPECT_THAT(
-      host_.joins[0].result.errors,
+      host_.joins[0].errors,
       ElementsAre("Failed to join 10.0.0.2:7946: dial tcp 10.0.0.2:7946: i/o timeout",
                   "Failed to join 10.0.0.3:7946: read tcp 10.0.0.3:7946: i/o timeout",
                   "Failed to join 10.0.0.4:7946: EOF",
@@ -397,15 +397,15 @@ TEST_F(NodeStreamTest, JoinsMayRunSideBySide) {
   Join({TestNet::EndpointOf(2)});
   const StreamId first = dialled_;
   React([&](Node& node, Instant now, Outbox& out) {
-    node.Join(now, RequestId(2), {{"x", TestNet::EndpointOf(3)}}, out);
+    node.Join(now, {{"x", TestNet::EndpointOf(3)}}, out);
   });
   Connect(dialled_);
   Feed(dialled_, PushPull({{"n3"}}, true));
   Closed(first, absl::UnavailableError("no"));
   ASSERT_EQ(host_.joins.size(), 2u);
-  EXPECT_EQ(host_.joins[0].id, RequestId(2));
-  EXPECT_EQ(host_.joins[0].result.contacted, 1);
-  EXPECT_EQ(host_.joins[1].result.contacted, 0);
+  EXPECT_EQ(host_.joins[0].id, JoinId(2));
+  EXPECT_EQ(host_.joins[0].contacted, 1);
+  EXPECT_EQ(host_.joins[1].contacted, 0);
 }
 
 TEST(NodeJoinTest, JoiningOneselfCounts) {

@@ -34,7 +34,7 @@ TEST(NodeTest, JoinTeachesBothSides) {
   TestNet net;
   Host& a = net.Add(1);
   Host& b = net.Add(2);
-  const JoinResult result = net.Join(b, a.endpoint);
+  const Node::JoinDone result = net.Join(b, a.endpoint);
   EXPECT_EQ(result.contacted, 1);
   EXPECT_THAT(result.errors, IsEmpty());
   EXPECT_THAT(a.delegate.events, ElementsAre("join n1", "join n2"));

@@ -33,9 +33,6 @@ namespace serf::swim {
 // one twice.
 using StreamId = Newtype<struct StreamIdTag, std::uint64_t>;
 
-// Names a request. The caller chooses it, to find the completion again; it must be unused.
-using RequestId = Newtype<struct RequestIdTag, std::uint64_t>;
-
 // Buffers in which the machine takes packets apart and puts them together. They hold nothing
 // between inputs.
 struct PacketWorkspace {

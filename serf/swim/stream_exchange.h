@@ -92,7 +92,7 @@ class StreamExchange {
   std::unique_ptr<PushPullMerge> merge;
   bool counted_push_pull = false;        // among those that peers started
   ByteVector request;                    // ping or user message, until it is written
-  RequestId join{};                      // of kJoin
+  JoinId join{};                         // of kJoin
   std::string peer_name;                 // of kPushPull, for the log
   wire::SequenceNumber ping_sequence{};  // of kFallbackPing
 

@@ -135,9 +135,7 @@ class StreamingNode {
   void Join(const std::vector<Endpoint>& targets) {
     std::vector<JoinTarget> list;
     for (const Endpoint& e : targets) list.push_back({e.ToString(), e});
-    React([&](Node& node, Instant now, Outbox& out) {
-      node.Join(now, RequestId(1), std::move(list), out);
-    });
+    React([&](Node& node, Instant now, Outbox& out) { node.Join(now, std::move(list), out); });
   }
 
   // An answer or a request as text: "push-pull join=1 n1@1:0 state=abc", "ack 5", "err ...".

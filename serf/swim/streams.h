@@ -83,14 +83,14 @@ class Streams {
 
   // --- what is wanted ---
   // A push/pull for Node::Join; its end is in TakeJoinAttempts().
-  void DialJoin(Instant now, RequestId join, const Endpoint& to, Outbox& out);
+  void DialJoin(Instant now, JoinId join, const Endpoint& to, Outbox& out);
   void DialPushPull(Instant now, MemberIndex partner, Outbox& out);
   void DialFallbackPing(Instant now, const Prober::FallbackPing& ping, Outbox& out);
   void DialUserMessage(Instant now, const Endpoint& to, ByteView message, Outbox& out);
 
   // How an attempt to join one target ended: merged (OK), or why not.
   struct JoinAttempt {
-    RequestId join;
+    JoinId join;
     absl::Status status;
   };
   std::vector<JoinAttempt> TakeJoinAttempts() { return std::exchange(join_attempts_, {}); }
@@ -104,7 +104,7 @@ class Streams {
 
   // Null (and the failure reported) if too many are open.
   StreamExchange* Dial(Instant now, Purpose purpose, const Endpoint& to, Instant deadline,
-                       RequestId join, Outbox& out);
+                       JoinId join, Outbox& out);
   // Forgets a stream that the driver has closed or is told to close.
   void Forget(StreamId id);
   void Close(StreamId id, Outbox& out);
@@ -184,7 +184,7 @@ inline std::optional<StreamId> Streams::OnAccepted(Instant now, const Endpoint& 
 }
 
 inline StreamExchange* Streams::Dial(Instant now, Purpose purpose, const Endpoint& to,
-                                     Instant deadline, RequestId join, Outbox& out) {
+                                     Instant deadline, JoinId join, Outbox& out) {
   if (table_.dialled() >= kDialledMax) {
     ++context_.counters.dropped_sends;
     StreamExchange refused(purpose, to, context_);
@@ -200,7 +200,7 @@ inline StreamExchange* Streams::Dial(Instant now, Purpose purpose, const Endpoin
   return &exchange;
 }
 
-inline void Streams::DialJoin(Instant now, RequestId join, const Endpoint& to, Outbox& out) {
+inline void Streams::DialJoin(Instant now, JoinId join, const Endpoint& to, Outbox& out) {
   ++context_.counters.push_pulls_started;
   Dial(now, Purpose::kJoin, to, now + context_.config.tcp_timeout, join, out);
 }
@@ -211,13 +211,13 @@ inline void Streams::DialPushPull(Instant now, MemberIndex partner, Outbox& out)
       "memberlist: Initiating push/pull sync with: ", info.name(), " ", info.endpoint().ToString());
   ++context_.counters.push_pulls_started;
   StreamExchange* exchange = Dial(now, Purpose::kPushPull, info.endpoint(),
-                                  now + context_.config.tcp_timeout, RequestId(), out);
+                                  now + context_.config.tcp_timeout, JoinId(), out);
   if (exchange != nullptr) exchange->peer_name = std::string(info.name());
 }
 
 inline void Streams::DialFallbackPing(Instant now, const Prober::FallbackPing& ping, Outbox& out) {
   StreamExchange* exchange =
-      Dial(now, Purpose::kFallbackPing, ping.to, ping.deadline, RequestId(), out);
+      Dial(now, Purpose::kFallbackPing, ping.to, ping.deadline, JoinId(), out);
   if (exchange == nullptr) return;
   exchange->ping_sequence = ping.sequence;
   wire::Encode(prober_.MakePing(ping.target, ping.sequence), exchange->request);
@@ -226,7 +226,7 @@ inline void Streams::DialFallbackPing(Instant now, const Prober::FallbackPing& p
 inline void Streams::DialUserMessage(Instant now, const Endpoint& to, ByteView message,
                                      Outbox& out) {
   StreamExchange* exchange =
-      Dial(now, Purpose::kUserMessage, to, now + context_.config.tcp_timeout, RequestId(), out);
+      Dial(now, Purpose::kUserMessage, to, now + context_.config.tcp_timeout, JoinId(), out);
   if (exchange == nullptr) return;
   wire::Encode(wire::UserHeader{.user_msg_len = static_cast<std::int64_t>(message.size())},
                exchange->request);

@@ -210,13 +210,12 @@ class TestNet {
   }
 
   // `host` push/pulls with `other`; returns when that is done.
-  JoinResult Join(Host& host, const Endpoint& other) {
-    const RequestId id(next_request_++);
-    host.node->Join(now, id, {{other.ToString(), other}}, out_);
+  Node::JoinDone Join(Host& host, const Endpoint& other) {
+    const JoinId id = host.node->Join(now, {{other.ToString(), other}}, out_);
     Flush(host);
     for (int i = 0; i < 100000; ++i) {
       for (const Node::JoinDone& done : host.joins) {
-        if (done.id == id) return done.result;
+        if (done.id == id) return done;
       }
       Step();
     }
@@ -399,7 +398,6 @@ class TestNet {
   std::map<std::pair<Instant, std::uint64_t>, Event> events_;
   std::map<StreamEnd, StreamEnd> peers_;
   std::uint64_t next_event_ = 0;
-  std::uint64_t next_request_ = 1;
   Outbox out_;
   wire::PacketScratch scratch_;
 };

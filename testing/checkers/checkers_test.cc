@@ -99,7 +99,7 @@ TEST_F(CheckersTest, ALeaveThatIsToldAsAFailure) {
 }
 
 TEST_F(CheckersTest, AnEventToldTwice) {
-  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "x", false).ok());
+  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "x", {}).ok());
   world_.RunFor(seconds(5));
   EXPECT_THAT(violations_.list(), IsEmpty());
   EXPECT_EQ(events_.Missing(), "");
@@ -109,15 +109,15 @@ TEST_F(CheckersTest, AnEventToldTwice) {
 
 TEST_F(CheckersTest, AnEventThatNobodySentOrOfAnotherTime) {
   Tell(b_, 1, "x");
-  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "y", false).ok());
+  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "y", {}).ok());
   Tell(b_, 9, "y");
   EXPECT_THAT(violations_.list(),
               ElementsAre(HasSubstr("which nobody sent"), HasSubstr("which has the time 1")));
 }
 
 TEST_F(CheckersTest, EventsOfOneInputOutOfOrder) {
-  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "x", false).ok());
-  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "y", false).ok());
+  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "x", {}).ok());
+  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "y", {}).ok());
   Tell(b_, 2, "y");
   Tell(b_, 1, "x");
   EXPECT_THAT(violations_.list(), ElementsAre(HasSubstr("after one of the same input")));
@@ -125,13 +125,13 @@ TEST_F(CheckersTest, EventsOfOneInputOutOfOrder) {
 
 TEST_F(CheckersTest, AnEventThatOneMissed) {
   world_.links().Partition({{a_}, {b_}});
-  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "x", false).ok());
+  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "x", {}).ok());
   world_.RunFor(seconds(1));
   EXPECT_EQ(events_.Missing(), "b was never told the event x of time 1");
 }
 
 TEST_F(CheckersTest, AnEventThatTheFileSaysIsPast) {
-  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "x", false).ok());
+  ASSERT_TRUE(world_.SendUserEvent(a_, "e", "x", {}).ok());
   world_.RunFor(seconds(5));
   world_.Crash(b_);
   world_.Restart(b_);

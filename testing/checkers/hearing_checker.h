@@ -45,7 +45,7 @@ class HearingChecker : public WorldObserver {
     acks_.clear();
     trouble_.clear();
     for (const NodeId node : speakers_) {
-      if (const absl::Status status = world_.SendUserEvent(node, "hearing", TextOf(node), false);
+      if (const absl::Status status = world_.SendUserEvent(node, "hearing", TextOf(node), {});
           !status.ok()) {
         absl::StrAppend(&trouble_, world_.name(node), ": ", status.message(), "; ");
       }

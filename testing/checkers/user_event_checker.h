@@ -43,7 +43,7 @@ class UserEventChecker : public WorldObserver {
     world.AddObserver(this);
   }
 
-  // To be told of each World::Join with ignore_old: what is older is not for this node.
+  // To be told of each World::Join without a replay: what is older is not for this node.
   void OnJoinIgnoringOld(NodeId node, RequestId request) {
     if (world_.completion(request) != nullptr) return RaiseFloor(node);
     ignoring_.emplace(request, node);

@@ -235,7 +235,7 @@ TEST_F(AgentTranscriptTest, DumpOfMetrics) {
   const auto agent = Start(transcript);
   rpc::Client client;
   ASSERT_TRUE(client.Connect(Rpc()).ok());
-  ASSERT_TRUE(client.SendUserEvent("de ploy:x", "", /*coalesce=*/false).ok());
+  ASSERT_TRUE(client.SendUserEvent("de ploy:x", "", {}).ok());
   std::set<std::string> wanted;
   for (const std::string& name : MetricsOfDump(transcript.expected().err)) {
     if (IsAgentMetric(name)) wanted.insert(name);
@@ -277,7 +277,7 @@ TEST_F(AgentTranscriptTest, StatsdAndStatsite) {
   const auto agent = Start(transcript);
   rpc::Client client;
   ASSERT_TRUE(client.Connect(Rpc()).ok());
-  ASSERT_TRUE(client.SendUserEvent("de ploy:x", "", /*coalesce=*/false).ok());
+  ASSERT_TRUE(client.SendUserEvent("de ploy:x", "", {}).ok());
 
   char host[256] = {};
   ASSERT_EQ(::gethostname(host, sizeof(host) - 1), 0);

@@ -91,7 +91,7 @@ TEST_F(DescriptorsTest, TheSoftLimitIsRaisedToTheHardOneButForChildren) {
   EXPECT_TRUE(found);
   rpc::Client client;
   ASSERT_TRUE(client.Connect(agent.rpc()).ok());
-  ASSERT_TRUE(client.SendUserEvent("ask", "", false).ok());
+  ASSERT_TRUE(client.SendUserEvent("ask", "", {}).ok());
   EXPECT_TRUE(
       agent.process().WaitUntil([&] { return absl::EndsWith(workshop_.Read("told"), "done\n"); }));
   EXPECT_EQ(workshop_.Read("told"), "100\ndone\n");

@@ -367,8 +367,8 @@ TEST_F(EventHandlerTest, SlowScriptsKeepTheOrderOfEvents) {
   ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
   rpc::Client client;
   ASSERT_TRUE(client.Connect(agent.rpc()).ok());
-  ASSERT_TRUE(client.SendUserEvent("a", "", /*coalesce=*/false).ok());
-  ASSERT_TRUE(client.SendUserEvent("b", "", /*coalesce=*/false).ok());
+  ASSERT_TRUE(client.SendUserEvent("a", "", {}).ok());
+  ASSERT_TRUE(client.SendUserEvent("b", "", {}).ok());
   EXPECT_TRUE(agent.process().WaitUntil([&] { return workshop_.Read("order").size() == 4; }))
       << agent.log();
   EXPECT_EQ(workshop_.Read("order"), "a\nb\n");

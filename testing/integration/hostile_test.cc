@@ -71,7 +71,7 @@ class HostileTest : public ::testing::TestWithParam<bool> {
     {
       rpc::Client client;
       ASSERT_TRUE(client.Connect(agent_.rpc()).ok());
-      ASSERT_TRUE(client.Join({other_.gossip()}, false).status.ok());
+      ASSERT_TRUE(client.Join({other_.gossip()}).status.ok());
       ASSERT_TRUE(client.Stats().ok());
     }
     members_ = {{"agent-a", "alive"}, {"other", "alive"}};

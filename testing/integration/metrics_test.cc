@@ -87,7 +87,7 @@ class MetricsTest : public ::testing::Test {
     PingWatch watch(agent.options().address, "n");
     const std::string name(200, 'x');
     EXPECT_LT(watch.LongestWait([&] {
-      for (int i = 0; i < 10; ++i) EXPECT_TRUE(client.SendUserEvent(name, "", false).ok());
+      for (int i = 0; i < 10; ++i) EXPECT_TRUE(client.SendUserEvent(name, "", {}).ok());
     }),
               PingWatch::kMuteMax);
     agent.Interrupt();
@@ -106,7 +106,7 @@ TEST_F(MetricsTest, NamesOfTheOriginal) {
   ASSERT_TRUE(other.WaitUntilRunning()) << other.log();
   rpc::Client client;
   ASSERT_TRUE(client.Connect(agent.rpc()).ok());
-  ASSERT_TRUE(client.SendUserEvent("de ploy:1|c\nx", "", false).ok());
+  ASSERT_TRUE(client.SendUserEvent("de ploy:1|c\nx", "", {}).ok());
   Process keys({OurSerf(), "keys", "-rpc-addr=" + agent.rpc(), "-list"});
   keys.Wait();
   const auto has = [&](absl::string_view line) {

@@ -160,7 +160,7 @@ TEST_F(StandstillTest, StandardOutput) {
     const std::string payload(400, 'x');
     EXPECT_LT(watch_->LongestWait([&] {
       agent.Signal(SIGHUP);
-      EXPECT_TRUE(client_->SendUserEvent("noise", payload, false).ok());
+      EXPECT_TRUE(client_->SendUserEvent("noise", payload, {}).ok());
     }),
               PingWatch::kMuteMax);
     ExpectSoonEnd(agent);
@@ -184,7 +184,7 @@ TEST_F(StandstillTest, Statsite) {
     Process agent(Agent({"-config-file=s.json"}));
     Connect(agent);
     EXPECT_LT(watch_->LongestWait([&] {
-      for (int i = 0; i < 100; ++i) EXPECT_TRUE(client_->SendUserEvent("noise", "", false).ok());
+      for (int i = 0; i < 100; ++i) EXPECT_TRUE(client_->SendUserEvent("noise", "", {}).ok());
     }),
               PingWatch::kMuteMax);
     ExpectSoonEnd(agent);

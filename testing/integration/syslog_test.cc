@@ -172,7 +172,7 @@ TEST_F(SyslogTest, ADaemonThatStandsStillHoldsNothingUp) {
   ASSERT_TRUE(client.Connect(agent.rpc()).ok());
   PingWatch watch(agent.options().address, "n");
   EXPECT_LT(watch.LongestWait([&] {
-    for (int i = 0; i < 10; ++i) EXPECT_TRUE(client.SendUserEvent("noise", "", false).ok());
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(client.SendUserEvent("noise", "", {}).ok());
   }),
             PingWatch::kMuteMax);
   agent.Interrupt();
@@ -192,7 +192,7 @@ TEST_F(SyslogTest, AStreamThatStandsStillHoldsNothingUp) {
     PingWatch watch(agent.options().address, "n");
     const std::string payload(400, 'x');
     EXPECT_LT(watch.LongestWait([&] {
-      for (int i = 0; i < 10; ++i) EXPECT_TRUE(client.SendUserEvent("noise", payload, false).ok());
+      for (int i = 0; i < 10; ++i) EXPECT_TRUE(client.SendUserEvent("noise", payload, {}).ok());
     }),
               PingWatch::kMuteMax);
     agent.Interrupt();

@@ -51,7 +51,6 @@ PUBLISHED = [
     "//rpc:client",
     "//rpc:server_io",
     "//serf",
-    "//serf:serf_fwd",
     "//serf/base:timer_heap",
     "//serf/wire:coordinate_message",
     "//serf/wire:openssl_aead",

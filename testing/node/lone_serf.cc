@@ -85,15 +85,15 @@ RequestId LoneSerf::Leave() {
   return Done(request);
 }
 
-RequestId LoneSerf::Join(std::vector<swim::JoinTarget> targets, bool ignore_old) {
+RequestId LoneSerf::Join(std::vector<swim::JoinTarget> targets, JoinOptions options) {
   const RequestId request = NewRequest();
-  serf_->Join(now_, request, std::move(targets), ignore_old, out_);
+  serf_->Join(now_, request, std::move(targets), options, out_);
   return Done(request);
 }
 
-RequestId LoneSerf::ForceLeave(absl::string_view name, bool prune) {
+RequestId LoneSerf::ForceLeave(absl::string_view name, ForceLeaveOptions options) {
   const RequestId request = NewRequest();
-  serf_->ForceLeave(now_, request, name, prune, out_);
+  serf_->ForceLeave(now_, request, name, options, out_);
   return Done(request);
 }
 
@@ -104,8 +104,8 @@ RequestId LoneSerf::SetTags(Tags tags) {
 }
 
 std::string LoneSerf::SendUserEvent(absl::string_view name, absl::string_view payload,
-                                    bool coalesce) {
-  const absl::Status status = serf_->SendUserEvent(now_, name, payload, coalesce, out_);
+                                    UserEventOptions options) {
+  const absl::Status status = serf_->SendUserEvent(now_, name, payload, options, out_);
   Collect();
   return status.ok() ? "ok" : std::string(status.message());
 }

@@ -25,6 +25,7 @@
 #include "serf/base/time.h"
 #include "serf/config.h"
 #include "serf/event.h"
+#include "serf/join.h"
 #include "serf/judgement.h"
 #include "serf/keys.h"
 #include "serf/member.h"
@@ -70,12 +71,12 @@ class LoneSerf {
 
   // --- what the application wants ---
   RequestId Leave();
-  RequestId Join(std::vector<swim::JoinTarget> targets, bool ignore_old = false);
-  RequestId ForceLeave(absl::string_view name, bool prune);
+  RequestId Join(std::vector<swim::JoinTarget> targets, JoinOptions options = {.replay = true});
+  RequestId ForceLeave(absl::string_view name, ForceLeaveOptions options);
   RequestId SetTags(Tags tags);
   // The error's text, or "ok".
   std::string SendUserEvent(absl::string_view name, absl::string_view payload = {},
-                            bool coalesce = false);
+                            UserEventOptions options = {});
   absl::StatusOr<QueryId> SendQuery(absl::string_view name, absl::string_view payload = {},
                                     const QueryParams& params = {});
   void CancelQuery(QueryId query);

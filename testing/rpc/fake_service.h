@@ -68,21 +68,23 @@ class FakeService : public Service {
     return it == coordinates.end() ? std::nullopt : std::optional<Coordinate>(it->second);
   }
 
-  JoinId Join(std::vector<std::string> addresses, bool replay, JoinDone done) override {
+  JoinId Join(std::vector<std::string> addresses, JoinOptions options, JoinDone done) override {
     joined = std::move(addresses);
-    replayed = replay;
+    replayed = options.replay;
     Answer([this, done] { done(join_result); });
-    return ++last_join;
+    last_join = JoinId(last_join.value() + 1);
+    return last_join;
   }
   void CancelJoin(JoinId join) override {
-    if (join != 0) cancelled_joins.push_back(join);
+    if (join != JoinId()) cancelled_joins.push_back(join);
   }
-  void SendUserEvent(std::string name, std::string payload, bool coalesce, Done done) override {
-    user_event = absl::StrCat(name, " ", payload, coalesce ? " coalesce" : "");
+  void SendUserEvent(std::string name, std::string payload, UserEventOptions options,
+                     Done done) override {
+    user_event = absl::StrCat(name, " ", payload, options.coalesce ? " coalesce" : "");
     Answer([this, done] { done(status); });
   }
   void SendQuery(std::string name, std::string payload, QueryParams params, OnAnswer on_answer,
-             QueryDone done) override {
+                 QueryDone done) override {
     query = absl::StrCat(name, " ", payload);
     query_params = std::move(params);
     Answer([this, done, on_answer] {
@@ -107,15 +109,19 @@ class FakeService : public Service {
   void ManageKeys(KeyOperation operation, std::string key, KeysDone done) override {
     key_operation = operation;
     managed_key = std::move(key);
-    Answer([this, done] { done({status, key_outcome}); });
+    Answer([this, done] {
+      KeyOutcome outcome = key_outcome;
+      outcome.status = status;
+      done(outcome);
+    });
   }
   void Leave(Done done) override {
     ++leaves;
     Answer([this, done] { done(status); });
   }
-  void ForceLeave(std::string node, bool prune, Done done) override {
+  void ForceLeave(std::string node, ForceLeaveOptions options, Done done) override {
     removed = std::move(node);
-    pruned = prune;
+    pruned = options.prune;
     Answer([this, done] { done(status); });
   }
   void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override {
@@ -143,7 +149,7 @@ class FakeService : public Service {
   StatsSections stats;
   rpc::LogHistory history;
   JoinResult join_result;
-  JoinId last_join = 0;
+  JoinId last_join;
   std::vector<JoinId> cancelled_joins;
   absl::Status status;
 

@@ -184,7 +184,7 @@ TEST(Prune, OfManyIsNoStormNorAreLateCopies) {
   // Stopped with the news in its queue, it will gossip it when nobody remembers any more.
   const NodeId late(1);
   for (std::uint32_t i = kAlive; i < kNodes; ++i) {
-    world.ForceLeave(NodeId(0), name(i), /*prune=*/true);
+    world.ForceLeave(NodeId(0), name(i), {.prune = true});
     if (i == kAlive + kDead / 2) world.RunFor(milliseconds(20));
   }
   const auto knows_only_the_living = [&](NodeId n) {

@@ -114,7 +114,7 @@ TEST_P(LateStarterTest, TakesPart) {
   ASSERT_TRUE(world_.RunUntil([&] { return status(nodes_[3]) == MemberStatus::kFailed; },
                               minutes(2), milliseconds(100)));
   world_.RunFor(seconds(5));
-  world_.ForceLeave(nodes_[0], world_.name(victim), false);
+  world_.ForceLeave(nodes_[0], world_.name(victim), {});
   world_.RunFor(seconds(5));
   EXPECT_EQ(status(nodes_[3]), MemberStatus::kLeft);
   // And a leave of its own.

@@ -33,6 +33,7 @@
 #include "serf/base/time.h"
 #include "serf/config.h"
 #include "serf/event.h"
+#include "serf/join.h"
 #include "serf/member.h"
 #include "serf/serf.h"
 #include "serf/tags.h"
@@ -53,12 +54,6 @@ inline Config ScenarioConfig() {
 
 class ScenarioDriver {
  public:
-  struct JoinResult {
-    absl::Status status;
-    int contacted = 0;
-    std::vector<std::string> errors;
-  };
-
   // Longer than anything takes; a scenario that needs as long has failed.
   static constexpr Duration kPatience = std::chrono::seconds(30);
 
@@ -83,9 +78,10 @@ class ScenarioDriver {
   // --- requests; DeadlineExceeded if there is no answer within kPatience ---
 
   virtual JoinResult Join(NodeId node, const std::vector<NodeId>& targets,
-                          bool ignore_old = false) = 0;
+                          JoinOptions options = {.replay = true}) = 0;
   virtual absl::Status Leave(NodeId node) = 0;
-  virtual absl::Status ForceLeave(NodeId node, absl::string_view name, bool prune = false) = 0;
+  virtual absl::Status ForceLeave(NodeId node, absl::string_view name,
+                                  ForceLeaveOptions options = {}) = 0;
   virtual absl::Status SetTags(NodeId node, Tags tags) = 0;
 
   // --- a stranger on the same network ---

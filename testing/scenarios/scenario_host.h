@@ -66,13 +66,15 @@ class ScenarioHost : public ScenarioDriver {
   }
   void Restart(NodeId node) override { Start(node); }
 
-  inline JoinResult Join(NodeId node, const std::vector<NodeId>& targets, bool ignore_old) override;
+  inline JoinResult Join(NodeId node, const std::vector<NodeId>& targets,
+                         JoinOptions options) override;
   absl::Status Leave(NodeId node) override {
     return Await([&](auto done) { host(node).AsyncLeave(std::move(done)); });
   }
-  absl::Status ForceLeave(NodeId node, absl::string_view name, bool prune) override {
-    return Await(
-        [&](auto done) { host(node).AsyncForceLeave(std::string(name), prune, std::move(done)); });
+  absl::Status ForceLeave(NodeId node, absl::string_view name, ForceLeaveOptions options) override {
+    return Await([&](auto done) {
+      host(node).AsyncForceLeave(std::string(name), options, std::move(done));
+    });
   }
   absl::Status SetTags(NodeId node, Tags tags) override {
     return Await([&](auto done) { host(node).AsyncSetTags(std::move(tags), std::move(done)); });
@@ -160,19 +162,15 @@ inline void ScenarioHost::Start(NodeId node) {
   Poll();
 }
 
-inline ScenarioDriver::JoinResult ScenarioHost::Join(NodeId node,
-                                                     const std::vector<NodeId>& targets,
-                                                     bool ignore_old) {
+inline JoinResult ScenarioHost::Join(NodeId node, const std::vector<NodeId>& targets,
+                                     JoinOptions options) {
   std::vector<std::string> addresses;
   for (const NodeId target : targets) addresses.push_back(address(target));
   const auto result = std::make_shared<std::optional<JoinResult>>();
-  host(node).AsyncJoin(
-      std::move(addresses), ignore_old,
-      [result](absl::Status status, transport::JoinOutcome outcome) {
-        *result = {std::move(status), outcome.contacted, std::move(outcome.errors)};
-      });
+  host(node).AsyncJoin(std::move(addresses), options,
+                       [result](JoinResult joined) { *result = std::move(joined); });
   if (!RunUntil([&] { return result->has_value(); }, kPatience)) {
-    return {absl::DeadlineExceededError("no answer"), 0, {}};
+    return {.status = absl::DeadlineExceededError("no answer")};
   }
   return **result;
 }

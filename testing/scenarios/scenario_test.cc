@@ -92,7 +92,7 @@ TYPED_TEST(Scenario, TwoNodesMeet) {
   ScenarioDriver& d = this->driver_;
   const NodeId a = d.Add("a");
   const NodeId b = d.Add("b");
-  const ScenarioDriver::JoinResult joined = d.Join(b, {a});
+  const JoinResult joined = d.Join(b, {a});
   EXPECT_TRUE(joined.status.ok()) << joined.status;
   EXPECT_EQ(joined.contacted, 1);
   EXPECT_THAT(joined.errors, IsEmpty());
@@ -176,8 +176,8 @@ TYPED_TEST(Scenario, WhoJoinsHearsOfOldEventsUnlessItIgnoresThem) {
 
   const NodeId hears = d.Add("hears");
   const NodeId ignores = d.Add("ignores");
-  EXPECT_TRUE(d.Join(hears, {nodes[0]}, /*ignore_old=*/false).status.ok());
-  EXPECT_TRUE(d.Join(ignores, {nodes[0]}, /*ignore_old=*/true).status.ok());
+  EXPECT_TRUE(d.Join(hears, {nodes[0]}, {.replay = true}).status.ok());
+  EXPECT_TRUE(d.Join(ignores, {nodes[0]}, {}).status.ok());
   const std::vector<NodeId> all = {nodes[0], nodes[1], hears, ignores};
   ASSERT_TRUE(d.AllSee(all, "a:alive b:alive hears:alive ignores:alive"));
   EXPECT_TRUE(d.Probe(ignores));
@@ -344,12 +344,12 @@ TYPED_TEST(Scenario, APrunedMemberIsForgotten) {
   const std::vector<NodeId> rest = {nodes[0], nodes[1]};
   ASSERT_TRUE(d.AllSee(rest, "a:alive b:alive c:failed d:left"));
   d.ForgetEvents();
-  EXPECT_TRUE(d.ForceLeave(nodes[1], "c", /*prune=*/true).ok());
+  EXPECT_TRUE(d.ForceLeave(nodes[1], "c", {.prune = true}).ok());
   ASSERT_TRUE(d.AllSee(rest, "a:alive b:alive d:left"));
   for (const NodeId node : rest) {
     EXPECT_THAT(d.events(node), ElementsAre("member-leave c", "member-reap c"));
   }
-  EXPECT_TRUE(d.ForceLeave(nodes[0], "d", /*prune=*/true).ok());
+  EXPECT_TRUE(d.ForceLeave(nodes[0], "d", {.prune = true}).ok());
   EXPECT_TRUE(d.AllSee(rest, "a:alive b:alive"));
 }
 
@@ -357,7 +357,7 @@ TYPED_TEST(Scenario, ALivingMemberSurvivesAForcedLeave) {
   ScenarioDriver& d = this->driver_;
   const std::vector<NodeId> nodes = this->Cluster({"a", "b", "c"});
   for (const bool prune : {false, true}) {
-    EXPECT_TRUE(d.ForceLeave(nodes[1], "c", prune).ok());
+    EXPECT_TRUE(d.ForceLeave(nodes[1], "c", {.prune = prune}).ok());
     ASSERT_TRUE(d.AllSee(nodes, "a:alive b:alive c:alive"));
     EXPECT_TRUE(d.Probe(nodes[0], 10) && d.Probe(nodes[2], 10));
     for (const NodeId node : nodes) {

@@ -42,13 +42,13 @@ class ScenarioWorld final : public ScenarioDriver, private World::Observer {
   void Crash(NodeId node) override { world_.Crash(node); }
   void Restart(NodeId node) override { world_.Restart(node); }
 
-  JoinResult Join(NodeId node, const std::vector<NodeId>& targets, bool ignore_old) override {
-    const Completion answer = Await(world_.Join(node, targets, ignore_old));
+  JoinResult Join(NodeId node, const std::vector<NodeId>& targets, JoinOptions options) override {
+    const Completion answer = Await(world_.Join(node, targets, options));
     return {answer.status, answer.contacted, answer.errors};
   }
   absl::Status Leave(NodeId node) override { return Await(world_.Leave(node)).status; }
-  absl::Status ForceLeave(NodeId node, absl::string_view name, bool prune) override {
-    return Await(world_.ForceLeave(node, name, prune)).status;
+  absl::Status ForceLeave(NodeId node, absl::string_view name, ForceLeaveOptions options) override {
+    return Await(world_.ForceLeave(node, name, options)).status;
   }
   absl::Status SetTags(NodeId node, Tags tags) override {
     return Await(world_.SetTags(node, std::move(tags))).status;

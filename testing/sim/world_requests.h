@@ -5,7 +5,7 @@
 // World, apart because it says nothing of how that works.
 //
 //   const RequestId join = world.Join(b, {a});   // ends with a Completion: World::completion()
-//   world.SendUserEvent(a, "deploy", "1.2.3", /*coalesce=*/false);
+//   world.SendUserEvent(a, "deploy", "1.2.3", {});
 
 #include <cstdint>
 #include <utility>
@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/time.h"
+#include "serf/join.h"
 #include "serf/keys.h"
 #include "serf/outbox.h"
 #include "serf/query.h"
@@ -31,16 +32,17 @@ namespace serf::testing {
 template <typename World>
 class WorldRequests {
  public:
-  RequestId Join(NodeId node, const std::vector<NodeId>& targets, bool ignore_old = false) {
+  RequestId Join(NodeId node, const std::vector<NodeId>& targets,
+                 JoinOptions options = {.replay = true}) {
     std::vector<swim::JoinTarget> list;
     for (const NodeId target : targets) {
       list.push_back({world().endpoint(target).ToString(), world().endpoint(target)});
     }
-    return JoinEndpoints(node, std::move(list), ignore_old);
+    return JoinEndpoints(node, std::move(list), options);
   }
-  RequestId JoinEndpoints(NodeId node, std::vector<swim::JoinTarget> targets, bool ignore_old) {
+  RequestId JoinEndpoints(NodeId node, std::vector<swim::JoinTarget> targets, JoinOptions options) {
     return Ask(node, [&](Serf& serf, Instant now, RequestId request, Outbox& out) {
-      serf.Join(now, request, std::move(targets), ignore_old, out);
+      serf.Join(now, request, std::move(targets), options, out);
     });
   }
   RequestId Leave(NodeId node) {
@@ -48,9 +50,9 @@ class WorldRequests {
       serf.Leave(now, request, out);
     });
   }
-  RequestId ForceLeave(NodeId node, absl::string_view name, bool prune) {
+  RequestId ForceLeave(NodeId node, absl::string_view name, ForceLeaveOptions options) {
     return Ask(node, [&](Serf& serf, Instant now, RequestId request, Outbox& out) {
-      serf.ForceLeave(now, request, name, prune, out);
+      serf.ForceLeave(now, request, name, options, out);
     });
   }
   RequestId SetTags(NodeId node, Tags tags) {
@@ -68,10 +70,10 @@ class WorldRequests {
   // --- what ends at once, but for what comes back ---
 
   absl::Status SendUserEvent(NodeId node, absl::string_view name, absl::string_view payload,
-                             bool coalesce) {
+                             UserEventOptions options) {
     absl::Status status;
     world().Call(node, [&](Serf& serf, Instant now, Outbox& out) {
-      status = serf.SendUserEvent(now, name, payload, coalesce, out);
+      status = serf.SendUserEvent(now, name, payload, options, out);
       if (!status.ok()) return;
       world().ForEachObserver([&](WorldObserver& o) { o.OnUserEventSent(node, name, payload); });
     });

@@ -109,7 +109,7 @@ TEST(World, ANodeWithAFileFindsBackByItself) {
     EXPECT_FALSE(world.has_disk(a));
     ASSERT_TRUE(world.has_disk(b));
     world.Join(b, {a});
-    ASSERT_TRUE(world.SendUserEvent(b, "e", "", false).ok());
+    ASSERT_TRUE(world.SendUserEvent(b, "e", "", {}).ok());
     world.RunFor(seconds(5));
     world.Crash(b, loss);
     EXPECT_FALSE(world.is_up(b));
@@ -126,8 +126,8 @@ TEST(World, AProcessThatEndsInOrderWritesAll) {
   config.snapshot.emplace();
   const NodeId a = world.Add("a", config);
   world.RunFor(seconds(5));
-  ASSERT_TRUE(world.SendUserEvent(a, "e", "", false).ok());
-  ASSERT_TRUE(world.SendUserEvent(a, "e", "2", false).ok());
+  ASSERT_TRUE(world.SendUserEvent(a, "e", "", {}).ok());
+  ASSERT_TRUE(world.SendUserEvent(a, "e", "2", {}).ok());
   world.Shutdown(a);
   EXPECT_FALSE(world.is_up(a));
   world.Restart(a);

@@ -90,7 +90,7 @@ void Remove(SwarmWorld& swarm, NodeId node) {
   const bool prune = swarm.Chance(30);
   swarm.Say("remove ", world.name(target), prune ? " and prune" : "");
   swarm.departed[target.value()] = true;
-  world.ForceLeave(node, world.name(target), prune);
+  world.ForceLeave(node, world.name(target), {.prune = prune});
   ++swarm.faults.removals;
   if (prune) ++swarm.faults.prunes;
 }

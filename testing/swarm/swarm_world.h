@@ -134,9 +134,9 @@ struct SwarmWorld {
   }
 
   void Join(NodeId node, NodeId target) {
-    const bool ignore_old = Chance(20);
-    const RequestId request = world.Join(node, {target}, ignore_old);
-    if (ignore_old) user_events.OnJoinIgnoringOld(node, request);
+    const JoinOptions options{.replay = !Chance(20)};
+    const RequestId request = world.Join(node, {target}, options);
+    if (!options.replay) user_events.OnJoinIgnoringOld(node, request);
   }
   void JoinSomebody(NodeId node) {
     const auto target = Pick([&](NodeId n) { return n != node && IsActive(n); });
@@ -145,7 +145,7 @@ struct SwarmWorld {
   void SendEvent(NodeId node) {
     const std::string payload = absl::StrCat("event ", ++events_sent);
     const std::string name = absl::StrCat("e", rng.Below(3));
-    if (const auto status = world.SendUserEvent(node, name, payload, false); !status.ok()) {
+    if (const auto status = world.SendUserEvent(node, name, payload, {}); !status.ok()) {
       violations.Add(world.name(node), " could not send an event: ", status.ToString());
     }
   }

@@ -1,4 +1,4 @@
-#include "serf/join_error.h"
+#include "serf/join.h"
 
 #include "gtest/gtest.h"
 
