@@ -107,11 +107,11 @@ TEST_F(RpcTest, QueriesEndWithTheirClients) {
   params.timeout = std::chrono::hours(1);
   const auto answering = Listen(a(), "others");
   const auto other = Connect(a().rpc());
-  ASSERT_TRUE(other->Query("others", "", params).ok());
+  ASSERT_TRUE(other->SendQuery("others", "", params).ok());
   for (std::size_t asked = 0; asked < 16'384; asked += rpc::kQueriesMax) {
     const auto greedy = Connect(a().rpc());
     for (std::size_t i = 0; i < rpc::kQueriesMax; ++i) {
-      const auto query = greedy->Query("load", "", params);
+      const auto query = greedy->SendQuery("load", "", params);
       ASSERT_TRUE(query.ok()) << asked + i << " " << query.status();
     }
   }
@@ -131,7 +131,7 @@ TEST_F(RpcTest, QueryEndsWhenAllHaveAnswered) {
   params.finish_early = true;
   params.timeout = kLong;
   const Clock::time_point start = Clock::now();
-  const auto query = asking->Query("load", "15m", params);
+  const auto query = asking->SendQuery("load", "15m", params);
   ASSERT_TRUE(query.ok()) << query.status();
   EXPECT_TRUE(at_a->Respond(NextQuery(*at_a), "1.02").ok());
   const std::uint64_t number = NextQuery(*at_b);
@@ -153,13 +153,13 @@ TEST_F(RpcTest, QueryWithoutFinishEarlyTakesItsTimeout) {
   params.request_ack = true;
   params.timeout = milliseconds(1000);
   const Clock::time_point start = Clock::now();
-  ASSERT_TRUE(asking->Query("_serf_ping", "", params).ok());
+  ASSERT_TRUE(asking->SendQuery("_serf_ping", "", params).ok());
   EXPECT_EQ(Answers(*asking), (Set{"ack a", "ack b"}));
   EXPECT_GE(Clock::now() - start, params.timeout);
   // A ping is answered by its acknowledgement.
   params.finish_early = true;
   params.timeout = kLong;
-  ASSERT_TRUE(asking->Query("_serf_ping", "", params).ok());
+  ASSERT_TRUE(asking->SendQuery("_serf_ping", "", params).ok());
   EXPECT_EQ(Answers(*asking), (Set{"ack a", "ack b"}));
   EXPECT_LT(Clock::now() - start, kLong);
 }
@@ -169,11 +169,12 @@ TEST_F(RpcTest, RefusedQueries) {
   const auto client = Connect(a().rpc());
   QueryParams negative;
   negative.timeout = milliseconds(-1);
-  EXPECT_EQ(client->Query("load", "", negative).status().message(),
+  EXPECT_EQ(client->SendQuery("load", "", negative).status().message(),
             "query timeout must not be negative");
-  EXPECT_EQ(client->Query("load", std::string(2000, 'x'), {}).status().message(),
+  EXPECT_EQ(client->SendQuery("load", std::string(2000, 'x'), {}).status().message(),
             "query exceeds limit of 1024 bytes");
-  EXPECT_EQ(client->Query("_serf_install-key", "", {}).status().message(), rpc::kReservedQueryName);
+  EXPECT_EQ(client->SendQuery("_serf_install-key", "", {}).status().message(),
+            rpc::kReservedQueryName);
   EXPECT_TRUE(client->Members().ok());
 }
 
@@ -184,7 +185,7 @@ TEST_F(RpcTest, QueryCannotBeAnsweredAfterItsDeadline) {
   const auto asking = Connect(a().rpc());
   QueryParams params;
   params.timeout = milliseconds(300);
-  ASSERT_TRUE(asking->Query("load", "", params).ok());
+  ASSERT_TRUE(asking->SendQuery("load", "", params).ok());
   const std::uint64_t number = NextQuery(*at_b);
   EXPECT_EQ(Answers(*asking), Set{});
   // b has heard of the query later, and keeps it as much longer.
@@ -199,7 +200,7 @@ TEST_F(RpcTest, QueryIsCutOffByTheAgentsEnd) {
   QueryParams params;
   params.request_ack = true;
   params.timeout = kLong;
-  ASSERT_TRUE(asking->Query("load", "", params).ok());
+  ASSERT_TRUE(asking->SendQuery("load", "", params).ok());
   const auto first = asking->Next();
   ASSERT_TRUE(first.ok());
   b().Kill();
@@ -236,7 +237,7 @@ TEST_F(RpcTest, TheOriginalsAgent) {
   for (const AgentProcess* agent : {&a(), &b()}) {
     SCOPED_TRACE(agent->name());
     const auto asking = Connect(agent->rpc());
-    ASSERT_TRUE(asking->Query("load", "15m", params).ok());
+    ASSERT_TRUE(asking->SendQuery("load", "15m", params).ok());
     EXPECT_TRUE(at_a->Respond(NextQuery(*at_a), "1.02").ok());
     EXPECT_TRUE(at_b->Respond(NextQuery(*at_b), "0.50").ok());
     EXPECT_EQ(Answers(*asking), (Set{"ack a", "ack b", "response a: 1.02", "response b: 0.50"}));
