@@ -9,15 +9,15 @@
 //   if (filter->Matches(member)) ...
 //
 // Compile and match on a thread where something waits only if MemberFilter::IsCheap(request,
-// members). Otherwise use Service::WithMembers(). A filter does not change once it is made; several
+// members). Otherwise use Service::RunAside(). A filter does not change once it is made; several
 // threads may use it. Source: docs/protocol/agent.md 1.7.
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +29,7 @@
 #include "serf/base/regex.h"
 #include "serf/base/time.h"
 #include "serf/member.h"
+#include "serf/member_listing.h"
 #include "serf/rpc/protocol.h"
 
 namespace serf::rpc {
@@ -42,24 +43,19 @@ class MemberFilter {
   static constexpr Duration kCostMax = std::chrono::milliseconds(1);
 
   // Whether compiling the filter and matching these members costs at most kCostMax.
-  static bool IsCheap(const MembersFilteredRequest& request, std::span<const Member> members);
+  static bool IsCheap(const MembersFilteredRequest& request, const MemberListing& members);
 
   // Compiles the expressions. InvalidArgument, if one does not compile or there are too many tags;
   // the message is the text for the client (docs/protocol/agent.md 1.7 and B.6).
   static absl::StatusOr<MemberFilter> Compile(const MembersFilteredRequest& request);
 
   // Whether the member passes all parts of the filter.
-  bool Matches(const Member& member) const;
+  bool Matches(const MemberView& member) const;
 
  private:
   // Anchoring is textual, as in Go Serf, so "a|b" means "^a|b$".
   static std::string Anchored(absl::string_view expression) {
     return absl::StrCat("^", expression, "$");
-  }
-  // The value of a tag; empty if the member does not have it.
-  static absl::string_view TagOf(const Member& member, const std::string& tag) {
-    const auto found = member.tags.find(tag);
-    return found == member.tags.end() ? absl::string_view() : absl::string_view(found->second);
   }
   // Compiles one expression. `memory` is the rest of the budget.
   static absl::StatusOr<Regex> CompileOne(absl::string_view expression, std::int64_t& memory);
@@ -70,24 +66,32 @@ class MemberFilter {
 };
 
 inline bool MemberFilter::IsCheap(const MembersFilteredRequest& request,
-                                  std::span<const Member> members) {
+                                  const MemberListing& members) {
+  if (request.tags.size() > kFilterTagsMax) return true;  // Compile() refuses it
+  // The bytes that each expression is to look at.
+  std::size_t name_bytes = 0;
+  std::size_t status_bytes = 0;
+  std::array<std::size_t, kFilterTagsMax> tag_bytes = {};
+  MemberView member;
+  for (MemberListing::RowIndex row = 0; row < members.size(); ++row) {
+    members.Describe(row, member);
+    name_bytes += member.name.size();
+    status_bytes += MemberStatusName(member.status).size();
+    std::size_t i = 0;
+    for (const auto& entry : request.tags) {
+      tag_bytes[i++] += FindTag(member.tags, entry.first).size();
+    }
+  }
   Duration left = kCostMax;
-  const auto spend = [&](absl::string_view expression, auto&& text_of) {
+  const auto spend = [&](absl::string_view expression, std::size_t bytes) {
     if (left < Duration::zero()) return;
-    std::size_t bytes = 0;
-    for (const Member& member : members) bytes += text_of(member).size();
     const auto cost = Regex::PlainCost(Anchored(expression), bytes, members.size());
     left = cost ? left - *cost : Duration(-1);
   };
-  for (const auto& entry : request.tags) {
-    spend(entry.second, [tag = &entry.first](const Member& member) { return TagOf(member, *tag); });
-  }
-  if (!request.status.empty()) {
-    spend(request.status, [](const Member& member) { return MemberStatusName(member.status); });
-  }
-  if (!request.name.empty()) {
-    spend(request.name, [](const Member& member) { return absl::string_view(member.name); });
-  }
+  std::size_t i = 0;
+  for (const auto& entry : request.tags) spend(entry.second, tag_bytes[i++]);
+  if (!request.status.empty()) spend(request.status, status_bytes);
+  if (!request.name.empty()) spend(request.name, name_bytes);
   return left >= Duration::zero();
 }
 
@@ -128,11 +132,11 @@ inline absl::StatusOr<MemberFilter> MemberFilter::Compile(const MembersFilteredR
   return filter;
 }
 
-inline bool MemberFilter::Matches(const Member& member) const {
+inline bool MemberFilter::Matches(const MemberView& member) const {
   if (status_ && !status_->Matches(MemberStatusName(member.status))) return false;
   if (name_ && !name_->Matches(member.name)) return false;
   for (const auto& [tag, regex] : tags_) {
-    if (!regex.Matches(TagOf(member, tag))) return false;
+    if (!regex.Matches(FindTag(member.tags, tag))) return false;
   }
   return true;
 }

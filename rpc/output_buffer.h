@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <utility>
 
 #include "msgpack/sbuffer.hpp"
 #include "serf/base/bytes.h"
@@ -29,6 +30,21 @@ class OutputBuffer {
   bool drained() const { return written_ == bytes_.size(); }
   std::size_t size() const { return bytes_.size(); }
 
+  // The memory, to write a reply elsewhere, if it is free. Append() gives it back.
+  msgpack::sbuffer Lend() {
+    msgpack::sbuffer lent(kInitial);
+    if (bytes_.size() == 0) std::swap(bytes_, lent);
+    return lent;
+  }
+  void Append(msgpack::sbuffer bytes) {
+    if (bytes_.size() > 0) {
+      bytes_.write(bytes.data(), bytes.size());
+      return;
+    }
+    bytes_ = std::move(bytes);
+    lent_ = true;
+  }
+
   // The socket has taken the first `size` bytes of Unwritten().
   void OnWritten(Instant now, std::size_t size) {
     written_ += size;
@@ -36,9 +52,11 @@ class OutputBuffer {
     written_ = 0;
     if (bytes_.size() > kKeepBrieflyMax) {
       bytes_ = msgpack::sbuffer(kInitial);
+      lent_ = false;
       return;
     }
-    if (bytes_.size() > kKeepMax) release_at_ = now + kKeepTime;
+    // What was lent may be larger than what is in it.
+    if (std::exchange(lent_, false) || bytes_.size() > kKeepMax) release_at_ = now + kKeepTime;
     bytes_.clear();
   }
 
@@ -59,6 +77,7 @@ class OutputBuffer {
 
   msgpack::sbuffer bytes_{kInitial};
   std::size_t written_ = 0;
+  bool lent_ = false;  // bytes_ were
   Instant release_at_ = kNever;
 };
 

@@ -33,18 +33,26 @@ namespace {
 
 constexpr Instant kNow = Instant(std::chrono::seconds(1));
 
-void AddMembers(FakeService& service, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    Member member = TestMember(absl::StrCat("node-", i));
-    member.tags = {{"role", "web"}, {"dc", "east-1"}};
-    service.members.push_back(std::move(member));
+// Its members are listed beforehand. As an agent does, it copies the listing for each request.
+class Members : public FakeService {
+ public:
+  explicit Members(std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      Member member = TestMember(absl::StrCat("node-", i));
+      member.tags = {{"role", "web"}, {"dc", "east-1"}};
+      members.push_back(std::move(member));
+    }
+    listing_ = ListingOf(members);
   }
-}
+  MemberListing ListMembers() override { return listing_; }
+
+ private:
+  MemberListing listing_;
+};
 
 // Bytes in, bytes out.
 void BM_ServerSessionMembers(benchmark::State& state) {
-  FakeService service;
-  AddMembers(service, state.range(0));
+  Members service(state.range(0));
   ServerSession session(kNow, service, {});
   ClientSession client;
   client.Handshake(kNow, [](absl::Status) {});
@@ -64,8 +72,7 @@ BENCHMARK(BM_ServerSessionMembers)->Arg(1)->Arg(50)->Arg(1000)->Arg(10'000);
 
 // With the client's part.
 void BM_SessionsMembers(benchmark::State& state) {
-  FakeService service;
-  AddMembers(service, state.range(0));
+  Members service(state.range(0));
   ServerSession session(kNow, service, {});
   ClientSession client;
   const auto exchange = [&] {
@@ -91,8 +98,7 @@ BENCHMARK(BM_SessionsMembers)->Arg(1)->Arg(50)->Arg(10'000);
 // Both ends on one thread: system calls included.
 void BM_LoopbackMembers(benchmark::State& state) {
   boost::asio::io_context io(1);
-  FakeService service;
-  AddMembers(service, state.range(0));
+  Members service(state.range(0));
   Server server(io, service, {});
   if (!server.Listen("127.0.0.1:0").ok()) {
     state.SkipWithError("cannot listen");

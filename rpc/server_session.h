@@ -43,6 +43,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "msgpack/sbuffer.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
@@ -54,10 +55,9 @@
 #include "serf/rpc/encode.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/login.h"
-#include "serf/rpc/member_filter.h"
+#include "serf/rpc/members_command.h"
 #include "serf/rpc/object_scanner.h"
 #include "serf/rpc/output_buffer.h"
-#include "serf/rpc/prepared_members.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/query_streams.h"
 #include "serf/rpc/service.h"
@@ -124,8 +124,6 @@ class ServerSession {
   static constexpr std::size_t kOutputHighWater = std::size_t{64} << 10;
   // Bytes of requests that wait behind a slow one; the rest waits in the socket.
   static constexpr std::size_t kInputPause = std::size_t{64} << 10;
-  // Members that are sorted and encoded at once, in a millisecond or two.
-  static constexpr std::size_t kMembersAtOnceMax = 1024;
   static constexpr Duration kLogInterval = std::chrono::seconds(1);  // of lines on one trouble
   static constexpr std::size_t kLogTextMax = 64;  // bytes of a client's text in a line
 
@@ -177,9 +175,10 @@ class ServerSession {
   void Respond(Instant now, ByteView body);
   void GetCoordinate(Instant now, ByteView body);
 
-  // Has the reply filled elsewhere, then sends it.
-  void ReplyAside(std::shared_ptr<PreparedMembers> reply);
-  void Finish(const PreparedMembers& reply);
+  // Replies at once, or has another thread write the reply.
+  void Run(MembersCommand command);
+  // The reply is in the output.
+  void Finish(const absl::Status& status);
 
   // Something came of a query of this connection.
   void OnAnswer(QueryStreams::Key query, const QueryUpdate& update);
@@ -512,39 +511,41 @@ inline void ServerSession::Tags(Instant, ByteView body) {
 }
 
 inline void ServerSession::Members(Instant, ByteView) {
-  if (service_.MemberCount() > kMembersAtOnceMax) {
-    return ReplyAside(std::make_shared<PreparedMembers>());
-  }
-  Reply({});
-  Writer writer(out_.bytes());
-  EncodeMembersReply(writer, service_.Members());
+  Run({header_.seq, {}, service_.ListMembers()});
 }
 
 inline void ServerSession::MembersFiltered(Instant, ByteView body) {
-  auto reply = std::make_shared<PreparedMembers>();
-  if (!Read(body, reply->request.emplace())) return;
-  if (service_.MemberCount() > kMembersAtOnceMax) return ReplyAside(std::move(reply));
-  const auto members = service_.Members();
-  if (!MemberFilter::IsCheap(*reply->request, members)) return ReplyAside(std::move(reply));
-  reply->Fill(members);
-  Finish(*reply);
+  MembersFilteredRequest request;
+  if (Read(body, request)) Run({header_.seq, std::move(request), service_.ListMembers()});
 }
 
-inline void ServerSession::ReplyAside(std::shared_ptr<PreparedMembers> reply) {
-  service_.WithMembers(
-      [reply](const Service::MemberSource& members, const Service::MayGoOn& may_go_on) {
-        reply->Fill(members, may_go_on);
+inline void ServerSession::Run(MembersCommand command) {
+  if (command.IsCheap()) {
+    return Finish(command.Write([] { return true; }, out_.bytes()));
+  }
+  struct Reply {
+    MembersCommand command;
+    msgpack::sbuffer bytes;
+    absl::Status status;
+  };
+  auto reply = std::make_shared<Reply>(Reply{std::move(command), out_.Lend(), {}});
+  service_.RunAside(
+      [reply](const Service::MayGoOn& may_go_on) {
+        reply->status = reply->command.Write(may_go_on, reply->bytes);
       },
       Later<bool>([reply](ServerSession& session, bool ran) {
-        if (!ran) reply->Fail(absl::ResourceExhaustedError(kTooBusy));
-        session.Finish(*reply);
+        if (!ran) {
+          reply->status =
+              reply->command.WriteError(absl::ResourceExhaustedError(kTooBusy), reply->bytes);
+        }
+        session.out_.Append(std::move(reply->bytes));
+        session.Finish(reply->status);
       }));
 }
 
-inline void ServerSession::Finish(const PreparedMembers& reply) {
-  if (!reply.status.ok()) LogError("Failed to evaluate request: ", reply.status.message());
-  ReplyStatus(reply.status);
-  out_.bytes().write(reply.body.data(), reply.body.size());
+inline void ServerSession::Finish(const absl::Status& status) {
+  busy_ = false;
+  if (!status.ok()) LogError("Failed to evaluate request: ", status.message());
 }
 
 inline void ServerSession::Stats(Instant, ByteView) {

@@ -21,12 +21,10 @@
 // The server has already checked that the client may ask, and that the request is well formed. The
 // service judges its content: names, sizes, tags, keys.
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -36,7 +34,7 @@
 #include "serf/event.h"
 #include "serf/join.h"
 #include "serf/keys.h"
-#include "serf/member.h"
+#include "serf/member_listing.h"
 #include "serf/query.h"
 #include "serf/rpc/log_history.h"
 #include "serf/tags.h"
@@ -49,39 +47,29 @@ using StatsSections = std::map<std::string, std::map<std::string, std::string>>;
 class Service {
  public:
   // A completion. The service calls it exactly once, from within the method or later, even if the
-  // client has gone. The client receives the message of an error unchanged (docs/protocol/agent.md
-  // 1.5). The server keeps what a completion needs, so a late call is safe as long as the server
-  // exists.
+  // client has gone, and also if the agent shuts down, then with an error. The client receives the
+  // message of an error unchanged (docs/protocol/agent.md 1.5). The server keeps what a completion
+  // needs, so a late call is safe as long as the server exists.
   using Done = std::function<void(const absl::Status&)>;
   using JoinDone = std::function<void(const JoinResult&)>;
   using KeysDone = std::function<void(const KeyOutcome&)>;
   using QueryDone = std::function<void(const absl::StatusOr<QueryId>&)>;
   using OnAnswer = std::function<void(const QueryUpdate&)>;
-  // All members of one moment, sorted by name. for_each(f) calls f with each of them until f
-  // returns false; a Member is valid during its call only.
-  struct MemberSource {
-    std::size_t size = 0;
-    std::function<void(const std::function<bool(const Member&)>&)> for_each;
-  };
-  // Work on all members. It should return when may_go_on() is false: it has used too much of the
-  // processor, or its result is not wanted any more.
+  // Work for another thread. It should return when may_go_on() is false: it has used too much of
+  // the processor, or its result is not wanted any more.
   using MayGoOn = std::function<bool()>;
-  using MembersWork = std::function<void(const MemberSource&, const MayGoOn& may_go_on)>;
+  using Work = std::function<void(const MayGoOn& may_go_on)>;
   // Receives whether the work was done.
   using WorkDone = std::function<void(const bool&)>;
 
   virtual ~Service() = default;
 
-  // All members in every state, sorted by name. The span must stay valid until the agent's next
-  // input; a session encodes it at once.
-  virtual std::span<const Member> Members() = 0;
-  // The size of Members(), without the cost of making it.
-  virtual std::size_t MemberCount() = 0;
+  // All members in every state, as Serf::ListMembers() takes them.
+  virtual MemberListing ListMembers() = 0;
 
-  // For work that would block this thread. Calls work(members, may_go_on) on another thread, with
-  // all members of this moment, then done(true) on this one. Calls done(false) instead if too much
-  // such work waits. If the agent shuts down first, `done` may not be called.
-  virtual void WithMembers(MembersWork work, WorkDone done) = 0;
+  // For work that would block this thread. Calls work(may_go_on) on another thread, then done(true)
+  // on this one. Calls done(false) instead if too much such work waits, or if the agent shuts down.
+  virtual void RunAside(Work work, WorkDone done) = 0;
 
   // The sections of the command `stats`: agent, runtime, serf, tags, event_handlers.
   virtual StatsSections Stats() = 0;
@@ -106,8 +94,8 @@ class Service {
                              Done done) = 0;
 
   // Sends a query. `done` reports whether the query is under way. If so, `on_answer` receives each
-  // acknowledgement and answer. The last call is kDone. If the agent shuts down first, further
-  // calls may not come.
+  // acknowledgement and answer, and at last kDone. If the agent shuts down first, `on_answer` is
+  // not called again, not even with kDone: the client sees that the answers are cut off.
   virtual void SendQuery(std::string name, std::string payload, QueryParams params,
                          OnAnswer on_answer, QueryDone done) = 0;
 

@@ -3,10 +3,15 @@
 #define SERF_MEMBER_LISTING_H_
 
 // MemberListing: all members at one moment, in one piece of memory. Serf::ListMembers() takes it on
-// the machine's thread; another thread then turns it into sorted Members.
+// the machine's thread; another thread then sorts it and looks at the members.
 //
 //   MemberListing listing = serf.ListMembers();              // on the machine's thread
-//   std::vector<Member> members = listing.Sorted();          // on any thread, later
+//   MemberView member;
+//   for (MemberListing::RowIndex row : listing.SortedRows()) {  // on another, later
+//     listing.Describe(row, member);
+//     Use(member.name, member.tags);
+//   }
+//   std::vector<Member> members = listing.Sorted();          // the same as copies
 //
 // Taking a listing costs a twentieth of a sorted copy of tens of thousands of members. Do not use
 // it for small clusters or for one lookup: Serf::Members() and Serf::FindMember() are simpler. A
@@ -14,8 +19,11 @@
 // once.
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,43 +38,57 @@
 
 namespace serf {
 
+// A member of a listing. The views end with the listing.
+struct MemberView {
+  absl::string_view name;
+  Endpoint endpoint;
+  TagViews tags;
+  MemberStatus status = MemberStatus::kNone;
+  wire::VersionVector versions;
+};
+
 class MemberListing {
  public:
-  // For Serf: room for so many members.
-  void Reserve(std::size_t members) { rows_.reserve(members); }
+  // Names a member of the listing: 0 to size() - 1, in no order.
+  using RowIndex = std::uint32_t;
 
-  // For Serf: appends a copy of one member.
-  void Add(const swim::NodeInfo& info, MemberStatus status) {
-    const absl::string_view name = info.name();
-    rows_.push_back({bytes_.size(), static_cast<std::uint32_t>(name.size()),
-                     static_cast<std::uint32_t>(info.meta().size()), info.endpoint(),
-                     info.versions(), status});
-    Append(bytes_, AsBytes(name));
-    Append(bytes_, info.meta());
+  // For who makes one: room for so many members.
+  void Reserve(std::size_t members) {
+    rows_.reserve(members);
+    bytes_.reserve(members * kUsualBytes);
+  }
+
+  // For who makes one: appends a copy of one member.
+  void Add(const swim::NodeInfoView& info, MemberStatus status) {
+    assert(rows_.size() < std::numeric_limits<RowIndex>::max());
+    rows_.push_back({bytes_.size(), static_cast<std::uint32_t>(info.name.size()),
+                     static_cast<std::uint32_t>(info.meta.size()), info.endpoint, info.versions,
+                     status});
+    Append(bytes_, AsBytes(info.name));
+    Append(bytes_, info.meta);
   }
 
   // How many members the listing has.
   std::size_t size() const { return rows_.size(); }
 
-  // Calls f(const Member&) with each member, sorted by name, until f returns false. The Member is
-  // one that is filled anew for each call: f copies what it keeps.
-  template <typename F>
-  void ForEachSorted(F&& f) const {
-    Member member;
-    for (const Row* row : Order()) {
-      Describe(*row, member);
-      if (!f(std::as_const(member))) return;
-    }
+  // The members, sorted by name. It takes a millisecond or two for tens of thousands of members.
+  std::vector<RowIndex> SortedRows() const;
+
+  // Makes `member` that of the row: a MemberView, whose memory serves again, or a Member, which is
+  // a copy.
+  template <typename M>
+  void Describe(RowIndex row, M& member) const {
+    const Row& r = rows_[row];
+    member.name = decltype(member.name)(NameOf(row));
+    member.endpoint = r.endpoint;
+    member.tags.clear();
+    DecodeTags(ByteView(bytes_).subspan(r.position + r.name_size, r.meta_size), member.tags);
+    member.status = r.status;
+    member.versions = r.versions;
   }
 
-  // Copies of all members, sorted by name. It decodes the tags, and takes milliseconds for tens of
-  // thousands of members.
-  std::vector<Member> Sorted() const {
-    const std::vector<const Row*> order = Order();
-    std::vector<Member> members(order.size());
-    for (std::size_t i = 0; i < order.size(); ++i) Describe(*order[i], members[i]);
-    return members;
-  }
+  // Copies of all members, sorted by name. It takes milliseconds for tens of thousands of members.
+  std::vector<Member> Sorted() const;
 
  private:
   struct Row {
@@ -77,42 +99,27 @@ class MemberListing {
     wire::VersionVector versions;
     MemberStatus status;
   };
+  // What is sorted: a row, and eight bytes of its name, which decide nearly every comparison. To
+  // compare names where they lie would take most of the time of a listing.
+  struct Key {
+    std::uint64_t bytes;
+    RowIndex row;
+  };
 
-  // The rows by name. Eight bytes behind what all names begin with decide nearly every comparison;
-  // to compare names where they lie would take most of the time of a listing.
-  std::vector<const Row*> Order() const {
-    struct Key {
-      std::uint64_t bytes;
-      const Row* row;
-    };
-    const std::size_t common = CommonPrefix();
-    std::vector<Key> keys;
-    keys.reserve(rows_.size());
-    for (const Row& row : rows_) keys.push_back({BytesAt(NameOf(row), common), &row});
-    std::sort(keys.begin(), keys.end(), [this](const Key& a, const Key& b) {
-      return a.bytes != b.bytes ? a.bytes < b.bytes : NameOf(*a.row) < NameOf(*b.row);
-    });
-    std::vector<const Row*> order;
-    order.reserve(keys.size());
-    for (const Key& key : keys) order.push_back(key.row);
-    return order;
+  // Of a name and metadata. Pages of memory that stay unused cost nothing; to grow costs a copy.
+  static constexpr std::size_t kUsualBytes = 64;
+  // So few names are compared where they lie.
+  static constexpr std::size_t kFewNames = 8;
+
+  // Sorts names that have their first `same` bytes in common: by eight bytes behind all that they
+  // have in common, then likewise those that agree in these.
+  void Sort(std::span<Key> keys, std::size_t same) const;
+  void SortByName(std::span<Key> keys) const {
+    std::sort(keys.begin(), keys.end(),
+              [this](const Key& a, const Key& b) { return NameOf(a.row) < NameOf(b.row); });
   }
-  // How many bytes all names begin with.
-  std::size_t CommonPrefix() const {
-    if (rows_.empty()) return 0;
-    const absl::string_view first = NameOf(rows_.front());
-    std::size_t common = first.size();
-    for (const Row& row : rows_) {
-      const absl::string_view name = NameOf(row);
-      common = std::min(common, name.size());
-      common = static_cast<std::size_t>(
-          std::mismatch(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(common),
-                        name.begin())
-              .first -
-          first.begin());
-    }
-    return common;
-  }
+  // How many bytes all names begin with, of which `same` are known.
+  std::size_t CommonPrefix(std::span<const Key> keys, std::size_t same) const;
   // Eight bytes from `position`, the first the most significant; zeros behind the end.
   static std::uint64_t BytesAt(absl::string_view name, std::size_t position) {
     std::uint64_t bytes = 0;
@@ -121,22 +128,65 @@ class MemberListing {
     }
     return bytes;
   }
-  void Describe(const Row& row, Member& member) const {
-    const absl::string_view name = NameOf(row);
-    member.name.assign(name.data(), name.size());
-    member.endpoint = row.endpoint;
-    member.tags.clear();
-    DecodeTags(ByteView(bytes_).subspan(row.position + row.name_size, row.meta_size), member.tags);
-    member.status = row.status;
-    member.versions = row.versions;
-  }
-  absl::string_view NameOf(const Row& row) const {
-    return AsText(ByteView(bytes_).subspan(row.position, row.name_size));
+  absl::string_view NameOf(RowIndex row) const {
+    const Row& r = rows_[row];
+    return AsText(ByteView(bytes_).subspan(r.position, r.name_size));
   }
 
   ByteVector bytes_;
   std::vector<Row> rows_;
 };
+
+inline std::vector<MemberListing::RowIndex> MemberListing::SortedRows() const {
+  std::vector<Key> keys(rows_.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) keys[i].row = static_cast<RowIndex>(i);
+  Sort(keys, 0);
+  std::vector<RowIndex> rows;
+  rows.reserve(keys.size());
+  for (const Key& key : keys) rows.push_back(key.row);
+  return rows;
+}
+
+inline std::vector<Member> MemberListing::Sorted() const {
+  std::vector<Member> members;
+  members.reserve(rows_.size());
+  for (const RowIndex row : SortedRows()) Describe(row, members.emplace_back());
+  return members;
+}
+
+inline void MemberListing::Sort(std::span<Key> keys, std::size_t same) const {
+  if (keys.size() <= kFewNames) return SortByName(keys);
+  const std::size_t common = CommonPrefix(keys, same);
+  for (Key& key : keys) key.bytes = BytesAt(NameOf(key.row), common);
+  std::sort(keys.begin(), keys.end(), [](const Key& a, const Key& b) { return a.bytes < b.bytes; });
+  for (auto first = keys.begin(); first != keys.end();) {
+    const auto last = std::find_if(
+        first, keys.end(), [bytes = first->bytes](const Key& key) { return key.bytes != bytes; });
+    const std::span<Key> equal(first, last);
+    first = last;
+    if (equal.size() < 2) continue;
+    // A name that ends within the eight bytes equals one with zeros there.
+    const std::size_t next = common + sizeof(Key::bytes);
+    const bool ends = std::any_of(equal.begin(), equal.end(),
+                                  [&](const Key& key) { return NameOf(key.row).size() < next; });
+    ends ? SortByName(equal) : Sort(equal, next);
+  }
+}
+
+inline std::size_t MemberListing::CommonPrefix(std::span<const Key> keys, std::size_t same) const {
+  const absl::string_view first = NameOf(keys.front().row);
+  std::size_t common = first.size();
+  for (const Key& key : keys) {
+    const absl::string_view name = NameOf(key.row);
+    common = std::min(common, name.size());
+    const auto end = first.begin() + static_cast<std::ptrdiff_t>(common);
+    const auto begin = first.begin() + static_cast<std::ptrdiff_t>(same);
+    const auto differs =
+        std::mismatch(begin, end, name.begin() + static_cast<std::ptrdiff_t>(same)).first;
+    common = static_cast<std::size_t>(differs - first.begin());
+  }
+  return common;
+}
 
 }  // namespace serf
 

@@ -17,28 +17,26 @@
 namespace serf {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
-using ::testing::IsEmpty;
 
 MemberListing ListingOf(const std::vector<std::string>& names) {
-  swim::NodeInfoPool pool;
   MemberListing listing;
   for (const std::string& name : names) {
     const auto meta = EncodeTags({{"name", name.substr(0, 100)}}, kSerfProtocolMax).value();
     const Endpoint endpoint{IpAddress::V4(10, 0, 0, 1), 7946};
-    listing.Add(*pool.Intern({name, endpoint, meta, {1, 5, 2, 2, 5, 5}}), MemberStatus::kAlive);
+    listing.Add({name, endpoint, meta, {1, 5, 2, 2, 5, 5}}, MemberStatus::kAlive);
   }
   return listing;
 }
 
 std::vector<std::string> Names(const MemberListing& listing) {
   std::vector<std::string> names;
-  listing.ForEachSorted([&](const Member& member) {
-    EXPECT_EQ(member.tags, (Tags{{"name", member.name.substr(0, 100)}}));
-    names.push_back(member.name);
-    return true;
-  });
+  MemberView member;
+  for (const MemberListing::RowIndex row : listing.SortedRows()) {
+    listing.Describe(row, member);
+    EXPECT_EQ(member.tags, (TagViews{{"name", member.name.substr(0, 100)}}));
+    names.emplace_back(member.name);
+  }
   return names;
 }
 
@@ -52,6 +50,8 @@ TEST(MemberListingTest, IsSortedByNameAsTextsAre) {
       {"a", std::string("a\0", 2), std::string("a\0\0b", 4), "\xff", "\x7f", "ab"},
       {"0123456789abcdef-2", "0123456789abcdef-1", "1"},
   };
+  lists.push_back(std::vector<std::string>(20, std::string(200, 'm')));
+  lists.push_back({"self"});
   for (int i = 0; i < 500; ++i) lists.back().push_back(absl::StrCat("n", i * 7919 % 1000));
   for (const std::vector<std::string>& names : lists) {
     std::vector<std::string> expected = names;
@@ -65,14 +65,22 @@ TEST(MemberListingTest, IsSortedByNameAsTextsAre) {
   }
 }
 
-TEST(MemberListingTest, StopsWhenAsked) {
+// Eight bytes at a time: names that agree in more than that, and that end within or hold zeros.
+TEST(MemberListingTest, SortsNamesThatAgreeInMuch) {
   std::vector<std::string> names;
-  ListingOf({"c", "a", "b"}).ForEachSorted([&](const Member& member) {
-    names.push_back(member.name);
-    return names.size() < 2;
-  });
-  EXPECT_THAT(names, ElementsAre("a", "b"));
-  EXPECT_THAT(Names(MemberListing()), IsEmpty());
+  for (const char* part : {"", "a", "ab", "web-", "web-server-of-zone-"}) {
+    for (const std::size_t zeros : {0, 1, 7, 8, 9}) {
+      for (int i = 0; i < 40; ++i) {
+        const int last = i * 17 % 40;
+        names.push_back(absl::StrCat("made-up-", part, std::string(zeros, '\0'),
+                                     last == 0 ? "" : absl::StrCat(last)));
+      }
+    }
+  }
+  names.emplace_back("self");  // has nothing in common with the others
+  std::vector<std::string> expected = names;
+  std::sort(expected.begin(), expected.end());
+  EXPECT_THAT(Names(ListingOf(names)), ElementsAreArray(expected));
 }
 
 }  // namespace

@@ -172,13 +172,8 @@ class Serf final : private swim::Delegate {
   Member LocalMember() const;
   std::optional<Member> FindMember(absl::string_view name) const { return members_.Find(name); }
   // All members, in every state, sorted by name.
-  std::vector<Member> Members() const {
-    std::vector<Member> members;
-    CopyMembers(members);
-    return members;
-  }
-  // The same in place of what `members` holds; costs little when it held them before.
-  void CopyMembers(std::vector<Member>& members) const { members_.CopyMembers(members); }
+  std::vector<Member> Members() const { return ListMembers().Sorted(); }
+  // The same, to be sorted and looked at by another thread, or without copies.
   MemberListing ListMembers() const { return members_.List(); }
   // Where those are that are alive, in no order.
   std::vector<Endpoint> AliveEndpoints() const {

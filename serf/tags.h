@@ -16,11 +16,14 @@
 //
 // Source: docs/protocol/serf.md 7.1.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -42,6 +45,9 @@ inline constexpr absl::string_view kRoleTag = "role";
 // The first Serf protocol version that has tags.
 inline constexpr std::uint8_t kTagsProtocolVersion = 3;
 
+// Tags without copies: sorted by name, each name once. The views point into what was decoded.
+using TagViews = std::vector<std::pair<absl::string_view, absl::string_view>>;
+
 // The metadata for `tags`. Before kTagsProtocolVersion only kRoleTag is in it. Error:
 // InvalidArgument, if the result would exceed wire::kMetaMax (512) bytes.
 absl::StatusOr<ByteVector> EncodeTags(const Tags& tags, std::uint8_t protocol_version);
@@ -50,6 +56,12 @@ absl::StatusOr<ByteVector> EncodeTags(const Tags& tags, std::uint8_t protocol_ve
 // with kTagsMagic becomes the value of kRoleTag. After an error `tags` holds those that come before
 // the fault.
 wire::DecodeResult DecodeTags(ByteView meta, Tags& tags);
+
+// The same in place of what `tags` holds, whose memory serves again; without copies.
+wire::DecodeResult DecodeTags(ByteView meta, TagViews& tags);
+
+// The value of a tag; empty if there is no such tag.
+absl::string_view FindTag(const TagViews& tags, absl::string_view name);
 
 inline absl::StatusOr<ByteVector> EncodeTags(const Tags& tags, std::uint8_t protocol_version) {
   ByteVector meta;
@@ -68,9 +80,11 @@ inline absl::StatusOr<ByteVector> EncodeTags(const Tags& tags, std::uint8_t prot
   return meta;
 }
 
-inline wire::DecodeResult DecodeTags(ByteView meta, Tags& tags) {
+// Calls f(name, value) with each tag, in the order of the metadata.
+template <typename F>
+wire::DecodeResult VisitTags(ByteView meta, F&& f) {
   if (meta.empty() || meta.front() != kTagsMagic) {
-    tags.insert_or_assign(std::string(kRoleTag), std::string(AsText(meta)));
+    f(kRoleTag, AsText(meta));
     return wire::DecodeResult::kOk;
   }
   wire::DecodeScratch scratch;
@@ -84,9 +98,40 @@ inline wire::DecodeResult DecodeTags(ByteView meta, Tags& tags) {
     absl::string_view key;
     absl::string_view value;
     if (!reader.ReadKey(key) || !reader.Read(value)) break;
-    tags.insert_or_assign(std::string(key), std::string(value));
+    f(key, value);
   }
   return reader.result();
+}
+
+inline wire::DecodeResult DecodeTags(ByteView meta, Tags& tags) {
+  return VisitTags(meta, [&](absl::string_view name, absl::string_view value) {
+    tags.insert_or_assign(std::string(name), std::string(value));
+  });
+}
+
+inline wire::DecodeResult DecodeTags(ByteView meta, TagViews& tags) {
+  tags.clear();
+  bool sorted = true;
+  const wire::DecodeResult result =
+      VisitTags(meta, [&](absl::string_view name, absl::string_view value) {
+        sorted = sorted && (tags.empty() || tags.back().first < name);
+        tags.emplace_back(name, value);
+      });
+  if (sorted) return result;
+  // Go Serf writes them in any order. Of tags of one name the last one counts: reversed, the first.
+  std::reverse(tags.begin(), tags.end());
+  std::stable_sort(tags.begin(), tags.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  const auto same = [](const auto& a, const auto& b) { return a.first == b.first; };
+  tags.erase(std::unique(tags.begin(), tags.end(), same), tags.end());
+  return result;
+}
+
+inline absl::string_view FindTag(const TagViews& tags, absl::string_view name) {
+  const auto found =
+      std::lower_bound(tags.begin(), tags.end(), name,
+                       [](const auto& tag, absl::string_view n) { return tag.first < n; });
+  return found != tags.end() && found->first == name ? found->second : absl::string_view();
 }
 
 }  // namespace serf

@@ -52,6 +52,22 @@ TEST(TagsTest, LimitsTheEncodedLength) {
             "Encoded length of tags exceeds limit of 512 bytes");
 }
 
+// What Go Serf sends in any order, and what nobody should send: one name twice.
+TEST(TagsTest, ViewsAreSortedAndTheLastOfOneNameCounts) {
+  for (const char* hex :
+       {"ff80", "ffc0", "", "776562", "ff81a4726f6c65a3776562",
+        "ff82a26463a465617374a4726f6c65a3776562", "ff82a4726f6c65a3776562a26463a465617374",
+        "ff84a162a131a161a132a162a133a162a134", "ff82a162a131a162"}) {
+    Tags tags;
+    TagViews views = {{"old", "tag"}};
+    const std::string meta = absl::HexStringToBytes(hex);
+    EXPECT_EQ(DecodeTags(AsBytes(meta), views), DecodeTags(AsBytes(meta), tags)) << hex;
+    EXPECT_EQ(views, TagViews(tags.begin(), tags.end())) << hex;
+    for (const auto& [name, value] : tags) EXPECT_EQ(FindTag(views, name), value) << hex;
+    EXPECT_EQ(FindTag(views, "none"), "");
+  }
+}
+
 TEST(TagsTest, DecodesBothForms) {
   EXPECT_EQ(Decoded("ff80"), Tags{});
   EXPECT_EQ(Decoded("ffc0"), Tags{});

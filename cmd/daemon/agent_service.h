@@ -66,9 +66,8 @@ class AgentService final : public rpc::Service {
   AgentService(transport::Host& host, GlogLogger& logger, std::function<void()> on_left)
       : host_(host), logger_(logger), on_left_(std::move(on_left)) {}
 
-  inline std::span<const Member> Members() override;
-  std::size_t MemberCount() override { return host_.serf().member_count(); }
-  inline void WithMembers(MembersWork work, WorkDone done) override;
+  MemberListing ListMembers() override { return host_.serf().ListMembers(); }
+  inline void RunAside(Work work, WorkDone done) override;
   inline rpc::StatsSections Stats() override;
   inline std::optional<Coordinate> FindCoordinate(const std::string& node) override;
   std::vector<rpc::LogLinePtr> LogHistory() override { return logger_.History(); }
@@ -123,25 +122,11 @@ class AgentService final : public rpc::Service {
   GlogLogger& logger_;
   const std::function<void()> on_left_;
   std::map<std::string, std::string> event_scripts_;  // "user:deploy" -> command
-  std::vector<Member> members_;                       // what Members() lends
   std::set<QueryId> from_handlers_;                   // own queries that run
 };
 
-inline std::span<const Member> AgentService::Members() {
-  host_.serf().CopyMembers(members_);
-  return members_;
-}
-
-inline void AgentService::WithMembers(MembersWork work, WorkDone done) {
-  host_.AsyncAside(
-      [listing = std::make_shared<const MemberListing>(host_.serf().ListMembers()),
-       work = std::move(work)](const MayGoOn& may_go_on) {
-        const auto for_each = [&listing](const std::function<bool(const Member&)>& f) {
-          listing->ForEachSorted(f);
-        };
-        work({listing->size(), for_each}, may_go_on);
-      },
-      [done = std::move(done)](bool ran) { done(ran); });
+inline void AgentService::RunAside(Work work, WorkDone done) {
+  host_.AsyncAside(std::move(work), [done = std::move(done)](bool ran) { done(ran); });
 }
 
 inline rpc::StatsSections AgentService::Stats() {

@@ -112,16 +112,8 @@ class MemberTracker {
   bool Contains(absl::string_view name) const {
     return FindPresent(name).has_value() || table_.FindDeparted(name) != nullptr;
   }
-  // All, in every state, sorted by name, in place of what `members` holds, whose memory serves
-  // again.
-  void CopyMembers(std::vector<Member>& members) const;
-  // The same in no order, to be looked at elsewhere.
-  MemberListing List() const {
-    MemberListing listing;
-    listing.Reserve(table_.size());
-    ForEach([&](const swim::NodeInfo& info, MemberStatus s) { listing.Add(info, s); });
-    return listing;
-  }
+  // All, in every state.
+  MemberListing List() const;
   // Calls f(info, status) for each member, in no order.
   template <typename F>
   void ForEach(F&& f) const;
@@ -157,12 +149,7 @@ class MemberTracker {
   void Prune(Instant now, absl::string_view name);
   void HealLeaving(Instant now);
   void Emit(MemberEventKind kind, const swim::NodeInfo& info, MemberStatus status);
-  static void Describe(const swim::NodeInfo& info, MemberStatus status, Member& member);
-  static Member Describe(const swim::NodeInfo& info, MemberStatus status) {
-    Member member;
-    Describe(info, status, member);
-    return member;
-  }
+  static Member Describe(const swim::NodeInfo& info, MemberStatus status);
   void LogMember(absl::string_view event, const swim::NodeInfo& info) const {
     Log(context_.config.swim.logger, LogLevel::kInfo, "serf: ", event, ": ", info.name(), " ",
         info.endpoint().address.ToString());
@@ -456,23 +443,11 @@ void MemberTracker::ForEach(F&& f) const {
   }
 }
 
-inline void MemberTracker::CopyMembers(std::vector<Member>& members) const {
-  // Rows are sorted, which are smaller than their copies.
-  struct Row {
-    const swim::NodeInfo* info;
-    MemberStatus status;
-  };
-  std::vector<Row> rows;
-  rows.reserve(table_.size());
-  ForEach([&](const swim::NodeInfo& info, MemberStatus status) {
-    rows.push_back({&info, status});
-  });
-  std::sort(rows.begin(), rows.end(),
-            [](const Row& a, const Row& b) { return a.info->name() < b.info->name(); });
-  members.resize(rows.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    Describe(*rows[i].info, rows[i].status, members[i]);
-  }
+inline MemberListing MemberTracker::List() const {
+  MemberListing listing;
+  listing.Reserve(table_.size());
+  ForEach([&](const swim::NodeInfo& info, MemberStatus s) { listing.Add(info.view(), s); });
+  return listing;
 }
 
 inline std::vector<Endpoint> MemberTracker::WithoutMember(std::vector<Endpoint> endpoints) const {
@@ -512,15 +487,10 @@ bool MemberTracker::VisitTimes(Walk& walk, Portion& portion, F&& f) const {
   return true;
 }
 
-inline void MemberTracker::Describe(const swim::NodeInfo& info, MemberStatus status,
-                                    Member& member) {
-  const absl::string_view name = info.name();
-  member.name.assign(name.data(), name.size());
-  member.endpoint = info.endpoint();
-  member.tags.clear();
+inline Member MemberTracker::Describe(const swim::NodeInfo& info, MemberStatus status) {
+  Member member{std::string(info.name()), info.endpoint(), {}, status, info.versions()};
   DecodeTags(info.meta(), member.tags);
-  member.status = status;
-  member.versions = info.versions();
+  return member;
 }
 
 inline void MemberTracker::CheckTags(const swim::NodeInfo& info) const {

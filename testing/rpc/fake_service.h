@@ -12,7 +12,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,11 +20,14 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
+#include "serf/config.h"
 #include "serf/coordinate.h"
 #include "serf/keys.h"
 #include "serf/member.h"
+#include "serf/member_listing.h"
 #include "serf/query.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/service.h"
@@ -44,20 +46,23 @@ inline Member TestMember(std::string name, std::uint16_t port = 7946) {
   return member;
 }
 
+inline MemberListing ListingOf(const std::vector<Member>& members) {
+  MemberListing listing;
+  for (const Member& member : members) {
+    const ByteVector meta = EncodeTags(member.tags, kSerfProtocolMax).value();
+    listing.Add({member.name, member.endpoint, meta, member.versions}, member.status);
+  }
+  return listing;
+}
+
 class FakeService : public Service {
  public:
-  std::span<const Member> Members() override { return members; }
-  std::size_t MemberCount() override { return members.size(); }
-  void WithMembers(MembersWork work, WorkDone done) override {
+  MemberListing ListMembers() override { return ListingOf(members); }
+  void RunAside(Work work, WorkDone done) override {
     ++works;
     Answer([this, work, done] {
       if (!takes_work) return done(false);
-      const auto for_each = [this](const std::function<bool(const Member&)>& f) {
-        for (const Member& member : members) {
-          if (!f(member)) return;
-        }
-      };
-      work({members.size(), for_each}, [this] { return may_go_on; });
+      work([this] { return may_go_on; });
       done(true);
     });
   }
@@ -153,7 +158,7 @@ class FakeService : public Service {
   std::vector<JoinId> cancelled_joins;
   absl::Status status;
 
-  int works = 0;  // calls of WithMembers
+  int works = 0;  // calls of RunAside
   bool takes_work = true;
   bool may_go_on = true;
   bool hold = false;

@@ -1,0 +1,71 @@
+#include "serf/cmd/daemon/agent_service.h"
+
+#include <map>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "serf/cmd/telemetry/glog_logger.h"
+#include "serf/keys.h"
+#include "serf/query.h"
+#include "serf/rpc/service.h"
+#include "serf/testing/host_fixture.h"
+
+namespace serf::cmd {
+namespace {
+
+using ::testing::Each;
+using ::testing::Pair;
+
+class AgentServiceTest : public testing::HostFixture {
+ protected:
+  // Calls every method that has a completion, and counts their calls by name in `calls_`.
+  void CallAll(AgentService& service, const std::string& when) {
+    const auto count = [this, &when](const char* what) {
+      int& calls = calls_[what + when];
+      return [&calls](const auto&...) { ++calls; };
+    };
+    service.RunAside([](const rpc::Service::MayGoOn&) {}, count("aside"));
+    service.Join({"127.0.0.1:1"}, false, count("join"));
+    service.SendUserEvent("deploy", "", false, count("event"));
+    service.Query(
+        "load", "", {}, [](const QueryUpdate&) {}, count("query"));
+    service.Respond({}, "", count("respond"));
+    service.ManageKeys(KeyOperation::kList, "", count("keys"));
+    service.ManageKeys(KeyOperation::kInstall, "not base64", count("bad key"));
+    service.ForceLeave("nobody", false, count("force-leave"));
+    service.UpdateTags({{"role", "web"}}, {}, count("tags"));
+    service.Leave(count("leave"));
+  }
+  bool AllCalled() const {
+    for (const auto& [what, calls] : calls_) {
+      if (calls == 0) return false;
+    }
+    return true;
+  }
+
+  GlogLogger logger_{[](absl::string_view) {}};
+  std::map<std::string, int> calls_;
+};
+
+TEST_F(AgentServiceTest, EachCompletionIsCalledOnceWhateverEnds) {
+  const auto host = Start(testing::QuickOptions("a"));
+  AgentService service(*host, logger_, [] {});
+  CallAll(service, ", answered");
+  ASSERT_TRUE(RunUntil([&] { return AllCalled(); }));
+
+  const auto other = Start(testing::QuickOptions("b"));
+  AgentService ending(*other, logger_, [] {});
+  CallAll(ending, ", interrupted");
+  other->Shutdown();
+  CallAll(ending, ", too late");
+  ASSERT_TRUE(RunUntil([&] { return AllCalled(); }));
+  // A second call would have come by the time that a later request is answered.
+  CallAll(service, ", at last");
+  ASSERT_TRUE(RunUntil([&] { return AllCalled(); }));
+  EXPECT_THAT(calls_, Each(Pair(::testing::_, 1)));
+}
+
+}  // namespace
+}  // namespace serf::cmd
