@@ -1,7 +1,9 @@
 #ifndef SERF_CMD_TELEMETRY_AGENT_METRICS_H_
 #define SERF_CMD_TELEMETRY_AGENT_METRICS_H_
 
-// AgentMetrics: measures a running agent once per second. Source: docs/protocol/agent.md 5.
+// AgentMetrics: measures a running agent, once a second if a server hears it, else once in an
+// interval of Metrics: an agent that nobody measures should sleep. Source:
+// docs/protocol/agent.md 5.
 
 #include <malloc.h>
 
@@ -98,7 +100,12 @@ class AgentMetrics {
                                            &CoordinateTracker::Counters::zero_round_trips},
   };
 
+  static constexpr Duration kServerPeriod = std::chrono::seconds(1);
+  // Before the end of an interval, so that what is measured then still belongs to it.
+  static constexpr Duration kBeforeEnd = std::chrono::milliseconds(100);
+
   void Measure();
+  Duration UntilNext() const;
   // Counts what each counter grew by since the last time.
   template <typename Set, std::size_t kSize>
   void CountGrowth(const std::array<Growing<Set>, kSize>& names, const Set& now, Set& last);
@@ -147,6 +154,12 @@ void AgentMetrics::CountGrowth(const std::array<Growing<Set>, kSize>& names, con
   last = now;
 }
 
+inline Duration AgentMetrics::UntilNext() const {
+  if (statsd_ || statsite_) return kServerPeriod;
+  const Duration left = Metrics::LeftOf(Metrics::Clock::now()) - kBeforeEnd;
+  return left > Duration::zero() ? left : left + Metrics::kInterval;
+}
+
 inline void AgentMetrics::Measure() {
   const struct mallinfo2 memory = ::mallinfo2();
   metrics_.Gauge("runtime.alloc_bytes", static_cast<double>(memory.uordblks + memory.hblkhd));
@@ -161,7 +174,8 @@ inline void AgentMetrics::Measure() {
     metrics_.Gauge("memberlist.health.score", score);
     health_score_ = score;
   }
-  timer_.expires_after(std::chrono::seconds(1));
+  timer_.expires_after(
+      std::chrono::duration_cast<boost::asio::steady_timer::duration>(UntilNext()));
   timer_.async_wait([this](const auto& error) {
     if (!error) Measure();
   });

@@ -81,6 +81,9 @@ class Metrics {
   void Count(absl::string_view name, double value, Clock::time_point now = Clock::now());
   void Sample(absl::string_view name, double milliseconds, Clock::time_point now = Clock::now());
 
+  // How long the interval of `now` lasts yet; more than zero.
+  static Clock::duration LeftOf(Clock::time_point now) { return StartOf(now) + kInterval - now; }
+
   // All intervals of the last minute that are complete, a line for each metric.
   std::string Dump(Clock::time_point now = Clock::now()) const;
 

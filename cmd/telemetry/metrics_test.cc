@@ -38,6 +38,11 @@ TEST(MetricsTest, DumpsCompleteIntervals) {
       "UTC\n");
 }
 
+TEST(MetricsTest, IntervalsEndByTheClock) {
+  EXPECT_EQ(Metrics::LeftOf(kStart), seconds(10));
+  EXPECT_EQ(Metrics::LeftOf(kStart + milliseconds(9990)), milliseconds(10));
+}
+
 TEST(MetricWordTest, KeepsWhatHasNoMeaningToServers) {
   const struct {
     std::string text;
