@@ -1,10 +1,12 @@
 // Requests for members that another thread works on.
 
+#include <chrono>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "serf/base/time.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/server_session.h"
 #include "serf/testing/rpc/fake_service.h"
@@ -69,6 +71,46 @@ TEST_F(ServerSessionTest, ManyMembersAreForAnotherThread) {
   EXPECT_EQ(replies[0], Header(2));
   EXPECT_EQ(replies[1]["Members"].size(), 1025u);
   EXPECT_EQ(replies[3]["Members"].size(), 1u);
+}
+
+// The reply is written into the connection's memory, which streams may want meanwhile.
+TEST_F(ServerSessionTest, StreamsGoOnWhileAnotherThreadWritesAReply) {
+  for (int i = 0; i < 1025; ++i) service_.members.push_back(TestMember(absl::StrCat("node", i)));
+  Handshake();
+  Request("stream", 2, {{"Type", "*"}});
+  EXPECT_EQ(Take(), Objects({Header(2)}));
+  for (const bool is_read : {true, false}) {
+    service_.hold = true;
+    Request("members", 3);
+    session_->OnEvent(now_, JoinEvent("a"));
+    if (is_read) {
+      EXPECT_EQ(Take().size(), 2u);
+    } else {
+      EXPECT_FALSE(session_->Output().empty());  // it is on its way
+    }
+    service_.hold = false;
+    service_.Release();
+    session_->OnTimer(now_);
+    const json replies = Take();
+    ASSERT_EQ(replies.size(), is_read ? 2u : 4u);
+    EXPECT_EQ(replies[replies.size() - 2], Header(3));
+    EXPECT_EQ(replies.back()["Members"].size(), 1025u);
+  }
+}
+
+TEST_F(ServerSessionTest, MemoryThatWasLentIsKeptForASecond) {
+  service_.members.resize(5000);
+  Handshake();
+  Request("members", 2);
+  EXPECT_EQ(Take()[1]["Members"].size(), 5000u);
+  // The same memory, with little in it.
+  now_ += std::chrono::milliseconds(500);
+  Request("members-filtered", 3, {{"Name", "nobody"}});
+  EXPECT_EQ(Take()[1]["Members"].size(), 0u);
+  const Instant released = now_ + std::chrono::seconds(1);
+  EXPECT_EQ(session_->NextDeadline(), released);
+  session_->OnTimer(released);
+  EXPECT_EQ(session_->NextDeadline(), kNever);
 }
 
 }  // namespace
