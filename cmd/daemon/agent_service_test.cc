@@ -27,14 +27,14 @@ class AgentServiceTest : public testing::HostFixture {
       return [&calls](const auto&...) { ++calls; };
     };
     service.RunAside([](const rpc::Service::MayGoOn&) {}, count("aside"));
-    service.Join({"127.0.0.1:1"}, false, count("join"));
-    service.SendUserEvent("deploy", "", false, count("event"));
-    service.Query(
+    service.Join({"127.0.0.1:1"}, {}, count("join"));
+    service.SendUserEvent("deploy", "", {}, count("event"));
+    service.SendQuery(
         "load", "", {}, [](const QueryUpdate&) {}, count("query"));
     service.Respond({}, "", count("respond"));
     service.ManageKeys(KeyOperation::kList, "", count("keys"));
     service.ManageKeys(KeyOperation::kInstall, "not base64", count("bad key"));
-    service.ForceLeave("nobody", false, count("force-leave"));
+    service.ForceLeave("nobody", {}, count("force-leave"));
     service.UpdateTags({{"role", "web"}}, {}, count("tags"));
     service.Leave(count("leave"));
   }
