@@ -10,33 +10,39 @@ load("//third_party:debian.bzl", "debian_repository")
 load("//third_party/abseil:repository.bzl", "debian_absl_repository")
 load("//third_party/bazel:compat.bzl", "bazel_compat_repositories")
 
-def serf_dependencies(modules = False):
-    """Declares every dependency that is not declared yet.
-
-    Args:
-      modules: called from a module extension, which sees no other repositories
-    """
-    if not modules:
-        bazel_compat_repositories()
-    have = {} if modules else native.existing_rules()
+def serf_dependencies():
+    """Declares every dependency that is not declared yet."""
+    bazel_compat_repositories()
+    have = native.existing_rules()
     if "com_google_absl" not in have:
         debian_absl_repository(
             name = "com_google_absl",
             packages = ["libabsl-dev"],
             probe = "/usr/include/absl/base/config.h",
         )
-    if "bazel_skylib" not in have and not modules:
+    if "bazel_skylib" not in have:
         debian_repository(
             name = "bazel_skylib",
             packages = ["bazel-skylib"],
             probe = "/usr/share/bazel/tools/skylib/WORKSPACE",
             tree = "share/bazel/tools/skylib",
         )
-    for name, kwargs in _REPOSITORIES.items():
+    for name, kwargs in _LIBRARIES.items():
+        if name not in have:
+            debian_repository(name = name, **kwargs)
+    go_serf_repositories(have)
+
+def go_serf_repositories(have = {}):
+    """Declares Go Serf's programs, which our tests talk to.
+
+    Args:
+      have: names that are declared already
+    """
+    for name, kwargs in _GO_SERF.items():
         if name not in have:
             debian_repository(name = name, **kwargs)
 
-_REPOSITORIES = {
+_LIBRARIES = {
     # Debian 12's default Boost (1.74) is too old for awaitable operators,
     # cancellation slots, as_tuple and clang; libboost1.81-dev conflicts with it and
     # with libmsgpack-cxx-dev, so it is downloaded, not installed.
@@ -105,6 +111,9 @@ _REPOSITORIES = {
         includes = ["nlohmann"],
         build_file = Label("//third_party:nlohmann_json.BUILD"),
     ),
+}
+
+_GO_SERF = {
     # The reference implementation, as a peer for the tests. The probe is not the
     # program itself, which could be anybody's serf.
     "debian_serf": dict(

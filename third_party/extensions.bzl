@@ -1,8 +1,8 @@
-"""The dependencies of deps.bzl as a module extension, for Bazel 7."""
+"""Go Serf as a module extension, for the tests of this repository under MODULE.bazel."""
 
-load("//:deps.bzl", "serf_dependencies")
+load("//:deps.bzl", "go_serf_repositories")
 
 def _impl(_module_ctx):
-    serf_dependencies(modules = True)
+    go_serf_repositories()
 
-serf_dependencies_extension = module_extension(implementation = _impl)
+go_serf_extension = module_extension(implementation = _impl)
