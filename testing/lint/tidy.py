@@ -390,6 +390,7 @@ def sources(root):
         # Links to folders (Bazel's outputs) are not followed; a workspace of its own is not ours.
         folders[:] = sorted(f for f in folders if not f.startswith(".") and
                             not os.path.exists(os.path.join(folder, f, "WORKSPACE")) and
+                            not os.path.exists(os.path.join(folder, f, "MODULE.bazel")) and
                             not os.path.islink(os.path.join(folder, f)))
         for name in sorted(files):
             if name.endswith((".h", ".cc")) or name == "BUILD.bazel":
