@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "serf/base/bytes.h"
+#include "serf/base/portion.h"
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/swim/broadcast_queue.h"
@@ -195,7 +196,9 @@ class Cluster {
   void PickTargets(Peer& p) {
     const auto eligible = [&p](MemberIndex m) { return m != p.self; };
     if (way_ == Way::kWalk) {
-      p.targets.Next(now_, kTargets, Limit(p), p.rng, targets_, eligible);
+      Portion portion = Portion::Unlimited();
+      p.targets.Update(Limit(p), portion, eligible);
+      p.targets.Next(now_, kTargets, p.rng, targets_, eligible);
       return;
     }
     p.ring.Pick(kTargets, p.rng, picked_, eligible);

@@ -15,12 +15,14 @@
 // where views differ it is still no worse than random.
 
 #include <algorithm>
+#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
+#include "serf/base/portion.h"
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/swim/broadcast_queue.h"
@@ -41,12 +43,12 @@ class GossipTargets {
   // Once, when the own row exists. The starting point is drawn from `rng`.
   void Start(MemberIndex self, Rng& rng) {
     self_ = self;
+    own_hash_ = HashOf(self);
     step_ = static_cast<std::size_t>(rng.Below(kRingsMax));
-    dirty_ = true;
   }
 
   // `member` became alive; it may be closer on a ring than the present target. Call it for each
-  // join; departures are noticed when their turn comes.
+  // join; Update notices departures by itself.
   void OnJoin(MemberIndex member);
 
   // `member` joined by a push/pull with this node, and knows what this node knew then. News that
@@ -63,12 +65,17 @@ class GossipTargets {
     std::uint8_t place;
   };
 
-  // The next `count` targets into `targets` (cleared first), distinct, fewer if there are fewer.
-  // eligible(member) must be false for this node itself. `transmit_limit` is RetransmitLimit(n),
-  // so that each message goes to each target once.
+  // Brings the targets up to date before Next is called, within a portion: false if it must be
+  // called once more, in another turn. It looks at all members only if too many of those next to
+  // this node are gone. eligible(member) must be false for this node itself, and turn true only at
+  // OnJoin. `transmit_limit` is RetransmitLimit(n), so that each message goes to each target once.
   template <typename Eligible>
-  void Next(Instant now, std::size_t count, int transmit_limit, Rng& rng,
-            std::vector<Target>& targets, Eligible&& eligible);
+  bool Update(int transmit_limit, Portion& portion, Eligible&& eligible);
+
+  // The next `count` targets into `targets` (cleared first), distinct, fewer if there are fewer.
+  template <typename Eligible>
+  void Next(Instant now, std::size_t count, Rng& rng, std::vector<Target>& targets,
+            Eligible&& eligible);
   // The places of the cycle, as of the last Next.
   std::uint8_t places() const { return static_cast<std::uint8_t>(places_); }
 
@@ -78,10 +85,27 @@ class GossipTargets {
     MemberIndex member;
     std::uint64_t distance;
   };
+  struct Candidate {
+    std::uint64_t distance;
+    MemberIndex member;
+  };
+  // The members that follow this node on a ring, by distance.
+  struct Ring {
+    std::vector<Candidate> nearest;
+    // `nearest` has all eligible members up to here.
+    std::uint64_t reach = kEverybody;
+  };
   struct Newcomer {
     MemberIndex member;
     Instant until;
   };
+  static constexpr std::uint64_t kEverybody = UINT64_MAX;
+  // Candidates of a ring beyond those that other rings may take. So many of them must go before the
+  // node looks at all members again.
+  static constexpr std::size_t kSpareCandidates = 8;
+  // What it costs to look at a member, and at its place on a ring.
+  static constexpr std::size_t kLookCost = 12;
+  static constexpr std::size_t kRingCost = 1;
   // Below this a random transmission would cost too much of the certainty.
   static constexpr std::size_t kRandomFrom = 4;
   // Of those who joined by way of this node lately; more than one at a time is a storm of joins.
@@ -89,60 +113,168 @@ class GossipTargets {
   // How long news may be on its way, in the original's timing too.
   static constexpr Duration kNewcomerTime = std::chrono::seconds(2);
 
-  // How far `member` is behind this node on a ring; ascending is the ring's order.
-  std::uint64_t Distance(std::size_t ring, MemberIndex member) const {
-    return PlaceOn(ring, member) - PlaceOn(ring, self_);
+  // How far a member with this hash is behind this node on a ring; ascending is the ring's order.
+  std::uint64_t Distance(std::size_t ring, std::uint64_t hash) const {
+    return PlaceOn(ring, hash) - PlaceOn(ring, own_hash_);
   }
-  std::uint64_t PlaceOn(std::size_t ring, MemberIndex member) const {
-    std::uint64_t z = table_.info(member).stable_hash() + (ring + 1) * 0x9e3779b97f4a7c15u;
+  static std::uint64_t PlaceOn(std::size_t ring, std::uint64_t hash) {
+    std::uint64_t z = hash + (ring + 1) * 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
   }
+  std::uint64_t HashOf(MemberIndex member) const { return table_.info(member).stable_hash(); }
   bool IsSuccessor(MemberIndex member) const {
     return std::any_of(successors_.begin(), successors_.end(),
                        [member](const Successor& s) { return s.member == member; });
   }
+  void Insert(Ring& ring, Candidate candidate);
+  void BeginScan();
+  // Looks at all members. False if the portion is spent.
   template <typename Eligible>
-  void Rebuild(std::size_t rings, Eligible&& eligible);
+  bool Scan(Portion& portion, Eligible& eligible);
+  // Finds the successors among the candidates. False if there are too few of them left.
+  template <typename Eligible>
+  bool Select(Eligible& eligible);
 
   const MemberTable& table_;
   const ProbeRing& ring_;
   MemberIndex self_;
-  bool dirty_ = true;
-  std::size_t rings_ = 0;  // wanted; fewer successors if there are fewer members
+  std::uint64_t own_hash_ = 0;
+  std::size_t wanted_ = 0;  // successors; there are fewer if there are fewer members
+  bool with_random_ = false;
   std::size_t step_ = 0;
   std::size_t places_ = 0;
-  std::vector<Successor> successors_;  // distinct, by ring
-  std::vector<Successor> nearest_;     // scratch of Rebuild
+  std::vector<Ring> rings_;               // at least `wanted_`
+  std::optional<std::uint32_t> scanned_;  // while a scan is under way: rows that it looked at
+  bool stale_ = true;                     // Select is to be called
+  std::vector<Successor> successors_;     // distinct, by ring
+  std::vector<Successor> nearest_;        // scratch of Select
   std::vector<Newcomer> newcomers_;
   std::vector<MemberIndex> random_;  // scratch of Next
 };
 
 inline void GossipTargets::OnJoin(MemberIndex member) {
-  if (dirty_ || member == self_) return;
-  if (successors_.size() < rings_) {
-    dirty_ = true;
-    return;
+  if (member == self_) return;
+  const std::uint64_t hash = HashOf(member);
+  for (std::size_t ring = 0; ring < rings_.size(); ++ring) {
+    Insert(rings_[ring], {Distance(ring, hash), member});
   }
   // The row of a successor that was purged meanwhile may be another node's now.
-  dirty_ = IsSuccessor(member) ||
+  stale_ = stale_ || successors_.size() < wanted_ || IsSuccessor(member) ||
            std::any_of(successors_.begin(), successors_.end(),
-                       [&](const Successor& s) { return Distance(s.ring, member) < s.distance; });
+                       [&](const Successor& s) { return Distance(s.ring, hash) < s.distance; });
+}
+
+inline void GossipTargets::Insert(Ring& ring, Candidate candidate) {
+  if (candidate.distance > ring.reach) return;
+  std::vector<Candidate>& nearest = ring.nearest;
+  const auto at = std::lower_bound(
+      nearest.begin(), nearest.end(), candidate.distance,
+      [](const Candidate& c, std::uint64_t distance) { return c.distance < distance; });
+  if (at != nearest.end() && at->distance == candidate.distance) {
+    at->member = candidate.member;  // it may have another row now
+    return;
+  }
+  nearest.insert(at, candidate);
+  if (nearest.size() <= rings_.size() + kSpareCandidates) return;
+  nearest.pop_back();
+  ring.reach = nearest.back().distance;
 }
 
 template <typename Eligible>
-void GossipTargets::Next(Instant now, std::size_t count, int transmit_limit, Rng& rng,
-                         std::vector<Target>& targets, Eligible&& eligible) {
-  targets.clear();
+bool GossipTargets::Update(int transmit_limit, Portion& portion, Eligible&& eligible) {
   const std::size_t limit =
       std::clamp<std::size_t>(static_cast<std::size_t>(std::max(transmit_limit, 1)), 1, kRingsMax);
-  const bool with_random = limit >= kRandomFrom;
-  const std::size_t rings = with_random ? limit - 1 : limit;
-  const bool all_eligible = std::all_of(
-      successors_.begin(), successors_.end(),
-      [&](const Successor& s) { return table_.Contains(s.member) && eligible(s.member); });
-  if (dirty_ || rings != rings_ || !all_eligible) Rebuild(rings, eligible);
+  with_random_ = limit >= kRandomFrom;
+  const std::size_t wanted = with_random_ ? limit - 1 : limit;
+  stale_ = stale_ || wanted != wanted_ ||
+           !std::all_of(successors_.begin(), successors_.end(), [&](const Successor& s) {
+             return table_.Contains(s.member) && eligible(s.member);
+           });
+  wanted_ = wanted;
+  if (!stale_) return true;
+  if (rings_.size() < wanted_) {
+    rings_.resize(wanted_);
+    BeginScan();
+  }
+  for (;;) {
+    if (scanned_ && !Scan(portion, eligible)) return false;
+    if (Select(eligible)) break;
+    BeginScan();
+  }
+  stale_ = false;
+  return true;
+}
+
+inline void GossipTargets::BeginScan() {
+  for (Ring& ring : rings_) {
+    ring.nearest.clear();
+    ring.reach = kEverybody;
+  }
+  scanned_ = 0;
+}
+
+template <typename Eligible>
+bool GossipTargets::Scan(Portion& portion, Eligible& eligible) {
+  for (std::uint32_t& row = *scanned_; row < table_.index_limit(); ++row) {
+    if (portion.empty()) return false;
+    portion.Spend(kLookCost);
+    const MemberIndex member(row);
+    if (!table_.Contains(member) || !eligible(member)) continue;
+    portion.Spend(kRingCost * rings_.size());
+    const std::uint64_t hash = HashOf(member);
+    for (std::size_t ring = 0; ring < rings_.size(); ++ring) {
+      Insert(rings_[ring], {Distance(ring, hash), member});
+    }
+  }
+  scanned_.reset();
+  return true;
+}
+
+template <typename Eligible>
+bool GossipTargets::Select(Eligible& eligible) {
+  successors_.clear();
+  for (std::size_t ring = 0; ring < wanted_; ++ring) {
+    std::erase_if(rings_[ring].nearest, [&](const Candidate& c) {
+      return !table_.Contains(c.member) || !eligible(c.member) ||
+             Distance(ring, HashOf(c.member)) != c.distance;
+    });
+  }
+  // Each pass finds the nearest on each open ring of those not taken yet. Where two rings want
+  // the same, the later one takes its next nearest in a further pass.
+  while (successors_.size() < wanted_) {
+    nearest_.clear();
+    for (std::size_t ring = 0; ring < wanted_; ++ring) {
+      const bool is_taken = std::any_of(successors_.begin(), successors_.end(),
+                                        [ring](const Successor& s) { return s.ring == ring; });
+      if (is_taken) continue;
+      const std::vector<Candidate>& candidates = rings_[ring].nearest;
+      const auto found =
+          std::find_if(candidates.begin(), candidates.end(),
+                       [this](const Candidate& c) { return !IsSuccessor(c.member); });
+      if (found != candidates.end()) {
+        nearest_.push_back({ring, found->member, found->distance});
+      } else if (rings_[ring].reach != kEverybody) {
+        return false;
+      }
+    }
+    if (nearest_.empty()) break;  // nobody is left
+    for (const Successor& s : nearest_) {
+      if (!IsSuccessor(s.member)) successors_.push_back(s);
+    }
+  }
+  // A successor keeps its place while others come and go.
+  std::sort(successors_.begin(), successors_.end(),
+            [](const Successor& a, const Successor& b) { return a.ring < b.ring; });
+  return true;
+}
+
+template <typename Eligible>
+void GossipTargets::Next(Instant now, std::size_t count, Rng& rng, std::vector<Target>& targets,
+                         Eligible&& eligible) {
+  assert(!stale_);
+  targets.clear();
   if (successors_.empty()) return;
   std::erase_if(newcomers_, [&](const Newcomer& n) {
     return n.until < now || !table_.Contains(n.member) || !eligible(n.member) ||
@@ -150,7 +282,7 @@ void GossipTargets::Next(Instant now, std::size_t count, int transmit_limit, Rng
   });
   // A place for a random one only if there is somebody else.
   places_ = successors_.size() +
-            (with_random && table_.live() > successors_.size() + 1 ? std::size_t{1} : 0);
+            (with_random_ && table_.live() > successors_.size() + 1 ? std::size_t{1} : 0);
   // The last places of the cycle are the latest newcomers', at most a quarter of it.
   const std::size_t first_newcomer =
       places_ - std::min(newcomers_.size(), std::max<std::size_t>(places_ / 4, 1));
@@ -174,37 +306,6 @@ void GossipTargets::Next(Instant now, std::size_t count, int transmit_limit, Rng
       targets.push_back({*member, static_cast<std::uint8_t>(step_)});
     }
   }
-}
-
-template <typename Eligible>
-void GossipTargets::Rebuild(std::size_t rings, Eligible&& eligible) {
-  dirty_ = false;
-  rings_ = rings;
-  successors_.clear();
-  // Each pass finds the nearest on each open ring of those not taken yet. Where two rings want
-  // the same, the later one takes its next nearest in a further pass.
-  while (successors_.size() < rings) {
-    nearest_.clear();
-    for (std::size_t ring = 0; ring < rings; ++ring) {
-      const bool taken = std::any_of(successors_.begin(), successors_.end(),
-                                     [ring](const Successor& s) { return s.ring == ring; });
-      if (!taken) nearest_.push_back({ring, self_, UINT64_MAX});
-    }
-    for (const MemberIndex m : ring_.members()) {
-      if (m == self_ || !eligible(m) || IsSuccessor(m)) continue;
-      for (Successor& s : nearest_) {
-        const std::uint64_t distance = Distance(s.ring, m);
-        if (s.member == self_ || distance < s.distance) s = {s.ring, m, distance};
-      }
-    }
-    if (nearest_.front().member == self_) break;  // nobody is left
-    for (const Successor& s : nearest_) {
-      if (!IsSuccessor(s.member)) successors_.push_back(s);
-    }
-  }
-  // A successor keeps its place while others come and go.
-  std::sort(successors_.begin(), successors_.end(),
-            [](const Successor& a, const Successor& b) { return a.ring < b.ring; });
 }
 
 }  // namespace serf::swim

@@ -1,13 +1,18 @@
 #include "serf/swim/gossip_targets.h"
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "serf/base/portion.h"
 #include "serf/swim/scaling.h"
 
 namespace serf::swim {
@@ -34,11 +39,18 @@ struct View {
     ring.Insert(m, rng);
     return m;
   }
+  auto Eligible() const {
+    return [this](MemberIndex m) { return m != self && table.state(m) == NodeState::kAlive; };
+  }
+  bool Update(Portion& portion, GossipTargets& of) {
+    return of.Update(limit > 0 ? limit : RetransmitLimit(4, table.known()), portion, Eligible());
+  }
   std::vector<MemberIndex> Next(std::size_t count) { return Next(count, targets); }
   std::vector<MemberIndex> Next(std::size_t count, GossipTargets& of) {
+    Portion portion = Portion::Unlimited();
+    EXPECT_TRUE(Update(portion, of));
     std::vector<GossipTargets::Target> list;
-    of.Next(now, count, RetransmitLimit(4, table.known()), rng, list,
-            [this](MemberIndex m) { return m != self && table.state(m) == NodeState::kAlive; });
+    of.Next(now, count, rng, list, Eligible());
     std::vector<MemberIndex> members;
     for (const GossipTargets::Target& target : list) {
       EXPECT_LT(target.place, of.places());
@@ -47,12 +59,43 @@ struct View {
     return members;
   }
 
+  // The members that come in turn, without the random ones.
+  std::map<int, MemberIndex> InTurn(GossipTargets& of) {
+    Portion portion = Portion::Unlimited();
+    EXPECT_TRUE(Update(portion, of));
+    std::map<int, MemberIndex> members;
+    std::vector<GossipTargets::Target> list;
+    of.Next(now, 1, rng, list, Eligible());
+    for (int i = 0; i < of.places(); ++i) {
+      of.Next(now, 1, rng, list, Eligible());
+      for (const auto& target : list) members[target.place] = target.member;
+    }
+    // The random one has the last place, if there is somebody else.
+    if (table.live() > of.places()) members.erase(of.places() - 1);
+    return members;
+  }
+  std::map<int, MemberIndex> InTurnAnew() {
+    GossipTargets fresh(table, ring);
+    fresh.Start(self, rng);
+    return InTurn(fresh);
+  }
+  void Depart(MemberIndex member) { table.SetState(member, NodeState::kLeft, now); }
+  void Return(MemberIndex member) {
+    table.SetState(member, NodeState::kAlive, now);
+    targets.OnJoin(member);
+  }
+  void Forget(MemberIndex member) {
+    ring.PurgeAndShuffle([member](MemberIndex m) { return m == member; }, rng);
+    table.Purge(member);
+  }
+
   Rng rng;
   MemberTable table;
   ProbeRing ring;
   GossipTargets targets;
   MemberIndex self;
   Instant now{};
+  int limit = 0;  // of transmissions, if not by the number of members
 };
 
 TEST(GossipTargets, AloneThereIsNobody) {
@@ -128,30 +171,98 @@ TEST(GossipTargets, PurgedMembersAreNoticed) {
 TEST(GossipTargets, ATargetThatWasReplacedIsNoticed) {
   NodeInfoPool pool;
   View view(pool, 40, 0, 1);
-  // Those that come in turn: the successors, without the random ones.
-  const auto in_turn = [&view](GossipTargets& targets) {
-    std::map<MemberIndex, int> hits;
-    constexpr int kCycles = 30;
-    for (int i = 0; i < kCycles * RetransmitLimit(4, view.table.known()); ++i) {
-      for (const MemberIndex m : view.Next(1, targets)) ++hits[m];
-    }
-    std::set<MemberIndex> members;
-    for (const auto& [member, count] : hits) {
-      if (count > kCycles * 2 / 3) members.insert(member);
-    }
-    return members;
-  };
   for (std::uint32_t i = 0; i < 10; ++i) {
-    const MemberIndex gone = *in_turn(view.targets).begin();
-    view.ring.PurgeAndShuffle([gone](MemberIndex m) { return m == gone; }, view.rng);
-    view.table.Purge(gone);
+    const MemberIndex gone = view.InTurn(view.targets).begin()->second;
+    view.Forget(gone);
     const MemberIndex next = view.Add(pool, 1000 + i);
     EXPECT_EQ(next, gone);
     view.targets.OnJoin(next);
-    GossipTargets fresh(view.table, view.ring);
-    fresh.Start(view.self, view.rng);
-    EXPECT_EQ(in_turn(view.targets), in_turn(fresh));
+    EXPECT_EQ(view.InTurn(view.targets), view.InTurnAnew());
   }
+}
+
+// What is kept up to date leads to the same targets as a look at all members.
+TEST(GossipTargets, AfterAnyHistoryTheyAreThoseOfANewOne) {
+  for (const std::uint32_t nodes : {3u, 12u, 60u, 400u}) {
+    NodeInfoPool pool;
+    View view(pool, nodes, 0, nodes);
+    std::uint32_t names = nodes;
+    int departed = 0;
+    for (int step = 0; step < 2000; ++step) {
+      // Half of the changes are about members that come in turn: they matter.
+      const auto in_turn = view.InTurn(view.targets);
+      MemberIndex member(static_cast<std::uint32_t>(view.rng.Below(view.table.index_limit())));
+      if (!in_turn.empty() && view.rng.Below(2) == 0) {
+        member =
+            std::next(in_turn.begin(), static_cast<std::ptrdiff_t>(view.rng.Below(in_turn.size())))
+                ->second;
+      }
+      const bool is_other = view.table.Contains(member) && member != view.self;
+      switch (view.rng.Below(5)) {
+        case 0:
+          view.targets.OnJoin(view.Add(pool, names++));
+          break;
+        case 1:
+          if (is_other) view.Forget(member);
+          break;
+        case 2:
+          if (view.rng.Below(20) == 0) view.limit = 1 + static_cast<int>(view.rng.Below(40));
+          break;
+        default:
+          if (is_other && view.table.state(member) == NodeState::kAlive) {
+            view.Depart(member);
+            ++departed;
+          } else if (is_other) {
+            view.Return(member);
+          }
+      }
+      ASSERT_EQ(view.InTurn(view.targets), view.InTurnAnew()) << nodes << ", step " << step;
+    }
+    EXPECT_GT(departed, 100);
+  }
+}
+
+TEST(GossipTargets, AllMembersAreLookedAtInPortionsAndSeldom) {
+  NodeInfoPool pool;
+  View view(pool, 30'000, 0, 1);
+  int portions = 0;
+  for (bool done = false; !done; ++portions) {
+    Portion portion;
+    done = view.Update(portion, view.targets);
+    // What comes and goes meanwhile counts, on either side of where the look has come to.
+    for (const std::uint32_t row : {100u, 29'000u}) {
+      view.Depart(MemberIndex(row + static_cast<std::uint32_t>(portions)));
+    }
+    view.targets.OnJoin(view.Add(pool, 40'000 + static_cast<std::uint32_t>(portions)));
+  }
+  EXPECT_GE(portions, 4);
+  EXPECT_EQ(view.InTurn(view.targets), view.InTurnAnew());
+
+  // A target that goes is replaced without another look.
+  for (int i = 0; i < 20; ++i) {
+    const auto in_turn = view.InTurn(view.targets);
+    view.Depart(std::next(in_turn.begin(), i % 10)->second);
+    Portion portion;
+    EXPECT_TRUE(view.Update(portion, view.targets));
+    EXPECT_EQ(portion.left(), Portion::kWhole);
+    EXPECT_EQ(view.InTurn(view.targets), view.InTurnAnew());
+  }
+}
+
+TEST(GossipTargets, WhereNobodyIsLeftNobodyIsLookedFor) {
+  NodeInfoPool pool;
+  View view(pool, 1000, 0, 1);
+  view.Next(3);
+  view.table.ForEach([&](MemberIndex m) {
+    if (m != view.self) view.Depart(m);
+  });
+  EXPECT_TRUE(view.Next(3).empty());
+  Portion portion;
+  EXPECT_TRUE(view.Update(portion, view.targets));
+  EXPECT_EQ(portion.left(), Portion::kWhole);
+  view.Return(MemberIndex(7));
+  EXPECT_THAT(view.Next(3), ::testing::ElementsAre(MemberIndex(7)));
+  EXPECT_EQ(view.InTurn(view.targets), view.InTurnAnew());
 }
 
 // News that was on its way when it joined must reach a newcomer, too.

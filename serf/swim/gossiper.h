@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "serf/base/portion.h"
 #include "serf/base/time.h"
 #include "serf/swim/config.h"
 #include "serf/swim/gossip_pacer.h"
@@ -69,7 +70,12 @@ inline void Gossiper::Wake(Instant now) {
 
 inline void Gossiper::OnTimer(Instant now, Outbox& out) {
   if (now >= retry_at_) retry_at_ = kNever;
-  if (now >= pacer_.deadline()) SendRound(now, out);
+  if (now < pacer_.deadline()) return;
+  Portion portion;
+  const auto eligible = [&](MemberIndex m) { return membership_.is_gossip_target(now, m); };
+  // Until the targets are known the round stays due.
+  if (!membership_.targets().Update(membership_.transmit_limit(), portion, eligible)) return;
+  SendRound(now, out);
 }
 
 inline void Gossiper::SendRound(Instant now, Outbox& out) {
@@ -82,8 +88,7 @@ inline void Gossiper::SendRound(Instant now, Outbox& out) {
   // The targets in turn may have had all that waits: then those after them.
   std::size_t tried = 0;
   do {
-    targets.Next(now, static_cast<std::size_t>(config.gossip_nodes), membership_.transmit_limit(),
-                 context_.rng, targets_,
+    targets.Next(now, static_cast<std::size_t>(config.gossip_nodes), context_.rng, targets_,
                  [&](MemberIndex m) { return membership_.is_gossip_target(now, m); });
     for (const GossipTargets::Target& target : targets_) {
       const NodeInfo& info = membership_.table().info(target.member);
