@@ -149,6 +149,8 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
  private:
   // Batches of datagrams before other sockets get their turn.
   static constexpr int kBatchesPerTurn = 4;
+  // The same in time; one datagram takes a millisecond or two at worst.
+  static constexpr Duration kReceiveTimeMax = std::chrono::milliseconds(2);
   static constexpr std::size_t kReadSize = 64 << 10;
 
   // Changes of tags that wait for the disk: more than patient clients ask for.
@@ -438,17 +440,18 @@ inline void Driver::WaitForDatagrams() {
 }
 
 inline void Driver::ReceiveDatagrams() {
-  for (int i = 0; i < kBatchesPerTurn; ++i) {
-    const std::span<const UdpSocket::Received> batch = sockets_.udp->Receive(refused_);
-    const Instant now = Now();
-    for (const UdpSocket::Received& datagram : batch) {
+  const Instant end = Now() + kReceiveTimeMax;
+  auto progress = UdpSocket::Progress::kMore;
+  for (int i = 0; i < kBatchesPerTurn && progress == UdpSocket::Progress::kMore; ++i) {
+    progress = sockets_.udp->ReceiveUntil(end, refused_, [this](Instant now, const auto& datagram) {
       serf_->OnDatagram(now, datagram.from, datagram.bytes, out_);
-    }
+    });
     Flush();
-    if (batch.size() < UdpSocket::kBatch) break;
   }
-  sockets_.udp->ReleaseLarge();
-  WaitForDatagrams();
+  if (progress != UdpSocket::Progress::kTimeIsOver) return WaitForDatagrams();
+  asio::post(io_, [self = shared_from_this()] {
+    if (!self->stopped_) self->ReceiveDatagrams();
+  });
 }
 
 inline void Driver::OnAccepted(asio::ip::tcp::socket socket, const Endpoint& from) {

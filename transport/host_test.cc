@@ -1,5 +1,6 @@
 #include "serf/transport/host.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
@@ -13,6 +14,7 @@
 #include <boost/asio/write.hpp>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <optional>
@@ -29,16 +31,21 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
+#include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/requests/join_queue.h"
+#include "serf/testing/cpu_time.h"
 #include "serf/testing/host_fixture.h"
 #include "serf/testing/run_until.h"
 #include "serf/transport/net/lookup.h"
 #include "serf/transport/net/system_names.h"
 #include "serf/wire/aead.h"
+#include "serf/wire/compound.h"
+#include "serf/wire/ids.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/serf_messages.h"
+#include "serf/wire/swim_messages.h"
 
 namespace serf::transport {
 namespace {
@@ -138,6 +145,36 @@ TEST_P(HostOn, WorksOnTheWildcard) {
   const auto acks = [](Agent& agent) { return agent.host->serf().node().counters().acks_received; };
   ASSERT_TRUE(RunUntil([&] { return acks(any) >= 3 && acks(b) >= 3; }));
   EXPECT_EQ(any.Members(), "any:alive b:alive");
+}
+
+// However dear the datagrams of a batch are, other sockets and timers get their turns in between.
+TEST_P(HostOn, ABatchOfDearDatagramsTakesSeveralTurns) {
+  Agent a(io_, QuickOptions("a", At(GetParam())));
+  const asio::ip::tcp::endpoint to = ToAsio(a.host->local());
+  asio::ip::udp::socket udp(io_);
+  udp.open(to.address().is_v4() ? asio::ip::udp::v4() : asio::ip::udp::v6());
+  ByteVector ping;
+  Encode(wire::Ping{.seq_no = wire::SequenceNumber(1)}, ping);
+  ByteVector packet;
+  wire::AppendCompound(std::vector<ByteView>(100, ping), packet);
+  constexpr std::uint64_t kDatagrams = 30;
+  for (std::uint64_t i = 0; i < kDatagrams; ++i) {
+    udp.send_to(asio::buffer(packet), {to.address(), to.port()});
+  }
+  Duration longest{};
+  Duration total{};
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (a.host->serf().node().counters().datagrams_received < kDatagrams) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    const Duration begin = testing::ThreadCpuTime();
+    io_.restart();
+    io_.poll_one();
+    const Duration used = testing::ThreadCpuTime() - begin;
+    longest = std::max(longest, used);
+    total += used;
+  }
+  // A batch holds 32.
+  if (total > std::chrono::milliseconds(12)) EXPECT_LT(longest, total * 2 / 3);
 }
 
 TEST_P(HostOn, DropsGarbage) {

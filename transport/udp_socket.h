@@ -7,9 +7,8 @@
 //
 //   socket.Open(bind);
 //   socket.AsyncWaitReadable([&](ErrorCode error) {
-//     for (const UdpSocket::Received& r : socket.Receive(refused)) machine.OnDatagram(...);
+//     socket.ReceiveUntil(end, refused, [&](Instant now, const auto& r) { ... });
 //     socket.Send(outbox, refused);
-//     socket.ReleaseLarge();
 //   });
 //
 // Failures that the network reports later (ICMP) are read from the socket's error queue, which
@@ -43,9 +42,11 @@
 #include "absl/status/status.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
+#include "serf/base/time.h"
 #include "serf/swim/outbox.h"
 #include "serf/transport/net/asio.h"
 #include "serf/transport/net/bound_socket.h"
+#include "serf/transport/net/clock.h"
 #include "serf/transport/net/error_text.h"
 #include "serf/transport/net/socket_address.h"
 #include "serf/transport/net/zone.h"
@@ -104,6 +105,12 @@ class UdpSocket {
   // valid until the next call. Appends to `refused` whom earlier datagrams did not reach.
   std::span<const Received> Receive(std::vector<Endpoint>& refused);
 
+  // Calls f(now, datagram) for a batch of what has arrived, and stops at `end`: the next call goes
+  // on with the rest of the batch. Gives back memory once the batch is done.
+  enum class Progress : std::uint8_t { kNothingMore, kMore, kTimeIsOver };
+  template <typename F>
+  Progress ReceiveUntil(Instant end, std::vector<Endpoint>& refused, F&& f);
+
   // Gives back the memory that datagrams longer than a page took. Members send none, and whoever
   // sends them must not make the process larger. To be called when what was received has been read.
   void ReleaseLarge();
@@ -141,6 +148,8 @@ class UdpSocket {
   Endpoint local_;
   int family_ = AF_INET;
   std::unique_ptr<ReceiveBuffers> receive_;
+  std::span<const Received> batch_;  // what is left of the last one
+  bool batch_is_full_ = false;
   std::bitset<kBatch> large_;  // which buffers hold more than a page
   const std::size_t page_size_ = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   SendBuffers send_ = {};
@@ -224,6 +233,25 @@ inline std::span<const UdpSocket::Received> UdpSocket::Receive(std::vector<Endpo
   }
   counters_.received += filled;
   return {r.received.data(), filled};
+}
+
+template <typename F>
+UdpSocket::Progress UdpSocket::ReceiveUntil(Instant end, std::vector<Endpoint>& refused, F&& f) {
+  if (batch_.empty()) {
+    batch_ = Receive(refused);
+    batch_is_full_ = batch_.size() == kBatch;
+  }
+  Instant now = Now();
+  while (!batch_.empty()) {
+    f(now, batch_.front());
+    batch_ = batch_.subspan(1);
+    if (batch_.empty()) break;
+    now = Now();
+    if (now >= end) return Progress::kTimeIsOver;
+  }
+  if (batch_is_full_) return Progress::kMore;
+  ReleaseLarge();
+  return Progress::kNothingMore;
 }
 
 inline void UdpSocket::ReleaseLarge() {

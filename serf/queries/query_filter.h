@@ -48,7 +48,7 @@ class QueryFilters {
   static constexpr Duration kCostMax = std::chrono::microseconds(500);
   // The same of all queries: so much as a burst, and one part in kShare of all time. What is beyond
   // it is for a Judgement, however plain.
-  static constexpr Duration kBurst = std::chrono::milliseconds(20);
+  static constexpr Duration kBurst = std::chrono::milliseconds(5);
   static constexpr int kShare = 50;
 
   // Whether a node of this name, with these tags, passes all. warn(text) is called for a filter

@@ -37,8 +37,9 @@ struct Counters {
   std::uint64_t dropped_oversize = 0;     // metadata, name or payload beyond its limit
   std::uint64_t dropped_not_for_us = 0;   // a ping for another name
   std::uint64_t dropped_members = 0;      // a new node, when as many are known as may be
-  std::uint64_t dropped_indirect_pings =
-      0;                                // an indirect ping, when as many are under way as may be
+  // An indirect ping, when as many are under way as may be.
+  std::uint64_t dropped_indirect_pings = 0;
+  std::uint64_t dropped_backlog = 0;    // of more messages than a node keeps for later turns
   std::uint64_t dropped_strangers = 0;  // an answer to no member, beyond their rate
   std::uint64_t dropped_acks = 0;       // an ack or nack from a source that cannot have sent it
   std::uint64_t dropped_sends = 0;      // of ours: the encryption failed, or too many streams

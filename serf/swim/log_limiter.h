@@ -38,6 +38,7 @@ enum class LogReason : std::uint8_t {
   kStreamAccepted,
   kMerge,
   kPendingPushPulls,
+  kBacklog,
   kOldEvent,  // of the Serf layer, as are the following
   kUnaskedReply,
   kStateSize,

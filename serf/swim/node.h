@@ -177,6 +177,7 @@ inline void Node::OnDatagramFailed(Instant now, const Endpoint& to, Outbox& out)
 
 inline void Node::OnTimer(Instant now, Outbox& out) {
   membership_.OnTimer(now);
+  receiver_.OnTimer(now, out);
   prober_.OnTimer(now, out);
   streams_.OnTimer(now, out);
   if (now >= next_push_pull_) OnPushPullTimer(now, out);
@@ -207,7 +208,7 @@ inline void Node::OnStreamClosed(Instant now, StreamId stream, const absl::Statu
 
 inline Instant Node::NextDeadline() const {
   return std::min({membership_.NextDeadline(), prober_.NextDeadline(), streams_.NextDeadline(),
-                   gossiper_.NextDeadline(), next_push_pull_});
+                   gossiper_.NextDeadline(), receiver_.NextDeadline(), next_push_pull_});
 }
 
 inline void Node::OnPushPullTimer(Instant now, Outbox& out) {

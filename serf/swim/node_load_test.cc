@@ -1,5 +1,5 @@
-// What streams cost a Node: who may hold how much and goes first, and that whatever they bring is
-// done in portions, each a turn.
+// What streams and packets cost a Node: who may hold how much and goes first, and that whatever
+// they bring is done in portions, each a turn.
 
 #include <algorithm>
 #include <chrono>
@@ -22,6 +22,8 @@
 #include "serf/swim/streams.h"
 #include "serf/swim/test_net.h"
 #include "serf/wire/aead.h"
+#include "serf/wire/compound.h"
+#include "serf/wire/ids.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/packet.h"
 #include "serf/wire/stream_frame.h"
@@ -256,6 +258,55 @@ TEST_F(NodeLoadTest, ManySuspicionsEndInPortions) {
   }
   EXPECT_EQ(failed, kMembers);
   EXPECT_GE(turns, kMembers / 256);
+}
+
+// Compounds of compounds: as many messages as a packet may hold.
+TEST_F(NodeLoadTest, APacketOfManyMessagesIsHandledInPortions) {
+  std::vector<ByteVector> compounds;
+  std::uint32_t count = 0;
+  while (count < wire::kPacketLeavesMax) {
+    std::vector<ByteVector> pings;
+    for (std::size_t i = 0; i < wire::kCompoundPartsMax; ++i) {
+      pings.push_back(TestNet::Encoded(wire::Ping{.seq_no = wire::SequenceNumber(count++)}));
+    }
+    wire::AppendCompound(std::vector<ByteView>(pings.begin(), pings.end()),
+                         compounds.emplace_back());
+  }
+  ByteVector packet;
+  wire::AppendCompound(std::vector<ByteView>(compounds.begin(), compounds.end()), packet);
+  const Endpoint sender = TestNet::EndpointOf(9);
+  const Endpoint other = TestNet::EndpointOf(8);
+  net_.sent.clear();
+
+  net_.Inject(host_, sender, packet);
+  const std::size_t in_turn = net_.sent.size();
+  EXPECT_GE(in_turn, 50u);  // more than packets of ordinary nodes hold
+  EXPECT_LE(in_turn, 200u);
+  EXPECT_TRUE(IsDue());
+
+  // Others don't wait for them; the sender itself does, so that its messages keep their order.
+  net_.Inject(host_, other, TestNet::Encoded(wire::Ping{.seq_no = wire::SequenceNumber(5000)}));
+  ASSERT_EQ(net_.sent.size(), in_turn + 1);
+  EXPECT_EQ(net_.sent.back().to, other);
+  net_.sent.pop_back();
+  net_.Inject(host_, sender, TestNet::Encoded(wire::Ping{.seq_no = wire::SequenceNumber(count++)}));
+  EXPECT_EQ(net_.sent.size(), in_turn);
+
+  while (IsDue()) {
+    const std::size_t before = net_.sent.size();
+    Tick();
+    EXPECT_LE(net_.sent.size() - before, in_turn);
+  }
+  ASSERT_EQ(net_.sent.size(), count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    EXPECT_EQ(net_.sent[i].to, sender);
+    EXPECT_THAT(net_.sent[i].sequences, ::testing::ElementsAre(wire::SequenceNumber(i)));
+  }
+  EXPECT_EQ(counters().dropped_backlog, 0u);
+
+  // A sender that does not stop has a share.
+  while (counters().dropped_backlog == 0) net_.Inject(host_, sender, packet);
+  while (IsDue()) Tick();
 }
 
 // The peer may go as soon as it has said all.

@@ -3,7 +3,8 @@
 #define SERF_SWIM_PACKET_RECEIVER_H_
 
 // PacketReceiver: takes datagrams apart, hands their messages to the parts of the node, and counts
-// and logs what must be dropped. Source: docs/protocol/membership.md 1.1, 8.2, 10.
+// and logs what must be dropped. A packet with more messages than a turn may take is handled in
+// several. Source: docs/protocol/membership.md 1.1, 8.2, 10.
 
 #include <cstdint>
 #include <optional>
@@ -14,12 +15,14 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
+#include "serf/base/portion.h"
 #include "serf/base/time.h"
 #include "serf/swim/delegate.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/membership.h"
 #include "serf/swim/node_context.h"
 #include "serf/swim/outbox.h"
+#include "serf/swim/packet_backlog.h"
 #include "serf/swim/prober.h"
 #include "serf/wire/label.h"
 #include "serf/wire/message_type.h"
@@ -35,10 +38,16 @@ class PacketReceiver {
       : context_(context), membership_(membership), prober_(prober) {}
 
   void OnDatagram(Instant now, const Endpoint& from, ByteView datagram, Outbox& out);
+  // Messages of packets that held more than a portion.
+  void OnTimer(Instant now, Outbox& out);
+  Instant NextDeadline() const { return backlog_.empty() ? kNever : Instant(); }
 
  private:
   void OnMessage(Instant now, const Endpoint& from, wire::MessageType type, ByteView body,
                  Outbox& out);
+
+  // The backlog has no room for a message of this type.
+  void OnBacklogFull(Instant now, const Endpoint& from, wire::MessageType type);
 
   // Decodes and calls handle(message), or counts and logs.
   template <typename Message, typename Handle>
@@ -62,6 +71,7 @@ class PacketReceiver {
   NodeContext& context_;
   Membership& membership_;
   Prober& prober_;
+  PacketBacklog backlog_;
 };
 
 inline void PacketReceiver::OnDatagram(Instant now, const Endpoint& from, ByteView datagram,
@@ -77,10 +87,34 @@ inline void PacketReceiver::OnDatagram(Instant now, const Endpoint& from, ByteVi
       .verify_incoming = config.verify_incoming,
   };
   wire::PacketScratch& scratch = out.workspace().packet;
-  const wire::PacketError error = wire::OpenPacket(
-      datagram, options, scratch,
-      [&](wire::MessageType type, ByteView body) { OnMessage(now, from, type, body, out); });
+  Portion portion;
+  bool waits = backlog_.Waits(from.address);
+  const wire::PacketError error =
+      wire::OpenPacket(datagram, options, scratch, [&](wire::MessageType type, ByteView body) {
+        waits = waits || portion.empty();
+        if (!waits) {
+          portion.Spend(PacketBacklog::CostOf(body));
+          return OnMessage(now, from, type, body, out);
+        }
+        if (!backlog_.Add(from, type, body)) OnBacklogFull(now, from, type);
+      });
   if (error != wire::PacketError::kOk) OnFault(now, from, datagram, error, scratch);
+}
+
+inline void PacketReceiver::OnTimer(Instant now, Outbox& out) {
+  Portion portion;
+  backlog_.Run(portion, [&](const Endpoint& from, wire::MessageType type, ByteView body) {
+    OnMessage(now, from, type, body, out);
+  });
+}
+
+inline void PacketReceiver::OnBacklogFull(Instant now, const Endpoint& from,
+                                          wire::MessageType type) {
+  ++context_.counters.dropped_backlog;
+  context_.limiter.Log(now, LogReason::kBacklog, LogLevel::kWarn, [&] {
+    return absl::StrCat("memberlist: handler queue full, dropping message (",
+                        static_cast<int>(type), ") from=", from.ToString());
+  });
 }
 
 inline void PacketReceiver::OnMessage(Instant now, const Endpoint& from, wire::MessageType type,

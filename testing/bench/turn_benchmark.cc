@@ -27,9 +27,18 @@
 #include "serf/snapshot/snapshot.h"
 #include "serf/snapshot_op.h"
 #include "serf/snapshot_state.h"
+#include "serf/swim/config.h"
+#include "serf/swim/counters.h"
 #include "serf/tags.h"
 #include "serf/testing/cpu_time.h"
+#include "serf/testing/test_crypto.h"
+#include "serf/wire/aead.h"
+#include "serf/wire/compound.h"
 #include "serf/wire/ids.h"
+#include "serf/wire/list_view.h"
+#include "serf/wire/message_type.h"
+#include "serf/wire/packet.h"
+#include "serf/wire/serf_messages.h"
 #include "serf/wire/swim_messages.h"
 
 namespace serf::testing {
@@ -72,11 +81,14 @@ class Subject {
   }
 
   static ByteVector Alive(std::int64_t i, std::uint32_t incarnation = 1) {
+    static const ByteVector& meta =
+        *new ByteVector(EncodeTags({{"role", "web"}, {"dc", "east-1"}}, 5).value());
+    return Alive(i, incarnation, meta);
+  }
+  static ByteVector Alive(std::int64_t i, std::uint32_t incarnation, const ByteVector& meta) {
     const auto vsn = wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
     const Endpoint endpoint = EndpointOfMember(i);
     const std::string name = NameOfMember(i);
-    static const ByteVector& meta =
-        *new ByteVector(EncodeTags({{"role", "web"}, {"dc", "east-1"}}, 5).value());
     return Encoded(wire::Alive{.incarnation = wire::Incarnation(incarnation),
                                .node = name,
                                .addr = endpoint.address.bytes(),
@@ -120,6 +132,7 @@ class Subject {
       benchmark::DoNotOptimize(cmd::MakeScriptEvent(event, serf_->LocalMember()));
     }
     events += out.events().size();
+    datagrams += out.datagrams().size();
     const std::size_t ops = out.snapshot_ops().size();
     out.Clear();
     for (std::size_t i = 0; i < ops; ++i) serf_->OnSnapshotDone(now, absl::OkStatus(), out);
@@ -131,6 +144,7 @@ class Subject {
   Outbox out;
   bool tells = false;
   std::size_t events = 0;
+  std::size_t datagrams = 0;
 
  private:
   std::unique_ptr<Serf> serf_;
@@ -237,6 +251,179 @@ void BM_RingWraps(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_RingWraps)->Arg(10'000)->Arg(50'000)->UseManualTime()->Unit(benchmark::kMillisecond);
+
+// --- a packet with as many messages as it may hold ---
+
+// Messages of each kind that cost the most for their size. `i` is another one each time.
+using MakeMessage = ByteVector (*)(std::int64_t i);
+
+ByteVector User(const ByteVector& message) {
+  ByteVector user{static_cast<std::uint8_t>(wire::MessageType::kUser)};
+  Append(user, message);
+  return user;
+}
+
+wire::QueryMessage QueryOf(std::int64_t i) {
+  static const std::string& source = *new std::string(NameOfMember(1));
+  static const Endpoint& from = *new Endpoint(EndpointOfMember(1));
+  return {.ltime = wire::LamportTime(static_cast<std::uint64_t>(2 + i / 256)),
+          .id = static_cast<std::uint32_t>(i),
+          .addr = from.address.bytes(),
+          .port = from.port,
+          .source_node = source,
+          .timeout_ns = 1'000'000'000,
+          .name = "q"};
+}
+
+// From a member, so that gossip rides on each answer.
+ByteVector PingOf(std::int64_t i) {
+  const Endpoint from = EndpointOfMember(1);
+  const std::string source = NameOfMember(1);
+  return Subject::Encoded(wire::Ping{.seq_no = wire::SequenceNumber(static_cast<std::uint32_t>(i)),
+                                     .source_addr = from.address.bytes(),
+                                     .source_port = from.port,
+                                     .source_node = source});
+}
+ByteVector IndirectPingOf(std::int64_t i) {
+  const Endpoint from = EndpointOfMember(1);
+  const std::string source = NameOfMember(1);
+  const std::string target = NameOfMember(2);
+  const Endpoint to = EndpointOfMember(2);
+  return Subject::Encoded(
+      wire::IndirectPing{.seq_no = wire::SequenceNumber(static_cast<std::uint32_t>(i)),
+                         .target = to.address.bytes(),
+                         .port = to.port,
+                         .node = target,
+                         .source_addr = from.address.bytes(),
+                         .source_port = from.port,
+                         .source_node = source});
+}
+ByteVector StrangerOf(std::int64_t i) {
+  static const ByteVector& meta = *new ByteVector(
+      EncodeTags({{"role", std::string(250, 'r')}, {"dc", std::string(240, 'd')}}, 5).value());
+  return Subject::Alive(100'000 + i, 1, meta);
+}
+ByteVector TagsOf(std::int64_t i) {
+  return Subject::Alive(i % 1000, static_cast<std::uint32_t>(2 + i / 1000));
+}
+ByteVector SuspectOf(std::int64_t i) {
+  const std::string name = NameOfMember(i % 10'000);
+  return Subject::Encoded(wire::Suspect{
+      .incarnation = wire::Incarnation(1), .node = name, .from = absl::StrCat("m", i % 7)});
+}
+ByteVector DeadOf(std::int64_t i) { return Subject::Dead(i % 10'000); }
+ByteVector JoinIntentOf(std::int64_t i) {
+  const std::string name = NameOfMember(i % 1000);
+  return User(Subject::Encoded(wire::JoinMessage{
+      .ltime = wire::LamportTime(static_cast<std::uint64_t>(2 + i / 1000)), .node = name}));
+}
+ByteVector UserEventOf(std::int64_t i) {
+  const std::string name = absl::StrCat("e", i);
+  return User(Subject::Encoded(wire::UserEventMessage{
+      .ltime = wire::LamportTime(static_cast<std::uint64_t>(2 + i / 64)), .name = name}));
+}
+ByteVector AckedQueryOf(std::int64_t i) {
+  wire::QueryMessage query = QueryOf(i);
+  query.flags = wire::kQueryFlagAck;
+  return User(Subject::Encoded(query));
+}
+ByteVector RelayedQueryOf(std::int64_t i) {
+  wire::QueryMessage query = QueryOf(i);
+  query.flags = wire::kQueryFlagAck;
+  query.relay_factor = 255;
+  return User(Subject::Encoded(query));
+}
+ByteVector FilteredQueryOf(std::int64_t i) {
+  wire::QueryMessage query = QueryOf(i);
+  const std::string expression = absl::StrCat("(x*|y*)*(x|z)*", i, "$");
+  ByteVector filter;
+  wire::EncodeFilter(wire::TagFilter{.tag = "role", .expr = expression}, filter);
+  const std::vector<ByteView> filters{filter};
+  query.filters = wire::ListView<ByteView>(filters);
+  return User(Subject::Encoded(query));
+}
+
+// The packet that holds most of them.
+ByteVector PacketOf(MakeMessage make, std::int64_t& next, const swim::Config& config) {
+  for (std::size_t count = wire::kPacketLeavesMax;; count -= count / 8) {
+    std::vector<ByteVector> messages;
+    for (std::size_t i = 0; i < count; ++i) messages.push_back(make(next++));
+    std::vector<ByteVector> inner;
+    for (std::size_t i = 0; i < count;) {
+      std::vector<ByteView> parts;
+      std::size_t size = 2;
+      while (i < count && parts.size() < wire::kCompoundPartsMax &&
+             size + messages[i].size() + 2 < 60'000) {
+        size += messages[i].size() + 2;
+        parts.push_back(messages[i++]);
+      }
+      wire::AppendCompound(parts, inner.emplace_back());
+    }
+    ByteVector packet;
+    wire::AppendCompound(std::vector<ByteView>(inner.begin(), inner.end()), packet);
+    wire::PacketScratch scratch;
+    ByteVector sealed;
+    const wire::SealOptions options{.keyring = config.keyring.get(),
+                                    .aead = config.aead.get(),
+                                    .nonces = config.nonces.get(),
+                                    .compress = true};
+    if (wire::SealPacket(packet, options, scratch, sealed) && sealed.size() <= wire::kDatagramMax) {
+      return sealed;
+    }
+  }
+}
+
+void BM_Packet(benchmark::State& state, MakeMessage make,
+               swim::GossipPacing pacing = swim::GossipPacing::kPrompt) {
+  Config config = Subject::Quiet();
+  // Long, so that it is dear to match.
+  config.tags = {{"role", std::string(400, 'x')}};
+  config.swim.gossip_pacing = pacing;
+  Encrypt(config.swim, ByteVector(32, 7));
+  config.swim.verify_incoming = false;  // of the members
+  Subject subject(10'000, config);
+  std::int64_t next = 1;
+  std::size_t datagrams = 0;
+  for (auto _ : state) {
+    const ByteVector packet = PacketOf(make, next, subject.serf().config().swim);
+    subject.now += std::chrono::seconds(1);
+    subject.Settle();
+    const std::size_t before = subject.datagrams;
+    subject.tells = true;
+    const double first = Time([&] { subject.Hear(packet); });
+    state.SetIterationTime(std::max(first, subject.Settle()));
+    datagrams = subject.datagrams - before;
+    state.counters["bytes"] = static_cast<double>(packet.size());
+  }
+  const swim::Counters& counters = subject.serf().node().counters();
+  state.counters["sent"] = static_cast<double>(datagrams);
+  state.counters["sent_bytes"] = static_cast<double>(counters.datagram_bytes_sent);
+  state.counters["queue"] = static_cast<double>(subject.serf().node().queue().size());
+  state.counters["faults"] = static_cast<double>(
+      counters.dropped_compound + counters.dropped_decompress + counters.dropped_malformed +
+      counters.dropped_nesting + counters.dropped_decrypt);
+}
+#define BENCHMARK_PACKET(name)              \
+  BENCHMARK_CAPTURE(BM_Packet, name, &name) \
+      ->Iterations(20)                      \
+      ->UseManualTime()                     \
+      ->Unit(benchmark::kMillisecond)
+BENCHMARK_PACKET(PingOf);
+// Without prompt gossip it rides on the answers.
+BENCHMARK_CAPTURE(BM_Packet, PingOf_ticked, &PingOf, swim::GossipPacing::kTicked)
+    ->Iterations(20)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_PACKET(IndirectPingOf);
+BENCHMARK_PACKET(StrangerOf);
+BENCHMARK_PACKET(TagsOf);
+BENCHMARK_PACKET(SuspectOf);
+BENCHMARK_PACKET(DeadOf);
+BENCHMARK_PACKET(JoinIntentOf);
+BENCHMARK_PACKET(UserEventOf);
+BENCHMARK_PACKET(AckedQueryOf);
+BENCHMARK_PACKET(RelayedQueryOf);
+BENCHMARK_PACKET(FilteredQueryOf);
 
 // The snapshot is written anew.
 void BM_SnapshotIsReplaced(benchmark::State& state) {
