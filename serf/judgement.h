@@ -15,16 +15,17 @@
 // come here: the machine decides them at once. A judgement holds copies of all that it looks at, so
 // it may move between threads, but only one thread may use it at a time.
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 #include "serf/base/regex.h"
@@ -48,10 +49,12 @@ inline absl::string_view TagValue(const Tags& tags, absl::string_view tag) {
 
 class Judgement {
  public:
-  // The processor time of the calling thread after which Run() gives up. All expressions of a query
-  // have Regex::kModestMemoryMax bytes together, so the match that is under way ends within as much
-  // time again.
+  // The processor time of the calling thread after which Run() gives up. What is under way ends
+  // first: an expression that is compiled, within its Regex::kMemoryMax, and a match.
   static constexpr Duration kCpuTimeMax = std::chrono::milliseconds(250);
+  // Regex::Steps() of a match, so that it takes no longer than kCpuTimeMax. The largest expressions
+  // may look at values of a hundred bytes.
+  static constexpr std::int64_t kStepsMax = 36'000'000;
 
   enum class Purpose : std::uint8_t {
     // Whether this node answers a query of another node.
@@ -92,12 +95,15 @@ class Judgement {
 
   // Whether Run() reached a result. False also if it did not run.
   bool decided() const { return decided_; }
+  // Why Run() gave up: which filter was beyond which limit. Empty if it did not run, or decided.
+  const std::string& failure() const { return failure_; }
   // Calls f(name, matched) for each node in the order of AddNode(). Call it only if decided().
   // `matched` is the number of filters that match before the first one that does not. A node passes
   // if `matched` equals the number of filters.
   template <typename F>
   void ForEachNode(F&& f) const;
-  // Why a filter does not compile, and so matches no node; OK if it compiles.
+  // Why a filter does not compile, and so matches no node; OK if it compiles, or if no node was
+  // left for it.
   const absl::Status& error(std::size_t filter) const { return errors_[filter]; }
 
  private:
@@ -107,9 +113,15 @@ class Judgement {
     std::uint32_t matched;
   };
 
-  // Compiles all filters. False if the budget does not suffice.
+  // Judges the nodes that match all filters before this one, by `regex`. False if it takes too
+  // long.
   template <typename CpuTime>
-  bool CompileAll(std::vector<std::optional<Regex>>& compiled, Duration end, CpuTime& cpu_time);
+  bool JudgeBy(std::size_t filter, const Regex& regex, Duration end, CpuTime& cpu_time);
+  // Run() gave up at this filter.
+  void GiveUp(std::size_t filter, absl::string_view why) {
+    failure_ = absl::StrCat("filter regex (", filters_[filter].expression.substr(0, 256),
+                            ") of tag '", filters_[filter].tag, "' ", why);
+  }
 
   Purpose purpose_;
   QueryId query_;
@@ -119,43 +131,49 @@ class Judgement {
   ByteVector bytes_;                  // name and metadata of each node
   std::vector<Node> nodes_;
   bool decided_ = false;
+  std::string failure_;
 };
 
 template <typename CpuTime>
-bool Judgement::CompileAll(std::vector<std::optional<Regex>>& compiled, Duration end,
-                           CpuTime& cpu_time) {
-  std::int64_t memory = Regex::kModestMemoryMax;
-  for (std::size_t i = 0; i < filters_.size(); ++i) {
-    if (memory <= 0) return false;
-    absl::StatusOr<Regex> regex = Regex::Compile(filters_[i].expression, memory);
-    if (absl::IsResourceExhausted(regex.status()) || cpu_time() > end) return false;
-    errors_[i] = regex.status();
-    std::optional<Regex>& to = compiled.emplace_back();
-    if (!regex.ok()) continue;
-    memory -= regex->memory();
-    to = *std::move(regex);
-  }
-  return true;
-}
-
-template <typename CpuTime>
 void Judgement::Run(CpuTime&& cpu_time) {
+  constexpr absl::string_view kTooLong = "needs more than 250 ms of the processor";
+  static_assert(kCpuTimeMax == std::chrono::milliseconds(250));
+  constexpr absl::string_view kTooLarge = "needs more than 6 MiB when compiled";
+  static_assert(Regex::kMemoryMax == std::int64_t{6} << 20);
   const Duration end = cpu_time() + kCpuTimeMax;
-  std::vector<std::optional<Regex>> compiled;
-  if (!CompileAll(compiled, end, cpu_time)) return;
-  std::size_t position = 0;
-  for (Node& node : nodes_) {
-    Tags tags;
-    DecodeTags(ByteView(bytes_).subspan(position + node.name_size, node.meta_size), tags);
-    position += node.name_size + node.meta_size;
-    for (std::size_t i = 0; i < filters_.size(); ++i) {
-      const bool matches = compiled[i] && compiled[i]->Matches(TagValue(tags, filters_[i].tag));
-      if (cpu_time() > end) return;
-      if (!matches) break;
-      ++node.matched;
+  // One expression after the other, so that only one takes memory.
+  for (std::size_t i = 0; i < filters_.size(); ++i) {
+    if (i > 0 && cpu_time() > end) return GiveUp(i, kTooLong);
+    const absl::StatusOr<Regex> regex = Regex::Compile(filters_[i].expression);
+    if (absl::IsResourceExhausted(regex.status())) return GiveUp(i, kTooLarge);
+    errors_[i] = regex.status();
+    if (!regex.ok()) break;  // it matches nobody
+    if (!JudgeBy(i, *regex, end, cpu_time)) return GiveUp(i, kTooLong);
+    if (std::none_of(nodes_.begin(), nodes_.end(),
+                     [i](const Node& node) { return node.matched > i; })) {
+      break;
     }
   }
   decided_ = true;
+}
+
+template <typename CpuTime>
+bool Judgement::JudgeBy(std::size_t filter, const Regex& regex, Duration end, CpuTime& cpu_time) {
+  std::size_t position = 0;
+  bool first = true;
+  for (Node& node : nodes_) {
+    const ByteView meta = ByteView(bytes_).subspan(position + node.name_size, node.meta_size);
+    position += node.name_size + node.meta_size;
+    if (node.matched < filter) continue;
+    // An expression that was compiled is worth a match.
+    if (!std::exchange(first, false) && cpu_time() > end) return false;
+    Tags tags;
+    DecodeTags(meta, tags);
+    const absl::string_view value = TagValue(tags, filters_[filter].tag);
+    if (regex.Steps(value.size()) > kStepsMax) return false;
+    node.matched += regex.Matches(value);
+  }
+  return true;
 }
 
 template <typename F>

@@ -63,16 +63,57 @@ TEST(JudgementTest, WhatDoesNotCompileMatchesNobody) {
   EXPECT_EQ(judgement.error(1).message(), "error parsing regexp: missing closing ): `web(`");
 }
 
-TEST(JudgementTest, AllFiltersHaveOneBudget) {
-  const std::string half = "\\pL{80}";
-  Judgement fits = JudgementOf({{"role", half}});
-  fits.AddNode("a", {});
-  fits.Run(NoTime);
-  EXPECT_TRUE(fits.decided());
-  Judgement beyond = JudgementOf({{"role", half}, {"role", half}});
-  beyond.AddNode("a", {});
-  beyond.Run(NoTime);
-  EXPECT_FALSE(beyond.decided());
+// What people write for names, some of it costly; Go Serf answers by them.
+TEST(JudgementTest, WhatPeopleWriteIsJudged) {
+  std::string names;
+  for (int i = 0; i < 200; ++i) {
+    absl::StrAppend(&names, i == 0 ? "" : "|", "web-", i, "\\.eu-west-1\\.example\\.com");
+  }
+  const std::string name = "web-7.eu-west-1.example.com";
+  for (const std::string& expression :
+       {std::string("[\\pL\\pN_.-]{1,255}"), std::string("^\\w[\\w.-]{1,255}$"),
+        std::string("(?i)^[\\pL\\pN_.-]{1,255}$"), absl::StrCat("^(", names, ")$"),
+        absl::StrCat("(?i)^(", names, ")$"),
+        std::string("^[[:alpha:]]{1,63}-\\d(\\.[[:alnum:]-]{1,63}){0,4}$"),
+        std::string("^[\\pL]{1,63}-\\d(\\.[\\pL\\d-]{1,20}){0,4}$"), std::string("\\PL{1,255}")}) {
+    // Of two tags, too.
+    Judgement judgement = JudgementOf({{"name", expression}, {"host", expression}});
+    judgement.AddNode("a", MetaOf({{"name", name}, {"host", name}}));
+    judgement.AddNode("b", MetaOf({{"name", name}, {"host", ""}}));
+    judgement.Run(NoTime);
+    ASSERT_TRUE(judgement.decided()) << expression << ": " << judgement.failure();
+    EXPECT_THAT(Verdicts(judgement), ElementsAre("a 2", "b 1")) << expression;
+  }
+}
+
+TEST(JudgementTest, WhatIsTooLargeOrTakesTooLongIsNamed) {
+  Judgement large = JudgementOf({{"role", "web"}, {"dc", "(\\pL{10}){100}"}});
+  large.AddNode("a", MetaOf({{"role", "web"}}));
+  large.Run(NoTime);
+  EXPECT_FALSE(large.decided());
+  EXPECT_EQ(large.failure(),
+            "filter regex ((\\pL{10}){100}) of tag 'dc' needs more than 6 MiB when compiled");
+
+  std::string slow;
+  for (int i = 0; i < 400; ++i) slow += "a?";
+  slow = absl::StrCat("(", slow, "){200}b");
+  const auto judged = [&](int size) {
+    Judgement judgement = JudgementOf({{"role", slow}});
+    judgement.AddNode("a", MetaOf({{"role", std::string(static_cast<std::size_t>(size), 'a')}}));
+    judgement.Run(NoTime);
+    return judgement.failure();
+  };
+  EXPECT_EQ(judged(100), "");
+  EXPECT_THAT(judged(400), ::testing::EndsWith("needs more than 250 ms of the processor"));
+}
+
+// So nobody can keep the thread busy with what matters to nobody.
+TEST(JudgementTest, WhereNobodyIsLeftTheRestIsNotLookedAt) {
+  Judgement judgement = JudgementOf({{"role", "web"}, {"role", "(\\pL{10}){100}"}});
+  judgement.AddNode("a", MetaOf({{"role", "db"}}));
+  judgement.Run(NoTime);
+  EXPECT_TRUE(judgement.decided());
+  EXPECT_THAT(Verdicts(judgement), ElementsAre("a 0"));
 }
 
 TEST(JudgementTest, GivesUpWhenItsTimeIsOver) {

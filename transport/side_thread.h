@@ -55,7 +55,7 @@ class SideThread {
 
   // Processor's time that may be used at once: a share alone would have each piece wait for the one
   // before.
-  static constexpr Duration kBurst = std::chrono::milliseconds(250);
+  static constexpr Duration kBurst = std::chrono::milliseconds(50);
 
   explicit SideThread(Options options) : options_(options) {}
   // Waits for the piece that runs, and drops the others.

@@ -52,8 +52,9 @@ class SideWork {
   void Stop();
 
  private:
-  // Of a core, for judgements.
-  static constexpr int kJudgementShare = 5;
+  // Of a core, for judgements: with a burst and the piece under way a twentieth, also soon after a
+  // calm.
+  static constexpr int kJudgementShare = 3;
   // Work of the application that waits.
   static constexpr std::size_t kWorkMax = 4096;
   // Of the processor, for one piece of it: to match 100,000 members takes seconds at worst.

@@ -42,7 +42,7 @@ TEST(RegexTest, WhatPeopleWriteCompiles) {
   for (int i = 0; i < 800; ++i) absl::StrAppend(&names, i == 0 ? "" : "|", "^node-", i, "\\.dc1$");
   EXPECT_TRUE(Matches(names, "node-799.dc1"));
   EXPECT_FALSE(Matches(names, "node-800.dc1"));
-  // The same within the budget of a query.
+  // And within the smaller budget.
   EXPECT_TRUE(Matches("^[\\pL\\pN_.-]{1,64}$", "web-1.example", Regex::kModestMemoryMax));
   EXPECT_TRUE(Matches("^\\p{Lu}{1,98}$", "WEB", Regex::kModestMemoryMax));
   EXPECT_TRUE(Matches(names, "node-799.dc1", Regex::kModestMemoryMax));

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -104,11 +105,25 @@ class QueryIssuer {
   void ForEachAsked(const std::vector<std::string>& names, F&& f) const;
   void JudgeAudience(const QueryParams& params, QueryCollector& collector);
   void End(wire::LamportTime time);
+  // Whether all answers to this query were there, or it was cancelled, before its time was over.
+  bool EndedEarly(Instant now, QueryId query) const {
+    return std::any_of(ended_.begin(), ended_.end(), [&](const Ended& ended) {
+      return ended.query == query && now < ended.deadline;
+    });
+  }
+
+  struct Ended {
+    QueryId query;
+    Instant deadline;
+  };
+  // Ended queries whose late answers are no surprise: those of some seconds of a busy application.
+  static constexpr std::size_t kEndedMax = 1024;
 
   SerfContext& context_;
   CheckedClock& clock_;
   absl::btree_map<wire::LamportTime, QueryCollector> running_;
   absl::btree_set<std::pair<Instant, wire::LamportTime>> deadlines_;
+  std::deque<Ended> ended_;  // the last ones, by their ends
   Results<QueryUpdate> updates_;
 };
 
@@ -240,6 +255,8 @@ inline void QueryIssuer::OnResponse(Instant now, const wire::QueryResponseMessag
   const auto found = running_.find(response.ltime);
   if (found == running_.end()) {
     ++context_.counters.dropped_reply;
+    // Copies of answers that were relayed come later than the answers.
+    if (EndedEarly(now, {response.ltime, response.id})) return;
     context_.limiter.Log(now, swim::LogReason::kUnaskedReply, LogLevel::kWarn, [&] {
       return absl::StrCat("serf: reply for non-running query (LTime: ", response.ltime.value(),
                           ", ID: ", response.id, ") From: ", response.from);
@@ -293,6 +310,8 @@ inline void QueryIssuer::End(wire::LamportTime time) {
   QueryUpdate update;
   update.query = found->second.id();
   deadlines_.erase({found->second.deadline(), time});
+  if (ended_.size() >= kEndedMax) ended_.pop_front();
+  ended_.push_back({found->second.id(), found->second.deadline()});
   running_.erase(found);
   updates_.Add(std::move(update));
 }

@@ -156,7 +156,7 @@ class QueryReceiver {
   void Accept(Instant now, ReceivedQuery query);
   // Hands the filters out.
   void Defer(Instant now, ReceivedQuery query, std::vector<TagExpression> filters);
-  void CountUnjudged(Instant now, absl::string_view name);
+  void CountUnjudged(Instant now, absl::string_view name, absl::string_view why);
   ByteVector EncodeAnswer(QueryId id, std::uint32_t flags, absl::string_view payload) const;
   void Forget(absl::btree_map<QueryId, OpenQuery>::iterator query) {
     deadlines_.erase({query->second.deadline, query->first});
@@ -279,7 +279,7 @@ inline void QueryReceiver::Defer(Instant now, ReceivedQuery query,
   std::size_t bytes = query.event.name.size() + query.event.payload.size();
   for (const TagExpression& filter : filters) bytes += filter.tag.size() + filter.expression.size();
   if (judged_.size() >= kJudgedMax || judged_bytes_ + bytes > kJudgedBytesMax) {
-    return CountUnjudged(now, query.event.name);
+    return CountUnjudged(now, query.event.name, "64 queries or 1 MiB of them wait for that");
   }
   auto judgement = std::make_unique<Judgement>(Judgement::Purpose::kAnswer, query.event.id,
                                                query.open.deadline, std::move(filters));
@@ -297,7 +297,12 @@ inline void QueryReceiver::OnJudged(Instant now, const Judgement& judgement) {
   judged_bytes_ -= judged.bytes;
   // Who asked has stopped waiting.
   const bool late = now >= judged.query.open.deadline;
-  if (late || !judgement.decided()) return CountUnjudged(now, judged.query.event.name);
+  if (late) return CountUnjudged(now, judged.query.event.name, "its time was over");
+  if (!judgement.decided()) {
+    return CountUnjudged(now, judged.query.event.name,
+                         judgement.failure().empty() ? "too much waits for that"
+                                                     : absl::string_view(judgement.failure()));
+  }
   const std::vector<TagExpression>& filters = judgement.filters();
   bool passes = false;
   judgement.ForEachNode([&](absl::string_view, std::size_t matched) {
@@ -314,11 +319,12 @@ inline void QueryReceiver::OnJudged(Instant now, const Judgement& judgement) {
   if (passes) Accept(now, std::move(judged.query));
 }
 
-inline void QueryReceiver::CountUnjudged(Instant now, absl::string_view name) {
+inline void QueryReceiver::CountUnjudged(Instant now, absl::string_view name,
+                                         absl::string_view why) {
   ++context_.counters.queries_unjudged;
   context_.limiter.Log(now, swim::LogReason::kUnjudgedQuery, LogLevel::kWarn, [&] {
     return absl::StrCat("serf: query '", name,
-                        "' is not answered: to judge its filters takes too long");
+                        "' is not answered: to judge its filters takes too long: ", why);
   });
 }
 
