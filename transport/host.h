@@ -158,6 +158,9 @@ class Host {
   //
   // The texts are those of docs/protocol/agent.md 2.5.
   static absl::StatusOr<std::unique_ptr<Host>> Create(asio::io_context& io, HostOptions options);
+  // Returns the error that Create() would return, as far as that can be told without opening the
+  // sockets and reading the snapshot, whose file it opens, and makes for a moment.
+  static absl::Status Check(HostOptions options);
   // Does what Shutdown() does. If the io_context's thread destroys the Host, `on_event` is not
   // called again. If another thread does, one call may still be under way.
   ~Host() {
@@ -362,6 +365,17 @@ class Host {
     Handler handler_;
   };
 
+  static constexpr absl::string_view kSnapshotFailed = "Failed to setup snapshot: ";
+  static constexpr absl::string_view kNetworkFailed = "Failed to create memberlist: ";
+
+  static absl::Status Failed(absl::string_view what, const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat(what, absl::string_view(status.message())));
+  }
+  static absl::Status CompleteConfig(Config& config);
+  // The address to announce for one that is bound, and for what the options say.
+  static absl::StatusOr<Endpoint> FindAdvertise(const Endpoint& local,
+                                                const std::optional<Endpoint>& told);
+
   Host(std::shared_ptr<Driver> driver, const Endpoint& local, const Endpoint& advertise)
       : driver_(std::move(driver)), local_(local), advertise_(advertise) {}
 
@@ -383,46 +397,24 @@ class Host {
 inline absl::StatusOr<std::unique_ptr<Host>> Host::Create(asio::io_context& io,
                                                           HostOptions options) {
   swim::Config& swim = options.config.swim;
-  if (swim.seed == 0) swim.seed = RandomSeed();
-  if (swim.keyring != nullptr) {
-    if (swim.aead == nullptr) swim.aead = std::make_shared<wire::OpensslAead>();
-    if (swim.nonces == nullptr) swim.nonces = std::make_shared<RandomNonces>();
-  }
-  if (absl::Status status = options.config.Validate(); !status.ok()) return status;
+  if (absl::Status status = CompleteConfig(options.config); !status.ok()) return status;
 
   SnapshotStore snapshot;
   if (!options.snapshot_path.empty()) {
     snapshot.system = std::make_unique<PosixSnapshotFileSystem>();
     absl::StatusOr<SnapshotFile::Opened> opened = SnapshotFile::Open(
         *snapshot.system, options.snapshot_path, options.rejoin_after_leave, swim.logger);
-    if (!opened.ok()) {
-      return absl::Status(
-          opened.status().code(),
-          absl::StrCat("Failed to setup snapshot: ", absl::string_view(opened.status().message())));
-    }
+    if (!opened.ok()) return Failed(kSnapshotFailed, opened.status());
     options.config.snapshot = std::move(opened->state);
     snapshot.file = std::move(opened->file);
   }
 
-  const auto failed = [](const absl::Status& status) {
-    return absl::Status(status.code(), absl::StrCat("Failed to create memberlist: ",
-                                                    absl::string_view(status.message())));
-  };
   absl::StatusOr<BoundPair> sockets = OpenBoundPair(io, options.bind, swim.logger, options.zone);
-  if (!sockets.ok()) return failed(sockets.status());
+  if (!sockets.ok()) return Failed(kNetworkFailed, sockets.status());
   const Endpoint local = sockets->local();
 
-  std::optional<IpAddress> private_address;
-  if (local.address.is_unspecified() && !options.advertise) {
-    private_address = PickPrivateAddress(ListInterfaceAddresses(), DefaultInterface());
-  }
-  const std::optional<Endpoint> advertise =
-      ChooseAdvertise(local, options.advertise, private_address);
-  if (!advertise) {
-    return failed(absl::NotFoundError(
-        "Failed to get final advertise address: No private IP address found, and explicit IP not "
-        "provided"));
-  }
+  const absl::StatusOr<Endpoint> advertise = FindAdvertise(local, options.advertise);
+  if (!advertise.ok()) return Failed(kNetworkFailed, advertise.status());
   const bool encrypted = swim.keyring != nullptr && !swim.keyring->empty();
   if (!encrypted && !IsSpecialPurpose(advertise->address)) {
     Log(swim.logger, LogLevel::kWarn, "memberlist: Binding to public address without encryption!");
@@ -439,6 +431,42 @@ inline absl::StatusOr<std::unique_ptr<Host>> Host::Create(asio::io_context& io,
                         std::move(options.save_tags), std::move(options.on_shutdown)},
       std::max(options.connections_max, kConnectionsMin));
   return std::unique_ptr<Host>(new Host(std::move(driver), local, *advertise));
+}
+
+inline absl::Status Host::Check(HostOptions options) {
+  swim::Config& swim = options.config.swim;
+  if (absl::Status status = CompleteConfig(options.config); !status.ok()) return status;
+  if (!options.snapshot_path.empty()) {
+    PosixSnapshotFileSystem system;
+    const absl::Status opens = SnapshotFile::Check(system, options.snapshot_path);
+    if (!opens.ok()) return Failed(kSnapshotFailed, opens);
+  }
+  const absl::StatusOr<Endpoint> advertise = FindAdvertise(options.bind, options.advertise);
+  if (!advertise.ok()) return Failed(kNetworkFailed, advertise.status());
+  swim.advertise = *advertise;
+  return options.config.Validate();
+}
+
+inline absl::Status Host::CompleteConfig(Config& config) {
+  swim::Config& swim = config.swim;
+  if (swim.seed == 0) swim.seed = RandomSeed();
+  if (swim.keyring != nullptr) {
+    if (swim.aead == nullptr) swim.aead = std::make_shared<wire::OpensslAead>();
+    if (swim.nonces == nullptr) swim.nonces = std::make_shared<RandomNonces>();
+  }
+  return config.Validate();
+}
+
+inline absl::StatusOr<Endpoint> Host::FindAdvertise(const Endpoint& local,
+                                                    const std::optional<Endpoint>& told) {
+  std::optional<IpAddress> private_address;
+  if (local.address.is_unspecified() && !told) {
+    private_address = PickPrivateAddress(ListInterfaceAddresses(), DefaultInterface());
+  }
+  if (const auto advertise = ChooseAdvertise(local, told, private_address)) return *advertise;
+  return absl::NotFoundError(
+      "Failed to get final advertise address: No private IP address found, and explicit IP not "
+      "provided");
 }
 
 inline void Host::Start() {

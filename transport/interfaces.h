@@ -58,7 +58,13 @@ bool IsSpecialPurpose(const IpAddress& address);
 std::optional<IpAddress> PickPrivateAddress(std::span<const InterfaceAddress> addresses,
                                             absl::string_view default_interface);
 
-// True if none of `addresses` can be announced: only this machine reaches a node here.
+// True if `address` reaches this link only: 169.254.0.0/16 or fe80::/10.
+bool IsLinkLocal(const IpAddress& address);
+
+// True if only this machine reaches a node here: no interface that is up has an address but
+// loopback and link-local ones. One for documentation or reserved use (2001:db8::/32, 240.0.0.0/4)
+// is an address like others: a node does not announce it by itself, but who gave it to the host has
+// a network.
 bool IsAlone(std::span<const InterfaceAddress> addresses);
 
 // The system's addresses, IPv4 first. Empty if the kernel does not answer.
@@ -145,9 +151,15 @@ inline std::optional<IpAddress> PickPrivateAddress(std::span<const InterfaceAddr
   return best->address.Mapped();
 }
 
+inline bool IsLinkLocal(const IpAddress& address) {
+  const ByteView bytes = address.bytes();
+  if (address.is_v4()) return bytes[0] == 169 && bytes[1] == 254;
+  return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
+
 inline bool IsAlone(std::span<const InterfaceAddress> addresses) {
   return std::none_of(addresses.begin(), addresses.end(), [](const InterfaceAddress& entry) {
-    return entry.up && IsForwardable(entry.address);
+    return entry.up && !entry.address.is_loopback() && !IsLinkLocal(entry.address.Unmapped());
   });
 }
 

@@ -151,6 +151,11 @@ TEST(InterfacesTest, KnowsWhenNobodyElseIsReached) {
   EXPECT_TRUE(IsAlone(std::vector{On("eth0", "fe80::1", 64), On("eth1", "10.0.0.5", 24, false)}));
   EXPECT_FALSE(IsAlone(std::vector{On("lo", "127.0.0.1", 8), On("eth0", "10.0.0.5", 24)}));
   EXPECT_FALSE(IsAlone(std::vector{On("eth0", "8.8.8.8", 24)}));
+  // As Go Serf, which then asks for an address: a laboratory's network is a network.
+  for (const char* const address : {"240.1.2.3", "192.0.0.9", "192.0.2.7", "2001:db8::5"}) {
+    EXPECT_FALSE(IsAlone(std::vector{On("lo", "127.0.0.1", 8), On("eth0", address, 24)}))
+        << address;
+  }
 }
 
 std::optional<InterfaceAddress> Listed(const char* address) {

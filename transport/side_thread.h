@@ -6,7 +6,7 @@
 // other. Where it is told so, within a share of a core and behind all other threads of the host.
 //
 //   SideThread side({.share_percent = 5});
-//   if (!side.Submit([] { ... })) ...            // there is no room
+//   if (side.Submit([] { ... }) != SideThread::Taken::kYes) ...  // no room, or no thread
 //
 // Not for what blocks: the share is of the processor's time. The thread starts with the first piece
 // and ends when there has been none for a while, with the memory that the work has left behind.
@@ -20,8 +20,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -41,6 +43,11 @@ inline Duration ThreadCpuTime() {
 
 class SideThread {
  public:
+  using Work = absl::AnyInvocable<void()>;
+  // Throws std::system_error if the system has no thread left.
+  using StartThread = std::function<std::thread(std::function<void()>)>;
+  enum class Taken : std::uint8_t { kYes, kQueueFull, kNoThread };
+
   struct Options {
     // Of a core. Below 100, work waits when more than kBurst beyond the share was used, and has a
     // low priority: nobody waits for it. At 100 somebody does, and on a busy host a low priority
@@ -50,8 +57,8 @@ class SideThread {
     std::size_t queue_max = 64;
     // Without work so long, the thread ends.
     Duration idle_max = std::chrono::seconds(5);
+    StartThread start = [](std::function<void()> run) { return std::thread(std::move(run)); };
   };
-  using Work = absl::AnyInvocable<void()>;
 
   // Processor's time that may be used at once: a share alone would have each piece wait for the one
   // before.
@@ -70,16 +77,16 @@ class SideThread {
   SideThread(const SideThread&) = delete;
   SideThread& operator=(const SideThread&) = delete;
 
-  // From one thread only; returns at once. False: too much waits, or there can be no thread.
-  bool Submit(Work work) {
+  // From one thread only; returns at once.
+  Taken Submit(Work work) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      if (queue_.size() >= options_.queue_max) return false;
-      if (!runs_ && !Start()) return false;
+      if (queue_.size() >= options_.queue_max) return Taken::kQueueFull;
+      if (!runs_ && !Start()) return Taken::kNoThread;
       queue_.push_back(std::move(work));
     }
     changed_.notify_one();
-    return true;
+    return Taken::kYes;
   }
 
   // Any thread: whether the piece that runs had better stop, since nobody will have the result.
@@ -94,7 +101,7 @@ class SideThread {
   bool Start() {
     if (thread_.joinable()) thread_.join();  // it has ended
     try {
-      thread_ = std::thread([this] { Run(); });
+      thread_ = options_.start([this] { Run(); });
     } catch (const std::system_error&) {
       return false;  // no more threads; the next piece tries again
     }

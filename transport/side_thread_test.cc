@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <functional>
 #include <future>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -20,6 +22,10 @@ using std::chrono::seconds;
 
 constexpr seconds kLimit(60);
 
+bool Submit(SideThread& side, SideThread::Work work) {
+  return side.Submit(std::move(work)) == SideThread::Taken::kYes;
+}
+
 // Uses the processor for so long.
 void Burn(Duration time) {
   const Duration end = ThreadCpuTime() + time;
@@ -32,11 +38,11 @@ TEST(SideThreadTest, WorksInOrderOnAnotherThread) {
   std::promise<std::thread::id> second;
   int done = 0;
   SideThread side({});
-  ASSERT_TRUE(side.Submit([&] {
+  ASSERT_TRUE(Submit(side, [&] {
     done = 1;
     first.set_value(std::this_thread::get_id());
   }));
-  ASSERT_TRUE(side.Submit([&] {
+  ASSERT_TRUE(Submit(side, [&] {
     EXPECT_EQ(done, 1);
     second.set_value(std::this_thread::get_id());
   }));
@@ -50,15 +56,30 @@ TEST(SideThreadTest, TakesNoMoreThanFits) {
   std::promise<void> started;
   std::promise<void> go_on;
   SideThread side({.queue_max = 2});
-  ASSERT_TRUE(side.Submit([&] {
+  ASSERT_TRUE(Submit(side, [&] {
     started.set_value();
     go_on.get_future().wait();
   }));
   ASSERT_EQ(started.get_future().wait_for(kLimit), std::future_status::ready);
-  EXPECT_TRUE(side.Submit([] {}));
-  EXPECT_TRUE(side.Submit([] {}));
-  EXPECT_FALSE(side.Submit([] {}));
+  EXPECT_TRUE(Submit(side, [] {}));
+  EXPECT_TRUE(Submit(side, [] {}));
+  EXPECT_FALSE(Submit(side, [] {}));
   go_on.set_value();
+}
+
+// A limit of processes (ulimit -u) that is reached: the next piece may find a thread.
+TEST(SideThreadTest, SaysIfThereIsNoThread) {
+  bool none = true;
+  SideThread side({.start = [&none](std::function<void()> run) {
+    if (none)
+      throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+    return std::thread(std::move(run));
+  }});
+  EXPECT_EQ(side.Submit([] { FAIL(); }), SideThread::Taken::kNoThread);
+  none = false;
+  std::promise<void> done;
+  EXPECT_EQ(side.Submit([&done] { done.set_value(); }), SideThread::Taken::kYes);
+  EXPECT_EQ(done.get_future().wait_for(kLimit), std::future_status::ready);
 }
 
 TEST(SideThreadTest, WhatWaitsAtTheEndIsDropped) {
@@ -68,11 +89,11 @@ TEST(SideThreadTest, WhatWaitsAtTheEndIsDropped) {
   bool ran = false;
   {
     SideThread side({});
-    ASSERT_TRUE(side.Submit([&started, &side] {
+    ASSERT_TRUE(Submit(side, [&started, &side] {
       started.set_value();
       while (!side.ending()) std::this_thread::yield();
     }));
-    ASSERT_TRUE(side.Submit([&ran, held = std::move(held)] { ran = true; }));
+    ASSERT_TRUE(Submit(side, [&ran, held = std::move(held)] { ran = true; }));
     ASSERT_EQ(started.get_future().wait_for(kLimit), std::future_status::ready);
   }
   EXPECT_FALSE(ran);
@@ -84,7 +105,7 @@ TEST(SideThreadTest, StartsAnewAfterAnIdleTime) {
   for (int i = 0; i < 20; ++i) {
     auto done = std::make_shared<std::promise<void>>();
     std::future<void> ended = done->get_future();
-    ASSERT_TRUE(side.Submit([done] { done->set_value_at_thread_exit(); }));
+    ASSERT_TRUE(Submit(side, [done] { done->set_value_at_thread_exit(); }));
     // The thread has ended, or is about to.
     ASSERT_EQ(ended.wait_for(kLimit), std::future_status::ready);
   }
@@ -97,7 +118,7 @@ TEST(SideThreadTest, KeepsToItsShare) {
   static constexpr Duration kPiece = milliseconds(100);
   static constexpr int kPieces = 6;
   for (int i = 0; i < kPieces; ++i) {
-    ASSERT_TRUE(side.Submit([&done, i] {
+    ASSERT_TRUE(Submit(side, [&done, i] {
       Burn(kPiece);
       if (i == kPieces - 1) done.set_value();
     }));
@@ -113,8 +134,9 @@ TEST(SideThreadTest, OnlyAShareHasALowPriority) {
   const auto nice_of = [](int share_percent) {
     std::promise<int> nice;
     SideThread side({.share_percent = share_percent});
-    EXPECT_TRUE(side.Submit(
-        [&nice] { nice.set_value(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()))); }));
+    EXPECT_TRUE(Submit(side, [&nice] {
+      nice.set_value(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())));
+    }));
     return nice.get_future().get();
   };
   const int own = ::getpriority(PRIO_PROCESS, 0);

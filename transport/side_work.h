@@ -36,8 +36,14 @@ class SideWork {
   using Work = absl::AnyInvocable<void(const MayGoOn&)>;
   using OnDone = absl::AnyInvocable<void(bool)>;
 
-  SideWork(asio::io_context& io, OnJudged on_judged)
-      : io_(io), core_(std::make_shared<Core>(Core{std::move(on_judged), {}, 0})) {}
+  SideWork(asio::io_context& io, OnJudged on_judged,
+           SideThread::StartThread start = SideThread::Options().start)
+      : io_(io),
+        core_(std::make_shared<Core>(Core{std::move(on_judged), {}, 0})),
+        judges_(std::make_unique<SideThread>(
+            SideThread::Options{.share_percent = kJudgementShare, .start = start})),
+        others_(std::make_unique<SideThread>(
+            SideThread::Options{.queue_max = kWorkMax, .start = start})) {}
   ~SideWork() { Stop(); }
   SideWork(const SideWork&) = delete;
   SideWork& operator=(const SideWork&) = delete;
@@ -45,7 +51,8 @@ class SideWork {
   // Runs it, before its deadline, and tells of it later.
   void Judge(std::unique_ptr<Judgement> judgement);
   // Calls work() and then done(true). done(false): it was not called, since too much waits or all
-  // has stopped.
+  // has stopped. Where the system has no thread left, both happen here and now, and may_go_on() is
+  // false after a turn's time: few requests need more, and no request would ever be served else.
   void Run(Work work, OnDone done);
   // Waits for what runs, which is told to hurry, and drops the rest: its done(false) is called from
   // within. Of judgements nobody is told any more.
@@ -59,6 +66,8 @@ class SideWork {
   static constexpr std::size_t kWorkMax = 4096;
   // Of the processor, for one piece of it: to match 100,000 members takes seconds at worst.
   static constexpr Duration kWorkTimeMax = std::chrono::seconds(10);
+  // The same where the io_context's thread has to do it.
+  static constexpr Duration kTurnTimeMax = std::chrono::milliseconds(5);
   // Beyond every budget.
   static constexpr Duration kLongTime = std::chrono::hours(24);
 
@@ -71,10 +80,8 @@ class SideWork {
 
   asio::io_context& io_;
   std::shared_ptr<Core> core_;
-  std::unique_ptr<SideThread> judges_ =
-      std::make_unique<SideThread>(SideThread::Options{.share_percent = kJudgementShare});
-  std::unique_ptr<SideThread> others_ =
-      std::make_unique<SideThread>(SideThread::Options{.queue_max = kWorkMax});
+  std::unique_ptr<SideThread> judges_;
+  std::unique_ptr<SideThread> others_;
 };
 
 inline void SideWork::Judge(std::unique_ptr<Judgement> judgement) {
@@ -85,30 +92,36 @@ inline void SideWork::Judge(std::unique_ptr<Judgement> judgement) {
       if (const auto core = weak.lock()) core->on_judged(*shared);
     });
   };
-  const bool taken = judges_->Submit([side = judges_.get(), shared, back] {
+  const SideThread::Taken taken = judges_->Submit([side = judges_.get(), shared, back] {
     // A time that is over has the judgement give up.
     const auto cpu_time = [side] { return side->ending() ? kLongTime : ThreadCpuTime(); };
     if (Now() < shared->deadline()) shared->Run(cpu_time);
     back();
   });
-  if (!taken) back();
+  if (taken != SideThread::Taken::kYes) back();
 }
 
 inline void SideWork::Run(Work work, OnDone done) {
   if (core_ == nullptr) return done(false);
   const std::uint64_t id = ++core_->last;
-  const bool taken = others_->Submit([&io = io_, weak = std::weak_ptr<Core>(core_),
-                                      side = others_.get(), id, work = std::move(work)]() mutable {
-    const Duration end = ThreadCpuTime() + kWorkTimeMax;
-    work([side, end] { return !side->ending() && ThreadCpuTime() < end; });
-    work = nullptr;
-    asio::post(io, [weak, id] {
-      const auto core = weak.lock();
-      if (core == nullptr) return;
-      if (auto node = core->under_way.extract(id)) node.mapped()(true);
-    });
-  });
-  if (!taken) return done(false);
+  auto shared = std::make_shared<Work>(std::move(work));
+  const SideThread::Taken taken = others_->Submit(
+      [&io = io_, weak = std::weak_ptr<Core>(core_), side = others_.get(), id, shared]() mutable {
+        const Duration end = ThreadCpuTime() + kWorkTimeMax;
+        (*shared)([side, end] { return !side->ending() && ThreadCpuTime() < end; });
+        shared = nullptr;
+        asio::post(io, [weak, id] {
+          const auto core = weak.lock();
+          if (core == nullptr) return;
+          if (auto node = core->under_way.extract(id)) node.mapped()(true);
+        });
+      });
+  if (taken == SideThread::Taken::kQueueFull) return done(false);
+  if (taken == SideThread::Taken::kNoThread) {
+    const Duration end = ThreadCpuTime() + kTurnTimeMax;
+    (*shared)([end] { return ThreadCpuTime() < end; });
+    return done(true);
+  }
   core_->under_way.emplace(id, std::move(done));
 }
 

@@ -41,6 +41,9 @@ class SnapshotFile {
  public:
   // Of a new file, less the process's mask. The original's first compaction made it 0755.
   static constexpr SnapshotFileSystem::Permissions kPermissions = 0644;
+  // The most bytes that wait for room on the disk: the news of some 10,000 nodes. The whole file is
+  // no longer than that in most clusters, and does as well.
+  static constexpr std::size_t kWaitingMax = 1 << 20;
 
   struct Opened {
     std::unique_ptr<SnapshotFile> file;
@@ -51,6 +54,9 @@ class SnapshotFile {
   // "failed to open snapshot: open PATH: ...".
   static absl::StatusOr<Opened> Open(SnapshotFileSystem& system, std::string path,
                                      bool rejoin_after_leave, Logger* logger);
+  // Whether Open() could open or make the file; an error is its. Leaves the file, and that there is
+  // none, as it was.
+  static absl::Status Check(SnapshotFileSystem& system, const std::string& path);
   ~SnapshotFile() { Close(); }
   SnapshotFile(const SnapshotFile&) = delete;
   SnapshotFile& operator=(const SnapshotFile&) = delete;
@@ -60,13 +66,16 @@ class SnapshotFile {
     return op.kind == SnapshotOp::Kind::kAppend ? Append(op.text) : Replace(op.text);
   }
 
-  // Adds whole lines. After an error none of them is in the file. NotFound: the file was deleted or
-  // replaced by another meanwhile; Replace() makes it anew.
+  // Adds whole lines. ResourceExhausted: the disk is full. What fits is in the file, up to a whole
+  // line, and the rest waits here: the next Append(), also one of nothing, writes it first. After
+  // any other error none of the lines is in the file, and none waits. NotFound: the file was
+  // deleted or replaced by another meanwhile; Replace() makes it anew. DataLoss: the disk is full,
+  // and more than kWaitingMax would wait.
   absl::Status Append(absl::string_view lines);
 
-  // Puts `text` in the place of all. The permissions stay. After an error the file is as before,
-  // except that an error of the last step, the sync of the folder, may mean either. After a
-  // success it may be longer than `text`, if it could not be renamed.
+  // Puts `text` in the place of all, also of what waits. The permissions stay. After an error the
+  // file is as before, except that an error of the last step, the sync of the folder, may mean
+  // either. After a success it may be longer than `text`, if it could not be renamed.
   absl::Status Replace(absl::string_view text);
 
  private:
@@ -76,11 +85,22 @@ class SnapshotFile {
   SnapshotFile(SnapshotFileSystem& system, std::string path)
       : system_(system), path_(std::move(path)) {}
 
+  struct OpenFile {
+    File file;
+    SnapshotFileSystem::Info info;
+  };
+  static absl::StatusOr<OpenFile> OpenPath(SnapshotFileSystem& system, const std::string& path);
+  static absl::Status NotOpened(const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat("failed to open snapshot: ",
+                                                    absl::string_view(status.message())));
+  }
   void SettleLeftover();
   absl::Status ReadAll(SnapshotReader& reader);
   absl::Status CutOffTorn();
   absl::Status CheckStillThere();
-  absl::Status WriteAll(File file, absl::string_view text);
+  absl::Status AppendLines(absl::string_view lines);
+  absl::Status KeepWhatFits(absl::string_view lines, std::size_t put, const absl::Status& full);
+  absl::Status WriteAll(File file, absl::string_view text, std::size_t* put = nullptr);
   // By a new file.
   absl::Status Exchange(const std::string& target, absl::string_view text);
   absl::Status WriteNew(File file, absl::string_view text, const std::string& new_path,
@@ -101,6 +121,7 @@ class SnapshotFile {
   std::optional<File> file_;
   std::uint64_t size_ = 0;  // of the whole lines
   bool torn_ = false;       // something may follow them
+  std::string waiting_;     // lines that a full disk did not take
 };
 
 inline absl::StatusOr<SnapshotFile::Opened> SnapshotFile::Open(SnapshotFileSystem& system,
@@ -111,33 +132,46 @@ inline absl::StatusOr<SnapshotFile::Opened> SnapshotFile::Open(SnapshotFileSyste
   opened.file.reset(new SnapshotFile(system, std::move(path)));
   SnapshotFile& self = *opened.file;
   self.SettleLeftover();
-  const auto failed = [](const absl::Status& status) {
-    return absl::Status(status.code(), absl::StrCat("failed to open snapshot: ",
-                                                    absl::string_view(status.message())));
-  };
-  absl::StatusOr<File> file = system.OpenOrCreate(self.path_, kPermissions);
-  if (!file.ok()) return failed(file.status());
-  self.file_ = *file;
-  const absl::StatusOr<SnapshotFileSystem::Info> info = system.InfoOf(*file);
-  if (!info.ok()) return failed(info.status());
-  if (info->null) {
+  const absl::StatusOr<OpenFile> open = OpenPath(system, self.path_);
+  if (!open.ok()) return NotOpened(open.status());
+  self.file_ = open->file;
+  const SnapshotFileSystem::Info& info = open->info;
+  if (info.null) {
     self.Close();
     return opened;
   }
-  if (!info->regular) {
-    return failed(
-        absl::InvalidArgumentError(absl::StrCat("open ", self.path_, ": not a regular file")));
-  }
   SnapshotReader reader(rejoin_after_leave, logger);
-  if (absl::Status status = self.ReadAll(reader); !status.ok()) return failed(status);
+  if (absl::Status status = self.ReadAll(reader); !status.ok()) return NotOpened(status);
   opened.state = std::move(reader).Finish();
-  self.torn_ = info->size != opened.state.size;
+  self.torn_ = info.size != opened.state.size;
   self.size_ = opened.state.size;
   // If it can't be cut off now, then before the next line.
   static_cast<void>(self.CutOffTorn());
   // A new file's name.
-  if (info->size == 0) static_cast<void>(system.SyncFolderOf(self.path_));
+  if (info.size == 0) static_cast<void>(system.SyncFolderOf(self.path_));
   return opened;
+}
+
+inline absl::StatusOr<SnapshotFile::OpenFile> SnapshotFile::OpenPath(SnapshotFileSystem& system,
+                                                                     const std::string& path) {
+  const absl::StatusOr<File> file = system.OpenOrCreate(path, kPermissions);
+  if (!file.ok()) return file.status();
+  absl::StatusOr<SnapshotFileSystem::Info> info = system.InfoOf(*file);
+  if (info.ok() && !info->null && !info->regular) {
+    info = absl::InvalidArgumentError(absl::StrCat("open ", path, ": not a regular file"));
+  }
+  if (info.ok()) return OpenFile{*file, *info};
+  system.Close(*file);
+  return info.status();
+}
+
+inline absl::Status SnapshotFile::Check(SnapshotFileSystem& system, const std::string& path) {
+  const bool is_new = absl::IsNotFound(system.InfoOf(path).status());
+  const absl::StatusOr<OpenFile> open = OpenPath(system, path);
+  if (!open.ok()) return NotOpened(open.status());
+  system.Close(open->file);
+  // What a link leads to, not the link.
+  return is_new ? system.Remove(system.Resolve(path)) : absl::OkStatus();
 }
 
 // The original deletes the file before it renames the new one: if it stopped in between, the new
@@ -183,28 +217,63 @@ inline absl::Status SnapshotFile::CheckStillThere() {
 }
 
 inline absl::Status SnapshotFile::Append(absl::string_view lines) {
+  // They come first, in one piece with the others; after an error that is not a full disk the whole
+  // file will be written anew.
+  std::string all = std::exchange(waiting_, {});
+  if (all.empty()) return AppendLines(lines);
+  absl::StrAppend(&all, lines);
+  return AppendLines(all);
+}
+
+inline absl::Status SnapshotFile::AppendLines(absl::string_view lines) {
   if (absl::Status status = CheckStillThere(); !status.ok()) return status;
   if (absl::Status status = CutOffTorn(); !status.ok()) return status;
   torn_ = true;
-  absl::Status status = WriteAll(*file_, lines);
-  if (status.ok()) status = system_.Sync(*file_);
+  std::size_t put = 0;
+  absl::Status status = WriteAll(*file_, lines, &put);
+  if (status.ok()) {
+    // Some file systems look for room no earlier than here: then nothing is known to have fitted.
+    put = 0;
+    status = system_.Sync(*file_);
+  }
   if (status.ok()) {
     torn_ = false;
     size_ += lines.size();
-  } else {
-    static_cast<void>(CutOffTorn());
+    return status;
   }
+  if (absl::IsResourceExhausted(status)) return KeepWhatFits(lines, put, status);
+  static_cast<void>(CutOffTorn());
   return status;
+}
+
+// `put` bytes of them were written, before the disk was full.
+inline absl::Status SnapshotFile::KeepWhatFits(absl::string_view lines, std::size_t put,
+                                               const absl::Status& full) {
+  const std::size_t whole = put == 0 ? 0 : lines.rfind('\n', put - 1) + 1;
+  if (system_.Truncate(*file_, size_ + whole).ok() && system_.Sync(*file_).ok()) {
+    torn_ = false;
+    size_ += whole;
+    lines.remove_prefix(whole);
+  }
+  if (lines.size() > kWaitingMax) return absl::DataLossError(full.message());
+  waiting_ = std::string(lines);
+  return full;
 }
 
 inline absl::Status SnapshotFile::Replace(absl::string_view text) {
   const std::string target = system_.Resolve(path_);
   const absl::Status exchanged = Exchange(target, text);
-  if (exchanged.ok()) return system_.SyncFolderOf(target);
+  if (exchanged.ok()) {
+    waiting_.clear();
+    return system_.SyncFolderOf(target);
+  }
   // Not into a file that nobody would find again.
   if (!CheckStillThere().ok()) return exchanged;
   const absl::Status written = Overwrite(text);
-  if (written.ok()) return written;
+  if (written.ok()) {
+    waiting_.clear();
+    return written;
+  }
   return absl::Status(written.code(), absl::StrCat(absl::string_view(exchanged.message()), "; ",
                                                    absl::string_view(written.message())));
 }
@@ -272,11 +341,13 @@ inline absl::Status SnapshotFile::WriteFront(absl::string_view text) {
   return system_.Sync(*file_);
 }
 
-inline absl::Status SnapshotFile::WriteAll(File file, absl::string_view text) {
+// `put`: how many bytes were written.
+inline absl::Status SnapshotFile::WriteAll(File file, absl::string_view text, std::size_t* put) {
   while (!text.empty()) {
-    const absl::StatusOr<std::size_t> put = system_.Write(file, text);
-    if (!put.ok()) return put.status();
-    text.remove_prefix(*put);
+    const absl::StatusOr<std::size_t> some = system_.Write(file, text);
+    if (!some.ok()) return some.status();
+    text.remove_prefix(*some);
+    if (put != nullptr) *put += *some;
   }
   return absl::OkStatus();
 }

@@ -33,6 +33,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Pair;
 
 constexpr char kPath[] = "dir/snap";
@@ -111,7 +112,10 @@ class FakeDisk final : public SnapshotFileSystem {
       to += c;
       ++put;
     }
-    if (put == 0) return absl::UnavailableError("write: no space left on device");
+    if (put == 0) {
+      return Used() >= capacity ? absl::ResourceExhaustedError("write: no space left on device")
+                                : absl::UnavailableError("write: stopped");
+    }
     return put;
   }
   absl::StatusOr<std::size_t> WriteAt(File file, std::uint64_t offset,
@@ -432,18 +436,72 @@ TEST(SnapshotFileTest, DeletedOrReplacedUnderway) {
   }
 }
 
+// As by the original, which writes line by line: a small disk has what fits on it.
+TEST(SnapshotFileTest, WhatFitsOnAFullDiskIsWrittenAndTheRestLater) {
+  constexpr absl::string_view kLines = "clock: 1\nevent-clock: 1\nquery-clock: 1\n";
+  for (std::size_t capacity = 0; capacity <= kLines.size(); ++capacity) {
+    SCOPED_TRACE(capacity);
+    FakeDisk disk;
+    const SnapshotFile::Opened opened = OpenOn(disk);
+    disk.capacity = capacity;
+    const absl::Status status = opened.file->Append(kLines);
+    EXPECT_EQ(status.ok(), capacity == kLines.size());
+    if (!status.ok()) EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+    EXPECT_EQ(disk.Text(), WholeLines(std::string(kLines.substr(0, capacity))));
+    // Nothing gets before what waits, however little room there is.
+    disk.capacity = std::min(capacity + 9, kLines.size());
+    static_cast<void>(opened.file->Append("clock: 2\n"));
+    EXPECT_EQ(disk.Text(), WholeLines(std::string(kLines.substr(0, disk.capacity))));
+    disk.capacity = kUnlimited;
+    EXPECT_TRUE(opened.file->Append("").ok());
+    EXPECT_EQ(disk.Text(), absl::StrCat(kLines, "clock: 2\n"));
+  }
+}
+
+TEST(SnapshotFileTest, WhatWaitsForRoomIsBounded) {
+  FakeDisk disk;
+  const SnapshotFile::Opened opened = OpenOn(disk);
+  disk.capacity = 0;
+  const std::string lines(SnapshotFile::kWaitingMax / 2, '\n');
+  EXPECT_TRUE(absl::IsResourceExhausted(opened.file->Append(lines)));
+  EXPECT_TRUE(absl::IsResourceExhausted(opened.file->Append(lines)));
+  EXPECT_TRUE(absl::IsDataLoss(opened.file->Append("clock: 1\n")));
+  // A new beginning, which the whole file makes good.
+  disk.capacity = kUnlimited;
+  EXPECT_TRUE(opened.file->Append("clock: 2\n").ok());
+  EXPECT_EQ(disk.Text(), "clock: 2\n");
+}
+
+// The whole file has what waits.
+TEST(SnapshotFileTest, NothingWaitsBehindAWholeFile) {
+  for (const bool closed : {false, true}) {
+    FakeDisk disk;
+    disk.closed = closed;
+    const SnapshotFile::Opened opened = OpenOn(disk);
+    disk.capacity = 3;
+    EXPECT_TRUE(absl::IsResourceExhausted(opened.file->Append("clock: 1\n")));
+    EXPECT_FALSE(opened.file->Replace("clock: 2\n").ok());
+    disk.capacity = kUnlimited;
+    EXPECT_TRUE(opened.file->Replace("clock: 3\n").ok());
+    EXPECT_TRUE(opened.file->Append("clock: 4\n").ok());
+    EXPECT_EQ(StateOf(disk.Text()), "4 0 0");
+    EXPECT_THAT(disk.Text(), Not(HasSubstr("clock: 1\n")));
+  }
+}
+
 TEST(SnapshotFileTest, AnAppendThatFailsLeavesNothing) {
   FakeDisk disk;
   const SnapshotFile::Opened opened = OpenOn(disk);
   ASSERT_TRUE(opened.file->Append("clock: 1\n").ok());
-  disk.capacity = 15;
-  EXPECT_THAT(opened.file->Append("event-clock: 1\n").message(), HasSubstr("no space left"));
+  disk.fail_from = disk.calls + 1;
+  disk.fail_to = disk.calls + 2;
+  EXPECT_THAT(opened.file->Append("event-clock: 1\n").message(), HasSubstr("input/output"));
   EXPECT_EQ(disk.Text(), "clock: 1\n");
   // Not even the cut is possible: it comes before the next line.
   disk.fail_from = disk.calls + 2;
   disk.fail_to = disk.calls + 6;
   EXPECT_FALSE(opened.file->Append("event-clock: 1\n").ok());
-  EXPECT_EQ(disk.Text(), "clock: 1\nevent-");
+  EXPECT_EQ(disk.Text(), "clock: 1\nevent-clock: 1");
   disk.fail_to = 0;
   disk.capacity = kUnlimited;
   EXPECT_TRUE(opened.file->Append("query-clock: 1\n").ok());
@@ -602,6 +660,21 @@ TEST_F(RealDiskTest, WhatCannotBeOpened) {
   ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
   EXPECT_EQ(SnapshotFile::Open(system_, path_, false, nullptr).status().message(),
             absl::StrCat("failed to open snapshot: open ", path_, ": not a regular file"));
+}
+
+TEST_F(RealDiskTest, ACheckTellsWhatOpeningWouldAndLeavesNothing) {
+  EXPECT_TRUE(SnapshotFile::Check(system_, path_).ok());
+  EXPECT_NE(::access(path_.c_str(), F_OK), 0);
+  EXPECT_EQ(SnapshotFile::Check(system_, "no/such/dir/snap").message(),
+            "failed to open snapshot: open no/such/dir/snap: no such file or directory");
+  EXPECT_TRUE(SnapshotFile::Check(system_, "/dev/null").ok());
+  const std::string target = path_ + ".compact";
+  ASSERT_EQ(::symlink(target.c_str(), path_.c_str()), 0);
+  EXPECT_TRUE(SnapshotFile::Check(system_, path_).ok());
+  EXPECT_EQ(system_.Resolve(path_), path_) << "the link still leads nowhere";
+  std::ofstream(target) << "torn";
+  EXPECT_TRUE(SnapshotFile::Check(system_, path_).ok());
+  EXPECT_EQ(Text(), "torn");
 }
 
 // A device that is always full.

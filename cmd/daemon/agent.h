@@ -4,7 +4,7 @@
 // Agent: the life of a `serf agent` process: start, banner, joins, signals, end. Source:
 // docs/protocol/agent.md 2.1, 2.11, 2.13, 2.15.
 //
-//   return RunAgent([flags] { return LoadConfig(flags); }, terminal);
+//   return RunAgent([flags](Duration wait_max) { return LoadConfig(flags, wait_max); }, terminal);
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -47,6 +47,7 @@
 #include "serf/cmd/events/event_handlers.h"
 #include "serf/cmd/events/event_spec.h"
 #include "serf/cmd/events/script_event.h"
+#include "serf/cmd/files/file_text.h"
 #include "serf/cmd/signals.h"
 #include "serf/cmd/telemetry/agent_metrics.h"
 #include "serf/cmd/telemetry/glog_logger.h"
@@ -64,9 +65,10 @@
 
 namespace serf::cmd {
 
-// Reads flags and files. The message of an error is what to print. Owns what it uses: a reload
-// calls it on a thread that the end of the agent does not wait for.
-using ConfigLoader = std::function<absl::StatusOr<AgentConfig>()>;
+// Reads flags and files, for each of which it waits at most `wait_max` if it is a FIFO or the like.
+// The message of an error is what to print. Owns what it uses: a reload calls it on a thread that
+// the end of the agent does not wait for.
+using ConfigLoader = std::function<absl::StatusOr<AgentConfig>(Duration wait_max)>;
 
 // Runs an agent until its end; returns the exit code. All that it says goes to `terminal`. The
 // configuration is loaded at the start, and again at each SIGHUP.
@@ -79,18 +81,22 @@ struct LoadedConfig {
   std::vector<std::string> warnings;
 };
 
-inline LoadedConfig LoadAndComplete(const ConfigLoader& load) {
-  LoadedConfig loaded{load(), {}};
+// A start waits for a FIFO as long as it takes, as the original. A reload gives up: what was a FIFO
+// by mistake is a file at the next SIGHUP, which must not wait behind it.
+inline constexpr Duration kReloadWaitMax = std::chrono::seconds(10);
+
+inline LoadedConfig LoadAndComplete(const ConfigLoader& load, Duration wait_max) {
+  LoadedConfig loaded{load(wait_max), {}};
   if (!loaded.config.ok()) return loaded;
   absl::Status complete = CompleteConfig(*loaded.config, loaded.warnings);
   if (!complete.ok()) loaded.config = std::move(complete);
   return loaded;
 }
 
-inline LoadedConfig LoadForReload(const ConfigLoader& load) {
-  LoadedConfig loaded = LoadAndComplete(load);
+inline LoadedConfig LoadForReload(const ConfigLoader& load, const Running& running) {
+  LoadedConfig loaded = LoadAndComplete(load, kReloadWaitMax);
   if (!loaded.config.ok()) return loaded;
-  absl::Status checked = CheckConfig(*loaded.config);
+  absl::Status checked = CheckConfig(*loaded.config, running);
   if (!checked.ok()) loaded.config = std::move(checked);
   return loaded;
 }
@@ -213,7 +219,7 @@ inline int RunAgent(ConfigLoader load, Terminal& terminal) {
     terminal.Output(absl::string_view(status.message()));
     return kExitFailure;
   };
-  agent_internal::LoadedConfig loaded = agent_internal::LoadAndComplete(load);
+  agent_internal::LoadedConfig loaded = agent_internal::LoadAndComplete(load, Duration::max());
   for (const std::string& warning : loaded.warnings) terminal.Output(warning);
   if (!loaded.config.ok()) return fail(loaded.config.status());
   AgentConfig& config = *loaded.config;
@@ -253,6 +259,9 @@ inline bool Agent::Start(AgentNode node) {
     return false;
   };
   terminal_.Output("Starting Serf agent...");
+  for (const std::string& path : {config_.tags_file, config_.keyring_file}) {
+    if (!path.empty()) RemoveLeftover(path);
+  }
   if (const absl::Status status = ReadStateFiles(config_, node, &logger_); !status.ok()) {
     return fail("Failed to setup the Serf agent", status);
   }
@@ -475,9 +484,11 @@ inline void Agent::Reload() {
 
 inline void Agent::LoadAgain() {
   load_again_ = false;
-  loading_ =
-      background_.Run([load = load_] { return agent_internal::LoadForReload(load); },
-                      [this](agent_internal::LoadedConfig loaded) { OnLoaded(std::move(loaded)); });
+  loading_ = background_.Run(
+      [load = load_, running = Running{config_, host_->advertise()}] {
+        return agent_internal::LoadForReload(load, running);
+      },
+      [this](agent_internal::LoadedConfig loaded) { OnLoaded(std::move(loaded)); });
   if (!loading_) terminal_.Output("Failed to reload configs: no thread is left to read them");
 }
 

@@ -49,12 +49,6 @@ absl::Status WithAddressFlags(const absl::Status& status);
 
 namespace agent_addresses_internal {
 
-inline bool IsLinkLocal(const IpAddress& address) {
-  const ByteView bytes = address.bytes();
-  if (address.is_v4()) return bytes[0] == 169 && bytes[1] == 254;
-  return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
-}
-
 // Binds to an address of the interface, or checks that the one asked for is one.
 inline absl::Status UseInterface(const std::string& name,
                                  const std::vector<transport::InterfaceAddress>& interfaces,
@@ -75,7 +69,7 @@ inline absl::Status UseInterface(const std::string& name,
         absl::StrCat("Interface '", name, "' has no '", bound.ToString(), "' address"));
   }
   for (const IpAddress& address : owned) {
-    if (IsLinkLocal(address)) continue;
+    if (transport::IsLinkLocal(address)) continue;
     bound = address;
     addresses.bind_text = addresses.bind.ToString();
     addresses.notice =
@@ -92,7 +86,7 @@ inline absl::Status FindZone(const std::string& interface,
                              const std::vector<transport::InterfaceAddress>& interfaces,
                              AgentAddresses& addresses) {
   const IpAddress& bound = addresses.bind.address;
-  if (bound.is_v4() || !IsLinkLocal(bound)) {
+  if (bound.is_v4() || !transport::IsLinkLocal(bound)) {
     addresses.zone = 0;
     return absl::OkStatus();
   }

@@ -166,10 +166,10 @@ absl::StatusOr<std::vector<ConfigChange>> FlagChanges(const Lists& lists) {
 
 // Defaults, then the files, then the flags.
 absl::StatusOr<AgentConfig> LoadConfig(const std::vector<std::string>& files,
-                                       const std::vector<ConfigChange>& flags) {
+                                       const std::vector<ConfigChange>& flags, Duration wait_max) {
   AgentConfig config;
   for (const std::string& path : files) {
-    absl::Status read = ReadConfigPath(path, config);
+    absl::Status read = ReadConfigPath(path, config, wait_max);
     if (!read.ok()) return read;
   }
   for (const ConfigChange& change : flags) change(config);
@@ -186,8 +186,8 @@ int Run(std::span<const std::string> args) {
     terminal.Output(absl::string_view(changes.status().message()));
     return kExitFailure;
   }
-  return RunAgent([files = std::move(lists.config),
-                   flags = *std::move(changes)] { return LoadConfig(files, flags); },
+  return RunAgent([files = std::move(lists.config), flags = *std::move(changes)](
+                      Duration wait_max) { return LoadConfig(files, flags, wait_max); },
                   terminal);
 }
 

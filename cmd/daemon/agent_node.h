@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
+#include "serf/base/endpoint.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/cmd/daemon/agent_addresses.h"
@@ -31,6 +32,7 @@
 #include "serf/cmd/telemetry/syslog_sink.h"
 #include "serf/cmd/text/base64.h"
 #include "serf/config.h"
+#include "serf/rpc/address.h"
 #include "serf/tags.h"
 #include "serf/transport/host.h"
 #include "serf/wire/aead.h"
@@ -60,9 +62,24 @@ absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* 
 // the options.
 absl::Status CheckNode(const AgentConfig& config, AgentNode& node);
 
-// For a reload: all that a start would refuse, but for what depends on the network or on other
-// files, and the size of the tags.
-absl::Status CheckConfig(const AgentConfig& config);
+// What an agent that runs was started with.
+struct Running {
+  AgentConfig config;
+  Endpoint advertise;
+};
+
+// For a reload: all that a start with this configuration would refuse, but for sockets that can't
+// be opened, and the size of the tags. Addresses and files count only where the configuration names
+// others than the running one: a network that is away for a while is no mistake. Blocks on name
+// look-ups and disks.
+absl::Status CheckConfig(const AgentConfig& config, const Running& running);
+
+// Those that were looked up are the node's.
+inline void UseAddresses(AgentNode& node) {
+  node.options.bind = node.addresses.bind;
+  node.options.zone = node.addresses.zone;
+  node.options.advertise = node.addresses.advertise;
+}
 
 inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* logger) {
   AgentNode node;
@@ -70,9 +87,7 @@ inline absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* 
   if (!addresses.ok()) return addresses.status();
   node.addresses = *std::move(addresses);
   if (absl::Status status = ConfigureNode(config, logger, node); !status.ok()) return status;
-  node.options.bind = node.addresses.bind;
-  node.options.zone = node.addresses.zone;
-  node.options.advertise = node.addresses.advertise;
+  UseAddresses(node);
   return node;
 }
 
@@ -158,7 +173,6 @@ inline absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, L
   namespace internal = agent_node_internal;
   if (absl::Status status = internal::CheckTagsFile(config); !status.ok()) return status;
   if (!config.tags_file.empty()) {
-    RemoveLeftover(config.tags_file);
     absl::StatusOr<Tags> tags = ReadTagsFile(config.tags_file);
     if (tags.ok()) {
       Log(logger, LogLevel::kInfo, "agent: Restored ", tags->size(), " tag(s) from ",
@@ -170,7 +184,6 @@ inline absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, L
   }
   if (absl::Status status = internal::CheckKeyringFile(config); !status.ok()) return status;
   if (!config.keyring_file.empty()) {
-    RemoveLeftover(config.keyring_file);
     absl::StatusOr<KeyringFile> keyring = ReadKeyringFile(config.keyring_file);
     if (!keyring.ok()) return keyring.status();
     node.keyring = *std::move(keyring);
@@ -218,17 +231,56 @@ inline absl::Status CheckNode(const AgentConfig& config, AgentNode& node) {
   return absl::OkStatus();
 }
 
-inline absl::Status CheckConfig(const AgentConfig& config) {
+namespace agent_node_internal {
+
+// Sets the addresses of the node as a start does.
+inline absl::Status CheckAddresses(const AgentConfig& config, const Running& running,
+                                   AgentNode& node) {
+  const auto same = [&](auto... members) {
+    return (... && (config.*members == running.config.*members));
+  };
+  if (same(&AgentConfig::bind, &AgentConfig::advertise, &AgentConfig::interface,
+           &AgentConfig::start_join, &AgentConfig::retry_join, &AgentConfig::discover)) {
+    node.options.advertise = running.advertise;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<AgentAddresses> addresses = LookUpAddresses(config);
+  if (!addresses.ok()) return addresses.status();
+  node.addresses = *std::move(addresses);
+  UseAddresses(node);
+  return absl::OkStatus();
+}
+
+inline absl::Status CheckRpcAddress(const AgentConfig& config) {
+  if (rpc::UnixPathOf(config.rpc_addr)) return absl::OkStatus();
+  const absl::Status status = rpc::ParseAddress(config.rpc_addr).status();
+  return status.ok() ? status : Prefixed("Error starting RPC listener: listen tcp", status);
+}
+
+}  // namespace agent_node_internal
+
+inline absl::Status CheckConfig(const AgentConfig& config, const Running& running) {
   namespace internal = agent_node_internal;
   AgentNode node;
+  // In the order of a start.
   absl::Status status = ParseLogLevel(config.log_level).status();
+  if (config.enable_syslog) status.Update(SyslogSink::CheckFacility(config.syslog_facility));
+  status.Update(internal::CheckAddresses(config, running, node));
   status.Update(ConfigureNode(config, nullptr, node));
   status.Update(internal::CheckTagsFile(config));
   status.Update(internal::CheckKeyringFile(config));
-  status.Update(internal::CheckDiscovery(config));
-  if (config.enable_syslog) status.Update(SyslogSink::CheckFacility(config.syslog_facility));
+  if (!status.ok()) return status;
   node.options.config.tags.clear();
+  AgentConfig files = config;  // only those that are others
+  if (files.tags_file == running.config.tags_file) files.tags_file.clear();
+  if (files.keyring_file == running.config.keyring_file) files.keyring_file.clear();
+  if (files.snapshot_path == running.config.snapshot_path) node.options.snapshot_path.clear();
+  files.tags.clear();
+  status = ReadStateFiles(files, node, nullptr);
   if (status.ok()) status = CheckNode(config, node);
+  if (status.ok()) status = WithAddressFlags(transport::Host::Check(node.options));
+  status.Update(internal::CheckDiscovery(config));
+  status.Update(internal::CheckRpcAddress(config));
   return status;
 }
 

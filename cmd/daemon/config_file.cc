@@ -372,8 +372,8 @@ void Decoder::SetTuning(const std::string& name, const json& value) {
   config_.tuning[name] = *duration;
 }
 
-absl::Status ReadConfigFile(const std::string& path, AgentConfig& config) {
-  const absl::StatusOr<std::string> text = ReadTextFile(path);
+absl::Status ReadConfigFile(const std::string& path, AgentConfig& config, Duration wait_max) {
+  const absl::StatusOr<std::string> text = ReadTextFile(path, wait_max);
   if (!text.ok()) {
     // The original decodes while it reads: what opens is decoded, also a folder that is linked to.
     const absl::string_view error(text.status().message());
@@ -402,9 +402,9 @@ absl::Status DecodeConfig(absl::string_view text, AgentConfig& config) {
   return Decoder(config).Decode(*root);
 }
 
-absl::Status ReadConfigPath(const std::string& path, AgentConfig& config) {
+absl::Status ReadConfigPath(const std::string& path, AgentConfig& config, Duration wait_max) {
   std::error_code error;
-  if (!std::filesystem::is_directory(path, error)) return ReadConfigFile(path, config);
+  if (!std::filesystem::is_directory(path, error)) return ReadConfigFile(path, config, wait_max);
   std::vector<std::string> names;
   std::filesystem::directory_iterator entry(path, error);
   for (const std::filesystem::directory_iterator end; !error && entry != end;
@@ -422,7 +422,7 @@ absl::Status ReadConfigPath(const std::string& path, AgentConfig& config) {
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
     const std::filesystem::path file = std::filesystem::path(path) / name;
-    absl::Status read = ReadConfigFile(file.lexically_normal().string(), config);
+    absl::Status read = ReadConfigFile(file.lexically_normal().string(), config, wait_max);
     if (!read.ok()) return read;
   }
   return absl::OkStatus();

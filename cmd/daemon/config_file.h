@@ -13,13 +13,16 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/time.h"
 #include "serf/cmd/daemon/agent_config.h"
 
 namespace serf::cmd {
 
 // A file, or a folder whose "*.json" are read in the order of their names. An error's message is
-// what to print: it names the path and every wrong value; `config` is then unspecified.
-absl::Status ReadConfigPath(const std::string& path, AgentConfig& config);
+// what to print: it names the path and every wrong value; `config` is then unspecified. `wait_max`
+// is for each file: see ReadTextFile().
+absl::Status ReadConfigPath(const std::string& path, AgentConfig& config,
+                            Duration wait_max = Duration::max());
 
 // The text of one file. Only the first JSON value is read.
 absl::Status DecodeConfig(absl::string_view text, AgentConfig& config);

@@ -5,12 +5,15 @@
 // new one, never a part. Errors have the original's form: "open PATH: no such file or directory".
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <string>
 
@@ -18,7 +21,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/duration_text.h"
 #include "serf/base/system_error.h"
+#include "serf/base/time.h"
 
 namespace serf::cmd {
 
@@ -26,7 +31,10 @@ namespace serf::cmd {
 // memory.
 inline constexpr std::size_t kTextFileMax = 16 << 20;
 
-absl::StatusOr<std::string> ReadTextFile(const std::string& path);
+// A FIFO, a pipe or a terminal is read to its end, for which this waits at most `wait_max`:
+// DeadlineExceeded. A disk that stands still has no limit.
+absl::StatusOr<std::string> ReadTextFile(const std::string& path,
+                                         Duration wait_max = Duration::max());
 
 // On the disk when it returns OK; after an error the old text is there. Symbolic links are
 // followed, a new file has mode 0600, and one that we may not write to is left alone, as by the
@@ -67,14 +75,41 @@ inline absl::Status Prefixed(absl::string_view what, const absl::Status& error) 
   return absl::Status(error.code(), absl::StrCat(what, ": ", absl::string_view(error.message())));
 }
 
-inline absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
-  const file_text_internal::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+namespace file_text_internal {
+
+// Waits until `fd` has something to read, or its end; false: not before `deadline`. A file of a
+// disk always has.
+inline bool WaitReadable(int fd, std::chrono::steady_clock::time_point deadline) {
+  constexpr auto kTurn = std::chrono::seconds(60);  // what an int of milliseconds can hold
+  for (;;) {
+    const Duration left = deadline - std::chrono::steady_clock::now();
+    const auto wait = std::clamp<Duration>(left, Duration::zero(), kTurn);
+    pollfd readable = {fd, POLLIN, 0};
+    const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
+    if (::poll(&readable, 1, static_cast<int>(milliseconds)) > 0) return true;
+    if (left <= Duration::zero()) return false;
+  }
+}
+
+}  // namespace file_text_internal
+
+inline absl::StatusOr<std::string> ReadTextFile(const std::string& path, Duration wait_max) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point now = Clock::now();
+  const Clock::time_point deadline =
+      wait_max < Clock::time_point::max() - now ? now + wait_max : Clock::time_point::max();
+  // Not to wait where no limit holds.
+  const file_text_internal::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) return SystemError(errno, "open", path);
   std::string text;
   std::array<char, 8192> buffer;
   for (;;) {
+    if (!file_text_internal::WaitReadable(file.get(), deadline)) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("read ", path, ": it has no end after ", FormatDuration(wait_max)));
+    }
     const ssize_t size = ::read(file.get(), buffer.data(), buffer.size());
-    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (size < 0) return SystemError(errno, "read", path);
     if (size == 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(size));

@@ -1,15 +1,19 @@
 // Tests of the files in which an agent keeps tags and keys.
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 
 #include "gtest/gtest.h"
+#include "serf/base/time.h"
 #include "serf/cmd/files/file_text.h"
 #include "serf/cmd/files/keyring_file.h"
 #include "serf/cmd/files/tags_file.h"
@@ -46,6 +50,41 @@ class StateFilesTest : public ::testing::Test {
   std::string folder_;
   std::string path_;
 };
+
+// As a configuration may be: /dev/stdin, <(program), a FIFO that a keeper of secrets writes to.
+TEST_F(StateFilesTest, WhatIsNoOrdinaryFileIsReadToItsEnd) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  // The writer waits for the reader, as the reader does for the writer.
+  std::thread writer([this] {
+    std::ofstream out(path_);
+    for (int i = 0; i < 100; ++i) out << std::string(1000, 'x') << std::flush;
+  });
+  EXPECT_EQ(ReadTextFile(path_)->size(), 100'000u);
+  writer.join();
+  int pipe[2];
+  ASSERT_EQ(::pipe(pipe), 0);
+  ASSERT_EQ(::write(pipe[1], "{}", 2), 2);
+  ::close(pipe[1]);
+  EXPECT_EQ(*ReadTextFile("/proc/self/fd/" + std::to_string(pipe[0])), "{}");
+  EXPECT_EQ(*ReadTextFile("/proc/self/fd/" + std::to_string(pipe[0])), "");
+  ::close(pipe[0]);
+}
+
+TEST_F(StateFilesTest, ALimitOfTimeForWhatIsNoOrdinaryFile) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  const std::string error = "read " + path_ + ": it has no end after 20ms";
+  const Duration limit = std::chrono::milliseconds(20);
+  EXPECT_EQ(Message(ReadTextFile(path_, limit).status()), error);
+  // One who writes, but does not end.
+  const int writer = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(::write(writer, "{}", 2), 2);
+  EXPECT_EQ(Message(ReadTextFile(path_, limit).status()), error);
+  ::close(writer);
+  // The limit is for the wait, not for what is there.
+  std::filesystem::remove(path_);
+  Write("{}");
+  EXPECT_EQ(*ReadTextFile(path_, Duration::zero()), "{}");
+}
 
 TEST_F(StateFilesTest, NewFilesAreForTheOwnerOnly) {
   ASSERT_TRUE(WriteTagsFile(path_, {{"b", "2"}, {"a", "<1>"}}).ok());

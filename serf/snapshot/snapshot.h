@@ -13,7 +13,9 @@
 //   snapshot.OnDone(now, status);               // for each op, in order
 //
 // After a failed write the snapshot writes the whole file anew. Meanwhile it still appends news: a
-// file that lacks some lines is better than one that ends with the first failure. Lines wait at
+// file that lacks some lines is better than one that ends with the first failure. What a full disk
+// has no room for the driver keeps (ResourceExhausted, see SnapshotOp), and the snapshot asks it
+// again and again to append that, so that soon after room is made nothing is lacking. Lines wait at
 // most kFlushInterval, to be written together with one sync of the disk, and of each clock only the
 // last value is written. The snapshot puts the text of the whole file together in portions, each a
 // turn of the loop; what happens meanwhile stands at its end once more. The text is Go Serf's; what
@@ -55,6 +57,9 @@ class Snapshot {
   static constexpr Duration kFlushInterval = std::chrono::milliseconds(500);
   // The pause between attempts to write the whole file anew.
   static constexpr Duration kRecoveryInterval = std::chrono::seconds(30);
+  // The pause between attempts to append what a full disk had no room for: a write that fails costs
+  // some microseconds, and whoever makes room wants to see soon that it helped.
+  static constexpr Duration kFullDiskInterval = std::chrono::seconds(1);
   // The snapshot writes the file anew when it is larger than both of these.
   static constexpr std::uint64_t kCompactionSizeMin = 128 << 10;
   static constexpr std::uint64_t kCompactionSizePerNode = 2 * 128;  // twice what a node takes
@@ -104,7 +109,7 @@ class Snapshot {
 
   const SnapshotState& state() const { return state_; }
   // Whether the file lacks something, because writing failed.
-  bool behind() const { return behind_; }
+  bool behind() const { return behind_ || waiting_; }
   // Whether the result of writing the line for OnLeave() is known.
   bool leave_settled() const { return leave_ == Leave::kRecorded || leave_ == Leave::kFailed; }
   // OK if that line is on the disk; else why not, or that it is still pending.
@@ -156,7 +161,10 @@ class Snapshot {
   bool AddLines(const SnapshotState::Nodes& nodes, absl::string_view prefix, Portion& portion);
   void Replace(std::vector<SnapshotOp>& ops);
   void Push(SnapshotOp op, bool recovery, std::vector<SnapshotOp>& ops);
-  void OnAppendFailed(const UnderWay& op, const absl::Status& status);
+  void OnAppendFailed(Instant now, const UnderWay& op, const absl::Status& status);
+  void OnDiskFull(Instant now, const UnderWay& op);
+  void MakeRecovery();
+  void OnAppended(const UnderWay& op);
   void OnReplaceFailed(Instant now, const UnderWay& op, const absl::Status& status);
   bool IsReplacing() const {
     return whole_ != nullptr ||
@@ -183,7 +191,9 @@ class Snapshot {
   std::uint64_t replaced_size_ = 0;
   std::unique_ptr<Whole> whole_;  // null: none is put together
 
-  bool behind_ = false;
+  bool behind_ = false;                  // the file lacks lines that the driver does not have
+  bool waiting_ = false;                 // the driver has lines that a full disk did not take
+  Instant append_again_at_ = kNever;     // if so
   std::optional<Instant> last_attempt_;  // of a recovery, or of a compaction that failed
   Leave leave_ = Leave::kNone;
   absl::Status leave_error_;
@@ -305,7 +315,12 @@ inline void Snapshot::Flush(Instant now, std::vector<SnapshotOp>& ops, bool all)
     pending_.clear();
     return;
   }
-  if (HasNews() && (all || recover || now >= flush_at_)) Append(now, ops);
+  const bool again = waiting_ && under_way_.empty() && (all || now >= append_again_at_);
+  if (HasNews() && (all || recover || again || now >= flush_at_)) {
+    Append(now, ops);
+  } else if (again) {
+    Push({SnapshotOp::Kind::kAppend, {}}, /*recovery=*/false, ops);
+  }
   if (recover) {
     Log(options_.logger, LogLevel::kInfo, "serf: Attempting compaction to recover from error...");
     last_attempt_ = now;
@@ -374,41 +389,69 @@ inline void Snapshot::OnDone(Instant now, const absl::Status& status) {
   const UnderWay op = under_way_.front();
   under_way_.pop_front();
   if (!status.ok()) {
-    if (op.kind == SnapshotOp::Kind::kAppend) return OnAppendFailed(op, status);
+    if (op.kind == SnapshotOp::Kind::kAppend) return OnAppendFailed(now, op, status);
     return OnReplaceFailed(now, op, status);
   }
   if (op.has_leave) leave_ = Leave::kRecorded;
-  if (op.kind == SnapshotOp::Kind::kAppend) {
-    size_on_disk_ += op.size;
-    return;
-  }
+  if (op.kind == SnapshotOp::Kind::kAppend) return OnAppended(op);
   size_on_disk_ = replaced_size_ = op.size;
-  if (op.recovery) {
+  const bool waited = std::exchange(waiting_, false);
+  if (op.recovery || waited) {
     Log(options_.logger, LogLevel::kInfo,
         "serf: Finished compaction, successfully recovered from error state");
   }
 }
 
-inline void Snapshot::OnAppendFailed(const UnderWay& op, const absl::Status& status) {
+inline void Snapshot::OnAppended(const UnderWay& op) {
+  size_on_disk_ += op.size;
+  if (!std::exchange(waiting_, false)) return;
+  Log(options_.logger, LogLevel::kInfo,
+      "serf: The disk has room again: the snapshot has all that was to be written");
+}
+
+inline void Snapshot::OnAppendFailed(Instant now, const UnderWay& op, const absl::Status& status) {
+  const bool full = absl::IsResourceExhausted(status);
   if (op.has_leave) {
     leave_error_ = status;
     // At once, whenever the last one was: the process may be about to end.
     last_attempt_.reset();
     Log(options_.logger, LogLevel::kError,
         "serf: failed to flush leave to snapshot: ", status.message());
-  } else if (!behind_) {
+  } else if (!behind_ && !(waiting_ && full)) {
     Log(options_.logger, LogLevel::kError, "serf: Failed to update snapshot: ", status.message());
   }
+  if (full) return OnDiskFull(now, op);
+  waiting_ = false;
   if (!IsReplacing()) {
     state_.size -= op.size;
     behind_ = true;
-    return;
+  } else {
+    MakeRecovery();
   }
-  // It was asked for later, and has these lines.
+}
+
+// It was asked for later, and has the lines that failed.
+inline void Snapshot::MakeRecovery() {
   if (whole_ != nullptr) whole_->recovery = true;
   for (UnderWay& later : under_way_) {
     if (later.kind == SnapshotOp::Kind::kReplace) later.recovery = true;
   }
+}
+
+inline void Snapshot::OnDiskFull(Instant now, const UnderWay& op) {
+  size_on_disk_ += op.size;  // as good as written, only later
+  append_again_at_ = now + kFullDiskInterval;
+  const bool first = !std::exchange(waiting_, true);
+  if (op.has_leave) {
+    if (IsReplacing()) return MakeRecovery();
+    behind_ = true;
+    return;
+  }
+  if (!first || IsReplacing() || !MayRetry(now)) return;
+  // There may be room for a smaller file. Once, since an attempt takes all the room there is.
+  Log(options_.logger, LogLevel::kInfo, "serf: Attempting compaction to recover from error...");
+  last_attempt_ = now;
+  Begin(/*recovery=*/false);
 }
 
 inline void Snapshot::OnReplaceFailed(Instant now, const UnderWay& op, const absl::Status& status) {
@@ -442,6 +485,7 @@ inline Instant Snapshot::NextDeadline() const {
   if (behind_ && under_way_.empty()) {
     next = std::min(next, last_attempt_ ? *last_attempt_ + kRecoveryInterval : Instant::min());
   }
+  if (waiting_ && under_way_.empty()) next = std::min(next, append_again_at_);
   if (under_way_.size() >= kOpsUnderWayMax) return next;
   if (whole_ != nullptr) return Instant::min();
   return HasNews() ? std::min(next, flush_at_) : next;

@@ -381,26 +381,26 @@ TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
   Writer writer({}, &log);
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
   writer.Flush(kStart);
-  writer.Work(kStart, absl::ResourceExhaustedError("write x: no space left on device"));
+  writer.Work(kStart, absl::UnavailableError("write x: input/output error"));
   EXPECT_TRUE(writer->behind());
-  EXPECT_THAT(log.lines(), ElementsAre("[ERR] serf: Failed to update snapshot: write x: no space "
-                                       "left on device"));
+  EXPECT_THAT(log.lines(),
+              ElementsAre("[ERR] serf: Failed to update snapshot: write x: input/output error"));
   log.Clear();
   // At once, and then not for a while.
   EXPECT_LE(writer->NextDeadline(), kStart);
   EXPECT_TRUE(writer.Flush(kStart));
-  writer.Work(kStart + seconds(1), absl::ResourceExhaustedError("full"));
+  writer.Work(kStart + seconds(1), absl::UnavailableError("broken"));
   writer->OnUserEvent(LamportTime(1));
   EXPECT_THAT(log.lines(),
               ElementsAre("[INFO] serf: Attempting compaction to recover from error...",
-                          "[ERR] serf: Compaction failed, will reattempt after 30s: full"));
+                          "[ERR] serf: Compaction failed, will reattempt after 30s: broken"));
   log.Clear();
   // What is news is tried nevertheless, without a word of each failure.
   for (std::uint64_t i = 2; i < 31; ++i) {
     writer->OnUserEvent(LamportTime(i));
     EXPECT_TRUE(writer.Flush(kStart + seconds(i)));
     if (i < 20) {
-      writer.Work(kStart + seconds(i), absl::ResourceExhaustedError("full"));
+      writer.Work(kStart + seconds(i), absl::UnavailableError("broken"));
     } else {
       writer.Work(kStart + seconds(i));
     }
@@ -422,6 +422,88 @@ TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
   EXPECT_EQ(writer.file,
             "alive: a 10.0.0.1:7946\nclock: 0\nevent-clock: 30\nquery-clock: 0\n"
             "event-clock: 77\n");
+}
+
+// The driver keeps what a full disk did not take. Soon after there is room, nothing is lacking.
+TEST(SnapshotTest, WhatAFullDiskDidNotTakeIsTriedEverySecond) {
+  const absl::Status full = absl::ResourceExhaustedError("write x: no space left on device");
+  testing::LineLogger log;
+  Writer writer({}, &log);
+  writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
+  writer.Flush(kStart);
+  writer.Work(kStart, full);
+  writer.Flush(kStart);  // the whole file, once
+  writer.Work(kStart, full);
+  EXPECT_TRUE(writer->behind());
+  EXPECT_THAT(
+      log.lines(),
+      ElementsAre("[ERR] serf: Failed to update snapshot: write x: no space left on device",
+                  "[INFO] serf: Attempting compaction to recover from error...",
+                  "[ERR] serf: Compaction failed, will reattempt after 30s: write x: no space left "
+                  "on device"));
+  log.Clear();
+  Instant now = kStart;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(writer->NextDeadline(), now + Snapshot::kFullDiskInterval);
+    EXPECT_FALSE(writer.Flush(now + milliseconds(999)));
+    now += Snapshot::kFullDiskInterval;
+    EXPECT_TRUE(writer.Flush(now));
+    writer.Work(now, full);
+  }
+  // News is another occasion.
+  writer->OnMemberEvent(Event1(MemberEventKind::kLeave, "a"));
+  EXPECT_TRUE(writer.Flush(now));
+  writer.Work(now, full);
+  EXPECT_THAT(log.lines(), IsEmpty());
+  EXPECT_EQ(writer.file, "");
+  EXPECT_TRUE(writer.Flush(now + Snapshot::kFullDiskInterval));
+  writer.Work(now + Snapshot::kFullDiskInterval);
+  EXPECT_EQ(writer.file, "alive: a 10.0.0.1:7946\nnot-alive: a\n");
+  EXPECT_EQ(writer->state().size, writer.file.size());
+  EXPECT_FALSE(writer->behind());
+  EXPECT_EQ(writer->NextDeadline(), kNever);
+  EXPECT_EQ(writer.replaced, 0);
+  EXPECT_THAT(log.lines(), ElementsAre("[INFO] serf: The disk has room again: the snapshot has all "
+                                       "that was to be written"));
+}
+
+// More than the driver keeps, or another error: then only the whole file makes it good.
+TEST(SnapshotTest, AfterAFullDiskAnotherError) {
+  testing::LineLogger log;
+  Writer writer({}, &log);
+  writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
+  writer.Flush(kStart);
+  writer.Work(kStart, absl::ResourceExhaustedError("full"));
+  writer.Flush(kStart);
+  writer.Work(kStart, absl::ResourceExhaustedError("full"));
+  log.Clear();
+  writer.Flush(kStart + seconds(1));
+  writer.Work(kStart + seconds(1), absl::DataLossError("full of it"));
+  EXPECT_TRUE(writer->behind());
+  EXPECT_THAT(log.lines(), ElementsAre("[ERR] serf: Failed to update snapshot: full of it"));
+  EXPECT_EQ(writer->NextDeadline(), kStart + seconds(30));
+  writer.Flush(kStart + seconds(30));
+  writer.Work(kStart + seconds(30));
+  EXPECT_FALSE(writer->behind());
+  EXPECT_EQ(writer.replaced, 1);
+  EXPECT_EQ(ReadAll(writer.file).alive.size(), 1u);
+}
+
+// A file at its limit of size (ulimit -f): a smaller one is possible.
+TEST(SnapshotTest, ASmallerFileIsWhatThereIsRoomFor) {
+  testing::LineLogger log;
+  Writer writer({}, &log);
+  writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
+  writer.Flush(kStart);
+  writer.Work(kStart, absl::ResourceExhaustedError("write x: file too large"));
+  log.Clear();
+  writer.Flush(kStart);
+  writer.Work(kStart);
+  EXPECT_FALSE(writer->behind());
+  EXPECT_EQ(writer.replaced, 1);
+  EXPECT_EQ(writer->NextDeadline(), kNever);
+  EXPECT_THAT(log.lines(), ElementsAre("[INFO] serf: Finished compaction, successfully recovered "
+                                       "from error state"));
 }
 
 // A file that can't be written anew, in a folder that is closed to the agent, say, is appended to

@@ -8,6 +8,7 @@
 //   ASSERT_TRUE(folder.Mount("keys.json", "[]"));  // docker run -v /etc/keys.json:/keys.json
 //   ASSERT_TRUE(MakeReadOnly(folder.path()));
 
+#include <cstddef>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -59,6 +60,11 @@ class ContainerFolder {
     while (std::fputc('x', filler) != EOF) continue;
     std::fclose(filler);
     return true;
+  }
+  // Takes `bytes` of it away, so that as many are free again.
+  void FreeDisk(std::size_t bytes) {
+    const std::string filler = PathOf("filler");
+    std::filesystem::resize_file(filler, std::filesystem::file_size(filler) - bytes);
   }
 
  private:

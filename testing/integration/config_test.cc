@@ -280,23 +280,41 @@ TEST_F(ReloadTest, AMistakeChangesNothing) {
       {R"("enable_syslog": true, "syslog_facility": "NOPE")",
        "Syslog setup failed: invalid syslog facility: NOPE\n"},
       {R"("discover": "a..b")", "Error starting mDNS listener: "},
+      {R"("snapshot_path": "no/such/folder/s")",
+       "Failed to setup snapshot: failed to open snapshot: open no/such/folder/s: no such file or "
+       "directory\n"},
+      {R"("snapshot_path": ".")", "failed to open snapshot: open .: is a directory\n"},
+      {R"("cidrs_allowed": ["10.0.0.0/8"])", " is not in the allowed address blocks\n"},
+      {R"("cidrs_allowed": ["10.0.0.0/99"])", "cidrs_allowed has an invalid CIDR address: "},
+      {absl::StrCat(R"("node_name": ")", std::string(513, 'n'), "\""),
+       "node name has 513 bytes, limit is 512\n"},
+      {R"("node_name": "a b", "validate_node_names": true)", "Node name"},
+      {R"("bind": "::1")", "Invalid bind address: address ::1: too many colons in address\n"},
+      {R"("advertise": "127.0.0.1:x")", "Invalid advertise address: "},
+      {R"("advertise": "10.0.0.1", "cidrs_allowed": ["127.0.0.0/8"])",
+       "advertised address 10.0.0.1 is not in the allowed address blocks\n"},
+      {R"("rpc_addr": "127.0.0.1:99999")", "Error starting RPC listener: listen tcp: "},
+      {R"("keyring_file": "no.json")", "no.json: no such file or directory\n"},
       {R"("discover": "a", "mdns": {"disable_ipv4": true, "disable_ipv6": true})",
        "Error starting mDNS listener: No multicast listeners could be started\n"},
   };
-  workshop_.Write("r.json", R"({"log_level": "warn", "tags": {"v": "1"}})");
   // No flags that would outweigh the file.
   const std::string address = NextLoopbackAddress();
-  Process agent({OurSerf(), "agent", "-node=n1", absl::StrCat("-bind=", address),
-                 absl::StrCat("-rpc-addr=", address, ":7373"), "-config-file=r.json"});
+  const std::string addresses = absl::StrCat(R"("bind": ")", address, R"(", "rpc_addr": ")",
+                                             address, R"(:7373", "node_name": "n1", )");
+  workshop_.Write("r.json",
+                  absl::StrCat("{", addresses, R"("log_level": "warn", "tags": {"v": "1"}})"));
+  Process agent({OurSerf(), "agent", "-config-file=r.json"});
   ASSERT_TRUE(agent.WaitForOutput("==> Log data will now stream in as it occurs:\n"));
   rpc::Client client;
   ASSERT_TRUE(client.Connect(absl::StrCat(address, ":7373")).ok());
   std::size_t heard = 0;
   for (const auto& c : kCases) {
     // Of two values of a key the later one counts.
-    workshop_.Write("r.json", absl::StrCat(R"({"log_level": "trace", "tags": {"v": "2"}, )",
-                                           R"("event_handlers": ["member-join=true"], )",
-                                           R"("leave_on_terminate": true, )", c.wrong, "}"));
+    workshop_.Write("r.json",
+                    absl::StrCat("{", addresses, R"("log_level": "trace", "tags": {"v": "2"}, )",
+                                 R"("event_handlers": ["member-join=true"], )",
+                                 R"("leave_on_terminate": true, )", c.wrong, "}"));
     agent.Signal(SIGHUP);
     const auto failed = [&] {
       return absl::StrContains(agent.out().substr(heard), "==> Failed to reload configs\n");

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
 #include "serf/rpc/client.h"
 #include "serf/testing/agents/agent_process.h"
@@ -200,6 +201,35 @@ TEST_F(StandstillTest, ConfigurationFiles) {
   ASSERT_EQ(::mkfifo("r.json", 0600), 0);
   EXPECT_LT(watch_->LongestWait([&] { agent.Signal(SIGHUP); }), PingWatch::kMuteMax);
   EXPECT_TRUE(agent.WaitForOutput("==> The files of the reload before are still being read\n"));
+  ExpectSoonEnd(agent);
+}
+
+// What became an ordinary file again is read: the reload that waits for the FIFO gives up.
+TEST_F(StandstillTest, AReloadGivesUpAFifo) {
+  workshop_.Write("r.json", R"({"tags": {"a": "1"}})");
+  Process agent(Agent({"-config-file=r.json"}));
+  Connect(agent);
+  std::filesystem::remove("r.json");
+  ASSERT_EQ(::mkfifo("r.json", 0600), 0);
+  agent.Signal(SIGHUP);
+  EXPECT_TRUE(
+      agent.WaitForOutput("==> Error decoding 'r.json': read r.json: it has no end after "
+                          "10s\n==> Failed to reload configs\n"))
+      << agent.out();
+  const auto reloads = [&] {
+    const std::vector<std::string> parts = absl::StrSplit(agent.out(), "==> Reloading");
+    return parts.size() - 1;
+  };
+  agent.Signal(SIGHUP);
+  EXPECT_TRUE(agent.WaitUntil([&] { return reloads() == 2; }));
+  // While the second one waits, the file is there.
+  std::filesystem::remove("r.json");
+  workshop_.Write("r.json", R"({"tags": {"a": "2"}})");
+  agent.Signal(SIGHUP);
+  EXPECT_TRUE(agent.WaitUntil([&] {
+    const auto members = client_->Members();
+    return members.ok() && members->at(0).tags == Tags{{"a", "2"}};
+  })) << agent.out();
   ExpectSoonEnd(agent);
 }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -111,6 +112,50 @@ TEST_F(StateFilesTest, ALeaveThatTheDiskHasNoRoomFor) {
   EXPECT_THAT(agent.log(), HasSubstr("[ERR] serf: failed to flush leave to snapshot: write "
                                      "snapshot: no space left on device"));
   EXPECT_EQ(folder_.Read("snapshot"), before + first);
+}
+
+// What fits is written, as by the original, and the rest soon after there is room: lines are not
+// lost, and nobody waits for the next attempt to write the whole file.
+TEST_F(StateFilesTest, AFullDiskTakesWhatFitsAndLaterTheRest) {
+  ASSERT_TRUE(folder_.MountDisk("64k"));
+  const std::string address = NextLoopbackAddress();
+  const std::string first = absl::StrCat("alive: a ", address, ":7946\n");
+  constexpr std::size_t kRoom = 20;  // of the page, for one line more
+  const std::string before =
+      absl::StrCat("#", std::string(kPage - first.size() - 2 - kRoom, 'x'), "\n");
+  folder_.Write("snapshot", before);
+  AgentProcess agent({.program = OurSerf(),
+                      .name = "a",
+                      .flags = {"-snapshot=" + folder_.PathOf("snapshot")},
+                      .address = address});
+  ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
+  const auto text = [&] { return folder_.Read("snapshot"); };
+  ASSERT_TRUE(agent.process().WaitUntil([&] { return text() == before + first; }));
+  ASSERT_TRUE(folder_.FillDisk());
+  EXPECT_EQ(Serf(agent, {"event", "one"}), 0) << said_;
+  EXPECT_TRUE(agent.process().WaitUntil([&] {
+    return text() == before + first + "event-clock: 1\n";
+  })) << text();
+  for (const char* const name : {"two", "three"}) EXPECT_EQ(Serf(agent, {"event", name}), 0);
+  EXPECT_TRUE(
+      agent.WaitForLog("[ERR] serf: Failed to update snapshot: write snapshot: no space "
+                       "left on device\n"))
+      << agent.log();
+  // An attempt may be in between, and then takes back what did not fit.
+  const std::string fits = absl::StrCat(before, first, "event-clock: 1\n");
+  EXPECT_TRUE(absl::StartsWith(text(), fits));
+  EXPECT_TRUE(agent.process().WaitUntil([&] { return text() == fits; })) << text();
+  const auto freed = std::chrono::steady_clock::now();
+  folder_.FreeDisk(2 * kPage);
+  EXPECT_TRUE(agent.process().WaitUntil([&] {
+    return absl::StartsWith(text(), fits + "event-clock: ") &&
+           absl::EndsWith(text(), "\nevent-clock: 3\n");
+  })) << text();
+  EXPECT_LT(std::chrono::steady_clock::now() - freed, std::chrono::seconds(10));
+  EXPECT_TRUE(
+      agent.WaitForLog("[INFO] serf: The disk has room again: the snapshot has all that was "
+                       "to be written\n"))
+      << agent.log();
 }
 
 // What a crash within a change left is a copy of the keys.

@@ -76,16 +76,11 @@ class Writer {
     for (SnapshotOp& op : ops) ops_.push_back(std::move(op));
     return !ops.empty();
   }
-  // Lets the disk do what is under way. False if it fails.
+  // Lets the disk do what is under way, or fail at it with `status`. One that is full has no room
+  // for any of it.
   void Work(Instant now, const absl::Status& status = absl::OkStatus()) {
     for (const SnapshotOp& op : std::exchange(ops_, {})) {
-      if (status.ok()) {
-        if (op.kind == SnapshotOp::Kind::kReplace) {
-          file.clear();
-          ++replaced;
-        }
-        file += op.text;
-      }
+      Do(op, status);
       snapshot_.OnDone(now, status);
     }
   }
@@ -94,9 +89,10 @@ class Writer {
     int refused = 0;
     for (const SnapshotOp& op : std::exchange(ops_, {})) {
       const bool replaces = op.kind == SnapshotOp::Kind::kReplace;
-      if (!replaces) file += op.text;
+      const absl::Status answer = replaces ? status : absl::OkStatus();
       refused += replaces;
-      snapshot_.OnDone(now, replaces ? status : absl::OkStatus());
+      Do(op, answer);
+      snapshot_.OnDone(now, answer);
     }
     return refused;
   }
@@ -106,9 +102,25 @@ class Writer {
   }
 
   std::string file;
+  std::string waiting;  // lines that a full disk did not take
   int replaced = 0;
 
  private:
+  void Do(const SnapshotOp& op, const absl::Status& status) {
+    const bool replaces = op.kind == SnapshotOp::Kind::kReplace;
+    if (status.ok()) {
+      std::string before = std::exchange(waiting, {});
+      if (replaces) {
+        file = op.text;
+        ++replaced;
+      } else {
+        file += before + op.text;
+      }
+    } else if (!replaces) {
+      waiting = absl::IsResourceExhausted(status) ? waiting + op.text : "";
+    }
+  }
+
   Snapshot snapshot_;
   std::vector<SnapshotOp> ops_;
 };
