@@ -1,23 +1,29 @@
 #include "serf/cmd/daemon/agent_command.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "gflags/gflags.h"
 #include "serf/base/time.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/daemon/agent.h"
 #include "serf/cmd/daemon/agent_config.h"
+#include "serf/cmd/daemon/agent_options.h"
 #include "serf/cmd/daemon/config_file.h"
 #include "serf/cmd/daemon/terminal.h"
 #include "serf/cmd/flags.h"
@@ -25,144 +31,160 @@
 #include "serf/cmd/text/duration.h"
 #include "serf/tags.h"
 
-DEFINE_string(agent_advertise, "", "address told to others; empty: what is bound");
-DEFINE_string(agent_bind, "", "address of gossip, TCP and UDP; empty: 0.0.0.0");
-DEFINE_string(agent_broadcast_timeout, "", "most that leaving and other broadcasts may take");
-DEFINE_bool(agent_disable_compression, false, "send gossip as it is");
-DEFINE_string(agent_discover, "", "name of a cluster to find by multicast DNS; empty: none");
-DEFINE_string(agent_encrypt, "", "key in base64");
-DEFINE_string(agent_iface, "", "network interface to bind to");
-DEFINE_string(agent_keyring_file, "", "where keys are kept");
-DEFINE_string(agent_log_level, "", "trace, debug, info, warn or err; empty: info");
-DEFINE_bool(agent_mdns_disable_ipv4, false, "no multicast DNS over IPv4");
-DEFINE_bool(agent_mdns_disable_ipv6, false, "no multicast DNS over IPv6");
-DEFINE_string(agent_mdns_iface, "", "interface of multicast DNS; empty: that of -iface");
-DEFINE_string(agent_node, "", "unique name of the node; empty: the host name");
-DEFINE_string(agent_profile, "", "lan, wan or local; empty: lan");
-DEFINE_int64(agent_protocol, 0, "Serf protocol to speak; zero and below: the default");
-DEFINE_bool(agent_rejoin, false, "with a snapshot: join again after a leave");
-DEFINE_bool(agent_replay, false, "replay old user events when joining");
-DEFINE_string(agent_retry_interval, "", "between two attempts of -retry-join");
-DEFINE_int64(agent_retry_max, 0, "attempts after the first of -retry-join; zero: no limit");
-DEFINE_string(agent_role, "", "deprecated: the tag \"role\"");
-DEFINE_string(agent_rpc_addr, "", "address of RPC; empty: 127.0.0.1:7373");
-DEFINE_string(agent_snapshot, "", "file from which a restarted node goes on");
-DEFINE_bool(agent_syslog, false, "copy the log to syslog");
-DEFINE_string(agent_tags_file, "", "where tags are kept");
-
 namespace serf::cmd {
 namespace {
 
-// What repeatable flags collect.
-struct Lists {
-  std::vector<std::string> config;  // files and folders, in one order
-  std::vector<std::string> event_handler;
-  std::vector<std::string> join;
-  std::vector<std::string> retry_join;
-  std::vector<std::string> tag;
-};
+// --- flags ---
 
 using ConfigChange = std::function<void(AgentConfig&)>;
 
-std::vector<Flag> Flags(Lists& lists) {
-  return {
-      {.name = "advertise", .gflag = "agent_advertise"},
-      {.name = "bind", .gflag = "agent_bind"},
-      {.name = "broadcast-timeout", .gflag = "agent_broadcast_timeout"},
-      {.name = "config-dir", .list = &lists.config},
-      {.name = "config-file", .list = &lists.config},
-      {.name = "disable-compression", .gflag = "agent_disable_compression"},
-      {.name = "discover", .gflag = "agent_discover"},
-      {.name = "encrypt", .gflag = "agent_encrypt"},
-      {.name = "event-handler", .list = &lists.event_handler},
-      {.name = "iface", .gflag = "agent_iface"},
-      {.name = "join", .list = &lists.join},
-      {.name = "keyring-file", .gflag = "agent_keyring_file"},
-      {.name = "log-level", .gflag = "agent_log_level"},
-      {.name = "mdns-disable-ipv4", .gflag = "agent_mdns_disable_ipv4"},
-      {.name = "mdns-disable-ipv6", .gflag = "agent_mdns_disable_ipv6"},
-      {.name = "mdns-iface", .gflag = "agent_mdns_iface"},
-      {.name = "node", .gflag = "agent_node"},
-      {.name = "profile", .gflag = "agent_profile"},
-      {.name = "protocol", .gflag = "agent_protocol"},
-      {.name = "rejoin", .gflag = "agent_rejoin"},
-      {.name = "replay", .gflag = "agent_replay"},
-      {.name = "retry-interval", .gflag = "agent_retry_interval"},
-      {.name = "retry-join", .list = &lists.retry_join},
-      {.name = "retry-max", .gflag = "agent_retry_max"},
-      {.name = "role", .gflag = "agent_role"},
-      {.name = "rpc-addr", .gflag = "agent_rpc_addr"},
-      {.name = "snapshot", .gflag = "agent_snapshot"},
-      {.name = "syslog", .gflag = "agent_syslog"},
-      {.name = "tag", .list = &lists.tag},
-      {.name = "tags-file", .gflag = "agent_tags_file"},
-  };
-}
-
-absl::Status Invalid(const absl::Status& status) {
-  return absl::InvalidArgumentError(absl::StrCat("Error: ", absl::string_view(status.message())));
-}
-
-// What the flags say, as changes of a configuration. As in the original a flag with an empty or
-// zero value, or a false, says nothing.
-absl::StatusOr<std::vector<ConfigChange>> FlagChanges(const Lists& lists) {
-  std::vector<ConfigChange> changes;
-  const auto take = [&changes](const auto& value, auto AgentConfig::*member) {
-    if (value == std::decay_t<decltype(value)>()) return;
-    changes.push_back([value, member](AgentConfig& config) { config.*member = value; });
-  };
-  const auto append = [&changes](const std::vector<std::string>& values,
-                                 std::vector<std::string> AgentConfig::*member) {
-    changes.push_back([values, member](AgentConfig& config) {
-      (config.*member).insert((config.*member).end(), values.begin(), values.end());
-    });
-  };
-  take(FLAGS_agent_advertise, &AgentConfig::advertise);
-  take(FLAGS_agent_bind, &AgentConfig::bind);
-  take(FLAGS_agent_discover, &AgentConfig::discover);
-  take(FLAGS_agent_encrypt, &AgentConfig::encrypt_key);
-  take(FLAGS_agent_iface, &AgentConfig::interface);
-  take(FLAGS_agent_keyring_file, &AgentConfig::keyring_file);
-  take(FLAGS_agent_log_level, &AgentConfig::log_level);
-  take(FLAGS_agent_mdns_disable_ipv4, &AgentConfig::mdns_disable_ipv4);
-  take(FLAGS_agent_mdns_disable_ipv6, &AgentConfig::mdns_disable_ipv6);
-  take(FLAGS_agent_mdns_iface, &AgentConfig::mdns_interface);
-  take(FLAGS_agent_node, &AgentConfig::node_name);
-  take(FLAGS_agent_profile, &AgentConfig::profile);
-  take(std::max<std::int64_t>(FLAGS_agent_protocol, 0), &AgentConfig::protocol);
-  take(FLAGS_agent_rejoin, &AgentConfig::rejoin_after_leave);
-  take(FLAGS_agent_replay, &AgentConfig::replay_on_join);
-  take(FLAGS_agent_retry_max, &AgentConfig::retry_max_attempts);
-  take(FLAGS_agent_role, &AgentConfig::role);
-  take(FLAGS_agent_rpc_addr, &AgentConfig::rpc_addr);
-  take(FLAGS_agent_snapshot, &AgentConfig::snapshot_path);
-  take(FLAGS_agent_syslog, &AgentConfig::enable_syslog);
-  take(FLAGS_agent_tags_file, &AgentConfig::tags_file);
-  append(lists.join, &AgentConfig::start_join);
-  append(lists.retry_join, &AgentConfig::retry_join);
-  append(lists.event_handler, &AgentConfig::event_handlers);
-  absl::StatusOr<Tags> tags = ParseTags(lists.tag);
-  if (!tags.ok()) return Invalid(tags.status());
-  changes.push_back([tags = *std::move(tags)](AgentConfig& config) {
-    for (const auto& [key, value] : tags) config.tags[key] = value;
-  });
-  const std::pair<const std::string&, Duration AgentConfig::*> durations[] = {
-      {FLAGS_agent_retry_interval, &AgentConfig::retry_interval},
-      {FLAGS_agent_broadcast_timeout, &AgentConfig::broadcast_timeout}};
-  for (const auto& [text, member] : durations) {
-    if (text.empty()) continue;
-    const absl::StatusOr<Duration> duration = ParseDuration(text);
-    if (!duration.ok()) return Invalid(duration.status());
-    take(*duration, member);
+// The flags of kAgentOptions, registered with gflags as DEFINE_string() and the others do it.
+class AgentFlags {
+ public:
+  static AgentFlags& Instance() {
+    static auto& flags = *new AgentFlags;
+    return flags;
   }
-  // Said either way, it outweighs the files.
-  if (!gflags::GetCommandLineFlagInfoOrDie("agent_disable_compression").is_default) {
-    changes.push_back([enable = !FLAGS_agent_disable_compression](AgentConfig& config) {
-      config.enable_compression = enable;
+
+  // For ParseFlags().
+  std::vector<Flag> List();
+  // What the flags say, as changes of a configuration. As in the original a flag with an empty or
+  // zero value, or a false, says nothing.
+  absl::StatusOr<std::vector<ConfigChange>> Changes() const;
+  // Of -config-file and -config-dir, in one order.
+  const std::vector<std::string>& files() const { return files_; }
+
+ private:
+  template <typename T>
+  struct Scalar {
+    T value{};
+    T by_default{};
+  };
+  using Lines = std::vector<std::string>;  // of a flag that may be repeated; gflags has none
+  using Value = std::variant<Lines, Scalar<bool>, Scalar<gflags::int64>, Scalar<std::string>>;
+  struct FlagOf {
+    const AgentOption* option = nullptr;
+    std::string gflag;  // "agent_log_level"; empty: Lines
+    Value value;
+  };
+  struct ToValue;
+  struct ToChange;
+
+  AgentFlags();
+
+  std::vector<FlagOf> flags_;  // gflags has pointers into it
+  Lines files_;
+};
+
+// By the field that a flag sets: how its value is kept.
+struct AgentFlags::ToValue {
+  Value operator()(bool AgentConfig::*) const { return Scalar<bool>(); }
+  Value operator()(std::optional<bool> AgentConfig::*) const { return Scalar<bool>(); }
+  Value operator()(std::int64_t AgentConfig::*) const { return Scalar<gflags::int64>(); }
+  Value operator()(std::string AgentConfig::*) const { return Scalar<std::string>(); }
+  Value operator()(Duration AgentConfig::*) const { return Scalar<std::string>(); }
+  Value operator()(Lines AgentConfig::*) const { return Lines(); }
+  Value operator()(Tags AgentConfig::*) const { return Lines(); }
+  Value operator()(std::monostate) const { return Lines(); }
+};
+
+// The same: what its value changes.
+struct AgentFlags::ToChange {
+  absl::Status operator()(std::monostate) const { return absl::OkStatus(); }
+  absl::Status operator()(bool AgentConfig::*field) const { return Take(Get<bool>(), field); }
+  absl::Status operator()(std::string AgentConfig::*field) const {
+    return Take(Get<std::string>(), field);
+  }
+  absl::Status operator()(std::int64_t AgentConfig::*field) const {
+    const std::int64_t number = Get<gflags::int64>();
+    return Take(flag.option->positive ? std::max<std::int64_t>(number, 0) : number, field);
+  }
+  absl::Status operator()(Duration AgentConfig::*field) const {
+    const std::string& text = Get<std::string>();
+    if (text.empty()) return absl::OkStatus();
+    const absl::StatusOr<Duration> duration = ParseDuration(text);
+    return duration.ok() ? Take(*duration, field) : duration.status();
+  }
+  absl::Status operator()(Lines AgentConfig::*field) const {
+    return Change([lines = std::get<Lines>(flag.value), field](AgentConfig& config) {
+      (config.*field).insert((config.*field).end(), lines.begin(), lines.end());
     });
+  }
+  absl::Status operator()(Tags AgentConfig::*field) const {
+    absl::StatusOr<Tags> tags = ParseTags(std::get<Lines>(flag.value));
+    if (!tags.ok()) return tags.status();
+    return Change([tags = *std::move(tags), field](AgentConfig& config) {
+      for (const auto& [key, value] : tags) (config.*field)[key] = value;
+    });
+  }
+  // Of -disable-compression, which says the opposite of its key. Said either way, it outweighs the
+  // files.
+  absl::Status operator()(std::optional<bool> AgentConfig::*field) const {
+    if (gflags::GetCommandLineFlagInfoOrDie(flag.gflag.c_str()).is_default) return absl::OkStatus();
+    return Change([enable = !Get<bool>(), field](AgentConfig& config) { config.*field = enable; });
+  }
+
+  template <typename T>
+  const T& Get() const {
+    return std::get<Scalar<T>>(flag.value).value;
+  }
+  template <typename T>
+  absl::Status Take(const T& value, T AgentConfig::*field) const {
+    if (value == T()) return absl::OkStatus();
+    return Change([value, field](AgentConfig& config) { config.*field = value; });
+  }
+  absl::Status Change(ConfigChange change) const {
+    changes.push_back(std::move(change));
+    return absl::OkStatus();
+  }
+
+  const FlagOf& flag;
+  std::vector<ConfigChange>& changes;
+};
+
+AgentFlags::AgentFlags() {
+  flags_.reserve(kAgentOptions.size());
+  for (const AgentOption& option : kAgentOptions) {
+    if (option.flag.empty()) continue;
+    FlagOf& flag = flags_.emplace_back(FlagOf{&option, "", std::visit(ToValue(), option.field)});
+    const auto enroll = [&flag](auto& value) {
+      if constexpr (!std::is_same_v<decltype(value), Lines&>) {
+        flag.gflag = absl::StrCat("agent_", absl::StrReplaceAll(flag.option->flag, {{"-", "_"}}));
+        gflags::FlagRegisterer(flag.gflag.c_str(), flag.option->help.data(), __FILE__, &value.value,
+                               &value.by_default);
+      }
+    };
+    std::visit(enroll, flag.value);
+  }
+}
+
+std::vector<Flag> AgentFlags::List() {
+  std::vector<Flag> list;
+  for (FlagOf& flag : flags_) {
+    Flag& entry = list.emplace_back(Flag{.name = flag.option->flag});
+    const bool is_files = std::holds_alternative<std::monostate>(flag.option->field);
+    entry.list = is_files ? &files_ : std::get_if<Lines>(&flag.value);
+    if (entry.list == nullptr) entry.gflag = flag.gflag.c_str();
+  }
+  return list;
+}
+
+absl::StatusOr<std::vector<ConfigChange>> AgentFlags::Changes() const {
+  std::vector<ConfigChange> changes;
+  for (const FlagOf& flag : flags_) {
+    const absl::Status status = std::visit(ToChange{flag, changes}, flag.option->field);
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Error: ", absl::string_view(status.message())));
+    }
   }
   return changes;
 }
+
+// Before main(), as gflags expects it.
+[[maybe_unused]] const AgentFlags& kFlags = AgentFlags::Instance();
+
+// --- the command ---
 
 // Defaults, then the files, then the flags.
 absl::StatusOr<AgentConfig> LoadConfig(const std::vector<std::string>& files,
@@ -177,96 +199,30 @@ absl::StatusOr<AgentConfig> LoadConfig(const std::vector<std::string>& files,
 }
 
 int Run(std::span<const std::string> args) {
-  Lists lists;
-  const absl::StatusOr<std::vector<std::string>> words = ParseFlags(Flags(lists), args);
+  AgentFlags& flags = AgentFlags::Instance();
+  const absl::StatusOr<std::vector<std::string>> words = ParseFlags(flags.List(), args);
   if (!words.ok()) return FlagError(kAgentCommand, words.status(), "==> ");
   Terminal terminal;
-  absl::StatusOr<std::vector<ConfigChange>> changes = FlagChanges(lists);
+  absl::StatusOr<std::vector<ConfigChange>> changes = flags.Changes();
   if (!changes.ok()) {
     terminal.Output(absl::string_view(changes.status().message()));
     return kExitFailure;
   }
-  return RunAgent([files = std::move(lists.config), flags = *std::move(changes)](
+  return RunAgent([files = flags.files(), flags = *std::move(changes)](
                       Duration wait_max) { return LoadConfig(files, flags, wait_max); },
                   terminal);
 }
 
-constexpr char kHelp[] =
+// --- help ---
+
+constexpr absl::string_view kBeforeOptions =
     R"(Usage: serf agent [options]
 
   Runs an agent, which makes this host a node of a cluster, until it is
-  interrupted. Each node needs an agent of its own.
+  interrupted. Each node needs an agent of its own.)";
 
-Network:
-
-  -bind=0.0.0.0:7946       Address for gossip, TCP and UDP. IPv6 addresses stand
-                           in brackets, "[::1]" or "[::1]:7946". The port is
-                           7946 if none is given.
-  -iface=eth0              Bind to an address of this network interface. With
-                           -bind, check that the address is one of them.
-  -advertise=10.0.0.1      Address that others are told, if it is not the bound
-                           one; the port is the bound one if none is given.
-  -rpc-addr=127.0.0.1:7373 Address on which the other commands reach the agent.
-                           unix:/path is a Unix domain socket.
-  -encrypt=KEY             Encrypt all gossip with this key in base64 (see
-                           "serf keygen"). All nodes need the same one.
-  -keyring-file=PATH       Read the keys from this file, a list in JSON; the first
-                           one encrypts. Not with -encrypt.
-  -disable-compression     Do not compress gossip.
-
-Node:
-
-  -node=NAME               Unique name of the node. Default: the host name.
-  -tag key=value           A tag that other nodes see. May be repeated.
-  -tags-file=PATH          Keep the tags in this file, also those that "serf
-                           tags" sets. Not with -tag.
-  -role=web                Deprecated: the same as "-tag role=web".
-  -protocol=5              Serf protocol to speak, 2 to 5, for a cluster with
-                           older nodes.
-  -profile=lan             Timing: "lan", "wan" or "local".
-  -broadcast-timeout=5s    How long leaving and changes of tags may take.
-
-Joining:
-
-  -join=ADDRESS            Join the cluster of this node before anything else,
-                           and fail if that is impossible. May be repeated: one
-                           answer is enough.
-  -retry-join=ADDRESS      The same in the background, again and again until it
-                           succeeds. May be repeated.
-  -retry-interval=30s      Time between two attempts of -retry-join.
-  -retry-max=0             Attempts of -retry-join after the first, then the
-                           agent ends. Zero: no limit.
-  -discover=NAME           Find the agents of this cluster on the link by multicast
-                           DNS, and join them.
-  -mdns-iface=eth0         Network interface of multicast DNS, if it is not that
-                           of -iface.
-  -mdns-disable-ipv4, -mdns-disable-ipv6
-                           Multicast DNS without one of the two.
-  -snapshot=PATH           Remember members and clocks in this file: after a
-                           restart the agent joins them again by itself, and is
-                           not told of events that it knows.
-  -rejoin                  With -snapshot: join again also after a leave.
-  -replay                  Also receive user events from before the join.
-
-Events:
-
-  -event-handler=SPEC      Run a command for events: "COMMAND" for all of them,
-                           "FILTER=COMMAND" for some, as in
-                           "member-join,user:deploy=./handler.sh". May be
-                           repeated.
-
-Other:
-
-  -config-file=PATH        Read settings from this file, an object in JSON. Flags
-                           outweigh it. May be repeated: later files outweigh
-                           earlier ones.
-  -config-dir=PATH         The same with all "*.json" of a folder, in the order of
-                           their names.
-  -log-level=info          What is logged: "trace", "debug", "info", "warn" or
-                           "err" and above.
-  -syslog                  Copy the log to the system's log daemon.
-
-Signals:
+constexpr absl::string_view kAfterOptions =
+    R"(Signals:
 
   SIGINT                   Leave the cluster, then end.
   SIGTERM                  End at once; the others see the node fail.
@@ -274,12 +230,72 @@ Signals:
                            handlers, tags, and what the signals do.
   SIGUSR1                  Write metrics to standard error.)";
 
+constexpr std::pair<AgentOption::Section, absl::string_view> kSections[] = {
+    {AgentOption::Section::kNetwork, "Network"}, {AgentOption::Section::kNode, "Node"},
+    {AgentOption::Section::kJoining, "Joining"}, {AgentOption::Section::kEvents, "Events"},
+    {AgentOption::Section::kOther, "Other"},
+};
+
+// A text that is put together twice by the compiler: for its size, then for its bytes.
+struct Measure {
+  constexpr void Add(absl::string_view text) { size += text.size(); }
+  std::size_t size = 0;
+};
+template <std::size_t kSize>
+struct Text {
+  constexpr void Add(absl::string_view text) {
+    for (const char c : text) bytes[size++] = c;
+  }
+  std::array<char, kSize> bytes{};
+  std::size_t size = 0;
+};
+
+// An option as the help shows it: the flag, and from a column on what it does.
+constexpr void AddOption(const AgentOption& option, auto& text) {
+  constexpr absl::string_view kIndent = "                           ";
+  const std::size_t width = 3 + option.flag.size() + option.argument.size();
+  text.Add("  -");
+  text.Add(option.flag);
+  text.Add(option.argument);
+  if (width < kIndent.size()) {
+    text.Add(kIndent.substr(width));
+  } else {
+    text.Add("\n");
+    text.Add(kIndent);
+  }
+  for (const char& c : option.help) {
+    text.Add(absl::string_view(&c, 1));
+    if (c == '\n') text.Add(kIndent);
+  }
+  text.Add("\n");
+}
+
+template <typename Into>
+constexpr Into Help() {
+  Into text;
+  text.Add(kBeforeOptions);
+  text.Add("\n");
+  for (const auto& [section, title] : kSections) {
+    text.Add("\n");
+    text.Add(title);
+    text.Add(":\n\n");
+    for (const AgentOption& option : kAgentOptions) {
+      if (option.section == section) AddOption(option, text);
+    }
+  }
+  text.Add("\n");
+  text.Add(kAfterOptions);
+  return text;
+}
+
+constexpr auto kHelp = Help<Text<Help<Measure>().size>>();
+
 }  // namespace
 
 constinit const Command kAgentCommand = {
     .name = "agent",
     .synopsis = "Runs a Serf agent",
-    .help = kHelp,
+    .help = absl::string_view(kHelp.bytes.data(), kHelp.size),
     .run = Run,
 };
 

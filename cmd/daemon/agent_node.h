@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,6 +25,7 @@
 #include "serf/base/time.h"
 #include "serf/cmd/daemon/agent_addresses.h"
 #include "serf/cmd/daemon/agent_config.h"
+#include "serf/cmd/daemon/agent_options.h"
 #include "serf/cmd/daemon/agent_tuning.h"
 #include "serf/cmd/discovery/service.h"
 #include "serf/cmd/files/file_text.h"
@@ -201,23 +203,15 @@ inline absl::Status CheckNode(const AgentConfig& config, AgentNode& node) {
                                                    kSerfProtocolMin, ", ", kSerfProtocolMax, "]"));
   }
   serf.protocol_version = static_cast<std::uint8_t>(config.protocol);
-  const struct {
-    absl::string_view key;
-    std::int64_t told;
-    std::size_t& into;
-  } sizes[] = {
-      {"user_event_size_limit", config.user_event_size_limit, serf.user_event_size_limit},
-      {"query_size_limit", config.query_size_limit, serf.query_size_limit},
-      {"query_response_size_limit", config.query_response_size_limit,
-       serf.query_response_size_limit},
-  };
-  for (const auto& size : sizes) {
-    if (size.told < 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(size.key, " is ", size.told, ", must not be negative"));
-    }
-    size.into = static_cast<std::size_t>(size.told);
+  for (const AgentOption& option : kAgentOptions) {
+    const auto* const field = std::get_if<std::int64_t AgentConfig::*>(&option.field);
+    if (field == nullptr || !option.not_negative || config.**field >= 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(option.key, " is ", config.**field, ", must not be negative"));
   }
+  serf.user_event_size_limit = static_cast<std::size_t>(config.user_event_size_limit);
+  serf.query_size_limit = static_cast<std::size_t>(config.query_size_limit);
+  serf.query_response_size_limit = static_cast<std::size_t>(config.query_response_size_limit);
   if (absl::Status status = serf.Validate(); !status.ok()) return status;
   if (!node.encrypted()) return absl::OkStatus();
   wire::Keyring keyring = node.keyring.keyring;

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -28,6 +29,7 @@
 #include "serf/base/system_error.h"
 #include "serf/base/time.h"
 #include "serf/cmd/daemon/agent_config.h"
+#include "serf/cmd/daemon/agent_options.h"
 #include "serf/cmd/daemon/agent_tuning.h"
 #include "serf/cmd/files/file_text.h"
 #include "serf/cmd/files/json_document.h"
@@ -72,74 +74,6 @@ std::string GoValue(const json& value) {
   return value.is_array() ? "[...]" : "map[...]";
 }
 
-// --- the keys ---
-
-using Field =
-    std::variant<std::string AgentConfig::*, bool AgentConfig::*, std::int64_t AgentConfig::*,
-                 Duration AgentConfig::*, std::vector<std::string> AgentConfig::*,
-                 Tags AgentConfig::*, std::optional<bool> AgentConfig::*>;
-
-struct Key {
-  absl::string_view name;
-  Field field;
-};
-
-// In the order in which wrong durations are told.
-const auto& Keys() {
-  static const std::array keys = {
-      Key{"node_name", &AgentConfig::node_name},
-      Key{"role", &AgentConfig::role},
-      Key{"disable_coordinates", &AgentConfig::disable_coordinates},
-      Key{"tags", &AgentConfig::tags},
-      Key{"tags_file", &AgentConfig::tags_file},
-      Key{"bind", &AgentConfig::bind},
-      Key{"advertise", &AgentConfig::advertise},
-      Key{"encrypt_key", &AgentConfig::encrypt_key},
-      Key{"keyring_file", &AgentConfig::keyring_file},
-      Key{"log_level", &AgentConfig::log_level},
-      Key{"rpc_addr", &AgentConfig::rpc_addr},
-      Key{"rpc_auth", &AgentConfig::rpc_auth},
-      Key{"protocol", &AgentConfig::protocol},
-      Key{"replay_on_join", &AgentConfig::replay_on_join},
-      Key{"query_response_size_limit", &AgentConfig::query_response_size_limit},
-      Key{"query_size_limit", &AgentConfig::query_size_limit},
-      Key{"user_event_size_limit", &AgentConfig::user_event_size_limit},
-      Key{"start_join", &AgentConfig::start_join},
-      Key{"event_handlers", &AgentConfig::event_handlers},
-      Key{"profile", &AgentConfig::profile},
-      Key{"snapshot_path", &AgentConfig::snapshot_path},
-      Key{"leave_on_terminate", &AgentConfig::leave_on_terminate},
-      Key{"skip_leave_on_interrupt", &AgentConfig::skip_leave_on_interrupt},
-      Key{"discover", &AgentConfig::discover},
-      Key{"interface", &AgentConfig::interface},
-      Key{"reconnect_interval", &AgentConfig::reconnect_interval},
-      Key{"reconnect_timeout", &AgentConfig::reconnect_timeout},
-      Key{"tombstone_timeout", &AgentConfig::tombstone_timeout},
-      Key{"disable_name_resolution", &AgentConfig::disable_name_resolution},
-      Key{"enable_syslog", &AgentConfig::enable_syslog},
-      Key{"syslog_facility", &AgentConfig::syslog_facility},
-      Key{"retry_join", &AgentConfig::retry_join},
-      Key{"retry_max_attempts", &AgentConfig::retry_max_attempts},
-      Key{"retry_interval", &AgentConfig::retry_interval},
-      Key{"rejoin_after_leave", &AgentConfig::rejoin_after_leave},
-      Key{"enable_compression", &AgentConfig::enable_compression},
-      Key{"statsite_addr", &AgentConfig::statsite_addr},
-      Key{"statsd_addr", &AgentConfig::statsd_addr},
-      Key{"broadcast_timeout", &AgentConfig::broadcast_timeout},
-      Key{"validate_node_names", &AgentConfig::validate_node_names},
-      // Not of the original.
-      Key{"event_handlers_parallel", &AgentConfig::event_handlers_parallel},
-      Key{"retry_interval_max", &AgentConfig::retry_interval_max},
-  };
-  return keys;
-}
-
-constexpr std::array kMdnsKeys = {
-    std::pair<absl::string_view, Field>{"interface", &AgentConfig::mdns_interface},
-    std::pair<absl::string_view, Field>{"disable_ipv4", &AgentConfig::mdns_disable_ipv4},
-    std::pair<absl::string_view, Field>{"disable_ipv6", &AgentConfig::mdns_disable_ipv6},
-};
-
 // A float64 as a whole number, its fraction cut off; none if it does not fit.
 std::optional<std::int64_t> WholeNumber(const json& value) {
   const double number = std::trunc(value.get<double>());
@@ -171,15 +105,14 @@ class Decoder {
     std::set<std::string> left_;
   };
 
+  // The options whose keys stand in the object that `prefix` names: "", "mdns.".
+  void SetOptions(absl::string_view prefix, Entries& entries);
+  void SetOption(const AgentOption& option, const json& value);
   // `path` is what errors call the value.
-  void Set(const std::string& path, const json& value, const Field& field) {
-    if (value.is_null()) return;
-    std::visit([&](auto member) { Set(path, value, config_.*member); }, field);
-  }
   void Set(const std::string& path, const json& value, std::string& into);
   void Set(const std::string& path, const json& value, bool& into);
   void Set(const std::string& path, const json& value, std::optional<bool>& into);
-  void Set(const std::string& path, const json& value, std::int64_t& into);
+  void Set(const std::string& path, const json& value, std::int64_t& into, bool positive);
   void Set(const std::string& path, const json& value, Duration& into);
   void Set(const std::string& path, const json& value, std::vector<std::string>& into);
   void Set(const std::string& path, const json& value, Tags& into);
@@ -189,7 +122,8 @@ class Decoder {
   // The values, or nothing after a complaint.
   std::optional<bool> Bool(const std::string& path, const json& value);
   std::optional<std::string> Text(const std::string& path, const json& value);
-  std::optional<std::int64_t> Number(const std::string& path, const json& value);
+  std::optional<std::int64_t> Number(const std::string& path, const json& value,
+                                     bool positive = false);
   std::optional<std::vector<std::string>> List(const std::string& path, const json& value);
 
   void ReportUnknown(const std::string& path, const Entries& entries);
@@ -223,10 +157,7 @@ absl::Status Decoder::Decode(const json& root) {
     return absl::InvalidArgumentError(absl::StrCat("'' expected a map, got '", GoKind(root), "'"));
   }
   Entries entries(root);
-  for (const Key& key : Keys()) {
-    const json* const value = entries.Take(key.name);
-    if (value != nullptr) Set(std::string(key.name), *value, key.field);
-  }
+  SetOptions("", entries);
   if (const json* const value = entries.Take("mdns"); value != nullptr) SetMdns(*value);
   const std::set<std::string> rest = entries.left();
   for (const std::string& key : rest) {
@@ -241,6 +172,28 @@ absl::Status Decoder::Decode(const json& root) {
   std::sort(errors_.begin(), errors_.end());
   return absl::InvalidArgumentError(
       absl::StrCat(errors_.size(), " error(s) decoding:\n\n* ", absl::StrJoin(errors_, "\n* ")));
+}
+
+void Decoder::SetOptions(absl::string_view prefix, Entries& entries) {
+  for (const AgentOption& option : kAgentOptions) {
+    absl::string_view name = option.key;
+    if (name.empty() || !absl::ConsumePrefix(&name, prefix) || absl::StrContains(name, '.'))
+      continue;
+    const json* const value = entries.Take(name);
+    if (value != nullptr && !value->is_null()) SetOption(option, *value);
+  }
+}
+
+void Decoder::SetOption(const AgentOption& option, const json& value) {
+  const std::string path(option.key);
+  const auto set = [&](auto field) {
+    if constexpr (std::is_same_v<decltype(field), std::int64_t AgentConfig::*>) {
+      Set(path, value, config_.*field, option.positive);
+    } else if constexpr (!std::is_same_v<decltype(field), std::monostate>) {
+      Set(path, value, config_.*field);
+    }
+  };
+  std::visit(set, option.field);
 }
 
 void Decoder::ReportUnknown(const std::string& path, const Entries& entries) {
@@ -262,14 +215,15 @@ std::optional<std::string> Decoder::Text(const std::string& path, const json& va
   return std::nullopt;
 }
 
-std::optional<std::int64_t> Decoder::Number(const std::string& path, const json& value) {
+std::optional<std::int64_t> Decoder::Number(const std::string& path, const json& value,
+                                            bool positive) {
   if (!value.is_number()) {
     ReportType(path, "int", value);
     return std::nullopt;
   }
   const std::optional<std::int64_t> number = WholeNumber(value);
   // As below zero: the default.
-  if (!number && path == "protocol") return 0;
+  if (!number && positive) return 0;
   if (!number) errors_.push_back(absl::StrCat("'", path, "' is out of range: ", GoValue(value)));
   return number;
 }
@@ -300,9 +254,9 @@ void Decoder::Set(const std::string& path, const json& value, std::optional<bool
   if (const std::optional<bool> given = Bool(path, value)) into = given;
 }
 
-void Decoder::Set(const std::string& path, const json& value, std::int64_t& into) {
-  const std::int64_t number = Number(path, value).value_or(0);
-  const bool counts = path == "protocol" ? number > 0 : number != 0;
+void Decoder::Set(const std::string& path, const json& value, std::int64_t& into, bool positive) {
+  const std::int64_t number = Number(path, value, positive).value_or(0);
+  const bool counts = positive ? number > 0 : number != 0;
   if (counts) into = number;
 }
 
@@ -337,10 +291,7 @@ void Decoder::SetMdns(const json& value) {
     return;
   }
   Entries entries(value);
-  for (const auto& [name, field] : kMdnsKeys) {
-    const json* const entry = entries.Take(name);
-    if (entry != nullptr) Set(absl::StrCat("mdns.", name), *entry, field);
-  }
+  SetOptions("mdns.", entries);
   ReportUnknown("mdns", entries);
 }
 
@@ -391,8 +342,9 @@ absl::Status ReadConfigFile(const std::string& path, AgentConfig& config, Durati
 
 std::vector<std::string> ConfigKeys() {
   std::vector<std::string> names = TuningKeys();
-  for (const Key& key : Keys()) names.emplace_back(key.name);
-  for (const auto& [name, field] : kMdnsKeys) names.push_back(absl::StrCat("mdns.", name));
+  for (const AgentOption& option : kAgentOptions) {
+    if (!option.key.empty()) names.emplace_back(option.key);
+  }
   return names;
 }
 

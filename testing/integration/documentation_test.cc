@@ -1,18 +1,25 @@
 // What the documentation says: every option is there, and the examples run.
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
+#include "serf/base/time.h"
+#include "serf/cmd/daemon/agent_config.h"
+#include "serf/cmd/daemon/agent_options.h"
 #include "serf/cmd/daemon/config_file.h"
 #include "serf/rpc/client.h"
 #include "serf/testing/agents/agent_process.h"
@@ -47,6 +54,47 @@ TEST(DocumentationTest, AllKeysOfFiles) {
   EXPECT_GT(keys.size(), 80u);
   for (const std::string& key : keys) {
     EXPECT_TRUE(absl::StrContains(document, absl::StrCat("`", key, "`"))) << key;
+  }
+}
+
+// The kind of a value, as the documentation names it.
+absl::string_view KindOf(const cmd::AgentOption& option) {
+  const auto is = [&](auto field) { return std::holds_alternative<decltype(field)>(option.field); };
+  using cmd::AgentConfig;
+  if (is(static_cast<bool AgentConfig::*>(nullptr)) ||
+      is(static_cast<std::optional<bool> AgentConfig::*>(nullptr))) {
+    return "bool";
+  }
+  if (is(static_cast<std::int64_t AgentConfig::*>(nullptr))) return "number";
+  if (is(static_cast<Duration AgentConfig::*>(nullptr))) return "duration";
+  return is(static_cast<std::string AgentConfig::*>(nullptr)) ? "" : "list of ";
+}
+
+// Each option has a row, with its flag, its key and the kind of its value.
+TEST(DocumentationTest, OptionsAreThoseOfTheTable) {
+  const std::string document = Read("AGENT_OPTIONS");
+  for (const cmd::AgentOption& option : cmd::kAgentOptions) {
+    const auto quoted = [](absl::string_view word, absl::string_view dash) {
+      return word.empty() ? std::string() : absl::StrCat("`", dash, word, "`");
+    };
+    const std::string flag = quoted(option.flag, "-");
+    const std::string key = quoted(option.key, "");
+    bool found = false;
+    for (const absl::string_view line : absl::StrSplit(document, '\n')) {
+      const std::vector<absl::string_view> cells = absl::StrSplit(line, '|');
+      // "| flag | key | type | default | range | meaning |", or the same without flags.
+      if (cells.size() < 7 || !absl::StartsWith(line, "| ")) continue;
+      const std::size_t first = cells.size() == 8 ? 1 : 0;
+      const bool has_flag = first == 0 ? flag.empty() : absl::StrContains(cells[1], flag);
+      if (!has_flag || !absl::StrContains(cells[first + 1], key)) continue;
+      const absl::string_view type = absl::StripAsciiWhitespace(cells[first + 2]);
+      const absl::string_view kind = KindOf(option);
+      found = kind.empty() ? type != "bool" && type != "number" && type != "duration" &&
+                                 !absl::StartsWith(type, "list")
+                           : absl::StartsWith(type, kind);
+      if (found) break;
+    }
+    EXPECT_TRUE(found) << flag << " " << key;
   }
 }
 
