@@ -37,11 +37,12 @@
 #include "serf/base/system_error.h"
 #include "serf/base/time.h"
 #include "serf/rpc/address.h"
-#include "serf/rpc/asio_util.h"
 #include "serf/rpc/client_session.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/unix_socket.h"
+#include "serf/transport/net/clock.h"
 #include "serf/transport/net/lookup.h"
+#include "serf/transport/net/socket_address.h"
 #include "serf/transport/net/system_names.h"
 
 namespace serf::rpc {
@@ -73,8 +74,8 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   boost::asio::io_context& io() { return io_; }
   const ClientOptions& options() const { return options_; }
   ClientSession& session() { return session_; }
-  Instant ReplyDeadline() const { return SteadyNow() + options_.reply_timeout; }
-  Instant BroadcastDeadline() const { return SteadyNow() + options_.broadcast_timeout; }
+  Instant ReplyDeadline() const { return transport::Now() + options_.reply_timeout; }
+  Instant BroadcastDeadline() const { return transport::Now() + options_.broadcast_timeout; }
 
   void Connect(const std::string& address, Done done);
   // Writes what the session wants to send, and watches its deadlines.
@@ -144,7 +145,7 @@ inline void ClientConnection::Connect(const std::string& address, Done done) {
     Finish(absl::InvalidArgumentError(absl::StrCat("dial tcp: ", target.status().message())));
     return;
   }
-  connect_deadline_ = SteadyNow() + options_.connect_timeout;
+  connect_deadline_ = transport::Now() + options_.connect_timeout;
   Watch();
   Resolve(*target);
 }
@@ -160,7 +161,7 @@ inline void ClientConnection::Resolve(const HostPort& target) {
     Finish(absl::NotFoundError(absl::StrCat("dial tcp: ", zone.status().message())));
     return;
   }
-  if (const auto literal = ParseAsioAddress(target.host)) {
+  if (const auto literal = transport::ParseAsioAddress(target.host)) {
     AddCandidate({*literal, *port});
     Dial(0);
     return;
@@ -174,7 +175,7 @@ inline void ClientConnection::Resolve(const HostPort& target) {
           return;
         }
         for (const IpAddress& address : names::Ipv4First(*found)) {
-          self->AddCandidate(ToEndpoint(address, port));
+          self->AddCandidate(transport::ToAsio(Endpoint{address, port}));
         }
         self->Dial(0);
       });
@@ -182,7 +183,7 @@ inline void ClientConnection::Resolve(const HostPort& target) {
 
 inline void ClientConnection::AddCandidate(const Tcp::endpoint& endpoint) {
   const std::string text =
-      host_.empty() ? absl::StrCat(":", endpoint.port()) : EndpointText(endpoint);
+      host_.empty() ? absl::StrCat(":", endpoint.port()) : transport::TextOf(endpoint);
   candidates_.push_back({endpoint, absl::StrCat("tcp ", text)});
 }
 
@@ -285,12 +286,12 @@ inline void ClientConnection::Watch() {
   // A timer that rings too early costs less than one that is set anew with every request.
   if (deadline >= armed_) return;
   armed_ = deadline;
-  timer_.expires_at(ToSteady(deadline));
+  timer_.expires_at(transport::ToSteadyTime(deadline));
   timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     const std::shared_ptr<ClientConnection> self = weak.lock();
     if (error || self == nullptr) return;
     self->armed_ = kNever;
-    const Instant now = SteadyNow();
+    const Instant now = transport::Now();
     if (now >= self->connect_deadline_) {
       const std::string target = self->candidates_.empty()
                                      ? absl::StrCat("tcp: lookup ", self->host_)

@@ -43,12 +43,12 @@
 #include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/query.h"
-#include "serf/rpc/asio_util.h"
 #include "serf/rpc/client_connection.h"
 #include "serf/rpc/client_session.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
 #include "serf/tags.h"
+#include "serf/transport/net/clock.h"
 
 namespace serf::rpc {
 
@@ -97,7 +97,7 @@ class AsyncClient {
     return Start<JoinResult>(token, [request = std::move(request)](auto& core, auto done) {
       const Duration limit = core->options().join_timeout;
       const auto count = static_cast<Duration::rep>(request.existing.size());
-      core->session().Join(SteadyNow() + limit * (count + 1), request, done);
+      core->session().Join(transport::Now() + limit * (count + 1), request, done);
     });
   }
 

@@ -26,11 +26,11 @@
 #include "msgpack/sbuffer.hpp"
 #include "serf/base/time.h"
 #include "serf/keys.h"
-#include "serf/rpc/asio_util.h"
 #include "serf/rpc/client_io.h"
 #include "serf/rpc/encode.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/service.h"
+#include "serf/transport/net/clock.h"
 
 namespace serf::rpc {
 namespace {
@@ -157,9 +157,9 @@ TEST(ClientTest, EachRequestHasItsTimeLimit) {
     while (!connected) io.run_one();
     ASSERT_TRUE(connected->ok()) << *connected;
     EXPECT_EQ(client.DeadlineForTest(), kNever);
-    const Instant before = SteadyNow();
+    const Instant before = transport::Now();
     request.start(client);
-    const Instant after = SteadyNow();
+    const Instant after = transport::Now();
     EXPECT_GE(client.DeadlineForTest(), before + request.limit);
     EXPECT_LE(client.DeadlineForTest(), after + request.limit);
   }
@@ -172,7 +172,7 @@ TEST(ClientTest, RequestsOfASilentAgentAreGivenUp) {
   Client client(std::move(options));
   const FakeAgent agent(client.io_context(), {Reply(1)});
   ASSERT_TRUE(client.Connect(agent.address()).ok());
-  const Instant before = SteadyNow();
+  const Instant before = transport::Now();
   const auto expect_given_up = [](const absl::Status& status) {
     EXPECT_EQ(status, absl::DeadlineExceededError("i/o timeout"));
   };
@@ -181,7 +181,7 @@ TEST(ClientTest, RequestsOfASilentAgentAreGivenUp) {
   expect_given_up(client.UpdateTags({{"a", "b"}}, {}));
   expect_given_up(client.ManageKeys(KeyOperation::kList, "").status);
   expect_given_up(client.Join({"a"}).status);
-  EXPECT_GE(SteadyNow() - before, milliseconds(5 * 20));
+  EXPECT_GE(transport::Now() - before, milliseconds(5 * 20));
 }
 
 // --- records that nobody fetches ---

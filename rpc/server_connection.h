@@ -32,11 +32,11 @@
 #include "serf/base/logger.h"
 #include "serf/base/system_error.h"
 #include "serf/base/time.h"
-#include "serf/rpc/asio_util.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/server_session.h"
 #include "serf/rpc/service.h"
 #include "serf/rpc/stream_event.h"
+#include "serf/transport/net/clock.h"
 
 namespace serf::rpc {
 
@@ -122,7 +122,7 @@ inline ServerConnection::ServerConnection(Socket socket, Service& service, Optio
     : socket_(std::move(socket)),
       options_(std::move(options)),
       timer_(socket_.get_executor()),
-      session_(SteadyNow(), service, SessionOptions()) {}
+      session_(transport::Now(), service, SessionOptions()) {}
 
 inline void ServerConnection::Start() {
   boost::system::error_code ignored;
@@ -132,14 +132,14 @@ inline void ServerConnection::Start() {
 
 inline void ServerConnection::OnEvent(const StreamEventPtr& event) {
   if (!session_.subscriptions().Wants(*event)) return;
-  session_.OnEvent(SteadyNow(), event);
+  session_.OnEvent(transport::Now(), event);
   UpdateLater();
 }
 
 inline void ServerConnection::OnLog(const LogLinePtr& line) {
   // Most monitors want few of the lines, and there may be thousands of monitors.
   if (!session_.subscriptions().Wants(*line)) return;
-  session_.OnLog(SteadyNow(), line);
+  session_.OnLog(transport::Now(), line);
   UpdateLater();
 }
 
@@ -170,7 +170,7 @@ inline void ServerConnection::OnReadable(const boost::system::error_code& error)
   std::array<std::uint8_t, kReadSize> buffer;
   const std::size_t size = failure ? 0 : socket_.read_some(boost::asio::buffer(buffer), failure);
   if (failure == boost::asio::error::would_block) return Update();
-  const Instant now = SteadyNow();
+  const Instant now = transport::Now();
   if (size > 0) session_.OnBytes(now, ByteView(buffer).first(size));
   if (failure == boost::asio::error::eof) {
     session_.OnEnd(now);
@@ -183,7 +183,7 @@ inline void ServerConnection::OnReadable(const boost::system::error_code& error)
 
 inline void ServerConnection::Update() {
   if (ended_) return;
-  if (session_.NextDeadline() == Instant::min()) session_.OnTimer(SteadyNow());
+  if (session_.NextDeadline() == Instant::min()) session_.OnTimer(transport::Now());
   if (!trusted_ && session_.trusted()) {
     trusted_ = true;
     if (options_.on_trusted) options_.on_trusted();
@@ -215,14 +215,14 @@ inline void ServerConnection::Write() {
     } else {
       write_deadline_ = kNever;
       written += size;
-      session_.OnWritten(SteadyNow(), size);
+      session_.OnWritten(transport::Now(), size);
     }
   }
 }
 
 inline void ServerConnection::WaitWritable() {
   waiting_writable_ = true;
-  if (write_deadline_ == kNever) write_deadline_ = SteadyNow() + options_.write_timeout;
+  if (write_deadline_ == kNever) write_deadline_ = transport::Now() + options_.write_timeout;
   socket_.async_wait(Socket::wait_write,
                      [self = shared_from_this()](const boost::system::error_code&) {
                        self->waiting_writable_ = false;
@@ -244,7 +244,7 @@ inline void ServerConnection::Watch() {
   // A timer that rings too early costs less than one that is set anew with every request.
   if (deadline >= armed_) return;
   armed_ = deadline;
-  timer_.expires_at(ToSteady(deadline));
+  timer_.expires_at(transport::ToSteadyTime(deadline));
   timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     const std::shared_ptr<ServerConnection> self = weak.lock();
     if (error || self == nullptr) return;
@@ -255,7 +255,7 @@ inline void ServerConnection::Watch() {
 
 inline void ServerConnection::OnTimer() {
   if (ended_) return;
-  const Instant now = SteadyNow();
+  const Instant now = transport::Now();
   if (now >= write_deadline_ || now >= drain_deadline_) {
     OnWriteFailed("i/o timeout");
     return;
@@ -266,7 +266,7 @@ inline void ServerConnection::OnTimer() {
 
 inline void ServerConnection::Drain(Duration limit) {
   draining_ = true;
-  drain_deadline_ = SteadyNow() + limit;
+  drain_deadline_ = transport::Now() + limit;
   Update();
 }
 

@@ -24,7 +24,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -32,7 +31,6 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/socket_base.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
 #include <cstddef>
@@ -58,12 +56,14 @@
 #include "serf/base/time.h"
 #include "serf/event.h"
 #include "serf/rpc/address.h"
-#include "serf/rpc/asio_util.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/server_connection.h"
 #include "serf/rpc/service.h"
 #include "serf/rpc/stream_event.h"
 #include "serf/rpc/unix_socket.h"
+#include "serf/transport/net/acceptor.h"
+#include "serf/transport/net/clock.h"
+#include "serf/transport/net/socket_address.h"
 #include "serf/transport/net/system_names.h"
 
 namespace serf::rpc {
@@ -129,23 +129,13 @@ class Server {
   using Executor = boost::asio::io_context::executor_type;
   using ConnectionId = std::uint64_t;
 
-  // The pause after an error of accept. It doubles with each further one, because the listener
-  // stays ready when descriptors run out, and would spin.
-  static constexpr Duration kAcceptPauseMin = std::chrono::milliseconds(5);
-  static constexpr Duration kAcceptPauseMax = std::chrono::seconds(1);
   // How long clients have at a shutdown to read what is ready.
   static constexpr Duration kDrainTimeout = std::chrono::seconds(1);
   // The least time between two log lines about refused connections.
   static constexpr Duration kRefusalLogInterval = std::chrono::seconds(1);
 
-  class ListenerBase {
-   public:
-    virtual ~ListenerBase() = default;
-    virtual void Close() = 0;
-  };
-  // A listener of any stream protocol.
   template <typename Protocol>
-  class Listener;
+  using Listener = transport::Acceptor<Protocol, Executor>;
 
   absl::Status ListenUnix(const std::string& path);
   // Accepts no new connections.
@@ -156,13 +146,15 @@ class Server {
   static std::size_t DefaultMaxConnections();
   // Has the kernel find out about peers that are gone, as Go Serf does.
   static void KeepAlive(ServerConnection::Socket& socket);
+  void LogAcceptError(const boost::system::error_code& error);
   void Forget(ConnectionId id);
   absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Candidates(const HostPort& target);
 
   boost::asio::io_context& io_;
   Service& service_;
   const ServerOptions options_;
-  std::vector<std::shared_ptr<ListenerBase>> listeners_;
+  std::vector<std::unique_ptr<Listener<boost::asio::ip::tcp>>> tcp_listeners_;
+  std::vector<std::unique_ptr<Listener<boost::asio::local::stream_protocol>>> unix_listeners_;
   std::vector<std::unique_ptr<UnixSocketFile>> files_;  // of listeners
   std::optional<Endpoint> local_;
   const std::size_t max_connections_;
@@ -172,62 +164,6 @@ class Server {
   Instant next_refusal_log_ = Instant::min();
   bool draining_ = false;
   std::function<void()> shutdown_done_;
-};
-
-template <typename Protocol>
-class Server::Listener final : public Server::ListenerBase,
-                               public std::enable_shared_from_this<Listener<Protocol>> {
- public:
-  using Acceptor = boost::asio::basic_socket_acceptor<Protocol, Executor>;
-  using Address = typename Protocol::endpoint;
-  using Accepted = std::function<void(ServerConnection::Socket, const Address& peer)>;
-
-  Listener(boost::asio::io_context& io, Logger* logger, Accepted accepted)
-      : acceptor_(io), timer_(io), logger_(logger), accepted_(std::move(accepted)) {}
-
-  Acceptor& acceptor() { return acceptor_; }
-
-  void Accept() {
-    acceptor_.async_accept(peer_,
-                           [self = this->shared_from_this()](const boost::system::error_code& error,
-                                                             AcceptedSocket socket) {
-                             if (self->closed_) return;
-                             if (error) {
-                               self->Pause(error);
-                               return;
-                             }
-                             self->pause_ = kAcceptPauseMin;
-                             self->accepted_(std::move(socket), self->peer_);
-                             if (!self->closed_) self->Accept();
-                           });
-  }
-
-  void Close() override {
-    closed_ = true;
-    boost::system::error_code ignored;
-    acceptor_.close(ignored);
-    timer_.cancel();
-  }
-
- private:
-  using AcceptedSocket = typename Protocol::socket::template rebind_executor<Executor>::other;
-
-  void Pause(const boost::system::error_code& error) {
-    Log(logger_, LogLevel::kError, "agent.ipc: Failed to accept client: ", ErrorText(error));
-    timer_.expires_after(pause_);
-    pause_ = std::min(pause_ * 2, kAcceptPauseMax);
-    timer_.async_wait([self = this->shared_from_this()](const boost::system::error_code&) {
-      if (!self->closed_) self->Accept();
-    });
-  }
-
-  Acceptor acceptor_;
-  boost::asio::steady_timer timer_;
-  Logger* const logger_;
-  const Accepted accepted_;
-  Address peer_;
-  Duration pause_ = kAcceptPauseMin;
-  bool closed_ = false;
 };
 
 inline Server::Server(boost::asio::io_context& io, Service& service, ServerOptions options)
@@ -257,7 +193,12 @@ inline void Server::KeepAlive(ServerConnection::Socket& socket) {
 inline void Server::CloseListeners() {
   // Removes the files first: once a listener is closed, another agent may take its path.
   files_.clear();
-  for (const auto& listener : listeners_) listener->Close();
+  for (const auto& listener : tcp_listeners_) listener->Close();
+  for (const auto& listener : unix_listeners_) listener->Close();
+}
+
+inline void Server::LogAcceptError(const boost::system::error_code& error) {
+  Log(options_.logger, LogLevel::kError, "agent.ipc: Failed to accept client: ", ErrorText(error));
 }
 
 inline Server::~Server() {
@@ -275,12 +216,12 @@ inline absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Server::Candi
     return std::vector<Tcp::endpoint>{{Tcp::v6(), *port}, {Tcp::v4(), *port}};
   }
   if (const auto zone = names::ZoneOf(target.host); !zone.ok()) return zone.status();
-  if (const auto literal = ParseAsioAddress(target.host)) {
+  if (const auto literal = transport::ParseAsioAddress(target.host)) {
     return std::vector<Tcp::endpoint>{{*literal, *port}};
   }
   const names::Addresses found = names::LookUp(target.host);
   if (!found.ok()) return found.status();
-  return std::vector<Tcp::endpoint>{ToEndpoint(names::Preferred(*found), *port)};
+  return std::vector<Tcp::endpoint>{transport::ToAsio(Endpoint{names::Preferred(*found), *port})};
 }
 
 inline absl::Status Server::Listen(const std::string& address) {
@@ -297,14 +238,8 @@ inline absl::Status Server::Listen(const std::string& address) {
   }
   absl::Status failure;
   for (const Tcp::endpoint& endpoint : *candidates) {
-    auto listener = std::make_shared<Listener<Tcp>>(
-        io_, options_.logger, [this](ServerConnection::Socket socket, const Tcp::endpoint& peer) {
-          boost::system::error_code ignored;
-          socket.set_option(Tcp::no_delay(true), ignored);
-          KeepAlive(socket);
-          Adopt(std::move(socket), EndpointText(peer), ToIpAddress(peer.address()));
-        });
-    auto& acceptor = listener->acceptor();
+    auto listener = std::make_unique<Listener<Tcp>>(io_);
+    auto& acceptor = listener->native();
     boost::system::error_code error;
     absl::string_view call = "socket";
     acceptor.open(endpoint.protocol(), error);
@@ -323,16 +258,22 @@ inline absl::Status Server::Listen(const std::string& address) {
     }
     if (error) {
       if (failure.ok()) {
-        failure = absl::UnavailableError(absl::StrCat("listen tcp ", EndpointText(endpoint), ": ",
-                                                      call, ": ", ErrorText(error)));
+        failure = absl::UnavailableError(absl::StrCat("listen tcp ", transport::TextOf(endpoint),
+                                                      ": ", call, ": ", ErrorText(error)));
       }
-      listener->Close();
       continue;
     }
     const Tcp::endpoint local = acceptor.local_endpoint(error);
-    local_ = Endpoint{ToIpAddress(local.address()), local.port()};
-    listener->Accept();
-    listeners_.push_back(std::move(listener));
+    local_ = Endpoint{transport::FromAsio(local.address()), local.port()};
+    listener->Start(
+        [this](ServerConnection::Socket socket, const Tcp::endpoint& peer) {
+          boost::system::error_code ignored;
+          socket.set_option(Tcp::no_delay(true), ignored);
+          KeepAlive(socket);
+          Adopt(std::move(socket), transport::TextOf(peer), transport::FromAsio(peer.address()));
+        },
+        [this](const boost::system::error_code& why) { LogAcceptError(why); });
+    tcp_listeners_.push_back(std::move(listener));
     return absl::OkStatus();
   }
   return failure;
@@ -346,12 +287,8 @@ inline absl::Status Server::ListenUnix(const std::string& path) {
   if (const absl::Status status = CheckUnixPath(path); !status.ok()) {
     return failed(status.message());
   }
-  auto listener = std::make_shared<Listener<Unix>>(
-      io_, options_.logger, [this, path](ServerConnection::Socket socket, const Unix::endpoint&) {
-        // The client's end has no name.
-        Adopt(std::move(socket), absl::StrCat("unix:", path), IpAddress());
-      });
-  auto& acceptor = listener->acceptor();
+  auto listener = std::make_unique<Listener<Unix>>(io_);
+  auto& acceptor = listener->native();
   boost::system::error_code error;
   acceptor.open(Unix(), error);
   if (error) return failed(path, ": socket: ", ErrorText(error));
@@ -362,8 +299,13 @@ inline absl::Status Server::ListenUnix(const std::string& path) {
   if (error) return failed(path, ": listen: ", ErrorText(error));
   files_.push_back(*std::move(file));
   local_.reset();
-  listener->Accept();
-  listeners_.push_back(std::move(listener));
+  listener->Start(
+      [this, path](ServerConnection::Socket socket, const Unix::endpoint&) {
+        // The client's end has no name.
+        Adopt(std::move(socket), absl::StrCat("unix:", path), IpAddress());
+      },
+      [this](const boost::system::error_code& why) { LogAcceptError(why); });
+  unix_listeners_.push_back(std::move(listener));
   return absl::OkStatus();
 }
 
@@ -382,7 +324,7 @@ inline bool Server::HasRoom() {
 inline void Server::Adopt(ServerConnection::Socket socket, std::string peer,
                           const IpAddress& from) {
   if (!HasRoom()) {
-    const Instant now = SteadyNow();
+    const Instant now = transport::Now();
     if (now >= next_refusal_log_) {
       next_refusal_log_ = now + kRefusalLogInterval;
       Log(options_.logger, LogLevel::kWarn, "agent.ipc: Too many clients, refusing ", peer);

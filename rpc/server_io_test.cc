@@ -34,7 +34,6 @@
 #include "serf/keys.h"
 #include "serf/member.h"
 #include "serf/query.h"
-#include "serf/rpc/asio_util.h"
 #include "serf/rpc/client.h"
 #include "serf/rpc/client_io.h"
 #include "serf/rpc/log_history.h"
@@ -43,6 +42,7 @@
 #include "serf/testing/rpc/fake_service.h"
 #include "serf/testing/run_until.h"
 #include "serf/testing/vectors/vectors.h"
+#include "serf/transport/net/clock.h"
 #include "serf/wire/ids.h"
 
 namespace serf::rpc {
@@ -270,7 +270,7 @@ TEST_F(ServerTest, QueryOfOneIsAnsweredByAnother) {
   EXPECT_EQ(service_.query, "load 15m");
 
   const QueryId id{wire::LamportTime(3), 4};
-  server_->OnEvent(QueryEvent{id, "load", "15m", "alpha", SteadyNow() + seconds(60)});
+  server_->OnEvent(QueryEvent{id, "load", "15m", "alpha", transport::Now() + seconds(60)});
   const auto event = Serve([&] { return answering.Next(); });
   ASSERT_TRUE(event.ok());
   const auto& record = std::get<QueryRecord>(std::get<EventRecord>(event->value));

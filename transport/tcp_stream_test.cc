@@ -217,11 +217,11 @@ struct Lines final : Logger {
   std::vector<std::string> lines;
 };
 
-TEST(TcpListenerTest, PausesDoubleUpToATenthOfASecond) {
+TEST(AcceptorTest, PausesDoubleUpToATenthOfASecond) {
   Duration pause = Duration::zero();
   std::vector<std::int64_t> ms;
   for (int i = 0; i < 7; ++i) {
-    pause = TcpListener::NextPause(pause);
+    pause = NextAcceptPause(pause);
     ms.push_back(std::chrono::duration_cast<std::chrono::milliseconds>(pause).count());
   }
   EXPECT_EQ(ms, (std::vector<std::int64_t>{5, 10, 20, 40, 80, 100, 100}));
@@ -238,7 +238,7 @@ TEST(TcpListenerTest, PausesWhileAcceptingFailsThenGoesOn) {
   ASSERT_EQ(::shutdown(listener.NativeHandleForTest(), SHUT_RD), 0);
   const auto begin = std::chrono::steady_clock::now();
   ASSERT_TRUE(testing::RunUntil(io, [&] { return lines.lines.size() >= 2; }));
-  EXPECT_GE(std::chrono::steady_clock::now() - begin, TcpListener::kLogInterval);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, kAcceptErrorInterval);
   ASSERT_EQ(lines.lines.size(), 2u);
   EXPECT_EQ(lines.lines[0],
             absl::StrCat("ERR memberlist: Error accepting TCP connection: accept tcp ",

@@ -51,7 +51,7 @@ INCLUDES = [
 
     # Each library has its place.
     Include("asio", ["boost/", "asio.hpp>", "asio/"],
-            OURS, ["transport/*", "rpc/*_io.h", "rpc/*_connection.h", "rpc/asio_util.h",
+            OURS, ["transport/*", "rpc/*_io.h", "rpc/*_connection.h",
                    "rpc/client.h", "rpc/server.h", "rpc/*_test.cc", "rpc/*_benchmark.cc",
                    "cmd/*", "testing/*"],
             "a driver in transport/ or rpc/*_io.h"),

@@ -15,7 +15,9 @@
 #include <cassert>
 #include <cstring>
 #include <optional>
+#include <string>
 
+#include "absl/strings/str_cat.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/transport/net/asio.h"
@@ -100,6 +102,21 @@ inline asio::ip::tcp::endpoint ToAsio(const Endpoint& endpoint, names::Zone zone
 
 inline Endpoint FromAsio(const asio::ip::tcp::endpoint& endpoint) {
   return {FromAsio(endpoint.address()), endpoint.port()};
+}
+
+// The text of an endpoint, with its zone: "127.0.0.1:7373", "[fe80::1%eth0]:7373".
+inline std::string TextOf(const asio::ip::tcp::endpoint& endpoint) {
+  const std::string host = endpoint.address().to_string();
+  return endpoint.address().is_v6() ? absl::StrCat("[", host, "]:", endpoint.port())
+                                    : absl::StrCat(host, ":", endpoint.port());
+}
+
+// The address of a text; nothing for a name. Unlike IpAddress::Parse() it accepts a zone:
+// "fe80::1%eth0".
+inline std::optional<asio::ip::address> ParseAsioAddress(const std::string& host) {
+  ErrorCode error;
+  const asio::ip::address address = asio::ip::make_address(host, error);
+  return error ? std::nullopt : std::optional(address);
 }
 
 }  // namespace serf::transport
