@@ -206,7 +206,8 @@ class Replay {
     if (command == "join" && body.contains("Num")) {
       service_.join_result = {service_.status, body["Num"].get<std::int32_t>()};
     } else if (body.contains("NumNodes")) {
-      service_.key_outcome = {body["Messages"].get<std::map<std::string, std::string>>(),
+      service_.key_outcome = {service_.status,
+                              body["Messages"].get<std::map<std::string, std::string>>(),
                               body["NumNodes"].get<std::size_t>(),
                               body["NumResp"].get<std::size_t>(),
                               body["NumErr"].get<std::size_t>(),
