@@ -62,6 +62,7 @@
 #include "serf/tags.h"
 #include "serf/transport/entropy.h"
 #include "serf/transport/host.h"
+#include "serf/transport/net/system_names.h"
 
 namespace serf::cmd {
 
@@ -311,7 +312,7 @@ inline bool Agent::Start(AgentNode node) {
 
 inline absl::Status Agent::StartDiscovery() {
   if (config_.discover.empty()) return absl::OkStatus();
-  const absl::StatusOr<std::string> host = HostName();
+  const absl::StatusOr<std::string> host = names::HostName();
   if (!host.ok()) return host.status();
   Mdns::Options options;
   options.service = {config_.discover, config_.node_name, *host,

@@ -4,13 +4,8 @@
 // AgentConfig: what an operator tells `serf agent`, as text and before any look-up, and the checks
 // that need nothing else. Source: docs/protocol/agent.md 2.3, 2.5.
 
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <utility>
@@ -28,6 +23,7 @@
 #include "serf/cmd/events/event_spec.h"
 #include "serf/tags.h"
 #include "serf/transport/interfaces.h"
+#include "serf/transport/net/system_names.h"
 
 namespace serf::cmd {
 
@@ -91,15 +87,6 @@ absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warni
 // "trace" to "ERR", in any case.
 absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text);
 
-// The system's name of this host. "Error determining hostname: ..."
-inline absl::StatusOr<std::string> HostName() {
-  std::array<char, 256> name{};  // above any system's HOST_NAME_MAX
-  if (::gethostname(name.data(), name.size() - 1) != 0) {
-    return absl::InternalError(absl::StrCat("Error determining hostname: ", std::strerror(errno)));
-  }
-  return std::string(name.data());
-}
-
 namespace agent_config_internal {
 
 inline absl::Status CheckMdns(const AgentConfig& config) {
@@ -122,7 +109,7 @@ inline absl::Status CheckMdns(const AgentConfig& config) {
 
 inline absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warnings) {
   if (config.node_name.empty()) {
-    absl::StatusOr<std::string> name = HostName();
+    absl::StatusOr<std::string> name = names::HostName();
     if (!name.ok()) return name.status();
     config.node_name = *std::move(name);
   }

@@ -14,11 +14,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
+#include "serf/base/base64.h"
 #include "serf/base/bytes.h"
 #include "serf/base/system_error.h"
 #include "serf/cmd/files/file_text.h"
 #include "serf/cmd/files/json_document.h"
-#include "serf/cmd/text/base64.h"
 #include "serf/cmd/text/json_text.h"
 #include "serf/wire/aead.h"
 

@@ -14,6 +14,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -42,6 +43,9 @@ inline constexpr std::size_t kAddressesPerNameMax = 256;
 
 // At least one address, each once, in the system's order; or an error.
 using Addresses = absl::StatusOr<std::vector<IpAddress>>;
+
+// The name of this host. Error: "Error determining hostname: ...", the text of Go Serf's agent.
+absl::StatusOr<std::string> HostName();
 
 // Ask the system's resolver and its tables. The host must be a name and not an IP address.
 Addresses SystemAddresses(const std::string& host);
@@ -118,6 +122,14 @@ inline std::optional<IpAddress> AddressOf(const addrinfo& entry) {
 }
 
 }  // namespace system_names_internal
+
+inline absl::StatusOr<std::string> HostName() {
+  std::array<char, 256> name{};  // above any system's HOST_NAME_MAX
+  if (::gethostname(name.data(), name.size() - 1) != 0) {
+    return absl::InternalError(absl::StrCat("Error determining hostname: ", std::strerror(errno)));
+  }
+  return std::string(name.data());
+}
 
 inline Addresses LookUp(const std::string& host, const Book& book) {
   if (const std::optional<IpAddress> literal = ParseWithZone(host)) {

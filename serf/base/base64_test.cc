@@ -1,11 +1,11 @@
-#include "serf/cmd/text/base64.h"
+#include "serf/base/base64.h"
 
 #include <string>
 
 #include "absl/strings/escaping.h"
 #include "gtest/gtest.h"
 
-namespace serf::cmd {
+namespace serf {
 namespace {
 
 TEST(Base64Test, Decodes) {
@@ -46,4 +46,4 @@ TEST(Base64Test, NamesTheBadByte) {
 }
 
 }  // namespace
-}  // namespace serf::cmd
+}  // namespace serf

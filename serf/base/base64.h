@@ -1,8 +1,13 @@
-#ifndef SERF_CMD_TEXT_BASE64_H_
-#define SERF_CMD_TEXT_BASE64_H_
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SERF_BASE_BASE64_H_
+#define SERF_BASE_BASE64_H_
 
-// Keys as text: standard base64 with padding (RFC 4648, section 4). Stricter than
-// absl::Base64Unescape, with the original's error texts (docs/protocol/agent.md 2.5).
+// DecodeBase64: keys as text, in standard base64 with padding (RFC 4648, section 4). It is stricter
+// than absl::Base64Unescape, and has Go Serf's error texts (docs/protocol/agent.md 2.5).
+//
+//   absl::StatusOr<ByteVector> key = DecodeBase64("cg8StVXbQJ0gPvMd9o7yrg==");
+//
+// To encode, absl::Base64Escape is enough.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,10 +18,10 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 
-namespace serf::cmd {
+namespace serf {
 
-// Line ends are skipped; anything else that does not belong is an error:
-// "illegal base64 data at input byte N".
+// The function skips line ends. InvalidArgument for anything else that does not belong: "illegal
+// base64 data at input byte N". Pure; any thread.
 inline absl::StatusOr<ByteVector> DecodeBase64(absl::string_view text) {
   const auto illegal = [](std::size_t at) {
     return absl::InvalidArgumentError(absl::StrCat("illegal base64 data at input byte ", at));
@@ -53,6 +58,6 @@ inline absl::StatusOr<ByteVector> DecodeBase64(absl::string_view text) {
   return bytes;
 }
 
-}  // namespace serf::cmd
+}  // namespace serf
 
-#endif  // SERF_CMD_TEXT_BASE64_H_
+#endif  // SERF_BASE_BASE64_H_
