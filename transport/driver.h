@@ -19,7 +19,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -59,6 +58,7 @@
 #include "serf/transport/resolver.h"
 #include "serf/transport/side_work.h"
 #include "serf/transport/snapshot_file_writer.h"
+#include "serf/transport/tag_changes.h"
 #include "serf/transport/tcp_stream.h"
 #include "serf/transport/udp_socket.h"
 #include "serf/wire/aead.h"
@@ -110,6 +110,9 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   void Start();
   // Ends everything. Requests under way complete as cancelled, from within.
   void Stop();
+  // The io_context ends before Stop(): destroys all that waits, and calls nobody. What waits may
+  // own the Host, as a coroutine does: then each would keep the other.
+  void Drop();
 
   // Makes a request of the machine: request(serf, now, id, out), at once. `done` is called when it
   // ends.
@@ -153,16 +156,9 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   static constexpr Duration kReceiveTimeMax = std::chrono::milliseconds(2);
   static constexpr std::size_t kReadSize = 64 << 10;
 
-  // Changes of tags that wait for the disk: more than patient clients ask for.
-  static constexpr std::size_t kTagChangesMax = 256;
   // How long the end waits for the disk: more than a busy one takes for what may be queued, and
   // less than supervisors give (10 s, Docker).
   static constexpr Duration kDiskLastMax = std::chrono::seconds(5);
-
-  struct TagChange {
-    std::function<void(Tags&)> change;
-    OnCompletion done;
-  };
 
   struct JoinWork {
     JoinWork(asio::io_context& io, std::vector<std::string> entries, JoinOptions how,
@@ -198,9 +194,8 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   void TellQueryUpdates();
   void OnJudged(const Judgement& judgement);
   void SaveKeyring(const KeyringSave& save);
-  // Begins the first of tag_changes_, and those after it, up to one that waits for the disk.
-  void BeginTagChanges();
-  void EndTagChange(const absl::Status& saved, Tags tags);
+  // What TagChanges need of the node.
+  TagChanges::Node TagsOfNode();
   // The machine shut itself down.
   void StopLater();
   void StartSnapshotWriter();
@@ -231,6 +226,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   std::atomic<bool> silent_ = false;
   Outbox out_;
 
+  asio::steady_timer end_;  // never fires: its handler is destroyed by an io_context that ends
   asio::steady_timer timer_;
   Instant armed_ = kNever;  // when the timer fires
 
@@ -242,7 +238,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   std::vector<Endpoint> refused_;  // whom datagrams did not reach; for the machine's next turn
   bool refused_posted_ = false;
 
-  std::deque<TagChange> tag_changes_;
+  TagChanges tag_changes_{disk_, callbacks_.save_tags, TagsOfNode()};
   SideWork side_{io_, [this](const Judgement& judgement) { OnJudged(judgement); }};
 
   absl::flat_hash_map<RequestId, OnCompletion> pending_;
@@ -264,6 +260,7 @@ inline Driver::Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<S
       disk_(io),
       snapshot_(std::move(snapshot)),
       callbacks_(std::move(callbacks)),
+      end_(io),
       timer_(io),
       connections_max_(connections_max) {}
 
@@ -280,6 +277,11 @@ inline void Driver::Start() {
       [weak = weak_from_this()](asio::ip::tcp::socket socket, const Endpoint& from) {
         if (const auto self = weak.lock()) self->OnAccepted(std::move(socket), from);
       });
+  const std::shared_ptr<void> end(nullptr, [weak = weak_from_this()](void*) {
+    if (const auto self = weak.lock()) self->Drop();
+  });
+  end_.expires_at(asio::steady_timer::time_point::max());
+  end_.async_wait([end](const ErrorCode&) {});
   StartSnapshotWriter();
   serf_->Start(Now(), out_);
   Flush();
@@ -304,6 +306,7 @@ inline void Driver::Stop() {
   sockets_.listener->Close();
   sockets_.udp->Close();
   timer_.cancel();
+  end_.cancel();
   for (auto& [id, stream] : std::exchange(streams_, {})) stream->Abort();
   accepted_ = {};
   Flush();
@@ -316,15 +319,27 @@ inline void Driver::Stop() {
   }
   side_.Stop();
   callbacks_ = Callbacks();
-  for (TagChange& change : std::exchange(tag_changes_, {})) {
-    change.done(Failed(absl::CancelledError("shut down")));
-  }
+  for (OnCompletion& done : tag_changes_.Stop()) done(Failed(absl::CancelledError("shut down")));
   for (auto& [id, done] : std::exchange(pending_, {})) {
     done({id, absl::CancelledError("shut down")});
   }
   for (auto& [id, work] : std::exchange(joins_, {})) {
     work->done({RequestId(), absl::CancelledError("shut down")});
   }
+}
+
+inline void Driver::Drop() {
+  if (stopped_) return;
+  stopped_ = true;
+  Silence();
+  // Out of the members first: what is destroyed may come back to them.
+  const auto callbacks = std::exchange(callbacks_, {});
+  const auto tag_changes = tag_changes_.Stop();
+  const auto pending = std::exchange(pending_, {});
+  const auto joins = std::exchange(joins_, {});
+  const auto queries = std::exchange(queries_, {});
+  side_.Drop();
+  disk_.Drain(kDiskLastMax);
 }
 
 inline void Driver::Join(JoinId id, std::vector<std::string> addresses, JoinOptions options,
@@ -537,45 +552,20 @@ inline void Driver::SaveKeyring(const KeyringSave& save) {
 
 inline void Driver::UpdateTags(std::function<void(Tags&)> change, OnCompletion done) {
   if (!started_) return done(NotStarted());
-  if (tag_changes_.size() >= kTagChangesMax) {
-    return done(Failed(absl::ResourceExhaustedError("too many changes of tags wait for the disk")));
-  }
-  tag_changes_.push_back({std::move(change), std::move(done)});
-  if (tag_changes_.size() == 1) BeginTagChanges();
+  tag_changes_.Add(std::move(change), std::move(done));
 }
 
-inline void Driver::BeginTagChanges() {
-  while (!tag_changes_.empty()) {
-    Tags tags = serf_->config().tags;
-    tag_changes_.front().change(tags);
-    absl::Status status;
-    if (callbacks_.save_tags != nullptr) {
-      // Tags that cannot be set must not be found at the next start.
-      status = EncodeTags(tags, serf_->config().protocol_version).status();
-    }
-    if (callbacks_.save_tags == nullptr || !status.ok()) {
-      EndTagChange(status, std::move(tags));
-      continue;
-    }
-    return disk_.Run([save_tags = callbacks_.save_tags, tags] { return save_tags(tags); },
-                     [weak = weak_from_this(), tags](const absl::Status& saved) {
-                       const auto self = weak.lock();
-                       if (self == nullptr || self->stopped_) return;
-                       self->EndTagChange(saved, tags);
-                       self->BeginTagChanges();
-                     });
-  }
-}
-
-inline void Driver::EndTagChange(const absl::Status& saved, Tags tags) {
-  OnCompletion done = std::move(tag_changes_.front().done);
-  tag_changes_.pop_front();
-  if (!saved.ok()) return done(Failed(saved));
-  Execute(
-      [tags = std::move(tags)](Serf& serf, Instant now, RequestId id, Outbox& out) mutable {
-        serf.SetTags(now, id, std::move(tags), out);
-      },
-      std::move(done));
+inline TagChanges::Node Driver::TagsOfNode() {
+  return {[this] { return serf_->config().tags; },
+          [this](const Tags& tags) {
+            return EncodeTags(tags, serf_->config().protocol_version).status();
+          },
+          [this](Tags tags, OnCompletion done) {
+            Execute([tags = std::move(tags)](
+                        Serf& serf, Instant now, RequestId id,
+                        Outbox& out) mutable { serf.SetTags(now, id, std::move(tags), out); },
+                    std::move(done));
+          }};
 }
 
 inline void Driver::StopLater() {

@@ -26,7 +26,13 @@
 // Completion: each Async... function takes an Asio completion token: a callback, asio::use_future,
 // asio::use_awaitable, ... It returns at once, and the handler runs exactly once, never from within
 // the call. A handler with an executor of its own runs there. If the io_context ends first,
-// handlers do not run.
+// handlers do not run; it destroys them.
+//
+// Cancellation: a handler may have an Asio cancellation slot, as a coroutine has that waits for the
+// first of two things (`||`). A request whose slot is asked, with any type of cancellation, ends at
+// once with Cancelled. What it has begun goes on without it, but for a join, which does what
+// CancelJoin() does. AsyncMembers(), AsyncCoordinate(), AsyncStats() and AsyncAside() take no
+// notice.
 //
 // Errors: a request before Start() ends with FailedPrecondition. A request that a Shutdown()
 // interrupts, or that comes after it, ends with Cancelled, or with FailedPrecondition for a join
@@ -36,10 +42,7 @@
 // transport/example_test.cc is a whole program.
 
 #include <algorithm>
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/dispatch.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <cstddef>
@@ -74,6 +77,7 @@
 #include "serf/serf.h"
 #include "serf/tags.h"
 #include "serf/transport/bound_pair.h"
+#include "serf/transport/completer.h"
 #include "serf/transport/driver.h"
 #include "serf/transport/entropy.h"
 #include "serf/transport/interfaces.h"
@@ -343,28 +347,6 @@ class Host {
   const UdpSocket::Counters& udp_counters() const { return driver_->udp().counters(); }
 
  private:
-  // Calls a completion handler on its executor. Until then that executor has work.
-  template <typename Handler>
-  class Completer {
-   public:
-    Completer(Handler handler, asio::io_context& io)
-        : work_(asio::make_work_guard(handler, io.get_executor())), handler_(std::move(handler)) {}
-
-    template <typename... Args>
-    void operator()(Args... args) {
-      auto work = std::move(work_);
-      asio::dispatch(work.get_executor(),
-                     [handler = std::move(handler_), ... args = std::move(args)]() mutable {
-                       std::move(handler)(std::move(args)...);
-                     });
-    }
-
-   private:
-    asio::executor_work_guard<asio::associated_executor_t<Handler, asio::io_context::executor_type>>
-        work_;
-    Handler handler_;
-  };
-
   static constexpr absl::string_view kSnapshotFailed = "Failed to setup snapshot: ";
   static constexpr absl::string_view kNetworkFailed = "Failed to create memberlist: ";
 
@@ -379,10 +361,15 @@ class Host {
   Host(std::shared_ptr<Driver> driver, const Endpoint& local, const Endpoint& advertise)
       : driver_(std::move(driver)), local_(local), advertise_(advertise) {}
 
+  // What a cancelled request ends with; nothing for results that cannot say so.
+  template <typename Result>
+  static std::optional<Result> Cancelled();
+
   // Calls run(driver, complete) on the io_context's thread. `run` must see to it that
-  // complete(args...) is called once, with the arguments of Signature.
-  template <typename Signature, typename Token, typename Run>
-  auto Initiate(Token& token, Run run);
+  // complete(result) is called. A cancelled request ends at once, and takes the rest of `join` with
+  // it if it is one.
+  template <typename Result, typename Token, typename Run>
+  auto Initiate(Token& token, Run run, JoinId join = JoinId());
   // The same for a request that ends with a status only: request(serf, now, id, out).
   template <typename Token, typename Request>
   auto InitiateRequest(Token& token, Request request);
@@ -485,22 +472,41 @@ inline void Host::Shutdown() {
   asio::post(driver_->io(), [driver = driver_] { driver->Stop(); });
 }
 
-template <typename Signature, typename Token, typename Run>
-auto Host::Initiate(Token& token, Run run) {
-  return asio::async_initiate<Token, Signature>(
-      [](auto handler, std::shared_ptr<Driver> driver, Run what) {
-        asio::io_context& io = driver->io();
-        Completer<decltype(handler)> complete(std::move(handler), io);
-        asio::post(
-            io, [driver = std::move(driver), what = std::move(what),
-                 complete = std::move(complete)]() mutable { what(*driver, std::move(complete)); });
+template <typename Result>
+std::optional<Result> Host::Cancelled() {
+  const absl::Status status = absl::CancelledError("the request was cancelled");
+  if constexpr (std::is_constructible_v<Result, absl::Status>) {
+    return Result(status);
+  } else if constexpr (requires(Result result) { result.status = status; }) {
+    Result result;
+    result.status = status;
+    return result;
+  }
+  return std::nullopt;
+}
+
+template <typename Result, typename Token, typename Run>
+auto Host::Initiate(Token& token, Run run, JoinId join) {
+  return asio::async_initiate<Token, void(Result)>(
+      [](auto handler, std::shared_ptr<Driver> driver, Run what, JoinId id) {
+        Completer<decltype(handler), Result> complete(std::move(handler), driver->io());
+        if (const std::optional<Result> cancelled = Cancelled<Result>()) {
+          complete.OnCancel(
+              [weak = std::weak_ptr(driver), result = *cancelled, id](auto& completer) {
+                completer(result);
+                if (const auto owner = weak.lock(); owner && id != JoinId()) owner->CancelJoin(id);
+              });
+        }
+        asio::post(driver->io(), [driver, what = std::move(what), complete]() mutable {
+          what(*driver, std::move(complete));
+        });
       },
-      token, driver_, std::move(run));
+      token, driver_, std::move(run), join);
 }
 
 template <typename Token, typename Request>
 auto Host::InitiateRequest(Token& token, Request request) {
-  return Initiate<void(absl::Status)>(
+  return Initiate<absl::Status>(
       token, [request = std::move(request)](Driver& driver, auto complete) mutable {
         driver.Execute(std::move(request),
                        [complete = std::move(complete)](const Completion& completion) mutable {
@@ -512,13 +518,16 @@ auto Host::InitiateRequest(Token& token, Request request) {
 template <typename Token>
 auto Host::AsyncJoin(JoinId join, std::vector<std::string> addresses, JoinOptions options,
                      Token&& token) {
-  return Initiate<void(JoinResult)>(token, [join, addresses = std::move(addresses), options](
-                                               Driver& driver, auto complete) mutable {
-    driver.Join(join, std::move(addresses), options,
-                [complete = std::move(complete)](const Completion& completion) mutable {
-                  complete(JoinResult{completion.status, completion.contacted, completion.errors});
-                });
-  });
+  return Initiate<JoinResult>(
+      token,
+      [join, addresses = std::move(addresses), options](Driver& driver, auto complete) mutable {
+        driver.Join(
+            join, std::move(addresses), options,
+            [complete = std::move(complete)](const Completion& completion) mutable {
+              complete(JoinResult{completion.status, completion.contacted, completion.errors});
+            });
+      },
+      join);
 }
 
 template <typename Token>
@@ -543,7 +552,7 @@ auto Host::AsyncSetTags(Tags tags, Token&& token) {
 
 template <typename Token>
 auto Host::AsyncUpdateTags(std::function<void(Tags&)> change, Token&& token) {
-  return Initiate<void(absl::Status)>(
+  return Initiate<absl::Status>(
       token, [change = std::move(change)](Driver& driver, auto complete) mutable {
         driver.UpdateTags(std::move(change),
                           [complete = std::move(complete)](const Completion& completion) mutable {
@@ -574,7 +583,7 @@ auto Host::AsyncRespond(QueryId query, std::string payload, Token&& token) {
 template <typename Token>
 auto Host::AsyncSendQuery(std::string name, std::string payload, QueryParams params,
                           std::function<void(const QueryUpdate&)> on_update, Token&& token) {
-  return Initiate<void(absl::StatusOr<QueryId>)>(
+  return Initiate<absl::StatusOr<QueryId>>(
       token, [name = std::move(name), payload = std::move(payload), params = std::move(params),
               on_update = std::move(on_update)](Driver& driver, auto complete) mutable {
         driver.SendQuery(name, payload, params, std::move(on_update),
@@ -587,8 +596,8 @@ auto Host::AsyncSendQuery(std::string name, std::string payload, QueryParams par
 template <typename Token>
 auto Host::AsyncManageKeys(KeyOperation operation, ByteVector key, std::uint8_t relay_factor,
                            Token&& token) {
-  return Initiate<void(KeyOutcome)>(token, [operation, key = std::move(key), relay_factor](
-                                               Driver& driver, auto complete) mutable {
+  return Initiate<KeyOutcome>(token, [operation, key = std::move(key), relay_factor](
+                                         Driver& driver, auto complete) mutable {
     driver.Execute(
         [operation, key = std::move(key), relay_factor](Serf& serf, Instant now, RequestId id,
                                                         Outbox& out) {
@@ -603,16 +612,15 @@ auto Host::AsyncManageKeys(KeyOperation operation, ByteVector key, std::uint8_t 
 
 template <typename Token>
 auto Host::AsyncAside(std::function<void(const std::function<bool()>&)> work, Token&& token) {
-  return Initiate<void(bool)>(
-      token, [work = std::move(work)](Driver& driver, auto complete) mutable {
-        driver.RunAside(std::move(work),
-                        [complete = std::move(complete)](bool ran) mutable { complete(ran); });
-      });
+  return Initiate<bool>(token, [work = std::move(work)](Driver& driver, auto complete) mutable {
+    driver.RunAside(std::move(work),
+                    [complete = std::move(complete)](bool ran) mutable { complete(ran); });
+  });
 }
 
 template <typename Token>
 auto Host::AsyncMembers(Token&& token) {
-  return Initiate<void(std::vector<Member>)>(token, [](Driver& driver, auto complete) {
+  return Initiate<std::vector<Member>>(token, [](Driver& driver, auto complete) {
     if (driver.serf().member_count() <= kMembersAtOnceMax) {
       return complete(driver.serf().Members());
     }
@@ -628,7 +636,7 @@ auto Host::AsyncMembers(Token&& token) {
 
 template <typename Token>
 auto Host::AsyncCoordinate(std::string name, Token&& token) {
-  return Initiate<void(std::optional<Coordinate>)>(
+  return Initiate<std::optional<Coordinate>>(
       token, [name = std::move(name)](Driver& driver, auto complete) {
         const CoordinateTracker* const tracker = driver.serf().coordinates();
         const Coordinate* const found = tracker != nullptr ? tracker->Find(name) : nullptr;
@@ -638,7 +646,7 @@ auto Host::AsyncCoordinate(std::string name, Token&& token) {
 
 template <typename Token>
 auto Host::AsyncStats(Token&& token) {
-  return Initiate<void(std::map<std::string, std::string>)>(
+  return Initiate<std::map<std::string, std::string>>(
       token, [](Driver& driver, auto complete) { complete(driver.serf().Stats()); });
 }
 

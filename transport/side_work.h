@@ -57,6 +57,11 @@ class SideWork {
   // Waits for what runs, which is told to hurry, and drops the rest: its done(false) is called from
   // within. Of judgements nobody is told any more.
   void Stop();
+  // The same, but calls nobody.
+  void Drop() {
+    if (core_ != nullptr) const auto under_way = std::exchange(core_->under_way, {});
+    Stop();
+  }
 
  private:
   // Of a core, for judgements: with a burst and the piece under way a twentieth, also soon after a

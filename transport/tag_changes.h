@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SERF_TRANSPORT_TAG_CHANGES_H_
+#define SERF_TRANSPORT_TAG_CHANGES_H_
+
+// TagChanges: changes of a node's tags, one after the other, because each may wait for the disk:
+// the tags are written before the node has them. Internal to Driver; the io_context's thread.
+//
+//   TagChanges changes(disk, save_tags, {tags, check, set});
+//   changes.Add([](Tags& tags) { tags["role"] = "db"; }, done);
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "serf/outbox.h"
+#include "serf/tags.h"
+#include "serf/transport/disk_queue.h"
+
+namespace serf::transport {
+
+class TagChanges {
+ public:
+  using Change = std::function<void(Tags&)>;
+  // Writes the tags; null: nothing is written.
+  using Save = std::function<absl::Status(const Tags&)>;
+  using Done = absl::AnyInvocable<void(const Completion&)>;
+
+  // What of the node they need: its tags, whether it could have others, and to set them.
+  struct Node {
+    std::function<Tags()> tags;
+    std::function<absl::Status(const Tags&)> check;
+    std::function<void(Tags, Done)> set;
+  };
+
+  // Changes that wait for the disk: more than patient clients ask for.
+  static constexpr std::size_t kWaitingMax = 256;
+
+  // The disk and the node outlive this.
+  TagChanges(DiskQueue& disk, Save save, Node node)
+      : disk_(disk), save_(std::move(save)), node_(std::move(node)) {}
+
+  // Changes what the changes before it left. `done` gets the node's completion or an error:
+  // ResourceExhausted, or that of Save.
+  void Add(Change change, Done done);
+
+  // Writes nothing any more, and returns the `done`s of what waited, uncalled.
+  std::deque<Done> Stop();
+
+ private:
+  struct Waiting {
+    Change change;
+    Done done;
+  };
+
+  static Completion Failed(absl::Status status) { return {RequestId(), std::move(status)}; }
+  // Begins the first change, and those after it, up to one that waits for the disk.
+  void Begin();
+  void End(const absl::Status& saved, Tags tags);
+
+  DiskQueue& disk_;
+  Save save_;
+  const Node node_;
+  std::deque<Waiting> waiting_;
+  bool stopped_ = false;
+};
+
+inline void TagChanges::Add(Change change, Done done) {
+  if (waiting_.size() >= kWaitingMax) {
+    return done(Failed(absl::ResourceExhaustedError("too many changes of tags wait for the disk")));
+  }
+  waiting_.push_back({std::move(change), std::move(done)});
+  if (waiting_.size() == 1) Begin();
+}
+
+inline std::deque<TagChanges::Done> TagChanges::Stop() {
+  stopped_ = true;
+  save_ = nullptr;
+  std::deque<Done> rest;
+  for (Waiting& waiting : std::exchange(waiting_, {})) rest.push_back(std::move(waiting.done));
+  return rest;
+}
+
+inline void TagChanges::Begin() {
+  while (!waiting_.empty()) {
+    Tags tags = node_.tags();
+    waiting_.front().change(tags);
+    // Tags that cannot be set must not be found at the next start.
+    const absl::Status status = save_ != nullptr ? node_.check(tags) : absl::OkStatus();
+    if (save_ == nullptr || !status.ok()) {
+      End(status, std::move(tags));
+      continue;
+    }
+    return disk_.Run([save = save_, tags] { return save(tags); },
+                     [this, tags](const absl::Status& saved) {
+                       if (stopped_) return;
+                       End(saved, tags);
+                       Begin();
+                     });
+  }
+}
+
+inline void TagChanges::End(const absl::Status& saved, Tags tags) {
+  Done done = std::move(waiting_.front().done);
+  waiting_.pop_front();
+  if (!saved.ok()) return done(Failed(saved));
+  node_.set(std::move(tags), std::move(done));
+}
+
+}  // namespace serf::transport
+
+#endif  // SERF_TRANSPORT_TAG_CHANGES_H_
