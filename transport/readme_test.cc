@@ -1,4 +1,5 @@
-// The programs in README.md are those that are built and run.
+// The programs in the README.md of this folder and of the repository are those that are built and
+// run.
 
 #include <algorithm>
 #include <fstream>
@@ -19,12 +20,16 @@ std::string Read(const char* path) {
 }
 
 TEST(ReadmeTest, ShowsTheExamples) {
-  const std::string readme = Read("transport/README.md");
   const struct {
+    const char* readme;
     const char* path;
     int lines_max;
-  } kExamples[] = {{"transport/example_test.cc", 40}, {"transport/query_example_test.cc", 70}};
+  } kExamples[] = {{"README.md", "transport/agent_example_test.cc", 35},
+                   {"README.md", "transport/blocking_agent_example_test.cc", 25},
+                   {"transport/README.md", "transport/example_test.cc", 40},
+                   {"transport/README.md", "transport/query_example_test.cc", 70}};
   for (const auto& example : kExamples) {
+    const std::string readme = Read(example.readme);
     const std::string text = Read(example.path);
     ASSERT_FALSE(text.empty()) << example.path;
     EXPECT_TRUE(absl::StrContains(readme, absl::StrCat("```cpp\n", text, "```\n"))) << example.path;

@@ -56,6 +56,7 @@ PUBLISHED = [
     "//serf/wire:openssl_aead",
     "//serf/wire:stream_frame",
     "//transport:bind_address",
+    "//transport:blocking_agent",
     "//transport:host",
     "//transport/net:lookup",
 ]
