@@ -7,7 +7,8 @@
 //
 //   auto agent = serf::BlockingAgent::Start({.name = "web-1", .join = {"10.0.0.2"}});
 //   if (!agent.ok()) return Fail(agent.status());
-//   for (const serf::Member& member : *(*agent)->Members()) Print(member.name);
+//   auto members = (*agent)->Members();
+//   if (members.ok()) Print(*members);
 //
 // Do not use it where there is an io_context: an Agent there needs no other thread.
 //
