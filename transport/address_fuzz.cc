@@ -1,5 +1,5 @@
-// Any text as an entry to join, and as an address to bind: what is understood keeps its meaning
-// when it is written out. Also as the kernel's table of routes.
+// Parses any text as an entry to join, as an address to bind, and as the kernel's table of routes.
+// An address that parses keeps its meaning when it is written out.
 
 #include <net/if.h>
 
@@ -29,7 +29,7 @@ void Check(bool holds) {
   if (!holds) std::abort();
 }
 
-// Knows no names but "host" and "serf".
+// A book that knows only "host" and "serf".
 constexpr serf::names::Book kBook = {
     [](const std::string& host) -> Addresses {
       if (host == "host") return std::vector<serf::IpAddress>{serf::IpAddress::V4(10, 0, 0, 1)};
@@ -39,7 +39,7 @@ constexpr serf::names::Book kBook = {
       return service == "serf" ? std::optional<std::uint16_t>(7946) : std::nullopt;
     }};
 
-// Texts as long as the input, and errors with it.
+// Limits for texts as long as the input, and for errors that quote them.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {64, 8 << 10},
     .peak = {32, 8 << 10},

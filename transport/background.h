@@ -2,15 +2,15 @@
 #ifndef SERF_TRANSPORT_BACKGROUND_H_
 #define SERF_TRANSPORT_BACKGROUND_H_
 
-// Background: calls of the system that may stand still for as long as they like (a disk, a name, a
-// FIFO that is read like a file), on threads of their own, so that the io_context never waits for
-// them, not even at its end.
+// Background: runs system calls that may block for any length of time (a disk, a name, a FIFO that
+// is read like a file) on threads of their own. The io_context never waits for them, not even at
+// its end.
 //
 //   Background background(io);
 //   if (!background.Run([path] { return ReadTextFile(path); },
 //                       [this](absl::StatusOr<std::string> text) { ... })) ...  // no thread left
 //
-// Not for many small calls: each has a thread.
+// Do not use it for many small calls: each call has a thread.
 
 #include <pthread.h>
 
@@ -26,9 +26,9 @@
 
 namespace serf::transport {
 
-// Runs `work` on a thread that nobody waits for: the end of the process leaves it where it is. So
-// it may use only what it owns or what lives as long as the process. The thread takes no signals.
-// False: the system has no thread for it, and `work` is gone.
+// Runs `work` on a detached thread, which takes no signals. The end of the process does not wait
+// for it, so `work` may use only what it owns or what lives as long as the process. False: the
+// system has no thread left, and `work` is destroyed.
 inline bool StartDetached(std::function<void()> work) {
   pthread_attr_t attributes;
   if (::pthread_attr_init(&attributes) != 0) return false;
@@ -51,15 +51,15 @@ inline bool StartDetached(std::function<void()> work) {
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ::pthread_attr_destroy(&attributes);
   if (error != 0) return false;
-  owned.release();  // the thread's
+  owned.release();  // the thread owns it now
   return true;
 }
 
-// One thread, that of the io_context, which outlives it.
+// Threads: all calls on the io_context's thread. The io_context must outlive the Background.
 class Background {
  public:
   explicit Background(asio::io_context& io) : link_(std::make_shared<Link>(io)) {}
-  // What runs goes on, and no `done` is called.
+  // Work that runs continues, but its `done` is not called.
   ~Background() {
     const std::lock_guard<std::mutex> lock(link_->mutex);
     link_->io = nullptr;
@@ -67,8 +67,8 @@ class Background {
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
 
-  // Calls done(work()) later, once, work() on a thread of its own, for which the rules of
-  // StartDetached() hold. False: there is none, and nothing is called.
+  // Calls work() on a thread of its own, under the rules of StartDetached(), and later done(result)
+  // once on the io_context's thread. False: the system has no thread left, and neither is called.
   template <typename Work, typename Done>
   bool Run(Work work, Done done) {
     return StartDetached([link = link_, work = std::move(work), done = std::move(done)]() mutable {
@@ -76,7 +76,7 @@ class Background {
       const std::lock_guard<std::mutex> lock(link->mutex);
       if (link->io == nullptr) return;
       asio::post(*link->io, [link, done = std::move(done), result = std::move(result)]() mutable {
-        // Set on this very thread, so that it needs no lock.
+        // Only this thread sets `io`, so it needs no lock.
         if (link->io != nullptr) done(std::move(result));
       });
     });
@@ -87,7 +87,7 @@ class Background {
     explicit Link(asio::io_context& context) : io(&context) {}
 
     std::mutex mutex;
-    asio::io_context* io;  // null: nobody is there any more
+    asio::io_context* io;  // null: the Background is gone
   };
 
   const std::shared_ptr<Link> link_;

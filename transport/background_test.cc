@@ -33,7 +33,7 @@ TEST(BackgroundTest, TellsTheResultOnTheContextsThread) {
   EXPECT_NE(worker, std::this_thread::get_id());
 }
 
-// What stands still is neither waited for nor heard of again.
+// The end neither waits for a call that blocks nor hears of it again.
 TEST(BackgroundTest, ItsEndWaitsForNothing) {
   std::promise<void> release;
   std::promise<void> ended;
@@ -55,7 +55,7 @@ TEST(BackgroundTest, ItsEndWaitsForNothing) {
   EXPECT_FALSE(told);
 }
 
-// Signals are for the threads that wait for them.
+// Signals go to the threads that wait for them.
 TEST(BackgroundTest, ItsThreadsTakeNoSignals) {
   std::promise<bool> blocked;
   ASSERT_TRUE(StartDetached([&blocked] {

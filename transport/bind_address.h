@@ -26,7 +26,7 @@ namespace serf::transport {
 
 // An address that was parsed, and which parts of it the user gave.
 struct BindAddress {
-  // Port 0: any free one.
+  // Port 0 stands for any free port.
   Endpoint endpoint;
   // False for ":7946": the address is then 0.0.0.0.
   bool has_host = false;
@@ -42,7 +42,7 @@ struct BindAddress {
 //   host    = name / IPv4 / "[" IPv6 [ "%" zone ] "]"
 //   port    = number / service
 //
-// Without a port it takes `default_port`. Of a name with several addresses it takes
+// Without a port it takes `default_port`. If a name has several addresses, it takes
 // names::Preferred(). It blocks while the system looks a name up, up to tens of seconds: call it at
 // start-up only. `book` replaces the system's names in tests. Any thread.
 //

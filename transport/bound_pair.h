@@ -2,9 +2,9 @@
 #ifndef SERF_TRANSPORT_BOUND_PAIR_H_
 #define SERF_TRANSPORT_BOUND_PAIR_H_
 
-// The two sockets of a node, a TCP listener and a UDP socket on the same port, and the address that
-// it tells others. Source: docs/protocol/membership.md 7.2, 7.3; texts of
-// docs/protocol/agent.md 2.5.
+// BoundPair: the two sockets of a node, a TCP listener and a UDP socket on the same port, and the
+// address that the node announces. Source: docs/protocol/membership.md 7.2 and 7.3; the texts are
+// those of docs/protocol/agent.md 2.5.
 
 #include <boost/asio/io_context.hpp>
 #include <memory>
@@ -27,24 +27,25 @@ namespace serf::transport {
 struct BoundPair {
   std::unique_ptr<TcpListener> listener;
   std::unique_ptr<UdpSocket> udp;
-  names::Zone zone = 0;  // of a link-local address of IPv6: of `local`, and of all members
-  // As asked for, with the port that both got.
+  // The zone of a link-local IPv6 address: that of `local` and of all members.
+  names::Zone zone = 0;
+  // The address that was asked for, with the port that both sockets got.
   const Endpoint& local() const { return udp->local(); }
 };
 
-// Attempts to find a port that is free for TCP and UDP, when any will do.
+// How many ports OpenBoundPair() tries to find one that is free for TCP and for UDP.
 inline constexpr int kBindAttemptsMax = 10;
 
-// Opens both sockets at `at`. For port 0 the system chooses one when TCP is bound; should UDP not
-// get it too, another one is tried. An error reads "Could not set up network transport: failed to
-// obtain an address: Failed to start TCP listener on "10.0.0.1" port 7946: listen tcp
+// Opens both sockets at `at`. For port 0 the system chooses the TCP port; if UDP cannot get the
+// same port, the function tries another one. An error reads "Could not set up network transport:
+// failed to obtain an address: Failed to start TCP listener on "10.0.0.1" port 7946: listen tcp
 // 10.0.0.1:7946: bind: address already in use".
 absl::StatusOr<BoundPair> OpenBoundPair(asio::io_context& io, const Endpoint& at, Logger* logger,
                                         names::Zone zone = 0);
 
-// What a node tells others: `wanted`, in the 4-byte form if it is IPv4, where port 0 stands for the
-// bound one; else `private_address`, if `bound` is a wildcard; else `bound`. None: a wildcard, and
-// no private address.
+// The address that a node announces. If `wanted` is given, it is that one, an IPv4 address in its
+// 4-byte form, with port 0 replaced by the bound port. Else it is `private_address` if `bound` is a
+// wildcard, and `bound` if not. Nothing, if `bound` is a wildcard and there is no private address.
 std::optional<Endpoint> ChooseAdvertise(const Endpoint& bound,
                                         const std::optional<Endpoint>& wanted,
                                         const std::optional<IpAddress>& private_address);

@@ -2,9 +2,9 @@
 #ifndef SERF_TRANSPORT_DISK_QUEUE_H_
 #define SERF_TRANSPORT_DISK_QUEUE_H_
 
-// DiskQueue: calls that wait for a disk, one after the other, on a thread of their own: a disk may
-// take seconds for a sync, and the membership protocol has none to spare. What needs no order is
-// for Background.
+// DiskQueue: runs calls that wait for a disk, one after the other, on a thread of its own. A disk
+// may take seconds for a sync, and the membership protocol cannot wait so long. Calls that need no
+// order belong in a Background.
 //
 //   DiskQueue disk(io);
 //   disk.Run([path, text] { return WriteTextFile(path, text); },
@@ -29,19 +29,18 @@
 
 namespace serf::transport {
 
-// One thread, that of the io_context, which outlives it.
+// Threads: all calls on the io_context's thread. The io_context must outlive the DiskQueue.
 class DiskQueue {
  public:
-  // The thread ends when it had nothing to do for so long: most nodes change their keys and tags
-  // hardly ever.
+  // The thread ends after so much time without work: most nodes rarely change their keys and tags.
   static constexpr Duration kIdleMax = std::chrono::seconds(10);
 
-  // Starts a thread; false: the system has none left.
+  // Starts a thread. False: the system has no thread left.
   using StartThread = std::function<bool(std::function<void()>)>;
 
   explicit DiskQueue(asio::io_context& io, StartThread start = StartDetached)
       : core_(std::make_shared<Core>(io)), start_(std::move(start)) {}
-  // What was asked for is still done, if the process lives, and no `done` is called.
+  // Calls that wait still run, if the process lives, but no `done` is called.
   ~DiskQueue() {
     const std::lock_guard<std::mutex> lock(core_->mutex);
     core_->io = nullptr;
@@ -50,8 +49,9 @@ class DiskQueue {
   DiskQueue(const DiskQueue&) = delete;
   DiskQueue& operator=(const DiskQueue&) = delete;
 
-  // Calls done(work()) later, once. `work` is called on the thread, and may outlive all but what it
-  // owns. Where the system has no thread left it is done here and now: late is better than never.
+  // Calls work() on the thread, and later done(result) once on the io_context's thread. `work` may
+  // outlive everything that it does not own. If the system has no thread left, `work` runs here and
+  // now: a delay is better than a loss.
   template <typename Work, typename Done>
   void Run(Work work, Done done) {
     Push([core = core_, work = std::move(work), done = std::move(done)]() mutable {
@@ -59,13 +59,13 @@ class DiskQueue {
       const std::lock_guard<std::mutex> lock(core->mutex);
       if (core->io == nullptr) return;
       asio::post(*core->io, [core, done = std::move(done), result = std::move(result)]() mutable {
-        // Set on this very thread, so that it needs no lock.
+        // Only this thread sets `io`, so it needs no lock.
         if (core->io != nullptr) done(std::move(result));
       });
     });
   }
 
-  // Waits until all that was asked for is done, and at most `limit`. False: the disk stands still.
+  // Waits until all calls have run, but at most `limit`. False: the disk still blocks.
   bool Drain(Duration limit) {
     std::unique_lock<std::mutex> lock(core_->mutex);
     return core_->changed.wait_for(lock, limit, [this] { return core_->unfinished == 0; });
@@ -74,14 +74,14 @@ class DiskQueue {
  private:
   using Job = absl::AnyInvocable<void()>;
 
-  // What the thread shares, since nobody waits for its end.
+  // The thread shares ownership of it, because the queue does not wait for the thread's end.
   struct Core {
     explicit Core(asio::io_context& context) : io(&context) {}
 
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<Job> jobs;
-    std::size_t unfinished = 0;  // those in `jobs`, and the one that is being done
+    std::size_t unfinished = 0;  // those in `jobs`, and the one that runs
     bool has_thread = false;
     asio::io_context* io;  // null: the queue is gone
   };

@@ -23,7 +23,7 @@ constexpr Duration kPatience = seconds(30);
 
 class DiskQueueTest : public ::testing::Test {
  protected:
-  // A call that stands still until the gate opens.
+  // A call that blocks until the gate opens.
   auto Gated(int number) {
     return [gate = gate_, number] {
       gate.wait();
@@ -72,7 +72,7 @@ TEST_F(DiskQueueTest, ADiskThatStandsStillHoldsNobodyUp) {
   EXPECT_THAT(done_, ElementsAre(0, 1, 2));
 }
 
-// The end waits no longer than it wants, and what stood still finds nobody there any more.
+// Drain() waits no longer than its limit, and a call that blocked finds the queue gone.
 TEST_F(DiskQueueTest, OutlivedByACallThatStandsStill) {
   std::promise<void> called;
   {
@@ -86,13 +86,13 @@ TEST_F(DiskQueueTest, OutlivedByACallThatStandsStill) {
         Note());
   }
   open_.set_value();
-  // Whatever was asked for is done nevertheless.
+  // All calls run nevertheless.
   ASSERT_EQ(called.get_future().wait_for(seconds(30)), std::future_status::ready);
   Poll();
   EXPECT_THAT(done_, IsEmpty());
 }
 
-// EAGAIN of pthread_create, as in a container with few processes.
+// pthread_create returns EAGAIN, as in a container that allows few processes.
 TEST_F(DiskQueueTest, WithoutAThreadItIsDoneAtOnce) {
   bool any_left = false;
   DiskQueue disk(

@@ -2,12 +2,13 @@
 #ifndef SERF_TRANSPORT_DRIVER_H_
 #define SERF_TRANSPORT_DRIVER_H_
 
-// Driver: what a Host has on its io_context's thread: the machine, its sockets and its timer. Users
-// have Host; this is its inside, which outlives it by the operations that are still under way.
+// Driver: the part of a Host that lives on the io_context's thread: the machine, its sockets and
+// its timer. It outlives the Host by the operations that are still under way. Applications use
+// Host.
 //
-// Every handler of a socket or timer is one or a few inputs of the machine, then one Flush(), which
-// carries out the Outbox. Flush() is where the application is called; whatever it asks for in
-// return is posted, so that the machine is never entered twice.
+// Every handler of a socket or timer gives the machine one or a few inputs, then calls Flush()
+// once. Flush() carries out the Outbox and calls the application. Requests that the application
+// makes in these calls are posted, so the machine is never entered twice.
 
 #include <algorithm>
 #include <array>
@@ -65,15 +66,15 @@
 
 namespace serf::transport {
 
-// TCP connections at once, dialled, accepted and closing ones, unless HostOptions says otherwise:
-// half of the descriptors that a process commonly has, so that a flood of connections leaves the
-// other half to everything else.
+// The most TCP connections at once (dialled, accepted and closing), unless HostOptions sets another
+// value. This is half of the descriptors that a process commonly has, so a flood of connections
+// leaves the other half for everything else.
 inline constexpr std::size_t kConnectionsMax = 512;
 
-// Fewer make no member: one from outside and one that is dialled, while two others close.
+// A node needs so many connections: an accepted one and a dialled one, while two others close.
 inline constexpr std::size_t kConnectionsMin = 4;
-// Of all connections, those from outside are at most so many: the rest is left to dialling, which a
-// flood from outside can't stop.
+// The most accepted connections among all connections. The rest is reserved for dialling, so a
+// flood of connections from other hosts cannot stop it.
 inline constexpr std::size_t AcceptedMax(std::size_t connections_max) {
   return connections_max - connections_max / 4;
 }
@@ -92,7 +93,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
     std::function<void()> on_shutdown;
   };
 
-  // `connections_max` is kConnectionsMin at least.
+  // `connections_max` must be at least kConnectionsMin.
   Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<Serf> serf,
          SnapshotStore snapshot, Callbacks callbacks, std::size_t connections_max);
   ~Driver();
@@ -102,20 +103,19 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   // --- any thread ---
 
   asio::io_context& io() { return io_; }
-  // No event is told from now on, but for one that is being told on another thread.
+  // Suppresses all later events. One call on another thread may still be under way.
   void Silence() { silent_.store(true, std::memory_order_relaxed); }
 
   // --- on the io_context's thread, and from handlers only ---
 
   void Start();
-  // Ends everything. Requests under way complete as cancelled, from within.
+  // Ends everything. Requests under way complete as cancelled, within this call.
   void Stop();
   // The io_context ends before Stop(): destroys all that waits, and calls nobody. What waits may
   // own the Host, as a coroutine does: then each would keep the other.
   void Drop();
 
-  // Makes a request of the machine: request(serf, now, id, out), at once. `done` is called when it
-  // ends.
+  // Makes a request of the machine at once: request(serf, now, id, out). Calls `done` when it ends.
   template <typename Request>
   void Execute(Request request, OnCompletion done) {
     if (!started_) return done(NotStarted());
@@ -124,17 +124,17 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
     request(*serf_, Now(), id, out_);
     Flush();
   }
-  // `id` is of NewJoin(), which any thread may call.
+  // `id` comes from NewJoin(), which any thread may call.
   void Join(JoinId id, std::vector<std::string> addresses, JoinOptions options, OnCompletion done);
-  // What has not begun of a join is left out.
+  // Skips the entries of the join that have not begun.
   void CancelJoin(JoinId id);
   JoinId NewJoin() { return JoinId(next_join_.fetch_add(1, std::memory_order_relaxed)); }
-  // Changes what the changes before it left.
+  // Edits the tags that all earlier changes left.
   void UpdateTags(std::function<void(Tags&)> change, OnCompletion done);
-  // Calls `start`, and after a success `update` until kDone, which comes also if the driver stops.
+  // Calls `start`, and after a success `update` until kDone, which also comes if the driver stops.
   void SendQuery(const std::string& name, const std::string& payload, const QueryParams& params,
                  OnQueryUpdate update, OnQueryStart start);
-  // `update` is called with kDone from within, if the query still runs.
+  // Calls `update` with kDone, within this call, if the query still runs.
   void CancelQuery(QueryId query) {
     serf_->CancelQuery(Now(), query, out_);
     Flush();
@@ -150,14 +150,14 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   std::size_t connections() const { return streams_.size(); }
 
  private:
-  // Batches of datagrams before other sockets get their turn.
+  // Batches of datagrams that the driver reads before other sockets get their turn.
   static constexpr int kBatchesPerTurn = 4;
   // The same in time; one datagram takes a millisecond or two at worst.
   static constexpr Duration kReceiveTimeMax = std::chrono::milliseconds(2);
   static constexpr std::size_t kReadSize = 64 << 10;
 
-  // How long the end waits for the disk: more than a busy one takes for what may be queued, and
-  // less than supervisors give (10 s, Docker).
+  // How long Stop() waits for the disk: more than a busy disk needs for a full queue, and less than
+  // a supervisor allows (Docker: 10 s).
   static constexpr Duration kDiskLastMax = std::chrono::seconds(5);
 
   struct JoinWork {
@@ -169,8 +169,8 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
     names::Lookup lookup;
     const JoinOptions options;
     OnCompletion done;
-    absl::Status refusal;             // of a machine that takes no joins
-    std::vector<RequestId> requests;  // of the machine, that have not ended
+    absl::Status refusal;             // the error of a machine that refuses joins
+    std::vector<RequestId> requests;  // the machine's requests that have not ended
     bool continuing = false;
   };
 
@@ -178,7 +178,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   static Completion NotStarted() {
     return Failed(absl::FailedPreconditionError("the node has not been started"));
   }
-  // Begins what can be begun of a join, and ends it if that was all.
+  // Begins the steps of a join that may begin, and ends the join after its last step.
   void ContinueJoin(JoinId id);
   void BeginStep(JoinId id, const std::shared_ptr<JoinWork>& work, JoinList::Step step);
   void OnStepResolved(JoinId id, std::size_t entry, JoinTargets targets);
@@ -188,7 +188,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   void WaitForDatagrams();
   void ReceiveDatagrams();
   void OnAccepted(asio::ip::tcp::socket socket, const Endpoint& from);
-  // Makes room for another connection from outside: the oldest of the address that has most goes.
+  // Makes room for another accepted connection: closes the oldest one of the address that has most.
   void MakeRoom();
   void Flush();
   void TellQueryUpdates();
@@ -196,7 +196,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   void SaveKeyring(const KeyringSave& save);
   // What TagChanges need of the node.
   TagChanges::Node TagsOfNode();
-  // The machine shut itself down.
+  // Posts the stop of a machine that shut itself down.
   void StopLater();
   void StartSnapshotWriter();
   void CarryOut(const swim::Outbox::StreamOp& op);
@@ -230,12 +230,13 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   asio::steady_timer timer_;
   Instant armed_ = kNever;  // when the timer fires
 
-  // Closing ones too, until they are gone.
+  // Includes closing streams until they are gone.
   absl::flat_hash_map<swim::StreamId, std::shared_ptr<TcpStream>> streams_;
-  FairShares<swim::StreamId> accepted_;  // of them, those from outside
+  FairShares<swim::StreamId> accepted_;  // the streams that other nodes opened
   const std::size_t connections_max_;
   std::unique_ptr<std::array<std::uint8_t, kReadSize>> read_buffer_;
-  std::vector<Endpoint> refused_;  // whom datagrams did not reach; for the machine's next turn
+  // Destinations that datagrams did not reach; for the machine's next turn.
+  std::vector<Endpoint> refused_;
   bool refused_posted_ = false;
 
   TagChanges tag_changes_{disk_, callbacks_.save_tags, TagsOfNode()};
@@ -244,7 +245,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   absl::flat_hash_map<RequestId, OnCompletion> pending_;
   absl::btree_map<JoinId, std::shared_ptr<JoinWork>> joins_;
   std::atomic<JoinId::Value> next_join_ = 1;
-  absl::btree_map<QueryId, OnQueryUpdate> queries_;  // own ones that run
+  absl::btree_map<QueryId, OnQueryUpdate> queries_;  // queries of this node that run
   std::uint64_t next_request_ = 1;
   bool started_ = false;
   bool stopped_ = false;
@@ -264,7 +265,7 @@ inline Driver::Driver(asio::io_context& io, BoundPair sockets, std::unique_ptr<S
       timer_(io),
       connections_max_(connections_max) {}
 
-// Reached without Stop() when the io_context ends first: nobody is called then.
+// Runs without a Stop() before it if the io_context ends first. It then calls nobody.
 inline Driver::~Driver() {
   for (auto& [id, stream] : streams_) stream->Abort();
   if (!stopped_) disk_.Drain(kDiskLastMax);
@@ -310,7 +311,7 @@ inline void Driver::Stop() {
   for (auto& [id, stream] : std::exchange(streams_, {})) stream->Abort();
   accepted_ = {};
   Flush();
-  // Whoever starts the node anew finds all of its files.
+  // A caller that starts the node anew now finds all of its files.
   snapshot_writer_ = nullptr;
   snapshot_ = SnapshotStore();
   if (!disk_.Drain(kDiskLastMax)) {
@@ -345,7 +346,7 @@ inline void Driver::Drop() {
 inline void Driver::Join(JoinId id, std::vector<std::string> addresses, JoinOptions options,
                          OnCompletion done) {
   if (!started_) return done(NotStarted());
-  // A machine that will refuse says why.
+  // The machine says why it refuses.
   if (addresses.empty() || serf_->state() != Serf::State::kAlive) {
     return Execute([options](Serf& serf, Instant now, RequestId request,
                              Outbox& out) { serf.Join(now, request, {}, options, out); },
@@ -369,7 +370,7 @@ inline void Driver::ContinueJoin(JoinId id) {
   const auto found = joins_.find(id);
   if (found == joins_.end()) return;
   const std::shared_ptr<JoinWork> work = found->second;
-  // What begins may end at once.
+  // A step may end at once, within its own call.
   if (std::exchange(work->continuing, true)) return;
   while (std::optional<JoinList::Step> step = work->list.Next()) {
     BeginStep(id, work, *std::move(step));
@@ -411,7 +412,7 @@ inline void Driver::OnStepResolved(JoinId id, std::size_t entry, JoinTargets tar
   ContinueJoin(id);
 }
 
-// Told by Flush(): the machine must not be entered.
+// Flush() calls it, so it must not enter the machine.
 inline void Driver::OnStepJoined(JoinId id, std::size_t entry, std::size_t address,
                                  const Completion& completion) {
   const auto found = joins_.find(id);
@@ -422,7 +423,7 @@ inline void Driver::OnStepJoined(JoinId id, std::size_t entry, std::size_t addre
   if (!completion.errors.empty()) {
     error = completion.errors.front();
   } else if (!completion.status.ok()) {
-    // As it leaves meanwhile: it would refuse all.
+    // The machine is leaving, and would refuse all further joins.
     work.refusal = completion.status;
     work.list.Stop();
     error = std::string(completion.status.message());
@@ -505,7 +506,7 @@ inline void Driver::Flush() {
   for (std::unique_ptr<Judgement>& judgement : out_.judgements()) {
     side_.Judge(std::move(judgement));
   }
-  // The application may look at the machine and post requests to it, but not enter it.
+  // The application may read the machine and post requests to it, but must not enter it.
   for (const Event& event : out_.events()) {
     if (callbacks_.on_event != nullptr && !silent_.load(std::memory_order_relaxed)) {
       callbacks_.on_event(event);
@@ -590,7 +591,7 @@ inline void Driver::CarryOut(const swim::Outbox::StreamOp& op) {
   using Kind = swim::Outbox::StreamOp::Kind;
   if (stopped_) return;
   if (op.kind == Kind::kDial) return Dial(op.stream, op.to);
-  // A stream that ended by itself is unknown here before the machine hears of it.
+  // Removes a stream that ended by itself from the table before the machine hears of the end.
   const auto found = streams_.find(op.stream);
   if (found == streams_.end()) return;
   if (op.kind == Kind::kWrite) {
@@ -621,8 +622,8 @@ inline std::shared_ptr<TcpStream> Driver::AddStream(asio::ip::tcp::socket socket
   return stream;
 }
 
-// Posted: were the machine told at once, and sent again at once, a broken network could keep this
-// thread busy for ever.
+// Posted, because a broken network could otherwise keep this thread busy without end: the machine
+// would answer a report with another datagram that fails.
 inline void Driver::ReportRefused() {
   if (refused_posted_) return;
   refused_posted_ = true;
@@ -646,7 +647,7 @@ inline void Driver::ArmTimer() {
   }
   timer_.expires_at(ToSteadyTime(deadline));
   timer_.async_wait([self = shared_from_this(), deadline](const ErrorCode& error) {
-    // A wait that was replaced may have ended already, without an error.
+    // The wait may have ended without an error just before a new one replaced it.
     if (!error && !self->stopped_ && self->armed_ == deadline) self->OnTimer();
   });
 }

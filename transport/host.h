@@ -148,7 +148,7 @@ struct HostOptions {
 
 class Host {
  public:
-  // Up to so many members AsyncMembers() sorts and copies on the io_context's thread.
+  // AsyncMembers() sorts and copies up to so many members on the io_context's thread.
   static constexpr std::size_t kMembersAtOnceMax = 1024;
 
   // Makes a Host: validates the options, reads the snapshot and opens the sockets. The sockets
@@ -319,9 +319,8 @@ class Host {
   auto AsyncStats(Token&& token);
 
   // Calls work(may_go_on) on another thread: for work that would block the io_context's thread.
-  // That thread is the one that judges slow query filters, and calls run one after the other.
-  // `work` should return when may_go_on() is false: it has used 10 s of processor time, or the Host
-  // shuts down. A shutdown waits for it.
+  // Calls run one after the other. `work` should return when may_go_on() is false: it has used 10 s
+  // of processor time, or the Host shuts down. A shutdown waits for it.
   //
   // Handler: void(bool); false if `work` was not called, because too much waits or the Host has
   // shut down.
@@ -624,7 +623,7 @@ auto Host::AsyncMembers(Token&& token) {
     if (driver.serf().member_count() <= kMembersAtOnceMax) {
       return complete(driver.serf().Members());
     }
-    // To sort and copy them takes long: elsewhere, unless there is too much of such work.
+    // Sorting and copying takes long, so another thread does it, unless too much work waits there.
     auto listing = std::make_shared<const MemberListing>(driver.serf().ListMembers());
     auto members = std::make_shared<std::vector<Member>>();
     driver.RunAside([listing, members](const auto&) { *members = listing->Sorted(); },

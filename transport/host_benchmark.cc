@@ -1,5 +1,5 @@
-// A Host under a flood of pings from a member, which it acknowledges: what one core can answer.
-// `calls_per_datagram` are the system calls for receiving and sending.
+// Measures how many pings one core can answer: a member floods a Host with pings, which the Host
+// acknowledges. `calls_per_datagram` counts the system calls for receiving and sending.
 
 #include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
@@ -25,7 +25,7 @@ namespace {
 
 constexpr Endpoint kAnyPort = {IpAddress::V4(127, 0, 0, 1), 0};
 
-// A Host on a thread of its own. It probes nobody, so that the flood's sender stays a member.
+// A Host on a thread of its own. It sends no probes, so the sender of the flood stays a member.
 class Answerer {
  public:
   Answerer() : work_(asio::make_work_guard(io_)) {
@@ -76,8 +76,8 @@ class Flooder {
     out_.Clear();
   }
 
-  // Sends `count` pings and waits for their acknowledgements; those that do not come within a
-  // second are lost.
+  // Sends `count` pings and waits for their acknowledgements. Those that do not come within a
+  // second count as lost.
   void Round(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
       wire::Ping ping;

@@ -1,5 +1,5 @@
-// A Host whose disk stands still, fails or is slow: the files of keys, tags and members are written
-// on a thread of their own.
+// Tests of a Host whose disk blocks, fails or is slow. A separate thread writes the files of keys,
+// tags and members.
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -66,7 +66,7 @@ class Pinger {
     EXPECT_GT(::recv(socket_.native_handle(), answer, sizeof(answer), 0), 0);
     return steady_clock::now() - begin;
   }
-  // One question has one answer.
+  // Each ping has exactly one answer.
   void ExpectNothing(milliseconds wait) {
     pollfd readable = {socket_.native_handle(), POLLIN, 0};
     EXPECT_EQ(::poll(&readable, 1, static_cast<int>(wait.count())), 0);
@@ -80,7 +80,7 @@ class Pinger {
   std::uint32_t sequence_ = 0;
 };
 
-// What the functions of a Host write to: a disk that stands still while it is told to.
+// The disk that the functions of a Host write to. It blocks while the test wants it to.
 class Disk {
  public:
   void Hold() {
@@ -135,7 +135,7 @@ class HostDiskTest : public ::testing::Test {
     };
     return options;
   }
-  // On a thread of its own.
+  // Runs the Host on a thread of its own.
   Host& Run(HostOptions options) {
     host_ = *Host::Create(io_, std::move(options));
     host_->Start();
@@ -152,7 +152,8 @@ class HostDiskTest : public ::testing::Test {
                            [promise](const absl::Status& status) { promise->set_value(status); });
     return promise->get_future();
   }
-  // What the node knows. If the disk holds the node up, that is a failure, and the disk goes on.
+  // The tags that the node knows. If the disk delays the node, that is a failure, and the disk
+  // continues.
   Tags TagsNow() {
     std::promise<Tags> tags;
     std::future<Tags> answer = tags.get_future();
@@ -175,8 +176,8 @@ class HostDiskTest : public ::testing::Test {
   std::string path_;
 };
 
-// A disk that stands still for ten seconds, with changes of tags, of the snapshot, and of keys in
-// the queue: whoever asks for pings does not notice.
+// A disk blocks for ten seconds, with changes of tags, of the snapshot and of keys in its queue. A
+// peer that sends pings does not notice.
 TEST_F(HostDiskTest, PingsAreAnsweredWhileTheDiskStandsStill) {
   HostOptions options = Options();
   options.snapshot_path = path_;
@@ -223,7 +224,7 @@ TEST_F(HostDiskTest, KeysAreSavedWithoutHoldingTheNodeUp) {
   std::promise<absl::Status> installed;
   host.AsyncManageKeys(KeyOperation::kInstall, ByteVector(16, 2), 0,
                        [&](const KeyOutcome& outcome) { installed.set_value(outcome.status); });
-  // While the disk holds the key, each turn of the loop is soon there.
+  // While the disk holds the key, each turn of the loop is quick.
   for (int i = 0; i < 100; ++i) {
     const auto begin = steady_clock::now();
     TagsNow();
@@ -235,7 +236,7 @@ TEST_F(HostDiskTest, KeysAreSavedWithoutHoldingTheNodeUp) {
   EXPECT_THAT(disk_->written(), ElementsAre("2"));
 }
 
-// Go loses one of two now and then.
+// Go Serf sometimes loses one of two such changes.
 TEST_F(HostDiskTest, ChangesOfTagsAtTheSameMomentAreAllKept) {
   Run(Options());
   disk_->Hold();
@@ -250,7 +251,7 @@ TEST_F(HostDiskTest, ChangesOfTagsAtTheSameMomentAreAllKept) {
   EXPECT_THAT(TagsNow(), ElementsAre(Pair("a", "3"), Pair("b", "2")));
 }
 
-// What is in the file is what the node tells, and the other way round.
+// The file holds the tags that the node announces, and no others.
 TEST_F(HostDiskTest, ATagThatCannotBeWrittenIsNotSet) {
   Run(Options());
   ASSERT_TRUE(Change("a", "1").get().ok());

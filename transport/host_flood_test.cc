@@ -1,5 +1,5 @@
-// A Host to which somebody opens more connections than it holds, and says nothing: its own joins
-// and those of others go on.
+// Tests of a Host to which a client opens more connections than it holds, and sends nothing. The
+// joins of the Host and those of other nodes continue.
 
 #include <sys/resource.h>
 
@@ -40,7 +40,7 @@ class HostFloodTest : public testing::HostFixture {
     return Start(std::move(options));
   }
 
-  // Opens so many connections from one address, and leaves them alone.
+  // Opens `count` connections from one address, and leaves them silent.
   void Flood(const Host& host, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
       Tcp::socket& socket = flood_.emplace_back(io_, Tcp::v4());
@@ -49,7 +49,7 @@ class HostFloodTest : public testing::HostFixture {
       io_.poll();
     }
   }
-  // Those of the flood that the host still holds.
+  // The connections of the flood that the Host still holds.
   std::size_t Held() {
     std::size_t held = 0;
     for (Tcp::socket& socket : flood_) {
@@ -75,7 +75,7 @@ TEST_F(HostFloodTest, SilentConnectionsStopNobodysJoin) {
   EXPECT_EQ(Held(), held_max) << "they may stay while nobody else wants their place";
   EXPECT_TRUE(Join(*victim, *peer).status.ok()) << "its own join";
   EXPECT_TRUE(Join(*third, *victim).status.ok()) << "that of another";
-  // Renewed, they still pay themselves.
+  // New connections of the flood replace only connections of the flood.
   for (int round = 0; round < 3; ++round) {
     Flood(*victim, 200);
     EXPECT_TRUE(Join(*victim, *peer).status.ok());
@@ -85,7 +85,7 @@ TEST_F(HostFloodTest, SilentConnectionsStopNobodysJoin) {
   EXPECT_LE(Held(), held_max);
 }
 
-// A process with few descriptors.
+// A process that has few descriptors.
 TEST_F(HostFloodTest, TheLeastThatAHostCanHave) {
   const auto victim = StartWith("victim", 0);
   const auto peer = StartWith("peer", 1);

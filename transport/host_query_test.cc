@@ -39,7 +39,7 @@ class HostQueryTest : public testing::HostFixture {
     std::unique_ptr<Host> host;
     std::vector<std::string> events;
     std::vector<QueryEvent> queries;
-    std::vector<std::size_t> saves;  // how many keys each save had
+    std::vector<std::size_t> saves;  // the number of keys in each save
     bool shut_down = false;
   };
 
@@ -66,7 +66,7 @@ class HostQueryTest : public testing::HostFixture {
     node.host = Start(std::move(options));
     return node;
   }
-  // All join the first.
+  // All agents join the first one.
   void JoinAll() {
     for (const auto& node : nodes_) {
       Join(*node->host, *nodes_.front()->host);
@@ -127,14 +127,14 @@ TEST_F(HostQueryTest, QueriesAreAnswered) {
               b.host->AsyncRespond(b.queries[0].id, "4 days", std::move(done));
             }).message(),
             "failed to respond to key query: response already sent");
-  // Long before the timeout.
+  // All updates arrive long before the timeout.
   ASSERT_TRUE(RunUntil([&] { return updates.size() == 5; }));
   EXPECT_THAT(updates, UnorderedElementsAre("0a", "0b", "1a3 days", "1b3 days", "2"));
   EXPECT_EQ(updates.back(), "2");
 }
 
-// Filters that are judged on another thread: the others answer, the query ends early, and a later
-// query of the same filter is answered from memory.
+// Another thread judges the filters. Meanwhile the other members answer, the query ends early, and
+// a later query with the same filter is answered from memory.
 TEST_F(HostQueryTest, FiltersThatCostMuchAreJudgedElsewhere) {
   Node& a = Add("a");
   Node& b = Add("b");
@@ -174,7 +174,7 @@ TEST_F(HostQueryTest, WorkAsideIsDoneOrRefused) {
   ASSERT_TRUE(RunUntil([&] { return ran.has_value(); }));
   EXPECT_TRUE(*ran);
   EXPECT_NE(there, here);
-  // What runs at the end is told so, what waits is not begun.
+  // Work that runs at the end learns of it; work that waits does not begin.
   std::atomic<bool> started = false;
   std::vector<bool> results;
   a.host->AsyncAside(

@@ -56,7 +56,7 @@ TEST_F(HostSnapshotTest, ComesBackByItself) {
   ASSERT_TRUE(RunUntil([&] { return Sees(*stays, "returns", MemberStatus::kAlive); }));
   ASSERT_TRUE(RunUntil([&] { return absl::StrContains(Text(), "alive: stays "); }));
   const std::uint16_t port = returns->local().port;
-  // Without a leave, as if it had crashed.
+  // The node ends without a leave, as in a crash.
   returns = nullptr;
   Drain();
   EXPECT_TRUE(

@@ -66,7 +66,7 @@ std::shared_ptr<wire::Keyring> Keys(std::uint8_t seed) {
   return keyring;
 }
 
-// A Host, and the events it told: "member-join a".
+// A Host, and the events it delivered: "member-join a".
 struct Agent {
   Agent(asio::io_context& io, HostOptions options) {
     options.on_event = [this](const Event& event) {
@@ -135,13 +135,13 @@ TEST_P(HostOn, TwoJoinChangeTagsAndLeave) {
 
 TEST_P(HostOn, WorksOnTheWildcard) {
   HostOptions options = QuickOptions("any", At("0.0.0.0"));
-  options.advertise = At(GetParam());  // port 0: the bound one
+  options.advertise = At(GetParam());  // port 0 stands for the bound port
   Agent any(io_, options);
   EXPECT_EQ(any.host->advertise(), At(GetParam(), any.host->local().port));
   Agent b(io_, QuickOptions("b", At(GetParam())));
   ASSERT_TRUE(Join(b, {any.host->advertise().ToString()}).status.ok());
   ASSERT_TRUE(RunUntil([&] { return any.Members() == "any:alive b:alive"; }));
-  // Probes go both ways, and are answered.
+  // Both nodes send probes, and both get answers.
   const auto acks = [](Agent& agent) { return agent.host->serf().node().counters().acks_received; };
   ASSERT_TRUE(RunUntil([&] { return acks(any) >= 3 && acks(b) >= 3; }));
   EXPECT_EQ(any.Members(), "any:alive b:alive");
@@ -191,7 +191,7 @@ TEST_P(HostOn, DropsGarbage) {
   tcp.connect(to);
   ASSERT_TRUE(RunUntil([&] { return a.host->serf().node().counters().datagrams_received == 3; }));
   asio::write(tcp, asio::buffer(garbage));
-  // The connection is closed; the rest of what was sent does not matter.
+  // The connection closes. The rest of the sent bytes does not matter.
   std::array<char, 4096> rest;
   bool closed = false;
   std::function<void()> read = [&] {
@@ -279,8 +279,7 @@ TEST_F(HostTest, AnswersEveryRequestBeforeItsStartAndAfterItsEnd) {
   EXPECT_FALSE(Await([&](auto done) { a.host->AsyncForceLeave("x", {}, std::move(done)); }).ok());
 }
 
-// The original can be hit by a message for which it has not set up everything
-// (docs/protocol/serf.md 15.1).
+// Go Serf can receive a message before it is set up completely (docs/protocol/serf.md 15.1).
 TEST_F(HostTest, WhatComesBeforeTheStartWaits) {
   HostOptions options = QuickOptions("a", At("127.0.0.1"));
   std::vector<std::string> told;
@@ -324,7 +323,7 @@ TEST_F(HostTest, TellsThePrivateAddressOfTheHostIfNothingElseIsSaid) {
   }
 }
 
-// An address that accepts and never answers: the kernel does it.
+// An address where the kernel accepts connections, but nobody answers.
 struct Silent {
   explicit Silent(asio::io_context& io)
       : acceptor(io, {asio::ip::make_address("127.0.0.1"), 0}),
@@ -344,7 +343,7 @@ TEST_F(HostTest, JoinsRunSideBySide) {
     EXPECT_TRUE(absl::IsCancelled(result.status)) << "it is silent";
   };
   for (int i = 0; i < 3; ++i) b.host->AsyncJoin({silent.address}, {.replay = true}, fail);
-  // Nor does a silent address of the same join hold up the others.
+  // A silent address does not delay the other addresses of the same join.
   b.host->AsyncJoin({silent.address, a.address()}, {.replay = true}, fail);
   ASSERT_TRUE(RunUntil([&] { return b.Told("member-join a"); }));
   EXPECT_TRUE(Join(b, {a.address()}).status.ok());
@@ -352,7 +351,7 @@ TEST_F(HostTest, JoinsRunSideBySide) {
   io_.poll();
 }
 
-// As many of them as run side by side, of clients that are gone.
+// As many joins as run side by side, of clients that are gone.
 TEST_F(HostTest, JoinsThatNobodyWaitsForGoOutOfTheWay) {
   const Silent silent(io_);
   Agent a(io_, QuickOptions("a", At("127.0.0.1")));
@@ -373,7 +372,7 @@ TEST_F(HostTest, JoinsThatNobodyWaitsForGoOutOfTheWay) {
   EXPECT_EQ(ended, 0u);
   for (const JoinId join : joins) b.host->CancelJoin(join);
   EXPECT_TRUE(RunUntil([&] { return ended >= JoinQueue::kAtOnceMax; }));
-  // What was being dialled goes on.
+  // Contacts under way continue.
   EXPECT_LT(ended, joins.size());
   b.host->Shutdown();
 }
@@ -428,7 +427,7 @@ TEST_F(HostTest, ANameWithoutAnswerHoldsUpNeitherJoinsNorTheEnd) {
 }
 
 TEST_F(HostTest, ShutdownCancelsWhatIsUnderWay) {
-  // Accepts in the kernel and never answers.
+  // The kernel accepts, but nobody answers.
   asio::ip::tcp::acceptor mute(io_, {asio::ip::make_address("127.0.0.1"), 0});
   Agent a(io_, QuickOptions("a", At("127.0.0.1")));
   Agent b(io_, QuickOptions("b", At("127.0.0.1")));
@@ -447,7 +446,7 @@ TEST_F(HostTest, ShutdownCancelsWhatIsUnderWay) {
   for (const absl::Status& status : results) EXPECT_FALSE(status.ok());
   EXPECT_TRUE(absl::IsCancelled(results.back()) || absl::IsCancelled(results.front()));
 
-  // It still answers, and its port is free.
+  // The Host still answers, and its port is free.
   std::vector<Member> members;
   b.host->AsyncMembers([&](std::vector<Member> m) { members = std::move(m); });
   ASSERT_TRUE(RunUntil([&] { return members.size() == 2; }));
@@ -491,7 +490,7 @@ TEST(HostLifetimeTest, ContextMayEndWithEverythingOutstanding) {
   bool called = false;
   {
     asio::io_context io;
-    // Accepts in the kernel and never answers.
+    // The kernel accepts, but nobody answers.
     asio::ip::tcp::acceptor mute(io, {asio::ip::make_address("127.0.0.1"), 0});
     Agent a(io, QuickOptions("a", At("127.0.0.1")));
     Agent b(io, QuickOptions("b", At("127.0.0.1")));
@@ -605,7 +604,7 @@ TEST_F(HostTest, WarnsOfPublicAddressesWithoutEncryption) {
           std::find(lines.lines.begin(), lines.lines.end(), warning) != lines.lines.end();
       EXPECT_EQ(warned, !encrypted && advertise[0] == '8') << advertise;
       io_.restart();
-      io_.poll();  // its end, before the logger's
+      io_.poll();  // the Host ends here, before the logger
     }
   }
 }

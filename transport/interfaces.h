@@ -186,7 +186,7 @@ inline std::vector<InterfaceAddress> ListInterfaceAddresses() {
     const auto& header = *static_cast<const ifaddrmsg*>(NLMSG_DATA(&message));
     const auto link = links.find(static_cast<int>(header.ifa_index));
     if (link == links.end()) return;
-    // On a point-to-point link IFA_ADDRESS is that of the other end.
+    // On a point-to-point link IFA_ADDRESS is the address of the other end.
     std::optional<IpAddress> address;
     std::optional<IpAddress> local;
     ForEachNetlinkAttribute<ifaddrmsg>(message, [&](const rtattr& attribute) {
@@ -212,9 +212,9 @@ inline bool IsInterface(const std::string& name) {
 }
 
 inline std::string FindDefaultInterface(absl::string_view route_table) {
-  // Iface Destination Gateway Flags RefCnt Use Metric Mask ...; the numbers are hexadecimal. The
-  // kernel lists the preferred route first. One that leads nowhere (blackhole, unreachable) has the
-  // name "*"; the next one then counts.
+  // The columns are: Iface Destination Gateway Flags RefCnt Use Metric Mask ...; the numbers are
+  // hexadecimal. The kernel lists the preferred route first. A route that leads nowhere (blackhole,
+  // unreachable) has the name "*"; the next route then counts.
   while (!route_table.empty()) {
     const std::size_t end = std::min(route_table.find('\n'), route_table.size());
     const std::string line(route_table.substr(0, end));
@@ -231,7 +231,7 @@ inline std::string FindDefaultInterface(absl::string_view route_table) {
 }
 
 inline std::string DefaultInterface() {
-  // The kernel's file has one line per route. A larger one cannot be right.
+  // The kernel's file has one line per route. A larger file cannot be right.
   constexpr std::size_t kTableMax = 1 << 20;
   std::string table;
   if (std::FILE* const file = std::fopen("/proc/net/route", "r")) {

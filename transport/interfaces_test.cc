@@ -138,9 +138,9 @@ TEST(InterfacesTest, FindsTheDefaultRoute) {
                                  "*\t00000000\t00000000\t0201\t0\t0\t6\t00000000\t0\n"
                                  "eth0\t00000000\t0100000A\t0003\t0\t0\t10\t00000000\t0\n"),
             "eth0");
-  // Without a gateway, as of tunnels.
+  // A route without a gateway, as tunnels have it.
   EXPECT_EQ(FindDefaultInterface("wg0\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\n"), "wg0");
-  // Half of the address space, as some tunnels route it, is not the default.
+  // Half of the address space, as some tunnels route it, is not the default route.
   EXPECT_EQ(FindDefaultInterface("tun0\t00000000\t0100000A\t0003\t0\t0\t0\t00000080\t0\n"), "");
   EXPECT_EQ(FindDefaultInterface("nonsense\nmore of it\n"), "");
 }
@@ -176,7 +176,7 @@ TEST(InterfacesTest, ListsTheSystemsAddresses) {
                                   [](const InterfaceAddress& a) { return a.address.is_v4(); }));
 }
 
-// As of "ip addr add ... label lo:vip".
+// The label of "ip addr add ... label lo:vip".
 TEST(InterfacesTest, ALabelIsNotTheInterface) {
   const testing::LabelledAddress address("lo:vip", "10.9.0.2");
   ASSERT_TRUE(address.ok());

@@ -2,9 +2,9 @@
 #ifndef SERF_TRANSPORT_JOIN_LIST_H_
 #define SERF_TRANSPORT_JOIN_LIST_H_
 
-// JoinList: the entries of one request to join, each of which is looked up and its addresses then
-// joined, a few of all at a time, so that neither a name without an answer nor a silent address
-// holds up the rest. What came of it is told in the order of the entries.
+// JoinList: the entries of one join request. It gives out a few steps at a time, each a lookup of
+// an entry or a join of one of its addresses, so a name without an answer or a silent address does
+// not delay the rest. It reports the errors in the order of the entries.
 //
 //   while (auto step = list.Next()) step->target ? join : look up the entry;
 //   list.OnResolved(entry, targets);      // then, and after the next: Next() again
@@ -26,14 +26,14 @@ namespace serf::transport {
 
 class JoinList {
  public:
-  // Names that are looked up and addresses that are joined at once. An address that is silent takes
-  // ten seconds: a hundred of them take two minutes, not a quarter of an hour.
+  // Lookups and joins at once. A silent address takes ten seconds: a hundred of them take two
+  // minutes with this value, and a quarter of an hour one by one.
   static constexpr std::size_t kAtOnceMax = 8;
 
-  // What to do now: to look up `entry`, or to join its `target`.
+  // What to do now: look up `entry`, or join its `target`.
   struct Step {
     std::size_t entry = 0;
-    std::size_t address = 0;  // of the entry's
+    std::size_t address = 0;  // the index among the entry's addresses
     std::optional<swim::JoinTarget> target;
   };
 
@@ -42,27 +42,27 @@ class JoinList {
 
   const std::string& text(std::size_t entry) const { return entries_[entry]; }
 
-  // None: enough is under way, or there is nothing more to do.
+  // Nothing: enough steps are under way, or none is left.
   std::optional<Step> Next();
   void OnResolved(std::size_t entry, JoinTargets targets);
-  // An empty error: it was contacted.
+  // An empty `error` means that the address was contacted.
   void OnJoined(std::size_t entry, std::size_t address, std::string error);
-  // No further entry is begun.
+  // Begins no further entry.
   void Stop() { next_ = entries_.size(); }
 
-  // Nothing is under way, and nothing more is to be done.
+  // True when nothing is under way and no step is left.
   bool ended() const { return under_way_ == 0 && next_ == entries_.size() && ready_.empty(); }
   int contacted() const { return contacted_; }
-  // Of each entry and address that failed.
+  // An error for each entry and each address that failed.
   std::vector<std::string> TakeErrors();
 
  private:
   const std::vector<std::string> entries_;
-  std::size_t next_ = 0;    // to be looked up
-  std::deque<Step> ready_;  // to be joined
+  std::size_t next_ = 0;    // the next entry to look up
+  std::deque<Step> ready_;  // the joins that may begin
   std::size_t under_way_ = 0;
   int contacted_ = 0;
-  std::vector<std::vector<std::string>> errors_;  // of each entry, by address; empty: none
+  std::vector<std::vector<std::string>> errors_;  // by entry and address; empty: no error
 };
 
 inline std::optional<JoinList::Step> JoinList::Next() {

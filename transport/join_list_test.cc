@@ -35,7 +35,7 @@ TEST(JoinListTest, ErrorsComeInTheOrderOfTheEntries) {
   for (const char* want : {"look up dead", "look up two", "look up one", ""}) {
     EXPECT_EQ(Next(list), want);
   }
-  // A name without an answer holds up no other.
+  // A name without an answer does not delay the others.
   list.OnResolved(2, Targets(1));
   EXPECT_EQ(Next(list), "join one 10.0.0.1:7946");
   list.OnResolved(1, Targets(2));
@@ -80,7 +80,7 @@ TEST(JoinListTest, StopsWhenItIsToldTo) {
   EXPECT_EQ(Next(list), "look up b");
   list.Stop();
   EXPECT_EQ(Next(list), "");
-  // What has begun comes to its end.
+  // Steps that have begun come to their end.
   list.OnResolved(1, Targets(1));
   EXPECT_EQ(Next(list), "join b 10.0.0.1:7946");
   list.OnJoined(0, 0, "");

@@ -2,9 +2,9 @@
 #ifndef SERF_TRANSPORT_NETLINK_H_
 #define SERF_TRANSPORT_NETLINK_H_
 
-// Lists that the kernel tells by netlink: its interfaces and their addresses. getifaddrs() names
-// an IPv4 address by its label ("eth0:vip"), which need not tell the interface. Source:
-// rtnetlink(7).
+// Lists that the kernel sends by netlink: its interfaces and their addresses. getifaddrs() does not
+// serve here: it names an IPv4 address by its label ("eth0:vip"), which need not contain the name
+// of the interface. Source: rtnetlink(7).
 //
 //   ForEachNetlinkMessage(RTM_GETADDR, [](const nlmsghdr& message) { ... });
 
@@ -20,11 +20,11 @@
 namespace serf::transport {
 
 // Calls visit(const nlmsghdr&) for each entry of the list that `type` asks for: RTM_GETLINK or
-// RTM_GETADDR. False: the kernel did not tell, or not all.
+// RTM_GETADDR. False: the kernel sent no list, or not all of it.
 template <typename Visit>
 bool ForEachNetlinkMessage(std::uint16_t type, Visit visit);
 
-// Calls visit(const rtattr&) for each attribute behind a message's Header: ifinfomsg or ifaddrmsg.
+// Calls visit(const rtattr&) for each attribute after a message's Header: ifinfomsg or ifaddrmsg.
 template <typename Header, typename Visit>
 void ForEachNetlinkAttribute(const nlmsghdr& message, Visit visit);
 
@@ -32,7 +32,7 @@ void ForEachNetlinkAttribute(const nlmsghdr& message, Visit visit);
 
 template <typename Visit>
 bool ForEachNetlinkMessage(std::uint16_t type, Visit visit) {
-  constexpr std::size_t kDumpMax = 32 << 10;  // the kernel's, of one piece of a list
+  constexpr std::size_t kDumpMax = 32 << 10;  // the kernel's limit for one piece of a list
   const int fd = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   if (fd < 0) return false;
   struct {
@@ -45,7 +45,7 @@ bool ForEachNetlinkMessage(std::uint16_t type, Visit visit) {
   request.body.rtgen_family = AF_UNSPEC;
   bool failed = ::send(fd, &request, sizeof(request), 0) < 0;
   bool done = false;
-  // Not on the stack, whose pages stay with the process.
+  // The buffer is not on the stack, because the process would keep the stack's pages.
   std::vector<std::uint8_t> buffer(kDumpMax);
   while (!failed && !done) {
     const ssize_t size = ::recv(fd, buffer.data(), buffer.size(), 0);

@@ -2,10 +2,11 @@
 #ifndef SERF_TRANSPORT_RESOLVER_H_
 #define SERF_TRANSPORT_RESOLVER_H_
 
-// What a user gives to `join` to targets for the machine. Source: docs/protocol/membership.md 7.5.
+// Turns what a user gives to `join` into targets for the machine. Source:
+// docs/protocol/membership.md 7.5.
 //
-// Names are the system's: what /etc/hosts has is taken from there, as nsswitch.conf tells. The
-// original asks DNS, over TCP, before /etc/hosts for the names that have a dot.
+// The system resolves the names, so the order of nsswitch.conf applies: /etc/hosts usually comes
+// first. Go Serf asks DNS, over TCP, before /etc/hosts if a name contains a dot.
 
 #include <cstddef>
 #include <cstdint>
@@ -35,18 +36,19 @@ struct JoinEntry {
   std::uint16_t port = 0;
 };
 
-// A bare IPv6 address has no port: only one colon, or one after "]", makes a port.
+// Parses an entry. A bare IPv6 address has no port: only a single colon, or a colon after "]",
+// begins a port.
 absl::StatusOr<JoinEntry> ParseJoinEntry(absl::string_view entry, std::uint16_t default_port);
 
 // Finds the addresses of a name as names::Lookup::Start() does.
 using LookupFunction = std::function<void(const std::string& host, names::Lookup::Done done)>;
 
-// All addresses of the entry, at least one; or "Failed to resolve ENTRY: lookup X: no such host".
-// A zone of the entry must be that of the node.
+// All addresses of the entry, at least one; or "Failed to resolve ENTRY: lookup X: no such host". A
+// zone in the entry must be the node's zone.
 using JoinTargets = absl::StatusOr<std::vector<swim::JoinTarget>>;
 
-// Calls `done` once: at once if no name is to be looked up, else as `lookup` does. `zone` is where
-// the node has link-local addresses of IPv6, zero if it is bound to none.
+// Calls `done` once: within the call if no name must be looked up, else when `lookup` answers.
+// `zone` is the zone of the node's link-local IPv6 address, zero if the node is bound to none.
 void ResolveJoinEntry(const std::string& entry, std::uint16_t default_port, names::Zone zone,
                       const LookupFunction& lookup, std::function<void(JoinTargets)> done);
 

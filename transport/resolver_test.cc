@@ -137,7 +137,7 @@ TEST(ResolverTest, AZoneIsThatOfTheNode) {
   }
 }
 
-// As the original, which takes them for names that nobody has.
+// Go Serf also takes them for names that do not exist.
 TEST(ResolverTest, NumbersAreNoAddresses) {
   asio::io_context io;
   names::Lookup lookup(io);

@@ -2,14 +2,15 @@
 #ifndef SERF_TRANSPORT_SIDE_THREAD_H_
 #define SERF_TRANSPORT_SIDE_THREAD_H_
 
-// SideThread: a thread for work that may take long, so that it holds up nobody: one piece after the
-// other. Where it is told so, within a share of a core and behind all other threads of the host.
+// SideThread: a thread for long computations, one piece after the other, so that they delay nobody.
+// Options limit it to a share of a core with a priority below all other threads of the host.
 //
 //   SideThread side({.share_percent = 5});
 //   if (side.Submit([] { ... }) != SideThread::Taken::kYes) ...  // no room, or no thread
 //
-// Not for what blocks: the share is of the processor's time. The thread starts with the first piece
-// and ends when there has been none for a while, with the memory that the work has left behind.
+// Do not use it for calls that block: the share is one of processor time. The thread starts with
+// the first piece. It ends after some time without work, and the memory that the work left behind
+// is freed with it.
 
 #include <malloc.h>
 #include <sys/resource.h>
@@ -34,7 +35,7 @@
 
 namespace serf::transport {
 
-// What the calling thread has used of the processor.
+// The processor time that the calling thread has used.
 inline Duration ThreadCpuTime() {
   timespec time{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
@@ -49,19 +50,19 @@ class SideThread {
   enum class Taken : std::uint8_t { kYes, kQueueFull, kNoThread };
 
   struct Options {
-    // Of a core. Below 100, work waits when more than kBurst beyond the share was used, and has a
-    // low priority: nobody waits for it. At 100 somebody does, and on a busy host a low priority
-    // would take ten times as long.
+    // Percent of a core. Below 100 nobody waits for the results: the thread has a low priority, and
+    // work waits while the thread has used more than kBurst beyond its share. At 100 somebody waits
+    // for the results: a low priority would take ten times as long on a busy host.
     int share_percent = 100;
-    // Pieces that wait.
+    // The most pieces that may wait.
     std::size_t queue_max = 64;
-    // Without work so long, the thread ends.
+    // The thread ends after so much time without work.
     Duration idle_max = std::chrono::seconds(5);
     StartThread start = [](std::function<void()> run) { return std::thread(std::move(run)); };
   };
 
-  // Processor's time that may be used at once: a share alone would have each piece wait for the one
-  // before.
+  // Processor time that work may use at once. Without it, each piece would wait for the share that
+  // the piece before used up.
   static constexpr Duration kBurst = std::chrono::milliseconds(50);
 
   explicit SideThread(Options options) : options_(options) {}
@@ -77,7 +78,7 @@ class SideThread {
   SideThread(const SideThread&) = delete;
   SideThread& operator=(const SideThread&) = delete;
 
-  // From one thread only; returns at once.
+  // Queues `work` and returns at once. Call it from one thread only.
   Taken Submit(Work work) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -89,21 +90,21 @@ class SideThread {
     return Taken::kYes;
   }
 
-  // Any thread: whether the piece that runs had better stop, since nobody will have the result.
+  // True if the piece that runs should stop, because nobody will use its result. Any thread.
   bool ending() const { return ending_.load(std::memory_order_relaxed); }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  // As polite as can be without waiting for an idle host.
+  // The lowest priority that does not wait for an idle host.
   static constexpr int kNice = 10;
 
   bool Start() {
-    if (thread_.joinable()) thread_.join();  // it has ended
+    if (thread_.joinable()) thread_.join();  // the thread has ended
     try {
       thread_ = options_.start([this] { Run(); });
     } catch (const std::system_error&) {
-      return false;  // no more threads; the next piece tries again
+      return false;  // the system has no thread left; the next piece tries again
     }
     runs_ = true;
     return true;
@@ -125,7 +126,7 @@ class SideThread {
     }
   }
 
-  // Waits for work and for the share; null: the thread ends.
+  // Waits for work and for the share. A null result means that the thread ends.
   Work Next(Duration& credit, Clock::time_point& credited) {
     std::unique_lock<std::mutex> lock(mutex_);
     const Duration idle = options_.idle_max;

@@ -26,7 +26,7 @@ bool Submit(SideThread& side, SideThread::Work work) {
   return side.Submit(std::move(work)) == SideThread::Taken::kYes;
 }
 
-// Uses the processor for so long.
+// Uses the processor for `time`.
 void Burn(Duration time) {
   const Duration end = ThreadCpuTime() + time;
   while (ThreadCpuTime() < end) {
@@ -124,12 +124,12 @@ TEST(SideThreadTest, KeepsToItsShare) {
     }));
   }
   ASSERT_EQ(done.get_future().wait_for(kLimit), std::future_status::ready);
-  // The last piece begins when what was used before it is within the burst and the share.
+  // The last piece begins when the time used before it is within the burst and the share.
   const Duration used = kPiece * (kPieces - 1) - SideThread::kBurst;
   EXPECT_GE(std::chrono::steady_clock::now() - begin, used * 5 * 9 / 10);
 }
 
-// Whoever waits for a result should not wait for the rest of a busy host.
+// A caller that waits for a result should not wait for the rest of a busy host.
 TEST(SideThreadTest, OnlyAShareHasALowPriority) {
   const auto nice_of = [](int share_percent) {
     std::promise<int> nice;

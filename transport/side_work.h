@@ -2,10 +2,11 @@
 #ifndef SERF_TRANSPORT_SIDE_WORK_H_
 #define SERF_TRANSPORT_SIDE_WORK_H_
 
-// SideWork: what a Driver has done on other threads than the io_context's: judgements, within a
-// share of a core, since anybody can cause them, and work of the application.
+// SideWork: the work that a Driver runs on other threads than the io_context's. Judgements of query
+// filters run within a share of a core, because any member can cause them. The application's work
+// runs on a second thread.
 //
-// All methods on the io_context's thread, where the results are told, too.
+// Threads: all methods and all results on the io_context's thread.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -28,10 +29,10 @@ namespace serf::transport {
 
 class SideWork {
  public:
-  // Told of a judgement, run or not.
+  // Receives a judgement, whether it ran or not.
   using OnJudged = std::function<void(const Judgement&)>;
-  // Work of the application; it had better end once may_go_on() is false, since nobody will have
-  // the result.
+  // The application's work. It should end once may_go_on() is false, because nobody will use its
+  // result.
   using MayGoOn = std::function<bool()>;
   using Work = absl::AnyInvocable<void(const MayGoOn&)>;
   using OnDone = absl::AnyInvocable<void(bool)>;
@@ -48,14 +49,15 @@ class SideWork {
   SideWork(const SideWork&) = delete;
   SideWork& operator=(const SideWork&) = delete;
 
-  // Runs it, before its deadline, and tells of it later.
+  // Runs the judgement before its deadline, and reports it later.
   void Judge(std::unique_ptr<Judgement> judgement);
-  // Calls work() and then done(true). done(false): it was not called, since too much waits or all
-  // has stopped. Where the system has no thread left, both happen here and now, and may_go_on() is
-  // false after a turn's time: few requests need more, and no request would ever be served else.
+  // Calls work() and then done(true). done(false) means that too much work waits, or that SideWork
+  // stopped before the end of `work`. If the system has no thread left, both run here and now, and
+  // may_go_on() is false after a turn's time: few requests need more, and otherwise no request
+  // would be served.
   void Run(Work work, OnDone done);
-  // Waits for what runs, which is told to hurry, and drops the rest: its done(false) is called from
-  // within. Of judgements nobody is told any more.
+  // Asks running work to end, waits for it, and drops the rest: calls done(false) for that work
+  // within this call. It reports no further judgements.
   void Stop();
   // The same, but calls nobody.
   void Drop() {
@@ -64,19 +66,20 @@ class SideWork {
   }
 
  private:
-  // Of a core, for judgements: with a burst and the piece under way a twentieth, also soon after a
-  // calm.
+  // Percent of a core for judgements. With a burst and the piece under way they take a twentieth,
+  // even soon after a calm.
   static constexpr int kJudgementShare = 3;
-  // Work of the application that waits.
+  // The most pieces of the application's work that may wait.
   static constexpr std::size_t kWorkMax = 4096;
-  // Of the processor, for one piece of it: to match 100,000 members takes seconds at worst.
+  // Processor time for one piece of the application's work. A match against 100,000 members takes
+  // seconds at worst.
   static constexpr Duration kWorkTimeMax = std::chrono::seconds(10);
-  // The same where the io_context's thread has to do it.
+  // The same if the io_context's thread must do the work.
   static constexpr Duration kTurnTimeMax = std::chrono::milliseconds(5);
-  // Beyond every budget.
+  // A time beyond every budget.
   static constexpr Duration kLongTime = std::chrono::hours(24);
 
-  // What results find, if there still is something.
+  // Results reach SideWork through it, as long as SideWork exists.
   struct Core {
     OnJudged on_judged;
     absl::flat_hash_map<std::uint64_t, OnDone> under_way;
@@ -98,7 +101,7 @@ inline void SideWork::Judge(std::unique_ptr<Judgement> judgement) {
     });
   };
   const SideThread::Taken taken = judges_->Submit([side = judges_.get(), shared, back] {
-    // A time that is over has the judgement give up.
+    // A judgement gives up when its time is over, so an ending thread reports a very long time.
     const auto cpu_time = [side] { return side->ending() ? kLongTime : ThreadCpuTime(); };
     if (Now() < shared->deadline()) shared->Run(cpu_time);
     back();

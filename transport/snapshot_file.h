@@ -2,15 +2,16 @@
 #ifndef SERF_TRANSPORT_SNAPSHOT_FILE_H_
 #define SERF_TRANSPORT_SNAPSHOT_FILE_H_
 
-// SnapshotFile: the file of a serf::Snapshot on the disk. Each operation is on the disk when it
-// returns OK; wherever the process or the machine stops, the file holds whole lines up to some
-// operation, and at most a torn one at the end, which opening cuts off. Source:
-// docs/protocol/serf.md 9.5, 9.6, 9.3; where the original loses data, not as it does.
+// SnapshotFile: the file of a serf::Snapshot on the disk. An operation that returns OK is on the
+// disk. Wherever the process or the machine stops, the file holds whole lines up to some operation,
+// and at most one torn line at the end, which Open() cuts off. Source: docs/protocol/serf.md 9.3,
+// 9.5 and 9.6; it differs where Go Serf loses data.
 //
-// It is written anew beside the old one and renamed. Where that can't be (a folder that is closed
-// to us, a file that is itself a mount point), the new text is put into the old file: first behind
-// the old one, between two lines that make it count only when it is whole, then at the front, then
-// the rest is cut off. So a stop at any byte leaves the old text or the new one there, too.
+// A compaction writes a new file beside the old one and renames it. In some places that is
+// impossible, as in a folder without write permission, or if the file is a mount point. The new
+// text then goes into the old file: first behind the old text, between two lines that make it count
+// only when it is whole; then to the front; then the rest is cut off. A stop at any byte leaves the
+// old text or the new one there, too.
 //
 //   absl::StatusOr<SnapshotFile::Opened> opened = SnapshotFile::Open(system, path, rejoin, logger);
 //   Snapshot snapshot(now, opened->state, {});
@@ -39,10 +40,11 @@ namespace serf::transport {
 
 class SnapshotFile {
  public:
-  // Of a new file, less the process's mask. The original's first compaction made it 0755.
+  // The permissions of a new file, before the process's umask. Go Serf's first compaction makes a
+  // file 0755.
   static constexpr SnapshotFileSystem::Permissions kPermissions = 0644;
-  // The most bytes that wait for room on the disk: the news of some 10,000 nodes. The whole file is
-  // no longer than that in most clusters, and does as well.
+  // The most bytes that wait for room on the disk: the news of some 10,000 nodes. In most clusters
+  // the whole file is no longer, and serves as well.
   static constexpr std::size_t kWaitingMax = 1 << 20;
 
   struct Opened {
@@ -50,12 +52,11 @@ class SnapshotFile {
     SnapshotState state;
   };
 
-  // Opens or makes the file and reads it. `system` must outlive it. Error: it can't be opened,
-  // "failed to open snapshot: open PATH: ...".
+  // Opens the file, or makes it, and reads it. `system` must outlive the SnapshotFile. The error
+  // reads "failed to open snapshot: open PATH: ...".
   static absl::StatusOr<Opened> Open(SnapshotFileSystem& system, std::string path,
                                      bool rejoin_after_leave, Logger* logger);
-  // Whether Open() could open or make the file; an error is its. Leaves the file, and that there is
-  // none, as it was.
+  // Reports the error with which Open() would fail. Leaves the file, or its absence, as it was.
   static absl::Status Check(SnapshotFileSystem& system, const std::string& path);
   ~SnapshotFile() { Close(); }
   SnapshotFile(const SnapshotFile&) = delete;
@@ -66,16 +67,17 @@ class SnapshotFile {
     return op.kind == SnapshotOp::Kind::kAppend ? Append(op.text) : Replace(op.text);
   }
 
-  // Adds whole lines. ResourceExhausted: the disk is full. What fits is in the file, up to a whole
-  // line, and the rest waits here: the next Append(), also one of nothing, writes it first. After
-  // any other error none of the lines is in the file, and none waits. NotFound: the file was
-  // deleted or replaced by another meanwhile; Replace() makes it anew. DataLoss: the disk is full,
-  // and more than kWaitingMax would wait.
+  // Appends whole lines. ResourceExhausted: the disk is full. The file then holds the lines that
+  // fit, and the rest waits here; the next Append(), even of nothing, writes the rest first. After
+  // any other error the file holds none of the lines, and none waits. NotFound: somebody deleted or
+  // replaced the file meanwhile; Replace() makes it anew. DataLoss: the disk is full, and more than
+  // kWaitingMax would wait.
   absl::Status Append(absl::string_view lines);
 
-  // Puts `text` in the place of all, also of what waits. The permissions stay. After an error the
-  // file is as before, except that an error of the last step, the sync of the folder, may mean
-  // either. After a success it may be longer than `text`, if it could not be renamed.
+  // Replaces all text by `text`, and drops the lines that wait. The permissions stay. After an
+  // error the file holds the old text; only an error of the last step, the sync of the folder,
+  // leaves either text. After a success the file may be longer than `text`, if it could not be
+  // renamed.
   absl::Status Replace(absl::string_view text);
 
  private:
@@ -101,15 +103,15 @@ class SnapshotFile {
   absl::Status AppendLines(absl::string_view lines);
   absl::Status KeepWhatFits(absl::string_view lines, std::size_t put, const absl::Status& full);
   absl::Status WriteAll(File file, absl::string_view text, std::size_t* put = nullptr);
-  // By a new file.
+  // Replaces the text by a new file.
   absl::Status Exchange(const std::string& target, absl::string_view text);
   absl::Status WriteNew(File file, absl::string_view text, const std::string& new_path,
                         const std::string& target);
-  // In the old one.
+  // Replaces the text within the old file.
   absl::Status Overwrite(absl::string_view text);
   absl::Status WriteBehind(absl::string_view text);
   absl::Status WriteFront(absl::string_view text);
-  // Where a file is written that will replace the other.
+  // The path of the file that will replace `target`.
   static std::string NewPath(const std::string& target) { return absl::StrCat(target, ".compact"); }
   void Close() {
     if (file_) system_.Close(*file_);
@@ -119,8 +121,8 @@ class SnapshotFile {
   SnapshotFileSystem& system_;
   std::string path_;
   std::optional<File> file_;
-  std::uint64_t size_ = 0;  // of the whole lines
-  bool torn_ = false;       // something may follow them
+  std::uint64_t size_ = 0;  // the length of the whole lines
+  bool torn_ = false;       // a torn line may follow them
   std::string waiting_;     // lines that a full disk did not take
 };
 
@@ -145,9 +147,9 @@ inline absl::StatusOr<SnapshotFile::Opened> SnapshotFile::Open(SnapshotFileSyste
   opened.state = std::move(reader).Finish();
   self.torn_ = info.size != opened.state.size;
   self.size_ = opened.state.size;
-  // If it can't be cut off now, then before the next line.
+  // If the cut fails now, the next append repeats it.
   static_cast<void>(self.CutOffTorn());
-  // A new file's name.
+  // Makes the name of a new file durable.
   if (info.size == 0) static_cast<void>(system.SyncFolderOf(self.path_));
   return opened;
 }
@@ -170,12 +172,12 @@ inline absl::Status SnapshotFile::Check(SnapshotFileSystem& system, const std::s
   const absl::StatusOr<OpenFile> open = OpenPath(system, path);
   if (!open.ok()) return NotOpened(open.status());
   system.Close(open->file);
-  // What a link leads to, not the link.
+  // Removes the file that a link leads to, not the link.
   return is_new ? system.Remove(system.Resolve(path)) : absl::OkStatus();
 }
 
-// The original deletes the file before it renames the new one: if it stopped in between, the new
-// one, complete, is all there is. In any other case a leftover is nothing.
+// Go Serf deletes the file before it renames the new one. If Go Serf stopped in between, only the
+// new file exists, and it is complete. In any other case a leftover is ignored.
 inline void SnapshotFile::SettleLeftover() {
   const std::string target = system_.Resolve(path_);
   const std::string leftover = NewPath(target);
@@ -204,7 +206,8 @@ inline absl::Status SnapshotFile::CutOffTorn() {
   return absl::OkStatus();
 }
 
-// Else lines would go to a file without a name, and nobody would notice before the restart.
+// Without this check lines would go to a file without a name, and nobody would notice before the
+// restart.
 inline absl::Status SnapshotFile::CheckStillThere() {
   const absl::StatusOr<SnapshotFileSystem::Info> named = system_.InfoOf(path_);
   if (!named.ok()) return named.status();
@@ -217,8 +220,8 @@ inline absl::Status SnapshotFile::CheckStillThere() {
 }
 
 inline absl::Status SnapshotFile::Append(absl::string_view lines) {
-  // They come first, in one piece with the others; after an error that is not a full disk the whole
-  // file will be written anew.
+  // The waiting lines come first, in one piece with the others. After an error other than a full
+  // disk the whole file is written anew.
   std::string all = std::exchange(waiting_, {});
   if (all.empty()) return AppendLines(lines);
   absl::StrAppend(&all, lines);
@@ -232,7 +235,7 @@ inline absl::Status SnapshotFile::AppendLines(absl::string_view lines) {
   std::size_t put = 0;
   absl::Status status = WriteAll(*file_, lines, &put);
   if (status.ok()) {
-    // Some file systems look for room no earlier than here: then nothing is known to have fitted.
+    // Some file systems find out only here that they have no room. Then no byte is known to fit.
     put = 0;
     status = system_.Sync(*file_);
   }
@@ -246,7 +249,7 @@ inline absl::Status SnapshotFile::AppendLines(absl::string_view lines) {
   return status;
 }
 
-// `put` bytes of them were written, before the disk was full.
+// The disk wrote `put` bytes of them before it was full.
 inline absl::Status SnapshotFile::KeepWhatFits(absl::string_view lines, std::size_t put,
                                                const absl::Status& full) {
   const std::size_t whole = put == 0 ? 0 : lines.rfind('\n', put - 1) + 1;
@@ -267,7 +270,7 @@ inline absl::Status SnapshotFile::Replace(absl::string_view text) {
     waiting_.clear();
     return system_.SyncFolderOf(target);
   }
-  // Not into a file that nobody would find again.
+  // Does not write into a file that has lost its name.
   if (!CheckStillThere().ok()) return exchanged;
   const absl::Status written = Overwrite(text);
   if (written.ok()) {
@@ -289,7 +292,7 @@ inline absl::Status SnapshotFile::Exchange(const std::string& target, absl::stri
     static_cast<void>(system_.Remove(new_path));
     return status;
   }
-  // From here on the new file is the one to append to: it has the name.
+  // From here on the new file has the name, so lines go there.
   Close();
   file_ = *file;
   size_ = text.size();
@@ -314,8 +317,8 @@ inline absl::Status SnapshotFile::Overwrite(absl::string_view text) {
   }
   torn_ = false;
   size_ += kSnapshotBegin.size() + 1 + text.size() + kSnapshotEnd.size() + 1;
-  // From here on the new text counts. The rest makes the file smaller; where it would write over
-  // that text, or fails, the next time will do.
+  // From here on the new text counts. The rest only makes the file smaller. If it would overwrite
+  // the new text, or fails, the next Replace() does it.
   if (before >= text.size() && WriteFront(text).ok() &&
       system_.Truncate(*file_, text.size()).ok()) {
     size_ = text.size();
@@ -323,7 +326,8 @@ inline absl::Status SnapshotFile::Overwrite(absl::string_view text) {
   return absl::OkStatus();
 }
 
-// The last line comes when all before it is on the disk, which keeps no order of its own.
+// Writes the last line only when everything before it is on the disk, because a disk keeps no
+// order.
 inline absl::Status SnapshotFile::WriteBehind(absl::string_view text) {
   absl::Status status = WriteAll(*file_, absl::StrCat(kSnapshotBegin, "\n", text));
   if (status.ok()) status = system_.Sync(*file_);
@@ -341,7 +345,7 @@ inline absl::Status SnapshotFile::WriteFront(absl::string_view text) {
   return system_.Sync(*file_);
 }
 
-// `put`: how many bytes were written.
+// `put` receives the number of written bytes.
 inline absl::Status SnapshotFile::WriteAll(File file, absl::string_view text, std::size_t* put) {
   while (!text.empty()) {
     const absl::StatusOr<std::size_t> some = system_.Write(file, text);

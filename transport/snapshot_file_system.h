@@ -2,9 +2,9 @@
 #ifndef SERF_TRANSPORT_SNAPSHOT_FILE_SYSTEM_H_
 #define SERF_TRANSPORT_SNAPSHOT_FILE_SYSTEM_H_
 
-// SnapshotFileSystem: the system calls that a SnapshotFile is made of, so that a test can let each
-// of them fail, or the machine stop between any two. Errors have the original's texts:
-// "open PATH: no such file or directory".
+// SnapshotFileSystem: the system calls that a SnapshotFile uses. A test replaces it, to let each
+// call fail, or to stop the machine between any two calls. Errors have Go Serf's texts: "open PATH:
+// no such file or directory".
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -32,39 +32,39 @@ class SnapshotFileSystem {
   using File = int;
   using Permissions = std::uint32_t;
 
-  // Which file it is, whatever its name.
+  // The identity of a file, independent of its name.
   struct Info {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
     std::uint64_t size = 0;
     Permissions permissions = 0;  // 0 to 07777
     bool regular = false;
-    bool null = false;  // /dev/null
+    bool null = false;  // true for /dev/null
   };
 
   virtual ~SnapshotFileSystem() = default;
 
-  // For reading from the start and appending; made if it does not exist.
+  // Opens a file to read it from the start and to append to it. Makes it if it does not exist.
   virtual absl::StatusOr<File> OpenOrCreate(const std::string& path, Permissions permissions) = 0;
-  // An empty one, whatever was there, with exactly these permissions.
+  // Makes an empty file with exactly these permissions, in place of any file of that name.
   virtual absl::StatusOr<File> Create(const std::string& path, Permissions permissions) = 0;
-  // The next bytes; zero: the end.
+  // Reads the next bytes. Zero means the end of the file.
   virtual absl::StatusOr<std::size_t> Read(File file, MutableByteView out) = 0;
-  // Appends at least one byte; how many it returns.
+  // Appends at least one byte, and returns how many it appended.
   virtual absl::StatusOr<std::size_t> Write(File file, absl::string_view bytes) = 0;
-  // The same at `offset`, over what is there.
+  // Writes at `offset`, over the bytes there; otherwise like Write().
   virtual absl::StatusOr<std::size_t> WriteAt(File file, std::uint64_t offset,
                                               absl::string_view bytes) = 0;
   virtual absl::Status Truncate(File file, std::uint64_t size) = 0;
-  // Returns when what was written is on the disk.
+  // Returns when all written bytes are on the disk.
   virtual absl::Status Sync(File file) = 0;
   virtual void Close(File file) = 0;
   virtual absl::StatusOr<Info> InfoOf(File file) = 0;
-  // NotFound if there is none.
+  // NotFound, if there is no such file.
   virtual absl::StatusOr<Info> InfoOf(const std::string& path) = 0;
-  // The file that a symbolic link leads to; `path` itself if it is none, or leads nowhere.
+  // The file that a symbolic link leads to; `path` itself for any other file or a dangling link.
   virtual std::string Resolve(const std::string& path) = 0;
-  // Replaces `to`, at once.
+  // Replaces `to` atomically.
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;
   // Returns when the names in the folder of `path` are on the disk.
@@ -74,12 +74,12 @@ class SnapshotFileSystem {
 class PosixSnapshotFileSystem final : public SnapshotFileSystem {
  public:
   absl::StatusOr<File> OpenOrCreate(const std::string& path, Permissions permissions) override {
-    // Not to wait for the other end of a FIFO.
+    // O_NONBLOCK: does not wait for the other end of a FIFO.
     return Open(path, O_RDWR | O_APPEND | O_CREAT | O_NONBLOCK, permissions);
   }
 
   absl::StatusOr<File> Create(const std::string& path, Permissions permissions) override {
-    // Another's file, or a link to one, is not written to.
+    // Never writes to another user's file, or to a link to one.
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) return Error("remove", path);
     absl::StatusOr<File> file = Open(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL, permissions);
     if (file.ok() && ::fchmod(*file, permissions) != 0) {
@@ -111,7 +111,7 @@ class PosixSnapshotFileSystem final : public SnapshotFileSystem {
 
   absl::StatusOr<std::size_t> WriteAt(File file, std::uint64_t offset,
                                       absl::string_view bytes) override {
-    // Linux appends, wherever it is told to write, while the flag is set.
+    // While O_APPEND is set, Linux appends at any offset.
     const int flags = ::fcntl(file, F_GETFL);
     if (flags < 0 || ::fcntl(file, F_SETFL, flags & ~O_APPEND) != 0) {
       return Error("write", "snapshot");
@@ -132,7 +132,7 @@ class PosixSnapshotFileSystem final : public SnapshotFileSystem {
 
   absl::Status Sync(File file) override {
     const int result = ::fdatasync(file);
-    // A file system that can't: there is no more to be had.
+    // This file system cannot sync, so nothing more can be done.
     if (result != 0 && (errno == EINVAL || errno == ENOTSUP)) return absl::OkStatus();
     return Check(result, "sync", "snapshot");
   }
@@ -171,7 +171,7 @@ class PosixSnapshotFileSystem final : public SnapshotFileSystem {
                                : slash == 0               ? "/"
                                                           : path.substr(0, slash);
     absl::StatusOr<File> file = Open(folder, O_RDONLY | O_DIRECTORY, 0);
-    // One that we may write to but not read can't be synced by us.
+    // A folder that this process may write to but not read cannot be synced.
     if (absl::IsPermissionDenied(file.status())) return absl::OkStatus();
     if (!file.ok()) return file.status();
     const int result = ::fsync(*file);

@@ -1,5 +1,5 @@
-// SnapshotFile: on a disk that stops at any byte, forgets what was not synced, fills up or fails at
-// any call; and on the real one.
+// Tests SnapshotFile on a disk that stops at any byte, forgets bytes that were not synced, fills
+// up, or fails at any call; and on the real disk.
 
 #include "serf/transport/snapshot_file.h"
 
@@ -51,20 +51,20 @@ class FakeDisk final : public SnapshotFileSystem {
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
 
-  // Bytes and calls that change something until all fails, without effect.
+  // The bytes and calls that still take effect; after them everything fails.
   std::uint64_t steps_left = kUnlimited;
   std::uint64_t steps = 0;
-  // Of the calls that may fail: the number of the first, and of the first that does not again.
+  // The calls that may fail are numbered. Those from `fail_from` up to `fail_to` - 1 fail.
   std::uint64_t fail_from = kUnlimited;
   std::uint64_t fail_to = kUnlimited;
   std::uint64_t calls = 0;
-  // Bytes that a write takes at once, and that the disk holds.
+  // Bytes that one write takes, and bytes that the disk holds.
   std::size_t write_max = 7;
   std::size_t capacity = kUnlimited;
-  // The folder takes no new file.
+  // True if the folder takes no new file.
   bool closed = false;
 
-  // Starts again after a stop: with the names and the bytes as they were, or as they were synced.
+  // Starts again after a stop. Names and bytes are as they were, or as they were last synced.
   void Restart(bool names_lost, bool bytes_lost) {
     steps_left = kUnlimited;
     open_.clear();
@@ -230,7 +230,7 @@ constexpr Op kScript[] = {
     {SnapshotOp::Kind::kAppend, "leave\n"},
 };
 
-// What a file says, whatever lines it takes for it.
+// The state that a file's lines describe.
 std::string StateOf(absl::string_view text) {
   SnapshotReader reader(false, nullptr);
   reader.Read(text);
@@ -241,8 +241,8 @@ std::string StateOf(absl::string_view text) {
   return all;
 }
 
-// After a stop within the operation that follows `done` ones: its effect on the file must be whole,
-// or, of an append, a beginning.
+// After a stop within the operation that follows `done` ones, the file holds that operation's whole
+// effect or none of it; an append may have left a beginning of its lines.
 void ExpectSomeState(const std::string& text, const std::string& before, const Op* next) {
   if (text == before) return;
   ASSERT_NE(next, nullptr) << text;
@@ -283,7 +283,7 @@ TEST(SnapshotFileTest, StopAtEveryByteAndCall) {
         EXPECT_EQ(disk.Text(), WholeLines(disk.Text())) << "a torn line was left";
         EXPECT_FALSE(disk.names().contains(kNewPath));
         EXPECT_EQ(again.state.size, disk.Text().size());
-        // And life goes on.
+        // The recovered file can be used further.
         const std::string recovered = disk.Text();
         ASSERT_TRUE(again.file->Append("alive: z 10.0.0.9:1\n").ok());
         EXPECT_EQ(disk.Text(), absl::StrCat(recovered, "alive: z 10.0.0.9:1\n"));
@@ -296,15 +296,15 @@ TEST(SnapshotFileTest, StopAtEveryByteAndCall) {
   EXPECT_GT(stops, 150u);
 }
 
-// The same where the folder takes no new file: the text is written over the old one, and a stop at
-// any byte leaves what was before, or what comes after it.
+// The same in a folder that takes no new file. The text goes over the old one, and a stop at any
+// byte leaves the old text or the new one.
 TEST(SnapshotFileTest, StopAtEveryByteAndCallInAClosedFolder) {
   constexpr Op kOps[] = {
       {SnapshotOp::Kind::kAppend, "alive: ab 10.0.0.1:7946\nalive: c 10.0.0.3:1\nclock: 7\n"},
       {SnapshotOp::Kind::kAppend, "not-alive: ab\nevent-clock: 2\n"},
       {SnapshotOp::Kind::kReplace, "alive: c 10.0.0.3:1\nclock: 8\nevent-clock: 2\n"},
       {SnapshotOp::Kind::kAppend, "alive: d 10.0.0.4:1\n"},
-      // Longer than what is there: it can't be put to the front.
+      // This text is longer than the old one, so it cannot go to the front.
       {SnapshotOp::Kind::kReplace,
        "alive: eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee 10.0.0.5:1\nclock: 9\nquery-clock: 3\n"},
       {SnapshotOp::Kind::kReplace, "clock: 10\n"},
@@ -327,7 +327,7 @@ TEST(SnapshotFileTest, StopAtEveryByteAndCallInAClosedFolder) {
         finished = true;
         for (const Op& op : kOps) {
           after = op.kind == SnapshotOp::Kind::kReplace ? op.text : absl::StrCat(before, op.text);
-          // Cut short, an append is a beginning of its lines.
+          // An append that was cut short is a beginning of its lines.
           if (!opened.file->Apply({op.kind, op.text}).ok() || disk.steps_left == 0) {
             finished = false;
             break;
@@ -355,7 +355,7 @@ TEST(SnapshotFileTest, StopAtEveryByteAndCallInAClosedFolder) {
 
 // --- failures ---
 
-// A machine's life on a disk: members come and go, clocks advance; then the disk works again.
+// A machine's work on a disk: members come and go, and clocks advance. Then the disk works again.
 void Live(FakeDisk& disk, const std::function<void(int)>& step = {}) {
   SnapshotFile::Opened opened;
   for (int tries = 0; opened.file == nullptr; ++tries) {
@@ -497,7 +497,7 @@ TEST(SnapshotFileTest, AnAppendThatFailsLeavesNothing) {
   disk.fail_to = disk.calls + 2;
   EXPECT_THAT(opened.file->Append("event-clock: 1\n").message(), HasSubstr("input/output"));
   EXPECT_EQ(disk.Text(), "clock: 1\n");
-  // Not even the cut is possible: it comes before the next line.
+  // Even the cut fails, so the next append repeats it.
   disk.fail_from = disk.calls + 2;
   disk.fail_to = disk.calls + 6;
   EXPECT_FALSE(opened.file->Append("event-clock: 1\n").ok());
@@ -520,14 +520,14 @@ TEST(SnapshotFileTest, TornLineIsCutOff) {
   EXPECT_EQ(disk.Text(), "alive: a 10.0.0.1:7946\nclock: 3\nclock: 4\n");
 }
 
-// Go's Serf deletes the old file before it renames the new one.
+// Go Serf deletes the old file before it renames the new one.
 TEST(SnapshotFileTest, LeftoverOfTheOriginalsCompactionIsTheFile) {
   FakeDisk disk;
   disk.names()[kNewPath] = std::make_shared<FakeDisk::Inode>();
   disk.names()[kNewPath]->bytes = "alive: a 10.0.0.1:7946\n";
   EXPECT_EQ(OpenOn(disk).state.alive.size(), 1u);
   EXPECT_FALSE(disk.names().contains(kNewPath));
-  // With the file there, it is none.
+  // If the file exists, the leftover does not count.
   disk.names()[kNewPath] = std::make_shared<FakeDisk::Inode>();
   disk.names()[kNewPath]->bytes = "alive: x 10.0.0.1:7946\nalive: y";
   EXPECT_THAT(OpenOn(disk).state.alive, ElementsAre(Pair("a", "10.0.0.1:7946")));
@@ -593,7 +593,7 @@ TEST_F(RealDiskTest, PermissionsStay) {
   EXPECT_EQ(Permissions(), 0600u);
 }
 
-// A folder that takes no new file: here, since a folder stands where it would be.
+// A folder that takes no new file, because a folder has the new file's name.
 TEST_F(RealDiskTest, WhatCannotBeReplacedIsWrittenOver) {
   const std::string blocked = absl::StrCat(path_, ".compact");
   std::string large;
@@ -630,7 +630,7 @@ TEST_F(RealDiskTest, ALinkStaysOne) {
   ::unlink(link.c_str());
 }
 
-// As the original: a snapshot that nobody wants.
+// The null device, for a snapshot that nobody wants; Go Serf accepts it too.
 TEST_F(RealDiskTest, TheNullDeviceKeepsNothing) {
   auto opened = SnapshotFile::Open(system_, "/dev/null", false, nullptr);
   ASSERT_TRUE(opened.ok()) << opened.status();

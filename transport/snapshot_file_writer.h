@@ -2,8 +2,8 @@
 #ifndef SERF_TRANSPORT_SNAPSHOT_FILE_WRITER_H_
 #define SERF_TRANSPORT_SNAPSHOT_FILE_WRITER_H_
 
-// SnapshotFileWriter: a SnapshotFile on the thread of a DiskQueue. Appends that gather while the
-// disk is busy become one, with one sync.
+// SnapshotFileWriter: applies the operations of a Snapshot to its file on the thread of a
+// DiskQueue. Appends that gather while the disk is busy are written as one, with one sync.
 
 #include <cstddef>
 #include <deque>
@@ -21,7 +21,7 @@
 
 namespace serf::transport {
 
-// Where a snapshot lies; null if there is none.
+// Where a snapshot lies. Null members: the node has none.
 struct SnapshotStore {
   std::unique_ptr<SnapshotFileSystem> system;
   std::unique_ptr<SnapshotFile> file;
@@ -29,10 +29,11 @@ struct SnapshotStore {
 
 class SnapshotFileWriter {
  public:
-  // Called for each op, in order, as the queue calls.
+  // Reports each operation, in order, on the io_context's thread.
   using OnDone = std::function<void(const absl::Status&)>;
 
-  // The queue outlives it. What was submitted is done also if the writer has gone.
+  // The queue must outlive the writer. Submitted operations are carried out even after the writer
+  // is gone.
   SnapshotFileWriter(DiskQueue& disk, SnapshotStore store, OnDone on_done)
       : disk_(disk), core_(std::make_shared<Core>()) {
     core_->store = std::move(store);
@@ -41,7 +42,7 @@ class SnapshotFileWriter {
   SnapshotFileWriter(const SnapshotFileWriter&) = delete;
   SnapshotFileWriter& operator=(const SnapshotFileWriter&) = delete;
 
-  // Whoever submits bounds how many there are: Snapshot does.
+  // The caller limits how many operations wait; Snapshot does.
   void Submit(SnapshotOp op) {
     {
       const std::lock_guard<std::mutex> lock(core_->mutex);
@@ -55,7 +56,7 @@ class SnapshotFileWriter {
 
  private:
   struct Core {
-    // All that waits; an answer for each.
+    // Carries out all operations that wait, and returns a status for each.
     std::vector<absl::Status> WorkOff() {
       std::deque<SnapshotOp> waiting;
       {
@@ -71,7 +72,8 @@ class SnapshotFileWriter {
       return answers;
     }
 
-    // Makes one of the first op and the appends that follow it if it is one; of how many.
+    // Merges the first operation, if it is an append, with the appends that follow it. Returns how
+    // many it took.
     static std::size_t TakeAppends(std::deque<SnapshotOp>& waiting) {
       constexpr auto kAppend = SnapshotOp::Kind::kAppend;
       std::size_t count = 1;
@@ -83,7 +85,7 @@ class SnapshotFileWriter {
       return count;
     }
 
-    SnapshotStore store;  // the thread's
+    SnapshotStore store;  // used by the thread only
     OnDone on_done;
     std::mutex mutex;
     std::deque<SnapshotOp> ops;

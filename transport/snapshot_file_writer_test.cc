@@ -33,7 +33,7 @@ class SnapshotFileWriterTest : public ::testing::Test {
   SnapshotFileWriter::OnDone Note() {
     return [this](const absl::Status& status) { answers_.push_back(status.code()); };
   }
-  // Lets the disk finish, and its answers come.
+  // Lets the disk finish, and its answers arrive.
   void Drain() {
     ASSERT_TRUE(disk_.Drain(std::chrono::seconds(30)));
     io_.poll();

@@ -3,11 +3,11 @@
 #define SERF_TRANSPORT_TCP_STREAM_H_
 
 // TcpStream: one TCP connection of the machine, dialled or accepted. It reads as soon as bytes
-// come, writes without waiting, and closes when what was written has left.
+// arrive, writes without waiting, and closes when all written bytes have left.
 //
-// It knows no time-outs but the one of closing: the machine closes what takes too long
-// (docs/protocol/membership.md 3.7). Held by a shared_ptr, since the operations under way hold it
-// too. One thread.
+// It has no time-out except for closing: the machine closes connections that take too long. A
+// shared_ptr holds it, because operations under way hold it too. One thread. Source:
+// docs/protocol/membership.md 3.7.
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -36,18 +36,18 @@
 
 namespace serf::transport {
 
-// Whom a stream tells what happened. No call comes from within a method of the stream.
+// Receives what happens on a stream. A stream never calls it from within one of its own methods.
 class StreamSink {
  public:
   virtual void OnStreamConnected(swim::StreamId stream) = 0;
   // The bytes are valid during the call.
   virtual void OnStreamBytes(swim::StreamId stream, ByteView bytes) = 0;
-  // The peer sent its last byte (OK), or the connection failed or did not come about. The stream
-  // closes by itself: OnStreamGone follows.
+  // The peer sent its last byte (OK), or the connection failed or could not be made. The stream
+  // closes by itself, and OnStreamGone follows.
   virtual void OnStreamClosed(swim::StreamId stream, const absl::Status& reason) = 0;
   // The connection no longer exists. Not called after Abort().
   virtual void OnStreamGone(swim::StreamId stream) = 0;
-  // Room to read into, at least a page; shared by all streams, so that idle ones have no buffer.
+  // Room to read into, at least a page. All streams share it, so idle streams need no buffer.
   virtual MutableByteView ReadBuffer() = 0;
 
  protected:
@@ -56,17 +56,17 @@ class StreamSink {
 
 class TcpStream : public std::enable_shared_from_this<TcpStream> {
  public:
-  // Bytes that wait for a slow peer. The largest frame that a peer takes has 20 MiB
-  // (docs/protocol/membership.md 3.2), and nothing is written before the answer to it.
+  // The most bytes that may wait for a slow peer. The largest frame that a peer accepts has 20 MiB,
+  // and the machine writes nothing more before the answer to it (docs/protocol/membership.md 3.2).
   static constexpr std::size_t kWriteQueueMax = 32 << 20;
   // How long a closing stream waits for the peer to end its direction too, so that the connection
-  // ends without a reset. A peer that is done does so at once.
+  // ends without a reset. A peer that has finished does so at once.
   static constexpr Duration kPeerCloseMax = std::chrono::seconds(1);
-  // Reads before other sockets get their turn.
+  // Reads on one stream before other sockets get their turn.
   static constexpr int kReadsPerTurn = 16;
 
-  // `socket` is closed (Dial follows) or an accepted connection (Start follows). A closing stream
-  // has `flush_max` to send what was written.
+  // `socket` is closed (call Dial() next) or an accepted connection (call Start() next). A closing
+  // stream gets `flush_max` to send its written bytes.
   TcpStream(asio::ip::tcp::socket socket, swim::StreamId id, const Endpoint& peer,
             Duration flush_max, StreamSink& sink)
       : socket_(std::move(socket)), id_(id), peer_(peer), flush_max_(flush_max), sink_(&sink) {}
@@ -75,14 +75,16 @@ class TcpStream : public std::enable_shared_from_this<TcpStream> {
 
   // Starts reading from an accepted connection.
   void Start();
-  // Connects; then OnStreamConnected, or OnStreamClosed. A link-local peer of IPv6 is in `zone`.
+  // Connects, then calls OnStreamConnected or OnStreamClosed. `zone` is that of a link-local IPv6
+  // peer.
   void Dial(names::Zone zone = 0);
-  // Sends a copy of `bytes`, after what was written before; before the connection is made, too.
+  // Sends a copy of `bytes` after all earlier bytes. A call before the connection exists is
+  // allowed.
   void Write(ByteView bytes);
-  // Sends what was written, then ends the connection. Only OnStreamGone follows. A connection that
-  // is not yet made is given up.
+  // Sends all written bytes, then ends the connection. Only OnStreamGone follows. Gives up a
+  // connection that is not made yet.
   void Close();
-  // Ends the connection at once. Nothing follows.
+  // Ends the connection at once. No call follows.
   void Abort();
 
   swim::StreamId id() const { return id_; }
@@ -93,7 +95,7 @@ class TcpStream : public std::enable_shared_from_this<TcpStream> {
     kIdle,  // neither Start nor Dial yet
     kConnecting,
     kOpen,
-    kClosing,  // no calls but OnStreamGone; sends what is left
+    kClosing,  // makes no call but OnStreamGone, and sends what is left
     kGone,
   };
 
@@ -101,12 +103,12 @@ class TcpStream : public std::enable_shared_from_this<TcpStream> {
   void WaitReadable();
   void OnReadable(const ErrorCode& error);
   void WaitWritable();
-  // Writes what is left until the system takes no more. False: the connection broke.
+  // Writes until the system takes no more. False: the connection broke.
   bool Flush();
-  // The connection ended, for the peer's or the network's reason: tells, then closes.
+  // The peer or the network ended the connection: reports the reason, then closes.
   void Finish(const absl::Status& reason);
   void FinishLater(const absl::Status& reason);
-  // Goes on with closing: sends the rest, then ends the direction, then waits for the peer.
+  // Continues the closing: sends the rest, then ends this direction, then waits for the peer.
   void ContinueClosing();
   void LimitClosing(Duration limit);
   void Gone();
@@ -116,12 +118,12 @@ class TcpStream : public std::enable_shared_from_this<TcpStream> {
   const swim::StreamId id_;
   const Endpoint peer_;
   const Duration flush_max_;
-  StreamSink* sink_;  // null once it is to hear no more
+  StreamSink* sink_;  // null after the last call to it
   State state_ = State::kIdle;
   bool reading_ = false;
-  bool writing_ = false;    // waits until the socket takes more
-  bool peer_done_ = false;  // it sent its last byte
-  bool shut_down_ = false;  // we did
+  bool writing_ = false;    // waits until the socket takes more bytes
+  bool peer_done_ = false;  // the peer sent its last byte
+  bool shut_down_ = false;  // this side ended its direction
   ByteVector unsent_;       // from `sent_` on
   std::size_t sent_ = 0;
   std::optional<asio::steady_timer> linger_;
@@ -158,11 +160,11 @@ inline void TcpStream::Dial(names::Zone zone) {
 }
 
 inline void TcpStream::OnConnected(const ErrorCode& error) {
-  if (state_ != State::kConnecting) return;  // given up
+  if (state_ != State::kConnecting) return;  // the connection was given up
   if (error) return Finish(DialError(peer_, "connect", error));
   state_ = State::kOpen;
   WaitReadable();
-  // Bytes that were written early go first.
+  // Bytes that were written before the connection existed go first.
   if (!Flush()) return;
   if (sink_ != nullptr) sink_->OnStreamConnected(id_);
 }
@@ -194,10 +196,10 @@ inline void TcpStream::OnReadable(const ErrorCode& wait_error) {
       return Finish(error == asio::error::eof ? absl::OkStatus()
                                               : StreamError("read", LocalEndpoint(), peer_, error));
     }
-    // What comes after Close() is dropped: were it left in the kernel, the end of the connection
-    // would be a reset, which can destroy our last bytes on their way to the peer.
+    // Bytes that arrive after Close() are read and dropped. If they stayed in the kernel, the
+    // connection would end with a reset, which can destroy the last bytes on their way to the peer.
     if (state_ == State::kOpen) sink_->OnStreamBytes(id_, buffer.first(size));
-    if (size < buffer.size()) break;  // a short read: most likely all there was
+    if (size < buffer.size()) break;  // a short read: most likely there is no more
   }
   if (state_ == State::kOpen || state_ == State::kClosing) WaitReadable();
 }
@@ -256,14 +258,14 @@ inline bool TcpStream::Flush() {
     }
     sent_ += sent;
   }
-  unsent_ = ByteVector();  // the memory too: streams are short, and few are that large
+  unsent_ = ByteVector();  // frees the memory too: streams are short, and few are large
   sent_ = 0;
   return true;
 }
 
 inline void TcpStream::Finish(const absl::Status& reason) {
   if (state_ == State::kClosing || state_ == State::kGone) return;
-  const auto self = shared_from_this();  // the sink may let go of the stream
+  const auto self = shared_from_this();  // the sink may release the stream
   state_ = reason.ok() ? State::kClosing : State::kGone;
   StreamSink* const sink = sink_;
   if (sink == nullptr) return;
@@ -290,7 +292,7 @@ inline void TcpStream::Close() {
   const bool connected = state_ == State::kOpen;
   state_ = State::kClosing;
   if (connected) LimitClosing(flush_max_);
-  // Posted, since the sink hears nothing from within a call of its own.
+  // Posted, because a stream never calls its sink from within its own methods.
   asio::post(socket_.get_executor(), [self = shared_from_this(), connected] {
     if (self->state_ != State::kClosing) return;
     connected ? self->ContinueClosing() : self->Gone();

@@ -32,7 +32,7 @@ Endpoint At(absl::string_view address, std::uint16_t port = 0) {
   return {*IpAddress::Parse(address), port};
 }
 
-// Remembers what streams tell.
+// Remembers the calls of the streams.
 struct Recorder final : StreamSink {
   void OnStreamConnected(StreamId) override { connected = true; }
   void OnStreamBytes(StreamId, ByteView bytes) override {
@@ -103,14 +103,14 @@ TEST_P(TcpStreamOn, CarriesBytesBothWays) {
   EXPECT_EQ(AsText(client_sink_.received), "pong");
   ASSERT_TRUE(client_sink_.reason.has_value());
   EXPECT_TRUE(client_sink_.reason->ok());
-  EXPECT_FALSE(server_sink_.reason.has_value());  // it closed by itself
+  EXPECT_FALSE(server_sink_.reason.has_value());  // the stream closed by itself
 }
 
 TEST_P(TcpStreamOn, CarriesMoreThanTheKernelBuffers) {
   const ByteVector large = Pattern(20 << 20);
   const auto client = Dial();
   client->Write(large);  // before the connection exists
-  client->Close();       // gives up, as nothing is connected
+  client->Close();       // gives up, because nothing is connected
   ASSERT_TRUE(RunUntil([&] { return client_sink_.gone; }));
   EXPECT_TRUE(server_sink_.received.empty());
 
@@ -119,14 +119,14 @@ TEST_P(TcpStreamOn, CarriesMoreThanTheKernelBuffers) {
   second->Write(ByteView(large).first(1000));
   ASSERT_TRUE(RunUntil([&] { return client_sink_.connected; }));
   second->Write(ByteView(large).subspan(1000));
-  second->Close();  // with nearly everything still to be sent
+  second->Close();  // while nearly everything still waits to be sent
   ASSERT_TRUE(RunUntil([&] { return client_sink_.gone && server_sink_.gone; }));
   EXPECT_TRUE(server_sink_.received == large);
   EXPECT_TRUE(server_sink_.reason->ok());
   EXPECT_FALSE(client_sink_.reason.has_value());
 }
 
-// An answer must arrive although the rest of the request was not read.
+// An answer must arrive even if the rest of the request was not read.
 TEST_P(TcpStreamOn, ClosesWithoutResetWhileBytesStillCome) {
   const auto client = Dial();
   ASSERT_TRUE(RunUntil([&] { return client_sink_.connected; }));
@@ -206,7 +206,7 @@ TEST_P(TcpStreamOn, OperationsOutstandingEndWithTheContext) {
   client->Write(Pattern(1 << 20));
   client->Close();
   client.reset();
-  // Nothing runs; the destructors of the fixture must not touch what is gone.
+  // Nothing runs. The destructors of the fixture must not touch what is gone.
 }
 
 struct Lines final : Logger {
@@ -234,7 +234,7 @@ TEST(TcpListenerTest, PausesWhileAcceptingFailsThenGoesOn) {
   ASSERT_TRUE(listener.Open(At("127.0.0.1")).ok());
   int accepted = 0;
   listener.Start([&](tcp::socket, const Endpoint&) { ++accepted; });
-  // It no longer listens, so that accept() fails; as if no descriptor were left.
+  // The listener no longer listens, so accept() fails as without descriptors.
   ASSERT_EQ(::shutdown(listener.NativeHandleForTest(), SHUT_RD), 0);
   const auto begin = std::chrono::steady_clock::now();
   ASSERT_TRUE(testing::RunUntil(io, [&] { return lines.lines.size() >= 2; }));

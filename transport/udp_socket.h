@@ -2,8 +2,9 @@
 #ifndef SERF_TRANSPORT_UDP_SOCKET_H_
 #define SERF_TRANSPORT_UDP_SOCKET_H_
 
-// UdpSocket: datagrams in batches, by recvmmsg and sendmmsg on the native handle of an Asio
-// socket, which tells when there is something to read. Source: docs/protocol/membership.md 7.2.
+// UdpSocket: sends and receives datagrams in batches, by recvmmsg and sendmmsg on the native handle
+// of an Asio socket. Asio reports when there is something to read. Source:
+// docs/protocol/membership.md 7.2.
 //
 //   socket.Open(bind);
 //   socket.AsyncWaitReadable([&](ErrorCode error) {
@@ -11,9 +12,9 @@
 //     socket.Send(outbox, refused);
 //   });
 //
-// Failures that the network reports later (ICMP) are read from the socket's error queue, which
-// alone tells whose datagram it was: otherwise the error would hit the next one sent, to anybody.
-// One thread.
+// The socket reads failures that the network reports later (ICMP) from its error queue. Only the
+// error queue names the destination; otherwise the error would hit the next datagram, to any
+// destination. One thread.
 
 // The second needs the first.
 // clang-format off
@@ -55,13 +56,15 @@ namespace serf::transport {
 
 class UdpSocket {
  public:
-  // Datagrams of one system call. More would not pay: its fixed cost is below a tenth by then.
+  // Datagrams per system call. A larger batch would not pay: the call's fixed cost is already below
+  // a tenth.
   static constexpr std::size_t kBatch = 32;
-  // No datagram is longer.
+  // The length limit of a datagram.
   static constexpr std::size_t kDatagramMax = 65536;
-  // Of the kernel, each way: gossip comes in bursts. Halved until the system accepts it.
+  // The size of the kernel's buffer in each direction: gossip comes in bursts. Open() halves it
+  // until the system accepts it.
   static constexpr int kBufferWanted = 2 << 20;
-  // Messages taken from the error queue at once; the next readiness gets the rest.
+  // Messages taken from the error queue at once; the next readiness handles the rest.
   static constexpr int kErrorsPerTurn = 64;
 
   struct Received {
@@ -69,29 +72,28 @@ class UdpSocket {
     ByteView bytes;
   };
 
-  // Ever since the socket was opened.
+  // Counts since the socket was opened.
   struct Counters {
     std::uint64_t received = 0;  // datagrams
     std::uint64_t sent = 0;      // datagrams
     std::uint64_t receive_calls = 0;
     std::uint64_t send_calls = 0;
-    std::uint64_t dropped = 0;  // not sent, since the kernel's buffer was full
-    std::uint64_t refused = 0;  // by the system or, later, by the network
+    std::uint64_t dropped = 0;  // datagrams not sent, because the kernel's buffer was full
+    std::uint64_t refused = 0;  // datagrams refused by the system or, later, by the network
   };
 
   explicit UdpSocket(asio::io_context& io) : socket_(io) {}
   UdpSocket(const UdpSocket&) = delete;
   UdpSocket& operator=(const UdpSocket&) = delete;
 
-  // Binds to `at`; port 0 takes a free one. An error reads "listen udp 10.0.0.1:7946: bind:
-  // address already in use". A link-local address of IPv6 is that of `zone`; what is sent to others
-  // goes there too.
+  // Binds to `at`; port 0 takes a free one. An error reads "listen udp 10.0.0.1:7946: bind: address
+  // already in use". `zone` is the zone of a link-local IPv6 address, and of the destinations.
   absl::Status Open(const Endpoint& at, names::Zone zone = 0);
   bool is_open() const { return socket_.is_open(); }
   // Ends a wait with an error.
   void Close();
 
-  // As asked for, with the port that it got.
+  // The address that was asked for, with the port that the socket got.
   const Endpoint& local() const { return local_; }
   const Counters& counters() const { return counters_; }
 
@@ -101,8 +103,9 @@ class UdpSocket {
     socket_.async_wait(asio::ip::udp::socket::wait_read, std::forward<Handler>(handler));
   }
 
-  // The next datagrams, up to kBatch, by one system call; none if there are no more. They are
-  // valid until the next call. Appends to `refused` whom earlier datagrams did not reach.
+  // Receives the next datagrams, up to kBatch, by one system call; none if no more wait. They are
+  // valid until the next call. Appends to `refused` the destinations that earlier datagrams did not
+  // reach.
   std::span<const Received> Receive(std::vector<Endpoint>& refused);
 
   // Calls f(now, datagram) for a batch of what has arrived, and stops at `end`: the next call goes
@@ -111,18 +114,20 @@ class UdpSocket {
   template <typename F>
   Progress ReceiveUntil(Instant end, std::vector<Endpoint>& refused, F&& f);
 
-  // Gives back the memory that datagrams longer than a page took. Members send none, and whoever
-  // sends them must not make the process larger. To be called when what was received has been read.
+  // Frees the memory that datagrams longer than a page took. Members send none, and a sender of
+  // such datagrams must not make the process larger. Call it when the received datagrams have been
+  // read.
   void ReleaseLarge();
 
-  // Sends the datagrams of `outbox`. Appends to `refused` whom it could not send to. While the
-  // kernel's buffer is full, datagrams are dropped and counted: the protocol is made for loss, and
-  // what waited here would be stale when it left.
+  // Sends the datagrams of `outbox`. Appends to `refused` the destinations that it could not send
+  // to. While the kernel's buffer is full, it drops datagrams and counts them: the protocol allows
+  // for loss, and a datagram that waited here would be stale.
   void Send(const swim::Outbox& outbox, std::vector<Endpoint>& refused);
 
  private:
-  // Set up once, for the kernel to fill; pages of `bytes` that no datagram reached are never
-  // touched, so that an idle socket costs one of them. Aligned, so that no two datagrams share one.
+  // The kernel fills these buffers, which are set up once. A page of `bytes` that no datagram has
+  // reached is never touched, so an idle socket costs one page. The alignment keeps any two
+  // datagrams on different pages.
   struct ReceiveBuffers {
     alignas(kDatagramMax) std::array<std::uint8_t, kBatch * kDatagramMax> bytes;
     std::array<mmsghdr, kBatch> headers;
@@ -190,8 +195,8 @@ inline void UdpSocket::SetOptions() {
     socket_.set_option(asio::socket_base::send_buffer_size(size), error);
     if (!error) break;
   }
-  // An IPv6 socket carries IPv4 too, and has both options. Without them failures are found by
-  // time-out, as on systems that do not report any.
+  // An IPv6 socket carries IPv4 too, and has both options. Without them a time-out finds the
+  // failures, as on systems that report none.
   const int on = 1;
   const int handle = socket_.native_handle();
   (void)::setsockopt(handle, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
@@ -215,7 +220,8 @@ inline std::span<const UdpSocket::Received> UdpSocket::Receive(std::vector<Endpo
     r.headers[i].msg_hdr.msg_iovlen = 1;
   }
   int count = -1;
-  // An error of an earlier datagram is reported once, in place of what is there to read.
+  // The kernel reports an error of an earlier datagram once, in place of the data that is there to
+  // read.
   for (int attempt = 0; attempt < 2 && count < 0; ++attempt) {
     ++counters_.receive_calls;
     count = ::recvmmsg(socket_.native_handle(), r.headers.data(), kBatch, MSG_DONTWAIT, nullptr);
@@ -258,7 +264,7 @@ inline void UdpSocket::ReleaseLarge() {
   if (large_.none()) return;
   for (std::size_t i = 0; i < kBatch; ++i) {
     if (!large_.test(i)) continue;
-    // The first page stays: every datagram needs it.
+    // The first page stays, because every datagram needs it.
     (void)::madvise(receive_->bytes.data() + i * kDatagramMax + page_size_,
                     kDatagramMax - page_size_, MADV_DONTNEED);
   }
@@ -312,7 +318,7 @@ inline void UdpSocket::SendBatch(std::span<const Endpoint* const> to,
       counters_.dropped += to.size() - done;
       return;
     }
-    // It may be the error of an earlier datagram, which a second attempt tells apart.
+    // It may be the error of an earlier datagram. A second attempt shows that.
     DrainErrors(refused);
     if (again) {
       ++counters_.refused;
@@ -341,7 +347,7 @@ inline void UdpSocket::DrainErrors(std::vector<Endpoint>& refused) {
                             (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
       if (!is_error) continue;
       const auto* report = reinterpret_cast<const sock_extended_err*>(CMSG_DATA(c));
-      // Errors of our own host come back from the system call too.
+      // The system call returns errors of this host, too.
       const bool from_network =
           report->ee_origin == SO_EE_ORIGIN_ICMP || report->ee_origin == SO_EE_ORIGIN_ICMP6;
       const std::optional<Endpoint> endpoint = FromSocketAddress(to);

@@ -31,7 +31,7 @@ struct Datagram {
   Bytes bytes;
 };
 
-// A socket that collects what comes.
+// A socket that collects the datagrams it receives.
 struct Peer {
   explicit Peer(asio::io_context& io_context) : io(io_context), socket(io_context) {}
 
@@ -125,7 +125,7 @@ TEST_P(UdpSocketOn, TellsWhomTheNetworkRefused) {
   const Endpoint nobody = closed.socket.local();
   closed.socket.Close();
 
-  // The errors of the first datagrams hit neither the ones to b nor reading.
+  // The errors of the first datagrams hit neither the datagrams to b nor the reading.
   swim::Outbox out;
   Put(out, nobody, {1});
   Put(out, b.socket.local(), {2});

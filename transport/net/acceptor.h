@@ -92,10 +92,10 @@ class Acceptor {
 
     void Finish(const ErrorCode& error, Socket socket) {
       if (!native.is_open() || on_accepted == nullptr) return;
-      if (error == asio::error::connection_aborted) return Accept();  // the peer changed its mind
+      if (error == asio::error::connection_aborted) return Accept();  // the peer has gone already
       if (error) return Pause(error);
       pause = Duration::zero();
-      // A copy: the handler may close the acceptor, and so destroy the original.
+      // A copy, because the handler may close the acceptor, and so destroy its own object.
       const OnAccepted call = on_accepted;
       call(std::move(socket), peer);
       if (native.is_open()) Accept();

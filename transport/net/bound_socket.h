@@ -2,8 +2,8 @@
 #ifndef SERF_TRANSPORT_NET_BOUND_SOCKET_H_
 #define SERF_TRANSPORT_NET_BOUND_SOCKET_H_
 
-// Opens and binds a UDP socket or a TCP acceptor, which follow the same rules.
-// Source: docs/protocol/membership.md 7.2.
+// Opens and binds a UDP socket or a TCP acceptor; both follow the same rules. Source:
+// docs/protocol/membership.md 7.2.
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -26,8 +26,8 @@ struct BindResult {
 };
 
 // Opens `socket`, a closed udp::socket or tcp::acceptor, and binds it to `at`. An unspecified
-// address of either family takes IPv4 and IPv6, where the system has both. An acceptor takes over
-// ports whose connections are still in TIME_WAIT. A link-local address of IPv6 is that of `zone`.
+// address of either family takes IPv4 and IPv6, if the system has both. An acceptor takes over
+// ports whose connections are still in TIME_WAIT. `zone` is the zone of a link-local IPv6 address.
 template <typename Socket>
 BindResult OpenAndBind(Socket& socket, const Endpoint& at, names::Zone zone) {
   using Protocol = typename Socket::protocol_type;

@@ -2,8 +2,8 @@
 #ifndef SERF_TRANSPORT_NET_ERROR_TEXT_H_
 #define SERF_TRANSPORT_NET_ERROR_TEXT_H_
 
-// Errors of sockets in the words of the original, which operators know and search for:
-// "dial tcp 10.0.0.1:7946: connect: connection refused". Source: docs/protocol/agent.md 1.5, 2.5.
+// Socket errors in the words of Go Serf, which operators know and search for: "dial tcp
+// 10.0.0.1:7946: connect: connection refused". Source: docs/protocol/agent.md 1.5 and 2.5.
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -14,13 +14,13 @@
 
 namespace serf::transport {
 
-// A connection that did not come about. `call` is the system call that failed.
+// The error of a connection that could not be made. `call` is the system call that failed.
 inline absl::Status DialError(const Endpoint& to, absl::string_view call, const ErrorCode& error) {
   return absl::UnavailableError(
       absl::StrCat("dial tcp ", to.ToString(), ": ", call, ": ", ErrorText(error)));
 }
 
-// A connection that broke. `operation` is "read" or "write".
+// The error of a connection that broke. `operation` is "read" or "write".
 inline absl::Status StreamError(absl::string_view operation, const Endpoint& local,
                                 const Endpoint& peer, const ErrorCode& error) {
   return absl::UnavailableError(absl::StrCat(operation, " tcp ", local.ToString(), "->",
@@ -28,7 +28,7 @@ inline absl::Status StreamError(absl::string_view operation, const Endpoint& loc
                                              ErrorText(error)));
 }
 
-// A socket that could not be opened for `network`, "tcp" or "udp".
+// The error of a socket that could not be opened for `network`, "tcp" or "udp".
 inline absl::Status ListenError(absl::string_view network, const Endpoint& at,
                                 absl::string_view call, const ErrorCode& error) {
   return absl::UnavailableError(

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::chrono::seconds kDeadline{50};
 
-// A resolver for which no server answers names that begin with "slow", until the test lets it.
+// A resolver that does not answer names that begin with "slow", until the test lets it.
 class Resolver {
  public:
   Addresses LookUp(const std::string& host) {
@@ -36,7 +36,7 @@ class Resolver {
     released_ = true;
     changed_.notify_all();
   }
-  // Until so many names were asked for, and are known.
+  // Waits until `count` names were asked for, and returns true.
   bool WaitUntilAsked(std::size_t count) {
     std::unique_lock<std::mutex> lock(mutex_);
     return changed_.wait_for(lock, kDeadline, [&] { return asked_.size() >= count; });
@@ -96,7 +96,7 @@ TEST_F(LookupTest, ASlowNameHoldsUpNoOther) {
   EXPECT_TRUE(RunUntil([&slow] { return slow; }));
 }
 
-// As an agent's that is ended while no name server answers.
+// An agent ends while no name server answers.
 TEST_F(LookupTest, TheEndWaitsForNoResolver) {
   bool told = false;
   {
@@ -104,7 +104,7 @@ TEST_F(LookupTest, TheEndWaitsForNoResolver) {
     lookup.Start("slow", [&told](const Addresses&) { told = true; });
     ASSERT_TRUE(resolver_->WaitUntilAsked(1));
   }
-  io_->run();  // a lookup that nobody waits for is no work
+  io_->run();  // a lookup that nobody waits for does not count as work
   Lookup another(*io_);
   auto lookup = std::make_unique<Lookup>(*io_);
   another.Start("slow-too", [&told](const Addresses&) { told = true; });
@@ -116,7 +116,7 @@ TEST_F(LookupTest, TheEndWaitsForNoResolver) {
   EXPECT_FALSE(told);
 }
 
-// The io_context goes first, with a handler in it that owns the lookup.
+// The io_context ends first, with a handler in it that owns the lookup.
 TEST_F(LookupTest, TheIoContextMayEndFirst) {
   const auto lookup = std::make_shared<Lookup>(*io_);
   lookup->Start("slow", [lookup](const Addresses&) { FAIL(); });
@@ -149,7 +149,7 @@ TEST_F(LookupTest, ThreadsAreBoundedAndCancelledNamesAreNotAskedFor) {
   EXPECT_FALSE(dropped);
 }
 
-// What is told may start and cancel lookups, its own too.
+// A callback may start and cancel lookups, its own too.
 TEST_F(LookupTest, MayBeUsedWhileItTells) {
   auto lookup = std::make_unique<Lookup>(*io_);
   bool second = false;

@@ -2,10 +2,10 @@
 #ifndef SERF_TRANSPORT_NET_SOCKET_ADDRESS_H_
 #define SERF_TRANSPORT_NET_SOCKET_ADDRESS_H_
 
-// Endpoints in the forms of the system (sockaddr) and of Asio.
+// Converts endpoints to and from the forms of the system (sockaddr) and of Asio.
 //
-// What comes from a socket is in the 4-byte form if it is IPv4, whatever the socket's family: so
-// the same peer has the same Endpoint on a dual-stack socket and on a plain one.
+// An IPv4 address from a socket takes the 4-byte form, whatever the socket's family. The same peer
+// so has the same Endpoint on a dual-stack socket and on a plain one.
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -53,7 +53,7 @@ inline socklen_t ToSocketAddress(const Endpoint& endpoint, int family, SocketAdd
   return sizeof(out.v6);
 }
 
-// None: another address family.
+// Nothing, for another address family.
 inline std::optional<Endpoint> FromSocketAddress(const SocketAddress& address) {
   if (address.any.sa_family == AF_INET) {
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(&address.v4.sin_addr);
@@ -88,8 +88,7 @@ inline IpAddress FromAsio(const asio::ip::address& address) {
   return IpAddress::FromBytes({bytes.data(), bytes.size()})->Unmapped();
 }
 
-// Where a link-local address of IPv6 is, an interface's index; other addresses need none, and so
-// does 0.
+// `zone` is the interface's index, which only a link-local IPv6 address needs; zero: none.
 inline asio::ip::address ToAsio(const IpAddress& address, names::Zone zone) {
   const asio::ip::address plain = ToAsio(address);
   if (zone == 0 || !plain.is_v6() || !plain.to_v6().is_link_local()) return plain;

@@ -12,7 +12,7 @@
 namespace serf::names {
 namespace {
 
-// Knows "db", of both families, and whatever has an underscore; and one service.
+// A book that knows "db" in both families, all names with an underscore, and one service.
 Book Table() {
   const auto addresses = [](const std::string& host) -> Addresses {
     if (host == "db" || host.find('_') != std::string::npos) {

@@ -2,11 +2,11 @@
 #ifndef SERF_TRANSPORT_NET_TCP_LISTENER_H_
 #define SERF_TRANSPORT_NET_TCP_LISTENER_H_
 
-// TcpListener: accepts TCP connections for a Host; see Acceptor for what happens while the system
-// refuses to.
+// TcpListener: accepts TCP connections for a Host. Acceptor describes what happens while the system
+// refuses connections.
 //
-// Threads: the io_context's thread. The owner closes it before what its handler refers to goes
-// away.
+// Threads: all calls on the io_context's thread. The owner closes the listener before anything that
+// its handler refers to goes away.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -29,7 +29,7 @@ namespace serf::transport {
 
 class TcpListener {
  public:
-  // Gets each connection.
+  // Receives each connection.
   using Handler = std::function<void(asio::ip::tcp::socket, const Endpoint& from)>;
 
   // `logger` may be null.
@@ -38,13 +38,13 @@ class TcpListener {
   TcpListener& operator=(const TcpListener&) = delete;
 
   // Binds to `at`, port 0 for a free one, and listens. An error reads "listen tcp 10.0.0.1:7946:
-  // bind: address already in use". Connections queue in the kernel until Start(). A link-local
-  // address of IPv6 is that of `zone`.
+  // bind: address already in use". Connections queue in the kernel until Start(). `zone` is the
+  // zone of a link-local IPv6 address.
   absl::Status Open(const Endpoint& at, names::Zone zone = 0);
   void Start(Handler handler);
   void Close() { acceptor_.Close(); }
 
-  // As asked for, with the port that it got.
+  // The address that was asked for, with the port that the listener got.
   const Endpoint& local() const { return local_; }
 
   int NativeHandleForTest() { return acceptor_.native().native_handle(); }

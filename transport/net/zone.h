@@ -2,10 +2,9 @@
 #ifndef SERF_TRANSPORT_NET_ZONE_H_
 #define SERF_TRANSPORT_NET_ZONE_H_
 
-// The zone of an address: "fe80::1%eth0" is what has fe80::1 on the link of that interface, for
-// each link has such an address of its own. Source: RFC 4007 (11).
-//
-// Members can't tell each other zones: each has names of its own for its links.
+// The zone of an address. "fe80::1%eth0" names fe80::1 on the link of that interface; each link has
+// such an address of its own. Members cannot exchange zones, because each member has its own names
+// for its links. Source: RFC 4007 (11).
 
 #include <net/if.h>
 
@@ -25,14 +24,14 @@ namespace serf::names {
 // The index of an interface; zero: none.
 using Zone = unsigned;
 
-// An IP address, of IPv6 also one with a zone, which is left out.
+// Parses an IP address. An IPv6 address may have a zone, which is dropped.
 std::optional<IpAddress> ParseWithZone(absl::string_view host);
 
-// The zone of such an address, by the name or the number of an interface; zero of anything else.
-// Error: "lookup fe80::1%eth9: no such network interface".
+// The zone of such an address, given by the name or the number of an interface; zero for anything
+// else. Error: "lookup fe80::1%eth9: no such network interface".
 absl::StatusOr<Zone> ZoneOf(absl::string_view host);
 
-// "fe80::1%eth0" of "fe80::1"; `address` itself if the zone is none.
+// Adds the zone: "fe80::1" becomes "fe80::1%eth0". Returns `address` itself if the zone is zero.
 std::string WithZone(std::string address, Zone zone);
 
 // --- bodies ---
