@@ -59,7 +59,7 @@ TEST(AddressTest, UnixSockets) {
   }
 }
 
-// The texts that the original's client prints after "dial tcp: ".
+// The texts that Go Serf's client prints after "dial tcp: ".
 TEST(AddressTest, ErrorsReadLikeTheOriginals) {
   const struct {
     const char* text;

@@ -169,7 +169,7 @@ Result Client::Wait(Operation start) {
   if (*result) return std::move(**result);
   interrupted_ = false;
   if constexpr (std::is_aggregate_v<Result>) {
-    Result none;  // a status, beside what it tells
+    Result none;  // a status, besides the value that the call delivers
     none.status = absl::CancelledError("interrupted");
     return none;
   } else {

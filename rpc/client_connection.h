@@ -53,7 +53,7 @@ namespace serf::rpc {
 struct ClientOptions {
   // The key that the agent asks for (`-rpc-auth`). Empty: the client does not authenticate.
   std::string auth_key;
-  // For looking up a name and dialling its addresses, all together.
+  // For the lookup of a name and the connection to one of its addresses, together.
   Duration connect_timeout = std::chrono::seconds(10);
   // For the handshake, the authentication, and requests that the agent answers from its memory.
   Duration reply_timeout = std::chrono::seconds(10);
@@ -120,7 +120,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   std::array<std::uint8_t, kReadSize> buffer_;
   std::vector<Candidate> candidates_;
   std::string host_;
-  absl::Status dial_error_;  // of the first candidate
+  absl::Status dial_error_;  // the error of the first candidate
   Instant connect_deadline_ = kNever;
   Done connect_done_;
   bool connected_ = false;
@@ -240,8 +240,8 @@ inline void ClientConnection::Read() {
   socket_.async_read_some(
       boost::asio::buffer(buffer_),
       [self = shared_from_this()](const boost::system::error_code& error, std::size_t size) {
-        // What came before the end counts first: a reply takes precedence over the end of the
-        // stream.
+        // Handles the bytes that came before the end first: a reply takes precedence over the end
+        // of the stream.
         self->session_.OnBytes(ByteView(self->buffer_.data(), size));
         if (error || self->session_.ended()) {
           self->Close();

@@ -430,7 +430,7 @@ inline void ClientSession::OnObject(ByteView object) {
     const Expected expected = *std::exchange(expected_, std::nullopt);
     OnBody(expected, is_header ? ByteView() : object);
   }
-  // What is neither a header nor expected is the body of a request that was given up.
+  // Any other object is the body of a reply whose request was given up.
   if (is_header) OnHeader(header);
 }
 

@@ -1,5 +1,5 @@
-// What an agent sends: never a crash, each handler is called once, and how it is cut into pieces
-// makes no difference.
+// Feeds a ClientSession any bytes as an agent's. It must not crash, must call each handler once,
+// and must behave the same however the bytes are cut into pieces.
 
 #include <algorithm>
 #include <chrono>
@@ -29,7 +29,7 @@ using serf::ByteView;
 using serf::Instant;
 using serf::rpc::ClientSession;
 
-// What the handlers were told, in order.
+// The results that the handlers received, in order.
 std::string Outcome(ByteView input, std::size_t piece) {
   const Instant later = Instant(std::chrono::seconds(1));
   std::string told;
@@ -85,7 +85,7 @@ std::string Outcome(ByteView input, std::size_t piece) {
   return told;
 }
 
-// Two sessions with ten requests, one of which takes single bytes.
+// Two sessions with ten requests; one of them takes single bytes.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {512, 128 << 10},
     .peak = {128, 64 << 10},

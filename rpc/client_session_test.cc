@@ -36,10 +36,10 @@ using nlohmann::json;
 
 constexpr Instant kLater = Instant(std::chrono::seconds(100));
 
-// A client whose agent is a recorded one, or the test.
+// A client whose agent is a recording, or the test.
 class ClientSessionTest : public ::testing::Test {
  protected:
-  // Calls `request` after the handshake; it must send what the recorded client sent, and then gets
+  // Calls `request` after the handshake. It must send what the recorded client sent. It then gets
   // the recorded answer, `piece` bytes at a time.
   void Play(const std::string& name, std::function<void()> request, std::size_t piece = 1 << 20) {
     json recorded;
@@ -102,7 +102,7 @@ class ClientSessionTest : public ::testing::Test {
   }
   void Receive(const json& object) { session_->OnBytes(json::to_msgpack(object)); }
 
-  // The record's value; as an agent would encode it.
+  // The record's value, encoded as an agent would do it.
   static json Encoded(const EventRecord& event) {
     msgpack::sbuffer buffer;
     Writer writer(buffer);
@@ -226,7 +226,7 @@ TEST_F(ClientSessionTest, Query) {
     EXPECT_EQ(**seq_, 2u);
     EXPECT_EQ(answers_, (std::vector<std::string>{"ack alpha", "response alpha: 1.02", "ack beta",
                                                   "response beta: 0.50", "done"}));
-    // It is over: the end of the connection is nothing to it.
+    // The query has ended, so the end of the connection does not reach its handler.
     session_->OnEnd();
     EXPECT_EQ(answers_.size(), 5u);
   }
@@ -266,7 +266,7 @@ TEST_F(ClientSessionTest, QueryIsCutOff) {
   EXPECT_EQ(answers_, (std::vector<std::string>{"ack alpha", "client closed"}));
 }
 
-// What the original's agent sends when a query is over, and what follows nothing.
+// Go Serf's agent sends this record when a query has ended; no request awaits it.
 TEST_F(ClientSessionTest, AnswersOfNobodyAreIgnored) {
   Start();
   session_->SendQuery(kLater, "load", "", {}, StoreAnswers(), StoreSeq());
@@ -299,7 +299,7 @@ TEST_F(ClientSessionTest, GetCoordinate) {
   Play("get-coordinate-unknown", [&] { session_->GetCoordinate(kLater, "nosuch", store); });
   ASSERT_TRUE(found->ok());
   EXPECT_FALSE((*found)->has_value());
-  // More dimensions than there are.
+  // A coordinate with more dimensions than Serf has.
   Start();
   session_->GetCoordinate(kLater, "beta", store);
   Reply(2, "");
@@ -307,7 +307,7 @@ TEST_F(ClientSessionTest, GetCoordinate) {
   EXPECT_EQ(found->status().code(), absl::StatusCode::kDataLoss);
 }
 
-// The original answers twice; and a reply without the body that success would have.
+// Go Serf answers twice. Its reply also lacks the body that a success would have.
 TEST_F(ClientSessionTest, AuthenticationRequired) {
   std::optional<JoinResult> result;
   Play("auth-missing-with-body", [&] {
@@ -392,8 +392,8 @@ TEST_F(ClientSessionTest, RepliesAreMatchedBySeq) {
   Start();
   session_->Members(kLater, StoreMembers());       // 2
   session_->ForceLeave(kLater, "a", {}, Store());  // 3
-  Reply(99, "");                                   // of nobody
-  Receive({{"Num", 1}});                           // its body
+  Reply(99, "");                                   // no request has this number
+  Receive({{"Num", 1}});                           // the body of that reply
   Reply(3, "no");
   EXPECT_EQ(status_->message(), "no");
   Reply(2, "");
@@ -460,7 +460,7 @@ TEST_F(ClientSessionTest, DeadlinesPass) {
   session_->OnTimer(soon);
   EXPECT_EQ(status_->code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(session_->NextDeadline(), kLater);
-  Reply(3, "");  // too late
+  Reply(3, "");  // the reply comes too late
   Reply(2, "");
   Receive({{"Members", json::array()}});
   ASSERT_TRUE(members_ && members_->ok());

@@ -1,5 +1,5 @@
-// What a client does when its agent says nothing, or too much. The rest of it is tested with a
-// server: server_io_test.cc.
+// Tests of a client whose agent sends nothing, or too much. server_io_test.cc tests the rest with a
+// server.
 
 #include "serf/rpc/client.h"
 
@@ -56,8 +56,8 @@ std::string LogRecords(std::uint64_t seq, std::size_t count) {
   return std::string(out.data(), out.size());
 }
 
-// Answers what each connection says first, second, ... with the first, second, ... of its texts,
-// and then is silent. It runs while the client of that io_context waits.
+// An agent that answers the first, second, ... request of each connection with the first, second,
+// ... of its texts, and then is silent. It runs while the client of that io_context waits.
 class FakeAgent {
  public:
   FakeAgent(boost::asio::io_context& io, std::vector<std::string> texts)
@@ -136,7 +136,7 @@ std::vector<Request> AllRequests() {
       {"tags", kBroadcast, [=](AsyncClient& client) { client.AsyncUpdateTags({}, {}, kIgnore); }},
       {"keys", kBroadcast,
        [=](AsyncClient& client) { client.AsyncManageKeys(KeyOperation::kList, "", kIgnore); }},
-      // Each address has its time, and the reply.
+      // Each address has its time, and so has the reply.
       {"join", kJoin * 2, [=](AsyncClient& client) { client.AsyncJoin({"a"}, {}, kIgnore); }},
       {"join of three", kJoin * 4,
        [=](AsyncClient& client) {
@@ -197,7 +197,7 @@ TEST(ClientTest, RecordsThatWaitAreBounded) {
       absl::ResourceExhaustedError("too much waits to be fetched, last of stream 2");
   EXPECT_EQ(client.Stats().status(), flooded);
   EXPECT_EQ(client.Members().status(), flooded);
-  // What came before is all there.
+  // All records that came before are still there.
   for (std::size_t i = 0; i < kRecordsWaitingMax; ++i) {
     const absl::StatusOr<Client::Record> record = client.Next();
     ASSERT_TRUE(record.ok()) << i << " " << record.status();
@@ -207,7 +207,7 @@ TEST(ClientTest, RecordsThatWaitAreBounded) {
   EXPECT_EQ(client.Next().status(), flooded);
 }
 
-// Those that are fetched may be any number.
+// The number of records that are fetched has no limit.
 TEST(ClientTest, FetchedRecordsAreNot) {
   constexpr std::size_t kRecords = kRecordsWaitingMax + 1000;
   Client client;

@@ -49,7 +49,7 @@ class Writer {
   void List(std::size_t elements) { packer_.pack_array(Size32(elements)); }
 
   void Text(absl::string_view text) {
-    if (text.size() < kFixTexts) {  // most are, and one write takes less than two
+    if (text.size() < kFixTexts) {  // most texts are short, and one write takes less than two
       std::array<char, kFixTexts> encoded;
       encoded[0] = static_cast<char>(0xa0 | text.size());
       text.copy(encoded.data() + 1, text.size());
@@ -127,7 +127,7 @@ class Writer {
   }
 
  private:
-  // Texts that are shorter have their size in the byte before them.
+  // Shorter texts have their size in the byte before them.
   static constexpr std::size_t kFixTexts = 32;
 
   // Objects are bounded far below 4 GiB.
@@ -140,10 +140,8 @@ class Writer {
   msgpack::packer<msgpack::sbuffer> packer_;
 };
 
-// Small numbers of a record with their keys, to be written at once: in a list of thousands of
-// records, writes of a few bytes take most of the time.
-//
-//   w.Encoded(UintFields<2>().Add("Port", 7946).Add("ProtocolCur", 5).bytes());
+// Small numbers of a record with their keys, for a single write: in a list of thousands of records,
+// writes of a few bytes take most of the time.
 template <std::size_t kFields>
 class UintFields {
  public:
@@ -185,8 +183,8 @@ void Encode(Writer& w, const Record& record) {
   wire::WriteRecord(w, record);
 }
 
-// A Member or a MemberView. By hand, because a listing has thousands of them, and a member holds
-// its address and its versions in types of its own.
+// Writes a Member or a MemberView. Without a table, because a listing has thousands of them, and a
+// member holds its address and its versions in types of its own.
 template <typename M>
 requires std::is_same_v<M, Member> || std::is_same_v<M, MemberView>
 void Encode(Writer& w, const M& member) {
@@ -212,24 +210,23 @@ void Encode(Writer& w, const M& member) {
   w.Texts(member.tags);
 }
 
-// The body of a members reply is a map with this key and a list of so many members, which follow.
+// The body of a members reply is a map with this key and a list of `size` members, which follow.
 inline void BeginMembers(Writer& w, std::size_t size) {
   w.Key("Members");
   w.List(size);
 }
 
-// A members reply of so many members, which follow.
+// The head of a members reply of `size` members, which follow.
 inline void BeginMembersReply(Writer& w, std::size_t size) {
   w.Map(1);
   BeginMembers(w, size);
 }
 
-// --- what no table describes ---
+// --- records without a table ---
 //
 // The keys of the statistics are free. A client learns the kind of a stream's record only by
-// reading it, so decode.h has one table for all kinds, and here each kind has its own few keys.
-// What fills the queues of streams and monitors is written from views, without a record that owns a
-// copy.
+// reading it, so decode.h has one table for all kinds, and here each kind has its own few keys. The
+// records for the queues of streams and monitors are written from views, without a copy.
 
 inline void Encode(Writer& w, const StatsSections& sections) {
   w.Map(sections.size());

@@ -76,14 +76,14 @@ TEST(EncodeDecodeTest, QueryThatFinishesEarly) {
   const std::string plain = EncodeHex(request);
   request.finish_early = true;
   const std::string early = EncodeHex(request);
-  // One more pair, in the order of the keys; nothing where the original's clients send nothing.
+  // One more pair, in the order of the keys. Without it the bytes are those of Go Serf's clients.
   EXPECT_EQ(early.size(), plain.size() + 2 * (1 + 11 + 1));
   EXPECT_EQ(plain.find("46696e6973684561726c79"), std::string::npos);
   QueryRequest decoded;
   ASSERT_TRUE(DecodeHex(early, decoded));
   EXPECT_TRUE(decoded.finish_early);
   EXPECT_EQ(decoded.name, "load");
-  // As a list its place is the last.
+  // In the list form it is the last element.
   ASSERT_TRUE(DecodeHex("98c0c0c20000a178c0c3", decoded));
   EXPECT_TRUE(decoded.finish_early);
   ASSERT_TRUE(DecodeHex("97c0c0c3020aa178c0", decoded));
@@ -106,7 +106,7 @@ TEST(EncodeDecodeTest, QueryOfAHandler) {
   ASSERT_TRUE(DecodeHex(EncodeHex(request), decoded));
   EXPECT_TRUE(decoded.from_handler);
   EXPECT_TRUE(decoded.finish_early);
-  // Nothing where the original's clients send nothing: "FromHandler".
+  // Go Serf's clients send no such key: "FromHandler".
   EXPECT_EQ(EncodeHex(QueryRequest{}).find("46726f6d48616e646c6572"), std::string::npos);
 }
 
@@ -133,7 +133,7 @@ TEST(EncodeDecodeTest, FloatsOfACoordinate) {
   EXPECT_NE(EncodeHex(reply).find("cb3ff0000000000000"), std::string::npos);
 }
 
-// docs/protocol/agent.md 1.2: what a reader must accept, and what it must not.
+// What a reader must accept, and what it must refuse (docs/protocol/agent.md 1.2).
 TEST(EncodeDecodeTest, FormsOfARecord) {
   const struct {
     const char* hex;

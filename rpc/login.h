@@ -2,8 +2,8 @@
 #ifndef SERF_RPC_LOGIN_H_
 #define SERF_RPC_LOGIN_H_
 
-// Login: how far a connection of the agent's RPC server has come to be trusted: the handshake, then
-// the key if the agent has one, each within its time. Source: docs/protocol/agent.md 1.4, 1.7.
+// Login: the state of trust in a connection of the agent's RPC server: first the handshake, then
+// the key if the agent has one, each within its time. Source: docs/protocol/agent.md 1.4 and 1.7.
 //
 //   Login login(now, key);
 //   Reply(login.OnHandshake(request.version));          // empty: welcome
@@ -24,17 +24,17 @@ namespace serf::rpc {
 
 class Login {
  public:
-  // The connection was accepted `now`. An empty key: none is needed.
+  // `now`: when the connection was accepted. Empty `key`: the client needs none.
   Login(Instant now, std::string key)
       : key_(std::move(key)), start_(now), deadline_(now + kHandshakeTimeout) {}
 
   bool shaken_hands() const { return shaken_hands_; }
   bool authenticated() const { return key_.empty() || authenticated_; }
   bool trusted() const { return shaken_hands_ && authenticated(); }
-  // The client has tried too many keys: the connection ends after the last refusal.
+  // True if the client has tried too many keys. The connection ends after the last refusal.
   bool exhausted() const { return failures_ >= kAuthAttemptsMax; }
 
-  // Returns the error of the reply; empty: the client may go on.
+  // Returns the error of the reply, or an empty text if the client may continue.
   absl::string_view OnHandshake(std::int32_t version) {
     if (version != kIpcVersion) return kUnsupportedVersion;
     if (shaken_hands_) return kDuplicateHandshake;
@@ -42,7 +42,7 @@ class Login {
     deadline_ = authenticated() ? kNever : start_ + kAuthTimeout;
     return {};
   }
-  // True if the key is right. Else the refusal is due after kAuthDelay.
+  // True if the key is right. Otherwise the refusal is due after kAuthDelay.
   bool OnKey(Instant now, absl::string_view key) {
     if (EqualInConstantTime(key, key_)) {
       authenticated_ = true;
@@ -60,7 +60,7 @@ class Login {
     refusal_at_ = kNever;
     return true;
   }
-  // The client took too long.
+  // True if the client took too long.
   bool is_late(Instant now) const { return now >= deadline_; }
   Instant NextDeadline() const { return std::min(deadline_, refusal_at_); }
 

@@ -39,7 +39,8 @@ inline constexpr std::size_t kFilterTagsMax = 64;
 
 class MemberFilter {
  public:
-  // What a filter may cost at once, by Regex::PlainCost: a fifth of what may hold up the thread.
+  // The most that a filter may cost at once, by Regex::PlainCost: a fifth of the time for which the
+  // thread may be busy.
   static constexpr Duration kCostMax = std::chrono::milliseconds(1);
 
   // Whether compiling the filter and matching these members costs at most kCostMax.
@@ -68,7 +69,7 @@ class MemberFilter {
 inline bool MemberFilter::IsCheap(const MembersFilteredRequest& request,
                                   const MemberListing& members) {
   if (request.tags.size() > kFilterTagsMax) return true;  // Compile() refuses it
-  // The bytes that each expression is to look at.
+  // The bytes that each expression must read.
   std::size_t name_bytes = 0;
   std::size_t status_bytes = 0;
   std::array<std::size_t, kFilterTagsMax> tag_bytes = {};

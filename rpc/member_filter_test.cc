@@ -71,7 +71,7 @@ TEST(MemberFilterTest, ErrorsReadLikeTheOriginals) {
   }
 }
 
-// Names of up to 255 letters by classes, as the original takes them.
+// Names of up to 255 letters, by character classes, which Go Serf accepts too.
 TEST(MemberFilterTest, WhatPeopleWriteWorks) {
   for (const char* name : {"[\\pL\\pN_.-]{1,64}", "[\\pL\\pN_.-]{1,255}", "\\p{Ll}{1,255}"}) {
     const absl::StatusOr<MemberFilter> filter = MemberFilter::Compile({{}, "", name});
@@ -106,7 +106,7 @@ TEST(MemberFilterTest, AllExpressionsHaveOneBudget) {
   EXPECT_FALSE(MemberFilter::Compile(request).ok());
 }
 
-// What makes a backtracking engine run for years, and what makes an automaton huge.
+// Expressions that make a backtracking engine run for years, or an automaton huge.
 TEST(MemberFilterTest, HostileExpressionsAreBounded) {
   const std::string name = std::string(64, 'a') + "!";
   const absl::StatusOr<MemberFilter> exponential = MemberFilter::Compile({{}, "", "(a*)*(a*)*b"});

@@ -23,13 +23,13 @@
 namespace serf::rpc {
 
 struct MembersCommand {
-  // So many members are sorted and encoded at once, in a millisecond or two.
+  // The most members that are sorted and encoded at once, in a millisecond or two.
   static constexpr std::size_t kAtOnceMax = 1024;
 
-  // To look at the processor's clock takes longer than to match a plain expression once.
+  // Reading the processor's clock takes longer than matching a plain expression once.
   static constexpr std::size_t kLookEvery = 16;
 
-  // Whether Write() holds up nobody.
+  // True if Write() takes so little time that it may run on the connection's thread.
   bool IsCheap() const {
     return members.size() <= kAtOnceMax && (!filter || MemberFilter::IsCheap(*filter, members));
   }

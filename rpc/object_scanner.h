@@ -29,8 +29,8 @@ class ObjectScanner {
  public:
   enum class Result : std::uint8_t { kNeedMore, kComplete, kInvalid };
 
-  // Scans on. `buffered` begins where the object does, and extends the bytes of the last call.
-  // `size_max` limits the object. After kComplete or kInvalid call Reset().
+  // Continues the scan. `buffered` begins where the object does, and extends the bytes of the last
+  // call. `size_max` limits the object. After kComplete or kInvalid call Reset().
   Result Scan(ByteView buffered, std::size_t size_max);
 
   // After kComplete: the size of the object in bytes.
@@ -46,7 +46,7 @@ class ObjectScanner {
   }
 
  private:
-  // What the first byte of a value says: how many bytes of length follow it, and what follows
+  // The meaning of a value's first byte: how many bytes of length follow it, and what follows
   // those.
   struct Shape {
     enum class Kind : std::uint8_t { kBody, kList, kMap, kReserved };
@@ -66,11 +66,12 @@ class ObjectScanner {
   // Enters a value of `length` bytes or elements.
   bool Enter(Shape::Kind kind, std::uint64_t length, std::size_t size_max);
 
-  std::size_t position_ = 0;  // of the next head; beyond the bytes at hand within a body
+  // The position of the next head; within a body beyond the bytes at hand.
+  std::size_t position_ = 0;
   std::size_t depth_ = 0;
   // The values that are still to come in all open containers. Each takes at least a byte.
   std::uint64_t pending_ = 1;
-  std::array<std::uint64_t, kNestingMax> rest_ = {};  // the same, of each open container
+  std::array<std::uint64_t, kNestingMax> rest_ = {};  // the same, for each open container
   absl::string_view error_;
 };
 

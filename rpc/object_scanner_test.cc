@@ -94,7 +94,7 @@ TEST(ObjectScannerTest, RefusesTheReservedByte) {
   EXPECT_EQ(ScanHex("91c1"), Result::kInvalid);
 }
 
-// From the announcement, not from the bytes.
+// The scanner refuses at the announcement, before the bytes come.
 TEST(ObjectScannerTest, RefusesWhatCannotFit) {
   for (const char* const hex :
        {"dd0100000a", "c90100000a", "da03e6", "dc03ea", "de0200", "92dc0200dc0200"}) {
@@ -127,7 +127,7 @@ TEST(ObjectScannerTest, BoundsTheNesting) {
   EXPECT_EQ(scanner.Scan(deep, kRequestSizeMax), Result::kComplete);
 }
 
-// A megabyte that comes in single bytes is looked at once, not half a million times.
+// The scanner looks at a megabyte that comes in single bytes once, not half a million times.
 TEST(ObjectScannerTest, PiecesCostNoMoreThanTheWhole) {
   ByteVector list = testing::Unhex("dd000ffff0");
   list.resize(list.size() + 0x0ffff0, 0xc0);

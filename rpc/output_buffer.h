@@ -30,7 +30,7 @@ class OutputBuffer {
   bool drained() const { return written_ == bytes_.size(); }
   std::size_t size() const { return bytes_.size(); }
 
-  // The memory, to write a reply elsewhere, if it is free. Append() gives it back.
+  // Lends the memory, if it is free, for a reply that another thread writes. Append() returns it.
   msgpack::sbuffer Lend() {
     msgpack::sbuffer lent(kInitial);
     if (bytes_.size() == 0) std::swap(bytes_, lent);
@@ -55,7 +55,7 @@ class OutputBuffer {
       lent_ = false;
       return;
     }
-    // What was lent may be larger than what is in it.
+    // The lent memory may be larger than its content.
     if (std::exchange(lent_, false) || bytes_.size() > kKeepMax) release_at_ = now + kKeepTime;
     bytes_.clear();
   }
@@ -77,7 +77,7 @@ class OutputBuffer {
 
   msgpack::sbuffer bytes_{kInitial};
   std::size_t written_ = 0;
-  bool lent_ = false;  // bytes_ were
+  bool lent_ = false;  // bytes_ are on loan
   Instant release_at_ = kNever;
 };
 

@@ -25,7 +25,8 @@ TEST(PendingQueriesTest, NumbersCountDeliveries) {
   EXPECT_EQ(pending.Add(kNow, Query(5), kNow + kTimeout), 1u);
   EXPECT_EQ(pending.Add(kNow, Query(5), kNow + kTimeout), 2u);  // another stream
   EXPECT_EQ(pending.Find(kNow, 1), Query(5));
-  EXPECT_EQ(pending.Find(kNow, 1), Query(5));  // whether it was answered is not known here
+  // PendingQueries does not know whether it was answered.
+  EXPECT_EQ(pending.Find(kNow, 1), Query(5));
   EXPECT_EQ(pending.Find(kNow, 2), Query(5));
   EXPECT_EQ(pending.Find(kNow, 3), std::nullopt);
 }

@@ -108,8 +108,8 @@ class QueryStreams {
   }
 
   std::map<Key, Stream> streams_;
-  // Those with an answer that may be written: each turn of a connection looks for them, and of
-  // thousands of queries nearly all wait for an answer.
+  // The queries with an answer that may be written. Each turn of a connection looks for them, while
+  // nearly all of thousands of queries wait for an answer.
   std::set<Key> ready_;
   Key last_key_ = 0;
   std::size_t waiting_ = 0;

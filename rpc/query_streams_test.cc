@@ -111,7 +111,7 @@ TEST(QueryStreamsTest, Bounds) {
   EXPECT_TRUE(streams.full());
   streams.Remove(1);
   EXPECT_FALSE(streams.full());
-  // What is written makes room again, and so does what is removed.
+  // Written answers make room again, and so do removed ones.
   const std::string large(std::size_t{1} << 20, 'x');
   std::size_t count = 0;
   while (streams.Push(2, Update(Kind::kResponse, "a", large))) ++count;

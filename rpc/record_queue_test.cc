@@ -49,7 +49,7 @@ TEST(RecordQueueTest, BoundedInMemory) {
   EXPECT_TRUE(queue.Push(Line(text)));
 }
 
-// Next() can fetch whatever the protocol lets through.
+// Next() can fetch any record that the protocol allows.
 TEST(RecordQueueTest, OneOfAnySizeFits) {
   RecordQueue queue;
   EXPECT_TRUE(queue.Push(Line(kRecordBytesWaitingMax + 1)));

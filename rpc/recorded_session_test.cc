@@ -1,5 +1,5 @@
-// The recorded sessions of the original against ServerSession: the same bytes in, the same bytes
-// out, except where docs/protocol/agent.md 1.4 and 8.1 want better.
+// Plays the recorded sessions of Go Serf against ServerSession. The same input gives the same
+// output, except where docs/protocol/agent.md 1.4 and 8.1 ask for something better.
 
 #include <algorithm>
 #include <cstddef>
@@ -37,8 +37,8 @@ using nlohmann::json;
 
 constexpr absl::string_view kAuthKey = "my-secret-auth-token";
 
-// Where the specification asks for other bytes than the original's: each has its own test below or
-// in server_session_test.
+// The sessions where the specification asks for other bytes than Go Serf's. Each has its own test
+// below or in server_session_test.
 const std::set<std::string> kWantedDifferent = {"members-filtered-bad-regex",
                                                 "header-fields-are-sticky", "unread-body",
                                                 "auth-missing-with-body", "cli-auth-missing"};
@@ -77,8 +77,8 @@ bool IsResponseHeader(const json& frame) {
          frame["value"].contains("Error") && frame["value"].contains("Seq");
 }
 
-// All that must be equal where bytes need not be: the order of maps and of members is random in
-// the original.
+// The parts that must be equal. Bytes need not be: Go Serf has a random order of maps and of
+// members.
 json Canonical(const std::string& hex) {
   json value = json::from_msgpack(testing::Unhex(hex));
   if (value.is_object() && value.contains("Members")) {
@@ -119,7 +119,7 @@ class Replay {
     options.peer = "127.0.0.1:45676";
     options.logger = &logger_;
     server_.emplace(now_, service_, std::move(options));
-    // What the recorded agent answers to requests that Prepare() does not see.
+    // The recorded agent's answers to requests that Prepare() does not handle.
     service_.members = {TestMember("alpha", 23121)};
   }
 
@@ -139,7 +139,7 @@ class Replay {
   FakeLogger& logger() { return logger_; }
   Instant now() const { return now_; }
 
-  // What the session has sent, object by object, in hex.
+  // The objects that the session has sent, in hex.
   std::vector<std::string> Sent() const {
     std::vector<std::string> objects;
     ByteView rest = sent_;
@@ -174,7 +174,7 @@ class Replay {
     const json& frame = frames_[i];
     if (IsRequestHeader(frame)) Prepare(i);
     server_->OnBytes(now_, testing::Unhex(HexOf(frame)));
-    // A wrong key is answered after a while.
+    // The answer to a wrong key comes after a while.
     if (server_->NextDeadline() <= now_ + kAuthDelay) {
       now_ = server_->NextDeadline();
       server_->OnTimer(now_);
@@ -193,7 +193,7 @@ class Replay {
       if (earlier-- > 0) continue;
       const std::string error = frames_[at]["value"]["Error"].get<std::string>();
       service_.status = error.empty() ? absl::OkStatus() : absl::UnknownError(error);
-      // The request's own body says which node is meant.
+      // The request's body names the node.
       if (command == "get-coordinate") node_ = frames_[i + 1]["value"]["Node"].get<std::string>();
       if (at + 1 < frames_.size()) PrepareBody(command, frames_[at + 1]);
       return;
@@ -230,7 +230,7 @@ class Replay {
     }
   }
 
-  // Members that a filter must leave out.
+  // Adds members that a filter must leave out.
   void AddOthers() {
     for (const char* const name : {"alpha", "beta"}) {
       const bool known = std::any_of(service_.members.begin(), service_.members.end(),
@@ -239,7 +239,7 @@ class Replay {
     }
   }
 
-  // Follows the agent: a header beyond the replies is that of a record, so something happened.
+  // Follows the agent: a header beyond the replies belongs to a record, so an event happened.
   void Follow(std::size_t i) {
     const std::uint64_t seq = frames_[i]["value"]["Seq"].get<std::uint64_t>();
     if (replies_[seq] < requests_[seq]) {
@@ -262,7 +262,7 @@ class Replay {
   void Emit(const Event& event) {
     server_->OnEvent(now_, std::make_shared<const StreamEvent>(event));
   }
-  // The number is the session's to give.
+  // The session assigns the number.
   void Emit(const QueryRecord& record) {
     Emit(QueryEvent{{record.time, 1}, record.name, record.payload, "alpha", now_ + Duration(1)});
   }
@@ -307,8 +307,8 @@ TEST(RecordedSessionTest, SameBytesAsTheOriginal) {
             << "other bytes without a random order: " << sent[i];
       }
     }
-    // After a leave the agent goes; the recording ends before that.
-    // In one of them another connection's leave ends the agent.
+    // After a leave the agent ends, and so does the recording before that. In one recording another
+    // connection's leave ends the agent.
     if (name == "while-leaving") continue;
     EXPECT_EQ(replay.server().finished(), session["closed_by"] == "agent" || name == "cli-leave");
   }
@@ -330,8 +330,8 @@ TEST(RecordedSessionTest, BadExpressionIsAnswered) {
             "regexp: missing closing ]: `[$`");
 }
 
-// A header without Seq or Command has those of the one before, as in 0.9.4. An empty map is none:
-// the original executes the request before once more.
+// A header without Seq or Command has the values of the header before, as in Go Serf 0.9.4. An
+// empty map has neither and is skipped; Go Serf executes the request before once more.
 TEST(RecordedSessionTest, HeaderFieldsAreSticky) {
   Replay replay(Session("header-fields-are-sticky"));
   replay.Run();
@@ -411,7 +411,8 @@ TEST(RecordedSessionTest, PipelinedRequestsAtOnceAndByteByByte) {
   }
 }
 
-// Every recorded byte stream falls apart into the recorded objects, at once and byte by byte.
+// The scanner splits every recorded byte stream into the recorded objects, at once and byte by
+// byte.
 TEST(RecordedSessionTest, ScannerFindsTheObjects) {
   int objects = 0;
   for (const json& session : Sessions()) {

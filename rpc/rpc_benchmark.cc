@@ -1,4 +1,4 @@
-// What an RPC call costs: the agent's session alone, and over loopback with a client.
+// Measures what an RPC call costs: in the agent's session alone, and over loopback with a client.
 //   bazel run -c opt //rpc:rpc_benchmark
 
 #include <benchmark/benchmark.h>
@@ -33,7 +33,8 @@ namespace {
 
 constexpr Instant kNow = Instant(std::chrono::seconds(1));
 
-// Its members are listed beforehand. As an agent does, it copies the listing for each request.
+// A service whose members are listed beforehand. Like an agent, it copies the listing for each
+// request.
 class Members : public FakeService {
  public:
   explicit Members(std::int64_t count) {
@@ -70,7 +71,7 @@ void BM_ServerSessionMembers(benchmark::State& state) {
 }
 BENCHMARK(BM_ServerSessionMembers)->Arg(1)->Arg(50)->Arg(1000)->Arg(10'000);
 
-// With the client's part.
+// With the client's session.
 void BM_SessionsMembers(benchmark::State& state) {
   Members service(state.range(0));
   ServerSession session(kNow, service, {});
@@ -95,7 +96,7 @@ void BM_SessionsMembers(benchmark::State& state) {
 }
 BENCHMARK(BM_SessionsMembers)->Arg(1)->Arg(50)->Arg(10'000);
 
-// Both ends on one thread: system calls included.
+// Both ends on one thread, with the system calls.
 void BM_LoopbackMembers(benchmark::State& state) {
   boost::asio::io_context io(1);
   Members service(state.range(0));
@@ -118,7 +119,7 @@ void BM_LoopbackMembers(benchmark::State& state) {
 }
 BENCHMARK(BM_LoopbackMembers)->Arg(1)->Arg(50)->Arg(10'000);
 
-// An event to many streams; per record.
+// An event to many streams; the result is per record.
 void BM_StreamRecords(benchmark::State& state) {
   FakeService service;
   std::vector<std::unique_ptr<ServerSession>> sessions;
@@ -144,7 +145,7 @@ void BM_StreamRecords(benchmark::State& state) {
 }
 BENCHMARK(BM_StreamRecords)->Arg(1)->Arg(100);
 
-// The answers to a query, each an acknowledgement and a response; per record.
+// The answers to a query, each an acknowledgement and a response; the result is per record.
 void BM_QueryAnswers(benchmark::State& state) {
   const std::int64_t nodes = state.range(0);
   FakeService service;

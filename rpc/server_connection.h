@@ -113,7 +113,8 @@ inline ServerSession::Options ServerConnection::SessionOptions() {
   options.peer = options_.peer;
   options.logger = options_.logger;
   options.on_command = options_.on_command;
-  // Not within the service's completion, which must be free to call the agent.
+  // Posted, so that no write happens within the completion of the service, which must be free to
+  // call the agent.
   options.wake = [this] { UpdateLater(); };
   return options;
 }

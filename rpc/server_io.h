@@ -103,7 +103,7 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   // Listens on "HOST:PORT" or "unix:/PATH". Port 0 takes a free one. An empty host means all
-  // addresses. Of a name with several addresses the server takes names::Preferred(). Only the owner
+  // addresses. If a name has several addresses, the server takes names::Preferred(). Only the owner
   // of a Unix domain socket's file may connect; see UnixSocketFile. An application may call it
   // several times, for several addresses. It blocks while it looks a name up.
   //
@@ -144,7 +144,7 @@ class Server {
   // Whether there is room for a stranger, if need be by closing another one.
   bool HasRoom();
   static std::size_t DefaultMaxConnections();
-  // Has the kernel find out about peers that are gone, as Go Serf does.
+  // Lets the kernel detect peers that are gone, as Go Serf does.
   static void KeepAlive(ServerConnection::Socket& socket);
   void LogAcceptError(const boost::system::error_code& error);
   void Forget(ConnectionId id);
@@ -155,11 +155,11 @@ class Server {
   const ServerOptions options_;
   std::vector<std::unique_ptr<Listener<boost::asio::ip::tcp>>> tcp_listeners_;
   std::vector<std::unique_ptr<Listener<boost::asio::local::stream_protocol>>> unix_listeners_;
-  std::vector<std::unique_ptr<UnixSocketFile>> files_;  // of listeners
+  std::vector<std::unique_ptr<UnixSocketFile>> files_;  // the sockets of listeners
   std::optional<Endpoint> local_;
   const std::size_t max_connections_;
   std::map<ConnectionId, std::shared_ptr<ServerConnection>> connections_;
-  FairShares<ConnectionId> strangers_;  // of them
+  FairShares<ConnectionId> strangers_;  // the strangers among them
   ConnectionId last_id_ = 0;
   Instant next_refusal_log_ = Instant::min();
   bool draining_ = false;

@@ -1,4 +1,4 @@
-// Server and clients over loopback.
+// Tests a server and clients over loopback.
 
 #include "serf/rpc/server_io.h"
 
@@ -89,7 +89,7 @@ class ServerTest : public ::testing::Test {
     return Serve([&] { return client.Connect(address_); });
   }
 
-  // A client of bare bytes, shaken hands.
+  // A client of bare bytes that has shaken hands.
   std::unique_ptr<tcp::socket> Raw(absl::string_view hex = "") {
     auto socket = Stranger();
     const ByteVector bytes = testing::Unhex(absl::StrCat(kHandshakeHex, hex));
@@ -98,7 +98,7 @@ class ServerTest : public ::testing::Test {
     return socket;
   }
 
-  // A connection that says nothing.
+  // A connection that sends nothing.
   std::unique_ptr<tcp::socket> Stranger() {
     auto socket = std::make_unique<tcp::socket>(raw_io_);
     socket->connect(
@@ -106,7 +106,7 @@ class ServerTest : public ::testing::Test {
     return socket;
   }
 
-  // Whether the server has closed the connection. What it has sent is thrown away.
+  // True if the server has closed the connection. Drops the bytes that it has sent.
   static bool Closed(tcp::socket& socket) {
     socket.non_blocking(true);
     char buffer[4096];
@@ -317,8 +317,8 @@ TEST_F(ServerTest, InterruptEndsTheWaitForAnswers) {
   EXPECT_EQ(client.Next().status().code(), absl::StatusCode::kCancelled);
 }
 
-// Twenty thousand answers to a client that takes its time: the agent keeps what the sockets do not
-// hold, and none is lost.
+// Twenty thousand answers go to a slow client. The agent keeps what the sockets do not hold, and
+// loses no answer.
 TEST_F(ServerTest, SlowReaderGetsAllAnswers) {
   Start();
   Client client;
@@ -343,7 +343,7 @@ TEST_F(ServerTest, SlowReaderGetsAllAnswers) {
   EXPECT_EQ(received, kAnswers);
 }
 
-// One that reads nothing is cut off, and no other is kept waiting.
+// The server cuts off a client that reads nothing, and no other client waits.
 TEST_F(ServerTest, StalledReaderOfAnswersIsCutOff) {
   Start({.write_timeout = milliseconds(200)});
   const auto stalled = Raw(kQueryHex);
@@ -362,7 +362,7 @@ TEST_F(ServerTest, StalledReaderOfAnswersIsCutOff) {
   EXPECT_TRUE(Serve([&] { return client.Members(); }).ok());
 }
 
-// The next record that cannot be written tells that the client has gone.
+// The server notices that the client has gone when it cannot write the next record.
 TEST_F(ServerTest, ClientThatGoesDuringItsQuery) {
   Start();
   auto client = Raw(kQueryHex);
@@ -375,7 +375,7 @@ TEST_F(ServerTest, ClientThatGoesDuringItsQuery) {
   EXPECT_EQ(service_.cancelled.size(), 1u);
 }
 
-// A client that reconnects cannot take all places, however often it does.
+// A client that reconnects cannot take all places, however often it does so.
 TEST_F(ServerTest, QueriesOfAConnectionEndWithIt) {
   Start();
   service_.queries_max = kQueriesMax + 1;
@@ -406,7 +406,7 @@ TEST_F(ServerTest, QueriesOfAConnectionEndWithIt) {
   EXPECT_EQ(std::get<AnswerRecord>(answer->value).payload, "1.02");
 }
 
-// The reply is on its way before the agent goes; a client sees it, not the end.
+// The reply leaves before the agent ends, so a client sees the reply and not the end.
 TEST_F(ServerTest, LeaveThenShutdown) {
   Start();
   Client client;
@@ -497,7 +497,7 @@ TEST_F(ServerTest, CompletionTokens) {
   std::future<absl::Status> connected = client.AsyncConnect(address_, boost::asio::use_future);
   RunUntil([&] { return connected.wait_for(seconds(0)) == std::future_status::ready; });
   EXPECT_EQ(connected.get(), absl::OkStatus());
-  // Movable only, and in the order of the requests.
+  // Handlers that are movable only, called in the order of the requests.
   std::vector<int> order;
   auto token = std::make_unique<int>(1);
   client.AsyncMembers([&order, token = std::move(token)](absl::StatusOr<std::vector<Member>> m) {
@@ -520,7 +520,7 @@ TEST_F(ServerTest, CompletionTokens) {
 // --- slow and hostile clients ---
 
 TEST_F(ServerTest, ClientThatNeverReadsHarmsNobodyAndIsCutOff) {
-  // Long enough that its queue is full before, on a slow machine too.
+  // The time-out is long enough to fill the client's queue first, even on a slow machine.
   Start({.write_timeout = milliseconds(2000)});
   const auto slow = Raw(kStreamHex);
   Client client;
@@ -552,12 +552,13 @@ TEST_F(ServerTest, StrangersMakeRoom) {
   Client client;
   ASSERT_TRUE(Connect(client).ok());
   EXPECT_TRUE(Serve([&] { return client.Members(); }).ok());
-  // A quarter of the places, less the one that is a stranger no more.
+  // A quarter of the places, less the one whose client is no longer a stranger.
   EXPECT_LE(server_->connection_count(), 2u);
   EXPECT_TRUE(Closed(*strangers.front()));
 }
 
-// Whoever has shaken hands stays, however long it is silent and whoever else wants in.
+// A client that has shaken hands stays, however long it is silent and however many strangers want
+// to connect.
 TEST_F(ServerTest, IdleClientsStay) {
   Start({.max_connections = 8});
   std::vector<std::unique_ptr<Client>> idle;
@@ -580,7 +581,7 @@ TEST_F(ServerTest, IdleClientsStay) {
   EXPECT_TRUE(Connect(next).ok());
 }
 
-// A client that has not shown the key is a stranger still.
+// A client that has not shown the key is still a stranger.
 TEST_F(ServerTest, AHandshakeWithoutTheKeyIsNotEnough) {
   Start({.auth_key = "secret", .max_connections = 8});
   std::vector<std::unique_ptr<tcp::socket>> strangers;
@@ -617,7 +618,7 @@ TEST_F(ServerTest, GarbageIsClosed) {
   EXPECT_EQ(server_->connection_count(), 0u);
 }
 
-// A disconnection in the middle of a request and of a delivery.
+// Clients that disconnect in the middle of a request and of a delivery.
 TEST_F(ServerTest, ClientsThatVanish) {
   Start();
   service_.hold = true;
@@ -632,7 +633,7 @@ TEST_F(ServerTest, ClientsThatVanish) {
   service_.Release();
 }
 
-// When descriptors run out the listener waits between its attempts, and recovers.
+// Without descriptors the listener waits between its attempts, and recovers.
 TEST_F(ServerTest, AcceptErrorsArePaced) {
   Start();
   auto client = std::make_unique<tcp::socket>(raw_io_, tcp::v4());

@@ -2,8 +2,7 @@
 #ifndef SERF_RPC_SERVER_SESSION_H_
 #define SERF_RPC_SERVER_SESSION_H_
 
-// ServerSession: one RPC connection of an agent without its socket (docs/protocol/agent.md 1.4
-// to 1.10).
+// ServerSession: one RPC connection of an agent without its socket.
 //
 //   ServerSession session(now, service, options);
 //   session.OnBytes(now, bytes);                       // a request
@@ -12,17 +11,17 @@
 //   if (session.finished()) socket.Close();             // and in any case session.OnClosed()
 //   at session.NextDeadline(): session.OnTimer(now);
 //
-// Requests are executed one after another; one that the service takes its time for delays later
-// ones of this connection only. What a client sends is bounded by kRequestSizeMax, what it does not
-// read by kOutputHighWater and one reply, by kQueueMax records per stream, and by
-// kAnswersWaitingMax.
+// The session executes requests one after another. A request that the service answers late delays
+// the later requests of this connection only. kRequestSizeMax limits the bytes of a request.
+// kOutputHighWater and one reply, kQueueMax records per stream, and kAnswersWaitingMax limit what
+// waits for a client that does not read.
 //
-// As in the original, a header without Command or Seq has those of the request before. Other than
-// there, a header with neither is the body of a command that has none, and is skipped (the original
-// repeats the command); the body of a request that needs authentication is consumed; and a bad
-// expression gets an answer.
+// As in Go Serf, a header without Command or Seq has the values of the request before. Unlike Go
+// Serf, the session skips a header with neither: it is the body of a command that has none, and Go
+// Serf repeats the command. The session also consumes the body of a request that needs
+// authentication, and answers a bad expression.
 //
-// One thread.
+// One thread. Source: docs/protocol/agent.md 1.4 to 1.10.
 
 #include <algorithm>
 #include <chrono>
@@ -72,14 +71,14 @@ class ServerSession {
     std::string auth_key;      // empty: no authentication is needed
     std::string peer;          // "127.0.0.1:45676", for log lines
     Logger* logger = nullptr;  // null: silent
-    // Called when OnTimer() became due, or there is something to write, by the service's doing.
+    // The session calls it when the service has made OnTimer() due, or output ready.
     std::function<void()> wake;
-    // Called for every request after the handshake, and that of the handshake, also if it is
-    // refused: what the original counts as a command.
+    // The session calls it for the handshake and for every request after it, also for refused ones.
+    // Go Serf counts the same as commands.
     std::function<void()> on_command;
   };
 
-  // The connection was accepted. `service` outlives the session.
+  // `now`: when the connection was accepted. `service` must outlive the session.
   ServerSession(Instant now, Service& service, Options options);
   ServerSession(const ServerSession&) = delete;
   ServerSession& operator=(const ServerSession&) = delete;
@@ -87,25 +86,26 @@ class ServerSession {
   // --- what happened ---
 
   void OnBytes(Instant now, ByteView bytes);
-  // The client sends no more. What it has asked for is still answered.
+  // The client sends no more. The session still answers its earlier requests.
   void OnEnd(Instant now);
   void OnTimer(Instant now);
   void OnEvent(Instant now, const StreamEventPtr& event);
   void OnLog(Instant now, const LogLinePtr& line);
-  // The first `size` bytes of Output() are on their way.
+  // The socket has taken the first `size` bytes of Output().
   void OnWritten(Instant now, std::size_t size);
-  // The connection is no more, for whatever reason: the queries that it has asked are cancelled,
-  // for they hold places that others want.
+  // The connection has ended, for any reason. Cancels the queries that it has asked, because they
+  // take places that others need.
   void OnClosed();
 
   // --- views ---
 
-  // What is to be written. Records move here from their queues only once everything before was
-  // written, so that they wait, and at last are dropped, where they are counted.
+  // The bytes to write. Records move here from their queues only when all earlier bytes were
+  // written, so they wait, and are dropped, in the queues that count them.
   ByteView Output();
-  // The connection is to be closed: nothing more will be read or written.
+  // True when the connection should be closed: the session will read and write nothing more.
   bool finished() const { return closing_ && out_.drained(); }
-  // False while bytes had better stay in the socket: the client has much to do or to read.
+  // False to apply back-pressure: a request is running or the output is full, and enough input is
+  // buffered.
   bool wants_input() const {
     return !closing_ && !ended_ && !left_ && (unread() < kInputPause || !(busy_ || stalled()));
   }
@@ -114,24 +114,27 @@ class ServerSession {
     if (due_) return Instant::min();
     return std::min({login_.NextDeadline(), request_deadline_, out_.NextDeadline()});
   }
-  // Has shaken hands, and shown the key if there is one.
+  // True if the client has shaken hands and, if the agent has a key, shown it.
   bool trusted() const { return login_.trusted(); }
-  // What a failing write cuts off.
+  // The streams that a failing write cuts off.
   const Subscriptions& subscriptions() const { return subscriptions_; }
 
  private:
-  // No request is executed while so much waits to be written: else unread replies would pile up.
+  // The session executes no request while so many bytes wait to be written, because unread replies
+  // would pile up.
   static constexpr std::size_t kOutputHighWater = std::size_t{64} << 10;
-  // Bytes of requests that wait behind a slow one; the rest waits in the socket.
+  // Bytes of requests that may wait behind a slow request. Further ones wait in the socket.
   static constexpr std::size_t kInputPause = std::size_t{64} << 10;
-  static constexpr Duration kLogInterval = std::chrono::seconds(1);  // of lines on one trouble
-  static constexpr std::size_t kLogTextMax = 64;  // bytes of a client's text in a line
+  // Between log lines about the same trouble.
+  static constexpr Duration kLogInterval = std::chrono::seconds(1);
+  static constexpr std::size_t kLogTextMax = 64;  // bytes of a client's text in a log line
 
-  // What is done with the object after a request that was refused for want of authentication.
+  // What the session does with the object after a request that was refused because it needs
+  // authentication.
   enum class Refused : std::uint8_t {
     kNothing,  // it is a header
     kBody,     // it is the body of the refused request
-    kPerhaps,  // the command is unknown: it is a body if it is a map without a command
+    kPerhaps,  // the command is unknown: a map without a command is its body
   };
 
   std::size_t unread() const { return in_.size() - begin_; }
@@ -144,18 +147,18 @@ class ServerSession {
     Log(options_.logger, LogLevel::kError, "agent.ipc: ", args...);
   }
 
-  // Executes what can be executed.
+  // Executes the requests that may run now.
   void Process(Instant now);
   void OnObject(Instant now, ByteView object);
   void OnHeader(Instant now, ByteView object);
   // Whether the object belongs to a request that was refused.
   bool ConsumeRefused(ByteView object);
-  // The client's bytes are no request: closes without a reply.
+  // The client's bytes are not a request: closes without a reply.
   void Reject(absl::string_view why);
 
   // Executes the request of header_; `body` is its body.
   void Execute(Instant now, ByteView body);
-  // One of these does it. Its reply ends the request.
+  // One of these methods executes the request. Its reply ends the request.
   void Handshake(Instant now, ByteView body);
   void Auth(Instant now, ByteView body);
   void SendUserEvent(Instant now, ByteView body);
@@ -175,12 +178,12 @@ class ServerSession {
   void Respond(Instant now, ByteView body);
   void GetCoordinate(Instant now, ByteView body);
 
-  // Replies at once, or has another thread write the reply.
+  // Replies at once, or makes another thread write the reply.
   void Run(MembersCommand command);
-  // The reply is in the output.
+  // The whole reply is in the output.
   void Finish(const absl::Status& status);
 
-  // Something came of a query of this connection.
+  // A query of this connection has an answer.
   void OnAnswer(QueryStreams::Key query, const QueryUpdate& update);
 
   // Decodes a body, or rejects it.
@@ -198,7 +201,7 @@ class ServerSession {
     Encode(writer, ResponseHeader{error, header_.seq});
   }
   void ReplyStatus(const absl::Status& status) {
-    // An empty text would be a success.
+    // An empty error text would read as a success.
     const bool silent = !status.ok() && status.message().empty();
     Reply(silent ? absl::string_view("unknown error") : status.message());
   }
@@ -214,11 +217,11 @@ class ServerSession {
 
   Service& service_;
   const Options options_;
-  // Completions hold it weakly: they may come when the session is gone.
+  // Completions hold it weakly, because they may come when the session is gone.
   const std::shared_ptr<ServerSession*> self_ = std::make_shared<ServerSession*>(this);
 
   ByteVector in_;
-  std::size_t begin_ = 0;  // of what was not yet taken from in_
+  std::size_t begin_ = 0;  // where the unread part of in_ begins
   ObjectScanner scanner_;
   OutputBuffer out_;
 
@@ -249,7 +252,7 @@ inline ServerSession::ServerSession(Instant now, Service& service, Options optio
 template <typename... Args>
 void ServerSession::Warn(Instant now, Instant& next, const Args&... args) {
   if (now < next) return;
-  // Before the line is written: it may come back through OnLog().
+  // Set before the line is written, because the line may come back through OnLog().
   next = now + kLogInterval;
   Log(options_.logger, LogLevel::kWarn, "agent.ipc: ", args...);
 }
@@ -308,7 +311,7 @@ inline void ServerSession::Process(Instant now) {
   }
   processing_ = false;
   if (closing_) begin_ = in_.size();
-  // One move of the rest for all the objects before it.
+  // Moves the rest once, after all the objects before it.
   if (begin_ > 0) {
     in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(begin_));
     begin_ = 0;
@@ -432,7 +435,7 @@ std::function<void(const Result&)> ServerSession::Later(Then then) {
     ServerSession& session = **self;
     if (session.closing_) return;
     then(session, result);
-    if (session.processing_) return;  // the service has answered at once
+    if (session.processing_) return;  // the service has answered within the call
     session.due_ = true;
     if (session.options_.wake) session.options_.wake();
   };
@@ -491,8 +494,8 @@ inline void ServerSession::Leave(Instant, ByteView) {
     if (!status.ok()) session.LogError("leave failed: ", status.message());
     session.ReplyStatus(status);
     if (!status.ok()) return;
-    // The agent shuts down next: no further request can be answered. But what it still has to tell,
-    // such as its own departure, belongs to the streams.
+    // The agent shuts down next and cannot answer further requests. Its streams stay open for its
+    // last events, such as its own departure.
     session.left_ = true;
     if (session.subscriptions_.empty()) session.closing_ = true;
   }));
@@ -668,7 +671,7 @@ inline ByteView ServerSession::Output() {
 inline void ServerSession::OnWritten(Instant now, std::size_t size) {
   out_.OnWritten(now, size);
   if (out_.size() > 0) return;
-  // Requests may have waited for room.
+  // Requests may have waited for room in the output.
   if (unread() > 0 || ended_) Process(now);
 }
 

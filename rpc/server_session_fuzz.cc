@@ -1,5 +1,5 @@
-// What a client sends: never a crash, never an unbounded answer; and how it is cut into pieces
-// makes no difference.
+// Feeds a ServerSession any bytes as a client's. It must not crash, its answer must be bounded, and
+// it must behave the same however the bytes are cut into pieces.
 
 #include <algorithm>
 #include <chrono>
@@ -72,7 +72,7 @@ ByteVector Answer(ByteView input, std::size_t piece, absl::string_view auth_key,
   const auto emit = [&](const serf::Event& event) {
     session.OnEvent(now, std::make_shared<const serf::rpc::StreamEvent>(event));
   };
-  // Streams that were opened in one half may be answered in the other.
+  // A query from a stream of one half may be answered in the other half.
   const std::size_t half = input.size() / 2;
   feed(input.first(half));
   emit(serf::MemberEvent{serf::MemberEventKind::kJoin, service.members});
@@ -87,15 +87,15 @@ ByteVector Answer(ByteView input, std::size_t piece, absl::string_view auth_key,
   take();
   session.OnEnd(now);
   settle();
-  // What a client who made the agent leave has asked for goes on until the agent ends.
+  // If the client has made the agent leave, its streams continue until the agent ends.
   Require(session.finished() || service.leaves > 0);
   session.OnClosed();
   Require(service.running.empty());
   return answer;
 }
 
-// Four sessions, two of which take single bytes and answer between them; a request of 20 bytes
-// has an answer of some hundred.
+// Four sessions, two of which take single bytes and answer between them. A request of 20 bytes has
+// an answer of several hundred bytes.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {2048, 512 << 10},
     .peak = {512, 256 << 10},
@@ -107,7 +107,7 @@ void Fuzz(serf::ByteView input) {
   Require(whole == Answer(input, 1, "", true));
   const ByteVector guarded = Answer(input, input.size() + 1, "my-secret-auth-token", true);
   Require(guarded == Answer(input, 3, "my-secret-auth-token", false));
-  // What it says is a row of objects.
+  // The answer is a sequence of whole objects.
   for (ByteView rest = whole; !rest.empty();) {
     serf::rpc::ObjectScanner scanner;
     Require(scanner.Scan(rest, serf::rpc::kReplySizeMax) ==

@@ -1,4 +1,4 @@
-// Requests for members that another thread works on.
+// Tests requests for members that another thread works on.
 
 #include <chrono>
 #include <string>
@@ -33,7 +33,7 @@ TEST_F(ServerSessionTest, FiltersThatAreNotCheapAreForAnotherThread) {
   service_.hold = false;
   service_.Release();
   session_->OnTimer(now_);
-  // In the order of the requests.
+  // The replies come in the order of the requests.
   replies = Take();
   ASSERT_EQ(replies.size(), 3u);
   EXPECT_EQ(replies[0], Header(3));
@@ -73,7 +73,7 @@ TEST_F(ServerSessionTest, ManyMembersAreForAnotherThread) {
   EXPECT_EQ(replies[3]["Members"].size(), 1u);
 }
 
-// The reply is written into the connection's memory, which streams may want meanwhile.
+// Another thread writes the reply into the connection's memory, which streams may need meanwhile.
 TEST_F(ServerSessionTest, StreamsGoOnWhileAnotherThreadWritesAReply) {
   for (int i = 0; i < 1025; ++i) service_.members.push_back(TestMember(absl::StrCat("node", i)));
   Handshake();
@@ -86,7 +86,7 @@ TEST_F(ServerSessionTest, StreamsGoOnWhileAnotherThreadWritesAReply) {
     if (is_read) {
       EXPECT_EQ(Take().size(), 2u);
     } else {
-      EXPECT_FALSE(session_->Output().empty());  // it is on its way
+      EXPECT_FALSE(session_->Output().empty());  // the reply is on its way
     }
     service_.hold = false;
     service_.Release();
@@ -103,7 +103,7 @@ TEST_F(ServerSessionTest, MemoryThatWasLentIsKeptForASecond) {
   Handshake();
   Request("members", 2);
   EXPECT_EQ(Take()[1]["Members"].size(), 5000u);
-  // The same memory, with little in it.
+  // The memory is the same, but holds little.
   now_ += std::chrono::milliseconds(500);
   Request("members-filtered", 3, {{"Name", "nobody"}});
   EXPECT_EQ(Take()[1]["Members"].size(), 0u);

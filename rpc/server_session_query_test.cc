@@ -1,4 +1,4 @@
-// Queries that a client asks, and those of others that it answers.
+// Tests queries that a client asks, and queries of others that it answers.
 
 #include <chrono>
 #include <cstddef>
@@ -40,7 +40,7 @@ TEST_F(ServerSessionTest, QueryParameters) {
   EXPECT_EQ(service_.query_params.relay_factor, 3);
   EXPECT_TRUE(service_.query_params.request_ack);
   EXPECT_EQ(service_.query_params.timeout, milliseconds(1500));
-  // The whole timeout is what clients of the original wait for.
+  // Clients of Go Serf wait for the whole timeout.
   EXPECT_FALSE(service_.query_params.finish_early);
   Request("query", 3, {{"Name", "load"}, {"FinishEarly", true}});
   EXPECT_TRUE(service_.query_params.finish_early);
@@ -51,11 +51,11 @@ TEST_F(ServerSessionTest, AnswersFollowTheReplyAndEndWithDone) {
   Handshake();
   service_.hold = true;
   Request("query", 2, {{"Name", "load"}});
-  Request("stop", 3, {{"Stop", 2}});  // waits its turn, and ends no query
+  Request("stop", 3, {{"Stop", 2}});  // waits its turn, and does not end the query
   EXPECT_EQ(Take(), Objects({}));
   service_.Release();
   EXPECT_EQ(wakes_, 1);
-  // Before the session has said anything.
+  // An answer that comes before the session has replied.
   service_.TellAnswer(QueryUpdate::Kind::kAck, "alpha");
   EXPECT_EQ(wakes_, 2);
   session_->OnTimer(now_);
@@ -120,7 +120,7 @@ TEST_F(ServerSessionTest, WhatTheEndOfTheConnectionCutsOff) {
   EXPECT_EQ(session_->subscriptions().kind(), "event");
 }
 
-// As the original's: who sends no more gets replies, but no records.
+// As in Go Serf, a client that sends no more gets replies, but no records.
 TEST_F(ServerSessionTest, EndOfStreamDuringAQuery) {
   Handshake();
   Request("query", 2, {{"Name", "load"}});
@@ -143,7 +143,7 @@ TEST_F(ServerSessionTest, EndOfTheConnectionCancelsItsQueries) {
   session_->OnClosed();
   EXPECT_TRUE(service_.running.empty());
   EXPECT_EQ(service_.cancelled.size(), 2u);
-  // Whether the session still is or not.
+  // The completion may come while the session exists, or after it.
   service_.Release();
   EXPECT_TRUE(service_.running.empty());
   EXPECT_EQ(service_.cancelled.size(), 3u);
@@ -183,7 +183,7 @@ TEST_F(ServerSessionTest, AnswersAfterTheSessionsEnd) {
   EXPECT_EQ(wakes_, 0);
 }
 
-// It is cut off rather than told less than was answered.
+// The server cuts the client off, because a part of the answers would look complete.
 TEST_F(ServerSessionTest, ReaderThatStalledWhileAnswersCome) {
   Handshake();
   Request("query", 2, {{"Name", "load"}});
@@ -225,13 +225,13 @@ TEST_F(ServerSessionTest, QueriesOnStreamsAreNumberedPerConnection) {
             Objects({Header(2), with_id(record, 2, 8, "load"), Header(3),
                      with_id(record, 1, 7, "other"), Header(3), with_id(record, 3, 8, "load")}));
 
-  // A stream's end is nothing to those that it delivered.
+  // The end of a stream does not affect the queries that it delivered.
   Request("stop", 4, {{"Stop", 3}});
   Request("respond", 5, {{"ID", 3}, {"Payload", json::binary({'u', 'p'})}});
   EXPECT_EQ(Take(), Objects({Header(4), Header(5)}));
   EXPECT_EQ(service_.responded, (QueryId{wire::LamportTime(8), 80}));
   EXPECT_EQ(service_.response, "up");
-  // Whether there was an answer already is the node's to tell.
+  // The node reports whether the query was answered already.
   service_.status = absl::AlreadyExistsError("response already sent");
   Request("respond", 6, {{"ID", 1}});
   EXPECT_EQ(service_.responded, (QueryId{wire::LamportTime(7), 70}));
@@ -252,7 +252,7 @@ TEST_F(ServerSessionTest, RespondWithoutAPendingQuery) {
   Request("respond", 4, {{"ID", 1}});
   EXPECT_EQ(Take(), Objects({Header(4, kNoPendingQuery)}));
   EXPECT_FALSE(session_->finished());
-  // Another connection has numbers of its own.
+  // Another connection has its own numbers.
   Connect();
   Handshake();
   Request("respond", 5, {{"ID", 1}});

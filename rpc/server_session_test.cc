@@ -59,7 +59,7 @@ TEST_F(ServerSessionTest, JoinAnswersWhenTheServiceDoes) {
   EXPECT_EQ(Take(), Objects({Header(2), {{"Num", 2}}, Header(3)}));
 }
 
-// As the original counts: what passes the check for a handshake, refused later or not.
+// The count is that of Go Serf: requests that pass the check for a handshake, refused later or not.
 TEST_F(ServerSessionTest, CommandsAreTold) {
   Request("stats", 1);
   EXPECT_EQ(commands_, 0);
@@ -71,7 +71,7 @@ TEST_F(ServerSessionTest, CommandsAreTold) {
   Request("auth", 3, {{"AuthKey", "secret"}});
   Request("stats", 4);
   Request("stop", 5);
-  EXPECT_EQ(commands_, 5);  // its body is still to come
+  EXPECT_EQ(commands_, 5);  // the body may still come
   Send({{"Stop", 9}});
   Request("nonsense", 6);
   EXPECT_EQ(commands_, 6);
@@ -124,7 +124,7 @@ TEST_F(ServerSessionTest, JoinErrorHasABody) {
   EXPECT_EQ(Take(), Objects({Header(2, "Serf can't Join after Leave or Shutdown"), {{"Num", 0}}}));
 }
 
-// Else nobody learns that one seed of several has gone.
+// Without the text nobody learns that one seed of several has gone.
 TEST_F(ServerSessionTest, JoinNamesItsFailuresIfItIsAskedTo) {
   Handshake();
   service_.join_result = {absl::OkStatus(), 1, {"Failed to resolve a: no such host"}};
@@ -160,7 +160,7 @@ TEST_F(ServerSessionTest, JoinOfTooManyIsRefused) {
   EXPECT_TRUE(service_.joined.empty());
 }
 
-// Two bytes of a map are a hundred of memory.
+// Two bytes of a map need a hundred bytes of memory.
 TEST_F(ServerSessionTest, MapsAreBounded) {
   json tags = json::object();
   for (std::size_t i = 0; i < kMapEntriesMax; ++i) tags[absl::StrCat(i)] = "";
@@ -286,7 +286,7 @@ TEST_F(ServerSessionTest, StreamsDeliverWhatTheirFilterWants) {
   EXPECT_EQ(all[0], Header(3));
   EXPECT_EQ(all[1]["Event"], "member-join");
   EXPECT_EQ(all[1]["Members"][0]["Name"], "a");
-  // Records of two streams take turns.
+  // The records of two streams alternate.
   EXPECT_EQ(all[2], Header(4));
   EXPECT_EQ(all[3], all[5]);
   EXPECT_EQ(all[3], (json{{"Event", "user"},
@@ -321,7 +321,7 @@ TEST_F(ServerSessionTest, SlowReaderLosesRecordsAndIsWarnedOfOnce) {
   const ByteView first = session_->Output();
   EXPECT_TRUE(first.empty());
   session_->OnEvent(now_, JoinEvent("a"));
-  // The socket took a byte, then no more.
+  // The socket took one byte, then no more.
   ASSERT_GT(session_->Output().size(), 1u);
   session_->OnWritten(now_, 1);
   const std::size_t pending = session_->Output().size();
@@ -334,7 +334,7 @@ TEST_F(ServerSessionTest, SlowReaderLosesRecordsAndIsWarnedOfOnce) {
   session_->OnEvent(now_, JoinEvent("b"));
   EXPECT_EQ(logger_.lines.size(), 2u);
 
-  // It reads again: what was queued comes, in order, and the stream goes on.
+  // The client reads again: the queued records come in order, and the stream continues.
   session_->OnWritten(now_, pending);
   EXPECT_EQ(Take().size(), 2 * kQueueMax);
   session_->OnEvent(now_, JoinEvent("c"));
@@ -358,7 +358,7 @@ TEST_F(ServerSessionTest, StreamsAreBoundedInBytes) {
     session_->OnWritten(now_, out.size());
   }
   EXPECT_GT(written, fit * event->size());
-  // There is room again.
+  // The queue has room again.
   session_->OnEvent(now_, event);
   EXPECT_EQ(session_->subscriptions().dropped(), fit);
 }
@@ -398,8 +398,8 @@ TEST_F(ServerSessionTest, HistoryHoldsTheLastLines) {
   EXPECT_EQ(lines.front()->text, "5");
 }
 
-// The warning about a dropped line is a line itself.
-// A client can make long lines, so their number bounds no memory.
+// The warning about a dropped line is a line itself. A client can make long lines, so a limit on
+// their number does not limit memory.
 TEST_F(ServerSessionTest, HistoryIsBoundedInBytes) {
   rpc::LogHistory history;
   const std::string text(std::size_t{1} << 20, 'x');
@@ -509,7 +509,7 @@ TEST_F(ServerSessionTest, ClientThatNeverReadsIsNotServedFurther) {
   }
   EXPECT_LT(size, 200u << 10);
   EXPECT_FALSE(session_->wants_input());
-  // It reads after all, and gets everything it asked for.
+  // The client reads after all, and gets everything that it asked for.
   Take();
   EXPECT_TRUE(session_->wants_input());
 }
@@ -563,7 +563,7 @@ TEST_F(ServerSessionTest, AuthenticationHasADeadline) {
   EXPECT_TRUE(session_->finished());
 }
 
-// Whatever follows a refused request: its body is consumed, the next header is not.
+// After a refused request the session consumes its body, but not the next header.
 TEST_F(ServerSessionTest, BodiesOfRefusedRequests) {
   Connect("secret");
   Handshake();
@@ -580,7 +580,7 @@ TEST_F(ServerSessionTest, BodiesOfRefusedRequests) {
   EXPECT_EQ(Take(), expected);
 }
 
-// Recorded of the original 0.9.4: what a header lacks is that of the request before.
+// Recorded from Go Serf 0.9.4: a field that a header lacks has the value of the request before.
 TEST_F(ServerSessionTest, AHeaderKeepsWhatItDoesNotSay) {
   Handshake();
   Request("stop", 7, {{"Stop", 1}});
@@ -615,7 +615,7 @@ TEST_F(ServerSessionTest, AHandshakeNeedsNoSeq) {
   EXPECT_EQ(Take(), Objects({Header(0, kHandshakeRequired)}));
 }
 
-// A Java client sends one after `leave`. The original leaves twice.
+// A Java client sends one after `leave`. Go Serf leaves twice.
 TEST_F(ServerSessionTest, ABodyThatNoCommandHasIsSkipped) {
   Handshake();
   service_.status = absl::InternalError("not now");  // else it would be the last request
@@ -630,9 +630,9 @@ TEST_F(ServerSessionTest, ABodyThatNoCommandHasIsSkipped) {
     EXPECT_EQ(replies[1], Header(3));
   }
   EXPECT_EQ(service_.leaves, 3);
-  // Nor does it leave a deadline behind.
+  // The skipped body leaves no deadline behind.
   EXPECT_EQ(session_->NextDeadline(), kNever);
-  // A map that has neither text nor sense for keys is a mistake still.
+  // A map whose key is not a text is still a mistake.
   SendHex("8101c0");
   EXPECT_TRUE(session_->finished());
 }
@@ -665,7 +665,7 @@ TEST_F(ServerSessionTest, MemoryOfALargeReplyIsKeptForASecond) {
   session_->OnTimer(released);
   EXPECT_EQ(session_->NextDeadline(), kNever);
 
-  // What is being written then stays, and is released later.
+  // The output that is being written then stays, and its memory is freed later.
   Request("members", 3);
   EXPECT_EQ(Take()[1]["Members"].size(), 5000u);
   Request("members", 4);

@@ -77,8 +77,8 @@ class Service {
   // The network coordinate that a member announced last; none if it is not known.
   virtual std::optional<Coordinate> FindCoordinate(const std::string& node) = 0;
 
-  // The last lines of the log, oldest first; a new monitor begins with them. LogHistory collects
-  // them.
+  // The last lines of the log, oldest first; a new monitor begins with them. The class LogHistory
+  // collects them.
   virtual std::vector<LogLinePtr> LogHistory() = 0;
 
   // Contacts every address. JoinResult::errors goes to clients of this project only. Returns the

@@ -68,7 +68,7 @@ class StreamEvent {
   std::string name_;
   QueryId query_;
   Instant deadline_;
-  std::string body_;  // of a query: what comes after the number
+  std::string body_;  // for a query: the part after the number
 };
 
 using StreamEventPtr = std::shared_ptr<const StreamEvent>;

@@ -62,8 +62,8 @@ class Subscriptions {
     return pending_.Find(now, number);
   }
 
-  // Moves records from the queues to `out` until it holds `size` bytes: one of each queue in turn,
-  // so that none waits for another's backlog.
+  // Moves records from the queues to `out` until it holds `size` bytes. It takes one record of each
+  // queue in turn, so a long queue does not delay the others.
   void WriteTo(msgpack::sbuffer& out, std::size_t size);
 
   bool empty() const { return streams_.empty() && !monitor_ && queries_.empty(); }
@@ -79,13 +79,13 @@ class Subscriptions {
  private:
   struct Delivery {
     StreamEventPtr event;
-    std::uint64_t number = 0;  // of a query
+    std::uint64_t number = 0;  // for a query
   };
 
   struct Stream {
     EventFilter filter;
     std::deque<Delivery> queue;
-    std::size_t bytes = 0;  // of the events in it, which other streams may share
+    std::size_t bytes = 0;  // of the shared event bodies in it
   };
 
   struct Monitor {

@@ -66,7 +66,7 @@ class UnixSocketFile {
     std::memcpy(address.sun_path, path.data(), path.size());
     return address;
   }
-  // Whether the path was that of a socket on which nothing listens, and is free now.
+  // Frees the path if it is that of a socket on which nothing listens. False otherwise.
   static bool RemoveStale(const std::string& path);
   // The error of the system call that has just failed.
   static absl::Status Error(absl::string_view call);
@@ -82,7 +82,7 @@ inline absl::Status UnixSocketFile::Error(absl::string_view call) {
 
 inline bool UnixSocketFile::RemoveStale(const std::string& path) {
   struct stat status = {};
-  // A connection to any other file is refused as well.
+  // A connection to any other file would be refused as well.
   if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
   const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (probe < 0) return false;

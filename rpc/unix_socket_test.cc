@@ -1,4 +1,4 @@
-// Server and clients over Unix domain sockets.
+// Tests a server and clients over Unix domain sockets.
 
 #include "serf/rpc/unix_socket.h"
 
@@ -39,7 +39,7 @@ using std::chrono::seconds;
 
 class UnixSocketTest : public ::testing::Test {
  protected:
-  // Not the test's own folder: its path may be longer than that of a socket.
+  // The test's own folder does not serve: its path may be too long for a socket.
   void SetUp() override {
     char pattern[] = "/tmp/serf-unix-XXXXXX";
     ASSERT_NE(::mkdtemp(pattern), nullptr);
@@ -74,7 +74,7 @@ class UnixSocketTest : public ::testing::Test {
     return members.ok() ? members->size() : 0;
   }
 
-  // What an agent leaves that is killed: the file of a socket that is closed.
+  // Makes the file that a killed agent leaves: that of a socket that is closed.
   static void LeaveStaleFile(const std::string& path) {
     const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_un address = {};
@@ -146,7 +146,7 @@ TEST_F(UnixSocketTest, OtherFilesAreNotTouched) {
             absl::StrCat("listen unix ", path_, ": bind: address already in use"));
   EXPECT_EQ(fs::file_size(path_), 8u);
   fs::remove(path_);
-  // Nor is a link to a socket.
+  // A link to a socket is not replaced either.
   const std::string target = path_ + ".target";
   LeaveStaleFile(target);
   fs::create_symlink(target, path_);
@@ -154,7 +154,7 @@ TEST_F(UnixSocketTest, OtherFilesAreNotTouched) {
   EXPECT_TRUE(fs::is_symlink(path_));
 }
 
-// Somebody has put another file there meanwhile.
+// Another process has put another file there meanwhile.
 TEST_F(UnixSocketTest, OnlyTheOwnFileIsRemoved) {
   ASSERT_TRUE(Listen().ok());
   fs::remove(path_);
