@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_COMMAND_H_
 #define SERF_CMD_COMMAND_H_
 
-// Command: what `serf NAME` runs. Each command is a target of its own, from which both //cmd:serf
-// and a small binary of the same name are made.
+// Command: what `serf NAME` runs. Each command is a target of its own, part of both //cmd:serf and
+// a small binary of the same name.
 
 #include <unistd.h>
 
@@ -29,11 +29,12 @@ struct Command {
   int (*run)(std::span<const std::string> args);  // the words after the name; the exit code
 };
 
-// To standard output, as it is: what programs read, such as JSON.
+// Writes text to standard output unchanged. For output that programs read, such as JSON.
 inline void PrintRaw(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
-// Results and errors go to standard output, as in the original (docs/protocol/agent.md 4.2). They
-// may hold names and answers of other nodes: these must not steer the terminal that shows them.
+// Prints results and errors to standard output, as Go Serf does. They may hold names and answers of
+// other nodes, so control characters that could steer the terminal are escaped. Source:
+// docs/protocol/agent.md 4.2.
 inline void Print(absl::string_view text) {
   if (::isatty(STDOUT_FILENO) == 1) {
     PrintRaw(EscapeForTerminal(text));
@@ -44,15 +45,15 @@ inline void Print(absl::string_view text) {
 
 inline void PrintError(absl::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
-// Prints what is wrong with the call, then the help, and again what is wrong, which a page of help
-// would have scrolled away. Returns the exit code.
+// Prints the mistake in the call, then the help, then the mistake again, because a page of help
+// would have scrolled it away. Returns the exit code.
 inline int UsageError(const Command& command, absl::string_view what) {
   Print(absl::StrCat(what, "\n\n", command.help, "\n\n", what, "\n"));
   return kExitFailure;
 }
 
-// Prints what ParseFlags() refused: its line to standard error; the help after `help_prefix`, and
-// the line again, to standard output. A flag that exists elsewhere needs no help but the line.
+// Prints the error of ParseFlags(): its line to standard error; the help after `help_prefix`, and
+// the line again, to standard output. A flag that exists in another place needs only the line.
 inline int FlagError(const Command& command, const absl::Status& error,
                      absl::string_view help_prefix = "") {
   const absl::string_view what(error.message());

@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_COMMAND_LINE_H_
 #define SERF_CMD_COMMAND_LINE_H_
 
-// What comes before a command: --version, --help, the choice among commands, and the general
-// help. Source: docs/protocol/agent.md 4.1.
+// The part of the command line before a command: --version, --help, the choice among commands, and
+// the general help. Source: docs/protocol/agent.md 4.1.
 
 #include <algorithm>
 #include <array>
@@ -22,14 +22,15 @@
 namespace serf::cmd {
 
 // main() of `serf`: finds the command among `commands`, sorted by name, and runs it. One of them
-// is "version". Returns the exit code.
+// must be "version". Returns the exit code.
 int RunCommandLine(std::span<const Command* const> commands, std::span<const std::string> args);
 
 // main() of a binary that is one command: `members -detailed`. Returns the exit code.
 int RunSingleCommand(const Command& command, std::span<const std::string> args);
 
-// The words after the program's name; before any thread, since it sets the process's signals, and
-// before any file, since it opens what the parent closed of the standard streams.
+// Returns the words after the program's name. Call it before any thread starts, because it sets the
+// process's signals, and before any file is opened, because it reopens standard streams that the
+// parent closed.
 inline std::vector<std::string> StartProcess(int argc, char** argv) {
   OpenStandardStreams();
   ResetSignals();
@@ -38,8 +39,8 @@ inline std::vector<std::string> StartProcess(int argc, char** argv) {
 
 namespace command_line_internal {
 
-// What was printed may still be in a buffer. A result that did not reach its reader is no success;
-// a reader that closed the pipe does not want to be told.
+// Flushes the output, which may still be in a buffer. A result that did not reach its reader is a
+// failure. A reader that closed the pipe wants no error message.
 inline int FinishOutput(int exit_code) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
   if (errno != EPIPE) PrintError("Error writing to standard output\n");
@@ -71,7 +72,7 @@ inline int RunCommandLine(std::span<const Command* const> commands,
     const auto at = absl::c_find_if(commands, [&](const Command* c) { return c->name == name; });
     return at == commands.end() ? nullptr : *at;
   };
-  // Anywhere on the line, even as a payload: scripts rely on it.
+  // The word counts anywhere on the line, even as a payload: scripts rely on it.
   for (const std::string& word : args) {
     if (word != "-v" && word != "--version") continue;
     return internal::FinishOutput(find("version")->run({}));

@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_DESCRIPTORS_H_
 #define SERF_CMD_DESCRIPTORS_H_
 
-// The descriptors of a process: how many it may have, and who gets them.
+// The file descriptors of a process: how many it may have, and how its parts share them.
 //
 //   OpenStandardStreams();                                    // before any other file is opened
 //   const std::optional<rlimit> before = RaiseDescriptorLimit();
@@ -19,11 +19,11 @@
 
 namespace serf::cmd {
 
-// Standard input, output and error that the parent closed lead to /dev/null from now on. Else the
-// first sockets would take their places, and get what is written to the terminal.
+// Opens /dev/null in place of each standard stream that the parent closed. Otherwise the first
+// sockets would take these numbers, and receive the program's output.
 inline void OpenStandardStreams() {
   for (;;) {
-    // The lowest number that is free.
+    // open() returns the lowest free number.
     const int file = ::open("/dev/null", O_RDWR);
     if (file < 0) return;
     if (file > STDERR_FILENO) {
@@ -33,7 +33,7 @@ inline void OpenStandardStreams() {
   }
 }
 
-// How many the process may have. As many as there are numbers, if it is not known.
+// The number of descriptors that the process may have. If it is unknown, the largest number.
 inline std::size_t DescriptorLimit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
@@ -42,8 +42,9 @@ inline std::size_t DescriptorLimit() {
   return static_cast<std::size_t>(limit.rlim_cur);
 }
 
-// Raises the soft limit to the hard one, as the Go runtime does. The limit before, for children:
-// some close each number up to theirs, or use select(). Nothing if it can't be raised.
+// Raises the soft limit to the hard one, as the Go runtime does. Returns the limit before, for
+// children: some close every number up to their limit, or use select(). Nothing, if the limit
+// cannot be raised.
 inline std::optional<rlimit> RaiseDescriptorLimit() {
   rlimit before{};
   if (::getrlimit(RLIMIT_NOFILE, &before) != 0 || before.rlim_cur == before.rlim_max) {
@@ -57,22 +58,22 @@ inline std::optional<rlimit> RaiseDescriptorLimit() {
 
 struct ConnectionLimits {
   std::size_t gossip;  // TCP connections of the cluster, in both directions
-  std::size_t rpc;     // of clients
+  std::size_t rpc;     // connections of clients
 };
 
-// What may be open beside connections, at most half of all: the agent's own files and sockets, two
-// pipes for each script that runs, and what the look-up of a name needs for a moment.
+// Descriptors that may be open besides connections, at most half of all: the agent's own files and
+// sockets, two pipes for each script that runs, and those that a name lookup needs for a moment.
 inline constexpr std::size_t kReservedDescriptorsMax = 64;
 // An agent without connections has a dozen.
 inline constexpr std::size_t kReservedDescriptorsMin = 16;
-// A push/pull lives for a second: so many are enough for clusters of thousands.
+// A push/pull lives for a second, so this is enough for clusters of thousands of members.
 inline constexpr std::size_t kGossipConnectionsMax = 512;
-// Beyond this the limit is of no use: the connections come and go one after the other.
+// A smaller limit has no use: the connections then come and go one after the other.
 inline constexpr std::size_t kGossipConnectionsMin = 4;
 inline constexpr std::size_t kRpcConnectionsMin = 4;
 
-// Half of the rest each, so that no flood on one side takes the other side's. What gossip does not
-// want is left to clients.
+// Gives half of the rest to each side, so that a flood on one side cannot take the other's. Clients
+// also get what gossip does not need.
 constexpr ConnectionLimits ShareDescriptors(std::size_t descriptors) {
   const std::size_t reserved =
       std::clamp(descriptors / 2, kReservedDescriptorsMin, kReservedDescriptorsMax);

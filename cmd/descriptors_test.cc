@@ -13,7 +13,7 @@
 namespace serf::cmd {
 namespace {
 
-// In a process of its own, since it changes what all of a process share.
+// Runs `body` in a process of its own, because it changes state that a whole process shares.
 int InChild(const std::function<int()>& body) {
   const pid_t child = ::fork();
   if (child == 0) ::_exit(body());

@@ -1,16 +1,16 @@
 #ifndef SERF_CMD_FLAGS_H_
 #define SERF_CMD_FLAGS_H_
 
-// Serf's flag grammar over gflags: gflags holds definitions, defaults and values of each command;
-// ParseFlags() reads the words, whose form and errors differ from those of gflags' own parser.
-// Source: docs/protocol/agent.md 2.2.
+// Serf's flag grammar over gflags. gflags holds definitions, defaults and values of each command.
+// ParseFlags() reads the words, because their form and errors differ from those of gflags' own
+// parser. Source: docs/protocol/agent.md 2.2.
 //
 //   DEFINE_string(members_format, "text", "text or json");
 //   const std::vector<Flag> flags = {{.name = "format", .gflag = "members_format"}};
 //   absl::StatusOr<std::vector<std::string>> words = ParseFlags(flags, args);
 //
-// The grammar: a flag is "-name" or "--name", its value follows "=" or is the next word; a
-// boolean takes one only after "=". The first word without a dash (a lone "-" is one), or "--",
+// The grammar: a flag is "-name" or "--name", its value follows "=" or is the next word; a boolean
+// takes a value only after "=". The first word without a dash (a lone "-" counts as one), or "--",
 // ends the flags.
 
 #include <cstdint>
@@ -28,22 +28,22 @@
 
 namespace serf::cmd {
 
-// A flag as the user types it, and where its value goes: `gflag` or `list`.
+// A flag as the user types it, and the destination of its value: `gflag` or `list`.
 struct Flag {
   absl::string_view name;       // "log-level"
-  const char* gflag = nullptr;  // the name in gflags, "agent_log_level"; a scalar: last wins
-  std::vector<std::string>* list = nullptr;  // of a repeatable flag, which gflags does not have
-  bool duration = false;                     // the gflag is a string that must read as a duration
+  const char* gflag = nullptr;  // the name in gflags, "agent_log_level"; the last value wins
+  std::vector<std::string>* list = nullptr;  // for a repeatable flag, which gflags does not support
+  bool duration = false;                     // the gflag is a string that must parse as a duration
 };
 
-// Sets what `args` names and returns the words after the flags. An error's message is the one
-// line to print; flags before the bad one are set by then.
+// Sets the flags that `args` names and returns the words after them. An error's message is the one
+// line to print; flags before the bad one are already set.
 absl::StatusOr<std::vector<std::string>> ParseFlags(std::span<const Flag> flags,
                                                     std::span<const std::string> args);
 
 namespace flags_internal {
 
-// The seven forms of each that the original takes; no others.
+// The forms of true and false that Go Serf accepts, and no others.
 inline bool ParseBool(absl::string_view text, bool* value) {
   for (const absl::string_view yes : {"1", "t", "T", "true", "TRUE", "True"}) {
     if (text == yes) return *value = true;
@@ -56,7 +56,7 @@ inline bool ParseBool(absl::string_view text, bool* value) {
   return false;
 }
 
-// [+-] and digits, decimal or after 0x, 0o, 0 or 0b. An underscore may stand between digits
+// Parses [+-] and digits, decimal or after 0x, 0o, 0 or 0b. An underscore may stand between digits
 // ("1_000"), and between a prefix and the digits.
 inline absl::StatusOr<std::int64_t> ParseInteger(absl::string_view text) {
   const auto syntax = [] { return absl::InvalidArgumentError("parse error"); };
@@ -92,7 +92,7 @@ inline absl::StatusOr<std::int64_t> ParseInteger(absl::string_view text) {
   return static_cast<std::int64_t>(negative ? -value : value);
 }
 
-// Checks `value` for the type that gflags knows of the flag, and sets it.
+// Checks `value` against the type of the gflag, and sets it.
 inline absl::Status SetFlag(const Flag& flag, const std::string& value) {
   const auto refuse = [&](absl::string_view reason) {
     return absl::InvalidArgumentError(

@@ -152,7 +152,7 @@ TEST_F(FlagsTest, Errors) {
   EXPECT_EQ(Error({"---x"}), "bad flag syntax: ---x");
   EXPECT_EQ(Error({"-=x"}), "bad flag syntax: -=x");
   EXPECT_EQ(Error({"--=x"}), "bad flag syntax: --=x");
-  // gflags' own names and spellings are not Serf's.
+  // Serf does not accept gflags' own names and spellings.
   EXPECT_EQ(Error({"-test_name=x"}), "flag provided but not defined: -test_name");
   EXPECT_EQ(Error({"-relay_factor=1"}), "flag provided but not defined: -relay_factor");
   EXPECT_EQ(Error({"-nodetailed"}), "flag provided but not defined: -nodetailed");

@@ -1,5 +1,5 @@
-// How the program is built: what _HARDENING and _HARDENED_LINKING in tools/cc.bzl promise, read off
-// the program itself. Linux; the machine code is looked at on x86-64 only.
+// Checks how the program is built: it reads the promises of _HARDENING and _HARDENED_LINKING in
+// tools/cc.bzl from the program itself. Linux; it reads the machine code on x86-64 only.
 
 #include <elf.h>
 #include <gmock/gmock.h>
@@ -25,7 +25,7 @@ namespace {
 
 using ::testing::Contains;
 
-// An ELF file of 64 bits, as far as the tests ask for it.
+// A 64-bit ELF file, as far as the tests need it.
 class ElfFile {
  public:
   explicit ElfFile(const std::string& path) {
@@ -177,7 +177,7 @@ TEST(Hardening, CallsOfLibcKnowTheirBuffers) {
 
 #ifdef __x86_64__
 
-// A frame of many pages, as the program's own would be.
+// A frame of many pages, as a function of the program could have it.
 [[gnu::noinline]] char HasALargeFrame(std::size_t at) {
   std::array<volatile char, 64 << 10> frame;
   for (volatile char& each : frame) each = 1;
@@ -186,19 +186,21 @@ TEST(Hardening, CallsOfLibcKnowTheirBuffers) {
 
 TEST(Hardening, ALargeFrameTouchesEachOfItsPages) {
   EXPECT_EQ(HasALargeFrame(17), 1);
-  // g++ adds zero to the page, Clang writes zero to it: nothing in the frame has a value yet.
+  // g++ adds zero to the page, and Clang writes zero to it, because nothing in the frame has a
+  // value yet.
   const absl::string_view code(reinterpret_cast<const char*>(&HasALargeFrame), 128);
   EXPECT_TRUE(absl::StrContains(code, absl::string_view("\x48\x83\x0c\x24\x00", 5)) ||
               absl::StrContains(code, absl::string_view("\x48\xc7\x04\x24\x00\x00\x00\x00", 8)));
 }
 
-// Only where a jump may land does a function that others can reach begin.
+// A function that other code can call begins only where a jump may land.
 TEST(Hardening, FunctionsBeginWithALandingPad) {
   std::size_t functions = 0;
   std::size_t pads = 0;
   for (const ElfFile::Symbol& symbol : Program().Symbols(SHT_SYMTAB)) {
     if (!symbol.is_function || !absl::StartsWith(symbol.name, "_ZN4serf")) continue;
-    // Parts of a function that are seldom run stand apart and are reached from within.
+    // The compiler places rarely used parts of a function apart, and only the function itself jumps
+    // there.
     if (absl::StrContains(symbol.name, ".cold") || absl::StrContains(symbol.name, ".part")) {
       continue;
     }

@@ -1,9 +1,8 @@
 #ifndef SERF_CMD_SIGNALS_H_
 #define SERF_CMD_SIGNALS_H_
 
-// Signals: what is done about them before any command runs. What an agent does at which signal is
-// in docs/agent-options.md, and the original's agents do the same. Source:
-// docs/protocol/agent.md 2.15.
+// Signals: their treatment before any command runs. docs/agent-options.md lists what an agent does
+// at each signal, which is the same as in Go Serf. Source: docs/protocol/agent.md 2.15.
 //
 //   ResetSignals();  // first thing in the process, before any thread
 
@@ -11,18 +10,18 @@
 
 namespace serf::cmd {
 
-// An agent that runs acts at them.
+// A running agent acts on these signals.
 inline constexpr int kCaughtSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
-// What a signal could tell, a call tells as well (SIGPIPE, SIGXFSZ: an error of the write), or it
-// means nothing to a node, whoever sends it.
+// A call reports the same as the signal (SIGPIPE, SIGXFSZ: an error of the write), or the signal
+// means nothing to a node.
 inline constexpr int kIgnoredSignals[] = {SIGPIPE, SIGXFSZ,   SIGXCPU, SIGUSR1, SIGUSR2, SIGALRM,
                                           SIGPROF, SIGVTALRM, SIGIO,   SIGPWR,  SIGURG,  SIGWINCH};
 
-// Ignores them and the real-time signals, and takes all others, whatever the parent blocked: else
-// an agent of a parent that had blocked SIGTERM would not end, and one that had blocked SIGCHLD
-// would wait for its first event handler for ever. Faults (SIGSEGV, SIGQUIT, ...) and job control
-// (SIGTSTP, ...) are left to the system.
+// Ignores these and the real-time signals, and unblocks all others, whatever the parent blocked.
+// Otherwise an agent whose parent had blocked SIGTERM would not end, and an agent whose parent had
+// blocked SIGCHLD would wait for its first event handler without end. Faults (SIGSEGV, SIGQUIT,
+// ...) and job control (SIGTSTP, ...) keep the system's actions.
 inline void ResetSignals() {
   for (const int signal : kIgnoredSignals) std::signal(signal, SIG_IGN);
   for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) std::signal(signal, SIG_IGN);
@@ -31,7 +30,7 @@ inline void ResetSignals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-// For the end of an agent, in its only thread that takes signals.
+// For the end of an agent. Call it on the only thread that takes signals.
 inline void BlockCaughtSignals() {
   sigset_t caught;
   ::sigemptyset(&caught);

@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_TAG_FLAG_H_
 #define SERF_CMD_TAG_FLAG_H_
 
-// The repeatable flag -tag key=value. Source: docs/protocol/agent.md 2.5, 4.10.
+// The repeatable flag -tag key=value. Source: docs/protocol/agent.md 2.5 and 4.10.
 
 #include <string>
 #include <vector>
@@ -13,7 +13,7 @@
 
 namespace serf::cmd {
 
-// The last value of a key wins. "Invalid tag: 'X'" without "=" or with an empty key.
+// The last value of a key wins. Error, without "=" or with an empty key: "Invalid tag: 'X'".
 inline absl::StatusOr<Tags> ParseTags(const std::vector<std::string>& words) {
   Tags tags;
   for (const std::string& word : words) {

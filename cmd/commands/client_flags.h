@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_COMMANDS_CLIENT_FLAGS_H_
 #define SERF_CMD_COMMANDS_CLIENT_FLAGS_H_
 
-// -rpc-addr and -rpc-auth, which every command that talks to an agent has. Source:
+// -rpc-addr and -rpc-auth: the flags of every command that talks to an agent. Source:
 // docs/protocol/agent.md 4.2.
 //
 //   rpc::Client client(ClientOptionsFromFlags());
@@ -14,12 +14,14 @@
 
 namespace serf::cmd {
 
-// `own`, with the two flags. Their defaults are SERF_RPC_ADDR, SERF_RPC_AUTH of the environment.
+// Adds the two flags to `own`. Their defaults come from the environment: SERF_RPC_ADDR,
+// SERF_RPC_AUTH.
 std::vector<Flag> WithClientFlags(std::vector<Flag> own);
 
 rpc::ClientOptions ClientOptionsFromFlags();
 
-// Connects where -rpc-addr says. If that fails: prints why and returns false.
+// Connects to the agent that -rpc-addr names. After a failure it prints the reason and returns
+// false.
 bool ConnectToAgent(rpc::Client& client);
 
 }  // namespace serf::cmd

@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_COMMANDS_COMMANDS_H_
 #define SERF_CMD_COMMANDS_COMMANDS_H_
 
-// The commands that ask a running agent, and the two that ask nobody (keygen, version); `serf
-// agent` is in cmd/daemon/. Each is in a file of its own: kJoinCommand in join_command.cc.
+// The commands that ask a running agent, and keygen and version, which need none. `serf agent` is
+// in cmd/daemon/. Each command has a file of its own: kJoinCommand is in join_command.cc.
 
 #include "serf/cmd/command.h"
 
@@ -14,11 +14,10 @@ extern const Command kEventCommand;
 // `serf force-leave`. Turns a failed member into one that left. Source: docs/protocol/agent.md 4.4.
 extern const Command kForceLeaveCommand;
 
-// `serf info`. Shows what an agent tells of itself. Source: docs/protocol/agent.md 4.5.
+// `serf info`. Shows an agent's own figures. Source: docs/protocol/agent.md 4.5.
 extern const Command kInfoCommand;
 
-// `serf join`. Tells an agent to join the cluster of other nodes. Source:
-// docs/protocol/agent.md 4.6.
+// `serf join`. Makes an agent join the cluster of other nodes. Source: docs/protocol/agent.md 4.6.
 extern const Command kJoinCommand;
 
 // `serf keygen`. Prints 32 random bytes in base64. Takes no flags; words are ignored. Source:
@@ -29,7 +28,7 @@ extern const Command kKeygenCommand;
 // docs/protocol/agent.md 4.8.
 extern const Command kKeysCommand;
 
-// `serf leave`. Tells an agent to leave its cluster and to end. Source: docs/protocol/agent.md 4.9.
+// `serf leave`. Makes an agent leave its cluster and end. Source: docs/protocol/agent.md 4.9.
 extern const Command kLeaveCommand;
 
 // `serf members`. Lists the members that an agent knows, as a table or as JSON. Source:
@@ -40,12 +39,12 @@ extern const Command kMembersCommand;
 // docs/protocol/agent.md 4.11.
 extern const Command kMonitorCommand;
 
-// `serf query`. Asks the cluster, and prints what the nodes answer. Source:
-// docs/protocol/agent.md 4.12.
+// `serf query`. Asks the cluster, and prints the nodes' answers. Source: docs/protocol/agent.md
+// 4.12.
 extern const Command kQueryCommand;
 
-// `serf reachability`. Asks all members for a sign of life, and tells what is wrong if some give
-// none. Source: docs/protocol/agent.md 4.13.
+// `serf reachability`. Asks all members for an acknowledgement, and names likely reasons if some
+// send none. Source: docs/protocol/agent.md 4.13.
 extern const Command kReachabilityCommand;
 
 // `serf rtt`. Estimates the round trip time between two nodes. Source: docs/protocol/agent.md 4.14.

@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_COMMANDS_EVENT_TEXT_H_
 #define SERF_CMD_COMMANDS_EVENT_TEXT_H_
 
-// Events as `serf monitor` shows them, in the syntax that scripts know: Go's, of the decoded
-// MessagePack. Source: docs/protocol/agent.md 4.11 and B.5.
+// The text of events in `serf monitor`, in the syntax that scripts know: that of Go, for the
+// decoded MessagePack. Source: docs/protocol/agent.md 4.11 and B.5.
 //
 //   Event Info:
 //   <TAB>Coalesce: false
@@ -29,7 +29,8 @@ std::string EventText(const rpc::EventRecord& event);
 
 namespace event_text_internal {
 
-// What needs more than seven bits is sent in an unsigned form, and those print in hexadecimal.
+// MessagePack sends a number of more than seven bits in an unsigned form, which prints in
+// hexadecimal.
 inline std::string Integer(std::uint64_t value) {
   return value < 0x80 ? absl::StrCat(value) : absl::StrCat("0x", absl::Hex(value));
 }

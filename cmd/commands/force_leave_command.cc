@@ -44,8 +44,8 @@ int Run(std::span<const std::string> args) {
       !done.ok()) {
     return failed(done);
   }
-  // No failure: the agent has told the cluster, where somebody may know it; and who cleans up again
-  // and again does not want to stop here.
+  // An unknown name is not a failure: the agent has told the cluster, where some member may know
+  // the name. A script that cleans up repeatedly should not stop here.
   if (!known) {
     PrintError(absl::StrCat("Warning: no member is called \"", EscapeControls(name), "\"\n"));
   }

@@ -1,16 +1,16 @@
 #ifndef SERF_CMD_COMMANDS_INTERRUPT_H_
 #define SERF_CMD_COMMANDS_INTERRUPT_H_
 
-// CatchInterrupt: as long as it lives, SIGINT makes the call that blocks return Cancelled, instead
-// of ending the process.
+// CatchInterrupt: while it lives, SIGINT makes the call that blocks return Cancelled, and does not
+// end the process.
 //
 //   rpc::Client client;
 //   ...                                    // connect and ask: an interrupt ends the process
 //   const CatchInterrupt caught(client);
 //   if (absl::IsCancelled(client.Next().status())) ...
 //
-// A name may be looked up in another thread, which cannot be told to stop: while connecting only
-// the end of the process is sure to come at once.
+// Make it after the connection. A name lookup runs on another thread that cannot be stopped, so
+// only the end of the process is sure to come at once while a command connects.
 
 #include <boost/asio/signal_set.hpp>
 #include <boost/system/error_code.hpp>
@@ -30,7 +30,8 @@ class CatchInterrupt {
   CatchInterrupt& operator=(const CatchInterrupt&) = delete;
 
  private:
-  // Again after each: whoever is impatient ends the farewell to an agent that does not answer.
+  // Waits again after each interrupt: a second one ends the farewell to an agent that does not
+  // answer.
   void Wait() {
     signals_.async_wait([this](const boost::system::error_code& error, int) {
       if (error) return;

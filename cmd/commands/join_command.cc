@@ -35,7 +35,7 @@ int Run(std::span<const std::string> args) {
     return kExitFailure;
   }
   Print(absl::StrCat("Successfully joined cluster by contacting ", result.contacted, " nodes.\n"));
-  // Not on the standard output, which scripts compare.
+  // The errors do not go to standard output, which scripts compare.
   for (const std::string& failure : result.errors) {
     PrintError(absl::StrCat(EscapeForTerminal(failure), "\n"));
   }

@@ -24,7 +24,7 @@ DEFINE_bool(keys_list, false, "list the keys");
 namespace serf::cmd {
 namespace {
 
-// What an operation is called in the output.
+// The names of an operation in the output.
 struct Words {
   absl::string_view doing;
   absl::string_view done;

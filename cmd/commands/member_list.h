@@ -35,7 +35,7 @@ inline std::string MemberTable(std::span<const Member> members, bool detailed) {
   return table.ToString();
 }
 
-// {"members": [...]}; no member at all is null.
+// {"members": [...]}; the list is null if there are no members.
 inline std::string MemberJson(std::span<const Member> members) {
   nlohmann::ordered_json list;
   for (const Member& member : members) {

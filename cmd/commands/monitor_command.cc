@@ -50,12 +50,12 @@ int Run(std::span<const std::string> args) {
         absl::StrCat("Error starting monitor: ", absl::string_view(log.status().message()), "\n"));
     return kExitFailure;
   }
-  // Only from here on: while the calls above wait, an interrupt ends the process.
+  // Caught only from here on: while the calls above wait, an interrupt ends the process.
   const CatchInterrupt caught(client);
   for (;;) {
     const absl::StatusOr<rpc::Client::Record> record = client.Next();
     if (absl::IsCancelled(record.status())) {
-      // The connection ends with the process; this tells the agent before.
+      // The connection ends with the process; Stop() informs the agent before that.
       client.Stop(*log).IgnoreError();
       client.Stop(*events).IgnoreError();
       return kExitSuccess;

@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_COMMANDS_QUERY_ANSWERS_H_
 #define SERF_CMD_COMMANDS_QUERY_ANSWERS_H_
 
-// QueryAnswers: what came of a query, as `serf query` prints it. Source:
-// docs/protocol/agent.md 4.12.
+// QueryAnswers: the answers to a query, as `serf query` prints them. Source: docs/protocol/agent.md
+// 4.12.
 //
 //   QueryAnswers answers(/*acks=*/true);
 //   Print(answers.OnAck("alpha"));                 // "Ack from 'alpha'\n"
@@ -25,11 +25,11 @@ namespace serf::cmd {
 
 class QueryAnswers {
  public:
-  // `acks`: acknowledgements were asked for.
+  // `acks`: whether the command asked for acknowledgements.
   explicit QueryAnswers(bool acks) : acks_wanted_(acks) {}
 
-  // Each returns the line for the answer. A name cannot forge a second one; a response may have
-  // several, and is printed as it is, but for one line feed at its end.
+  // OnAck() and OnResponse() return the line for the answer. A name cannot forge a second line. A
+  // response may have several lines, and is printed unchanged except for one line feed at its end.
   std::string OnAck(const std::string& node) {
     acks_.push_back(node);
     return absl::StrCat("Ack from '", EscapeControls(node), "'\n");
@@ -49,8 +49,8 @@ class QueryAnswers {
                         "Total Responses: ", response_count_, "\n");
   }
 
-  // All at once: {"Acks": ["alpha"], "Responses": {"alpha": "1.02\n"}}. No acknowledgement at all
-  // is null.
+  // All answers: {"Acks": ["alpha"], "Responses": {"alpha": "1.02\n"}}. "Acks" is null if there are
+  // none.
   std::string ToJson() const {
     nlohmann::ordered_json json;
     json["Acks"] = nullptr;
@@ -62,7 +62,7 @@ class QueryAnswers {
 
  private:
   const bool acks_wanted_;
-  std::vector<std::string> acks_;  // as they came
+  std::vector<std::string> acks_;  // in the order of arrival
   std::size_t response_count_ = 0;
   std::map<std::string, std::string> responses_;  // by node
 };

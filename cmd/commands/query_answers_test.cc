@@ -38,8 +38,8 @@ TEST(QueryAnswersTest, Json) {
   answers.OnAck("alpha");
   answers.OnResponse("beta", "0.50");
   answers.OnResponse("alpha", "<\xff>\n");
-  // Acks in the order of their arrival, responses by name; line feeds kept, what is not UTF-8
-  // replaced.
+  // Acks stand in the order of their arrival, responses by name. Line feeds stay, and bytes that
+  // are not UTF-8 are replaced.
   EXPECT_EQ(answers.ToJson(),
             "{\n  \"Acks\": [\n    \"beta\",\n    \"alpha\"\n  ],\n  \"Responses\": {\n"
             "    \"alpha\": \"\\u003c\\ufffd\\u003e\\n\",\n    \"beta\": \"0.50\"\n  }\n}\n");

@@ -41,7 +41,7 @@ struct Question {
   QueryParams params;
 };
 
-// What the words say, or the exit code if they are wrong.
+// The question that the words ask, or the exit code if they are wrong.
 std::variant<Question, int> ParseQuestion(std::span<const std::string> args) {
   Question question;
   std::vector<std::string> tag_words;
@@ -79,12 +79,12 @@ std::variant<Question, int> ParseQuestion(std::span<const std::string> args) {
   question.params.relay_factor = static_cast<std::uint8_t>(FLAGS_query_relay_factor);
   question.params.timeout = *ParseDuration(FLAGS_query_timeout);
   question.params.finish_early = !FLAGS_query_wait;
-  // As agents tell their event handlers.
+  // Agents set this variable for their event handlers.
   question.params.from_handler = std::getenv("SERF_EVENT") != nullptr;
   return question;
 }
 
-// Takes answers until the query is over; with `print` each is shown at once.
+// Takes answers until the query ends. With `print` it shows each at once.
 absl::Status Collect(rpc::Client& client, bool print, QueryAnswers& answers) {
   for (;;) {
     absl::StatusOr<rpc::Client::Record> record = client.Next();
@@ -117,7 +117,7 @@ int Run(std::span<const std::string> args) {
     Print(absl::StrCat("Error sending query: ", absl::string_view(asked.message()), "\n"));
     return kExitFailure;
   }
-  // Only from here on: while the calls above wait, an interrupt ends the process.
+  // Caught only from here on: while the calls above wait, an interrupt ends the process.
   const CatchInterrupt caught(client);
   if (!json) {
     Print(absl::StrCat("Query '", question.name, "' dispatched\n"));
@@ -127,7 +127,7 @@ int Run(std::span<const std::string> args) {
   const absl::Status ended = Collect(client, !json, answers);
   if (absl::IsCancelled(ended)) return kExitFailure;
   if (!ended.ok()) {
-    // What came is not all there was: no totals, and no JSON that a program could take for whole.
+    // The answers are incomplete: no totals, and no JSON that a program could take for complete.
     Print(absl::StrCat("Error receiving responses: ", absl::string_view(ended.message()), "\n"));
     return kExitFailure;
   }

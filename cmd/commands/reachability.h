@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_COMMANDS_REACHABILITY_H_
 #define SERF_CMD_COMMANDS_REACHABILITY_H_
 
-// Reachability: who of the live members acknowledged, and what that says of the network. The part
-// of `serf reachability` that knows no agent. Source: docs/protocol/agent.md 4.13.
+// Reachability: which live members acknowledged, and what that means for the network. This part of
+// `serf reachability` uses no agent. Source: docs/protocol/agent.md 4.13.
 //
 //   Reachability test({"alpha", "beta"});
 //   test.OnAck("alpha");
@@ -23,7 +23,7 @@ class Reachability {
  public:
   explicit Reachability(std::set<std::string> live) : missing_(live), live_(std::move(live)) {}
 
-  // False if the node has acknowledged before: two nodes have this name.
+  // False if the node has acknowledged before, which means that two nodes have this name.
   bool OnAck(const std::string& node) {
     if (!live_.contains(node)) {
       if (strangers_.insert(node).second) return true;
@@ -37,7 +37,7 @@ class Reachability {
   // Whether all live members have acknowledged.
   bool complete() const { return missing_.empty(); }
 
-  // Of all acknowledgements; each line ends with LF.
+  // The verdict about all acknowledgements; each line ends with LF.
   std::string Verdict() const;
   bool passed() const { return missing_.empty() && strangers_.empty() && !duplicates_; }
 
@@ -48,8 +48,8 @@ class Reachability {
     return lines;
   }
 
-  std::set<std::string> missing_;    // live, and not heard of
-  std::set<std::string> strangers_;  // heard of, and not live
+  std::set<std::string> missing_;    // live members that have not acknowledged
+  std::set<std::string> strangers_;  // nodes that acknowledged and are not live members
   const std::set<std::string> live_;
   bool duplicates_ = false;
 };

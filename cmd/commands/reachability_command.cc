@@ -36,11 +36,11 @@ using Clock = std::chrono::steady_clock;
 
 double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
-// What is waited for acknowledgements too many when all live members have sent theirs: several
-// rounds of gossip, and at least as long as those took.
+// How long the command waits for surplus acknowledgements after all live members have sent theirs:
+// several rounds of gossip, and at least as long as those took.
 constexpr std::chrono::milliseconds kLateMin{500};
 
-// Takes acknowledgements until the query is over, or all are there and no more come.
+// Takes acknowledgements until the query ends, or until all are there and no more come.
 absl::Status Collect(rpc::Client& client, Reachability& test) {
   const Clock::time_point begin = Clock::now();
   Clock::time_point last = begin;
@@ -101,7 +101,7 @@ int Run(std::span<const std::string> args) {
     Print(absl::StrCat("Error sending query: ", absl::string_view(asked.message()), "\n"));
     return kExitFailure;
   }
-  // Only from here on: while the calls above wait, an interrupt ends the process.
+  // Caught only from here on: while the calls above wait, an interrupt ends the process.
   const CatchInterrupt caught(client);
   Print("Starting reachability test...\n");
   std::fflush(stdout);

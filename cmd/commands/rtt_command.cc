@@ -33,7 +33,7 @@ absl::StatusOr<std::string> OwnName(rpc::Client& client) {
   return absl::NotFoundError("it does not tell its name");
 }
 
-// Prints why, if there is none.
+// Prints the reason if there is no coordinate.
 std::optional<Coordinate> CoordinateOf(rpc::Client& client, const std::string& node) {
   const absl::StatusOr<std::optional<Coordinate>> coordinate = client.GetCoordinate(node);
   if (!coordinate.ok()) {

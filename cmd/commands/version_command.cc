@@ -17,7 +17,7 @@ int Run(std::span<const std::string>) {
 
 }  // namespace
 
-// The original has no help for it either.
+// Go Serf has no help for it either.
 constinit const Command kVersionCommand = {
     .name = "version", .synopsis = "Prints the Serf version", .help = "", .run = Run};
 

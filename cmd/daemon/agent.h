@@ -66,23 +66,23 @@
 
 namespace serf::cmd {
 
-// Reads flags and files, for each of which it waits at most `wait_max` if it is a FIFO or the like.
-// The message of an error is what to print. Owns what it uses: a reload calls it on a thread that
-// the end of the agent does not wait for.
+// Reads flags and files. Waits at most `wait_max` for each file that is a FIFO or the like. An
+// error's message is the text to print. It owns what it uses: a reload calls it on a thread that
+// the agent's end does not wait for.
 using ConfigLoader = std::function<absl::StatusOr<AgentConfig>(Duration wait_max)>;
 
-// Runs an agent until its end; returns the exit code. All that it says goes to `terminal`. The
-// configuration is loaded at the start, and again at each SIGHUP.
+// Runs an agent until its end and returns the exit code. All output goes to `terminal`. Loads the
+// configuration at the start, and again at each SIGHUP.
 int RunAgent(ConfigLoader load, Terminal& terminal);
 
 namespace agent_internal {
 
 struct LoadedConfig {
-  absl::StatusOr<AgentConfig> config;  // an error's message is what to print
+  absl::StatusOr<AgentConfig> config;  // an error's message is the text to print
   std::vector<std::string> warnings;
 };
 
-// A start waits for a FIFO as long as it takes, as the original. A reload gives up: what was a FIFO
+// A start waits for a FIFO without limit, as in Go Serf. A reload gives up: a path that was a FIFO
 // by mistake is a file at the next SIGHUP, which must not wait behind it.
 inline constexpr Duration kReloadWaitMax = std::chrono::seconds(10);
 
@@ -122,43 +122,44 @@ class Agent {
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
-  // Once. The exit code. The agent lives until the end of it, and so does whatever is still asked
-  // of the node: its answer comes to a member, never to a frame of the start.
+  // Runs once and returns the exit code. The node's answer to a request reaches a member of the
+  // Agent, which lives until Run() ends, never a stack frame of the start.
   int Run(AgentNode node);
 
  private:
-  // Why the agent cannot start is said here.
+  // Prints the reason if the agent cannot start.
   bool Start(AgentNode node);
-  // -discover, if it was given.
+  // Starts discovery if -discover was given.
   absl::Status StartDiscovery();
   void JoinDiscovered(std::vector<std::string> addresses, Mdns::JoinDone done);
   void PrintBanner(const AgentNode& node);
-  // -join, if it was given: ready when somebody answered, else the end.
+  // Joins the addresses of -join, if it was given. The agent is ready when one of them has
+  // answered, and ends if none does.
   void JoinAtStart();
-  // The start is over.
+  // The start has succeeded.
   void OnReady();
   void WarnOfOpenRpc();
-  // A leave is under way, whoever wants it.
+  // True while a leave is under way, for any reason.
   bool leaving() const { return leaving_ || host_->serf().state() != Serf::State::kAlive; }
 
   void OnEvent(const Event& event);
   void RunHandlers(const Event& event);
-  // The cluster layer ended by itself: it lost the vote over its name.
+  // The cluster layer ended by itself, because it lost the vote over its name.
   void OnSerfShutdown();
   void CatchSignals();
   void WaitForSignal();
   void OnSignal(int signal);
   void LeaveGracefully();
-  // What of the configuration can change while the agent runs (docs/protocol/agent.md 2.16): all of
-  // it, or, if there is any mistake, nothing.
+  // Applies the parts of the configuration that can change while the agent runs. If the new
+  // configuration has a mistake, nothing changes. Source: docs/protocol/agent.md 2.16.
   void Reload();
   void LoadAgain();
   void OnLoaded(agent_internal::LoadedConfig loaded);
   void SetEventHandlers(std::vector<EventScript> scripts);
-  // One attempt of -retry-join.
+  // Makes one attempt of -retry-join.
   void RetryJoin();
   void OnRetryFailed(const absl::Status& status);
-  // Closes RPC, then the node, then ends Run().
+  // Closes RPC, then the node, then makes Run() return.
   void Finish(int exit_code);
 
   AgentConfig config_;
@@ -182,11 +183,11 @@ class Agent {
   std::unique_ptr<Mdns> mdns_;
   Duration leave_limit_ = Duration::zero();
   transport::Background background_{io_};
-  bool loading_ = false;     // the configuration, for a reload
-  bool load_again_ = false;  // it may have changed meanwhile
+  bool loading_ = false;     // a reload is reading the configuration
+  bool load_again_ = false;  // the configuration may have changed meanwhile
   Rng rng_{transport::RandomSeed()};
-  std::int64_t failed_joins_ = 0;  // of -retry-join
-  bool leaving_ = false;           // because of a signal
+  std::int64_t failed_joins_ = 0;  // failed attempts of -retry-join
+  bool leaving_ = false;           // a signal made the agent leave
   bool finishing_ = false;
   int exit_code_ = kExitSuccess;
 };
@@ -204,8 +205,8 @@ inline std::string EventTitle(const Event& event) {
   return absl::StrCat("user-event: ", std::get<UserEvent>(event).name);
 }
 
-// The original waits for 3 s, whatever the profile, which is too short where gossip is slow: WAN
-// gossips 2.5 times less often than LAN.
+// Go Serf waits for 3 s in every profile. That is too short where gossip is slow: WAN gossips 2.5
+// times less often than LAN.
 inline Duration LeaveLimit(Duration gossip_interval) {
   constexpr Duration kLimit = std::chrono::seconds(3);
   constexpr Duration kLanGossipInterval = std::chrono::milliseconds(200);
@@ -249,7 +250,7 @@ inline int Agent::Run(AgentNode node) {
     Finish(kExitFailure);
   }
   io_.run();
-  // The end has an exit code and last words, which one more signal must not take from it.
+  // A further signal must not take the exit code and the last output from the agent's end.
   BlockCaughtSignals();
   return exit_code_;
 }
@@ -287,7 +288,7 @@ inline bool Agent::Start(AgentNode node) {
     SetEventHandlers(*std::move(scripts));
   }
   host_->Start();
-  io_.poll();  // the node knows itself before anybody can ask
+  io_.poll();  // the node must know itself before any client can ask
 
   if (const absl::Status status = StartDiscovery(); !status.ok()) {
     return fail("Error starting mDNS listener", status);
@@ -371,7 +372,8 @@ inline void Agent::JoinAtStart() {
       absl::StrCat("Joining cluster...(replay: ", config_.replay_on_join ? "true" : "false", ")"));
   service_->Join(
       config_.start_join, {.replay = config_.replay_on_join}, [this](const JoinResult& result) {
-        if (finishing_ || leaving()) return;  // a signal or a client made the agent leave meanwhile
+        // A signal or a client has made the agent leave meanwhile.
+        if (finishing_ || leaving()) return;
         if (!result.status.ok()) {
           terminal_.Output(absl::string_view(result.status.message()));
           return Finish(kExitFailure);
@@ -391,7 +393,7 @@ inline void Agent::OnReady() {
   memory_.Start();
 }
 
-// The original is silent about it (docs/protocol/agent.md 8.2).
+// Go Serf prints no such warning (docs/protocol/agent.md 8.2).
 inline void Agent::WarnOfOpenRpc() {
   const std::optional<Endpoint> local = server_->local_endpoint();
   if (!local || local->address.is_loopback() || !config_.rpc_auth.empty()) return;
@@ -424,7 +426,7 @@ inline void Agent::RunHandlers(const Event& event) {
 
 inline void Agent::OnSerfShutdown() {
   Log(&logger_, LogLevel::kWarn, "agent: Serf shutdown detected, quitting");
-  // A supervisor is to start it again: the other one may be gone by then.
+  // A supervisor should start the agent again: the other node may be gone by then.
   terminal_.Output(absl::StrCat("The name '", config_.node_name,
                                 "' is that of another node, by a vote of the members"));
   Finish(kExitFailure);
@@ -432,7 +434,8 @@ inline void Agent::OnSerfShutdown() {
 
 // --- signals ---
 
-// From here on, also while -join is under way. What no agent catches: signals.h.
+// From here on the agent catches signals, also while -join is under way. signals.h lists the
+// signals that it does not catch.
 inline void Agent::CatchSignals() {
   for (const int signal : kCaughtSignals) signals_.add(signal);
   WaitForSignal();
@@ -508,8 +511,8 @@ inline void Agent::OnLoaded(agent_internal::LoadedConfig loaded) {
   if (!level.ok()) return failed("", level.status());
   absl::StatusOr<std::vector<EventScript>> scripts = ParseEventScripts(config.event_handlers);
   if (!scripts.ok()) return failed("", scripts.status());
-  // Only those that the configuration had or has: tags that clients set stay, unlike in the
-  // original, which also empties the tags file (docs/protocol/agent.md 2.16).
+  // Changes only the tags that the old or the new configuration names. Tags that clients set stay;
+  // Go Serf drops them, and empties the tags file too (docs/protocol/agent.md 2.16).
   TagChange tags = {.set = config.tags, .remove = {}};
   for (const auto& [key, value] : config_.tags) tags.remove.push_back(key);
   static constexpr absl::string_view kTagsFailed = "Failed to update tags: ";
@@ -581,7 +584,7 @@ inline void Agent::Finish(int exit_code) {
       io_.stop();
     });
   };
-  // Later: a leave that ends may have to answer other clients as well.
+  // Posted, because the end of a leave may have to answer other clients as well.
   boost::asio::post(io_, [this, end_node] {
     if (server_ == nullptr) return end_node();
     server_->Shutdown(end_node);

@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_DAEMON_AGENT_ADDRESSES_H_
 #define SERF_CMD_DAEMON_AGENT_ADDRESSES_H_
 
-// Where an agent listens and what it tells others: the addresses of -bind, -iface and -advertise,
-// looked up. Source: docs/protocol/agent.md 2.6.
+// The addresses where an agent listens and the one that it announces: -bind, -iface and -advertise
+// after the look-up. Source: docs/protocol/agent.md 2.6.
 
 #include <net/if.h>
 
@@ -29,27 +29,29 @@ namespace serf::cmd {
 
 struct AgentAddresses {
   Endpoint bind;
-  names::Zone zone = 0;   // of a link-local address of IPv6 that is bound
-  std::string bind_text;  // for the banner: an empty host stays empty there
+  names::Zone zone = 0;   // the zone of a link-local IPv6 address that is bound
+  std::string bind_text;  // for the banner, where an empty host stays empty
   std::optional<Endpoint> advertise;
-  std::string notice;  // for the operator, if not -bind chose the address; else empty
+  std::string notice;  // for the operator, if -bind did not choose the address; else empty
 };
 
-// Blocks on name look-ups. An error's message is what to print before giving up. `interfaces` are
-// this host's.
+// Looks the addresses up; blocks on name look-ups. An error's message is the text to print before
+// the agent gives up. `interfaces` are those of this host.
 //
-// Where no other host can be reached and none is to be joined, all addresses are the loopback one:
-// without it there would be none to tell, and the agent could not start (the original's does not).
+// If no other host can reach this one, and the configuration names no other hosts, all addresses
+// become the loopback one. Otherwise the agent would have no address to announce and could not
+// start; Go Serf's cannot.
 absl::StatusOr<AgentAddresses> LookUpAddresses(
     const AgentConfig& config, const std::vector<transport::InterfaceAddress>& interfaces =
                                    transport::ListInterfaceAddresses());
 
-// Names the flags that help if the node found no address to tell: `status` is transport::Host's.
+// Adds the flags that help if the node found no address to announce. `status` is transport::Host's.
 absl::Status WithAddressFlags(const absl::Status& status);
 
 namespace agent_addresses_internal {
 
-// Binds to an address of the interface, or checks that the one asked for is one.
+// Binds to an address of the interface, or checks that the configured address is one of its
+// addresses.
 inline absl::Status UseInterface(const std::string& name,
                                  const std::vector<transport::InterfaceAddress>& interfaces,
                                  AgentAddresses& addresses) {
@@ -80,8 +82,8 @@ inline absl::Status UseInterface(const std::string& name,
       absl::StrCat("Failed to find usable address for interface '", name, "'"));
 }
 
-// The link of a link-local address of IPv6, if none was given: that of the interface asked for, or
-// of the only one that has the address.
+// Finds the zone of a link-local IPv6 address without one: the configured interface, or the only
+// interface that has the address.
 inline absl::Status FindZone(const std::string& interface,
                              const std::vector<transport::InterfaceAddress>& interfaces,
                              AgentAddresses& addresses) {
@@ -112,8 +114,8 @@ inline absl::Status FindZone(const std::string& interface,
   return absl::OkStatus();
 }
 
-// True if the configuration wants members of other hosts: then an agent that starts before the
-// network does must fail, and be started again, not tell them its loopback address.
+// True if the configuration names members on other hosts. An agent that starts before the network
+// must then fail, so that a supervisor starts it again; it must not announce its loopback address.
 inline bool WantsOtherHosts(const AgentConfig& config) {
   const auto is_other = [](const std::string& entry) {
     const auto parsed = transport::ParseJoinEntry(entry, kDefaultBindPort);
@@ -168,7 +170,7 @@ inline absl::StatusOr<AgentAddresses> LookUpAddresses(
     }
     return addresses;
   }
-  // Without a port: the one that is bound (the original takes 7946, docs/protocol/agent.md 2.6).
+  // Without a port it takes the bound one. Go Serf takes 7946 (docs/protocol/agent.md 2.6).
   const absl::StatusOr<transport::BindAddress> advertise =
       transport::ParseBindAddress(config.advertise, addresses.bind.port);
   if (!advertise.ok()) return wrap("Invalid advertise address", advertise.status());

@@ -38,7 +38,7 @@ namespace {
 
 using ConfigChange = std::function<void(AgentConfig&)>;
 
-// The flags of kAgentOptions, registered with gflags as DEFINE_string() and the others do it.
+// The flags of kAgentOptions, registered with gflags as DEFINE_string() and its siblings do.
 class AgentFlags {
  public:
   static AgentFlags& Instance() {
@@ -48,10 +48,10 @@ class AgentFlags {
 
   // For ParseFlags().
   std::vector<Flag> List();
-  // What the flags say, as changes of a configuration. As in the original a flag with an empty or
-  // zero value, or a false, says nothing.
+  // The flags as changes of a configuration. As in Go Serf, a flag with an empty or zero value, or
+  // a false, changes nothing.
   absl::StatusOr<std::vector<ConfigChange>> Changes() const;
-  // Of -config-file and -config-dir, in one order.
+  // The paths of -config-file and -config-dir, in their common order.
   const std::vector<std::string>& files() const { return files_; }
 
  private:
@@ -60,7 +60,7 @@ class AgentFlags {
     T value{};
     T by_default{};
   };
-  using Lines = std::vector<std::string>;  // of a flag that may be repeated; gflags has none
+  using Lines = std::vector<std::string>;  // for a repeatable flag, which gflags does not support
   using Value = std::variant<Lines, Scalar<bool>, Scalar<gflags::int64>, Scalar<std::string>>;
   struct FlagOf {
     const AgentOption* option = nullptr;
@@ -76,7 +76,7 @@ class AgentFlags {
   Lines files_;
 };
 
-// By the field that a flag sets: how its value is kept.
+// Chooses the form in which a flag's value is kept, by the field that the flag sets.
 struct AgentFlags::ToValue {
   Value operator()(bool AgentConfig::*) const { return Scalar<bool>(); }
   Value operator()(std::optional<bool> AgentConfig::*) const { return Scalar<bool>(); }
@@ -88,7 +88,7 @@ struct AgentFlags::ToValue {
   Value operator()(std::monostate) const { return Lines(); }
 };
 
-// The same: what its value changes.
+// Makes the change of the configuration, in the same way.
 struct AgentFlags::ToChange {
   absl::Status operator()(std::monostate) const { return absl::OkStatus(); }
   absl::Status operator()(bool AgentConfig::*field) const { return Take(Get<bool>(), field); }
@@ -117,8 +117,8 @@ struct AgentFlags::ToChange {
       for (const auto& [key, value] : tags) (config.*field)[key] = value;
     });
   }
-  // Of -disable-compression, which says the opposite of its key. Said either way, it outweighs the
-  // files.
+  // For -disable-compression, which means the opposite of its key. With either value, it overrides
+  // the files.
   absl::Status operator()(std::optional<bool> AgentConfig::*field) const {
     if (gflags::GetCommandLineFlagInfoOrDie(flag.gflag.c_str()).is_default) return absl::OkStatus();
     return Change([enable = !Get<bool>(), field](AgentConfig& config) { config.*field = enable; });
@@ -181,12 +181,12 @@ absl::StatusOr<std::vector<ConfigChange>> AgentFlags::Changes() const {
   return changes;
 }
 
-// Before main(), as gflags expects it.
+// Registered before main(), as gflags expects.
 [[maybe_unused]] const AgentFlags& kFlags = AgentFlags::Instance();
 
 // --- the command ---
 
-// Defaults, then the files, then the flags.
+// Loads the defaults, then the files, then the flags.
 absl::StatusOr<AgentConfig> LoadConfig(const std::vector<std::string>& files,
                                        const std::vector<ConfigChange>& flags, Duration wait_max) {
   AgentConfig config;
@@ -236,7 +236,7 @@ constexpr std::pair<AgentOption::Section, absl::string_view> kSections[] = {
     {AgentOption::Section::kOther, "Other"},
 };
 
-// A text that is put together twice by the compiler: for its size, then for its bytes.
+// The compiler builds the help text twice: first for its size, then for its bytes.
 struct Measure {
   constexpr void Add(absl::string_view text) { size += text.size(); }
   std::size_t size = 0;
@@ -250,7 +250,7 @@ struct Text {
   std::size_t size = 0;
 };
 
-// An option as the help shows it: the flag, and from a column on what it does.
+// Adds an option to the help: the flag, and from a fixed column on its description.
 constexpr void AddOption(const AgentOption& option, auto& text) {
   constexpr absl::string_view kIndent = "                           ";
   const std::size_t width = 3 + option.flag.size() + option.argument.size();

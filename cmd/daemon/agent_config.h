@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_DAEMON_AGENT_CONFIG_H_
 #define SERF_CMD_DAEMON_AGENT_CONFIG_H_
 
-// AgentConfig: what an operator tells `serf agent`, as text and before any look-up, and the checks
-// that need nothing else. Source: docs/protocol/agent.md 2.3, 2.5.
+// AgentConfig: the operator's settings for `serf agent`, as text and before any look-up, and the
+// checks that need nothing else. Source: docs/protocol/agent.md 2.3 and 2.5.
 
 #include <chrono>
 #include <cstdint>
@@ -27,49 +27,51 @@
 
 namespace serf::cmd {
 
-// Port of -bind, -advertise without one (docs/protocol/agent.md 2.6).
+// The port of -bind and -advertise without one (docs/protocol/agent.md 2.6).
 inline constexpr std::uint16_t kDefaultBindPort = 7946;
 
-// What is told goes over what is there: see config_file.h for the rules of files.
+// A later setting overrides an earlier one; config_file.h has the rules for files.
 struct AgentConfig {
-  std::string node_name;         // empty: the host name
+  std::string node_name;         // empty: the host's name
   std::string bind = "0.0.0.0";  // host[:port]
-  std::string advertise;         // host[:port]; empty: what is bound
+  std::string advertise;         // host[:port]; empty: the bound address
   std::string interface;         // "eth0"; empty: none
   std::string rpc_addr = "127.0.0.1:7373";
   std::string rpc_auth;     // empty: clients need no key
   std::string encrypt_key;  // base64; empty: no encryption
   std::string log_level = "INFO";
   std::string profile = "lan";
-  std::string role;  // sets the tag of that name
+  std::string role;  // sets the tag "role"
   Tags tags;
-  std::string tags_file;     // where tags are kept; empty: nowhere
-  std::string keyring_file;  // where keys are kept; empty: nowhere
+  std::string tags_file;     // where the agent keeps its tags; empty: nowhere
+  std::string keyring_file;  // where the agent keeps its keys; empty: nowhere
   std::int64_t protocol = 5;
-  std::optional<bool> enable_compression;  // none: on
+  std::optional<bool> enable_compression;  // not set: on
   std::vector<std::string> start_join;
   std::vector<std::string> retry_join;
   bool replay_on_join = false;
   Duration retry_interval = std::chrono::seconds(30);
-  Duration retry_interval_max = Duration::zero();  // zero: always retry_interval; retry_delay.h
-  std::int64_t retry_max_attempts = 0;             // zero: no limit
+  // Zero: retry_interval always applies; see retry_delay.h.
+  Duration retry_interval_max = Duration::zero();
+  std::int64_t retry_max_attempts = 0;  // zero: no limit
   Duration broadcast_timeout = std::chrono::seconds(5);
   bool leave_on_terminate = false;
   bool skip_leave_on_interrupt = false;
-  std::vector<std::string> event_handlers;      // event_spec.h
-  std::optional<bool> event_handlers_parallel;  // none: false
+  std::vector<std::string> event_handlers;      // see event_spec.h
+  std::optional<bool> event_handlers_parallel;  // not set: false
   bool disable_coordinates = false;
   bool disable_name_resolution = false;
   bool validate_node_names = false;
-  std::int64_t query_response_size_limit = 1024;  // bytes, as the next two
+  std::int64_t query_response_size_limit = 1024;  // bytes, as in the next two
   std::int64_t query_size_limit = 1024;
   std::int64_t user_event_size_limit = 512;
-  Duration reconnect_interval = Duration::zero();  // zero: as the cluster layer has it, also below
+  // Zero, here and below: the cluster layer's default.
+  Duration reconnect_interval = Duration::zero();
   Duration reconnect_timeout = Duration::zero();
   Duration tombstone_timeout = Duration::zero();
   std::string snapshot_path;  // empty: none
   bool rejoin_after_leave = false;
-  std::string discover;        // name of the mDNS cluster; empty: none
+  std::string discover;        // the name of the mDNS cluster; empty: none
   std::string mdns_interface;  // empty: `interface`
   bool mdns_disable_ipv4 = false;
   bool mdns_disable_ipv6 = false;
@@ -80,11 +82,11 @@ struct AgentConfig {
   AgentTuning tuning;
 };
 
-// Fills in what was left out and corrects what is out of range; each warning is a line for the
-// operator. An error's message is what to print before giving up.
+// Fills in missing values and corrects those out of range; each warning is a line for the operator.
+// An error's message is the text to print before the agent gives up.
 absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warnings);
 
-// "trace" to "ERR", in any case.
+// Parses "trace" to "ERR", in any case.
 absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text);
 
 namespace agent_config_internal {

@@ -1,4 +1,4 @@
-// Tests of what an agent makes of its configuration before it starts.
+// Tests of an agent's configuration before the agent starts.
 
 #include "serf/cmd/daemon/agent_config.h"
 
@@ -86,7 +86,7 @@ TEST(AgentConfigTest, Mdns) {
        "Invalid mDNS network interface: route ip+net: no such network interface"},
       {"lo", "x", true, true, "Invalid mDNS configuration: both IPv4 and IPv6 are disabled"},
       {"lo", "x", true, false, ""},
-      {"", "x", true, true, ""},  // then nothing can be listened to, which is told later
+      {"", "x", true, true, ""},  // nothing can listen then, which a later check reports
       {"", "", true, true, ""},
   };
   for (const auto& c : kCases) {
@@ -170,7 +170,7 @@ TEST(AgentAddressesTest, LinkLocalAddressesHaveAnInterface) {
   const struct {
     const char* bind;
     const char* interface;
-    const char* want;  // what the banner shows, or the error
+    const char* want;  // the banner's text, or the error
   } kCases[] = {
       {"[fe80::1%lo]:7000", "", "[fe80::1%lo]:7000"},
       {"[fe80::3%lo]:7000", "", "[fe80::3%lo]:7000"},
@@ -218,7 +218,7 @@ TEST(AgentAddressesTest, AdvertisesTheBoundPort) {
   EXPECT_EQ(LookUpAddresses(config)->advertise->ToString(), "10.0.0.1:8000");
 }
 
-// A container without a network, an offline laptop: the first command of the README runs there.
+// In a container without a network, or on an offline laptop, the README's first command runs.
 TEST(AgentAddressesTest, LoopbackIfThatIsAll) {
   for (const char* const bind : {"0.0.0.0", ":7000", "[::]:7000"}) {
     AgentConfig config;
@@ -236,7 +236,7 @@ TEST(AgentAddressesTest, LoopbackIfThatIsAll) {
   AgentConfig config;
   config.advertise = "10.0.0.1";
   EXPECT_EQ(LookUpAddresses(config, kAlone)->bind.ToString(), "0.0.0.0:7946");
-  // Others would be told an address that is theirs: the network may only be late.
+  // The network may only be late, and other hosts must not receive an address that is their own.
   for (std::vector<std::string> AgentConfig::*const list :
        {&AgentConfig::start_join, &AgentConfig::retry_join}) {
     AgentConfig joins;

@@ -1,8 +1,9 @@
 #ifndef SERF_CMD_DAEMON_AGENT_NODE_H_
 #define SERF_CMD_DAEMON_AGENT_NODE_H_
 
-// From the operator's configuration to the node's: profile, key, addresses, tags and keyring files.
-// Source: docs/protocol/agent.md 2.5 (rows 15 to 19 and the tables after them), 2.7.
+// Turns the operator's configuration into the node's: profile, key, addresses, tags file and
+// keyring file. Source: docs/protocol/agent.md 2.5 (rows 15 to 19 and the tables after them) and
+// 2.7.
 
 #include <chrono>
 #include <cstddef>
@@ -44,39 +45,38 @@ namespace serf::cmd {
 struct AgentNode {
   transport::HostOptions options;
   AgentAddresses addresses;
-  ByteVector key;       // of -encrypt; empty: none
-  KeyringFile keyring;  // what the keyring file holds, if there is one
+  ByteVector key;       // from -encrypt; empty: none
+  KeyringFile keyring;  // the content of the keyring file, if there is one
   bool encrypted() const { return !key.empty() || !keyring.keyring.empty(); }
 };
 
-// What can be wrong before the agent says that it starts. Blocks on name look-ups. An error's
-// message is what to print.
+// Finds the mistakes that the agent must report before it announces its start. Blocks on name
+// look-ups. An error's message is the text to print.
 absl::StatusOr<AgentNode> PrepareNode(const AgentConfig& config, Logger* logger);
 
-// The part of it that needs no network: profile, key, settings.
+// The part of PrepareNode() that needs no network: profile, key, settings.
 absl::Status ConfigureNode(const AgentConfig& config, Logger* logger, AgentNode& node);
 
-// Reads the tags and keyring files into the node. An error's message is what to print after
+// Reads the tags and keyring files into the node. An error's message is the text to print after
 // "Failed to setup the Serf agent: ".
 absl::Status ReadStateFiles(const AgentConfig& config, AgentNode& node, Logger* logger);
 
-// What is checked after it: the protocol, limits, the tags, the size of the key. Puts the keys into
-// the options.
+// The later checks: protocol, limits, tags, size of the key. Puts the keys into the options.
 absl::Status CheckNode(const AgentConfig& config, AgentNode& node);
 
-// What an agent that runs was started with.
+// The configuration and the addresses that the running agent started with.
 struct Running {
   AgentConfig config;
   Endpoint advertise;
 };
 
-// For a reload: all that a start with this configuration would refuse, but for sockets that can't
-// be opened, and the size of the tags. Addresses and files count only where the configuration names
-// others than the running one: a network that is away for a while is no mistake. Blocks on name
+// For a reload: makes all checks of a start with this configuration, except whether sockets can be
+// opened, and the size of the tags. Addresses and files count only if the configuration names
+// others than the running one: a network that is away for a while is not a mistake. Blocks on name
 // look-ups and disks.
 absl::Status CheckConfig(const AgentConfig& config, const Running& running);
 
-// Those that were looked up are the node's.
+// Passes the addresses that were looked up to the node.
 inline void UseAddresses(AgentNode& node) {
   node.options.bind = node.addresses.bind;
   node.options.zone = node.addresses.zone;
@@ -157,7 +157,7 @@ inline absl::Status CheckKeyringFile(const AgentConfig& config) {
   return absl::InvalidArgumentError("Encryption key not allowed while using a keyring");
 }
 
-// What a start finds out last, when it opens the sockets of multicast DNS.
+// A start makes this check last, when it opens the sockets of multicast DNS.
 inline absl::Status CheckDiscovery(const AgentConfig& config) {
   if (config.discover.empty()) return absl::OkStatus();
   absl::Status status = DiscoveryServiceName(config.discover).status();
@@ -256,7 +256,7 @@ inline absl::Status CheckRpcAddress(const AgentConfig& config) {
 inline absl::Status CheckConfig(const AgentConfig& config, const Running& running) {
   namespace internal = agent_node_internal;
   AgentNode node;
-  // In the order of a start.
+  // The checks come in the order of a start.
   absl::Status status = ParseLogLevel(config.log_level).status();
   if (config.enable_syslog) status.Update(SyslogSink::CheckFacility(config.syslog_facility));
   status.Update(internal::CheckAddresses(config, running, node));
@@ -265,7 +265,7 @@ inline absl::Status CheckConfig(const AgentConfig& config, const Running& runnin
   status.Update(internal::CheckKeyringFile(config));
   if (!status.ok()) return status;
   node.options.config.tags.clear();
-  AgentConfig files = config;  // only those that are others
+  AgentConfig files = config;  // with only the files that differ
   if (files.tags_file == running.config.tags_file) files.tags_file.clear();
   if (files.keyring_file == running.config.keyring_file) files.keyring_file.clear();
   if (files.snapshot_path == running.config.snapshot_path) node.options.snapshot_path.clear();

@@ -1,10 +1,10 @@
 #ifndef SERF_CMD_DAEMON_AGENT_OPTIONS_H_
 #define SERF_CMD_DAEMON_AGENT_OPTIONS_H_
 
-// The options of `serf agent`: one row for each, which the flags, the files, the help and the check
-// of docs/agent-options.md are made from. A new one is a member of AgentConfig and a row here, and
-// a row in that page. Settings of the layers below have a table of their own (agent_tuning.h).
-// Source: docs/protocol/agent.md 2.3, 2.4.
+// The options of `serf agent`: one row for each. The flags, the files, the help and the check of
+// docs/agent-options.md are made from the rows. A new option needs a member of AgentConfig, a row
+// here and a row in that page. Settings of the layers below have their own table (agent_tuning.h).
+// Source: docs/protocol/agent.md 2.3 and 2.4.
 
 #include <array>
 #include <cstdint>
@@ -21,8 +21,9 @@
 namespace serf::cmd {
 
 struct AgentOption {
-  // Where the value goes. A flag takes a text for a duration, and may be repeated for a list and
-  // for tags ("KEY=VALUE"). None: a list of files to read, in the order of the command line.
+  // The destination of the value. The flag takes a text for a duration, and is repeatable for a
+  // list and for tags ("KEY=VALUE"). None: a list of files to read, in the order of the command
+  // line.
   using Field = std::variant<std::monostate, std::string AgentConfig::*, bool AgentConfig::*,
                              std::int64_t AgentConfig::*, Duration AgentConfig::*,
                              std::vector<std::string> AgentConfig::*, Tags AgentConfig::*,
@@ -31,19 +32,19 @@ struct AgentOption {
   enum class Section : std::uint8_t { kNone, kNetwork, kNode, kJoining, kEvents, kOther };
 
   Field field;
-  absl::string_view key;   // of files, "node_name"; "mdns.interface" is within an object; or empty
+  absl::string_view key;   // in files, "node_name"; "mdns.interface" is within an object; or empty
   absl::string_view flag;  // without its dash, "node"; or empty
   Section section = Section::kNone;
-  absl::string_view argument;  // what the help shows behind the flag, "=NAME"
-  absl::string_view help;      // lines of at most 53 bytes; empty: that of the row before
-  // Of a number: only what is above zero counts, else what is not zero.
+  absl::string_view argument;  // the help shows it after the flag, "=NAME"
+  absl::string_view help;      // lines of at most 53 bytes; empty: as in the row before
+  // For a number: only values above zero count; otherwise all values but zero count.
   bool positive = false;
-  // Of a number: a start refuses what is below zero.
+  // For a number: a start refuses values below zero.
   bool not_negative = false;
 };
 
-// In the order of the help within a section. Of durations that are wrong, the first is told, as in
-// the original.
+// In the order of the help within a section. If several durations are wrong, the error names the
+// first, as in Go Serf.
 inline constexpr auto kAgentOptions = std::to_array<AgentOption>({
     // --- network ---
     {.field = &AgentConfig::bind,
@@ -90,7 +91,7 @@ inline constexpr auto kAgentOptions = std::to_array<AgentOption>({
      .argument = "=PATH",
      .help = "Read the keys from this file, a list in JSON; the first\n"
              "one encrypts. Not with -encrypt."},
-    // The flag says the opposite of the key, and outweighs it either way.
+    // The flag means the opposite of the key, and overrides it with either value.
     {.field = &AgentConfig::enable_compression,
      .key = "enable_compression",
      .flag = "disable-compression",
@@ -175,14 +176,15 @@ inline constexpr auto kAgentOptions = std::to_array<AgentOption>({
      .section = AgentOption::Section::kJoining,
      .argument = "=30s",
      .help = "Time between two attempts of -retry-join."},
-    // Here, since the original tells of it after the one above.
+    // It stands here because Go Serf reports its error after that of the row above.
     {.field = &AgentConfig::broadcast_timeout,
      .key = "broadcast_timeout",
      .flag = "broadcast-timeout",
      .section = AgentOption::Section::kNode,
      .argument = "=5s",
      .help = "How long leaving and changes of tags may take."},
-    {.field = &AgentConfig::retry_interval_max, .key = "retry_interval_max"},  // ours
+    // An addition of this project.
+    {.field = &AgentConfig::retry_interval_max, .key = "retry_interval_max"},
     {.field = &AgentConfig::retry_max_attempts,
      .key = "retry_max_attempts",
      .flag = "retry-max",
@@ -242,7 +244,8 @@ inline constexpr auto kAgentOptions = std::to_array<AgentOption>({
              "\"FILTER=COMMAND\" for some, as in\n"
              "\"member-join,user:deploy=./handler.sh\". May be\n"
              "repeated."},
-    {.field = &AgentConfig::event_handlers_parallel, .key = "event_handlers_parallel"},  // ours
+    // An addition of this project.
+    {.field = &AgentConfig::event_handlers_parallel, .key = "event_handlers_parallel"},
 
     // --- other ---
     {.flag = "config-file",

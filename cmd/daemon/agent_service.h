@@ -1,8 +1,9 @@
 #ifndef SERF_CMD_DAEMON_AGENT_SERVICE_H_
 #define SERF_CMD_DAEMON_AGENT_SERVICE_H_
 
-// AgentService: what clients ask of an agent, done by its Host, with the agent's log entries
-// (docs/protocol/agent.md 1.7, 2.12). One thread, that of the io_context.
+// AgentService: carries out the requests of an agent's clients on its Host, with the agent's log
+// entries. Threads: all calls on the io_context's thread. Source: docs/protocol/agent.md 1.7 and
+// 2.12.
 
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -48,7 +49,7 @@
 
 namespace serf::cmd {
 
-// Some tags to be set, after some were removed.
+// Tags to remove, then tags to set.
 struct TagChange {
   Tags set;
   std::vector<std::string> remove;
@@ -61,8 +62,8 @@ struct TagChange {
 
 class AgentService final : public rpc::Service {
  public:
-  // `on_left` is called when a leave that a client asked for has ended, well or not: the agent is
-  // to shut down. Host and logger outlive the service.
+  // Calls `on_left` when a leave for a client has ended, with or without success; the agent shuts
+  // down then. The Host and the logger must outlive the service.
   AgentService(transport::Host& host, GlogLogger& logger, std::function<void()> on_left)
       : host_(host), logger_(logger), on_left_(std::move(on_left)) {}
 
@@ -90,10 +91,10 @@ class AgentService final : public rpc::Service {
   inline void ForceLeave(std::string node, ForceLeaveOptions options, Done done) override;
   inline void UpdateTags(Tags set, std::vector<std::string> remove, Done done) override;
 
-  // What clients and reloads change: `done` is called when the cluster was told, or with why
-  // nothing has changed.
+  // Changes tags for clients and reloads. Calls `done` when the announcement is out, or with the
+  // reason why nothing has changed.
   inline void UpdateTags(TagChange change, Done done);
-  // Whether the tags would be refused for their size if they were changed so now.
+  // The error with which this change of tags would be refused for its size now.
   absl::Status CheckTags(const TagChange& change) const {
     Tags tags = host_.serf().config().tags;
     change.Apply(tags);
@@ -103,16 +104,15 @@ class AgentService final : public rpc::Service {
   // For Stats().
   void set_event_scripts(const std::vector<EventScript>& scripts);
 
-  // Whether a script of an event handler asks this query.
+  // True if a script of an event handler asks this query.
   bool IsFromHandler(QueryId query) const { return from_handlers_.contains(query); }
 
-  // Leave() without the end that follows: for a leave that the agent itself wants.
+  // Leave() without on_left: for a leave that the agent itself wants.
   void LeaveCluster(Done done);
 
  private:
   static std::map<std::string, std::string> RuntimeStats();
-  // A payload of a client: no valid one has more bytes than that, and to quote a megabyte takes
-  // long.
+  // Shortens a client's payload. No valid one is longer, and quoting a megabyte would take long.
   static std::string LogText(absl::string_view payload) {
     constexpr std::size_t kMax = 16 << 10;
     return Quote(payload.substr(0, kMax));
@@ -122,7 +122,7 @@ class AgentService final : public rpc::Service {
   GlogLogger& logger_;
   const std::function<void()> on_left_;
   std::map<std::string, std::string> event_scripts_;  // "user:deploy" -> command
-  std::set<QueryId> from_handlers_;                   // own queries that run
+  std::set<QueryId> from_handlers_;                   // queries of this agent's scripts that run
 };
 
 inline void AgentService::RunAside(Work work, WorkDone done) {
@@ -136,7 +136,7 @@ inline rpc::StatsSections AgentService::Stats() {
   sections["event_handlers"] = event_scripts_;
   sections["runtime"] = RuntimeStats();
   sections["serf"] = host_.serf().Stats();
-  // Scripts expect it; the original has it also without coordinates.
+  // Scripts expect this figure. Go Serf has it also without coordinates.
   sections["serf"].try_emplace("coordinate_resets", "0");
   sections["tags"].insert(local.tags.begin(), local.tags.end());
   return sections;
@@ -145,7 +145,7 @@ inline rpc::StatsSections AgentService::Stats() {
 inline void AgentService::set_event_scripts(const std::vector<EventScript>& scripts) {
   event_scripts_.clear();
   for (const EventScript& script : scripts) {
-    // TYPE:NAME, where the name may be empty.
+    // TYPE:NAME; the name may be empty.
     const char* const colon = absl::StrContains(script.event, ':') ? "" : ":";
     event_scripts_[absl::StrCat(script.event, colon)] = script.command;
   }
@@ -162,12 +162,12 @@ inline std::map<std::string, std::string> AgentService::RuntimeStats() {
                              : machine == "aarch64" ? "arm64"
                                                     : machine)},
         {"version", absl::StrCat("serf-", kVersion)},
-        {"max_procs", "1"},  // all work is done on one thread
+        {"max_procs", "1"},  // one thread does all work
         {"cpu_count", absl::StrCat(std::thread::hardware_concurrency())}};
   }());
   std::map<std::string, std::string> stats = constant;
-  // The original counts its own kind of threads. The kernel tells them as the links of a folder,
-  // which to read would take longer than the rest of the request.
+  // Go Serf counts its goroutines. The kernel gives the number of threads as the link count of a
+  // folder; to read the folder would take longer than the rest of the request.
   struct stat tasks {};
   const bool found = ::stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 2;
   stats["goroutines"] = absl::StrCat(found ? tasks.st_nlink - 2 : 1);
@@ -185,7 +185,8 @@ inline JoinId AgentService::Join(std::vector<std::string> addresses, JoinOptions
         if (result.contacted > 0) {
           Log(&logger_, LogLevel::kInfo, "agent: joined: ", result.contacted, " nodes");
         }
-        // Also beside those that answered: a seed that is gone is to be noticed.
+        // The error goes to the log even if other addresses answered, so that an operator notices a
+        // seed that is gone.
         const absl::Status error =
             result.status.ok() && !result.errors.empty() ? JoinError(result.errors) : result.status;
         if (!error.ok()) {
@@ -224,7 +225,7 @@ inline void AgentService::SendQuery(std::string name, std::string payload, Query
   const bool from_handler = params.from_handler;
   auto on_update = [this, on_answer = std::move(on_answer)](const QueryUpdate& update) {
     if (update.kind == QueryUpdate::Kind::kDone) from_handlers_.erase(update.query);
-    // A node that ends by itself ends its queries: to the client they are cut off, not done.
+    // A node that ends by itself ends its queries: for the client they are cut off, not done.
     const bool cut_off =
         update.kind == QueryUpdate::Kind::kDone && host_.serf().state() == Serf::State::kShutdown;
     if (!cut_off) on_answer(update);
@@ -232,7 +233,7 @@ inline void AgentService::SendQuery(std::string name, std::string payload, Query
   host_.AsyncSendQuery(
       std::move(name), std::move(payload), std::move(params), std::move(on_update),
       [this, from_handler, done = std::move(done)](const absl::StatusOr<QueryId>& query) {
-        // Before the node is told of it itself.
+        // Recorded before the node itself receives the query.
         if (query.ok() && from_handler) from_handlers_.insert(*query);
         if (!query.ok()) {
           Log(&logger_, LogLevel::kWarn,

@@ -61,7 +61,7 @@ TEST_F(AgentServiceTest, EachCompletionIsCalledOnceWhateverEnds) {
   other->Shutdown();
   CallAll(ending, ", too late");
   ASSERT_TRUE(RunUntil([&] { return AllCalled(); }));
-  // A second call would have come by the time that a later request is answered.
+  // A second call would have come before the answer to a later request.
   CallAll(service, ", at last");
   ASSERT_TRUE(RunUntil([&] { return AllCalled(); }));
   EXPECT_THAT(calls_, Each(Pair(::testing::_, 1)));

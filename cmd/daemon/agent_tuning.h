@@ -1,11 +1,11 @@
 #ifndef SERF_CMD_DAEMON_AGENT_TUNING_H_
 #define SERF_CMD_DAEMON_AGENT_TUNING_H_
 
-// AgentTuning: settings of the layers below that the original's agent keeps to itself, as keys of
+// AgentTuning: settings of the layers below that Go Serf's agent does not offer, as keys of
 // configuration files. A key has the name, the meaning and the range of the member that it sets
-// (serf/config.h, serf/swim/config.h); only gossip_verify_incoming and gossip_verify_outgoing have
-// longer ones. Unlike the original's keys, a value that is given always replaces, also a zero or
-// false.
+// (serf/config.h, serf/swim/config.h). Only gossip_verify_incoming and gossip_verify_outgoing have
+// longer names. Unlike Go Serf's keys, a given value always replaces the old one, even if it is
+// zero or false.
 
 #include <array>
 #include <charconv>
@@ -32,24 +32,24 @@
 
 namespace serf::cmd {
 
-// What a key can hold.
+// A value of a key.
 using TuningValue =
     std::variant<bool, std::int64_t, Duration, std::string, std::vector<std::string>>;
 
-// Key to value, as told by the operator.
+// The operator's values by key.
 using AgentTuning = std::map<std::string, TuningValue, std::less<>>;
 
-// Which kind of value a key takes; none: not a key of this list.
+// The kind of a key's value. Nothing, if this list has no such key.
 enum class TuningKind : std::uint8_t { kBool, kNumber, kDuration, kText, kList };
 std::optional<TuningKind> TuningKindOf(absl::string_view key);
 
-// All of them.
+// All keys.
 std::vector<std::string> TuningKeys();
 
-// Sets what is told. The error names the key; ranges are checked by Config::Validate().
+// Sets the given values. An error names the key; Config::Validate() checks the ranges.
 absl::Status ApplyTuning(const AgentTuning& tuning, Config& config);
 
-// "10.0.0.0/8".
+// Parses "10.0.0.0/8".
 absl::StatusOr<swim::AddressBlock> ParseAddressBlock(absl::string_view text);
 
 namespace agent_tuning_internal {
@@ -187,7 +187,7 @@ inline const Key* FindKey(absl::string_view name) {
   return nullptr;
 }
 
-// Where the value goes, by the kind of which it was decoded.
+// The member that the value goes to, by the kind that it was decoded as.
 template <typename T>
 absl::Status Assign(const TuningValue& value, T& to) {
   using From = std::variant_alternative_t<static_cast<std::size_t>(KindFor<T>()), TuningValue>;

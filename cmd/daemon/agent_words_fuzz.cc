@@ -1,5 +1,6 @@
-// What users write in flags, each with any content: taken or refused with a reason, and what has a
-// text of its own is the same after it was written and read again. The first byte tells which.
+// Parses the words that users write in flags, with any content. A word is accepted, or refused with
+// a reason. A value that has a text form is the same after it was written and read again. The first
+// byte chooses the kind of word.
 
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +38,7 @@ void Require(bool condition) {
   if (!condition) std::abort();
 }
 
-// An error has a text.
+// An error must have a text.
 template <typename T>
 bool Taken(const absl::StatusOr<T>& result) {
   Require(result.ok() || !result.status().message().empty());
@@ -52,7 +53,7 @@ void ReadDuration(absl::string_view text) {
 }
 
 void ReadAddress(absl::string_view text) {
-  // Names and services without a system.
+  // A book of names and services that does not ask the system.
   const serf::names::Book book = {
       [](const std::string& host) -> serf::names::Addresses {
         if (host.size() % 2 != 0) return absl::NotFoundError("no such host");
@@ -102,7 +103,7 @@ void ReadEventSpec(absl::string_view text) {
   for (const auto& script : *scripts) Require(text.find(script.command) != text.npos);
 }
 
-// A word may have one byte, and is then a string in two lists.
+// A word may have one byte, and becomes a string in two lists.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {512, 16 << 10},
     .peak = {256, 16 << 10},

@@ -41,7 +41,7 @@ namespace {
 
 using nlohmann::json;
 
-// --- what the original calls values in its errors ---
+// --- Go Serf's words for values in its errors ---
 
 absl::string_view GoType(const json& value) {
   if (value.is_string()) return "string";
@@ -55,7 +55,7 @@ absl::string_view GoKind(const json& value) {
   return value.is_object() ? "map" : GoType(value);
 }
 
-// All numbers are float64 there: without a fraction below 1e21, then with an exponent.
+// All numbers are float64 in Go's errors: without a fraction below 1e21, with an exponent above.
 std::string GoNumber(double number) {
   std::array<char, 64> text;
   const double magnitude = std::fabs(number);
@@ -66,7 +66,7 @@ std::string GoNumber(double number) {
   return error == std::errc() ? std::string(text.data(), end) : std::string();
 }
 
-// Values are shown at the top level only: what lies deeper would make errors without end.
+// Shows values at the top level only: deeper values would make errors very long.
 std::string GoValue(const json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_number()) return GoNumber(value.get<double>());
@@ -74,7 +74,7 @@ std::string GoValue(const json& value) {
   return value.is_array() ? "[...]" : "map[...]";
 }
 
-// A float64 as a whole number, its fraction cut off; none if it does not fit.
+// A float64 as a whole number, with its fraction cut off. Nothing if it does not fit.
 std::optional<std::int64_t> WholeNumber(const json& value) {
   const double number = std::trunc(value.get<double>());
   // The largest below 2^63 that a float64 can hold is far from it, so the comparison is exact.
@@ -82,7 +82,7 @@ std::optional<std::int64_t> WholeNumber(const json& value) {
   return static_cast<std::int64_t>(number);
 }
 
-// Decodes one object into a configuration, and collects what is wrong.
+// Decodes one object into a configuration, and collects the errors.
 class Decoder {
  public:
   explicit Decoder(AgentConfig& config) : config_(config) {}
@@ -90,13 +90,13 @@ class Decoder {
   absl::Status Decode(const json& root);
 
  private:
-  // The entries of an object that were not taken yet.
+  // The entries of an object that nobody has taken yet.
   class Entries {
    public:
     explicit Entries(const json& object) : object_(object) {
       for (const auto& item : object.items()) left_.insert(item.key());
     }
-    // Null if there is none.
+    // Null if there is no such entry.
     const json* Take(absl::string_view name);
     const std::set<std::string>& left() const { return left_; }
 
@@ -108,7 +108,7 @@ class Decoder {
   // The options whose keys stand in the object that `prefix` names: "", "mdns.".
   void SetOptions(absl::string_view prefix, Entries& entries);
   void SetOption(const AgentOption& option, const json& value);
-  // `path` is what errors call the value.
+  // Errors call the value `path`.
   void Set(const std::string& path, const json& value, std::string& into);
   void Set(const std::string& path, const json& value, bool& into);
   void Set(const std::string& path, const json& value, std::optional<bool>& into);
@@ -119,7 +119,7 @@ class Decoder {
   void SetMdns(const json& value);
   void SetTuning(const std::string& name, const json& value);
 
-  // The values, or nothing after a complaint.
+  // These return the value, or nothing after they recorded an error.
   std::optional<bool> Bool(const std::string& path, const json& value);
   std::optional<std::string> Text(const std::string& path, const json& value);
   std::optional<std::int64_t> Number(const std::string& path, const json& value,
@@ -135,7 +135,7 @@ class Decoder {
 
   AgentConfig& config_;
   std::vector<std::string> errors_;
-  absl::Status duration_error_;  // told only if nothing else is wrong: the first of them
+  absl::Status duration_error_;  // the first one; reported only if there is no other error
 };
 
 const json* Decoder::Entries::Take(absl::string_view name) {
@@ -162,7 +162,7 @@ absl::Status Decoder::Decode(const json& root) {
   const std::set<std::string> rest = entries.left();
   for (const std::string& key : rest) {
     const std::string name = absl::AsciiStrToLower(key);
-    // The original knows the second one, and drops it.
+    // Go Serf knows the second key, and ignores it.
     if (name == "msgpackusenewtimeformat") entries.Take(key);
     if (!TuningKindOf(name)) continue;
     SetTuning(name, *entries.Take(key));
@@ -222,7 +222,7 @@ std::optional<std::int64_t> Decoder::Number(const std::string& path, const json&
     return std::nullopt;
   }
   const std::optional<std::int64_t> number = WholeNumber(value);
-  // As below zero: the default.
+  // Such a value means the default, as a negative one does.
   if (!number && positive) return 0;
   if (!number) errors_.push_back(absl::StrCat("'", path, "' is out of range: ", GoValue(value)));
   return number;
@@ -326,7 +326,7 @@ void Decoder::SetTuning(const std::string& name, const json& value) {
 absl::Status ReadConfigFile(const std::string& path, AgentConfig& config, Duration wait_max) {
   const absl::StatusOr<std::string> text = ReadTextFile(path, wait_max);
   if (!text.ok()) {
-    // The original decodes while it reads: what opens is decoded, also a folder that is linked to.
+    // Go Serf decodes while it reads, so it decodes whatever opens, even a linked folder.
     const absl::string_view error(text.status().message());
     const char* const what = absl::StartsWith(error, "read ") ? "decoding" : "reading";
     return absl::Status(text.status().code(),

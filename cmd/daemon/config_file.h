@@ -4,9 +4,9 @@
 // Configuration files: JSON objects that are merged over an AgentConfig, one after the other.
 // Source: docs/protocol/agent.md 2.4.
 //
-// A non-empty text, a non-zero number or duration, and a true replace what was there; lists are
+// A non-empty text, a non-zero number or duration, and a true replace the old value; lists are
 // appended, tags merged key by key. `enable_compression`, `event_handlers_parallel` and the keys of
-// agent_tuning.h replace whatever their value is. Keys are matched without regard to case.
+// agent_tuning.h always replace it. Letter case in keys does not matter.
 
 #include <string>
 #include <vector>
@@ -18,16 +18,16 @@
 
 namespace serf::cmd {
 
-// A file, or a folder whose "*.json" are read in the order of their names. An error's message is
-// what to print: it names the path and every wrong value; `config` is then unspecified. `wait_max`
-// is for each file: see ReadTextFile().
+// Reads a file, or all "*.json" files of a folder in the order of their names. An error's message
+// is the text to print; it names the path and every wrong value, and `config` is then unspecified.
+// `wait_max` applies to each file: see ReadTextFile().
 absl::Status ReadConfigPath(const std::string& path, AgentConfig& config,
                             Duration wait_max = Duration::max());
 
-// The text of one file. Only the first JSON value is read.
+// Decodes the text of one file. Only the first JSON value counts.
 absl::Status DecodeConfig(absl::string_view text, AgentConfig& config);
 
-// Every key that a file may have: "node_name", "mdns.interface". In no order.
+// Every key that a file may have: "node_name", "mdns.interface". In any order.
 std::vector<std::string> ConfigKeys();
 
 }  // namespace serf::cmd

@@ -1,5 +1,5 @@
-// Configuration files with any content are taken or refused, and what is taken can be applied or
-// is refused with a reason.
+// Reads configuration files with any content. A file is accepted or refused. An accepted one can be
+// applied, or is refused then with a reason.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace {
 
-// An element of JSON may have two bytes, and is then a node of a map with its value.
+// An element of JSON may have two bytes, and becomes a node of a map with its value.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {512, 32 << 10},
     .peak = {256, 32 << 10},

@@ -130,7 +130,7 @@ TEST(ConfigFileTest, Merges) {
   EXPECT_EQ(c.protocol, 4);
   EXPECT_EQ(c.retry_interval, seconds(60));
   EXPECT_EQ(c.enable_compression, false);
-  // The additions say what they say.
+  // The values of the additions are kept as given, even zero.
   EXPECT_EQ(c.tuning.at("gossip_nodes"), TuningValue(std::int64_t{0}));
 }
 
@@ -138,7 +138,7 @@ TEST(ConfigFileTest, KeysInAnyCaseAndNumbersWithFractions) {
   EXPECT_EQ(Decoded({R"({"Node_Name": "x", "Retry_Max_Attempts": 4.7})"}).node_name, "x");
   EXPECT_EQ(Decoded({R"({"retry_max_attempts": 4.7})"}).retry_max_attempts, 4);
   EXPECT_EQ(Decoded({R"({"retry_max_attempts": -4.7})"}).retry_max_attempts, -4);
-  // The exact one is preferred; the other one is then unknown.
+  // The exact spelling is preferred; the other one is then an unknown key.
   EXPECT_EQ(ErrorOf(R"({"NODE_NAME": "x", "node_name": "y"})"),
             "1 error(s) decoding:\n\n* '' has invalid keys: NODE_NAME");
   EXPECT_EQ(Decoded({R"({"bind": "x", "bind": "y"})"}).bind, "y");
@@ -152,7 +152,7 @@ TEST(ConfigFileTest, UnicodeAsInTheOriginal) {
             "\xef\xbf\xbdx\xef\xbf\xbd\\ud83d");
 }
 
-// Beside the recorded ones in testing/integration.
+// Errors besides those that testing/integration records.
 TEST(ConfigFileTest, Errors) {
   const struct {
     const char* text;
@@ -211,7 +211,7 @@ TEST(ConfigFileTest, DepthIsBounded) {
   EXPECT_EQ(ErrorOf(std::string(20000, '[')), "exceeded max depth");
 }
 
-// --- settings that the original hides ---
+// --- settings that Go Serf hides ---
 
 absl::StatusOr<Config> Tuned(const std::string& text) {
   Config config = Config::Lan();
@@ -302,7 +302,7 @@ TEST_F(ConfigPathTest, ErrorsNameTheFile) {
       absl::StrCat("Error reading '", missing, "': open ", missing, ": no such file or directory"));
 }
 
-// Not descended into, as a folder is.
+// A folder is read, but not a linked folder within it.
 TEST_F(ConfigPathTest, ALinkToAFolderIsNoFile) {
   std::filesystem::create_directory(folder_ + "/sub");
   std::filesystem::create_directory_symlink("sub", folder_ + "/link.json");

@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_DAEMON_MEMORY_FOOTPRINT_H_
 #define SERF_CMD_DAEMON_MEMORY_FOOTPRINT_H_
 
-// What keeps an idle agent small, and one that was attacked as small as before. Linux and glibc;
-// elsewhere nothing happens.
+// Keeps an idle agent small, and makes one that was attacked as small as before. Linux and glibc;
+// on other systems it does nothing.
 //
 //   LimitHeap();               // first thing in the process
 //   MemoryKeeper keeper(io);
@@ -30,29 +30,30 @@
 
 namespace serf::cmd {
 
-// Freed memory goes back to the system: glibc otherwise raises its thresholds with each large block
-// that is freed, up to 32 MiB, so that one large message would stay as resident memory for ever.
-// One arena: all work is done on one thread, name look-ups on another.
+// Makes glibc return freed memory to the system. By default glibc raises its thresholds with each
+// large block that is freed, up to 32 MiB, so one large message would stay resident for good. Also
+// limits the number of arenas, because each keeps memory for its threads.
 void LimitHeap();
 
-// Unmaps the pages of code and constants; what is needed again is mapped from the page cache when
-// it is. Takes about 0.1 ms, and as much again later. Where the program lies on a file system that
-// can go away, its pages stay: one that is needed then would end the process (SIGBUS). The kernel
-// drops them for want of memory there, too, but we need not ask for it.
+// Unmaps the pages of code and constants. The kernel maps a page again from the page cache when the
+// program needs it. Takes about 0.1 ms, and as much again later. If the program lies on a file
+// system that can go away, its pages stay, because a missing page would end the process (SIGBUS).
+// The kernel drops pages there too when memory is short, but this function does not add to that
+// risk.
 void ReleaseMemory();
 
-// How often the process has needed a page that was not mapped.
+// The number of page faults of the process so far.
 long PageFaults();
 
-// Releases what the agent no longer needs. All code that has ever run would otherwise count as
-// resident for the life of the process: flags, the loader's tables, RPC. An idle agent runs a small
-// part of it, over and over.
+// Releases pages that the agent no longer needs. Otherwise all code that ever ran (flags, the
+// loader's tables, RPC) would stay resident for the life of the process, while an idle agent runs a
+// small part of it, over and over.
 class MemoryKeeper {
  public:
-  // Between two looks.
+  // The time between two checks.
   static constexpr Duration kPeriod = std::chrono::seconds(2);
-  // A release pays when the agent has done something else since it last settled. A fault maps up
-  // to 64 KiB of code.
+  // A release pays if the agent has done something new since it last settled. One fault maps up to
+  // 64 KiB of code.
   static constexpr long kFaultsMin = 8;
 
   explicit MemoryKeeper(boost::asio::io_context& io) : timer_(io) {}
@@ -69,7 +70,7 @@ class MemoryKeeper {
  private:
   void Look() {
     if (settling_) {
-      // What was needed again since the release is what the agent always needs.
+      // The agent always needs the pages that it needed again since the release.
       settling_ = false;
     } else if (PageFaults() - faults_ >= kFaultsMin) {
       ReleaseMemory();
@@ -81,7 +82,7 @@ class MemoryKeeper {
   }
 
   boost::asio::steady_timer timer_;
-  long faults_ = 0;  // when it had settled
+  long faults_ = 0;  // the count when the agent had settled
   bool settling_ = false;
 };
 
@@ -90,17 +91,18 @@ class MemoryKeeper {
 #if defined(__linux__) && defined(__GLIBC__)
 
 inline void LimitHeap() {
-  constexpr int kThreshold = 128 << 10;  // the initial one, which setting it keeps
+  constexpr int kThreshold = 128 << 10;  // the initial value, which stays when it is set
   ::mallopt(M_MMAP_THRESHOLD, kThreshold);
   ::mallopt(M_TRIM_THRESHOLD, kThreshold);
-  // Of the threads that run at a time: output, judgements, other work, files, and some look-ups.
+  // For the threads that run at a time: output, judgements, other work, files, and some look-ups.
   constexpr int kArenasMax = 8;
   ::mallopt(M_ARENA_MAX, kArenasMax);
 }
 
 namespace memory_footprint_internal {
 
-// Of statfs(): whether another machine or process has the files, and may stop having them.
+// Takes the type from statfs(). True if another machine or process holds the files, and may stop
+// serving them.
 inline bool CanGoAway(std::uint32_t file_system) {
   switch (file_system) {
     case AFS_FS_MAGIC:
@@ -125,7 +127,7 @@ inline bool ProgramCanGoAway() {
          CanGoAway(static_cast<std::uint32_t>(info.f_type));
 }
 
-// Where the read-only segments of the program and its libraries are.
+// Finds the read-only segments of the program and its libraries.
 class ReadOnlySegments {
  public:
   ReadOnlySegments() {
@@ -137,7 +139,7 @@ class ReadOnlySegments {
         this);
   }
 
-  // Nothing but this function and madvise() is needed again by it.
+  // Runs nothing but this function and madvise(), so that it faults no other page in.
   void Unmap() const {
     for (std::size_t i = 0; i < size_; ++i) {
       (void)::madvise(segments_[i].begin, segments_[i].size, MADV_DONTNEED);
@@ -145,7 +147,8 @@ class ReadOnlySegments {
   }
 
  private:
-  // An agent has five libraries (the program and the vDSO count), of up to three such segments.
+  // An agent has five libraries (the program and the vDSO count), with up to three such segments
+  // each.
   static constexpr std::size_t kMax = 32;
   struct Segment {
     void* begin;
@@ -156,7 +159,7 @@ class ReadOnlySegments {
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     for (int i = 0; i < info.dlpi_phnum && size_ < kMax; ++i) {
       const ElfW(Phdr)& segment = info.dlpi_phdr[i];
-      // What is writable may differ from the file.
+      // A writable segment may differ from the file.
       if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
       const std::uintptr_t begin = (info.dlpi_addr + segment.p_vaddr) & ~(page - 1);
       const std::uintptr_t end = info.dlpi_addr + segment.p_vaddr + segment.p_memsz;
@@ -172,7 +175,7 @@ class ReadOnlySegments {
 }  // namespace memory_footprint_internal
 
 inline void ReleaseMemory() {
-  // All that is not the unmapping comes first: what it needs is unmapped too.
+  // Everything else runs before the unmapping, because its code is unmapped too.
   const memory_footprint_internal::ReadOnlySegments segments;
   ::malloc_trim(0);
   if (!memory_footprint_internal::ProgramCanGoAway()) segments.Unmap();

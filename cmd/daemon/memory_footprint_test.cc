@@ -11,7 +11,7 @@
 namespace serf::cmd {
 namespace {
 
-// Of the pages that are mapped, those of files.
+// The mapped pages that belong to files.
 std::size_t ResidentFileBytes() {
   std::size_t all = 0;
   std::size_t resident = 0;
@@ -50,11 +50,11 @@ TEST(MemoryFootprint, ReleasesCodeAndConstantsAndGoesOn) {
   ReleaseMemory();
   const std::size_t after = ResidentFileBytes();
   EXPECT_LT(after, before - size / 2) << "of " << before << " bytes";
-  // What was needed for these lines was mapped anew.
+  // The pages that these lines needed were mapped again.
   EXPECT_GT(PageFaults(), faults);
 }
 
-// Code on a server that is down would be needed in vain.
+// Code on a server that is down could not be loaded again.
 TEST(MemoryFootprint, WhatCanGoAwayStays) {
   using memory_footprint_internal::CanGoAway;
   for (const std::uint32_t remote : {0x6969u, 0xff534d42u, 0xfe534d42u, 0x65735546u, 0x01021997u}) {

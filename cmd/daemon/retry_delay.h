@@ -14,10 +14,10 @@
 
 namespace serf::cmd {
 
-// `failed` counts the failed attempts, from one. With `max` at most `interval`, as by default, it
-// is always `interval`, as in the original. Above it the delay doubles from attempt to attempt up
-// to `max`, and of each a random part of up to a half is taken off, so that agents that were
-// started at the same moment do not ask at the same moment for ever. Whole milliseconds.
+// `failed` counts the failed attempts, from one. If `max` is at most `interval`, as by default, the
+// delay is always `interval`, as in Go Serf. Otherwise the delay doubles with each attempt up to
+// `max`, and a random part of up to one half is subtracted. Agents that were started at the same
+// moment then do not retry at the same moment again and again. Whole milliseconds.
 inline Duration RetryDelay(Duration interval, Duration max, std::int64_t failed, Rng& rng) {
   if (max <= interval) return interval;
   Duration delay = interval;

@@ -1,13 +1,13 @@
 #ifndef SERF_CMD_DAEMON_TERMINAL_H_
 #define SERF_CMD_DAEMON_TERMINAL_H_
 
-// Terminal: the agent's standard output, which banner and log entries share. Source:
-// docs/protocol/agent.md 2.11, 2.12.
+// Terminal: the agent's standard output, which the banner and the log entries share.
 //
-// A reader that stands still (Ctrl-S, a full pipe, a socket) must not stand the node still, or the
-// others would take it for failed. No test of a descriptor tells for sure that a write will not
-// block, and to make it non-blocking would do the same to whoever shares it. So a thread of its own
-// writes; what the reader has not taken yet is kept, up to kPendingMax.
+// A reader that blocks (Ctrl-S, a full pipe, a socket) must not block the node, because other
+// members would report it as failed. No test of a descriptor guarantees that a write will not
+// block, and O_NONBLOCK would affect every process that shares the descriptor. So a thread of its
+// own writes. The Terminal keeps up to kPendingMax bytes that the reader has not taken yet. Any
+// thread. Source: docs/protocol/agent.md 2.11 and 2.12.
 
 #include <poll.h>
 #include <unistd.h>
@@ -27,14 +27,14 @@
 
 namespace serf::cmd {
 
-// Any thread.
 class Terminal {
  public:
-  // A day's log of a quiet cluster; whatever comes on top of it is lost.
+  // A day's log of a quiet cluster. The Terminal drops everything beyond it.
   static constexpr std::size_t kPendingMax = 1 << 20;
-  // How long the thread waits for more: a thread costs an idle agent 40 KiB, a new one 50 µs.
+  // How long an idle thread waits for more text. A thread costs an idle agent 40 KiB, and a new one
+  // 50 µs.
   static constexpr std::chrono::seconds kIdleMax{1};
-  // What the reader has at the end for all that is left.
+  // How long the reader has at the end to take the rest.
   static constexpr std::chrono::seconds kLastWait{1};
 
   // Does not own `fd`.
@@ -47,30 +47,30 @@ class Terminal {
   // "==> Starting Serf agent..."
   void Output(absl::string_view text) { Write(absl::StrCat("==> ", text, "\n")); }
 
-  // Text after four blanks; of an empty text only the line's end.
+  // Writes text after four blanks; for an empty text only the end of the line.
   void Info(absl::string_view text) { Write(absl::StrCat(text.empty() ? "" : "    ", text, "\n")); }
 
-  // As it is.
+  // Writes text unchanged.
   void Text(absl::string_view text) { Write(text); }
 
  private:
-  // Outlives the terminal as long as a write stands still.
+  // Outlives the terminal while a write blocks.
   struct State {
     explicit State(int descriptor) : fd(descriptor) {}
 
     const int fd;
-    std::mutex mutex;  // guards the rest
+    std::mutex mutex;  // guards the members below
     std::condition_variable changed;
     std::string pending;
-    std::size_t in_flight = 0;  // bytes that are being written
-    bool writer = false;        // there is a thread
+    std::size_t in_flight = 0;  // bytes that the thread is writing
+    bool writer = false;        // the thread runs
     bool ending = false;
   };
 
   void Write(absl::string_view text);
-  // Writes what comes, until the end or for want of more.
+  // Writes what arrives, until the end or until nothing has come for kIdleMax.
   static void Work(State& state);
-  // Writes what is pending, and lets go of the lock meanwhile.
+  // Writes what is pending, and releases the lock meanwhile.
   static void Drain(State& state, std::unique_lock<std::mutex>& lock);
 
   const std::shared_ptr<State> state_;
@@ -89,7 +89,7 @@ inline void Terminal::Write(absl::string_view text) {
   absl::StrAppend(&state_->pending, text);
   if (!state_->writer) {
     state_->writer = transport::StartDetached([state = state_] { Work(*state); });
-    // Without a thread the reader is waited for: better than to say nothing at all.
+    // Without a thread the caller waits for the reader: a delay is better than a loss.
     if (!state_->writer) return Drain(*state_, lock);
   }
   state_->changed.notify_all();
@@ -113,11 +113,11 @@ inline void Terminal::Drain(State& state, std::unique_lock<std::mutex>& lock) {
     const ssize_t written = ::write(state.fd, text.data() + done, text.size() - done);
     if (written > 0) {
       done += static_cast<std::size_t>(written);
-    } else if (errno == EAGAIN) {  // whoever shares it made it non-blocking
+    } else if (errno == EAGAIN) {  // a process that shares the descriptor made it non-blocking
       pollfd ready{state.fd, POLLOUT, 0};
       ::poll(&ready, 1, -1);
     } else if (errno != EINTR) {
-      break;  // nobody will ever read it: the agent goes on without
+      break;  // nobody will ever read it; the agent continues
     }
   }
   lock.lock();

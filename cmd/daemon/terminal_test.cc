@@ -27,10 +27,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Far below any time that a reader is waited for, far above what a write takes on a busy machine.
+// Far less than any time that a caller waits for the reader, and far more than a write takes on a
+// busy machine.
 constexpr std::chrono::milliseconds kAtOnce{500};
 
-// Two ends of a standard output.
+// The two ends of a standard output.
 struct Ends {
   int reader = -1;
   int writer = -1;
@@ -48,7 +49,7 @@ Ends OpenSockets() {
   return {fds[0], fds[1]};
 }
 
-// A terminal whose text arrives as it was written.
+// A terminal whose text arrives unchanged.
 Ends OpenTerminal() {
   const int reader = ::posix_openpt(O_RDWR | O_NOCTTY);
   EXPECT_EQ(::grantpt(reader), 0);
@@ -101,7 +102,7 @@ class TerminalTest : public testing::Test {
     return Clock::now() - start;
   }
 
-  // Writes more than any reader's buffer holds, without waiting; the text.
+  // Writes more than any reader's buffer holds, without waiting. Returns the text.
   std::string Fill() {
     std::string text;
     for (int i = 0; i < 40'000; ++i) {
@@ -142,7 +143,7 @@ TEST_F(TerminalTest, NoReaderIsWaitedForWhileItRuns) {
   }
 }
 
-// Who shares the descriptor may have made it so.
+// A process that shares the descriptor may have made it non-blocking.
 TEST_F(TerminalTest, ANonBlockingDescriptorLosesNothing) {
   Open(OpenPipe());
   ASSERT_EQ(::fcntl(ends_.writer, F_SETFL, O_NONBLOCK), 0);
@@ -177,7 +178,7 @@ TEST_F(TerminalTest, AReaderThatStandsStillHasALastSecond) {
   }
 }
 
-// Between two entries there is none, and the next one finds another.
+// Between two entries the thread ends, and the next entry starts another one.
 TEST_F(TerminalTest, AnIdleThreadEnds) {
   Open(OpenPipe());
   for (const char* text : {"a", "b"}) {
@@ -189,7 +190,7 @@ TEST_F(TerminalTest, AnIdleThreadEnds) {
   }
 }
 
-// One deadline for all that is left, not one for each piece.
+// The deadline applies to all that is left, not to each piece.
 TEST_F(TerminalTest, ASlowReaderHasNoMore) {
   Open(OpenPipe());
   Fill();

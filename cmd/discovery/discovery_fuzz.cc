@@ -1,5 +1,5 @@
-// Datagrams with any content: what is read can be written and is then the same; queries get
-// answers that can be read; responses lead to no more than the limits allow.
+// Parses datagrams with any content. A message that was read can be written, and is then the same.
+// Queries get answers that can be read. Responses lead to no more work than the limits allow.
 
 #include <chrono>
 #include <cstddef>
@@ -40,7 +40,7 @@ void Rewrite(const serf::cmd::DnsMessage& message) {
   Require(again->records.size() == kept.records.size());
 }
 
-// A name may be a pointer of two bytes to one of 255; each question has an answer.
+// A name may be a pointer of two bytes to a name of 255, and each question has an answer.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {2048, 64 << 10},
     .peak = {1024, 64 << 10},

@@ -23,13 +23,13 @@
 namespace serf::cmd {
 namespace {
 
-constexpr std::uint16_t kUnicastResponse = 0x8000;  // of a question's class
-constexpr std::uint16_t kCacheFlush = 0x8000;       // of a record's class
+constexpr std::uint16_t kUnicastResponse = 0x8000;  // a bit of a question's class
+constexpr std::uint16_t kCacheFlush = 0x8000;       // a bit of a record's class
 
 using WireName = std::array<std::uint8_t, NS_MAXCDNAME>;
 using TextName = std::array<char, NS_MAXDNAME>;
 
-// Names on the wire, without compression, to text.
+// Converts a name on the wire, without compression, to text.
 std::optional<std::string> ToText(const std::uint8_t* wire) {
   TextName text;
   if (ns_name_ntop(wire, text.data(), text.size()) < 0) return std::nullopt;
@@ -45,7 +45,7 @@ std::optional<std::string> NameAt(const ns_msg& message, const std::uint8_t* at)
   return ToText(wire.data());
 }
 
-// None: of another type, or malformed.
+// Nothing for a record of another type, or a malformed one.
 std::optional<DnsRecord> RecordOf(const ns_msg& message, const ns_rr& rr) {
   if ((ns_rr_class(rr) & ~kCacheFlush) != ns_c_in) return std::nullopt;
   const ByteView data(ns_rr_rdata(rr), ns_rr_rdlen(rr));
@@ -171,7 +171,7 @@ bool DnsWriter::AddRecord(const DnsRecord& record, std::uint32_t ttl) {
 bool DnsWriter::PutData(const DnsRecord& record) {
   if (const auto* ptr = std::get_if<DnsPtr>(&record.data)) return PutName(ptr->name, true);
   if (const auto* srv = std::get_if<DnsSrv>(&record.data)) {
-    // RFC 2782 forbids to compress this one.
+    // RFC 2782 forbids the compression of this name.
     return PutNumber(srv->priority, 2) && PutNumber(srv->weight, 2) && PutNumber(srv->port, 2) &&
            PutName(srv->host, false);
   }
@@ -202,7 +202,7 @@ bool DnsWriter::PutName(const std::string& name, bool compress) {
   if (ns_name_pton(name.c_str(), wire.data(), wire.size()) < 0) return false;
   std::uint8_t* const at = buffer_.data() + size_;
   const int room = static_cast<int>(buffer_.size() - size_);
-  // The library's list of names ends with a null, and stays full once it is.
+  // The library ends its list of names with a null, and the list stays full once it is.
   const std::uint8_t** const list = compress ? names_.data() : nullptr;
   const std::uint8_t** const end = compress ? names_.data() + names_.size() : nullptr;
   const int size = ns_name_pack(wire.data(), at, room, list, end);

@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_DISCOVERY_DNS_MESSAGE_H_
 #define SERF_CMD_DISCOVERY_DNS_MESSAGE_H_
 
-// DNS messages, as far as multicast DNS has them, read and written by glibc's resolver library.
+// DNS messages, as far as multicast DNS uses them. glibc's resolver library reads and writes them.
 // Source: RFC 1035 (4.1), RFC 2782, RFC 6762 (18).
 //
 //   DnsWriter question(id, /*flags=*/0);
@@ -9,7 +9,7 @@
 //   Send(question.bytes());
 //   std::optional<DnsMessage> answer = ParseDnsMessage(datagram);
 //
-// Names are in the one form that DnsName() makes, so that equal names are equal texts.
+// All names have the form that DnsName() makes, so equal names are equal texts.
 
 #include <array>
 #include <cstddef>
@@ -26,14 +26,15 @@
 
 namespace serf::cmd {
 
-// RFC 6762, 17: no message of multicast DNS is longer.
+// The longest message of multicast DNS (RFC 6762, 17).
 inline constexpr std::size_t kDnsDatagramMax = 9000;
 
-// What is taken out of one message: a whole subnet's answers are below. The rest is not looked at.
+// The most entries that are read from one message: the answers of a whole subnet are fewer. The
+// rest is ignored.
 inline constexpr std::size_t kDnsQuestionsMax = 64;
 inline constexpr std::size_t kDnsRecordsMax = 512;
 
-// Numbers of the protocol.
+// The protocol's numbers.
 enum class DnsType : std::uint16_t {
   kA = 1,
   kPtr = 12,
@@ -43,17 +44,17 @@ enum class DnsType : std::uint16_t {
   kAny = 255,
 };
 
-// Of a header.
+// Flags of a header.
 inline constexpr std::uint16_t kDnsResponse = 0x8000;
 inline constexpr std::uint16_t kDnsAuthoritative = 0x0400;
 
-// "a b.local." is "a\032b.local": labels with dots between them, odd characters escaped. Error:
-// labels have 1 to 63 bytes, names up to 255.
+// Makes "a\032b.local" of "a b.local.": labels with dots between them, other characters escaped. An
+// error, unless labels have 1 to 63 bytes and names up to 255.
 absl::StatusOr<std::string> DnsName(absl::string_view text);
 
 struct DnsQuestion {
   std::string name;
-  DnsType type = DnsType::kAny;  // or any other number
+  DnsType type = DnsType::kAny;  // or any other number of the protocol
   bool unicast_response = false;
 
   friend bool operator==(const DnsQuestion&, const DnsQuestion&) = default;
@@ -75,7 +76,7 @@ struct DnsSrv {
 };
 
 struct DnsTxt {
-  std::string text;  // of several strings: the first
+  std::string text;  // the first, if the record has several strings
 
   friend bool operator==(const DnsTxt&, const DnsTxt&) = default;
 };
@@ -90,28 +91,28 @@ struct DnsRecord {
 struct DnsMessage {
   std::uint16_t id = 0;
   bool response = false;
-  std::vector<DnsQuestion> questions;  // of class IN
-  std::vector<DnsRecord> records;      // of the answer and additional sections, of the types above
+  std::vector<DnsQuestion> questions;  // those of class IN
+  std::vector<DnsRecord> records;  // from the answer and additional sections, of the types above
 };
 
-// None: malformed, or to be ignored, since its opcode, response code or TC bit is not zero. What
-// lies inside is bounded by the bytes that came.
+// Nothing for a malformed message, and for one whose opcode, response code or TC bit is not zero,
+// which must be ignored. The bytes that came limit the size of the result.
 std::optional<DnsMessage> ParseDnsMessage(ByteView bytes);
 
 // Puts a message together; names are compressed.
 class DnsWriter {
  public:
-  // As for gossip: what every link takes in one piece.
+  // The same limit as for gossip: every link takes so much in one piece.
   static constexpr std::size_t kMessageMax = 1400;
-  // Names to which later ones can point; the others are written out.
+  // Names that later names can point to. Further names are written out.
   static constexpr std::size_t kNamesMax = 64;
 
   DnsWriter(std::uint16_t id, std::uint16_t flags);
   DnsWriter(const DnsWriter&) = delete;
   DnsWriter& operator=(const DnsWriter&) = delete;
 
-  // False: there is no room, and the message is as before. All questions come before the first
-  // record.
+  // Adds a question; all questions come before the first record. False if there is no room; the
+  // message is then as before.
   bool AddQuestion(const DnsQuestion& question);
   bool AddRecord(const DnsRecord& record, std::uint32_t ttl);
 
@@ -121,10 +122,10 @@ class DnsWriter {
  private:
   bool PutNumber(std::uint32_t value, std::size_t size);
   bool PutBytes(ByteView bytes);
-  // Not compressed, a name can still be pointed to.
+  // A name that is not compressed can still be pointed to.
   bool PutName(const std::string& name, bool compress);
   bool PutData(const DnsRecord& record);
-  // Takes back what was put since.
+  // Cuts the message back to `size` bytes.
   bool Undo(std::size_t size);
   void SetCount(std::size_t at, std::uint16_t count);
 

@@ -44,7 +44,7 @@ TEST(DnsNameTest, WhatIsNoName) {
 }
 
 TEST(DnsMessageTest, Question) {
-  // That of docs/protocol/agent.md 2.14.
+  // The message of docs/protocol/agent.md 2.14.
   const ByteVector bytes =
       Hex("1234000000010000000000000a5f736572665f636c7573045f746370056c6f63616c00000c0001");
   const std::optional<DnsMessage> message = ParseDnsMessage(bytes);
@@ -92,7 +92,8 @@ TEST(DnsMessageTest, WhatDoesNotFitIsLeftOut) {
   while (writer.AddRecord(text, 1)) ++added;
   EXPECT_EQ(added, 5u);
   const std::size_t size = writer.bytes().size();
-  // Of the next one, the name fits; the one after it must not point there.
+  // The name of the next record fits, but the record does not. The record after it must not point
+  // to that name.
   EXPECT_FALSE(writer.AddRecord({Name("b.other."), DnsTxt{std::string(255, 'y')}}, 1));
   EXPECT_FALSE(writer.AddRecord({Name("a.local."), DnsTxt{std::string(256, 'y')}}, 1));
   EXPECT_EQ(writer.bytes().size(), size);
@@ -117,8 +118,8 @@ TEST(DnsMessageTest, MoreNamesThanCanBePointedTo) {
 TEST(DnsMessageTest, WhatIsIgnored) {
   const std::string question = "0000000100000000000001610000010001";
   EXPECT_TRUE(ParseDnsMessage(Hex("0000" + question)));
-  // Each with one fault: an opcode, TC, a response code, a byte too many, one too few, a name that
-  // points to itself, counts above what is there.
+  // Each message has one fault: an opcode, TC, a response code, a surplus byte, a missing byte, a
+  // name that points to itself, counts larger than the content.
   for (const char* digits : {"0000080000010000000000000161000001"
                              "0001",
                              "0000020000010000000000000161000001"
@@ -142,7 +143,7 @@ TEST(DnsMessageTest, RecordsThatAreSkipped) {
   const std::string header =
       "000084000000000100000000"
       "016100";
-  // Type, class, TTL, length and data; the last one is whole.
+  // Each record is type, class, TTL, length and data. Only the last one is complete.
   for (const char* digits : {"0001"
                              "0003"
                              "00000000"

@@ -1,13 +1,13 @@
 #ifndef SERF_CMD_DISCOVERY_MDNS_H_
 #define SERF_CMD_DISCOVERY_MDNS_H_
 
-// Mdns: finds the agents of a cluster on the link, and is found by them: DiscoveryService and
-// DiscoveryPoller with sockets and a clock. Source: docs/protocol/agent.md 2.14.
+// Mdns: finds the agents of a cluster on the link, and answers their questions: DiscoveryService
+// and DiscoveryPoller with sockets and a clock.
 //
 //   absl::StatusOr<std::unique_ptr<Mdns>> mdns = Mdns::Start(io, options, logger, join);
 //
-// Each address family and each interface is used as far as it works; interfaces that come later are
-// found by the next poll. One thread, that of the io_context.
+// It uses every address family and interface that works. The next poll finds interfaces that appear
+// later. Threads: all calls on the io_context's thread. Source: docs/protocol/agent.md 2.14.
 
 #include <net/if.h>
 #include <netinet/in.h>
@@ -55,16 +55,16 @@ namespace serf::cmd {
 
 inline constexpr std::uint16_t kMdnsPort = 5353;
 
-// RFC 6762, 11: true if the address is this host's, or a neighbour's by the prefixes of these
-// interfaces. Others get no answer: it could hit somebody who never asked.
+// True if the address is this host's, or a neighbour's by the prefixes of these interfaces. Other
+// addresses get no answer, because it could hit a host that never asked. Source: RFC 6762 (11).
 bool IsOnLink(const IpAddress& address, std::span<const transport::InterfaceAddress> interfaces);
 
-// Groups that a socket of Linux joins are 20 (igmp_max_memberships): more interfaces have no room.
+// A Linux socket can join 20 groups (igmp_max_memberships), so more interfaces have no room.
 inline constexpr std::size_t kMulticastInterfacesMax = 16;
 
-// Where to ask and listen if nobody said: the interfaces that are up and have an address of the
-// family, that of the default route first (may be empty); loopback ones only if there are no
-// others. At most kMulticastInterfacesMax.
+// The interfaces to use if none is configured: those that are up and have an address of the family.
+// The interface of the default route (may be empty) comes first. Loopback interfaces count only if
+// there are no others. At most kMulticastInterfacesMax.
 std::vector<std::string> MulticastInterfaces(std::span<const transport::InterfaceAddress> addresses,
                                              absl::string_view default_interface, bool ipv4);
 
@@ -77,13 +77,13 @@ class Mdns {
     bool ipv6 = true;
   };
 
-  // Ends a join: how many of the addresses could be joined, and the members that are alive.
+  // Ends a join: how many addresses could be joined, and the live members.
   using JoinDone = std::function<void(const absl::Status&, int joined, std::vector<Endpoint>)>;
-  // "10.0.0.1:7946", ...; calls JoinDone once.
+  // Joins "10.0.0.1:7946", ..., and calls JoinDone once.
   using Join = std::function<void(std::vector<std::string>, JoinDone)>;
 
-  // Answers, and polls at once. Error: "No multicast listeners could be started", or what
-  // DiscoveryService::Create() has against the names.
+  // Starts to answer, and polls at once. Error: "No multicast listeners could be started", or that
+  // of DiscoveryService::Create() about the names.
   static absl::StatusOr<std::unique_ptr<Mdns>> Start(boost::asio::io_context& io,
                                                      const Options& options, GlogLogger& logger,
                                                      Join join);
@@ -101,7 +101,8 @@ class Mdns {
     const Udp family;
     Udp::socket udp;
     Udp::endpoint sender;
-    std::array<std::uint8_t, kDnsDatagramMax + 1> buffer;  // one more shows what is too long
+    // One byte more reveals a datagram that is too long.
+    std::array<std::uint8_t, kDnsDatagramMax + 1> buffer;
   };
   using SocketPtr = std::shared_ptr<Socket>;
 
@@ -116,13 +117,15 @@ class Mdns {
         poller_(transport::Now(), service_.service(), options.service.endpoint,
                 transport::RandomSeed()) {}
 
-  // On the port of multicast DNS, in the group.
+  // A socket on the port of multicast DNS, in the group.
   SocketPtr OpenListener(const Udp& family);
-  // On the interfaces where it is not yet in it. False: on none.
+  // Joins the group on interfaces where the socket has not joined it yet. False: the group is
+  // joined on no interface.
   bool JoinGroup(Socket& socket);
-  // Of the interfaces to use; zero stands for the system's choice. None: the one asked for is gone.
+  // The interfaces to use; zero stands for the system's choice. Empty if the configured interface
+  // is gone.
   std::vector<unsigned> Indexes(const Udp& family) const;
-  // Of any port, from which a poll asks.
+  // A socket on any port, from which a poll asks.
   SocketPtr OpenAsker(const Udp& family);
   static void Close(std::vector<SocketPtr>& sockets);
   static Udp::endpoint Group(const Udp& family);
@@ -130,7 +133,7 @@ class Mdns {
   void Receive(const SocketPtr& socket);
   void OnDatagram(Socket& socket, ByteView bytes);
   void OnTimer();
-  // Does what the machine wants, and waits for its next deadline.
+  // Carries out what the machine wants, and waits for its next deadline.
   void Apply(DiscoveryOutput out);
   void Ask(std::span<const ByteVector> questions);
   void StartJoin(std::span<const Endpoint> endpoints);
@@ -156,7 +159,7 @@ inline bool IsOnLink(const IpAddress& address,
   const IpAddress plain = address.Unmapped();
   const bool link_local = !plain.is_v4() && transport::IsInBlock(plain, *IpAddress::Parse("fe80::"),
                                                                  /*bits=*/10);
-  // Linux sends multicast over the loopback interface with no address at all.
+  // Linux sends multicast over the loopback interface from no address at all.
   if (plain.is_loopback() || plain.is_unspecified() || link_local) return true;
   for (const transport::InterfaceAddress& entry : interfaces) {
     if (entry.up && transport::IsInBlock(plain, entry.address, entry.prefix_bits)) return true;
@@ -225,10 +228,10 @@ inline Mdns::SocketPtr Mdns::OpenListener(const Udp& family) {
   ErrorCode error;
   udp.open(family, error);
   if (error) return nullptr;
-  // Other programs on this host have the port too.
+  // Other programs on this host use the port too.
   udp.set_option(boost::asio::socket_base::reuse_address(true), error);
   const int fd = udp.native_handle();
-  // Of the group, only what comes by the interfaces on which it was joined here.
+  // Receives only the group's datagrams from the interfaces on which this socket joined.
   const bool ready = family == Udp::v4()
                          ? internal::SetOption(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0)
                          : internal::SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
@@ -289,7 +292,7 @@ inline Mdns::SocketPtr Mdns::OpenAsker(const Udp& family) {
   return error ? nullptr : socket;
 }
 
-// Their handlers, which hold them, end.
+// The handlers hold the sockets, and end.
 inline void Mdns::Close(std::vector<SocketPtr>& sockets) {
   for (const SocketPtr& socket : sockets) {
     ErrorCode ignored;
@@ -320,7 +323,7 @@ inline void Mdns::OnDatagram(Socket& socket, ByteView bytes) {
   const std::optional<DnsMessage> message = ParseDnsMessage(bytes);
   if (!message) return;
   for (const ByteVector& answer : service_.Answer(*message)) {
-    ErrorCode ignored;  // who asked may be gone; a full buffer loses it, as the network may
+    ErrorCode ignored;  // the asker may be gone; a full buffer loses the answer, as the network may
     socket.udp.send_to(boost::asio::buffer(answer), socket.sender, MSG_DONTWAIT, ignored);
   }
   DiscoveryOutput out;
@@ -364,7 +367,7 @@ inline void Mdns::Ask(std::span<const ByteVector> questions) {
     for (const unsigned index : Indexes(socket->family)) {
       ip_mreqn request = {};
       request.imr_ifindex = static_cast<int>(index);
-      // Of an interface that is gone the system says why when it is to send there.
+      // If the interface is gone, the later send reports the reason.
       (void)(ipv4 ? internal::SetOption(fd, IPPROTO_IP, IP_MULTICAST_IF, request)
                   : internal::SetOption(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, index));
       for (const ByteVector& question : questions) {

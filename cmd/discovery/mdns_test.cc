@@ -1,4 +1,4 @@
-// Multicast DNS on the loopback interface, which no datagram leaves.
+// Tests multicast DNS on the loopback interface, which no datagram leaves.
 
 #include "serf/cmd/discovery/mdns.h"
 
@@ -98,7 +98,7 @@ class MdnsTest : public ::testing::Test {
             .ipv4 = true,
             .ipv6 = true};
   }
-  // Whatever is found is put into `joins`, and joined.
+  // Puts every address that was found into `joins`, and reports it as joined.
   std::unique_ptr<Mdns> Start(const Mdns::Options& options, Joins& joins) {
     auto mdns = Mdns::Start(io_, options, logger_,
                             [&joins](std::vector<std::string> addresses, Mdns::JoinDone done) {
@@ -164,7 +164,7 @@ TEST_F(MdnsTest, QuestionsFromElsewhere) {
                        sizeof(group)),
               static_cast<ssize_t>(bytes.size()));
   };
-  // What is no question does no harm.
+  // A datagram that is not a question does no harm.
   send(AsBytes("garbage"));
   send(ByteVector(kDnsDatagramMax + 100));
   send(question.bytes());
@@ -190,7 +190,7 @@ TEST_F(MdnsTest, WithoutAFamilyThereIsNoStart) {
   EXPECT_TRUE(absl::IsInvalidArgument(Mdns::Start(io_, options, logger_, nullptr).status()));
 }
 
-// Nobody calls back into what is gone.
+// No handler runs after the end.
 TEST_F(MdnsTest, EndsWhilePolling) {
   Joins joins;
   Start(Options("a", 1001), joins);

@@ -1,16 +1,16 @@
 #ifndef SERF_CMD_DISCOVERY_POLLER_H_
 #define SERF_CMD_DISCOVERY_POLLER_H_
 
-// DiscoveryPoller: when to ask the link for agents, what to make of the answers, and whom to join.
-// A machine without sockets and clock. Source: docs/protocol/agent.md 2.14, with what it wishes
-// for: only instances of the own service count, the node does not join itself, and an address is
-// tried again if joining it failed.
+// DiscoveryPoller: decides when to ask the link for agents, reads the answers, and chooses the
+// addresses to join. A machine without sockets and clock.
 //
 //   poller.OnTimer(now, out);           // at next_deadline()
 //   poller.OnResponse(now, message, out);
 //   poller.OnJoined(now, members, all);
 //
-// After each of the first two the driver does what `out` says.
+// After each of the first two the driver does what `out` says. Unlike Go Serf, the poller counts
+// only instances of this node's service, does not join the node itself, and retries an address
+// after a failed join. Source: docs/protocol/agent.md 2.14.
 
 #include <algorithm>
 #include <chrono>
@@ -36,12 +36,12 @@
 
 namespace serf::cmd {
 
-// What the driver is to do.
+// The driver's tasks.
 struct DiscoveryOutput {
-  bool open = false;                  // the sockets from which questions go
-  std::vector<ByteVector> questions;  // to both groups
+  bool open = false;                  // open the sockets from which questions leave
+  std::vector<ByteVector> questions;  // send to both groups
   bool close = false;
-  std::vector<Endpoint> join;  // in one go; OnJoined() follows
+  std::vector<Endpoint> join;  // join in one call; OnJoined() follows
 };
 
 class DiscoveryPoller {
@@ -49,16 +49,18 @@ class DiscoveryPoller {
   static constexpr std::chrono::seconds kPollInterval{60};
   // How long answers to a poll count.
   static constexpr std::chrono::seconds kListenTime{1};
-  // After the last address that was found, before all are joined.
+  // How long after the last new address the join of all begins.
   static constexpr std::chrono::milliseconds kQuietTime{100};
-  // Instances of one poll; more are not looked at. Gossip leads to the rest of a large cluster.
+  // The most instances of one poll; further ones are ignored. Gossip finds the rest of a large
+  // cluster.
   static constexpr std::size_t kInstancesMax = 256;
-  // Addresses of one join: a hostile answer must not make the agent knock at doors without end.
+  // The most addresses of one join, so that a hostile answer cannot make the agent dial without
+  // end.
   static constexpr std::size_t kJoinMax = 64;
-  // Addresses that are not tried again. All are forgotten at once when there are more.
+  // The most addresses that are not tried again. Beyond it the poller forgets all of them.
   static constexpr std::size_t kJoinedMax = 4096;
 
-  // `service` as DiscoveryServiceName() has it; `self` is not joined. The first poll is due now.
+  // `service` comes from DiscoveryServiceName(); `self` is not joined. The first poll is due now.
   DiscoveryPoller(Instant now, std::string service, const Endpoint& self, std::uint64_t seed)
       : service_(std::move(service)), self_(Plain(self)), rng_(seed), next_poll_(now) {}
 
@@ -67,30 +69,30 @@ class DiscoveryPoller {
   void OnTimer(Instant now, DiscoveryOutput& out);
   void OnResponse(Instant now, const DnsMessage& message, DiscoveryOutput& out);
 
-  // The join has ended. Of what was to be joined, the members are known from now on; all of it, if
-  // `all` could be joined. The rest is tried again when it answers again.
+  // The join has ended. The poller then knows the joined addresses that are in `members`, or all of
+  // them if `all`. It tries the others again when they answer again.
   void OnJoined(Instant now, std::span<const Endpoint> members, bool all);
 
  private:
   struct Instance {
-    std::string name;  // as it was told: responders compare exactly
+    std::string name;  // as it came, because responders compare exactly
     std::string host;  // empty: no SRV record yet
     std::uint16_t port = 0;
     std::optional<IpAddress> address;
     bool text = false;
     bool asked = false;
-    bool told = false;  // by Found(), once in a poll
+    bool told = false;  // Found() has reported it in this poll
 
     bool complete() const { return address && port != 0 && text; }
   };
 
-  // Comparable forms.
+  // A form in which equal endpoints are equal.
   static Endpoint Plain(const Endpoint& endpoint) {
     return {endpoint.address.Unmapped(), endpoint.port};
   }
   static std::string Key(const std::string& name) { return absl::AsciiStrToLower(name); }
 
-  // The instance of that name. Null: not one of the service, or one too many.
+  // The instance with this name. Null if it does not belong to the service, or there are too many.
   Instance* Find(const std::string& name);
   void TakeAddress(const std::string& host, const IpAddress& address,
                    const std::set<std::string>& touched);
@@ -104,9 +106,9 @@ class DiscoveryPoller {
   Instant listen_until_ = kNever;
   Instant join_at_ = kNever;
   bool joining_ = false;
-  std::map<std::string, Instance> instances_;  // of this poll, by Key()
-  std::set<Endpoint> found_;                   // waits for join_at_
-  std::set<Endpoint> asked_in_;                // are being joined
+  std::map<std::string, Instance> instances_;  // the instances of this poll, by Key()
+  std::set<Endpoint> found_;                   // addresses that wait for join_at_
+  std::set<Endpoint> asked_in_;                // addresses that are being joined
   std::set<Endpoint> joined_;
 };
 
@@ -152,7 +154,7 @@ inline void DiscoveryPoller::OnResponse(Instant now, const DnsMessage& message,
       instance->text = true;
     }
   }
-  // Afterwards, since an address may stand before the record that tells whose it is.
+  // In a second pass, because an address may precede the record that names its owner.
   for (const DnsRecord& record : message.records) {
     const auto* const address = std::get_if<IpAddress>(&record.data);
     if (address != nullptr) TakeAddress(Key(record.name), *address, touched);
@@ -161,14 +163,14 @@ inline void DiscoveryPoller::OnResponse(Instant now, const DnsMessage& message,
     if (instance.complete()) {
       if (!std::exchange(instance.told, true)) Found(now, {*instance.address, instance.port});
     } else if (!std::exchange(instance.asked, true)) {
-      // The original asks for PTR records here, which no instance has.
+      // Go Serf asks for PTR records here, which no instance has.
       out.questions.push_back(Question(instance.name, DnsType::kAny));
     }
   }
 }
 
-// Agents on one host share its name but not their addresses: what stands in one message belongs
-// together.
+// Agents on one host share its name but not their addresses, so the addresses of one message belong
+// to its instances.
 inline void DiscoveryPoller::TakeAddress(const std::string& host, const IpAddress& address,
                                          const std::set<std::string>& touched) {
   if (address.is_unspecified()) return;

@@ -41,7 +41,7 @@ class DiscoveryPollerTest : public ::testing::Test {
     poller_.OnTimer(now_, out);
     return out;
   }
-  // The answer of an agent to a poll.
+  // An agent's answer to a poll.
   DiscoveryOutput Answer(const std::string& node, const Endpoint& endpoint,
                          const std::string& cluster = "clus") {
     const auto service = DiscoveryService::Create(
@@ -61,7 +61,7 @@ class DiscoveryPollerTest : public ::testing::Test {
     message.records = std::move(records);
     return message;
   }
-  // What is joined when the poll has become quiet.
+  // The addresses that the poller joins when the poll has become quiet.
   std::vector<Endpoint> Joined() {
     now_ = std::max(now_, poller_.next_deadline());
     DiscoveryOutput out;
@@ -111,10 +111,10 @@ TEST_F(DiscoveryPollerTest, JoinedOnceFailedAgain) {
   Timer(seconds(0));
   for (const int last : {2, 3, 4}) Answer(absl::StrCat(last), At(last));
   EXPECT_THAT(Joined(), SizeIs(3));
-  // Of the three only one became a member; it is told in the form that the wire has.
+  // Only one of the three became a member. OnJoined() gets it in the form that the wire has.
   poller_.OnJoined(now_, std::vector<Endpoint>{At(9), {At(3).address.Mapped(), 7946}},
                    /*all=*/false);
-  // Not again in the same poll.
+  // The poller does not join it again in the same poll.
   Answer("2", At(2));
   EXPECT_EQ(poller_.next_deadline(), kStart + seconds(1));
   Timer(seconds(60));
@@ -139,7 +139,7 @@ TEST_F(DiscoveryPollerTest, OneJoinAtATime) {
 TEST_F(DiscoveryPollerTest, OnlyInstancesOfTheServiceCount) {
   Timer(seconds(0));
   Answer("b", At(2), "other");
-  // A foreign instance under our service's name, and ours under a foreign one.
+  // A foreign instance under this service's name, and this service's instance under a foreign name.
   const std::string foreign = *DnsName("x._http._tcp.local.");
   Hear(Records({{*DnsName("_serf_clus._tcp.local."), DnsPtr{foreign}},
                 {foreign, DnsSrv{0, 0, 80, "vm"}},
@@ -166,7 +166,7 @@ TEST_F(DiscoveryPollerTest, AsksOnceForWhatIsMissing) {
   EXPECT_THAT(ParseDnsMessage(out.questions[0])->questions,
               ElementsAre(DnsQuestion{instance, DnsType::kAny}));
   EXPECT_THAT(Hear(ptr).questions, IsEmpty());
-  // The rest in pieces, in any case and order; the last address counts.
+  // The other records come in pieces, in any case and order. The last address counts.
   Hear(Records({{*DnsName("beta._SERF_clus._tcp.local."), DnsSrv{0, 0, 7000, "VM"}}}));
   Hear(Records({{"vm", IpAddress()}, {"vm", At(2).address}}));
   Hear(Records({{instance, DnsTxt{"x"}}, {"other", At(3).address}}));

@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_DISCOVERY_SERVICE_H_
 #define SERF_CMD_DISCOVERY_SERVICE_H_
 
-// DiscoveryService: how the agents of a cluster call themselves in multicast DNS, and what one of
-// them answers. No sockets, no clock. Source: docs/protocol/agent.md 2.14, RFC 6763.
+// DiscoveryService: the names of a cluster's agents in multicast DNS, and the answers of one agent.
+// No sockets, no clock. Source: docs/protocol/agent.md 2.14, RFC 6763.
 //
 //   absl::StatusOr<DiscoveryService> service = DiscoveryService::Create(
 //       {.cluster = "web", .node = "a", .host = "vm", .endpoint = advertised});
@@ -23,7 +23,7 @@
 
 namespace serf::cmd {
 
-// "_serf_web._tcp.local" as DnsName() has it.
+// "_serf_web._tcp.local" in the form of DnsName().
 inline absl::StatusOr<std::string> DiscoveryServiceName(absl::string_view cluster) {
   return DnsName(absl::StrCat("_serf_", cluster, "._tcp.local."));
 }
@@ -31,25 +31,26 @@ inline absl::StatusOr<std::string> DiscoveryServiceName(absl::string_view cluste
 class DiscoveryService {
  public:
   struct Options {
-    std::string cluster;  // of -discover
+    std::string cluster;  // from -discover
     std::string node;
-    std::string host;   // the system's name
-    Endpoint endpoint;  // as others reach the node
+    std::string host;   // the system's name of the host
+    Endpoint endpoint;  // where other nodes reach this one
   };
 
   static constexpr std::uint32_t kTtlSeconds = 120;
   static constexpr std::uint16_t kPriority = 10;
   static constexpr std::uint16_t kWeight = 1;
 
-  // Where the node or the host has a name that is none for DNS (64 digits of a container, "a..b"),
-  // the address stands in for it: nobody looks at the names. Error: the cluster has such a name, by
-  // which nobody could ask.
+  // If the name of the node or the host is not valid in DNS (64 digits of a container, "a..b"), the
+  // address replaces it; nobody reads these names. Error: the name of the cluster is not valid, so
+  // nobody could ask for it.
   static absl::StatusOr<DiscoveryService> Create(const Options& options);
 
   const std::string& service() const { return service_; }
 
-  // Up to two messages, for the asker alone: one for the questions that want it so, with the
-  // query's id, and one for the others. What does not fit is left out. Responses get no answer.
+  // Up to two messages, for the asker alone: one for the questions that want a unicast answer, with
+  // the query's id, and one for the others. Records that do not fit are left out. Responses get no
+  // answer.
   std::vector<ByteVector> Answer(const DnsMessage& query) const;
 
  private:
@@ -60,7 +61,7 @@ class DiscoveryService {
   std::string service_;
   std::string instance_;
   std::string host_;
-  std::string services_;  // the name under which services list themselves
+  std::string services_;  // the name that lists all services
   Endpoint endpoint_;
   std::string text_;
 };

@@ -138,7 +138,7 @@ TEST(DiscoveryServiceTest, AnswersAreBounded) {
   EXPECT_TRUE(ParseDnsMessage(answers[0]));
 }
 
-// 64 digits are what containers are called.
+// Containers have names of 64 digits.
 TEST(DiscoveryServiceTest, TheAddressStandsInForANameThatIsNoneForDns) {
   const struct {
     std::string node;

@@ -1,16 +1,16 @@
 #ifndef SERF_CMD_EVENTS_EVENT_HANDLERS_H_
 #define SERF_CMD_EVENTS_EVENT_HANDLERS_H_
 
-// EventHandlers: runs the scripts of -event-handler. Source: docs/protocol/agent.md 3.
+// EventHandlers: runs the scripts of -event-handler.
 //
 //   EventHandlers handlers(io, logger, EventHandlers::Order::kOneLine);
 //   handlers.Set(*ParseEventScripts(config.event_handlers));
 //   if (handlers.Want(event)) handlers.OnEvent(MakeScriptEvent(event, self));
 //
-// As in the original, scripts run one after the other, by event and then in the order of the
-// configuration, which scripts rely on: a member that left is not told of as one that joined. What
-// waits is told to the handlers of the time when its turn comes. The agent never waits. With
-// Order::kByHandler each handler has a line of its own, beside the others.
+// As in Go Serf, scripts run one after the other: by event, then in the order of the configuration.
+// Scripts rely on it: a leave never overtakes the join before it. An event that waits goes to the
+// handlers of the time when its turn comes. The agent never waits. With Order::kByHandler each
+// handler has its own line, independent of the others. Source: docs/protocol/agent.md 3.
 
 #include <sys/resource.h>
 
@@ -41,19 +41,20 @@
 
 namespace serf::cmd {
 
-// One thread, that of the io_context. What it uses outlives it.
+// Threads: all calls on the io_context's thread. The io_context and the logger must outlive it.
 class EventHandlers {
  public:
-  // Events that may wait in a line; a newer one is dropped, with a warning. The original lets some
-  // 3100 wait, and then takes no more events, neither from clients nor by gossip.
+  // The most events that may wait in a line; a newer one is dropped with a warning. Go Serf lets
+  // some 3100 wait, and then accepts no more events from clients or from gossip.
   static constexpr std::size_t kWaitingMax = 4096;
-  // Bytes of these; one event may be larger. As many events of the size that the network takes, or
-  // some lists of all members of a large cluster.
+  // The most bytes of events that wait in a line; one event may be larger. Enough for as many
+  // events of the size that the network allows, or for some lists of all members of a large
+  // cluster.
   static constexpr std::size_t kWaitingBytesMax = std::size_t{32} << 20;
-  // Queries of scripts that are told of beside the line; further ones wait in it. A script that
-  // asks what it answers itself thus ends.
+  // The most queries of scripts that run beside the line; further ones wait in it. The limit ends a
+  // script that asks a query which it answers itself.
   static constexpr std::size_t kNestedMax = 16;
-  // After which a script is called slow.
+  // A script that runs longer is reported as slow.
   static constexpr std::chrono::seconds kSlow{1};
 
   enum class Order {
@@ -63,24 +64,24 @@ class EventHandlers {
 
   EventHandlers(boost::asio::io_context& io, GlogLogger& logger, Order order)
       : io_(io), logger_(logger), order_(order), runner_(io) {}
-  // Scripts that run go on.
+  // Scripts that run continue.
   ~EventHandlers() { *alive_ = false; }
 
   EventHandlers(const EventHandlers&) = delete;
   EventHandlers& operator=(const EventHandlers&) = delete;
 
-  // Replaces the handlers, for what waits, too. A script that runs goes on, and so do those that
-  // its event matched.
+  // Replaces the handlers, also for events that wait. A script that runs continues, and so do the
+  // scripts that its event matched.
   void Set(std::vector<EventScript> scripts);
 
-  // Whether a script is for this event.
+  // True if a script handles this event.
   bool Want(const Event& event) const;
 
-  // Runs what matches. A query that a script asks does not wait for the script, which may wait for
-  // the answer.
+  // Runs the matching scripts. A query from a script does not wait for that script, which may wait
+  // for the answer.
   void OnEvent(ScriptEvent event);
 
-  // Called with each command that ended, and how long it took.
+  // Receives each command that ended, and how long it took.
   void set_on_invoked(std::function<void(const std::string&, Duration)> on_invoked) {
     on_invoked_ = std::move(on_invoked);
   }
@@ -90,25 +91,25 @@ class EventHandlers {
  private:
   using EventPtr = std::shared_ptr<const ScriptEvent>;
 
-  // Scripts of which one runs at a time.
+  // A line runs one script at a time.
   struct Line {
     bool Matches(rpc::EventType type, absl::string_view name) const {
       return std::any_of(scripts.begin(), scripts.end(), [&](const EventScript& script) {
         return script.filter.Matches(type, name);
       });
     }
-    // Those that the event matches.
+    // The commands that the event matches.
     std::vector<std::string> CommandsFor(const ScriptEvent& event) const;
 
     std::vector<EventScript> scripts;
     std::deque<EventPtr> waiting;
-    std::size_t bytes = 0;             // of those
-    std::uint64_t dropped = 0;         // since nothing waited
-    EventPtr event;                    // that is told now; null: none
-    std::deque<std::string> commands;  // that are still to be told of it
-    std::string command;               // that runs, or ran last
+    std::size_t bytes = 0;             // the size of the waiting events
+    std::uint64_t dropped = 0;         // since the line was empty
+    EventPtr event;                    // the event that is handled now; null: none
+    std::deque<std::string> commands;  // the commands that this event still needs
+    std::string command;               // the command that runs, or ran last
     bool running = false;
-    bool nested = false;  // of one query, that a script asks
+    bool nested = false;  // for one query from a script
   };
   using LinePtr = std::shared_ptr<Line>;
 
@@ -129,7 +130,7 @@ class EventHandlers {
   bool MayNest() const;
   void Nest(EventPtr event);
   void Enqueue(const LinePtr& line, EventPtr event);
-  // Starts the next script of the line unless one runs.
+  // Starts the next script of the line, unless one runs.
   void Advance(const LinePtr& line);
   void Start(const LinePtr& line);
   void OnEnded(const RunPtr& run, const ScriptResult& result);
@@ -141,8 +142,9 @@ class EventHandlers {
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false: timers do nothing
   ScriptRunner runner_;
   std::vector<LinePtr> lines_;  // in the order of the configuration
-  std::size_t nested_ = 0;      // lines beside those
-  std::shared_ptr<const Member> self_ = std::make_shared<const Member>();  // of the last event
+  std::size_t nested_ = 0;      // lines for queries from scripts
+  // This node at the last event.
+  std::shared_ptr<const Member> self_ = std::make_shared<const Member>();
   std::function<void(const std::string&, Duration)> on_invoked_;
 };
 
@@ -167,7 +169,7 @@ inline void EventHandlers::Set(std::vector<EventScript> scripts) {
     for (; i < scripts.size() && scripts[i].handler == handler; ++i) {
       line->scripts.push_back(std::move(scripts[i]));
     }
-    // One that stays keeps what it runs and what waits for it.
+    // A handler that stays keeps its running script and its waiting events.
     for (LinePtr& candidate : old) {
       if (candidate == nullptr || candidate->scripts != line->scripts) continue;
       line = std::exchange(candidate, nullptr);
@@ -189,7 +191,7 @@ inline bool EventHandlers::Want(const Event& event) const {
 }
 
 inline void EventHandlers::OnEvent(ScriptEvent event) {
-  // Mostly the same as before: kept once for all that wait.
+  // This node has rarely changed, so all waiting events share one copy.
   if (self_->name == event.self->name && self_->tags == event.self->tags) {
     event.self = self_;
   } else {
@@ -290,7 +292,7 @@ inline void EventHandlers::LogResult(const Run& run, const ScriptResult& result)
   const ScriptEvent& event = *run.event;
   const std::string& command = run.command;
   const bool payload = event.type == rpc::EventType::kUser || event.type == rpc::EventType::kQuery;
-  // This text of the original names no component.
+  // Go Serf's text for this names no component.
   if (result.input_refused && payload) {
     Log(&logger_, LogLevel::kError, "Error writing payload: write |1: broken pipe");
   }

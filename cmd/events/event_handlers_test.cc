@@ -61,7 +61,7 @@ ScriptEvent User(std::string name, std::string payload = "") {
                          TestMember("self"));
 }
 
-// --- what a script is told ---
+// --- what a script receives ---
 
 TEST(ScriptEventTest, MembersAreLinesOfFields) {
   MemberEvent event{MemberEventKind::kFailed,
@@ -129,7 +129,7 @@ class EventHandlersTest : public ::testing::Test {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   }
 
-  // A pipe with a name: `read x <NAME` waits in a script for a line.
+  // Makes a named pipe: `read x <NAME` waits in a script for a line.
   std::string MakeGate(const std::string& name) const {
     EXPECT_EQ(::mkfifo(Path(name).c_str(), 0600), 0);
     return Path(name);
@@ -163,7 +163,7 @@ ScriptEvent Query(std::string name, std::vector<std::string>* answers) {
   return query;
 }
 
-// A line for each `read` of a gate.
+// Writes a line for each `read` of a gate.
 class GateKeeper {
  public:
   explicit GateKeeper(const std::string& path) : fd_(::open(path.c_str(), O_RDWR)) {}
@@ -205,7 +205,7 @@ TEST_F(EventHandlersTest, FailuresAreTold) {
   EXPECT_THAT(log_, Contains("[ERR] agent: Error invoking script 'kill -9 $$': signal: killed"));
   EXPECT_THAT(log_, Contains(HasSubstr("/nosuch.sh: not found")));
   EXPECT_THAT(log_, Contains(HasSubstr("/nosuch.sh': exit status 127")));
-  // What the agent ignores, scripts do not.
+  // Scripts do not ignore the signals that the agent ignores.
   EXPECT_THAT(log_,
               Contains("[ERR] agent: Error invoking script 'kill -PIPE $$': signal: broken pipe"));
 }
@@ -243,8 +243,8 @@ TEST_F(EventHandlersTest, OrderOfEventsThenOfTheConfiguration) {
   EXPECT_EQ(Read("order"), "1\nsecond\n2\nsecond\n3\nsecond\n");
 }
 
-// A server that joined and left is told of in that order, however long a script takes: what comes
-// after waits behind it, whichever handler it is for.
+// Scripts see a server that joined and left in that order, however long a script takes. A later
+// event waits behind the slow script, whichever handler it is for.
 TEST_F(EventHandlersTest, ASlowScriptHoldsUpTheLine) {
   const GateKeeper gate(MakeGate("gate"));
   const std::string slow = absl::StrCat("read x <", Path("gate"), "; cat >>", Path("order"));
@@ -308,19 +308,19 @@ TEST_F(EventHandlersTest, WaitingEventsAreBounded) {
   EXPECT_EQ(Count("dropping"), 0u);
   for (int i = 0; i < 10; ++i) handlers_.OnEvent(User("next"));
   EXPECT_EQ(Count("is behind by 4096 events, dropping more"), 1u);
-  Handle({"user:next=echo next"});  // nobody is told of the others any more
+  Handle({"user:next=echo next"});  // the other handlers receive nothing any more
   gate.Open();
   RunUntil([this] { return Count("was not told of 10 events") == 1; });
   EXPECT_EQ(Count("output: next"), 1u);
 }
 
-// A list of all members of a large cluster may be much larger than an event.
+// A list of all members of a large cluster may be much larger than an ordinary event.
 TEST_F(EventHandlersTest, WaitingBytesAreBounded) {
   const GateKeeper gate(MakeGate("gate"));
   Handle({absl::StrCat("user=read x <", Path("gate"))});
   const auto large = [] { return User("x", std::string(EventHandlers::kWaitingBytesMax, 'x')); };
   handlers_.OnEvent(User("x"));
-  handlers_.OnEvent(large());  // one is taken
+  handlers_.OnEvent(large());  // the first one is accepted
   EXPECT_EQ(Count("dropping"), 0u);
   handlers_.OnEvent(User("x"));
   EXPECT_EQ(Count("is behind by 1 events, dropping more"), 1u);
@@ -333,7 +333,7 @@ TEST_F(EventHandlersTest, OpenOutputIsNotWaitedFor) {
   handlers_.OnEvent(User("x"));
   RunUntilOutputs(1);
   EXPECT_THAT(log_, Contains(EndsWith("script output: done")));
-  // The background child lives on, also when it writes.
+  // The background child stays alive, also when it writes.
   const int fd = ::open(gate.c_str(), O_RDWR);
   ASSERT_EQ(::write(fd, "\n", 1), 1);
   RunUntil([this] { return Read("background") == "survived\n"; });
@@ -341,7 +341,7 @@ TEST_F(EventHandlersTest, OpenOutputIsNotWaitedFor) {
 }
 
 TEST_F(EventHandlersTest, NoDescriptorOfTheAgentIsInherited) {
-  // Without O_CLOEXEC, and with a number that no shell uses by itself.
+  // A descriptor without O_CLOEXEC, whose number no shell uses by itself.
   const int leak = ::fcntl(STDIN_FILENO, F_DUPFD, 200);
   ASSERT_GE(leak, 200);
   const std::string test = absl::StrCat("[ -h /proc/$PPID/fd/", leak, " ] && echo has it; ",
@@ -361,7 +361,8 @@ TEST_F(EventHandlersTest, QueriesAreAnsweredWithTheOutput) {
   EXPECT_THAT(answers, ElementsAre("out\nerr\n"));
 }
 
-// In the original the script waits for ever, here not even for the end of another one.
+// In Go Serf the script waits without end. Here it does not even wait for the end of another
+// script.
 TEST_F(EventHandlersTest, AQueryThatAScriptAsksDoesNotWaitForIt) {
   std::vector<std::string> answers;
   const GateKeeper gate(MakeGate("gate"));
@@ -380,7 +381,7 @@ TEST_F(EventHandlersTest, AQueryThatAScriptAsksDoesNotWaitForIt) {
   EXPECT_THAT(answers, ElementsAre("inner\n", "outer\n", "inner\n"));
 }
 
-// One that asks what it answers.
+// A script that asks a query which it answers itself.
 TEST_F(EventHandlersTest, QueriesOfScriptsNestToALimit) {
   std::vector<std::string> answers;
   const GateKeeper gate(MakeGate("gate"));
@@ -397,7 +398,7 @@ TEST_F(EventHandlersTest, QueriesOfScriptsNestToALimit) {
   RunUntilOutputs(1 + EventHandlers::kNestedMax + kBeyond);
 }
 
-// As in the original: what waits is told to the new handlers. A reload mends a handler that hangs.
+// As in Go Serf, the new handlers get the events that wait. A reload repairs a handler that hangs.
 TEST_F(EventHandlersTest, AReloadCountsForWhatWaits) {
   const GateKeeper gate(MakeGate("gate"));
   Handle({absl::StrCat("user:a=read x <", Path("gate"), "; echo first"), "user=echo old"});
@@ -411,7 +412,7 @@ TEST_F(EventHandlersTest, AReloadCountsForWhatWaits) {
               ElementsAre(EndsWith("first"), EndsWith("old"), EndsWith("new"), EndsWith("new")));
 }
 
-// Whatever of a script cannot be had: its pipes or the process.
+// A script may lack its pipes or its process.
 TEST_F(EventHandlersTest, AtTheLimitOfDescriptorsAScriptIsAnErrorLine) {
   const int next = ::dup(STDERR_FILENO);
   ::close(next);
@@ -435,14 +436,14 @@ TEST_F(EventHandlersTest, AtTheLimitOfDescriptorsAScriptIsAnErrorLine) {
   EXPECT_THAT(log_.back(), EndsWith("script output: ran"));
 }
 
-// As the first process of a container.
+// The agent as the first process of a container.
 TEST_F(EventHandlersTest, OrphansAreReaped) {
   ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
   const std::string orphan = "(sh -c 'exec sleep 0.2' >/dev/null 2>&1 &); ";
   Handle({orphan + "(true >/dev/null 2>&1 &); exit 3", orphan + "kill -9 $$", "echo fine"});
   for (int i = 0; i < 3; ++i) handlers_.OnEvent(User("x"));
   RunUntilOutputs(9);
-  // Nobody's exit status is lost.
+  // No exit status is lost.
   EXPECT_EQ(Count("': exit status 3"), 3u);
   EXPECT_EQ(Count("': signal: killed"), 3u);
   EXPECT_EQ(Count("output: fine"), 3u);
@@ -454,7 +455,7 @@ TEST_F(EventHandlersTest, OrphansAreReaped) {
   ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 }
 
-// Others take the exit status of their own children.
+// Other parts of the process take the exit status of their own children.
 TEST_F(EventHandlersTest, ChildrenOfOthersAreNotReaped) {
   const pid_t child = ::fork();
   if (child == 0) ::_exit(7);
@@ -468,7 +469,7 @@ TEST_F(EventHandlersTest, ChildrenOfOthersAreNotReaped) {
   EXPECT_EQ(WEXITSTATUS(status), 7);
 }
 
-// Output that is read with pauses is all read.
+// The runner reads the output with pauses, but reads all of it.
 TEST_F(EventHandlersTest, AFloodOfOutputIsReadToItsEnd) {
   const std::uint64_t size = 2 * ScriptRunner::kFastOutputMax;
   Handle({absl::StrCat("head -c ", size, " /dev/zero | tr '\\0' x; printf END")});
@@ -478,7 +479,7 @@ TEST_F(EventHandlersTest, AFloodOfOutputIsReadToItsEnd) {
   EXPECT_THAT(log_[1], HasSubstr(absl::StrCat("generated ", size + 3, " bytes")));
 }
 
-// Neither waits for the scripts nor is called by them.
+// The end neither waits for the scripts nor gets calls from them.
 TEST_F(EventHandlersTest, EndsWhileScriptsRun) {
   const std::string gate = MakeGate("gate");
   {

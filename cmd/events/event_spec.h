@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_EVENTS_EVENT_SPEC_H_
 #define SERF_CMD_EVENTS_EVENT_SPEC_H_
 
-// EventScript: a command and the events that it is for, as -event-handler tells them.
-// Source: docs/protocol/agent.md 3.1.
+// EventScript: a command and the events that it handles, as -event-handler gives them. Source:
+// docs/protocol/agent.md 3.1.
 //
 //   spec   = command | filter "=" command     the first "=" splits; no filter is "*"
 //   filter = element *("," element)           rpc/event_filter.h
@@ -29,14 +29,15 @@ struct EventScript {
   std::string event;  // one element: "*", "member-join", "user:deploy"
   rpc::EventFilter filter;
   std::string command;      // for the shell
-  std::size_t handler = 0;  // which of the specs it is of
+  std::size_t handler = 0;  // the index of its spec
 
   friend bool operator==(const EventScript& a, const EventScript& b) {
     return a.event == b.event && a.command == b.command;
   }
 };
 
-// In the order of `specs`. "Invalid event script: Event 'TYPE' invoking 'COMMAND'".
+// Returns the scripts in the order of `specs`. Error: "Invalid event script: Event 'TYPE' invoking
+// 'COMMAND'".
 absl::StatusOr<std::vector<EventScript>> ParseEventScripts(const std::vector<std::string>& specs);
 
 inline absl::StatusOr<std::vector<EventScript>> ParseEventScripts(
@@ -50,7 +51,7 @@ inline absl::StatusOr<std::vector<EventScript>> ParseEventScripts(
     if (filter.empty()) filter = "*";
     for (const absl::string_view element : absl::StrSplit(filter, ',')) {
       std::optional<rpc::EventFilter> parsed;
-      // Within a list nothing stands for nothing.
+      // Within a list an empty element is invalid.
       if (!element.empty()) parsed = rpc::EventFilter::Parse(element);
       if (!parsed) {
         return absl::InvalidArgumentError(

@@ -1,5 +1,5 @@
-// Texts of other nodes, on their way to scripts, terminals, logs and JSON: they stay what they are,
-// and are never taken for a line, a field, a variable or a command of a terminal.
+// Passes texts of other nodes to scripts, terminals, logs and JSON. The texts stay the same, and
+// nothing reads them as a line, a field, a variable or a command for a terminal.
 //
 // input = length byte*{length} byte*    two texts
 
@@ -44,7 +44,7 @@ void Show(absl::string_view text) {
   Require(nlohmann::json::accept(serf::cmd::JsonQuote(text)));
 }
 
-// Both texts as the names of members, and as name and value of a tag.
+// Uses both texts as names of members, and as the name and the value of a tag.
 void TellScripts(const std::string& one, const std::string& other) {
   serf::Member member;
   member.name = one;
@@ -70,7 +70,7 @@ void TellScripts(const std::string& one, const std::string& other) {
   }
 }
 
-// A byte may become an escape of ten, in several texts. The environment is copied.
+// A byte may become an escape of ten bytes, in several texts, and the environment is copied.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {512, 256 << 10},
     .peak = {256, 256 << 10},

@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_EVENTS_OUTPUT_TAIL_H_
 #define SERF_CMD_EVENTS_OUTPUT_TAIL_H_
 
-// OutputTail: the last bytes of what a script wrote, and how much that was.
+// OutputTail: the last bytes of a script's output, and the size of the whole.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,13 +13,14 @@ namespace serf::cmd {
 
 class OutputTail {
  public:
-  // Bytes kept; scripts that answer queries rely on it (docs/protocol/agent.md 3.4).
+  // Bytes that are kept. Scripts that answer queries rely on this number (docs/protocol/agent.md
+  // 3.4).
   static constexpr std::size_t kMax = 8192;
 
   void Append(absl::string_view bytes) {
     total_ += bytes.size();
     kept_.append(bytes.data(), bytes.size());
-    // In large steps, so that each byte is moved once at most.
+    // Cuts in large steps, so that each byte moves at most once.
     if (kept_.size() > 2 * kMax) kept_.erase(0, kept_.size() - kMax);
   }
 

@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_EVENTS_SCRIPT_EVENT_H_
 #define SERF_CMD_EVENTS_SCRIPT_EVENT_H_
 
-// ScriptEvent: an event as a script is told it: by variables of the environment and by standard
-// input. Source: docs/protocol/agent.md 3.2, 3.3.
+// ScriptEvent: an event in the form that a script receives: environment variables and standard
+// input. Source: docs/protocol/agent.md 3.2 and 3.3.
 //
 //   SERF_EVENT=member-join SERF_SELF_NAME=a SERF_SELF_ROLE=web SERF_TAG_ROLE=web
 //   stdin: NAME TAB ADDRESS TAB ROLE TAB K=V "," K=V ... LF     one line for each member
@@ -38,35 +38,35 @@ namespace serf::cmd {
 
 struct ScriptEvent {
   rpc::EventType type = rpc::EventType::kUser;
-  std::string name;                    // of a user event or query
-  std::uint64_t time = 0;              // Lamport time, of the same
-  std::string input;                   // what the script reads; bytes
-  std::shared_ptr<const Member> self;  // the local node, when the event happened; never null
-  // Of a query: sends what the script wrote.
+  std::string name;                    // for a user event or query
+  std::uint64_t time = 0;              // Lamport time, for a user event or query
+  std::string input;                   // the script's standard input; bytes
+  std::shared_ptr<const Member> self;  // this node at the time of the event; never null
+  // For a query: sends the script's output as the answer.
   std::function<void(std::string output)> respond;
-  // Of a query: a script asks it, and may wait for the answer.
+  // For a query: true if a script asks it, and may wait for the answer.
   bool from_script = false;
 
-  // About what it holds while it waits, without `self`, which many share.
+  // The memory that it takes while it waits, without `self`, which many events share.
   std::size_t bytes() const { return sizeof(*this) + name.size() + input.size(); }
 };
 
 ScriptEvent MakeScriptEvent(const Event& event, Member self);
 
-// Type and name of an event, as filters know it; the name lives as long as the event.
+// The type and the name of an event, as filters use them. The name is valid as long as the event.
 std::pair<rpc::EventType, absl::string_view> ScriptEventKind(const Event& event);
 
-// "NAME=VALUE" words: the agent's own environment, with what describes the event in place of equal
+// "NAME=VALUE" words: the agent's environment, with the variables of the event in place of equal
 // names.
 std::vector<std::string> ScriptEnvironment(const ScriptEvent& event);
 
-// "Mixed Case" is "MIXED_CASE": in capitals, and each character that does not fit a shell's names
-// as "_".
+// "Mixed Case" becomes "MIXED_CASE": upper case, and "_" for each character that a shell's name
+// cannot hold.
 std::string TagVariable(absl::string_view tag);
 
 namespace script_event_internal {
 
-// Of the text of a line with fields.
+// Escapes a field of a line of fields.
 inline std::string EscapeField(absl::string_view text) {
   return absl::StrReplaceAll(text, {{"\t", "\\t"}, {"\n", "\\n"}});
 }

@@ -1,20 +1,22 @@
 #ifndef SERF_CMD_EVENTS_SCRIPT_RUNNER_H_
 #define SERF_CMD_EVENTS_SCRIPT_RUNNER_H_
 
-// ScriptRunner: shell commands as child processes, without ever waiting for one.
-// Source: docs/protocol/agent.md 3.2 to 3.4.
+// ScriptRunner: runs shell commands as child processes, and never blocks on one.
 //
 //   ScriptRunner runner(io);
 //   runner.Run({.command = "wc -c", .environment = words, .input = "text"},
 //              [](const ScriptResult& result) { ... });
 //
-// A command has ended when its shell has, and its output is closed by all who inherited it or
-// kOutputGrace later: a background child that keeps it open is not waited for. What such a child
-// still writes is read and thrown away, so that it does not die of a closed pipe.
+// A command has ended when its shell has ended and all processes that inherited its output have
+// closed it, or kOutputGrace later: the runner does not wait for a background child that keeps the
+// output open. It reads and drops what such a child still writes, so that a closed pipe does not
+// kill the child.
 //
-// Orphans come to the first process of a container, or to a "subreaper" (prctl(2)), when their
-// parents end: if the agent is one of these, the runner takes their exit status, which nobody else
-// would.
+// When the parent of a process ends, the orphan goes to the first process of a container, or to a
+// "subreaper" (prctl(2)). If the agent is such a process, the runner takes the orphans' exit
+// status, because nobody else would.
+//
+// Source: docs/protocol/agent.md 3.2 to 3.4.
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -55,48 +57,50 @@ namespace serf::cmd {
 
 struct ScriptCall {
   std::string command;                   // for /bin/sh -c
-  std::vector<std::string> environment;  // all of it, "NAME=VALUE"
-  std::string input;                     // standard input, then closed
+  std::vector<std::string> environment;  // the whole environment, "NAME=VALUE"
+  std::string input;                     // the standard input, which closes after it
 };
 
 struct ScriptResult {
-  OutputTail output;    // standard output and standard error as they came
-  std::string failure;  // empty: exit status 0; "exit status 3", "signal: killed", why it has none
-  bool input_refused = false;  // it closed its input before the end
+  OutputTail output;  // standard output and standard error in the order of arrival
+  // "exit status 3", "signal: killed", or why it did not start; empty: exit status 0.
+  std::string failure;
+  bool input_refused = false;  // the command closed its input before the end
 };
 
-// One thread, that of the io_context, which outlives the runner. A Done may do anything with the
-// runner, its destruction included.
+// Threads: all calls on the io_context's thread. The io_context must outlive the runner. A Done may
+// do anything with the runner, even destroy it.
 class ScriptRunner {
  public:
   // How long the output of a shell that has ended may stay open.
   static constexpr std::chrono::seconds kOutputGrace{1};
-  // Between two reads after that.
+  // The pause between two reads after that time.
   static constexpr std::chrono::milliseconds kDrainPause{100};
-  static constexpr std::size_t kReadSize = 16384;  // bytes, at most, by one read
-  // Output that is read as fast as it comes. A command that writes without end would otherwise
-  // take as much of the agent's time as there is; beyond this there is a pause between two reads.
+  static constexpr std::size_t kReadSize = 16384;  // the most bytes of one read
+  // Output that is read as fast as it comes. Beyond it there is a pause between two reads, because
+  // a command that writes without end would otherwise take all of the agent's time.
   static constexpr std::uint64_t kFastOutputMax = std::uint64_t{1} << 20;
   static constexpr std::chrono::milliseconds kFloodPause{1};
-  // Outputs that are read after that; the oldest is closed for one more.
+  // The most outputs that are read after kOutputGrace. Beyond it the oldest one is closed.
   static constexpr std::size_t kLeftOpenMax = 64;
 
   using Done = std::function<void(const ScriptResult&)>;
 
   explicit ScriptRunner(boost::asio::io_context& io) : io_(io), signals_(io, SIGCHLD) {
     WaitForChildren();
-    ReapOrphans();  // of a program that has become this one
+    ReapOrphans();  // orphans of a program that this process was before exec
   }
-  // Processes that run go on; no Done is called.
+  // Processes that run continue. No Done is called.
   ~ScriptRunner();
 
   ScriptRunner(const ScriptRunner&) = delete;
   ScriptRunner& operator=(const ScriptRunner&) = delete;
 
-  // Calls `done` once, later, also when the process could not be started.
+  // Calls `done` once, later, even if the process could not be started.
   void Run(ScriptCall call, Done done);
 
-  // The limit of open files that scripts get; before the first call: that of this process.
+  // Sets the limit of open files for scripts, before the first call. Default: the limit of this
+  // process.
   void set_descriptor_limit(const rlimit& limit) { descriptors_ = limit; }
 
   std::size_t running() const { return running_.size(); }
@@ -106,20 +110,20 @@ class ScriptRunner {
     explicit Process(boost::asio::io_context& io) : input(io), output(io), grace(io), pause(io) {}
 
     pid_t pid = -1;
-    std::string text;  // of the input
+    std::string text;  // the input
     boost::asio::posix::stream_descriptor input;
     boost::asio::posix::stream_descriptor output;
-    boost::asio::steady_timer grace;  // of the open output
+    boost::asio::steady_timer grace;  // for the output that is still open
     boost::asio::steady_timer pause;  // between two reads
     std::array<char, kReadSize> buffer;
     ScriptResult result;
     bool ended = false;   // the shell
-    bool closed = false;  // the output
-    Done done;            // null: told, or nobody is there any more
+    bool closed = false;  // the output is closed
+    Done done;            // null: already called, or the runner is gone
   };
   using ProcessPtr = std::shared_ptr<Process>;
 
-  // Starts the process, and then writes and reads. Why it could not; empty if it could.
+  // Starts the process, then writes and reads. Returns why it did not start; empty if it did.
   std::string Start(const ScriptCall& call, const ProcessPtr& process);
   void WaitForChildren();
   void Reap();
@@ -127,9 +131,9 @@ class ScriptRunner {
   bool IsOwn(pid_t pid) const;
   void Write(const ProcessPtr& process);
   void Read(const ProcessPtr& process);
-  // Reads on after a while: what is thrown away anyway is not worth the agent's time.
+  // Continues to read after a pause: output that will be dropped is not worth the agent's time.
   void ReadLater(const ProcessPtr& process, std::chrono::milliseconds pause);
-  // Tells the result if the command has ended.
+  // Reports the result if the command has ended.
   void Settle(const ProcessPtr& process);
   void Finish(const ProcessPtr& process);
 
@@ -143,7 +147,7 @@ class ScriptRunner {
 
 namespace script_runner_internal {
 
-// "exit status 3", "signal: killed"; empty for a success.
+// "exit status 3", "signal: killed"; empty for exit status 0.
 inline std::string DescribeStatus(int status) {
   if (WIFEXITED(status)) {
     return WEXITSTATUS(status) == 0 ? "" : absl::StrCat("exit status ", WEXITSTATUS(status));
@@ -153,13 +157,13 @@ inline std::string DescribeStatus(int status) {
   return absl::StrCat("signal: ", name, WCOREDUMP(status) ? " (core dumped)" : "");
 }
 
-// Orphans become children of this process.
+// True if orphans become children of this process.
 inline bool AdoptsOrphans() {
   int subreaper = 0;
   return ::getpid() == 1 || (::prctl(PR_GET_CHILD_SUBREAPER, &subreaper) == 0 && subreaper != 0);
 }
 
-// Why the command cannot be started as it is; empty if it can.
+// Why the call is invalid; empty if it is valid.
 inline std::string Refusal(const ScriptCall& call) {
   for (const std::string& word : call.environment) {
     if (word.find('\0') != std::string::npos) return "exec: environment variable contains NUL";
@@ -208,7 +212,7 @@ inline std::string ScriptRunner::Start(const ScriptCall& call, const ProcessPtr&
   Pipe out;
   if (const int error = in.Open(); error != 0) return failed(error);
   if (const int error = out.Open(); error != 0) return failed(error);
-  // Watched before the process is there: that, too, can fail at a limit of the system.
+  // Watches before the process exists, because watching can fail too, at a limit of the system.
   boost::system::error_code error;
   process->input.assign(in.write_end(), error);
   if (!error) {
@@ -224,7 +228,7 @@ inline std::string ScriptRunner::Start(const ScriptCall& call, const ProcessPtr&
     process->output.close(error);
     return failed(not_started);
   }
-  // What fits the pipe is written at once: a script outlives an agent that ends.
+  // Writes at once what fits the pipe, because a script outlives an agent that ends.
   Write(process);
   Read(process);
   return "";
@@ -233,7 +237,8 @@ inline std::string ScriptRunner::Start(const ScriptCall& call, const ProcessPtr&
 inline void ScriptRunner::WaitForChildren() {
   signals_.async_wait([this, alive = alive_](const auto& error, int) {
     if (error || !*alive) return;
-    // Wait again first: what ends meanwhile must not be missed, and Done may end the runner.
+    // Waits again first: a child that ends meanwhile must not be missed, and Done may destroy the
+    // runner.
     WaitForChildren();
     Reap();
   });
@@ -271,8 +276,8 @@ inline bool ScriptRunner::IsOwn(pid_t pid) const {
   });
 }
 
-// The system tells of the same ended child until it is taken, and of none behind it: own ones were
-// taken before, and one that has ended since brings its own signal.
+// The system reports the same ended child until its status is taken, and none behind it. The runner
+// has taken the status of its own children before; one that has ended since brings its own signal.
 inline void ScriptRunner::ReapOrphans() const {
   if (!script_runner_internal::AdoptsOrphans()) return;
   for (;;) {

@@ -1,12 +1,12 @@
 #ifndef SERF_CMD_EVENTS_SHELL_H_
 #define SERF_CMD_EVENTS_SHELL_H_
 
-// StartShell: a command as a child process that has nothing of the agent but its environment.
+// StartShell: starts a command as a child process that inherits only the agent's environment.
 //
 //   pid_t pid;
 //   const int error = StartShell("wc -c", words, read_end, write_end, &pid);   // zero or errno
 //
-// Not posix_spawn(), which can't give the child other limits than its parent's.
+// posix_spawn() does not serve: it cannot give the child other limits than its parent's.
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -23,9 +23,9 @@
 
 namespace serf::cmd {
 
-// A pipe whose ends close themselves in children. Both are above standard error, also in a process
-// that was started without it, so that no dup2() overwrites what another one needs. Closes what is
-// left.
+// A pipe whose ends close themselves in children. Both are above standard error, even in a process
+// that was started without it, so no dup2() overwrites another end. The destructor closes the ends
+// that were not taken.
 class Pipe {
  public:
   Pipe() = default;
@@ -37,12 +37,12 @@ class Pipe {
   Pipe(const Pipe&) = delete;
   Pipe& operator=(const Pipe&) = delete;
 
-  // Zero or errno; after an error there is no pipe.
+  // Returns zero or errno. After an error there is no pipe.
   int Open();
 
   int read_end() const { return ends_[0]; }
   int write_end() const { return ends_[1]; }
-  // Whoever takes an end closes it.
+  // The caller must close the end that it takes.
   int TakeReadEnd() { return Take(0); }
   int TakeWriteEnd() { return Take(1); }
 
@@ -57,9 +57,9 @@ class Pipe {
 };
 
 // Runs `/bin/sh -c COMMAND` with these words ("NAME=VALUE") as its environment, `in` as standard
-// input, `out` as standard output and standard error, and nothing else open. No signal is blocked
-// or ignored. `descriptors`: its limit of open files; null: that of this process. Zero or errno.
-// The command and the words hold no NUL.
+// input, `out` as standard output and standard error, and no other descriptor. No signal is blocked
+// or ignored. `descriptors` is its limit of open files; null: that of this process. Returns zero or
+// errno. The command and the words must not hold NUL.
 int StartShell(const std::string& command, const std::vector<std::string>& environment, int in,
                int out, const rlimit* descriptors, pid_t* pid);
 
@@ -84,13 +84,14 @@ inline int Pipe::Open() {
 
 namespace shell_internal {
 
-// In the child, which shares the memory of its parent until it is another program: calls the system
-// and nothing else. Returns only if that fails.
+// Runs in the child, which shares its parent's memory until it becomes another program, so it only
+// makes system calls. Returns only after a failure.
 inline void Become(char* const* argv, char* const* environment, int in, int out,
                    const rlimit* descriptors) {
-  // What is ignored stays ignored in a new program, what is handled does not. Not sigaction(),
-  // which refuses the library's own two signals: some programs start others with these ignored. All
-  // zeros are the default action; the system refuses it for two signals, which have it anyway.
+  // Across execve() ignored signals stay ignored, and handled ones do not. sigaction() does not
+  // serve here: it refuses the library's own two signals, and some programs start others with these
+  // ignored. All zeros mean the default action. The system refuses the call for two signals, which
+  // have that action anyway.
   constexpr std::array<unsigned long, 8> kDefault{};
   for (int signal = 1; signal < NSIG; ++signal) {
     (void)::syscall(SYS_rt_sigaction, signal, kDefault.data(), nullptr, NSIG / 8);
@@ -99,8 +100,8 @@ inline void Become(char* const* argv, char* const* environment, int in, int out,
       ::dup2(out, STDERR_FILENO) < 0) {
     return;
   }
-  // Not all of the agent's sockets close themselves: a daemon that a script starts must not keep
-  // the agent's ports.
+  // Not all of the agent's sockets are close-on-exec, and a daemon that a script starts must not
+  // keep the agent's ports.
   if (::close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) != 0) {
     for (int fd = STDERR_FILENO + 1, end = ::getdtablesize(); fd < end; ++fd) {
       (void)::fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -125,16 +126,16 @@ inline int StartShell(const std::string& command, const std::vector<std::string>
   for (const std::string& word : environment) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
 
-  // Where the child tells why it has not become another program; if it has, this closes.
+  // The child writes to this pipe why it did not become another program. If it did, the pipe
+  // closes.
   Pipe failure;
   if (const int no_pipe = failure.Open(); no_pipe != 0) return no_pipe;
-  // No handler of the agent runs in the child, where it would meet the agent's own data.
+  // No handler of the agent may run in the child, where it would touch the agent's own data.
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  // The child of fork() would need a copy of the page tables, which takes milliseconds in an agent
-  // of a large cluster.
+  // fork() would copy the page tables, which takes milliseconds in an agent of a large cluster.
   const pid_t child = ::vfork();
   if (child == 0) {
     shell_internal::Become(argv.data(), words.data(), in, out, descriptors);

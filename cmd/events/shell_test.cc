@@ -1,4 +1,4 @@
-// Tests of what a child process gets and does not get.
+// Tests what a child process inherits and what it does not.
 
 #include "serf/cmd/events/shell.h"
 
@@ -23,7 +23,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// What the command prints, and its exit status.
+// The command's output and its exit status.
 struct Ran {
   std::string output;
   int status = -1;
@@ -50,7 +50,7 @@ Ran RunShell(const std::string& command, const std::vector<std::string>& environ
   return ran;
 }
 
-// The lowest free descriptor, once those below it are all taken.
+// The lowest free descriptor, while all lower ones are taken.
 int NextDescriptor() {
   const int next = ::dup(STDERR_FILENO);
   ::close(next);
@@ -90,7 +90,7 @@ TEST(ShellTest, BlocksAndIgnoresNothing) {
   sigset_t after;
   ::pthread_sigmask(SIG_SETMASK, &before, &after);
   EXPECT_EQ(ran.output, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
-  EXPECT_EQ(::sigismember(&after, SIGUSR1), 1);  // as it was
+  EXPECT_EQ(::sigismember(&after, SIGUSR1), 1);  // unchanged
   EXPECT_EQ(::sigismember(&after, SIGUSR2), 0);
 }
 
@@ -112,7 +112,7 @@ TEST(ShellTest, WhatCannotBeStartedIsTold) {
   ASSERT_EQ(in.Open(), 0);
   ASSERT_EQ(out.Open(), 0);
   pid_t pid = -1;
-  // More than the system takes for one word.
+  // Longer than the system allows for one word.
   const std::string command = absl::StrCat("true ", std::string(std::size_t{1} << 20, 'x'));
   EXPECT_EQ(StartShell(command, {}, in.read_end(), out.write_end(), nullptr, &pid), E2BIG);
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);  // no zombie is left
@@ -143,7 +143,7 @@ TEST(PipeTest, FailsWholeAtTheLimitOfDescriptors) {
     EXPECT_EQ(pipe.read_end(), -1);
     EXPECT_EQ(pipe.write_end(), -1);
   }
-  // There is room for the pipe, but not above the standard streams.
+  // The pipe fits, but not above the standard streams.
   const int input = ::dup(STDIN_FILENO);
   ::close(STDIN_FILENO);
   int error = 0;
@@ -155,7 +155,7 @@ TEST(PipeTest, FailsWholeAtTheLimitOfDescriptors) {
   ::dup2(input, STDIN_FILENO);
   ::close(input);
   EXPECT_EQ(error, EMFILE);
-  EXPECT_EQ(NextDescriptor(), next);  // nothing leaks
+  EXPECT_EQ(NextDescriptor(), next);  // no descriptor leaks
 }
 
 }  // namespace

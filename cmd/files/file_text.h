@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_FILES_FILE_TEXT_H_
 #define SERF_CMD_FILES_FILE_TEXT_H_
 
-// Small text files: read whole, and replaced so that a reader or a crash finds the old text or the
-// new one, never a part. Errors have the original's form: "open PATH: no such file or directory".
+// Small text files: read as a whole, and replaced so that a reader or a crash finds the old text or
+// the new one, never a part. Errors have Go Serf's form: "open PATH: no such file or directory".
 
 #include <fcntl.h>
 #include <poll.h>
@@ -27,27 +27,27 @@
 
 namespace serf::cmd {
 
-// Far above any configuration, so that a wrong path (a device, a core dump) does not fill the
-// memory.
+// Far larger than any configuration. A wrong path (a device, a core dump) cannot fill the memory.
 inline constexpr std::size_t kTextFileMax = 16 << 20;
 
-// A FIFO, a pipe or a terminal is read to its end, for which this waits at most `wait_max`:
-// DeadlineExceeded. A disk that stands still has no limit.
+// Reads a file as a whole. It reads a FIFO, a pipe or a terminal to its end, and waits for that at
+// most `wait_max`; then DeadlineExceeded. A disk that blocks has no limit.
 absl::StatusOr<std::string> ReadTextFile(const std::string& path,
                                          Duration wait_max = Duration::max());
 
-// On the disk when it returns OK; after an error the old text is there. Symbolic links are
-// followed, a new file has mode 0600, and one that we may not write to is left alone, as by the
-// original.
+// Writes the text; it is on the disk when the function returns OK, and after an error the old text
+// is there. The function follows symbolic links and gives a new file mode 0600. Like Go Serf, it
+// does not touch a file that this process may not write to.
 //
-// The text is written beside the file, synced and renamed. Where that can't be done, or would
-// change more than the text, it is written into the file, as by the original: the folder is closed
-// to us or read-only, the file is a mount point, it has several names, or an owner or an access
-// list that we can't give to another one. Then a crash in between may leave some of each text.
-// Blocks on the disk.
+// The function writes the text beside the file, syncs it and renames it. It writes into the file,
+// as Go Serf always does, where a rename is impossible or would change more than the text: the
+// folder is closed to this process or read-only, the file is a mount point, the file has several
+// names, or it has an owner or an access list that this process cannot give to another file. A
+// crash in between may then leave some of each text. Blocks on the disk.
 absl::Status WriteTextFile(const std::string& path, absl::string_view text);
 
-// Removes what a crash within WriteTextFile may have left beside the file: a copy of its text.
+// Removes the file that a crash within WriteTextFile may have left beside `path`: a copy of the
+// text.
 void RemoveLeftover(const std::string& path);
 
 namespace file_text_internal {
@@ -70,15 +70,15 @@ class Fd {
 
 }  // namespace file_text_internal
 
-// The same error, with what could not be done in front: "Failed to read tags file: ...".
+// The same error after the action that failed: "Failed to read tags file: ...".
 inline absl::Status Prefixed(absl::string_view what, const absl::Status& error) {
   return absl::Status(error.code(), absl::StrCat(what, ": ", absl::string_view(error.message())));
 }
 
 namespace file_text_internal {
 
-// Waits until `fd` has something to read, or its end; false: not before `deadline`. A file of a
-// disk always has.
+// Waits until `fd` has something to read, or its end. False: neither before `deadline`. A file on a
+// disk is always ready.
 inline bool WaitReadable(int fd, std::chrono::steady_clock::time_point deadline) {
   constexpr auto kTurn = std::chrono::seconds(60);  // what an int of milliseconds can hold
   for (;;) {
@@ -98,7 +98,7 @@ inline absl::StatusOr<std::string> ReadTextFile(const std::string& path, Duratio
   const Clock::time_point now = Clock::now();
   const Clock::time_point deadline =
       wait_max < Clock::time_point::max() - now ? now + wait_max : Clock::time_point::max();
-  // Not to wait where no limit holds.
+  // O_NONBLOCK: does not wait in open(), where no limit holds.
   const file_text_internal::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) return SystemError(errno, "open", path);
   std::string text;
@@ -133,10 +133,10 @@ inline absl::Status WriteAll(int fd, absl::string_view text, const std::string& 
   return absl::OkStatus();
 }
 
-// A link leads to a link at most so often, as for the kernel.
+// The kernel follows as many links.
 inline constexpr int kLinksMax = 40;
 
-// The file that the links of `path` lead to, also where there is none yet.
+// The file that the links of `path` lead to, even if it does not exist yet.
 inline std::string FollowLinks(std::string path) {
   std::array<char, 4096> buffer;  // PATH_MAX
   for (int links = 0; links < kLinksMax; ++links) {
@@ -149,10 +149,10 @@ inline std::string FollowLinks(std::string path) {
   return path;
 }
 
-// One name, so that what a crash left is found by the next.
+// The name is always the same, so that the next write finds what a crash left.
 inline std::string BesideOf(const std::string& target) { return absl::StrCat(target, ".serf-new"); }
 
-// Whether the new file can be all that the old one is, beside its text.
+// Gives the new file everything that the old one has besides its text. False if that is impossible.
 inline bool MakeAlike(int file, int old) {
   struct stat info {};
   return ::fstat(old, &info) == 0 && info.st_nlink == 1 &&
@@ -160,7 +160,7 @@ inline bool MakeAlike(int file, int old) {
          ::fchown(file, info.st_uid, info.st_gid) == 0 && ::fchmod(file, info.st_mode & 07777) == 0;
 }
 
-// False: the file at `target` can't be replaced, and was not. `old` is that file, or none.
+// False: the file at `target` cannot be replaced, and was not. `old` is that file, or no file.
 inline bool Replace(const std::string& path, const std::string& target, const Fd& old,
                     absl::string_view text, absl::Status& status) {
   const std::string beside = BesideOf(target);
@@ -174,7 +174,7 @@ inline bool Replace(const std::string& path, const std::string& target, const Fd
     ::unlink(beside.c_str());
     return done;
   }
-  // The rename is in the folder; a file system that cannot sync one keeps its own order.
+  // The folder holds the rename. A file system that cannot sync a folder keeps its own order.
   const std::size_t slash = target.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : target.substr(0, slash + 1);
   const Fd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -182,7 +182,7 @@ inline bool Replace(const std::string& path, const std::string& target, const Fd
   return true;
 }
 
-// From the front, then to this length.
+// Writes from the front, then cuts the file to this length.
 inline absl::Status WriteOver(int fd, absl::string_view text, const std::string& path) {
   if (::lseek(fd, 0, SEEK_SET) != 0) return SystemError(errno, "seek", path);
   if (absl::Status status = WriteAll(fd, text, path); !status.ok()) return status;
@@ -196,7 +196,7 @@ inline absl::Status WriteOver(int fd, absl::string_view text, const std::string&
 
 inline absl::Status WriteTextFile(const std::string& path, absl::string_view text) {
   namespace internal = file_text_internal;
-  // Not to wait for the reader of a FIFO.
+  // O_NONBLOCK: does not wait for the reader of a FIFO.
   constexpr int kFlags = O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   const internal::Fd old(::open(path.c_str(), kFlags));
   if (!old.valid() && errno != ENOENT) return SystemError(errno, "open", path);

@@ -1,10 +1,9 @@
 #ifndef SERF_CMD_FILES_JSON_DOCUMENT_H_
 #define SERF_CMD_FILES_JSON_DOCUMENT_H_
 
-// JSON that operators write (configuration, tags, keyring), read by nlohmann/json after a check
-// whose errors have the original's texts, which scripts and operators know:
-// "invalid character '}' looking for beginning of object key string". Source:
-// docs/protocol/agent.md 2.4.
+// JSON that operators write: configuration, tags, keyring. nlohmann/json reads it after a check
+// whose errors have Go Serf's texts, which scripts and operators know: "invalid character '}'
+// looking for beginning of object key string". Source: docs/protocol/agent.md 2.4.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,38 +22,39 @@
 
 namespace serf::cmd {
 
-// Deeper than any file of ours; the original has the same bound.
+// Deeper than any file of an agent. Go Serf has the same limit.
 inline constexpr std::size_t kJsonDepthMax = 10000;
 
-// What may stand behind the first value.
+// What may follow the first value.
 enum class JsonRest : std::uint8_t {
-  kAnything,  // as in configuration files, where it is ignored
+  kAnything,  // as in configuration files, which ignore it
   kBlanks,
 };
 
-// Bytes that are not UTF-8, and halves of surrogate pairs, become U+FFFD.
+// Parses `text`. Bytes that are not UTF-8, and halves of surrogate pairs, become U+FFFD.
 absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text, JsonRest rest);
 
-// "array", "object", "number", "bool", "string" or "null": what the original calls the value in
-// the errors about tags and keyring files.
+// Go Serf's word for the value in errors about tags and keyring files: "array", "object", "number",
+// "bool", "string" or "null".
 absl::string_view JsonKind(const nlohmann::json& value);
 
-// The original's error about a value that is not of the Go type `wanted`, such as "[]string".
+// Go Serf's error about a value that does not have the Go type `wanted`, such as "[]string".
 inline absl::Status WrongJsonKind(const nlohmann::json& value, absl::string_view wanted) {
   return absl::InvalidArgumentError(
       absl::StrCat("json: cannot unmarshal ", JsonKind(value), " into Go value of type ", wanted));
 }
 
-// Where the first value of `text` ends. Keeps a stack of its own, so that depth costs no frames.
+// Finds the end of the first value of `text`. It keeps its own stack, so depth costs no call
+// frames.
 class JsonScanner {
  public:
   explicit JsonScanner(absl::string_view text) : text_(text) {}
 
-  // Fails with OutOfRangeError if the text ends within the value, or has none.
+  // OutOfRangeError, if the text ends within the value, or has none.
   absl::StatusOr<std::size_t> Scan();
 
   std::size_t at() const { return at_; }
-  // Passes blanks; false at the end.
+  // Skips blanks. False at the end of the text.
   bool SkipBlanks();
   absl::Status Unexpected(absl::string_view context) const;
 
@@ -79,7 +79,7 @@ class JsonScanner {
   const absl::string_view text_;
   std::size_t at_ = 0;
   Want want_ = Want::kValue;
-  std::vector<char> open_;  // the brackets that wait for their ends
+  std::vector<char> open_;  // the brackets that are open
 };
 
 inline bool JsonScanner::SkipBlanks() {
@@ -93,7 +93,7 @@ inline absl::Status JsonScanner::Unexpected(absl::string_view context) const {
   if (c == '"') {
     shown = "'\"'";
   } else if (c != '\'') {
-    // The original takes the byte for a code point of Latin-1.
+    // Go Serf reads the byte as a code point of Latin-1.
     const auto byte = static_cast<unsigned char>(c);
     std::string text(1, c);
     if (byte >= 0x80) {
@@ -246,7 +246,7 @@ inline absl::Status JsonScanner::Literal(absl::string_view word) {
 
 namespace json_document_internal {
 
-// What nlohmann refuses in strings and the original replaces. `text` is well-formed JSON.
+// Replaces what Go Serf replaces in strings, and nlohmann refuses. `text` must be well-formed JSON.
 inline std::string ReplaceBadCharacters(absl::string_view text) {
   constexpr absl::string_view kReplacement = "\xef\xbf\xbd";
   const auto escape = [](absl::string_view at) {

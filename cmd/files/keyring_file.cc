@@ -59,7 +59,7 @@ std::string EncodeKeyringFile(std::span<const wire::Keyring::Key> keys) {
     root.push_back(absl::Base64Escape(AsText(key)));
   }
   std::string text = ToJsonText(root);
-  text.pop_back();  // the original ends without LF
+  text.pop_back();  // Go Serf writes no LF at the end
   return text;
 }
 

@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_FILES_KEYRING_FILE_H_
 #define SERF_CMD_FILES_KEYRING_FILE_H_
 
-// The file in which an agent keeps its keys: a JSON list of texts in base64, the primary key
-// first. Source: docs/protocol/agent.md 2.10.
+// The file in which an agent keeps its keys: a JSON list of base64 texts, the primary key first.
+// Source: docs/protocol/agent.md 2.10.
 
 #include <cstddef>
 #include <span>
@@ -17,17 +17,17 @@ namespace serf::cmd {
 
 struct KeyringFile {
   wire::Keyring keyring;
-  std::size_t keys = 0;  // in the file, where one may stand twice
+  std::size_t keys = 0;  // in the file, which may hold a key twice
 };
 
 // Errors have the texts of docs/protocol/agent.md 2.5: "stat PATH: ...", "Keyring file contains no
 // keys".
 absl::StatusOr<KeyringFile> ReadKeyringFile(const std::string& path);
 
-// The primary key first. "Failed to write keyring file: ..."
+// Writes the primary key first. Error: "Failed to write keyring file: ..."
 absl::Status WriteKeyringFile(const std::string& path, std::span<const wire::Keyring::Key> keys);
 
-// The text of a file.
+// Decodes the text of a file.
 absl::StatusOr<KeyringFile> DecodeKeyringFile(absl::string_view text);
 std::string EncodeKeyringFile(std::span<const wire::Keyring::Key> keys);
 

@@ -1,5 +1,5 @@
-// State files as containers have them: files that are mount points themselves, in folders that are
-// read-only or full. The test has mounts of its own.
+// Tests state files in containers: files that are mount points, in folders that are read-only or
+// full. The test has its own mounts.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ class MountedFilesTest : public ::testing::Test {
   const std::string path_ = folder_.PathOf("file");
 };
 
-// `docker run -v /etc/keys.json:/keys.json`, or a Kubernetes subPath: a rename says EBUSY.
+// `docker run -v /etc/keys.json:/keys.json`, or a Kubernetes subPath: rename() fails with EBUSY.
 TEST_F(MountedFilesTest, AMountedFileIsWrittenInPlace) {
   ASSERT_TRUE(folder_.Mount("file", "old text"));
   ASSERT_EQ(::chmod(folder_.HostPathOf("file").c_str(), 0640), 0);
@@ -48,7 +48,7 @@ TEST_F(MountedFilesTest, AMountedFileIsWrittenInPlace) {
   EXPECT_EQ(info.st_mode & 07777, 0640u);
 }
 
-// A container with a read-only root, and single files that it may write to.
+// A container with a read-only root, and single files that the agent may write to.
 TEST_F(MountedFilesTest, InAReadOnlyFolder) {
   ASSERT_TRUE(MakeReadOnly(folder_.path()));
   EXPECT_EQ(WriteTextFile(path_, "new").message(), "open " + path_ + ": read-only file system");
@@ -68,7 +68,7 @@ TEST_F(MountedFilesTest, AReadOnlyFileIsLeftAlone) {
   EXPECT_EQ(folder_.files(), 1u);
 }
 
-// On a full disk the old text stays, whichever way was tried.
+// On a full disk the old text stays, whichever way WriteTextFile() tried.
 TEST_F(MountedFilesTest, AFullDiskKeepsTheOldText) {
   ASSERT_TRUE(folder_.MountDisk("64k"));
   const std::string old(3000, 'o');

@@ -1,4 +1,4 @@
-// Tags and keyring files with any content: read, written and read again they are the same.
+// Reads tags and keyring files with any content. After a write and a second read they are the same.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace {
 
-// An element of JSON may have two bytes; all is read, written and read.
+// An element of JSON may have two bytes. The fuzzer reads, writes and reads everything.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {1024, 16 << 10},
     .peak = {256, 16 << 10},

@@ -51,7 +51,7 @@ class StateFilesTest : public ::testing::Test {
   std::string path_;
 };
 
-// As a configuration may be: /dev/stdin, <(program), a FIFO that a keeper of secrets writes to.
+// A configuration may be such a file: /dev/stdin, <(program), a FIFO that a secret store writes to.
 TEST_F(StateFilesTest, WhatIsNoOrdinaryFileIsReadToItsEnd) {
   ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
   // The writer waits for the reader, as the reader does for the writer.
@@ -75,12 +75,12 @@ TEST_F(StateFilesTest, ALimitOfTimeForWhatIsNoOrdinaryFile) {
   const std::string error = "read " + path_ + ": it has no end after 20ms";
   const Duration limit = std::chrono::milliseconds(20);
   EXPECT_EQ(Message(ReadTextFile(path_, limit).status()), error);
-  // One who writes, but does not end.
+  // A writer that does not end.
   const int writer = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
   ASSERT_EQ(::write(writer, "{}", 2), 2);
   EXPECT_EQ(Message(ReadTextFile(path_, limit).status()), error);
   ::close(writer);
-  // The limit is for the wait, not for what is there.
+  // The limit applies to the wait, not to the data that is there.
   std::filesystem::remove(path_);
   Write("{}");
   EXPECT_EQ(*ReadTextFile(path_, Duration::zero()), "{}");
@@ -102,11 +102,11 @@ TEST_F(StateFilesTest, OldFilesKeepTheirModeAndLinksStay) {
   EXPECT_EQ(Mode(), 0640u);
   EXPECT_EQ(Text(), "{\n  \"a\": \"1\"\n}");
   EXPECT_TRUE(std::filesystem::is_symlink(link));
-  EXPECT_EQ(Files(), 2u);  // nothing is left beside it
+  EXPECT_EQ(Files(), 2u);  // the write left no file beside it
 }
 
-// The other names of a file have the new text, too: who looks there (a backup, a container that
-// shares it) would otherwise see the old one for ever.
+// The other names of a file show the new text, too. Otherwise a reader of another name (a backup, a
+// container that shares it) would see the old text without end.
 TEST_F(StateFilesTest, OtherNamesOfTheFileStay) {
   Write("{}");
   const std::string other = folder_ + "/other";
@@ -127,15 +127,15 @@ TEST_F(StateFilesTest, WhatALinkLeadsToIsMade) {
   EXPECT_EQ(Text(), "{}");
   EXPECT_EQ(Mode(), 0600u);
   EXPECT_TRUE(std::filesystem::is_symlink(first));
-  // A link to itself is told, not followed for ever.
+  // A link to itself is an error and not followed without end.
   const std::string loop = folder_ + "/loop";
   ASSERT_EQ(::symlink("loop", loop.c_str()), 0);
   EXPECT_EQ(Message(WriteTagsFile(loop, {})),
             "Failed to write tags file: open " + loop + ": too many levels of symbolic links");
 }
 
-// A file that its owner made read-only is not for us to change, though its folder would let us:
-// only root may write to it, and then it stays what it is.
+// An agent must not change a file that its owner made read-only, even if the folder permits it.
+// Only root may write to such a file, and the file stays read-only.
 TEST_F(StateFilesTest, AReadOnlyFileIsLeftAlone) {
   Write("{}");
   for (const mode_t mode : {0400u, 0444u}) {
@@ -153,7 +153,7 @@ TEST_F(StateFilesTest, AReadOnlyFileIsLeftAlone) {
   }
 }
 
-// What a crash left is a copy of a keyring, with a key that is perhaps about to be removed.
+// A crash leaves a copy of the keyring, perhaps with a key that is about to be removed.
 TEST_F(StateFilesTest, NothingIsLeftBesideTheFile) {
   const std::string leftover = path_ + ".serf-new";
   const std::string link = folder_ + "/link";
@@ -164,7 +164,7 @@ TEST_F(StateFilesTest, NothingIsLeftBesideTheFile) {
   std::ofstream(leftover) << "of another";
   ASSERT_TRUE(WriteTagsFile(path_, {}).ok());
   EXPECT_FALSE(std::filesystem::exists(leftover));
-  // Nobody's file is written through a link that stands there.
+  // A link with the leftover's name leads to another user's file, which stays as it is.
   std::ofstream(folder_ + "/victim") << "text";
   ASSERT_EQ(::symlink("victim", leftover.c_str()), 0);
   ASSERT_TRUE(WriteTagsFile(path_, {{"a", "1"}}).ok());

@@ -33,7 +33,7 @@ std::string EncodeTagsFile(const Tags& tags) {
   nlohmann::ordered_json root = nlohmann::ordered_json::object();
   for (const auto& [key, value] : tags) root[key] = value;
   std::string text = ToJsonText(root);
-  text.pop_back();  // the original ends without LF
+  text.pop_back();  // Go Serf writes no LF at the end
   return text;
 }
 

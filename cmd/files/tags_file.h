@@ -19,7 +19,7 @@ absl::StatusOr<Tags> ReadTagsFile(const std::string& path);
 // "Failed to write tags file: ..."
 absl::Status WriteTagsFile(const std::string& path, const Tags& tags);
 
-// The text of a file.
+// Decodes the text of a file.
 absl::StatusOr<Tags> DecodeTagsFile(absl::string_view text);
 std::string EncodeTagsFile(const Tags& tags);
 

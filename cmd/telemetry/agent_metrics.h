@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_TELEMETRY_AGENT_METRICS_H_
 #define SERF_CMD_TELEMETRY_AGENT_METRICS_H_
 
-// AgentMetrics: measures a running agent, once a second if a server hears it, else once in an
-// interval of Metrics: an agent that nobody measures should sleep. Source:
+// AgentMetrics: measures a running agent: once a second if the metrics go to a server, else once in
+// an interval of Metrics, because an agent that nobody measures should sleep. Source:
 // docs/protocol/agent.md 5.
 
 #include <malloc.h>
@@ -35,33 +35,33 @@
 
 namespace serf::cmd {
 
-// One thread, that of the io_context.
+// Threads: all calls on the io_context's thread.
 class AgentMetrics {
  public:
-  // Addresses of statsd and statsite, "host:port"; empty: none. With one of them the names of
-  // gauges hold the host's name.
+  // Takes the addresses of statsd and statsite, "host:port"; empty: none. With one of them, the
+  // names of gauges contain the host's name.
   AgentMetrics(boost::asio::io_context& io, const std::string& statsd, const std::string& statsite);
 
   std::string Dump() const { return metrics_.Dump(); }
 
-  // `host` outlives the last run of the io_context.
+  // `host` must outlive the last run of the io_context.
   void Start(const transport::Host& host) {
     host_ = &host;
     Measure();
   }
 
   void OnEvent(const Event& event);
-  // Of RPC clients.
+  // Counts RPC clients.
   void OnRpcAccepted() { metrics_.Count("agent.ipc.accept", 1); }
   void OnRpcCommand() { metrics_.Count("agent.ipc.command", 1); }
-  // A script of an event handler ended.
+  // Counts a script of an event handler that ended.
   void OnInvoked(const std::string& command, Duration duration) {
     metrics_.Sample(absl::StrCat("agent.invoke.", command),
                     std::chrono::duration<double, std::milli>(duration).count());
   }
 
  private:
-  // A counter of a set of counters, and the name that the original gives to what it grows by.
+  // A counter of `Set`, and Go Serf's name for the metric that counts its growth.
   template <typename Set>
   struct Growing {
     absl::string_view name;
@@ -72,10 +72,11 @@ class AgentMetrics {
       Growing<Counters>{"serf.member.left", &Counters::member_leaves},
       Growing<Counters>{"serf.member.failed", &Counters::member_failures},
       Growing<Counters>{"serf.member.update", &Counters::member_updates},
-      Growing<Counters>{"serf.member.reap", &Counters::member_reaps},  // ours
+      // An addition of this project.
+      Growing<Counters>{"serf.member.reap", &Counters::member_reaps},
       Growing<Counters>{"serf.member.flap", &Counters::member_flaps},
       Growing<Counters>{"serf.events", &Counters::user_events},
-      Growing<Counters>{"serf.queries", &Counters::queries},  // internal ones, too
+      Growing<Counters>{"serf.queries", &Counters::queries},  // internal queries count too
       Growing<Counters>{"serf.query_acks", &Counters::query_acks},
       Growing<Counters>{"serf.query_responses", &Counters::query_responses},
       Growing<Counters>{"serf.query_duplicate_acks", &Counters::query_duplicate_acks},
@@ -101,12 +102,12 @@ class AgentMetrics {
   };
 
   static constexpr Duration kServerPeriod = std::chrono::seconds(1);
-  // Before the end of an interval, so that what is measured then still belongs to it.
+  // Measures before the end of an interval, so that the values still belong to it.
   static constexpr Duration kBeforeEnd = std::chrono::milliseconds(100);
 
   void Measure();
   Duration UntilNext() const;
-  // Counts what each counter grew by since the last time.
+  // Counts by how much each counter grew since the last time.
   template <typename Set, std::size_t kSize>
   void CountGrowth(const std::array<Growing<Set>, kSize>& names, const Set& now, Set& last);
 
@@ -117,7 +118,7 @@ class AgentMetrics {
   MetricWords events_;
   MetricWords queries_;
   const transport::Host* host_ = nullptr;
-  // What was told last.
+  // The counters at the last measurement.
   Counters serf_;
   swim::Counters swim_;
   CoordinateTracker::Counters coordinates_;

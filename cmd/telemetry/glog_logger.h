@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_TELEMETRY_GLOG_LOGGER_H_
 #define SERF_CMD_TELEMETRY_GLOG_LOGGER_H_
 
-// GlogLogger: the library's Logger over glog, whose entries look like Serf's:
-// "2013/10/21 18:57:15 [INFO] agent: Serf agent starting". Source: docs/protocol/agent.md 2.12.
+// GlogLogger: the library's Logger over glog, with entries that look like Serf's: "2013/10/21
+// 18:57:15 [INFO] agent: Serf agent starting".
 //
 //   GlogLogger logger(std::bind_front(&Terminal::Info, &terminal));
 //   logger.set_level(LogLevel::kInfo);
@@ -10,8 +10,11 @@
 //   logger.OpenGate();
 //
 // An entry takes three ways: through the level filter and the gate to `print`; through the level
-// filter to syslog; and unfiltered into a ring, from which `serf monitor` gets the past, and to the
-// listener, which gives it the rest.
+// filter to syslog; and unfiltered into a ring and to the listener. `serf monitor` gets past
+// entries from the ring, and later ones from the listener.
+//
+// Threads: any thread may log; entries are serialised. All other calls on one thread. Source:
+// docs/protocol/agent.md 2.12.
 
 #include <ctime>
 #include <deque>
@@ -31,10 +34,10 @@
 
 namespace serf::cmd {
 
-// Any thread may log; entries are serialised. The rest is for one thread.
 class GlogLogger final : public Logger, private google::LogSink {
  public:
-  // Entries that the gate holds: what a start-up logs is far below; the oldest go first.
+  // The most entries that the gate holds, far more than a start-up logs. Beyond it the oldest ones
+  // are dropped.
   static constexpr std::size_t kHeldBackMax = 4096;
 
   explicit GlogLogger(std::function<void(absl::string_view)> print) : print_(std::move(print)) {
@@ -44,30 +47,31 @@ class GlogLogger final : public Logger, private google::LogSink {
   GlogLogger(const GlogLogger&) = delete;
   GlogLogger& operator=(const GlogLogger&) = delete;
 
-  // Monitors see every level, so every level goes somewhere.
+  // Monitors see every level, so every entry has a reader.
   bool Enabled(LogLevel) const override { return true; }
 
-  // Control characters are escaped: one call, one line.
+  // Escapes control characters: one call makes one line.
   void Write(LogLevel level, absl::string_view text) override { Send(level, EscapeControls(text)); }
 
-  // For texts of the agent's own that have several lines (join errors). Nothing is escaped.
+  // For texts of the agent itself that have several lines (join errors). Escapes nothing.
   void WriteLines(LogLevel level, absl::string_view text) { Send(level, text); }
 
-  // What is printed: entries of this level and above.
+  // Prints entries of this level and above.
   void set_level(LogLevel level);
 
-  // Prints what was held back; later entries go straight through.
+  // Prints the entries that the gate held; later ones are printed at once.
   void OpenGate();
 
   // The last entries of all levels, oldest first.
   std::vector<rpc::LogLinePtr> History() const;
 
-  // Called for each entry that passes the level filter, the gate open or not; it must not log.
+  // Receives each entry that passes the level filter, whether the gate is open or not. It must not
+  // log.
   void set_syslog(std::function<void(LogLevel, absl::string_view)> syslog) {
     syslog_ = std::move(syslog);
   }
 
-  // Called for each entry after it was recorded, on the thread that logs; it may log itself.
+  // Receives each entry after it was recorded, on the thread that logs. It may log itself.
   void set_listener(std::function<void(const rpc::LogLinePtr&)> listener) {
     listener_ = std::move(listener);
   }
@@ -75,17 +79,17 @@ class GlogLogger final : public Logger, private google::LogSink {
  private:
   void Send(LogLevel level, absl::string_view text);
 
-  // google::LogSink; runs under glog's own lock, so it must not log.
+  // Overrides google::LogSink. It runs under glog's own lock, so it must not log.
   inline void send(google::LogSeverity, const char*, const char*, int,
                    const google::LogMessageTime& time, const char* message, size_t size) override;
 
-  // "[WARN] serf: ..." has the level WARN. Send() put it there.
+  // "[WARN] serf: ..." has the level WARN, which Send() wrote there.
   static LogLevel LevelOf(absl::string_view message);
 
   const std::function<void(absl::string_view)> print_;
   std::function<void(const rpc::LogLinePtr&)> listener_;
   std::function<void(LogLevel, absl::string_view)> syslog_;
-  mutable std::mutex mutex_;  // guards the rest
+  mutable std::mutex mutex_;  // guards the members below
   LogLevel level_ = LogLevel::kInfo;
   bool open_ = false;
   std::deque<rpc::LogLinePtr> held_back_;
@@ -114,7 +118,7 @@ inline void GlogLogger::Send(LogLevel level, absl::string_view text) {
   const google::LogSeverity severity = level >= LogLevel::kError  ? google::GLOG_ERROR
                                        : level == LogLevel::kWarn ? google::GLOG_WARNING
                                                                   : google::GLOG_INFO;
-  // To this sink only: no files, nothing on standard error.
+  // Sends to this sink only: no files, nothing on standard error.
   google::LogMessage(__FILE__, __LINE__, severity, this, /*also_send_to_log=*/false).stream()
       << absl::StrCat("[", LogLevelName(level), "] ", text);
   std::vector<rpc::LogLinePtr> unheard;
@@ -127,7 +131,7 @@ inline void GlogLogger::Send(LogLevel level, absl::string_view text) {
 
 inline void GlogLogger::send(google::LogSeverity, const char*, const char*, int,
                              const google::LogMessageTime& time, const char* message, size_t size) {
-  // glog took one LF off the text, and MakeLogLine() takes the one added here.
+  // glog removed one LF from the text, and MakeLogLine() removes the one that is added here.
   const std::tm& tm = time.tm();
   const absl::string_view text(message, size);
   const LogLevel level = LevelOf(text);

@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_TELEMETRY_METRICS_H_
 #define SERF_CMD_TELEMETRY_METRICS_H_
 
-// Metrics: what the agent measures of itself, by intervals of the clock, for SIGUSR1 and for
-// statsd. Source: docs/protocol/agent.md 5.
+// Metrics: the agent's own measurements, in intervals of the clock, for SIGUSR1 and for statsd.
+// Source: docs/protocol/agent.md 5.
 //
 //   metrics.Count("serf.events", 1);
 //   std::fputs(metrics.Dump(system_clock::now()).c_str(), stderr);
@@ -33,15 +33,14 @@
 
 namespace serf::cmd {
 
-// A part of a metric's name that comes from others, the name of an event: letters, digits and
-// "-_./:" stay, every other character or stray byte is "_". Nothing of it can be taken for several
-// lines or the syntax of a server of metrics, to which colons go as "_", too. At most
-// kMetricWordMax bytes.
+// The words of a metric's name that come from other nodes: the names of events. Letters, digits and
+// "-_./:" stay; every other character or stray byte becomes "_". No word can then forge a line or
+// the syntax of a metrics server, for which a colon becomes "_" too. At most kMetricWordMax bytes.
 inline constexpr std::size_t kMetricWordMax = 256;  // a line fits a datagram many times over
 std::string MetricWord(absl::string_view text);
 
-// The words that others have brought so far. Servers keep a metric for ever, so that who may send
-// events could fill them: beyond kMax all further ones are "other".
+// The names in metrics that came from other nodes so far. Servers keep a metric permanently, so a
+// sender of events could fill them. Beyond kMax every further name is "other".
 class MetricWords {
  public:
   static constexpr std::size_t kMax = 1024;
@@ -64,8 +63,8 @@ class Metrics {
  public:
   using Clock = std::chrono::system_clock;
   static constexpr std::chrono::seconds kInterval{10};
-  static constexpr std::size_t kIntervalsMax = 7;  // a minute, and the current one
-  // Of an interval: names come from the network too, those of events.
+  static constexpr std::size_t kIntervalsMax = 7;  // a minute's, and the current one
+  // The most names of an interval: names come from the network too, as names of events.
   static constexpr std::size_t kNamesMax = 1024;
 
   // 'g' gauge, 'c' counter, 's' sample in milliseconds.
@@ -74,17 +73,17 @@ class Metrics {
   // `gauge_host` is the second word of the names of gauges; empty: none.
   explicit Metrics(std::string gauge_host = "") : gauge_host_(std::move(gauge_host)) {}
 
-  // Also told of everything, with the whole name.
+  // The sink also receives every measurement, with the whole name.
   void set_sink(Sink sink) { sink_ = std::move(sink); }
 
   void Gauge(absl::string_view name, double value, Clock::time_point now = Clock::now());
   void Count(absl::string_view name, double value, Clock::time_point now = Clock::now());
   void Sample(absl::string_view name, double milliseconds, Clock::time_point now = Clock::now());
 
-  // How long the interval of `now` lasts yet; more than zero.
+  // The rest of the interval that `now` lies in; more than zero.
   static Clock::duration LeftOf(Clock::time_point now) { return StartOf(now) + kInterval - now; }
 
-  // All intervals of the last minute that are complete, a line for each metric.
+  // All complete intervals of the last minute, one line for each metric.
   std::string Dump(Clock::time_point now = Clock::now()) const;
 
  private:
@@ -111,7 +110,7 @@ class Metrics {
     const auto since = now.time_since_epoch();
     return Clock::time_point(since - since % kInterval);
   }
-  // The one of `now`; forgets those that are too old.
+  // The interval of `now`. Forgets those that are too old.
   Interval& Current(Clock::time_point now);
   void Add(Aggregates Interval::*kind, char letter, absl::string_view name, double value,
            Clock::time_point now);
@@ -171,7 +170,7 @@ inline double Metrics::Aggregate::StandardDeviation() const {
 
 inline Metrics::Interval& Metrics::Current(Clock::time_point now) {
   const Clock::time_point start = StartOf(now);
-  // A clock that was set back goes on in the newest interval.
+  // After the clock was set back, the newest interval continues.
   if (intervals_.empty() || intervals_.back().start < start) {
     intervals_.push_back({start, {}, {}, {}});
     while (intervals_.size() > kIntervalsMax ||

@@ -1,12 +1,13 @@
 #ifndef SERF_CMD_TELEMETRY_STATS_SINK_H_
 #define SERF_CMD_TELEMETRY_STATS_SINK_H_
 
-// StatsSink: metrics for a statsd (UDP) or statsite (TCP) server. Source: docs/protocol/agent.md 5.
+// StatsSink: sends metrics to a statsd (UDP) or statsite (TCP) server. Source:
+// docs/protocol/agent.md 5.
 //
 //   NAME:VALUE|T LF      T is "g", "c" or "ms"; blanks, colons and LF of the name are "_"
 //
-// Lines are collected for kFlushInterval. A server that is away or slow costs lines, never memory
-// or time; after an error nothing is sent for kRetryInterval.
+// It collects lines for kFlushInterval. A server that is away or slow costs lines, never memory or
+// time; after an error nothing is sent for kRetryInterval.
 
 #include <algorithm>
 #include <chrono>
@@ -38,16 +39,17 @@
 
 namespace serf::cmd {
 
-// One thread, that of the io_context, which outlives the sink. `Protocol` is ip::udp or ip::tcp.
+// Threads: all calls on the io_context's thread. The io_context must outlive the sink. `Protocol`
+// is ip::udp or ip::tcp.
 template <typename Protocol>
 class StatsSink {
  public:
-  static constexpr std::size_t kLinesMax = 4096;     // that wait; more are dropped
-  static constexpr std::size_t kDatagramMax = 1400;  // bytes, of whole lines
+  static constexpr std::size_t kLinesMax = 4096;  // lines that may wait; further ones are dropped
+  static constexpr std::size_t kDatagramMax = 1400;  // bytes, in whole lines
   static constexpr std::chrono::milliseconds kFlushInterval{100};
   static constexpr std::chrono::seconds kRetryInterval{5};
 
-  // "host:port". Of the host's addresses, those of IPv4 are tried first.
+  // `address` is "host:port". IPv4 addresses of the host are tried first.
   StatsSink(boost::asio::io_context& io, absl::string_view address)
       : lookup_(io), socket_(io), timer_(io) {
     const std::size_t colon = std::min(address.rfind(':'), address.size());
@@ -60,10 +62,10 @@ class StatsSink {
   StatsSink(const StatsSink&) = delete;
   StatsSink& operator=(const StatsSink&) = delete;
 
-  // As Metrics::Sink.
+  // See Metrics::Sink.
   void Add(absl::string_view name, char kind, double value);
 
-  // "NAME:VALUE|T" and LF.
+  // The line "NAME:VALUE|T" and LF.
   static std::string Line(absl::string_view name, char kind, double value) {
     return absl::StrCat(absl::StrReplaceAll(name, {{" ", "_"}, {":", "_"}, {"\n", "_"}}), ":",
                         absl::StrFormat("%.6f", value), "|",
@@ -79,7 +81,7 @@ class StatsSink {
   void Flush();
   void Connect();
   void Fail();
-  // Takes lines off the queue, up to so many bytes; one at least.
+  // Takes lines off the queue: up to `bytes` bytes, but at least one line.
   std::string Take(std::size_t bytes);
 
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false: handlers do nothing

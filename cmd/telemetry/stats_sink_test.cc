@@ -34,7 +34,7 @@ class StatsSinkTest : public ::testing::Test {
 TEST_F(StatsSinkTest, Lines) {
   EXPECT_EQ(StatsSink<udp>::Line("serf-agent.agent.invoke.echo a b:c", 's', 1.653688),
             "serf-agent.agent.invoke.echo_a_b_c:1.653688|ms\n");
-  // A command of several lines is one metric.
+  // A command of several lines becomes one metric.
   EXPECT_EQ(StatsSink<udp>::Line("agent.invoke.cd /srv\ngit pull | cat", 's', 1),
             "agent.invoke.cd_/srv_git_pull_|_cat:1.000000|ms\n");
   EXPECT_EQ(StatsSink<udp>::Line("x", 'c', 1), "x:1.000000|c\n");
@@ -72,7 +72,7 @@ TEST_F(StatsSinkTest, StatsiteComesBack) {
     tcp::socket connection(io_);
     bool accepted = false;
     acceptor.async_accept(connection, [&](const auto& error) { accepted = !error; });
-    // What is added while the server is away is lost.
+    // Metrics that are added while the server is away are lost.
     RunUntil([&] {
       sink.Add("x", 'g', 1);
       return accepted;

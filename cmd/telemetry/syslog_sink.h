@@ -1,12 +1,12 @@
 #ifndef SERF_CMD_TELEMETRY_SYSLOG_SINK_H_
 #define SERF_CMD_TELEMETRY_SYSLOG_SINK_H_
 
-// SyslogSink: log entries for the system's log daemon, over its local socket. Source:
-// docs/protocol/agent.md 2.12.
+// SyslogSink: sends log entries to the system's log daemon over its local socket.
 //
 //   <PRI>Mmm dd hh:mm:ss serf[PID]: TEXT LF      PRI = facility * 8 + severity
 //
-// Not ::syslog(), which would block as long as the daemon does, and with it the node.
+// ::syslog() does not serve, because it blocks as long as the daemon does, and would block the
+// node. Source: docs/protocol/agent.md 2.12.
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -31,11 +31,11 @@ namespace serf::cmd {
 
 class SyslogSink {
  public:
-  // OK if there is a facility of this name.
+  // OK if a facility has this name.
   static absl::Status CheckFacility(absl::string_view facility);
 
-  // `facility` in any case: "daemon", "LOCAL0". Connects to the first of `sockets` that answers;
-  // by default those of common systems. "Syslog setup failed: ...".
+  // `facility` may have any case: "daemon", "LOCAL0". Connects to the first of `sockets` that
+  // answers; by default those of common systems. Error: "Syslog setup failed: ...".
   static absl::StatusOr<SyslogSink> Create(absl::string_view facility,
                                            std::vector<std::string> sockets = {
                                                "/dev/log", "/var/run/syslog", "/var/run/log"});
@@ -48,8 +48,8 @@ class SyslogSink {
         stream_(other.stream_) {}
   SyslogSink& operator=(SyslogSink&&) = delete;
 
-  // Sends a line as GlogLogger prints it, without its time and level. What the daemon does not take
-  // at once, after one new connection, is lost.
+  // Sends a line as GlogLogger prints it, without its time and level. A line that the daemon does
+  // not take at once, or after one new connection, is lost.
   void Write(LogLevel level, absl::string_view line);
 
  private:
@@ -71,7 +71,7 @@ class SyslogSink {
 
 namespace syslog_sink_internal {
 
-// LOG_... of the name, or -1.
+// The number LOG_... of the name, or -1.
 inline int Facility(absl::string_view name) {
   const struct {
     absl::string_view name;
@@ -91,7 +91,7 @@ inline int Facility(absl::string_view name) {
   return -1;
 }
 
-// Each level is one step less severe than its name says, as in the original.
+// Each level is one step less severe than its name says, as in Go Serf.
 inline int Severity(LogLevel level) {
   switch (level) {
     case LogLevel::kTrace:
@@ -153,7 +153,8 @@ inline bool SyslogSink::Connect(const std::string& path, int type) {
 
 inline bool SyslogSink::Send(const std::string& message) const {
   const ssize_t sent = ::send(fd_, message.data(), message.size(), MSG_NOSIGNAL);
-  // A part of a message would spoil the next one on a stream; a full queue is no broken connection.
+  // A part of a message would spoil the next one on a stream. A full queue does not mean a broken
+  // connection.
   if (sent < 0) return errno == EAGAIN || errno == EINTR || errno == EMSGSIZE;
   return !stream_ || static_cast<std::size_t>(sent) == message.size();
 }

@@ -1,4 +1,4 @@
-// Tests of syslog over sockets of the test's own.
+// Tests syslog over sockets of the test's own.
 
 #include "serf/cmd/telemetry/syslog_sink.h"
 
@@ -32,7 +32,7 @@ using ::testing::MatchesRegex;
 class SyslogSinkTest : public ::testing::Test {
  protected:
   SyslogSinkTest() {
-    // Not below the test's folder, whose name may be too long for a socket.
+    // The test's own folder does not serve: its name may be too long for a socket.
     std::string pattern = "/tmp/syslogXXXXXX";
     folder_ = ::mkdtemp(pattern.data());
     path_ = folder_ + "/log";
@@ -42,7 +42,7 @@ class SyslogSinkTest : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  // The daemon.
+  // Starts the test's daemon.
   void Listen(int type) {
     if (fd_ >= 0) ::close(fd_);
     std::filesystem::remove(path_);
@@ -65,7 +65,7 @@ class SyslogSinkTest : public ::testing::Test {
     return text;
   }
 
-  // What an agent printed, as the sink gets it: from the time stamp to before the last LF.
+  // The printed entries in the form that the sink receives: from the time stamp up to the last LF.
   static std::vector<std::string> Entries(const std::string& out) {
     std::vector<std::string> entries;
     bool inside = false;
@@ -87,7 +87,7 @@ class SyslogSinkTest : public ::testing::Test {
     }
     return LogLevel::kError;
   }
-  // "<29>Nov 23 04:01:47 serf[123]: TEXT" without what differs from run to run.
+  // "<29>Nov 23 04:01:47 serf[123]: TEXT" without the parts that differ from run to run.
   static std::string WithoutStamp(const std::string& datagram) {
     const std::size_t priority_end = datagram.find('>');
     const std::size_t stamp_end = datagram.find("]: ");
@@ -148,7 +148,7 @@ TEST_F(SyslogSinkTest, NeverBlocks) {
   for (int i = 0; i < 10'000; ++i) sink->Write(LogLevel::kInfo, "nobody reads this");
 }
 
-// The recorded entries of the original's agent are those that it sent.
+// The recorded entries are those that Go Serf's agent sent.
 TEST_F(SyslogSinkTest, EntriesAsRecorded) {
   for (const auto& [name, facility] :
        {std::pair{"agent-syslog", "daemon"}, std::pair{"agent-syslog-warn", "LOCAL0"}}) {

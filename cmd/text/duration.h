@@ -1,8 +1,8 @@
 #ifndef SERF_CMD_TEXT_DURATION_H_
 #define SERF_CMD_TEXT_DURATION_H_
 
-// ParseDuration: durations as Serf's flags and files have them: "1h30m0s", "500ms". Their text is
-// made by FormatDuration. Source: docs/protocol/agent.md B.1.
+// ParseDuration: reads durations as Serf's flags and files write them: "1h30m0s", "500ms".
+// FormatDuration writes them. Source: docs/protocol/agent.md B.1.
 //
 //   duration := [ "+" | "-" ] ( "0" | { number unit } )
 //   number   := digits [ "." [ digits ] ] | "." digits
@@ -21,15 +21,15 @@
 
 namespace serf::cmd {
 
-// Reads the grammar above; within +-2^63 ns. The errors have the original's texts:
-// `time: missing unit in duration "5"`.
+// Reads the grammar above, within +-2^63 ns. The errors have Go Serf's texts: `time: missing unit
+// in duration "5"`.
 absl::StatusOr<Duration> ParseDuration(absl::string_view text);
 
 namespace duration_internal {
 
 inline constexpr std::uint64_t kSecond = 1'000'000'000;
 
-// Nanoseconds of a unit; zero: no such unit.
+// The nanoseconds of a unit; zero for an unknown unit.
 inline std::uint64_t UnitSize(absl::string_view unit) {
   if (unit == "ns") return 1;
   if (unit == "us" || unit == "\u00b5s" || unit == "\u03bcs") return 1'000;
@@ -95,7 +95,7 @@ inline absl::StatusOr<Duration> ParseDuration(absl::string_view text) {
           absl::StrCat("time: unknown unit ", QuoteBytes(unit), " in duration ", QuoteBytes(text)));
     }
     if (whole > kLimit / size) return invalid();
-    // Half a nanosecond's share, so that 0.1 + 0.02 as binary fractions do not lose one.
+    // Adds a small amount, so that binary fractions such as 0.1 + 0.02 do not lose a nanosecond.
     const auto part = static_cast<std::uint64_t>(fraction * static_cast<double>(size) + 1e-6);
     whole = whole * size + part;
     if (whole > kLimit - total) return invalid();

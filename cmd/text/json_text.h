@@ -1,9 +1,9 @@
 #ifndef SERF_CMD_TEXT_JSON_TEXT_H_
 #define SERF_CMD_TEXT_JSON_TEXT_H_
 
-// ToJsonText(): a JSON value as the text that scripts know from Serf: indented by two blanks,
-// with < > & U+2028 U+2029 escaped and \ufffd for each byte that is not UTF-8, none of which
-// nlohmann's own dump() does. Source: docs/protocol/agent.md B.3.
+// ToJsonText(): a JSON value in the form that scripts know from Serf: indented by two blanks, with
+// < > & U+2028 U+2029 escaped and \ufffd for each byte that is not UTF-8. nlohmann's own dump()
+// does none of these. Source: docs/protocol/agent.md B.3.
 //
 //   nlohmann::ordered_json out;
 //   out["Acks"] = nullptr;
@@ -18,11 +18,11 @@
 
 namespace serf::cmd {
 
-// Objects keep the order of `value`: ordered_json's own. Ends with one LF. For values made here:
-// the nesting is that of the caller's code, not of any input.
+// Objects keep their order in `value`. The text ends with one LF. Only for values of this program's
+// own making: the nesting must not depend on input.
 std::string ToJsonText(const nlohmann::ordered_json& value);
 
-// `text` between quotes.
+// `text` between quotes, escaped.
 std::string JsonQuote(absl::string_view text);
 
 namespace json_text_internal {

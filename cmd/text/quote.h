@@ -1,9 +1,9 @@
 #ifndef SERF_CMD_TEXT_QUOTE_H_
 #define SERF_CMD_TEXT_QUOTE_H_
 
-// Text made safe to read: Quote() for the places where Serf prints quoted text, EscapeControls()
-// for names and texts from the network in log lines and tables, EscapeForTerminal() for what people
-// read. Source: docs/protocol/agent.md B.4, 8.1.
+// Makes text safe to read. Quote() is for the places where Serf prints quoted text,
+// EscapeControls() for names and texts from the network in log lines and tables,
+// EscapeForTerminal() for output that people read. Source: docs/protocol/agent.md 8.1 and B.4.
 
 #include <cstdint>
 #include <string>
@@ -14,26 +14,27 @@
 
 namespace serf::cmd {
 
-// `"a\n\x00\u00a0"`: double quotes, escapes for what does not print, other Unicode as it is.
+// `"a\n\x00\u00a0"`: double quotes, with escapes for characters that do not print. Other Unicode
+// stays.
 std::string Quote(absl::string_view text);
 
-// As Serf quotes durations: bytes below the blank and above 0x7f are escaped one by one.
+// Serf's form for durations in errors: bytes below the blank and above 0x7f are escaped one by one.
 std::string QuoteBytes(absl::string_view text);
 
-// Control characters (C0, DEL, C1), which could forge lines or steer a terminal, as Quote()
-// writes them; everything else, also quotes and backslashes, stays.
+// Escapes control characters (C0, DEL, C1), which could forge lines or steer a terminal, as Quote()
+// does. Everything else stays, even quotes and backslashes.
 std::string EscapeControls(absl::string_view text);
 
-// What of a text may reach a terminal: as EscapeControls(), but tabs and line feeds stay, and bytes
-// that are not UTF-8, which some terminals obey too, are escaped.
+// Escapes what must not reach a terminal: the same as EscapeControls(), and bytes that are not
+// UTF-8, which some terminals obey too. Tabs and line feeds stay.
 std::string EscapeForTerminal(absl::string_view text);
 
 namespace quote_internal {
 
 inline bool IsControl(char32_t c) { return c < 0x20 || (c >= 0x7f && c <= 0x9f); }
 
-// What Unicode calls control, format, separator (except the blank), surrogate and private use.
-// Code points that are not assigned count as printable.
+// False for the Unicode classes control, format, separator (except the blank), surrogate and
+// private use. Code points that are not assigned count as printable.
 inline bool IsPrintable(char32_t c) {
   if (c < 0x7f) return c >= 0x20;
   if (c <= 0xa0 || c == 0xad) return false;

@@ -23,8 +23,8 @@ namespace serf::cmd {
 
 class Table {
  public:
-  // Blanks around a field are dropped; control characters in it are escaped, so that a row is
-  // always one line. Rows may differ in their number of fields.
+  // Trims blanks around a field and escapes control characters in it, so a row is always one line.
+  // Rows may differ in their number of fields.
   void AddRow(std::vector<std::string> fields) {
     for (std::string& field : fields) {
       field = EscapeControls(absl::StripAsciiWhitespace(field));
@@ -36,8 +36,8 @@ class Table {
     rows_.push_back(std::move(fields));
   }
 
-  // Two blanks between columns; every field of a row but its last is padded. Blanks at both ends
-  // of the whole are dropped, and one LF ends it: an empty table is one empty line.
+  // Puts two blanks between columns, and pads every field of a row but its last. Trims blanks at
+  // both ends of the whole text and ends it with one LF: an empty table is one empty line.
   std::string ToString() const {
     std::string text;
     for (const std::vector<std::string>& row : rows_) {

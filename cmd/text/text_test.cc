@@ -1,4 +1,4 @@
-// Tests of the text formats: durations, quoting, tables, JSON.
+// Tests the text formats: durations, quoting, tables, JSON.
 
 #include <chrono>
 #include <limits>
@@ -61,7 +61,7 @@ TEST(DurationTest, Refuses) {
       {"5", R"(time: missing unit in duration "5")"},
       {"1h5", R"(time: missing unit in duration "1h5")"},
       {"5x", R"(time: unknown unit "x" in duration "5x")"},
-      // Byte by byte, and not as other texts are quoted.
+      // QuoteBytes() quotes byte by byte, unlike Quote().
       {"5\x01\"\\\x7f\xc3\xa9",
        "time: unknown unit \"\\x01\\\"\\\\\x7f\\xc3\\xa9\" in duration "
        "\"5\\x01\\\"\\\\\x7f\\xc3\\xa9\""},

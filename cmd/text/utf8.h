@@ -1,7 +1,7 @@
 #ifndef SERF_CMD_TEXT_UTF8_H_
 #define SERF_CMD_TEXT_UTF8_H_
 
-// Reading UTF-8 code point by code point, where every byte that is part of none counts alone.
+// Reads UTF-8 code point by code point. A byte that belongs to no code point counts alone.
 //
 //   while (!text.empty()) { const Utf8Char c = TakeUtf8(text); ... }
 
@@ -13,9 +13,9 @@
 namespace serf::cmd {
 
 struct Utf8Char {
-  char32_t code = 0;  // of an invalid byte: the byte itself
+  char32_t code = 0;  // for an invalid byte: the byte itself
   bool valid = false;
-  absl::string_view bytes;  // 1 to 4; of an invalid byte: that one
+  absl::string_view bytes;  // 1 to 4 bytes; for an invalid byte: that byte
 };
 
 // Takes the first character off `text`, which must not be empty. Overlong forms, surrogates and
@@ -46,7 +46,7 @@ inline Utf8Char TakeUtf8(absl::string_view& text) {
   return result;
 }
 
-// Code points; an invalid byte counts as one.
+// The number of code points; an invalid byte counts as one.
 inline std::size_t Utf8Length(absl::string_view text) {
   std::size_t length = 0;
   for (; !text.empty(); ++length) TakeUtf8(text);
