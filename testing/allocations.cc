@@ -37,7 +37,7 @@ void Took(std::size_t requested, std::size_t held) {
   all.peak = std::max(all.peak, all.live);
 }
 
-// What was taken before the counters were set back is not given back to them.
+// Memory that was taken before the reset of the counters does not count when it is returned.
 void GaveBack(std::size_t held) {
   serf::testing::Allocations& all = allocations();
   all.live -= std::min(all.live, held);
@@ -47,12 +47,12 @@ void GaveBack(std::size_t held) {
 
 #if defined(SERF_ALLOCATIONS_BY_HOOKS)
 
-// The sanitizer's own operators stay, which know what was taken by which form.
+// The sanitizer's own operators stay, because they know which form took the memory.
 #include <sanitizer/allocator_interface.h>
 
 namespace {
 
-// libFuzzer has a second thread, which is none of the program's.
+// Counts only on the program's own thread; libFuzzer has a second one.
 thread_local bool t_counts = false;
 
 [[maybe_unused]] const int kInstalled = [] {
@@ -72,7 +72,7 @@ thread_local bool t_counts = false;
 
 namespace {
 
-// Not inlined, here and below: GCC would take new and free for a mismatch.
+// Not inlined, here and below, because GCC would report new and free as a mismatch.
 [[gnu::noinline]] void* Allocate(std::size_t size, std::size_t alignment) noexcept {
   const std::size_t units = std::max<std::size_t>(1, (size + alignment - 1) / alignment);
   void* const memory = alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__
@@ -97,7 +97,7 @@ constexpr std::size_t kAlignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 
 }  // namespace
 
-// Every form: a sanitizer has its own of each, and the two must not meet.
+// Replaces every form: a sanitizer has its own form of each, and the two must not mix.
 void* operator new(std::size_t size) { return AllocateOrAbort(size, kAlignment); }
 void* operator new[](std::size_t size) { return AllocateOrAbort(size, kAlignment); }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {

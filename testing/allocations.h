@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_ALLOCATIONS_H_
 #define SERF_TESTING_ALLOCATIONS_H_
 
-// What a program takes from operator new, which this library replaces in all its forms; with
-// AddressSanitizer, from malloc() too. For programs with one thread.
+// Counts the memory that a program takes from operator new, which this library replaces in all its
+// forms; with AddressSanitizer, also from malloc(). For programs with one thread.
 
 #include <cstddef>
 
@@ -10,13 +10,13 @@ namespace serf::testing {
 
 struct Allocations {
   std::size_t count = 0;
-  std::size_t largest = 0;  // in bytes, as all below
+  std::size_t largest = 0;  // in bytes, as are all below
   std::size_t total = 0;
-  std::size_t live = 0;  // taken and not yet given back
-  std::size_t peak = 0;  // of `live`
+  std::size_t live = 0;  // taken and not yet returned
+  std::size_t peak = 0;  // the highest `live`
 };
 
-// Of the process so far; may be set back.
+// The counts of the process so far. A test may reset them.
 Allocations& allocations();
 
 }  // namespace serf::testing

@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_CPU_TIME_H_
 #define SERF_TESTING_CPU_TIME_H_
 
-// What threads and processes have used of the processor, for tests of what an input costs: unlike
-// the time of a clock it does not depend on what else the host does.
+// The processor time of threads and processes, for tests of what an input costs. Unlike clock time
+// it does not depend on the other load of the host.
 
 #include <sys/types.h>
 
@@ -16,7 +16,7 @@
 
 namespace serf::testing {
 
-// A sanitizer makes everything slower: bounds on the processor's time times this.
+// A sanitizer makes everything slower. Tests multiply bounds on processor time by this factor.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr int kSanitizerSlowness = 20;
 #elif defined(__has_feature)
@@ -32,16 +32,16 @@ inline Duration CpuTimeOf(clockid_t clock) {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
-// Of the calling thread.
+// The time of the calling thread.
 inline Duration ThreadCpuTime() { return CpuTimeOf(CLOCK_THREAD_CPUTIME_ID); }
 
-// Of a process, with the threads that have ended.
+// The time of a process, including threads that have ended.
 inline Duration ProcessCpuTime(pid_t pid) {
   clockid_t clock{};
   return ::clock_getcpuclockid(pid, &clock) == 0 ? CpuTimeOf(clock) : Duration::zero();
 }
 
-// Of a process's first thread, while it waits.
+// The time of a process's first thread, while that thread waits.
 inline Duration FirstThreadCpuTime(pid_t pid) {
   std::ifstream file(absl::StrCat("/proc/", pid, "/task/", pid, "/schedstat"));
   std::int64_t nanoseconds = 0;

@@ -14,7 +14,7 @@
 namespace serf::testing {
 namespace {
 
-// AddressSanitizer, UBSan and libFuzzer's counters together; measured: 3 to 12.
+// The slowdown by AddressSanitizer, UBSan and libFuzzer's counters together; measured: 3 to 12.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr std::uint64_t kSlowdown = 16;
 #elif defined(__has_feature)
@@ -24,8 +24,8 @@ constexpr std::uint64_t kSlowdown =
 constexpr std::uint64_t kSlowdown = 1;
 #endif
 
-// An input that took too long runs again: what it costs itself it costs each time, while the
-// kernel's and the neighbours' share differs.
+// An input that took too long runs again. Its own cost is the same each time, while the share of
+// the kernel and of other programs differs.
 constexpr int kWorkTries = 3;
 
 FuzzExtremes g_extremes;
@@ -74,7 +74,7 @@ const FuzzExtremes& fuzz_extremes() { return g_extremes; }
 
 int FuzzWithin(const FuzzBounds& bounds, const std::uint8_t* data, std::size_t size,
                FuzzFunction function) {
-  // What a target keeps from input to input (tables, keys, buffers) is made by its first run.
+  // The first run makes what a target keeps from input to input: tables, keys, buffers.
   static const bool warm = [function] {
     function({});
     return true;

@@ -1,9 +1,9 @@
 #ifndef SERF_TESTING_FUZZ_BOUNDS_H_
 #define SERF_TESTING_FUZZ_BOUNDS_H_
 
-// What an input of a fuzz target may cost: at most k times its bytes plus c, in memory and in work.
-// Each target runs its inputs within such bounds; one that costs more ends the program as a failed
-// check does, so that libFuzzer finds it.
+// Bounds on the cost of a fuzz input: at most k times its bytes plus c, in memory and in work. Each
+// target runs its inputs within such bounds. An input that costs more ends the program like a
+// failed check, so that libFuzzer finds it.
 //
 //   // A record of one byte is encoded with all its fields, 150 bytes.
 //   constexpr FuzzBounds kBounds = {.total = {256, 8 << 10}, .peak = {...}, .work = {...}};
@@ -26,14 +26,14 @@ struct FuzzBound {
   constexpr std::uint64_t Of(std::size_t size) const { return per_byte * size + fixed; }
 };
 
-// Of the whole function of a target, with what it makes and compares to judge by.
+// Bounds on a target's whole function, with the work that its checks do.
 struct FuzzBounds {
-  FuzzBound total;  // bytes taken from the heap, all together
-  FuzzBound peak;   // of them at one time
+  FuzzBound total;  // bytes taken from the heap, in total
+  FuzzBound peak;   // bytes taken from the heap, at one time
   FuzzBound work;   // microseconds of CPU without optimisation; kSlowdown times that in sanitizers
 };
 
-// The highest shares of the bounds so far, 1 being a bound itself, and the inputs' sizes.
+// The highest shares of the bounds so far (1 is the bound itself), and the sizes of the inputs.
 struct FuzzExtremes {
   struct Extreme {
     double share = 0;
@@ -48,8 +48,8 @@ const FuzzExtremes& fuzz_extremes();
 
 using FuzzFunction = void (*)(ByteView input);
 
-// Runs `function` over the input; prints what was exceeded and aborts if one of the bounds was.
-// Returns 0, as LLVMFuzzerTestOneInput() must.
+// Runs `function` over the input. If it exceeds a bound, prints which one and aborts. Returns 0, as
+// LLVMFuzzerTestOneInput() must.
 int FuzzWithin(const FuzzBounds& bounds, const std::uint8_t* data, std::size_t size,
                FuzzFunction function);
 

@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_HOST_FIXTURE_H_
 #define SERF_TESTING_HOST_FIXTURE_H_
 
-// HostFixture: the base of tests of transport::Host on loopback. All hosts share one io_context,
-// which the test runs.
+// HostFixture: the base class for tests of transport::Host on loopback. All hosts share one
+// io_context, which the test runs.
 //
 //   class HostTest : public HostFixture {};
 //   TEST_F(HostTest, TwoJoin) {

@@ -1,9 +1,9 @@
 #ifndef SERF_TESTING_HOSTILE_INPUT_H_
 #define SERF_TESTING_HOSTILE_INPUT_H_
 
-// Input that breaks a rule of the formats, made when a test runs: from messages as they are when
-// decoded, with lengths, counts and depths drawn from a seed. So the guards are tested, and no file
-// of the repository holds bytes that other software should not be sent.
+// Makes input that breaks a rule of the formats, when a test runs: from decoded messages, with
+// lengths, counts and depths drawn from a seed. So the tests reach the guards, and no file of the
+// repository holds bytes that could harm other software.
 //
 //   Rng rng(1);
 //   for (const HostileInput& input : HostileDatagrams(rng, "agent-a")) Send(input.bytes);
@@ -45,8 +45,8 @@ inline constexpr std::uint8_t kList32 = 0xdd;
 inline constexpr std::uint8_t kMap32 = 0xdf;
 inline constexpr std::uint8_t kHeads32[] = {kText32, kBytes32, kList32, kMap32};
 
-// `start`, and then the head of something of 2 to 4 thousand million bytes, elements or pairs, of
-// which nothing follows.
+// `start`, then the head of a value of 2 to 4 thousand million bytes, elements or pairs, of which
+// none follows.
 inline ByteVector Announcing(Rng& rng, ByteView start, std::uint8_t head) {
   ByteVector bytes(start.begin(), start.end());
   bytes.push_back(head);
@@ -57,10 +57,10 @@ inline ByteVector Announcing(Rng& rng, ByteView start, std::uint8_t head) {
   return bytes;
 }
 
-// A map of one pair, whose key nobody knows, up to its value.
+// A map of one pair with an unknown key, up to its value.
 inline ByteVector UnknownKey() { return {0x81, 0xa1, 'X'}; }
 
-// A message of this type whose unknown key has a list within a list, and so on.
+// A message of this type, whose unknown key holds nested lists.
 inline ByteVector Nested(std::uint8_t type, std::size_t depth) {
   ByteVector bytes = {type};
   Append(bytes, UnknownKey());
@@ -91,7 +91,7 @@ inline ByteVector RecordedKey() {
   return key;
 }
 
-// Sealed by that key as the plaintext is. `aad` is authenticated with it.
+// Seals the plaintext without padding, with that key. `aad` is authenticated with it.
 inline ByteVector SealedAsIs(ByteView plaintext, ByteView aad = {}) {
   wire::OpensslAead aead;
   CountingNonces nonces;
@@ -101,7 +101,7 @@ inline ByteVector SealedAsIs(ByteView plaintext, ByteView aad = {}) {
   return sealed;
 }
 
-// Of the padded version, with a last byte that tells of more padding than there is.
+// A message of the padded version, whose last byte announces more padding than there is.
 inline ByteVector BadlyPadded(Rng& rng, ByteView aad = {}) {
   ByteVector plaintext(wire::kPadBlock);
   plaintext.back() = static_cast<std::uint8_t>(plaintext.size() + 1 + rng.Below(200));
@@ -121,7 +121,7 @@ inline ByteVector FrameHeader(std::size_t sealed_size) {
 
 // --- whole inputs ---
 
-// Packets for a node of this name, which is without a key or has RecordedKey().
+// Packets for a node of this name, which has no key or has RecordedKey().
 inline std::vector<HostileInput> HostileDatagrams(Rng& rng, absl::string_view target) {
   const auto type = [](wire::MessageType t) { return static_cast<std::uint8_t>(t); };
   std::vector<HostileInput> inputs;
@@ -129,7 +129,7 @@ inline std::vector<HostileInput> HostileDatagrams(Rng& rng, absl::string_view ta
     inputs.push_back({std::string(name), std::move(bytes)});
   };
 
-  // Layers with nothing within, or less than they announce.
+  // Layers that are empty, or hold less than they announce.
   const ByteView empty;
   ByteVector compound;
   wire::AppendCompound(std::vector<ByteView>(1 + rng.Below(200), empty), compound);
@@ -144,7 +144,7 @@ inline std::vector<HostileInput> HostileDatagrams(Rng& rng, absl::string_view ta
   add("crc-of-nothing", std::move(crc));
   add("encrypted-nothing", SealedAsIs(empty));
   add("encrypted-with-bad-padding", BadlyPadded(rng));
-  // Layers with much more within than comes.
+  // Layers that hold much more than arrives on the wire.
   add("compressed-zeros",
       Compressed(ByteVector(wire::kPacketInflatedMax + 1 + rng.Below(std::uint64_t{4} << 20))));
   add("compressed-lists", Compressed(Nested(type(wire::MessageType::kPing),
@@ -183,7 +183,7 @@ inline std::vector<HostileInput> HostileDatagrams(Rng& rng, absl::string_view ta
           .node = target,
           .from = "x"}));
 
-  // Bodies that announce what does not come, and lists within lists.
+  // Bodies that announce more than follows, and nested lists.
   for (const auto& [kind, head] :
        {std::pair{"text", kText32}, std::pair{"list", kList32}, std::pair{"map", kMap32}}) {
     ByteVector start = {type(wire::MessageType::kPing)};
@@ -238,7 +238,7 @@ inline std::vector<HostileInput> HostileStreams(Rng& rng) {
   return inputs;
 }
 
-// Messages of the Serf layer, about members that nobody knows, and about `member` whom all know.
+// Messages of the Serf layer, about unknown members, and about `member`, which all nodes know.
 inline std::vector<HostileInput> HostileSerfMessages(Rng& rng, absl::string_view member) {
   using wire::LamportTime;
   std::vector<HostileInput> inputs;
@@ -261,7 +261,7 @@ inline std::vector<HostileInput> HostileSerfMessages(Rng& rng, absl::string_view
     query.name = name;
     add(name, EncodedMessage(query));
   }
-  // Text and lists where they are expected, and where they are not.
+  // Text and lists where they belong, and where they do not.
   for (const auto& [type, key] : {std::pair{wire::SerfMessageType::kQuery, "Filters"},
                                   std::pair{wire::SerfMessageType::kJoin, "Node"},
                                   std::pair{wire::SerfMessageType::kPushPull, "StatusLTimes"},

@@ -1,7 +1,7 @@
 #ifndef SERF_TESTING_RUN_UNTIL_H_
 #define SERF_TESTING_RUN_UNTIL_H_
 
-// RunUntil: a test whose code runs on an io_context waits by it until something holds.
+// RunUntil: runs an io_context in a test until a condition holds.
 //
 //   ASSERT_TRUE(RunUntil(io, [&] { return host.serf().Members().size() == 2; }));
 
@@ -12,11 +12,11 @@
 
 namespace serf::testing {
 
-// Nothing takes that long on a busy machine, so only what never comes reaches it.
+// Nothing takes so long, even on a busy machine, so only a condition that never holds reaches it.
 inline constexpr std::chrono::seconds kPatience{30};
 
-// Runs `io` until the condition holds, which other threads and processes may bring about, too.
-// False if it does not within `patience`.
+// Runs `io` until the condition holds; other threads and processes may make it true, too. False if
+// it does not hold within `patience`.
 template <typename Condition>
 [[nodiscard]] bool RunUntil(boost::asio::io_context& io, Condition condition,
                             Duration patience = kPatience) {

@@ -1,7 +1,7 @@
 #ifndef SERF_TESTING_TEST_CRYPTO_H_
 #define SERF_TESTING_TEST_CRYPTO_H_
 
-// Encryption for simulated clusters: real AES-GCM, nonces that count.
+// Encryption for simulated clusters: real AES-GCM, with counted nonces.
 
 #include <cstdint>
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace serf::testing {
 
-// Nonces 1, 2, 3, ... Only where runs must be repeated: a real node draws them at random.
+// Nonces 1, 2, 3, ... Only for runs that must be repeatable: a real node draws them at random.
 class CountingNonces : public wire::NonceSource {
  public:
   void Fill(wire::Nonce& nonce) override {

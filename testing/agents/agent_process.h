@@ -1,7 +1,8 @@
 #ifndef SERF_TESTING_AGENTS_AGENT_PROCESS_H_
 #define SERF_TESTING_AGENTS_AGENT_PROCESS_H_
 
-// AgentProcess: a running `serf agent`, ours or the original, on a loopback address of its own.
+// AgentProcess: a running `serf agent`, this project's or Go Serf's, on a loopback address of its
+// own.
 //
 //   AgentProcess a({.program = OurSerf(), .name = "a"});
 //   AgentProcess b({.program = DebianSerf(), .name = "b", .flags = {"-join=" + a.gossip()}});
@@ -31,16 +32,16 @@
 namespace serf::testing {
 
 // An address in 127.0.0.0/8 that no other agent of this process has, and that agents of other
-// processes hardly have: tests that share a host do not meet, and default ports can be used.
+// processes hardly have. So tests that share a host do not meet, and can use the default ports.
 inline std::string NextLoopbackAddress() {
   static std::atomic<unsigned> count = 0;
   const unsigned id = static_cast<unsigned>(::getpid());
   const unsigned n = ++count;
-  // 127.0.*.* is left to others; the last byte is neither 0 nor 255.
+  // Leaves 127.0.*.* to other programs. The last byte is neither 0 nor 255.
   return absl::StrCat("127.", 1 + (id >> 8) % 250, ".", (id + n / 250) % 256, ".", 1 + n % 250);
 }
 
-// Name to status, "alive": what `serf members` lists.
+// Name to status, "alive", as `serf members` lists them.
 using MemberStates = std::map<std::string, std::string>;
 
 class AgentProcess {
@@ -48,8 +49,8 @@ class AgentProcess {
   struct Options {
     std::string program;
     std::string name;
-    std::vector<std::string> flags = {};  // beside -node, -bind, -rpc-addr and -profile
-    std::string profile = "local";        // its timing is the fastest
+    std::vector<std::string> flags = {};  // besides -node, -bind, -rpc-addr and -profile
+    std::string profile = "local";        // the profile with the fastest timing
     std::string address = NextLoopbackAddress();
   };
 
@@ -58,31 +59,32 @@ class AgentProcess {
 
   const Options& options() const { return options_; }
   const std::string& name() const { return options_.name; }
-  // For -join and -rpc-addr.
+  // The addresses for -join and -rpc-addr.
   std::string gossip() const { return absl::StrCat(options_.address, ":7946"); }
   std::string rpc() const { return absl::StrCat(options_.address, ":7373"); }
   Process& process() { return *process_; }
   std::string log() const { return process_->out(); }
 
-  // Until the banner is complete, after which the log follows.
+  // Waits until the banner is complete. The log follows it.
   bool WaitUntilRunning() const {
     return process_->WaitForOutput("==> Log data will now stream in as it occurs:\n");
   }
 
-  // Until its log (or banner) contains `text`.
+  // Waits until the log or the banner contains `text`.
   bool WaitForLog(absl::string_view text) const { return process_->WaitForOutput(text); }
 
-  // As its RPC tells them; empty while that cannot be reached.
+  // The members that the agent lists over RPC. Empty while RPC cannot be reached.
   std::vector<Member> Members() const;
   MemberStates States() const;
 
-  // Until it lists exactly these.
+  // Waits until the agent lists exactly these members.
   bool WaitForMembers(const MemberStates& expected) const;
   bool WaitUntil(const std::function<bool(const std::vector<Member>&)>& condition) const;
 
   void Interrupt() { process_->Signal(SIGINT); }
   void Kill() { process_->Kill(); }
-  // Starts again, at the same address, if need be with another program; ends what still runs.
+  // Ends the agent if it still runs, and starts it again at the same address, with another program
+  // if one is given.
   void Restart(std::vector<std::string> flags, std::string program = "") {
     options_.flags = std::move(flags);
     if (!program.empty()) options_.program = std::move(program);

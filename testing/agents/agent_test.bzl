@@ -3,12 +3,12 @@
 load("//tools:cc.bzl", "serf_cc_test")
 
 def agent_test(name, srcs, original = None, data = [], env = {}, size = "medium", **kwargs):
-    """A test with //cmd:serf, and the original if it wants it: see testing/agents/programs.h.
+    """A test with //cmd:serf, and with Go Serf if `original` is set. See testing/agents/programs.h.
 
     Args:
       name: name of the test
       srcs: the .cc files
-      original: label of the original's program
+      original: label of Go Serf's program
       data: further files
       env: further variables of the environment
       size: as in serf_cc_test

@@ -1,7 +1,7 @@
 #ifndef SERF_TESTING_AGENTS_CLUSTER_H_
 #define SERF_TESTING_AGENTS_CLUSTER_H_
 
-// Cluster: agents, ours and the original mixed, that join each other.
+// Cluster: agents of this project and of Go Serf that join each other.
 //
 //   Cluster cluster({"-encrypt=..."});
 //   cluster.Add(OurSerf(), "a");
@@ -20,15 +20,15 @@ namespace serf::testing {
 
 class Cluster {
  public:
-  // Whom a new agent joins. With kFirst the others learn of it by gossip; the original, in the
-  // timing of -profile=local, sends so little of it that it can take until a push/pull, 15 s later.
+  // The agents that a new agent joins. With kFirst the others learn of it by gossip. With
+  // -profile=local Go Serf sends so little gossip that this can take until a push/pull, 15 s later.
   enum class Joins { kFirst, kAll };
 
   // Every agent gets `flags`.
   explicit Cluster(std::vector<std::string> flags = {}, Joins joins = Joins::kFirst)
       : flags_(std::move(flags)), joins_(joins) {}
 
-  // Starts an agent and lets it join. Returns when it has, or has failed to.
+  // Starts an agent and lets it join. Returns after the join, successful or not.
   AgentProcess& Add(std::string program, std::string name, std::vector<std::string> flags = {}) {
     flags.insert(flags.begin(), flags_.begin(), flags_.end());
     for (const auto& agent : agents_) {
@@ -44,8 +44,8 @@ class Cluster {
   AgentProcess& operator[](std::size_t index) { return *agents_[index]; }
   std::size_t size() const { return agents_.size(); }
 
-  // Until every agent that runs lists exactly these. False at the deadline, with the logs in
-  // problem().
+  // Waits until every running agent lists exactly these members. False at the deadline; problem()
+  // then has the logs.
   bool WaitForMembers(const MemberStates& expected) {
     for (const auto& agent : agents_) {
       if (agent->process().ended() || agent->WaitForMembers(expected)) continue;

@@ -21,7 +21,8 @@ namespace serf::testing {
 
 class ContainerFolder {
  public:
-  // Makes the folder, and that of the host, below `root`. `root` exists, and the caller removes it.
+  // Makes the folder and the host's folder below `root`. `root` must exist, and the caller removes
+  // it.
   explicit ContainerFolder(const std::filesystem::path& root)
       : path_(root / "container"), host_(root / "host") {
     std::filesystem::create_directory(path_);
@@ -42,7 +43,8 @@ class ContainerFolder {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
   }
 
-  // Writes a file of the host and mounts it over the file of that name in the folder, which exists.
+  // Writes a file of the host and mounts it over the file of that name, which must exist in the
+  // folder.
   bool Mount(const std::string& name, const std::string& text) {
     std::ofstream(HostPathOf(name)) << text;
     return CoverFile(PathOf(name), HostPathOf(name));

@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_AGENTS_NAME_CONTEST_H_
 #define SERF_TESTING_AGENTS_NAME_CONTEST_H_
 
-// NameContest: two agents that claim the name "x" and, if wanted, two voters of ours, each of whom
-// has known another one by it.
+// NameContest: two agents that claim the name "x" and, if wanted, two voters of this project. Each
+// voter knows another one of the two by that name.
 //
 //   NameContest contest({.lower = OurSerf(), .higher = DebianSerf(), .voters = true});
 //   contest.Meet();
@@ -28,8 +28,8 @@ namespace serf::testing {
 class NameContest {
  public:
   struct Options {
-    std::string lower;   // the program of the one with the lower address
-    std::string higher;  // that of the other
+    std::string lower;   // the program of the agent with the lower address
+    std::string higher;  // the program of the other agent
     bool voters = false;
   };
 
@@ -48,7 +48,7 @@ class NameContest {
   AgentProcess& lower() { return *contestants_[0]; }
   AgentProcess& higher() { return *contestants_[1]; }
 
-  // Makes each contestant hear of the other.
+  // Makes each contestant learn of the other.
   void Meet() {
     if (voters_.empty()) return Join(*contestants_[1], *contestants_[0]);
     Join(*voters_[0], *voters_[1]);
@@ -56,7 +56,7 @@ class NameContest {
     Join(*contestants_[1], *voters_[0]);
   }
 
-  // Until both voters know one contestant, the lower (0) or the higher (1), by the name.
+  // Waits until both voters know one contestant, the lower (0) or the higher (1), by the name.
   bool WaitUntilAllKnow(std::size_t contestant) {
     return WaitUntilKnown(0, contestant) && WaitUntilKnown(1, contestant);
   }
@@ -65,12 +65,13 @@ class NameContest {
   static std::unique_ptr<AgentProcess> Start(const std::string& program, std::string name,
                                              std::vector<std::string> flags) {
     if (program == OurSerf()) {
-      // Contestants hear of each other in each push/pull; the name of one that went is free soon.
+      // Contestants meet again in each push/pull, and the name of a contestant that left is soon
+      // free.
       const std::string file = absl::StrCat(::testing::TempDir(), "/contest-", ::getpid(), ".json");
       std::ofstream(file) << R"({"push_pull_interval": "2s", "dead_node_reclaim_time": "1s"})";
       flags.push_back(absl::StrCat("-config-file=", file));
     }
-    // In this timing the original's gossip reaches everybody.
+    // With this timing Go Serf's gossip reaches all agents.
     auto agent = std::make_unique<AgentProcess>(AgentProcess::Options{
         .program = program, .name = std::move(name), .flags = std::move(flags), .profile = "lan"});
     EXPECT_TRUE(agent->WaitUntilRunning()) << agent->log();

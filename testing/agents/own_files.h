@@ -1,7 +1,7 @@
 #ifndef SERF_TESTING_AGENTS_OWN_FILES_H_
 #define SERF_TESTING_AGENTS_OWN_FILES_H_
 
-// Files of the system as one test program and its children see them: others stand in their place.
+// Replaces files of the system for one test program and its children.
 //
 //   int main(int argc, char** argv) {
 //     serf::testing::MoveToOwnNetwork();
@@ -18,35 +18,35 @@
 
 namespace serf::testing {
 
-// Before the first thread, and after MoveToOwnNetwork(), which gives the right to it. False if the
-// system does not allow it.
+// Call it before the first thread starts, and after MoveToOwnNetwork(), which gives the necessary
+// right. False if the system does not allow it.
 inline bool MoveToOwnFiles() {
-  // Private: else what is covered here would be covered for the whole system.
+  // A private mount, because otherwise the covers would apply to the whole system.
   return ::unshare(CLONE_NEWNS) == 0 &&
          ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 }
 
-// `other` is seen, and can still be changed, at `path`, where there must be a file. After
-// MoveToOwnFiles() only.
+// Shows `other` at `path`, where a file must exist; `other` can still be changed. Only after
+// MoveToOwnFiles().
 inline bool CoverFile(const std::string& path, const std::string& other) {
   return ::mount(other.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) == 0;
 }
 
-// The folder at `path` is seen as an empty one, which may hold `size` (as of tmpfs: "64k"; empty:
-// half of the memory).
+// Shows an empty folder at `path`. `size` limits its content, in the form of tmpfs: "64k"; empty:
+// half of the memory.
 inline bool CoverFolder(const std::string& path, const std::string& size = "") {
   const std::string options = size.empty() ? "" : "size=" + size;
   return ::mount("none", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) == 0;
 }
 
-// Takes back the last of these, and all that was mounted into it since.
+// Undoes the last cover of `path`, with everything that was mounted into it since.
 inline bool Uncover(const std::string& path) { return ::umount2(path.c_str(), MNT_DETACH) == 0; }
 
-// Nothing at `path`, a folder or a file, can be written to; what is mounted into it later can.
+// Makes `path`, a folder or a file, read-only. Later mounts into it can be written to.
 inline bool MakeReadOnly(const std::string& path) {
   struct statvfs info;
   if (!CoverFile(path, path) || ::statvfs(path.c_str(), &info) != 0) return false;
-  // What the system has set may not be taken back.
+  // The flags that the system has set must stay set.
   return ::mount("none", path.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | info.f_flag,
                  nullptr) == 0;
 }

@@ -19,7 +19,7 @@ namespace serf::testing {
 // Whether RunTestsWithOwnFiles() got a network of its own.
 inline bool has_own_network = false;
 
-// `cover` puts files in place of the system's before the first test, and returns false if it can't.
+// `cover` replaces files of the system before the first test. It returns false if that fails.
 inline int RunTestsWithOwnFiles(
     int argc, char** argv, bool (*cover)() = [] { return true; }) {
   has_own_network = MoveToOwnNetwork();

@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_AGENTS_OWN_NETWORK_H_
 #define SERF_TESTING_AGENTS_OWN_NETWORK_H_
 
-// A network for one test program and its children: a loopback interface that takes multicast as a
-// link does, and nothing else.
+// A network for one test program and its children: only a loopback interface, which takes multicast
+// as a link does.
 //
 //   int main(int argc, char** argv) {
 //     serf::testing::MoveToOwnNetwork();
@@ -49,7 +49,7 @@ inline bool StartLoopback(int v4, int v6) {
   std::strcpy(request.ifr_name, "lo");
   request.ifr_flags = IFF_UP | IFF_RUNNING | IFF_LOOPBACK | IFF_MULTICAST;
   if (::ioctl(v4, SIOCSIFFLAGS, &request) != 0) return false;
-  // 224.0.0.0/4 and ff00::/8 go there.
+  // Routes 224.0.0.0/4 and ff00::/8 to the interface.
   rtentry route = {};
   const auto set = [](sockaddr& address, in_addr_t value) {
     auto& v4_address = reinterpret_cast<sockaddr_in&>(address);
@@ -70,7 +70,7 @@ inline bool StartLoopback(int v4, int v6) {
   return ::ioctl(v6, SIOCADDRT, &route6) == 0;
 }
 
-// Carries a request of rtnetlink out: true if the kernel did it.
+// Sends a request of rtnetlink. True if the kernel carried it out.
 inline bool Change(const nlmsghdr& request) {
   const int netlink = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   struct {
@@ -87,8 +87,8 @@ inline bool Change(const nlmsghdr& request) {
 
 }  // namespace own_network_internal
 
-// Before the first thread. False if the system does not allow it: then the network is that of the
-// sandbox, or of the host.
+// Call it before the first thread starts. False if the system does not allow it; the network is
+// then that of the sandbox, or of the host.
 inline bool MoveToOwnNetwork() {
   namespace internal = own_network_internal;
   const std::string user = absl::StrCat(::geteuid(), " ", ::geteuid(), " 1");
@@ -107,8 +107,8 @@ inline bool MoveToOwnNetwork() {
   return started;
 }
 
-// One more IPv4 address of the loopback interface, while it lives, with a label: "lo:vip". After
-// MoveToOwnNetwork() only.
+// An additional IPv4 address of the loopback interface, while the object lives, with a label:
+// "lo:vip". Only after MoveToOwnNetwork().
 class LabelledAddress {
  public:
   LabelledAddress(const char* label, const char* address) : label_(label) {
@@ -119,7 +119,7 @@ class LabelledAddress {
           ::ioctl(socket_, SIOCSIFADDR, &request) == 0;
   }
   ~LabelledAddress() {
-    ifreq request = Request();  // not up
+    ifreq request = Request();  // the interface is not up
     ::ioctl(socket_, SIOCSIFFLAGS, &request);
     ::close(socket_);
   }
@@ -140,9 +140,9 @@ class LabelledAddress {
   bool ok_ = false;
 };
 
-// One more link, as long as the network: an interface that is up, takes multicast, and has these
-// IPv4 addresses of /24, and which nobody else is on. After MoveToOwnNetwork() only. False: the
-// system has no such interfaces.
+// Adds a link that lasts as long as the network: an interface that is up, takes multicast, has
+// these IPv4 addresses of /24, and that no other program uses. Only after MoveToOwnNetwork().
+// False: the system has no such interfaces.
 inline bool AddLink(const std::string& name, const std::vector<std::string>& addresses) {
   struct {
     nlmsghdr header;
@@ -164,7 +164,7 @@ inline bool AddLink(const std::string& name, const std::vector<std::string>& add
     return attribute;
   };
   add(IFLA_IFNAME, name);
-  // What follows is inside of it.
+  // The attributes below are nested in it.
   rtattr* const info = add(IFLA_LINKINFO, "");
   info->rta_len += static_cast<unsigned short>(RTA_ALIGN(add(IFLA_INFO_KIND, "bridge")->rta_len));
   if (!own_network_internal::Change(request.header)) return false;
@@ -172,7 +172,7 @@ inline bool AddLink(const std::string& name, const std::vector<std::string>& add
   bool added = true;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     ifreq entry = {};
-    // An address more is one with a label.
+    // A further address needs a label.
     std::strncpy(entry.ifr_name, (i == 0 ? name : absl::StrCat(name, ":", i)).c_str(),
                  IFNAMSIZ - 1);
     auto& address = reinterpret_cast<sockaddr_in&>(entry.ifr_addr);
@@ -186,8 +186,8 @@ inline bool AddLink(const std::string& name, const std::vector<std::string>& add
   return added;
 }
 
-// One more IPv6 address of /64 of the loopback interface. It can be bound to at once: without
-// IFA_F_NODAD the kernel looks for duplicates first, on its own time, and refuses until then.
+// Adds an IPv6 address of /64 to the loopback interface. A program can bind to it at once: without
+// IFA_F_NODAD the kernel would first look for duplicates, and refuse until then.
 inline bool AddLoopbackAddress(const char* address) {
   struct {
     nlmsghdr header;

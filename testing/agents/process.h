@@ -36,15 +36,15 @@
 
 namespace serf::testing {
 
-// How long a test waits for something that must happen: above what the protocol takes when its
-// gossip is unlucky and the machine is busy, below the limit of a medium test.
+// How long a test waits for something that must happen: longer than the protocol takes with unlucky
+// gossip on a busy machine, and shorter than the limit of a medium test.
 inline constexpr std::chrono::seconds kDeadline{90};
 
 class Process {
  public:
   using Environment = std::map<std::string, std::string>;
 
-  // Starts `argv[0]`, a path, with exactly this environment. Ends the test program if it cannot.
+  // Starts `argv[0]`, a path, with exactly this environment. Ends the test program if that fails.
   explicit Process(std::vector<std::string> argv, const Environment& environment = {});
   ~Process();
 
@@ -53,19 +53,20 @@ class Process {
 
   pid_t pid() const { return pid_; }
 
-  // What it wrote so far.
+  // The output so far.
   std::string out() const;
   std::string err() const;
 
-  // Waits until standard output contains `text`. False at the deadline, or if it ended without.
+  // Waits until standard output contains `text`. False at the deadline, or if the process ended
+  // without it.
   bool WaitForOutput(absl::string_view text, std::chrono::seconds deadline = kDeadline) const;
 
-  // Waits until `condition` holds: it is asked at once, then twenty times per second. False at the
-  // deadline, or if the process ended without.
+  // Waits until `condition` holds. Checks it at once, then twenty times per second. False at the
+  // deadline, or if the process ended before.
   bool WaitUntil(const std::function<bool()>& condition,
                  std::chrono::seconds deadline = kDeadline) const;
 
-  // True when its output is at the end: it has ended, or is about to.
+  // True after the end of the output: the process has ended, or is about to.
   bool ended() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     return ended_;
@@ -73,11 +74,11 @@ class Process {
 
   void Signal(int number) const { ::kill(pid_, number); }
 
-  // Waits for the end, also of the output. The exit code; 128 plus the number of a signal that
-  // ended it; nothing at the deadline.
+  // Waits for the end of the process and of its output. Returns the exit code, or 128 plus the
+  // number of the signal that ended it; nothing at the deadline.
   std::optional<int> Wait(std::chrono::seconds deadline = kDeadline);
 
-  // SIGKILL, and waits for the end.
+  // Sends SIGKILL and waits for the end.
   void Kill() {
     Signal(SIGKILL);
     Wait();
@@ -190,7 +191,7 @@ inline std::optional<int> Process::Wait(std::chrono::seconds deadline) {
     std::unique_lock<std::mutex> lock(mutex_);
     if (!changed_.wait_for(lock, deadline, [&] { return ended_; })) return std::nullopt;
   }
-  // A process may close its output before it ends, but ours only do so by ending.
+  // Other processes may close their output before they end; the processes of these tests do not.
   int status = 0;
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) continue;
   exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

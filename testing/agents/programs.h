@@ -12,7 +12,7 @@
 
 namespace serf::testing {
 
-// The path in an environment variable; ends the test program if there is none.
+// The path in an environment variable. Ends the test program if the variable is missing.
 inline std::string ProgramFromEnvironment(const char* variable) {
   const char* const path = std::getenv(variable);
   if (path == nullptr) {
@@ -22,10 +22,10 @@ inline std::string ProgramFromEnvironment(const char* variable) {
   return path;
 }
 
-// //cmd:serf.
+// The program //cmd:serf.
 inline std::string OurSerf() { return ProgramFromEnvironment("SERF_PROGRAM"); }
 
-// The original, @debian_serf//:serf.
+// Go Serf's program, @debian_serf//:serf.
 inline std::string DebianSerf() { return ProgramFromEnvironment("SERF_DEBIAN_PROGRAM"); }
 
 }  // namespace serf::testing

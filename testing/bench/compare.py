@@ -33,7 +33,7 @@ HERE = "127.0.0.1"
 DEADLINE_SECONDS = 120
 KILLED = 4  # of a cluster, one after the other
 
-# Figure -> the highest ratio ours/other that the project aims at; None: only shown.
+# Figure -> the highest ratio ours/other that the project aims at. None: the figure is only shown.
 TARGETS = {
     "idle: resident memory (MiB)": 1 / 4,
     "idle: context switches / s": 1 / 4,
@@ -74,7 +74,7 @@ TARGETS = {
 # --- an agent under test ------------------------------------------------------------------------
 
 def free_ports(count):
-    """Ports free for TCP and UDP, held together while they are looked for."""
+    """Ports that are free for TCP and UDP. All stay bound during the search."""
     held, ports = [], []
     while len(ports) < count:
         tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
@@ -143,18 +143,18 @@ class Agent:
         return [member[b"Status"] for member in body[b"Members"]]
 
     def count(self):
-        """How many members it knows, which costs it less to tell."""
+        """The number of members that it knows, which costs the agent less than a list."""
         _, body = self.rpc.call("stats", None, 2)
         return int(body[b"serf"][b"members"])
 
 
 def all_see(agents, count, status):
-    """Whether each of them lists so many members in that state."""
+    """True if each agent lists so many members in that state."""
     return all(a.statuses().count(status) == count for a in agents)
 
 
 def start_cluster(binary, size):
-    """So many agents that all know each other."""
+    """Starts so many agents that all know each other."""
     agents = []
     try:
         for i in range(size):
@@ -219,7 +219,7 @@ class Rpc:
             data += self.receive()
 
 
-# Of what is told of each member, in the order of both binaries. Nobody has tags here: one byte.
+# Bytes for each member, in the order of both binaries. Nobody has tags here: one byte.
 LAST_KEY = b"\xa4Tags"
 
 
@@ -228,7 +228,7 @@ LAST_KEY = b"\xa4Tags"
 def measure_idle(binary):
     agent = Agent(binary, "idle")
     try:
-        time.sleep(3)  # start-up is over
+        time.sleep(3)  # the start-up has ended
         cpu, switches, begin = agent.cpu_seconds(), agent.switches(), time.monotonic()
         time.sleep(10)
         seconds = time.monotonic() - begin
@@ -258,7 +258,7 @@ def measure_cluster(binary, size=30):
                 (sum(a.switches() for a in agents) - switches) / seconds,
             "cluster of 30: resident memory of one (MiB)":
                 statistics.median(a.resident_mib() for a in agents)}
-        # When the next probe comes is chance: the mean of some.
+        # The time of the next probe is random, so this takes the mean of several.
         begin = time.monotonic()
         for killed in range(1, KILLED + 1):
             agents.pop().stop()
@@ -290,7 +290,7 @@ def measure_ping(binary, pings=60000, window=64):
                 answered += 1
                 flying -= 1
             except socket.timeout:
-                flying = 0  # the rest was lost
+                flying = 0  # the other pings were lost
         return {"ping: CPU per answered ping (us)": 1e6 * (agent.cpu_seconds() - cpu) / answered}
     finally:
         sock.close()
@@ -308,7 +308,7 @@ def compound(parts):
 
 
 def make_members(agent, count):
-    """Tells the agent of so many members at a port where nobody listens."""
+    """Makes the agent know so many members at a port where nobody listens."""
     port = free_ports(1)[0]
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         for first in range(0, count, 10):
@@ -363,7 +363,7 @@ def measure_stats(binary):
 
 
 class Pings:
-    """How long an agent takes to answer pings, which a thread sends one after the other."""
+    """The time that an agent takes to answer pings, which a thread sends one after the other."""
 
     def __init__(self, agent, interval=0.0005):
         self.agent, self.interval, self.waits, self.ending = agent, interval, [], False
@@ -423,7 +423,7 @@ def measure_pipelined(binary, members=1000, requests=100):
 
 
 def read_members(rpc, count):
-    """Reads replies with so many members in all, and looks at nothing else."""
+    """Reads replies with so many members in total, and ignores everything else."""
     left, tail = count, b""
     while left > 0:
         data = tail + rpc.receive()
@@ -544,7 +544,7 @@ def measure_cli(binary, runs=40):
 
 
 class EventStreams:
-    """The user events that agents tell of, by the number in their payload."""
+    """The user events that agents report, by the number in their payload."""
 
     def __init__(self, agents):
         self.rpcs = [Rpc(agent) for agent in agents]
@@ -553,7 +553,7 @@ class EventStreams:
         self.seen = [set() for _ in agents]
 
     def read(self, seconds):
-        """Waits so long at most, and returns when something has come."""
+        """Waits for data, but no longer than that."""
         ready, _, _ = select.select([rpc.sock for rpc in self.rpcs], [], [], seconds)
         for rpc, seen in zip(self.rpcs, self.seen):
             if rpc.sock not in ready:
@@ -580,7 +580,7 @@ def event_latency(agents, rounds=20):
                 sys.exit("%s: an event did not arrive" % agents[0].binary)
             streams.read(1)
         times.append(1e3 * (time.monotonic() - begin))
-        time.sleep(0.5)  # its gossip is over
+        time.sleep(0.5)  # the gossip about them has ended
     return statistics.median(times)
 
 

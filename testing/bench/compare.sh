@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Finds the two binaries among the runfiles; see compare.py.
+# Finds the two binaries among the runfiles. See compare.py.
 set -euo pipefail
 root=${RUNFILES_DIR:-$0.runfiles}
 exec python3 "$root/serf/testing/bench/compare.py" --ours "$root/serf/cmd/serf" \

@@ -1,4 +1,4 @@
-// What the longest turn of the loop takes of the processor in a large cluster: the time of an
+// Measures the processor time of the longest turn of the loop in a large cluster. The time of an
 // iteration is that of its longest turn, during which the node answers no ping.
 //   bazel run -c opt //testing/bench:turn_benchmark
 
@@ -44,7 +44,7 @@
 namespace serf::testing {
 namespace {
 
-// Seconds that f takes.
+// The seconds that f takes.
 template <typename F>
 double Time(F&& f) {
   const Duration start = ThreadCpuTime();
@@ -60,7 +60,7 @@ Endpoint EndpointOfMember(std::int64_t i) {
 
 std::string NameOfMember(std::int64_t i) { return absl::StrCat("member-", i * 7919 % 1'000'003); }
 
-// A node that knows `members` others, and what the agent does with its events.
+// A node that knows `members` others, and the agent's treatment of its events.
 class Subject {
  public:
   explicit Subject(std::int64_t members, Config config = Quiet()) {
@@ -112,7 +112,7 @@ class Subject {
     serf_->OnDatagram(now, EndpointOfMember(0), packet, out);
     Carry();
   }
-  // Turns until none is due; the longest.
+  // Runs turns until none is due. Returns the longest time.
   double Settle() {
     double longest = 0;
     while (serf_->NextDeadline() <= now) longest = std::max(longest, Turn());
@@ -124,7 +124,7 @@ class Subject {
       Carry();
     });
   }
-  // What a driver and an agent with one client that streams and one script do.
+  // Does the work of a driver and of an agent that has one streaming client and one script.
   void Carry() {
     for (const Event& event : out.events()) {
       if (!tells) break;
@@ -156,7 +156,8 @@ void BM_PushPull(benchmark::State& state) {
   std::uint64_t time = 10;
   const ByteVector ask = Subject::Encoded(wire::PushPullHeader{});
   for (auto _ : state) {
-    subject.Hear(Subject::Alive(0, static_cast<std::uint32_t>(++time)));  // nothing kept serves
+    // The cached state is out of date.
+    subject.Hear(Subject::Alive(0, static_cast<std::uint32_t>(++time)));
     const auto id = subject.serf().OnStreamAccepted(subject.now, EndpointOfMember(1), subject.out);
     subject.Carry();
     const double first = Time([&] {
@@ -171,7 +172,7 @@ void BM_PushPull(benchmark::State& state) {
 }
 BENCHMARK(BM_PushPull)->Arg(10'000)->Arg(50'000)->UseManualTime()->Unit(benchmark::kMillisecond);
 
-// All come at once, and are told together.
+// All events come at once, and are delivered together.
 void BM_CoalescedJoins(benchmark::State& state) {
   for (auto _ : state) {
     Config config = Subject::Quiet();
@@ -180,7 +181,7 @@ void BM_CoalescedJoins(benchmark::State& state) {
     Subject subject(state.range(0), config);
     subject.tells = true;
     double longest = 0;
-    // Other turns tell nothing.
+    // Other turns deliver no event.
     while (subject.events == 0) {
       subject.now = std::max(subject.now, subject.serf().NextDeadline());
       longest = subject.Turn();
@@ -194,7 +195,7 @@ BENCHMARK(BM_CoalescedJoins)
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
 
-// All are dead for a day.
+// All members have been dead for a day.
 void BM_Reap(benchmark::State& state) {
   for (auto _ : state) {
     Subject subject(state.range(0));
@@ -212,7 +213,7 @@ void BM_Reap(benchmark::State& state) {
 }
 BENCHMARK(BM_Reap)->Arg(10'000)->Arg(50'000)->UseManualTime()->Unit(benchmark::kMillisecond);
 
-// All time out as suspects at once.
+// All suspects time out at once.
 void BM_SuspicionsEnd(benchmark::State& state) {
   for (auto _ : state) {
     Subject subject(state.range(0));
@@ -232,7 +233,7 @@ BENCHMARK(BM_SuspicionsEnd)
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
 
-// Half of the members are forgotten by the engine.
+// The SWIM layer forgets half of the members.
 void BM_RingWraps(benchmark::State& state) {
   for (auto _ : state) {
     Config config = Subject::Quiet();
@@ -425,7 +426,7 @@ BENCHMARK_PACKET(AckedQueryOf);
 BENCHMARK_PACKET(RelayedQueryOf);
 BENCHMARK_PACKET(FilteredQueryOf);
 
-// The snapshot is written anew.
+// The snapshot is replaced.
 void BM_SnapshotIsReplaced(benchmark::State& state) {
   SnapshotState file;
   for (std::int64_t i = 0; i < state.range(0); ++i) {

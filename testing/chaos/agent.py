@@ -1,4 +1,4 @@
-"""Agents on the hosts of a network, and what each tells over its RPC connection."""
+"""Agents on the hosts of a network, and the reports of each over its RPC connection."""
 import os
 import signal
 import socket
@@ -13,9 +13,9 @@ from network import mount  # noqa: E402
 GOSSIP_PORT = 7946
 RPC_PORT = 7373
 START_SECONDS = 20
-# A snapshot, a keyring and tags fit; a filler takes the rest.
+# Large enough for a snapshot, a keyring and tags; a filler takes the rest.
 DISK = "size=512k"
-# What no agent may ever write to its log.
+# Texts that no agent may ever write to its log.
 FATAL_WORDS = (b"panic:", b"fatal error:", b"FATAL", b"Check failed", b"Sanitizer", b"goroutine 1")
 
 
@@ -55,7 +55,7 @@ class Rpc:
         return entry[2]
 
     def send(self, command, body):
-        """As call(), for whom neither the reply nor what follows it matters."""
+        """Sends as call() does, and ignores the reply and everything after it."""
         self._send(command, body, record=lambda _: None)
 
     def _read(self):
@@ -85,7 +85,7 @@ class Rpc:
         entry = self.waiting.get(seq)
         if entry:
             body = None
-            # A reply that reports an error has its body too, except where nothing was found.
+            # An error reply has its body too, except where nothing was found.
             if entry[0] and (not error or entry[0] == "always"):
                 body, at = unpack(data, at)
             del self.waiting[seq]
@@ -121,7 +121,7 @@ class Agent:
         self.life = 0
         self.stopped = False
         self.disk_full = False
-        self.must_end = False  # told to leave, or killed
+        self.must_end = False  # the test made it leave, or killed it
         self.preload = None
         os.mkdir(self.directory)
         self._on_host(lambda: mount("tmpfs", self.directory, "tmpfs", data=DISK))
@@ -167,8 +167,8 @@ class Agent:
             pass
 
     def step_clock(self, seconds):
-        """Sets the wall clock of later and running lives off by so much; ours alone can be."""
-        # In place: the agents have the file mapped.
+        """Moves the wall clock of running and later lives; possible for our agents only."""
+        # Written in place, because the agents have the file mapped.
         fd = os.open(self.clock, os.O_RDWR | os.O_CREAT, 0o644)
         os.pwrite(fd, int(seconds).to_bytes(8, "little", signed=True), 0)
         os.close(fd)
@@ -256,9 +256,9 @@ class Agent:
         return reply and reply[1] and int(reply[1][b"serf"][b"event_time"])
 
     def has_joined(self):
-        """Whether the join of its start is over.
+        """True if the join of its start has ended.
 
-        It asks for events from then on: what is sent before is old, and may not be told."""
+        From then on it asks for events: earlier ones are old, and may not be delivered."""
         with open(self.log, "rb") as file:
             return b"Join completed" in file.read().rpartition(b"--- life")[2]
 

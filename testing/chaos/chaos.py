@@ -35,23 +35,24 @@ import network  # noqa: E402
 from agent import Agent  # noqa: E402
 from history import AFTERMATH_SECONDS, History  # noqa: E402
 
-# From the last fault until all agree. A failed member is dialled every 30 s, and the original draws
-# lots about whom.
+# The time from the last fault until all agree. A failed member is dialled every 30 s, and Go Serf
+# chooses the member at random.
 CALM_SECONDS = 240
-# From sending until all have it, when all agree: several push/pulls, which every agent does each 30 s.
+# The time from sending until all have received, once all agree: several push/pulls, which every
+# agent makes each 30 s.
 DELIVERY_SECONDS = 90
-# A query is gossiped and no more: seven agents of 0.9.4 miss one of 170 receivers, without any fault.
+# Only gossip carries a query: seven agents of 0.9.4 miss one of 170 receivers, without any fault.
 QUERY_SECONDS = 5
 QUERIES = 3
 CHAOS_SECONDS = 25
 FAULT_SECONDS = (0.5, 3)
-# Every so many rounds, and at the end, calm goes on with users' traffic: nobody may fail then.
+# Every so many rounds, and at the end, calm continues with users' traffic, and no agent may fail.
 LONG_CALM_ROUNDS = 5
 LONG_CALM_SECONDS = AFTERMATH_SECONDS + 20
 USER_SECONDS = 0.2
-# Of ours: eight times what an idle agent takes.
+# The memory limit of our agents: eight times what an idle agent takes.
 RESIDENT_MAX_MIB = 16
-# A run of this length has had each fault.
+# A run of this length must have had each fault.
 LONG_SECONDS = 600
 FAULTS = ("links", "slow", "partition", "cut", "stop", "kill", "leave", "disk", "clock")
 
@@ -151,7 +152,7 @@ class Chaos:
         if agent.disk_full:
             self.history.forgetful.add(agent.name)
         if not agent.start(self.agents):
-            # With a full disk an agent may refuse to start; it says why.
+            # With a full disk an agent may refuse to start; it prints the reason.
             if not agent.disk_full:
                 self.history.violate("%s did not start", agent.name)
 
@@ -242,7 +243,7 @@ class Chaos:
         self.history.calm()
 
     def disagreement(self):
-        """What keeps the agents from agreement, or nothing."""
+        """The reason why the agents do not agree, or an empty text."""
         for agent in self.agents:
             if not agent.has_joined():
                 return "%s has not joined" % agent.name
@@ -261,17 +262,17 @@ class Chaos:
         return ""
 
     def lag(self):
-        """Whose clock is behind, or nothing.
+        """Which clocks differ, or an empty text.
 
-        An agent that (re)starts takes events of before for old. A peer that was cut off has a clock
-        that is behind, and sends such events until a push/pull tells it the time."""
+        An agent that (re)starts treats earlier events as old. A peer that was cut off has a clock
+        that is behind, and sends such events until a push/pull corrects its clock."""
         times = {agent.name: agent.event_time() for agent in self.agents}
         if len(set(times.values())) > 1:
             return "the Lamport clocks of user events differ: %s" % times
         return ""
 
     def wait(self, seconds, complaint, may_fail=False):
-        """How long until complaint() is empty; if it is not in time, a violation and None."""
+        """Waits until complaint() is empty, and returns the time; None and a violation if it is late."""
         begin = time.monotonic()
         while True:
             text = complaint()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Finds the script and the programs among the runfiles; see chaos.py.
+# Finds the script and the programs among the runfiles. See chaos.py.
 set -euo pipefail
 root=${RUNFILES_DIR:-$0.runfiles}
 exec python3 "$root/serf/testing/chaos/chaos.py" --ours "$root/serf/cmd/serf" \

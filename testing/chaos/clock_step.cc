@@ -1,5 +1,6 @@
-// Preloaded into an agent, moves its wall clock by the seconds that the file $CLOCK_STEP_FILE
-// holds: 8 bytes, little endian, which may change at any time. The steady clock stays.
+// A library to preload into an agent. It moves the agent's wall clock by the number of seconds in
+// the file $CLOCK_STEP_FILE: 8 bytes, little endian, which may change at any time. The steady clock
+// does not move.
 
 #include <dlfcn.h>
 #include <fcntl.h>

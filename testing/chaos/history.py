@@ -1,15 +1,16 @@
-"""What every agent told, and what it must not tell.
+"""The reports of every agent, and the rules for them.
 
-Each rule is checked as the records come, or over a calm time; what breaks one is a violation, a
-sentence. Rules are the same for agents of ours and of the original.
+Each rule is checked as the records come, or over a calm time. A violation is a sentence. The rules
+are the same for our agents and for Go Serf's.
 """
 import collections
 import threading
 import time
 
-# After the last fault a suspicion may still run out: 8 times the suspicion of a cluster of ten.
+# A suspicion may still end so long after the last fault: 8 times the suspicion of a cluster of ten.
 AFTERMATH_SECONDS = 40
-# A snapshot is flushed every 500 ms: what was told later may be told again after a kill.
+# A snapshot is flushed every 500 ms. An event that was delivered later may be delivered again after
+# a kill.
 SNAPSHOT_SECONDS = 2
 
 
@@ -46,7 +47,7 @@ class History:
         with self.lock:
             self.ended[agent.name, agent.life] = time.monotonic()
 
-    # --- what agents tell ---
+    # --- reports of agents ---
 
     def on_record(self, agent, kind, body):
         with self.lock:
@@ -80,7 +81,7 @@ class History:
                          calm)
 
     def missing(self, agents, payloads):
-        """{agent: payloads it was not told}"""
+        """{agent: payloads that it did not deliver}"""
         with self.lock:
             result = {}
             for agent in agents:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of history.py: each rule finds what breaks it, and nothing else."""
+"""Tests of history.py: each rule finds its violations, and nothing else."""
 import os
 import sys
 import time

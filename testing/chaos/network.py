@@ -116,7 +116,7 @@ class Host:
                 configure("net0", address, "255.255.255.0")
                 socket.send_fds(theirs, [b"+"], [fd])
                 os.close(fd)
-                signal.pause()  # until the parent ends it, or ends
+                signal.pause()  # until the parent ends this process, or ends itself
             except OSError as error:
                 theirs.send(b"-" + str(error).encode())
             finally:
@@ -156,9 +156,9 @@ class Switch:
         self.cuts = set()
         self.waiting = []  # (when, number, to, packet)
         self.number = 0
-        self.free_at = [0.0] * len(hosts)  # when a slow link of a sender has sent all it has
+        self.free_at = [0.0] * len(hosts)  # when a sender's slow link has sent everything
         self.queued = [0] * len(hosts)
-        self.last = collections.defaultdict(float)  # (from, to): when the newest arrives
+        self.last = collections.defaultdict(float)  # (from, to): the arrival of the newest packet
         self.counts = collections.Counter()
 
     def run(self):
@@ -223,7 +223,7 @@ class Switch:
         if chance() < rule["reordering"]:
             self.counts["reordered"] += 1
         else:
-            # Jitter alone does not let a packet pass another.
+            # Jitter alone must not let a packet overtake another one.
             at = max(at, self.last[sender, receiver])
             self.last[sender, receiver] = at
         self.counts["carried"] += 1
@@ -315,7 +315,7 @@ class Network:
             except OSError as error:
                 result.append(error)
 
-        # A thread has a network namespace of its own, and takes it with it when it ends.
+        # A thread has its own network namespace, which ends with it.
         thread = threading.Thread(target=within)
         thread.start()
         thread.join()

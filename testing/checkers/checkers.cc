@@ -52,7 +52,7 @@ void IncarnationChecker::OnTransition(NodeId node) {
     const wire::Incarnation incarnation = machine.incarnation(m);
     const swim::NodeState state = machine.state(m);
     const bool same_row = s.transition != 0 && s.name == info.name();
-    // One that is gone for long comes back as if it were unknown.
+    // A node that was gone for a long time may come back as an unknown one.
     const bool gone = s.state == swim::NodeState::kDead || s.state == swim::NodeState::kLeft;
     const bool forgotten =
         gone && world_.now() - s.changed_at > machine.config().gossip_to_the_dead_time;
@@ -74,7 +74,7 @@ void IncarnationChecker::OnTransition(NodeId node) {
     s.state = state;
     s.changed_at = machine.changed_at(m);
   });
-  // A row that is gone was purged; its next tenant starts afresh.
+  // A row that disappeared was purged; its next tenant starts afresh.
   for (Seen& s : seen) {
     if (s.transition != 0 && s.transition != transition_) s = Seen();
   }
@@ -107,7 +107,7 @@ void EventChecker::OnMember(NodeId observer, MemberEventKind kind, const std::st
       presence = Presence::kPresent;
       break;
     case MemberEventKind::kLeave:
-      // A failed member leaves when a late intent, or an operator, says that it did.
+      // A failed member becomes a left one by a late intent, or by an operator's force-leave.
       valid = before == Presence::kPresent || before == Presence::kFailed;
       presence = Presence::kLeft;
       if (before == Presence::kPresent) OnLeave(observer, name);
@@ -155,7 +155,7 @@ void EventChecker::OnLeave(NodeId observer, const std::string& name) {
 }
 
 Duration EventChecker::CalmFor(NodeId observer, NodeId subject) const {
-  // Nobody gossips to one that left.
+  // Nobody gossips to a node that has left.
   if (world_.serf(observer).state() != Serf::State::kAlive) return Duration::zero();
   const Duration calm = world_.now() - std::max({world_.last_fault(), lives_[subject.value()].since,
                                                  lives_[observer.value()].since});

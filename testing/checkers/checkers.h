@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_CHECKERS_CHECKERS_H_
 #define SERF_TESTING_CHECKERS_CHECKERS_H_
 
-// Checkers: what must hold in every World after every transition. Each is an Observer that writes
-// what it finds to a Violations list; a test expects the list to be empty.
+// Checkers: the rules that hold in every World after every transition. Each checker is an Observer
+// that writes violations to a list; a test expects the list to be empty.
 //
 //   Violations violations;
 //   IncarnationChecker incarnations(world, violations);
@@ -44,7 +44,7 @@ class Violations {
   std::size_t count() const { return count_; }
 
  private:
-  // What follows the first few is noise.
+  // Violations after the first few add nothing.
   static constexpr std::size_t kListMax = 10;
 
   const World& world_;
@@ -52,19 +52,19 @@ class Violations {
   std::size_t count_ = 0;
 };
 
-// The times after which the failure detector must have come to its end, from the configuration of
-// a node of the World.
+// The times by which the failure detector must have finished, from the configuration of a node of
+// the World.
 struct DetectorBounds {
-  // A suspicion that began under a fault has ended this long after the fault: the longest probe
+  // A suspicion that began under a fault has ended so long after the fault: the longest probe
   // interval, the longest suspicion, and gossip.
   Duration aftermath{};
-  // A crash is known to all: two rounds of the ring, a suspicion, and gossip.
+  // All nodes know of a crash after so long: two rounds of the ring, a suspicion, and gossip.
   Duration detection{};
 
   static DetectorBounds Of(const World& world);
 };
 
-// Incarnations only grow; a dead, left or suspect node becomes alive by a higher one only.
+// Incarnations never fall. A dead, left or suspect node becomes alive only by a higher one.
 class IncarnationChecker : public World::Observer {
  public:
   IncarnationChecker(World& world, Violations& violations)
@@ -93,9 +93,9 @@ class IncarnationChecker : public World::Observer {
   std::uint64_t transition_ = 0;
 };
 
-// Events pair: a member joins, then leaves or fails, then joins. A live, reachable node is not
-// reported as failed, nor as one that left, and one that leaves never as failed, while no fault is
-// active or recent. A crashed node is reported by all within the bound.
+// Events pair: a member joins, then leaves or fails, then joins. While no fault is active or
+// recent, no node reports a live, reachable node as failed or left, or a leaving node as failed.
+// All nodes report a crashed node within the bound.
 class EventChecker : public World::Observer {
  public:
   EventChecker(World& world, Violations& violations) : world_(world), violations_(violations) {
@@ -109,11 +109,11 @@ class EventChecker : public World::Observer {
     if (since == kNever && world_.serf(node).state() != Serf::State::kAlive) since = world_.now();
   }
 
-  // To be called from time to time: whether crashes are known by now.
+  // Checks whether all nodes know of the crashes by now. The test calls it from time to time.
   void CheckCrashes();
 
-  // Failures reported, of crashed and of living nodes, and departures of nodes that stayed: proof
-  // that a run was not idle.
+  // Reported failures, of crashed and of living nodes, and reported departures of nodes that
+  // stayed. They prove that a run was not idle.
   std::uint64_t failures() const { return failures_; }
   std::uint64_t false_failures() const { return false_failures_; }
   std::uint64_t false_leaves() const { return false_leaves_; }
@@ -122,15 +122,15 @@ class EventChecker : public World::Observer {
   enum class Presence : std::uint8_t { kAbsent, kPresent, kFailed, kLeft };
   struct Life {
     bool up = false;
-    Instant since{};  // the start or the crash
+    Instant since{};  // the time of the start or the crash
     Instant leaving_since = kNever;
   };
 
   void OnMember(NodeId observer, MemberEventKind kind, const std::string& name);
   void OnFailure(NodeId observer, const std::string& name);
   void OnLeave(NodeId observer, const std::string& name);
-  // For how long `observer`, which has not left, should have judged `subject` rightly; zero if a
-  // fault or a new life of one of them may explain that it does not.
+  // For how long `observer`, which has not left, should have judged `subject` correctly. Zero if a
+  // fault, or a new life of one of them, may explain a wrong judgement.
   Duration CalmFor(NodeId observer, NodeId subject) const;
   Presence PresenceOf(NodeId observer, const std::string& name) const {
     const auto& list = presence_[observer.value()];
@@ -147,8 +147,8 @@ class EventChecker : public World::Observer {
   std::uint64_t false_leaves_ = 0;
 };
 
-// Lamport times never fall; queues and tables stay within their bounds. Looks at every 32nd
-// transition of a node: reading the statistics is slow.
+// Lamport times never fall, and queues and tables stay within their bounds. Checks every 32nd
+// transition of a node, because reading the statistics is slow.
 class BoundsChecker : public World::Observer {
  public:
   BoundsChecker(World& world, Violations& violations) : world_(world), violations_(violations) {
@@ -169,8 +169,8 @@ class BoundsChecker : public World::Observer {
   std::uint64_t transition_ = 0;
 };
 
-// What keeps the World from agreement, or nothing: each living node that has not left must know
-// all such nodes as alive with their tags, and none of the others as alive.
+// The reason why the World does not agree, or an empty text. Each living node that has not left
+// must know all such nodes as alive with their tags, and none of the others as alive.
 std::string Disagreement(const World& world);
 inline bool Agrees(const World& world) { return Disagreement(world).empty(); }
 

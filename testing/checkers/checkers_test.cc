@@ -1,5 +1,5 @@
-// The checkers themselves: that each finds what it is for. What nodes never do is told to them
-// by hand.
+// Tests the checkers: each finds the violations that it is for. The test reports to them by hand
+// what nodes never do.
 
 #include "serf/testing/checkers/checkers.h"
 
@@ -47,7 +47,7 @@ class CheckersTest : public ::testing::Test {
   void Tell(NodeId node, std::uint64_t time, const std::string& payload) {
     events_.OnEvent(node, UserEvent{LamportTime(time), "e", payload, false});
   }
-  // Of b, to a.
+  // Reports a member event about b to a.
   void TellMember(MemberEventKind kind) {
     MemberEvent event{kind, {}};
     event.members.emplace_back().name = "b";
@@ -80,7 +80,7 @@ TEST_F(CheckersTest, ALivingMemberThatIsSaidToBeGone) {
   TellMember(MemberEventKind::kLeave);
   TellMember(MemberEventKind::kJoin);
   TellMember(MemberEventKind::kFailed);
-  // As an operator may say of one that failed.
+  // An operator may do this to a failed member.
   TellMember(MemberEventKind::kLeave);
   EXPECT_THAT(violations_.list(), ElementsAre(HasSubstr("a was told that b left, which lives"),
                                               HasSubstr("a was told that b failed, which lives")));
@@ -150,7 +150,7 @@ TEST_F(CheckersTest, WhoIsNotHeard) {
   hearing.Speak(/*ask=*/true, seconds(5));
   world_.RunFor(seconds(1));
   EXPECT_EQ(hearing.Missing(), "b was not told the event of a");
-  // A push/pull tells of events, but not of questions.
+  // A push/pull delivers events, but not queries.
   world_.links().Heal();
   world_.RunFor(minutes(2));
   EXPECT_EQ(hearing.Missing(), "b did not hear the question of a");

@@ -1,9 +1,9 @@
 #ifndef SERF_TESTING_CHECKERS_HEARING_CHECKER_H_
 #define SERF_TESTING_CHECKERS_HEARING_CHECKER_H_
 
-// HearingChecker: who is alive hears and is heard. In a round each living node of a World sends an
-// event and asks all others; then all must be told of each event, and each question be
-// acknowledged by all.
+// HearingChecker: every living node hears the others and is heard. In a round each living node of a
+// World sends an event and asks all others. Then all must receive each event, and acknowledge each
+// question.
 //
 //   HearingChecker hearing(world);
 //   hearing.Speak(/*ask=*/true, seconds(10));
@@ -35,8 +35,8 @@ class HearingChecker : public WorldObserver {
  public:
   explicit HearingChecker(World& world) : world_(world) { world.AddObserver(this); }
 
-  // Begins a round; what is missing of the one before does not matter any more. `ask`: questions,
-  // too, which wait for so long.
+  // Begins a round, and forgets what the round before still lacked. With `ask` the nodes also send
+  // questions, which wait for `patience`.
   void Speak(bool ask, Duration patience) {
     speakers_ = Living();
     ++round_;
@@ -62,7 +62,7 @@ class HearingChecker : public WorldObserver {
     }
   }
 
-  // Who has not heard whom in this round, or nothing.
+  // Which nodes have not heard which others in this round; an empty text if none.
   std::string Missing() const {
     if (!trouble_.empty()) return trouble_;
     for (const NodeId speaker : speakers_) {

@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_CHECKERS_QUERY_APPLICATION_H_
 #define SERF_TESTING_CHECKERS_QUERY_APPLICATION_H_
 
-// QueryApplication: the application of all nodes of a World, as far as queries go: answers most of
-// them after a while, some never and some twice. In calm it answers all, at once.
+// QueryApplication: the part of all nodes' applications that answers queries. It answers most of
+// them after a while, some never and some twice. In calm it answers all of them at once.
 
 #include <chrono>
 #include <cstdint>
@@ -41,13 +41,13 @@ class QueryApplication : public WorldObserver {
   }
 
  private:
-  static constexpr std::uint64_t kAnswered = 8;  // of ten
+  static constexpr std::uint64_t kAnswered = 8;  // in ten
   static constexpr Duration kSlowest = std::chrono::milliseconds(800);
 
   void Schedule(NodeId node, QueryId query, bool twice) {
     const Duration delay = calm_ ? Duration::zero() : rng_.Below(kSlowest);
     world_.After(twice ? kSlowest + delay : delay, [this, node, query, twice, life = lives_[node]] {
-      // A process that is paused, or gone, answers nothing.
+      // A process that is paused or gone does not answer.
       if (!world_.is_up(node) || world_.is_paused(node) || lives_[node] != life) return;
       const absl::Status status = world_.Respond(node, query, AnswerText(world_.name(node), query));
       if (twice && status.ok() && answered_[{node, life, query}]) {

@@ -1,11 +1,15 @@
 #ifndef SERF_TESTING_CHECKERS_QUERY_CHECKER_H_
 #define SERF_TESTING_CHECKERS_QUERY_CHECKER_H_
 
-// QueryChecker: what must hold of queries in a World (docs/protocol/serf.md 6): each life of a node
-// is told each once, and none that its file says is past; an asker gets at most one acknowledgement
-// and one answer of each node, only what was asked for, and nothing after the end; the end comes at
-// the deadline, or before it if all have answered that were to; and, if a test says that no fault
-// is active, all answers come. Answers must be AnswerText(), as QueryApplication gives them.
+// QueryChecker: the rules for queries in a World.
+//
+// * Each life of a node delivers a query once, and none that is past by the node's file.
+// * An asker receives at most one acknowledgement and one answer from each node, only those that it
+//   asked for, and none after the end.
+// * The end comes at the deadline, or before it if all nodes have answered that should.
+// * If a test says that no fault is active, all answers come.
+//
+// Answers must be AnswerText(), as QueryApplication gives them. Source: docs/protocol/serf.md 6.
 
 #include <algorithm>
 #include <cstddef>
@@ -58,10 +62,10 @@ class QueryChecker : public WorldObserver {
     world.AddObserver(this);
   }
 
-  // No fault is active: this query must not end before all who take part and pass the filters have
-  // answered, and acknowledged if that was asked for.
+  // No fault is active: the query must not end before all nodes that take part and pass the filters
+  // have answered and, if asked to, acknowledged.
   void MustBeComplete(NodeId node, QueryId query);
-  // True when it has ended.
+  // True when the query has ended.
   bool HasEnded(NodeId node, QueryId query) const {
     const auto found = lives_[node.value()].asked.find(query);
     return found == lives_[node.value()].asked.end() || found->second.done;
@@ -86,8 +90,8 @@ class QueryChecker : public WorldObserver {
   struct Asked {
     QueryParams params;
     Instant deadline;
-    std::set<std::string> due;        // who is to answer, as far as the asker knows
-    std::set<std::string> certainly;  // who must
+    std::set<std::string> due;        // nodes that should answer, as far as the asker knows
+    std::set<std::string> certainly;  // nodes that must answer
     std::set<std::string> acks;
     std::set<std::string> responses;
     bool done = false;
@@ -104,7 +108,7 @@ class QueryChecker : public WorldObserver {
   }
   static bool Passes(const QueryParams& params, const std::string& name, const Tags& tags);
   void OnDone(NodeId node, Asked& asked, const std::string& what);
-  // Who of `nodes` did not do all that was asked for.
+  // Those of `nodes` that did not do everything they were asked for.
   static std::string Lacking(const Asked& asked, const std::set<std::string>& nodes);
 
   World& world_;
@@ -113,7 +117,7 @@ class QueryChecker : public WorldObserver {
   Counters counters_;
 };
 
-// Not with the machine's own filters, which are under test.
+// Does not use the machine's own filters, which are under test.
 inline bool QueryChecker::Passes(const QueryParams& params, const std::string& name,
                                  const Tags& tags) {
   const std::vector<std::string>& names = params.filter_nodes;
@@ -228,7 +232,7 @@ inline void QueryChecker::OnDone(NodeId node, Asked& asked, const std::string& w
     if (!asked.params.finish_early) violations_.Add(what, " ended early unasked");
     if (!lacking.empty()) violations_.Add(what, " ended early without ", lacking);
   }
-  // Who was paused can be late.
+  // A node that was paused can be late.
   if (world_.now() > asked.deadline && world_.running_since(node) < asked.deadline) {
     violations_.Add(what, " ended ", ToSeconds(world_.now() - asked.deadline), " s late");
   }

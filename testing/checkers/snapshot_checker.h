@@ -1,10 +1,10 @@
 #ifndef SERF_TESTING_CHECKERS_SNAPSHOT_CHECKER_H_
 #define SERF_TESTING_CHECKERS_SNAPSHOT_CHECKER_H_
 
-// SnapshotChecker: what must hold of snapshot files in a World (docs/protocol/serf.md 9): a
-// restarted node recovers exactly what was written and confirmed, and of what was under way some
-// whole lines from the start; nothing that it was told longer than kDelayMax before its end is
-// missing; and its clocks go on after those of the file.
+// SnapshotChecker: the rules for snapshot files in a World. A restarted node recovers exactly the
+// confirmed writes, and of the writes under way some whole lines from the start. It recovers
+// everything that it received longer than kDelayMax before its end. Its clocks continue after those
+// of the file. Source: docs/protocol/serf.md 9.
 
 #include <algorithm>
 #include <chrono>
@@ -40,16 +40,16 @@ namespace serf::testing {
 
 class SnapshotChecker : public WorldObserver {
  public:
-  // From an event to its line on the disk: the interval of flushes, and a slow disk.
+  // The longest time from an event to its line on the disk: the flush interval, and a slow disk.
   static constexpr Duration kDelayMax = std::chrono::milliseconds(600);
 
   SnapshotChecker(World& world, Violations& violations) : world_(world), violations_(violations) {
     world.AddObserver(this);
   }
 
-  // Lives that began with a file which named others.
+  // Lives that began with a file that named other nodes.
   std::uint64_t recoveries() const { return recoveries_; }
-  // What the file of the life under way named at its beginning.
+  // The state that the file held at the beginning of the current life.
   const SnapshotState& recovered(NodeId node) { return NodeOf(node).recovered; }
 
   // --- WorldObserver ---
@@ -61,22 +61,22 @@ class SnapshotChecker : public WorldObserver {
   inline void OnSnapshotDone(NodeId node, const absl::Status& status) override;
 
  private:
-  // What a node was told, and when last.
+  // The last news about a subject, and its time.
   template <typename T>
   struct News {
     T value{};
     Instant at{};
   };
   struct Node {
-    // What may be in the file: one text, or several after an error or a stop.
+    // The possible contents of the file: one text, or several after an error or a stop.
     std::set<std::string> texts = {""};
     std::deque<SnapshotOp> ops;  // not confirmed yet
     SnapshotState recovered;
-    // Of this life.
+    // For the current life.
     std::map<std::string, News<MemberEvent>> members;
     std::vector<News<wire::LamportTime>> events;
     std::vector<News<wire::LamportTime>> queries;
-    // What the file must have, if the life ended in a state in which that can be said.
+    // The file must hold the news up to this time, if the end of the life allows such a statement.
     std::optional<Instant> complete_until;
     std::uint64_t disk_failures = 0;
   };
@@ -94,7 +94,7 @@ class SnapshotChecker : public WorldObserver {
     return a.alive == b.alive && a.failed == b.failed && a.clock == b.clock &&
            a.event_clock == b.event_clock && a.query_clock == b.query_clock;
   }
-  // All that an operation may leave behind.
+  // All texts that an operation may leave behind.
   static std::set<std::string> AfterPart(const std::set<std::string>& texts, const SnapshotOp& op);
   void CheckComplete(NodeId node, const SnapshotState& state);
   void CheckMember(NodeId node, const std::string& name, const MemberEvent& last,
@@ -116,7 +116,7 @@ inline void SnapshotChecker::OnSnapshotDone(NodeId node, const absl::Status& sta
     n.texts.insert(op.text);
     return;
   }
-  if (!status.ok()) return;  // none of the lines is there
+  if (!status.ok()) return;  // the file holds none of the lines
   std::set<std::string> texts;
   for (const std::string& text : n.texts) texts.insert(text + op.text);
   n.texts = std::move(texts);
@@ -143,7 +143,7 @@ inline void SnapshotChecker::OnStop(NodeId node) {
   Node& n = NodeOf(node);
   const bool failed = world_.disk(node).failures() != n.disk_failures;
   const Instant until = world_.now() - kDelayMax;
-  // Who leaves forgets the others, on purpose.
+  // A node that leaves forgets the others on purpose.
   const bool stays = world_.serf(node).state() == Serf::State::kAlive;
   n.complete_until.reset();
   if (!failed && stays && !world_.is_paused(node) && world_.running_since(node) < until) {

@@ -1,11 +1,15 @@
 #ifndef SERF_TESTING_CHECKERS_USER_EVENT_CHECKER_H_
 #define SERF_TESTING_CHECKERS_USER_EVENT_CHECKER_H_
 
-// UserEventChecker: what must hold of user events in a World (docs/protocol/serf.md 5, 4.4, 2.3):
-// only what was sent is told, to each life of a node once, with the same Lamport time to all, those
-// of one input in order; what a node sends is later than all that it was told before; and what a
-// restarted node's file says is past is not told again. All events of the World have payloads of
-// their own.
+// UserEventChecker: the rules for user events in a World.
+//
+// * Nodes deliver only events that were sent, each once per life, with the same Lamport time on all
+//   nodes, and those of one input in order.
+// * An event that a node sends is later than all events that the node delivered before.
+// * A restarted node does not deliver an event that is past by its file.
+//
+// All events of the World must have different payloads. Source: docs/protocol/serf.md 2.3, 4.4 and
+// 5.
 //
 //   UserEventChecker events(world, violations);
 //   ... run, and in calm:
@@ -43,19 +47,19 @@ class UserEventChecker : public WorldObserver {
     world.AddObserver(this);
   }
 
-  // To be told of each World::Join without a replay: what is older is not for this node.
+  // The test reports each World::Join without a replay: older events are not for this node.
   void OnJoinIgnoringOld(NodeId node, RequestId request) {
     if (world_.completion(request) != nullptr) return RaiseFloor(node);
     ignoring_.emplace(request, node);
   }
 
-  // An event that some node which takes part was told, and another was not, though it is neither
-  // too old nor unwelcome there; or nothing.
+  // An event that some active node delivered and another one did not, though it is neither too old
+  // nor unwelcome there; or an empty text.
   std::string Missing() const;
 
   std::uint64_t sent() const { return sent_.size(); }
   std::uint64_t told() const { return told_; }
-  // Events that a later life of a node was told again, since its file did not know of them yet.
+  // Events that a later life of a node delivered again, because its file did not know of them yet.
   std::uint64_t told_again() const { return told_again_; }
 
   // --- WorldObserver ---
@@ -73,15 +77,16 @@ class UserEventChecker : public WorldObserver {
   struct Sent {
     std::string name;
     NodeId sender;
-    std::optional<wire::LamportTime> time;  // none until it is told, to the sender first
+    // None until a node delivers it; the sender does so first.
+    std::optional<wire::LamportTime> time;
   };
   struct Life {
-    std::optional<wire::LamportTime> recovered;  // with a snapshot
-    wire::LamportTime floor;                     // what is before is not for this node
+    std::optional<wire::LamportTime> recovered;  // for a node with a snapshot
+    wire::LamportTime floor;                     // earlier events are not for this node
     wire::LamportTime newest;
     wire::LamportTime last_of_input;
     std::set<std::string> told;         // payloads
-    std::set<std::string> told_before;  // to former lives
+    std::set<std::string> told_before;  // by former lives
   };
 
   Life& LifeOf(NodeId node) {

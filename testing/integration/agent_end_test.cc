@@ -1,6 +1,6 @@
-// An agent is ended in every state of its life: by a client, by each signal, and by two at once.
-// It ends soon, with the exit code that supervisors know, and without a word of a sanitizer
-// (--config=asan).
+// Ends an agent in every state of its life: by a client, by each signal, and by two of these at
+// once. It must end soon, with the exit code that supervisors know, and without a report of a
+// sanitizer (--config=asan).
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -37,7 +37,7 @@
 namespace serf::testing {
 namespace {
 
-// A leave takes up to three seconds, the last words to a standard output another one.
+// A leave takes up to three seconds, and the last output another one.
 constexpr std::chrono::seconds kEndMax{20};
 
 enum class Ending { kLeave, kInterrupt, kTerminate };
@@ -49,7 +49,7 @@ const char* NameOf(Ending ending) {
                                         : "SIGTERM";
 }
 
-// A socket of the test's own that says nothing: a host that takes connections, a name server.
+// A socket of the test that sends nothing: a host that accepts connections, or a name server.
 class SilentSocket {
  public:
   SilentSocket(int type, const std::string& address, std::uint16_t port)
@@ -85,8 +85,9 @@ class AgentEndTest : public ::testing::Test {
     return std::make_unique<Process>(argv);
   }
 
-  // `start` makes an agent that is in the state. It is ended there in each way, once and by two at
-  // once. Whoever leaves has done so: 0, and not when an impatient second signal comes.
+  // `start` makes an agent that is in the state. The test ends it there in each way, once and by
+  // two at once. If `leaves_anyway`, the agent may exit with 0 also after SIGTERM, because it is
+  // already leaving.
   static void EndInState(const std::function<Agent()>& start, bool leaves_anyway = false) {
     for (const Ending ending : kEndings) {
       for (const int times : {1, 2}) {
@@ -134,7 +135,7 @@ TEST_F(AgentEndTest, JoiningASilentHost) {
   });
 }
 
-// The name server takes the question and never answers.
+// The name server receives the question and never answers.
 TEST_F(AgentEndTest, LookingUpAName) {
   const SilentSocket server(SOCK_DGRAM, "127.0.0.1", 53);
   EndInState([] {
@@ -152,7 +153,7 @@ TEST_F(AgentEndTest, WaitingForTheNextJoin) {
   });
 }
 
-// A leave is over soon where somebody hears of it; the broadcast to a stopped one takes a while.
+// A leave ends soon where another node hears of it. The broadcast to a stopped node takes a while.
 TEST_F(AgentEndTest, Leaving) {
   Agent other;
   std::unique_ptr<Process> leave;
@@ -193,11 +194,11 @@ TEST_F(AgentEndTest, AHandlerUnderWay) {
     EXPECT_TRUE(agent->WaitUntilRunning()) << agent->log();
     return agent;
   });
-  // The handlers outlive their agents, and end with what they read from.
+  // The handlers outlive their agents, and end with the pipe that they read.
   ::close(input);
 }
 
-// A FIFO in place of the file that is to be read again: nobody ever writes to it.
+// A FIFO replaces the file that the agent reads again. Nobody ever writes to it.
 TEST_F(AgentEndTest, AReloadUnderWay) {
   EndInState([this] {
     std::filesystem::remove("r.json");
@@ -208,13 +209,13 @@ TEST_F(AgentEndTest, AReloadUnderWay) {
     EXPECT_EQ(::mkfifo("r.json", 0600), 0);
     agent->process().Signal(SIGHUP);
     EXPECT_TRUE(agent->WaitForLog("==> Reloading configuration...\n")) << agent->log();
-    // It answers meanwhile.
+    // The agent answers meanwhile.
     EXPECT_TRUE(agent->WaitForMembers({{"n", "alive"}})) << agent->log();
     return agent;
   });
 }
 
-// The configuration is read again also while -join is under way, and does not end it.
+// A reload also works while -join is under way, and does not end it.
 TEST_F(AgentEndTest, AReloadWhileJoining) {
   const std::string address = NextLoopbackAddress();
   const SilentSocket host(SOCK_STREAM, address, 7946);
@@ -231,7 +232,8 @@ TEST_F(AgentEndTest, AReloadWhileJoining) {
   EXPECT_EQ(agent->process().err(), "");
 }
 
-// One that loses the vote over its name ends by itself; a signal and a client come at that moment.
+// An agent that loses the vote over its name ends by itself. A signal and a client come at that
+// moment.
 TEST_F(AgentEndTest, AVoteLost) {
   NameContest contest({.lower = OurSerf(), .higher = OurSerf(), .voters = true});
   contest.Meet();

@@ -1,5 +1,5 @@
-// Further recorded runs of the original's agent, made again with //cmd:serf. Where ours does
-// otherwise on purpose, the test has the reason.
+// Repeats further recorded runs of Go Serf's agent with //cmd:serf. If our agent differs on
+// purpose, the test gives the reason.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -79,7 +79,7 @@ TEST_F(AgentTranscriptTest, ErrorsOfTheNewerRelease) {
   EXPECT_EQ(transcript.Run(), transcript.expected());
 }
 
-// That release does not know the key yet; ours does what the newer one promises.
+// That release does not know the key yet. Our agent does what the newer release promises.
 TEST_F(AgentTranscriptTest, NodeNamesAreValidated) {
   workshop_.Write("vn.json", "{\"validate_node_names\": true}");
   const Outcome got = Transcript("agent-err-validate-names-old").Run();
@@ -88,7 +88,7 @@ TEST_F(AgentTranscriptTest, NodeNamesAreValidated) {
       << got.out;
 }
 
-// Why the name is not found depends on the machine, also in the recording.
+// The reason why the name is not found depends on the machine, also in the recording.
 TEST_F(AgentTranscriptTest, BindToAnUnknownName) {
   const Outcome got = Transcript("agent-err-bind-name").Run();
   EXPECT_EQ(got.exit_code, 1);
@@ -110,7 +110,7 @@ TEST_F(AgentTranscriptTest, ConfigDir) {
   ASSERT_TRUE(agent->WaitForOutput("Event 'member-join' script output: \n")) << agent->out();
   const std::string info = Ask("info");
   const std::string recorded = transcript.fact("info");
-  // What stands between is the machine's.
+  // The text between them depends on the machine.
   const absl::string_view head = absl::string_view(recorded).substr(0, recorded.find("runtime:"));
   const absl::string_view tail = absl::string_view(recorded).substr(recorded.find("\ntags:"));
   EXPECT_TRUE(absl::StartsWith(info, head)) << info;
@@ -118,7 +118,7 @@ TEST_F(AgentTranscriptTest, ConfigDir) {
   ExpectAsRecorded(transcript, *agent);
 }
 
-// The original ignores both keys; in ours they work (docs/protocol/agent.md 2.4).
+// Go Serf ignores both keys; our agent uses them (docs/protocol/agent.md 2.4).
 TEST_F(AgentTranscriptTest, KeysWithoutEffectHaveOne) {
   workshop_.Write("dc.json", R"({"disable_coordinates": true, "enable_compression": false})");
   const Transcript transcript("agent-disable-coordinates");
@@ -128,7 +128,8 @@ TEST_F(AgentTranscriptTest, KeysWithoutEffectHaveOne) {
   EXPECT_TRUE(absl::StrContains(agent->out(), "Message Compression Enabled: false\n"));
 }
 
-// The original drops the tags that clients set (docs/protocol/agent.md 2.16); ours are also sorted.
+// Go Serf drops the tags that clients set; our agent keeps and sorts them (docs/protocol/agent.md
+// 2.16).
 TEST_F(AgentTranscriptTest, ReloadKeepsTagsOfClients) {
   const Transcript transcript("agent-hup-drops-rpc-tags");
   const auto agent = Start(transcript);
@@ -141,7 +142,7 @@ TEST_F(AgentTranscriptTest, ReloadKeepsTagsOfClients) {
   EXPECT_EQ(Ask("members"), before);
 }
 
-// The original empties the file.
+// Go Serf empties the file.
 TEST_F(AgentTranscriptTest, ReloadKeepsTheTagsFile) {
   const std::string text = "{\"role\": \"web\"}";
   workshop_.Write("tf.json", text);
@@ -186,13 +187,13 @@ TEST_F(AgentTranscriptTest, TwoLeaves) {
   ASSERT_TRUE(agent->WaitForOutput("agent.ipc: Graceful leave triggered"));
   Process second(argv);
   EXPECT_EQ(first.Wait(), 0) << first.out();
-  // It may also come when the agent has ended.
+  // The second answer may also come when the agent has ended.
   EXPECT_TRUE(second.Wait() == 0 || absl::StrContains(second.out(), "refused")) << second.out();
   EXPECT_EQ(agent->Wait(), 0);
   EXPECT_FALSE(absl::StrContains(agent->out(), "Shutdown without a Leave")) << agent->out();
 }
 
-// The original gives up after 3 s, whatever the profile; ours waits for slow gossip
+// Go Serf gives up after 3 s in every profile; our agent waits for slow gossip
 // (docs/protocol/agent.md 2.15).
 TEST_F(AgentTranscriptTest, SlowProfilesMayLeave) {
   Process peer({OurSerf(), "agent", "-node=peer", "-profile=wan", Localize("-bind=127.0.0.1:23132"),
@@ -209,7 +210,7 @@ TEST_F(AgentTranscriptTest, SlowProfilesMayLeave) {
 
 // --- telemetry ---
 
-// Of "[...][C] 'serf-agent.serf.events': Count: 1 ...": "[C] 'serf-agent.serf.events'".
+// Turns "[...][C] 'serf-agent.serf.events': Count: 1 ..." into "[C] 'serf-agent.serf.events'".
 std::set<std::string> MetricsOfDump(absl::string_view dump) {
   std::set<std::string> names;
   for (const absl::string_view line : absl::StrSplit(dump, '\n')) {
@@ -221,8 +222,8 @@ std::set<std::string> MetricsOfDump(absl::string_view dump) {
   return names;
 }
 
-// Those of the layers below the agent, and of the original's language, have other names in ours or
-// none.
+// False for metrics of the layers below the agent, and of Go's runtime: our agent has other names
+// for them, or lacks them.
 bool IsAgentMetric(absl::string_view name) {
   return absl::StrContains(name, ".serf.events") || absl::StrContains(name, ".serf.member.join") ||
          absl::StrContains(name, ".agent.invoke.") || absl::StrContains(name, ".agent.ipc.") ||
@@ -241,7 +242,7 @@ TEST_F(AgentTranscriptTest, DumpOfMetrics) {
     if (IsAgentMetric(name)) wanted.insert(name);
   }
   EXPECT_GE(wanted.size(), 8u);
-  // Once the interval of ten seconds is over.
+  // Waits until the interval of ten seconds has ended.
   std::set<std::string> missing = wanted;
   EXPECT_TRUE(agent->WaitUntil([&] {
     agent->Signal(SIGUSR1);
@@ -252,7 +253,7 @@ TEST_F(AgentTranscriptTest, DumpOfMetrics) {
       << agent->err();
 }
 
-// Two servers on loopback, to which the agent sends.
+// Two servers on loopback receive the agent's metrics.
 TEST_F(AgentTranscriptTest, StatsdAndStatsite) {
   const auto open = [](int type, sockaddr_in& address) {
     const int fd = ::socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -281,7 +282,7 @@ TEST_F(AgentTranscriptTest, StatsdAndStatsite) {
 
   char host[256] = {};
   ASSERT_EQ(::gethostname(host, sizeof(host) - 1), 0);
-  // The recording's lines without their values, on this host.
+  // The recording's lines without their values, with this host's name.
   const auto names = [&host](absl::string_view text) {
     std::set<std::string> result;
     for (const absl::string_view line : absl::StrSplit(text, '\n')) {

@@ -1,7 +1,7 @@
 #ifndef SERF_TESTING_INTEGRATION_ATTACKER_H_
 #define SERF_TESTING_INTEGRATION_ATTACKER_H_
 
-// Attacker: raw sockets towards an agent, for tests that send what no agent would.
+// Attacker: raw sockets towards an agent, for tests that send bytes that no agent would send.
 //
 //   Attacker attacker(agent.options().address, "a", key);
 //   attacker.SendDatagram(bytes);
@@ -60,7 +60,7 @@ inline sockaddr_in SocketAddressOf(const std::string& address, std::uint16_t por
   return result;
 }
 
-// The pages of a process that are in memory, in bytes.
+// The resident memory of a process, in bytes.
 inline std::size_t ResidentBytes(pid_t pid) {
   std::ifstream file(absl::StrFormat("/proc/%d/statm", pid));
   std::size_t total = 0;
@@ -69,7 +69,8 @@ inline std::size_t ResidentBytes(pid_t pid) {
   return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
-// Datagrams for a UDP socket that the kernel had no room for; -1: there is no such socket.
+// Datagrams for a UDP socket that the kernel dropped for want of room; -1 if there is no such
+// socket.
 inline int DroppedDatagrams(const std::string& address, std::uint16_t port) {
   const sockaddr_in at = SocketAddressOf(address, port);
   const std::string local = absl::StrFormat("%08X:%04X", at.sin_addr.s_addr, port);
@@ -84,7 +85,7 @@ inline int DroppedDatagrams(const std::string& address, std::uint16_t port) {
   return -1;
 }
 
-// A connection that the test made; closed by the destructor.
+// A connection of the test. The destructor closes it.
 class TcpConnection {
  public:
   // Ends the test program if nobody listens.
@@ -102,7 +103,7 @@ class TcpConnection {
   TcpConnection(TcpConnection&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   TcpConnection& operator=(TcpConnection&&) = delete;
 
-  // Until all is sent, or the peer wants no more.
+  // Sends until all bytes are sent, or the peer reads no more.
   void Send(ByteView bytes) const {
     while (!bytes.empty()) {
       const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -113,7 +114,7 @@ class TcpConnection {
   }
   void EndSending() const { ::shutdown(fd_, SHUT_WR); }
 
-  // Reads until at least `size` bytes came, in all calls together. False at the end or the
+  // Reads until at least `size` bytes have come in all calls together. False at the end or the
   // deadline.
   bool WaitForBytes(std::size_t size) {
     while (received_.size() < size) {
@@ -121,7 +122,7 @@ class TcpConnection {
     }
     return true;
   }
-  // Until the peer has closed the connection.
+  // Waits until the peer has closed the connection.
   bool WaitForEnd() {
     while (Receive()) continue;
     return ended_;
@@ -151,7 +152,7 @@ class TcpConnection {
 
 class Attacker {
  public:
-  // Of the agent `name` at `address`; with a key it knows the secret of the cluster.
+  // Attacks the agent `name` at `address`. With a key the attacker knows the secret of the cluster.
   Attacker(const std::string& address, std::string name, ByteView key)
       : address_(address),
         name_(std::move(name)),
@@ -172,7 +173,7 @@ class Attacker {
 
   const std::string& address() const { return address_; }
 
-  // As a member sends them: encrypted, if there is a key.
+  // Packs a message as members do: encrypted, if there is a key.
   ByteVector Packet(ByteView message) {
     ByteVector packet;
     wire::SealPacket(message, seal_, scratch_, packet);
@@ -184,16 +185,16 @@ class Attacker {
     return unit;
   }
 
-  // The bytes as they are. Without an agent that reads they queue, and are lost at last.
+  // Sends the bytes unchanged. If the agent does not read, they queue, and are lost in the end.
   void SendDatagram(ByteView bytes) {
     while (::send(fd_, bytes.data(), bytes.size(), 0) < 0 && errno == EINTR) continue;
   }
 
-  // Asks until the agent answers; false at the deadline. What was sent before it has then been
-  // read, since a socket's datagrams stay in order.
+  // Sends pings until the agent answers; false at the deadline. The agent has then read all earlier
+  // datagrams, because a socket keeps their order.
   bool Ping();
 
-  // The same over a stream. All connections made before have then been accepted.
+  // The same over a stream. The agent has then accepted all earlier connections.
   bool StreamPing() {
     const ByteVector request =
         StreamUnit(Encoded(wire::Ping{.seq_no = wire::SequenceNumber(++seq_), .node = name_}));
@@ -210,13 +211,13 @@ class Attacker {
   }
 
  private:
-  // Whether the next datagram from the agent, within a second, is the answer to ping `seq_`.
+  // True if the next datagram from the agent, within a second, answers ping `seq_`.
   bool ReceiveAnswer();
 
   const std::string address_;
   const std::string name_;
   const int fd_;
-  swim::Config crypto_;  // for its keyring
+  swim::Config crypto_;  // holds the keyring
   wire::SealOptions seal_;
   wire::PacketScratch scratch_;
   std::uint32_t seq_ = 1u << 20;

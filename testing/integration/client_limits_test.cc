@@ -1,5 +1,5 @@
-// What a user of the commands may meet: agents that do not answer, the wish to end, a terminal that
-// obeys what it is shown, a full disk.
+// Tests situations of a user of the commands: an agent that does not answer, an interrupt, a
+// terminal that obeys escape sequences, a full disk.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -40,7 +40,7 @@ class Descriptor {
 
   int get() const { return fd_; }
 
-  // Reads until `text` came; false at the end or the deadline.
+  // Reads until `text` has come. False at the end or the deadline.
   bool ReadUntil(absl::string_view text) {
     while (!absl::StrContains(received_, text)) {
       pollfd entry = {fd_, POLLIN, 0};
@@ -61,7 +61,7 @@ class Descriptor {
   std::string received_;
 };
 
-// A listener in place of an agent: it says what the test says.
+// A listener in place of an agent. It sends what the test wants.
 class MuteAgent {
  public:
   MuteAgent() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -75,7 +75,7 @@ class MuteAgent {
     flag_ = absl::StrCat("-rpc-addr=127.0.0.1:", ntohs(address.sin_port));
   }
 
-  // The call of a command with words.
+  // Starts a command with these words.
   std::unique_ptr<Process> Start(const std::vector<std::string>& words) const {
     std::vector<std::string> argv = {OurSerf(), words[0], flag_};
     argv.insert(argv.end(), words.begin() + 1, words.end());
@@ -104,7 +104,7 @@ void SendSuccess(const Descriptor& connection, char seq) {
 
 struct Call {
   std::vector<std::string> words;
-  const char* what_failed;  // of the first request after the handshake
+  const char* what_failed;  // the error of the first request after the handshake
 };
 
 const std::vector<Call>& AllCalls() {
@@ -125,7 +125,7 @@ const std::vector<Call>& AllCalls() {
   return calls;
 }
 
-// Their limits are those of the agent's own broadcasts and joins, minutes.
+// The limits of these calls are those of the agent's own broadcasts and joins: minutes.
 bool MayTakeLong(const Call& call) {
   for (const absl::string_view slow : {"force-leave", "join", "keys", "leave", "tags"}) {
     if (call.words[0] == slow) return true;
@@ -133,7 +133,7 @@ bool MayTakeLong(const Call& call) {
   return false;
 }
 
-// In the original it blocks every command for ever (docs/protocol/agent.md 8.2).
+// Such an agent blocks every command of Go Serf without end (docs/protocol/agent.md 8.2).
 TEST(ClientLimitsTest, AnAgentThatNeverAnswersIsGivenUp) {
   const MuteAgent agent;
   std::vector<std::unique_ptr<Process>> commands;
@@ -162,7 +162,7 @@ TEST(ClientLimitsTest, AnAgentThatFallsSilentIsGivenUp) {
   }
 }
 
-// In the original it makes the agent leave, whatever the name is.
+// Go Serf's `leave` makes the agent leave, whatever the name is.
 TEST(ClientLimitsTest, LeaveTakesNoName) {
   AgentProcess agent({.program = OurSerf(), .name = "a"});
   ASSERT_TRUE(agent.WaitUntilRunning());
@@ -172,7 +172,7 @@ TEST(ClientLimitsTest, LeaveTakesNoName) {
   EXPECT_EQ(agent.States(), (MemberStates{{"a", "alive"}}));
 }
 
-// A page of help follows what is wrong, and must not be the last word.
+// A page of help follows the error message, so the message comes again after it.
 TEST(ClientLimitsTest, WhatIsWrongIsToldLast) {
   const struct {
     std::vector<std::string> words;
@@ -193,7 +193,7 @@ TEST(ClientLimitsTest, WhatIsWrongIsToldLast) {
   }
 }
 
-// All have answered after some milliseconds; the timeout of such a query is 3.2 s.
+// All members have answered after some milliseconds; the timeout of such a query is 3.2 s.
 TEST(ClientLimitsTest, ReachabilityEndsWhenAllHaveAnswered) {
   AgentProcess agent({.program = OurSerf(), .name = "a", .profile = "lan"});
   ASSERT_TRUE(agent.WaitUntilRunning());
@@ -203,7 +203,7 @@ TEST(ClientLimitsTest, ReachabilityEndsWhenAllHaveAnswered) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(2500));
 }
 
-// In the original monitor, query and reachability swallow it (docs/protocol/agent.md 4.2).
+// Go Serf's monitor, query and reachability ignore the interrupt (docs/protocol/agent.md 4.2).
 TEST(ClientLimitsTest, AnInterruptEndsACommandThatConnects) {
   for (const Call& call : AllCalls()) {
     const MuteAgent agent;
@@ -226,7 +226,7 @@ TEST(ClientLimitsTest, AnInterruptEndsACommandThatWaitsForItsReply) {
     ASSERT_TRUE(
         connection.ReadUntil("\xa3"
                              "Seq\x02"))
-        << call.words[0];  // of the second request
+        << call.words[0];  // the error of the second request
     command->Signal(SIGINT);
     EXPECT_EQ(command->Wait(), 128 + SIGINT) << call.words[0];
   }
@@ -242,7 +242,7 @@ TEST(ClientLimitsTest, ASecondInterruptEndsTheFarewell) {
   SendSuccess(connection, 2);
   ASSERT_TRUE(connection.ReadUntil("monitor"));
   SendSuccess(connection, 3);
-  // A record that is shown tells that the monitor runs.
+  // A record in the output proves that the monitor runs.
   SendSuccess(connection, 3);
   constexpr absl::string_view kRecord =
       "\x81\xa3"
@@ -257,13 +257,13 @@ TEST(ClientLimitsTest, ASecondInterruptEndsTheFarewell) {
       connection.ReadUntil("\xa4"
                            "stop"));
   monitor->Signal(SIGINT);
-  // The second of the two that it stops.
+  // The second of the two streams that it stops.
   ASSERT_TRUE(
       connection.ReadUntil("\xa3"
                            "Seq\x05"));
   monitor->Signal(SIGINT);
   EXPECT_EQ(monitor->Wait(), 0);
-  // Not the ten seconds that it would wait for each.
+  // The time is less than the ten seconds that it would wait for each.
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
@@ -279,7 +279,7 @@ TEST(ClientLimitsTest, AResultThatCannotBeWrittenIsAFailure) {
   }
 }
 
-// A terminal of the test, whose other side is what a user sees.
+// A terminal of the test. The test reads on its other side what a user sees.
 class PseudoTerminal {
  public:
   PseudoTerminal() : master_(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
@@ -304,7 +304,7 @@ TEST(ClientLimitsTest, ATerminalIsNotSteeredByAnswers) {
   ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
   const std::vector<std::string> argv = {
       OurSerf(), "query", absl::StrCat("-rpc-addr=", agent.rpc()), "-timeout=60s", "x"};
-  // A program gets all bytes.
+  // A program that reads a pipe gets all bytes.
   Process piped(argv);
   EXPECT_EQ(piped.Wait(), 0);
   EXPECT_TRUE(absl::StrContains(piped.out(), "Response from 'a': one\n\x1b[31mtwo\a\xff\n"))

@@ -1,4 +1,4 @@
-// Clusters of real //cmd:serf processes on loopback: what an operator does and sees.
+// Tests clusters of real //cmd:serf processes on loopback, by an operator's commands.
 
 #include "serf/testing/agents/cluster.h"
 
@@ -24,7 +24,7 @@ namespace {
 constexpr char kKey[] = "-encrypt=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 constexpr char kOtherKey[] = "-encrypt=enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6eno=";
 
-// Runs `serf` against an agent; its standard output.
+// Runs `serf` against an agent and returns its standard output.
 std::string Serf(const AgentProcess& agent, std::string command,
                  const std::vector<std::string>& words = {}) {
   std::vector<std::string> argv = {OurSerf(), std::move(command),
@@ -35,7 +35,7 @@ std::string Serf(const AgentProcess& agent, std::string command,
   return process.out();
 }
 
-// Agents that joined the first of them, and agree.
+// Adds agents that join the first one, and waits until they agree.
 void Fill(Cluster& cluster, int size) {
   MemberStates all;
   for (int i = 0; i < size; ++i) {
@@ -51,7 +51,7 @@ TEST(ClusterTest, TenAgentsFindEachOther) {
   Fill(cluster, 10);
 }
 
-// The guide of docs/protocol/agent.md 2.17, step by step.
+// Follows the guide of docs/protocol/agent.md 2.17 step by step.
 TEST(ClusterTest, TheGuide) {
   AgentProcess agent({.program = OurSerf(), .name = "foobar", .profile = "lan"});
   ASSERT_TRUE(agent.WaitForLog("agent: Received event: member-join\n"));
@@ -93,7 +93,7 @@ TEST(ClusterTest, RpcLeaves) {
       << cluster.problem();
 }
 
-// Two at once share the result; the original's second one cuts the first short.
+// Two leaves at once share the result. In Go Serf the second one cuts the first short.
 TEST(ClusterTest, TwoRpcLeavesShareTheResult) {
   AgentProcess agent({.program = OurSerf(), .name = "a"});
   ASSERT_TRUE(agent.WaitUntilRunning());
@@ -102,7 +102,7 @@ TEST(ClusterTest, TwoRpcLeavesShareTheResult) {
   Process first(argv);
   Process second(argv);
   EXPECT_EQ(first.Wait(), 0) << first.out();
-  // It may also come when the agent has ended.
+  // The second answer may also come when the agent has ended.
   EXPECT_TRUE(second.Wait() == 0 || absl::StrContains(second.out(), "refused")) << second.out();
   EXPECT_EQ(agent.process().Wait(), 0);
 }
@@ -115,7 +115,7 @@ TEST(ClusterTest, HangupChangesNothing) {
   EXPECT_EQ(agent.States(), (MemberStates{{"a", "alive"}}));
 }
 
-// Each command that has a program of its own.
+// Runs each command that has a program of its own.
 TEST(ClusterTest, SmallPrograms) {
   const std::string address = NextLoopbackAddress();
   const std::string rpc = absl::StrCat("-rpc-addr=", address, ":7373");
@@ -159,14 +159,14 @@ TEST(ClusterTest, KilledFailsAndComesBack) {
       << cluster.problem();
 }
 
-// Without a join: the others keep trying to reach it.
+// Without a join: the others keep trying to reach the failed member.
 TEST(ClusterTest, OthersReconnectToAFailedMember) {
   Cluster cluster;
   Fill(cluster, 2);
   cluster[1].Kill();
   ASSERT_TRUE(cluster[0].WaitForMembers({{"a", "alive"}, {"b", "failed"}})) << cluster[0].log();
   cluster[1].Restart({});
-  // It tries every 30 s.
+  // The agent tries every 30 s.
   EXPECT_TRUE(cluster[0].WaitForMembers({{"a", "alive"}, {"b", "alive"}})) << cluster[0].log();
   EXPECT_TRUE(cluster[0].WaitForLog("serf: attempting reconnect to b "));
 }
@@ -222,7 +222,7 @@ TEST(ClusterTest, EncryptedClusterKeepsStrangersOut) {
 }
 
 TEST(ClusterTest, RetryJoinWaitsForThePeer) {
-  // The peer's address is known before it runs.
+  // The test knows the peer's address before the peer runs.
   const std::string address = NextLoopbackAddress();
   AgentProcess early({.program = OurSerf(),
                       .name = "early",
@@ -235,7 +235,7 @@ TEST(ClusterTest, RetryJoinWaitsForThePeer) {
 }
 
 TEST(ClusterTest, AdvertiseAndPortZero) {
-  // Bound to a port of the system's choice, which is what others are told.
+  // The agent binds to a port that the system chooses, and announces that port.
   const std::string address = NextLoopbackAddress();
   Process agent({OurSerf(), "agent", "-node=n1", absl::StrCat("-bind=", address, ":0"),
                  absl::StrCat("-rpc-addr=", address, ":7373"), "-advertise=127.0.0.77"});
@@ -256,7 +256,7 @@ TEST(ClusterTest, OpenRpcIsWarnedOf) {
       << agent.out();
 }
 
-// A pipe that nobody reads any more ends no agent.
+// An agent survives a pipe whose reader has gone.
 TEST(ClusterTest, SurvivesTheEndOfItsOutput) {
   const std::string address = NextLoopbackAddress();
   Process shell({"/bin/sh", "-c",
@@ -274,7 +274,7 @@ TEST(ClusterTest, SurvivesTheEndOfItsOutput) {
   EXPECT_EQ(leave.Wait(), 0) << leave.out();
 }
 
-// Nobody reads the pipe for a while (Ctrl-S): the node goes on, and nothing is lost.
+// The reader of the pipe blocks for a while (Ctrl-S). The node continues, and no output is lost.
 TEST(ClusterTest, SurvivesAReaderThatStandsStill) {
   const std::string address = NextLoopbackAddress();
   int fds[2];
@@ -283,14 +283,14 @@ TEST(ClusterTest, SurvivesAReaderThatStandsStill) {
   Process shell({"/bin/sh", "-c",
                  absl::StrCat("exec ", OurSerf(), " agent -node=n1 -bind=", address,
                               " -rpc-addr=", address, ":7373 -log-level=debug >&", fds[1])});
-  for (const int fd : fds) ::fcntl(fd, F_SETFD, FD_CLOEXEC);  // for the agent alone
+  for (const int fd : fds) ::fcntl(fd, F_SETFD, FD_CLOEXEC);  // only the agent may have it
   AgentProcess other({.program = OurSerf(), .name = "n2"});
   ASSERT_TRUE(other.WaitUntilRunning());
   ASSERT_TRUE(other.WaitUntil([&](const std::vector<Member>&) {
     Process join({OurSerf(), "join", absl::StrCat("-rpc-addr=", other.rpc()), address});
     return join.Wait() == 0;
   }));
-  // Each call is an entry in the log, which soon is longer than the pipe.
+  // Each call makes an entry in the log, which soon is longer than the pipe.
   for (int i = 0; i < 100; ++i) {
     Process members({OurSerf(), "members", absl::StrCat("-rpc-addr=", address, ":7373")});
     ASSERT_EQ(members.Wait(), 0) << members.out();

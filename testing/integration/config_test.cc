@@ -1,5 +1,5 @@
-// Configuration files, tags and keyring files, and reloads: the recorded runs of the original's
-// agent, made again with //cmd:serf, and what ours does otherwise on purpose.
+// Tests configuration files, tags and keyring files, and reloads. It repeats recorded runs of Go
+// Serf's agent with //cmd:serf, and tests the intended differences.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -33,14 +33,14 @@ constexpr char kSecondKey[] = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
 class ConfigTest : public ::testing::Test {
  protected:
-  // A recorded agent, once it runs.
+  // Starts a recorded agent, and returns once it runs.
   std::unique_ptr<Process> Start(const Transcript& transcript) {
     auto agent = std::make_unique<Process>(transcript.argv(), transcript.environment());
     EXPECT_TRUE(agent->WaitForOutput("Serf agent started")) << agent->out();
     return agent;
   }
 
-  // Ends it, and compares all it said.
+  // Ends the agent, and compares its whole output.
   void ExpectAsRecorded(const Transcript& transcript, Process& agent, int signal = SIGINT) {
     agent.Signal(signal);
     const Outcome expected = transcript.expected();
@@ -112,8 +112,7 @@ TEST_F(ConfigTest, OtherErrors) {
   }
 }
 
-// The original takes the key and drops it (docs/protocol/agent.md 2.4, 2.8); ours does what it
-// says.
+// Go Serf accepts the key and ignores it; our agent uses it (docs/protocol/agent.md 2.4 and 2.8).
 TEST_F(ConfigTest, NodeNamesAreValidated) {
   workshop_.Write("vn.json", "{\"validate_node_names\": true}");
   const Outcome got = Transcript("new-agent-validate-names").Run();
@@ -158,7 +157,7 @@ TEST_F(ConfigTest, KeyringFileEncrypts) {
   EXPECT_TRUE(absl::StrContains(agent->out(), "Encrypted: true\n")) << agent->out();
   EXPECT_TRUE(absl::StrContains(agent->out(),
                                 "[INFO] agent: Restored keyring with 2 keys from keys.json\n"));
-  // One that has only the second key is understood, since it is in the ring.
+  // A peer that has only the second key is understood, because that key is in the ring.
   Process peer({OurSerf(), "agent", "-node=n2", "-bind=" + Localize("127.0.0.1:23132"),
                 "-rpc-addr=" + Localize("127.0.0.1:23232"), absl::StrCat("-encrypt=", kFirstKey),
                 "-join=" + Localize("127.0.0.1:23131")});
@@ -167,7 +166,7 @@ TEST_F(ConfigTest, KeyringFileEncrypts) {
   agent->Wait();
 }
 
-// The original's agent asks; ours answers when its file is written.
+// Go Serf's agent sends the request. Our agent answers after it has written its file.
 TEST_F(ConfigTest, KeyOperationsAreKept) {
   workshop_.Write("keys.json", absl::StrCat("[\"", kFirstKey, "\"]"));
   AgentProcess agent({.program = OurSerf(), .name = "n", .flags = {"-keyring-file=keys.json"}});
@@ -211,7 +210,8 @@ TEST_F(ConfigTest, SnapshotRejoins) {
 
 class ReloadTest : public ConfigTest {
  protected:
-  // Starts, replaces the file, reloads; `ready` tells that it is through.
+  // Starts an agent, replaces the file and reloads. The text `ready` in the log marks the end of
+  // the reload.
   std::unique_ptr<Process> Reload(const Transcript& transcript, absl::string_view ready) {
     workshop_.Write("r.json", transcript.fact("config_before"));
     auto agent = Start(transcript);
@@ -231,8 +231,7 @@ TEST_F(ReloadTest, FailuresChangeNothing) {
   }
 }
 
-// The original takes the rest: the tags beside a level that there is not, all but tags that are too
-// large.
+// Go Serf applies the rest: the tags next to an unknown level, and all but tags that are too large.
 TEST_F(ReloadTest, MistakesThatTheOriginalTakesHalf) {
   for (const char* name : {"agent-hup-bad-level", "agent-hup-tags-large"}) {
     const Transcript transcript(name);
@@ -244,7 +243,7 @@ TEST_F(ReloadTest, MistakesThatTheOriginalTakesHalf) {
     EXPECT_EQ(Ask("members"), Localize("n1  127.0.0.1:23131  alive  v=1\n"));
     agent->Signal(SIGINT);
     EXPECT_EQ(agent->Wait(), transcript.expected().exit_code);
-    // What was wrong is told as there.
+    // The error messages are those of Go Serf.
     const std::string out = agent->out();
     const std::size_t at = out.find("==> Reloading configuration...\n");
     const std::string told = out.substr(at, out.find("==> Failed to reload", at) - at);
@@ -252,7 +251,7 @@ TEST_F(ReloadTest, MistakesThatTheOriginalTakesHalf) {
   }
 }
 
-// Each beside a level, tags and handlers that are all right.
+// Each mistake stands next to a level, tags and handlers that are correct.
 TEST_F(ReloadTest, AMistakeChangesNothing) {
   const struct {
     std::string wrong;
@@ -298,7 +297,7 @@ TEST_F(ReloadTest, AMistakeChangesNothing) {
       {R"("discover": "a", "mdns": {"disable_ipv4": true, "disable_ipv6": true})",
        "Error starting mDNS listener: No multicast listeners could be started\n"},
   };
-  // No flags that would outweigh the file.
+  // The agent has no flags that would override the file.
   const std::string address = NextLoopbackAddress();
   const std::string addresses = absl::StrCat(R"("bind": ")", address, R"(", "rpc_addr": ")",
                                              address, R"(:7373", "node_name": "n1", )");
@@ -310,7 +309,7 @@ TEST_F(ReloadTest, AMistakeChangesNothing) {
   ASSERT_TRUE(client.Connect(absl::StrCat(address, ":7373")).ok());
   std::size_t heard = 0;
   for (const auto& c : kCases) {
-    // Of two values of a key the later one counts.
+    // If a key has two values, the later one counts.
     workshop_.Write("r.json",
                     absl::StrCat("{", addresses, R"("log_level": "trace", "tags": {"v": "2"}, )",
                                  R"("event_handlers": ["member-join=true"], )",
@@ -329,11 +328,10 @@ TEST_F(ReloadTest, AMistakeChangesNothing) {
   }
   EXPECT_FALSE(absl::StrContains(agent.out(), "[INFO]")) << agent.out();
   agent.Signal(SIGTERM);
-  EXPECT_EQ(agent.Wait(), 1);  // it did not leave
+  EXPECT_EQ(agent.Wait(), 1);  // the agent did not leave
 }
 
-// Two clients, each of which changes a tag of its own again and again: none of the changes is lost,
-// with a file and without.
+// Two clients change a tag each, again and again. No change is lost, with a tags file and without.
 TEST_F(ConfigTest, ChangesOfTagsAtTheSameTimeAreAllKept) {
   for (const std::vector<std::string>& flags :
        {std::vector<std::string>{}, std::vector<std::string>{"-tags-file=tags.json"}}) {
@@ -360,8 +358,7 @@ TEST_F(ConfigTest, ChangesOfTagsAtTheSameTimeAreAllKept) {
   }
 }
 
-// The original drops the tags that clients set, and empties the tags file
-// (docs/protocol/agent.md 2.16).
+// Go Serf drops the tags that clients set, and empties the tags file (docs/protocol/agent.md 2.16).
 TEST_F(ReloadTest, KeepsOtherTags) {
   workshop_.Write("r.json", R"({"tags": {"a": "1", "b": "1"}, "log_level": "debug"})");
   AgentProcess agent({.program = OurSerf(), .name = "n1", .flags = {"-config-file=r.json"}});
@@ -375,7 +372,7 @@ TEST_F(ReloadTest, KeepsOtherTags) {
     return members[0].tags == Tags{{"a", "2"}, {"rpc", "1"}};
   })) << agent.log();
   agent.process().Signal(SIGTERM);
-  EXPECT_EQ(agent.process().Wait(), 0);  // it left, as configured now
+  EXPECT_EQ(agent.process().Wait(), 0);  // the agent left, as its new configuration asks
 }
 
 TEST_F(ReloadTest, LeavesTheTagsFileAlone) {
@@ -389,7 +386,7 @@ TEST_F(ReloadTest, LeavesTheTagsFileAlone) {
   ASSERT_TRUE(client.UpdateTags({{"b", "2"}, {"a", "1"}}, {}).ok());
   const std::string text = "{\n  \"a\": \"1\",\n  \"b\": \"2\"\n}";
   EXPECT_EQ(workshop_.Read("tags.json"), text);
-  // Tags that cannot be set are not kept either.
+  // The agent does not keep tags that the cluster refuses.
   EXPECT_FALSE(client.UpdateTags({{"big", std::string(600, 'x')}}, {}).ok());
   EXPECT_EQ(workshop_.Read("tags.json"), text);
   workshop_.Write("r.json", R"({"log_level": "loud"})");
@@ -397,7 +394,7 @@ TEST_F(ReloadTest, LeavesTheTagsFileAlone) {
   ASSERT_TRUE(agent.WaitForLog("Invalid log level: LOUD"));
   EXPECT_EQ(agent.Members()[0].tags, (Tags{{"a", "1"}, {"b", "2"}}));
   EXPECT_EQ(workshop_.Read("tags.json"), text);
-  // The next life begins with them.
+  // The next life of the agent begins with them.
   agent.Kill();
   agent.Restart({"-tags-file=tags.json"});
   ASSERT_TRUE(agent.WaitForLog("agent: Restored 2 tag(s) from tags.json\n"));
@@ -412,7 +409,8 @@ TEST_F(ConfigTest, Usr1DumpsMetrics) {
   AgentProcess agent(
       {.program = OurSerf(), .name = "n", .flags = {"-event-handler=member-join=echo a b"}});
   ASSERT_TRUE(agent.WaitForLog("agent: Received event: member-join\n"));
-  // Until the interval of ten seconds in which it joined is over, perhaps the next one, too.
+  // Waits until the interval of ten seconds in which the agent joined has ended, and perhaps the
+  // next one, too.
   for (const char* line : {"'serf-agent.agent.invoke.echo_a_b': Count: 1",
                            " +0000 UTC][C] 'serf-agent.serf.member.join': Count: 1 Sum",
                            "][G] 'serf-agent.runtime.alloc_bytes': "}) {
@@ -457,7 +455,7 @@ TEST_F(ConfigTest, SyslogFacilityIsChecked) {
   EXPECT_EQ(transcript.Run(), transcript.expected());
 }
 
-// --- settings that the original hides ---
+// --- settings that Go Serf hides ---
 
 TEST_F(ConfigTest, LabelsKeepClustersApart) {
   workshop_.Write("blue.json", R"({"label": "blue"})");

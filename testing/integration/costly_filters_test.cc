@@ -1,5 +1,5 @@
-// Filters that cost much, of queries and of RPC requests: the agent answers pings and other clients
-// meanwhile, and uses little of the processor.
+// Tests filters of queries and RPC requests that cost much. Meanwhile the agent answers pings and
+// other clients, and uses little processor time.
 
 #include <algorithm>
 #include <chrono>
@@ -41,7 +41,7 @@ std::string Repeated(absl::string_view unit, int count) {
   return text;
 }
 
-// What one input may take of the I/O thread.
+// The most processor time that one input may take on the I/O thread.
 constexpr Duration kTurnMax = milliseconds(5) * kSanitizerSlowness;
 
 class CostlyFiltersTest : public ::testing::Test {
@@ -51,13 +51,13 @@ class CostlyFiltersTest : public ::testing::Test {
     ASSERT_TRUE(attacker_.Ping());
   }
 
-  // Of the thread that does the I/O.
+  // The time of the thread that does the I/O.
   Duration IoTime() { return FirstThreadCpuTime(agent_.process().pid()); }
 
-  // Of all others, also of those that have ended.
+  // The time of all other threads, including those that have ended.
   Duration SideTime() { return ProcessCpuTime(agent_.process().pid()) - IoTime(); }
 
-  // A packet with a query of this expression, as often as a query may have filters.
+  // A packet with a query that has this expression as often as a query may have filters.
   ByteVector PacketOf(absl::string_view expression) {
     ByteVector filter;
     wire::EncodeFilter(wire::TagFilter{.tag = "role", .expr = expression}, filter);
@@ -105,7 +105,7 @@ TEST_F(CostlyFiltersTest, OfQueriesHoldUpNobody) {
       ++packets;
     }
   }
-  // A flood of them, and the agent is as before.
+  // After a flood of such packets the agent works as before.
   for (; packets < 500; ++packets) attacker_.SendDatagram(PacketOf(expressions[packets % 5]));
   ASSERT_TRUE(attacker_.Ping());
   const Duration elapsed = Clock::now() - begin;
@@ -115,13 +115,13 @@ TEST_F(CostlyFiltersTest, OfQueriesHoldUpNobody) {
   ASSERT_TRUE(stats.ok());
   EXPECT_TRUE(stats->at("serf").contains("queries_unjudged"));
   const Duration used = SideTime();
-  // A burst, the piece under way, and a twentieth of the time.
+  // The sum of a burst, the piece under way, and a twentieth of the time.
   if (kSanitizerSlowness == 1) EXPECT_LT(used, milliseconds(1000) + elapsed / 20);
 }
 
-// As long as it lasts, the agent uses a twentieth of a core for them, and answers pings: what its
-// I/O thread does between a ping and the answer stays within a turn. How long the answer takes on
-// the clock also depends on other programs, with and without the queries, so that is only printed.
+// While the queries continue, the agent uses a twentieth of a core for them, and answers pings: the
+// work of its I/O thread between a ping and the answer stays within a turn. The time on the clock
+// also depends on other programs, with and without the queries, so the test only prints it.
 TEST_F(CostlyFiltersTest, OfOneQueryASecondCostATwentieth) {
   constexpr int kSeconds = 12;
   std::vector<Clock::duration> waits;
@@ -129,7 +129,7 @@ TEST_F(CostlyFiltersTest, OfOneQueryASecondCostATwentieth) {
   const Clock::time_point begin = Clock::now();
   const Duration before = SideTime();
   for (int second = 0; second < kSeconds; ++second) {
-    // Another one each time, so that no verdict is known.
+    // Each packet has a new expression, so no verdict is known.
     attacker_.SendDatagram(PacketOf(absl::StrCat("(", Repeated("a?", 380 + second), "){100}b")));
     for (const auto end = begin + seconds(second + 1); Clock::now() < end;) {
       const Duration io = IoTime();

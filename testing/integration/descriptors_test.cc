@@ -1,4 +1,4 @@
-// Agents with few descriptors, or without the standard ones.
+// Tests agents that have few descriptors, or lack the standard ones.
 
 #include <unistd.h>
 
@@ -27,7 +27,7 @@ using ::testing::Not;
 
 class DescriptorsTest : public ::testing::Test {
  protected:
-  // An agent that the shell starts after `preparation`, with `streams` redirected.
+  // Starts an agent by a shell after `preparation`, with `streams` redirected.
   AgentProcess Start(const std::string& preparation, const std::string& streams = "",
                      std::vector<std::string> flags = {}) {
     workshop_.Write(
@@ -41,7 +41,8 @@ class DescriptorsTest : public ::testing::Test {
   Workshop workshop_;
 };
 
-// The original, too, lives with 24; there clients wait for as long as idle strangers do.
+// Go Serf also runs with 24 descriptors, but clients wait there while idle strangers hold
+// connections.
 TEST_F(DescriptorsTest, ClientsAreAnsweredWhileStrangersHoldConnections) {
   AgentProcess agent = Start("ulimit -n 24");
   ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
@@ -52,14 +53,14 @@ TEST_F(DescriptorsTest, ClientsAreAnsweredWhileStrangersHoldConnections) {
     EXPECT_THAT(agent.Members(), Not(IsEmpty())) << agent.log();
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
   }
-  // And so is somebody who joins.
+  // A node that joins gets an answer, too.
   AgentProcess other({.program = OurSerf(), .name = "b", .flags = {"-join=" + agent.gossip()}});
   EXPECT_TRUE(other.WaitForMembers({{"a", "alive"}, {"b", "alive"}})) << other.log();
 }
 
 TEST_F(DescriptorsTest, WithoutStandardStreams) {
   AgentProcess agent = Start("", "<&- >&- 2>&-");
-  // Its output is at an end for the test, which therefore asks until the deadline itself.
+  // The agent's output has ended for the test, so the test polls until the deadline itself.
   const auto deadline = std::chrono::steady_clock::now() + kDeadline;
   while (agent.Members().empty() && std::chrono::steady_clock::now() < deadline) continue;
   ASSERT_THAT(agent.Members(), Not(IsEmpty()));
@@ -70,8 +71,8 @@ TEST_F(DescriptorsTest, WithoutStandardStreams) {
   }
 }
 
-// As the Go runtime does; scripts have what the agent was given, since some close each number up to
-// their limit, and select() takes none above 1023.
+// The Go runtime does the same. Scripts get the agent's original limit: some close each number up
+// to it, and select() accepts no descriptor above 1023.
 TEST_F(DescriptorsTest, TheSoftLimitIsRaisedToTheHardOneButForChildren) {
   const std::string told = workshop_.folder() / "told";
   AgentProcess agent = Start(

@@ -1,5 +1,5 @@
-// Agents that find each other by multicast DNS, ours and the original's, on a network of the test's
-// own.
+// Tests agents of this project and of Go Serf that find each other by multicast DNS, on a network
+// of the test's own.
 
 #include <algorithm>
 #include <memory>
@@ -29,7 +29,7 @@ AgentProcess::Options Ours(const std::string& name, const std::string& cluster) 
           .flags = {absl::StrCat("-discover=", cluster), "-mdns-iface=lo", "-log-level=debug"}};
 }
 
-// The original takes -iface for multicast DNS too, and binds only to the address of it.
+// Go Serf uses -iface for multicast DNS too, and binds only to that interface's address.
 AgentProcess::Options Original(const std::string& name) {
   return {.program = DebianSerf(),
           .name = name,
@@ -55,13 +55,13 @@ TEST(DiscoveryTest, OursFindEachOther) {
         absl::StrCat("[INFO] agent: joining: [", first.gossip(), "] replay: true\n")}) {
     EXPECT_TRUE(absl::StrContains(second.log(), entry)) << second.log();
   }
-  // The first one polled before the second one ran.
+  // The first agent polled before the second one ran.
   EXPECT_FALSE(absl::StrContains(first.log(), "agent: joining: ")) << first.log();
   EXPECT_EQ(stranger.States(), (MemberStates{{"stranger", "alive"}}));
 }
 
-// Nobody is told an interface, and the route for multicast is that of the loopback one: the links
-// are found one by one.
+// No agent has -iface, and the multicast route is that of the loopback interface. The agents find
+// the links one by one.
 TEST(DiscoveryTest, OnEachOfSeveralLinks) {
   ASSERT_TRUE(own_network);
   ASSERT_TRUE(AddLink("d0", {"10.9.0.1"}));
@@ -77,7 +77,7 @@ TEST(DiscoveryTest, OnEachOfSeveralLinks) {
   AgentProcess second(options);
   EXPECT_TRUE(first.WaitForMembers({{"first", "alive"}, {"second", "alive"}})) << second.log();
   EXPECT_TRUE(second.WaitForLog("[INFO] agent.mdns: Joined 1 hosts\n")) << second.log();
-  // Asks on the other link, where both answer.
+  // The third agent asks on the other link, where both others answer.
   options.name = "third";
   options.address = "10.9.0.1";
   options.flags.push_back("-mdns-iface=d0");
@@ -86,7 +86,7 @@ TEST(DiscoveryTest, OnEachOfSeveralLinks) {
       << third.log();
 }
 
-// As a container is called: 64 digits, which no label of DNS holds.
+// A container's name has 64 digits, which no DNS label can hold.
 TEST(DiscoveryTest, ANodeWhoseNameIsNoneForDnsFindsAndIsFound) {
   const std::string digits(64, 'f');
   AgentProcess first(Ours("first", "clus"));
@@ -122,10 +122,10 @@ TEST(DiscoveryTest, FindsTheOriginal) {
 TEST(DiscoveryTest, IsFoundByTheOriginal) {
   AgentProcess ours(Ours("ours", "clus"));
   ASSERT_TRUE(ours.WaitUntilRunning()) << ours.log();
-  // Ours polls again in a minute only: it is the other one that asks now.
+  // Our agent polls again only after a minute, so the other agent asks now.
   AgentProcess original(Original("original"));
   ASSERT_TRUE(original.WaitForLog("agent.mdns: ")) << original.log();
-  // Without routes for multicast the original does not poll; then it is found as above.
+  // Without a multicast route Go Serf does not poll. Our agent then finds it as above.
   const bool polled = original.WaitForLog("[INFO] agent.mdns: Joined ");
   EXPECT_TRUE(polled || !own_network) << original.log();
   EXPECT_TRUE(ours.WaitForMembers({{"original", "alive"}, {"ours", "alive"}})) << ours.log();
@@ -134,7 +134,7 @@ TEST(DiscoveryTest, IsFoundByTheOriginal) {
 
 // --- recorded runs that need the address of the interface ---
 
-// With the address as it was recorded.
+// The recording with its own address.
 std::string Recorded(absl::string_view text) {
   return absl::StrReplaceAll(text, {{TranscriptAddress(), "127.0.0.1"}});
 }
@@ -160,7 +160,7 @@ TEST(DiscoveryTest, InterfaceAndNameAsRecorded) {
   ExpectAsRecorded("agent-bind-default-port-text");
 }
 
-// That IPv6 does not work does not stop IPv4 in ours.
+// In our agent, a failure of IPv6 does not stop IPv4.
 TEST(DiscoveryTest, WholeBannerAsRecorded) {
   Workshop workshop;
   ExpectAsRecorded("agent-banner-all", "agent.mdns: Failed to poll for new hosts");

@@ -1,4 +1,4 @@
-// What the documentation says: every option is there, and the examples run.
+// Tests the documentation: it lists every option, and its examples run.
 
 #include <cstddef>
 #include <cstdint>
@@ -35,7 +35,7 @@ std::string Read(const char* variable) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-// The words in backquotes that begin as flags do, in the tables.
+// The words in backquotes in the tables that begin with a dash.
 std::set<std::string> DocumentedFlags(const std::string& document) {
   std::set<std::string> flags;
   for (const absl::string_view line : absl::StrSplit(document, '\n')) {
@@ -102,7 +102,7 @@ TEST(DocumentationTest, FlagsAreThoseOfTheAgentAndOfItsHelp) {
   const std::set<std::string> documented = DocumentedFlags(Read("AGENT_OPTIONS"));
   EXPECT_GE(documented.size(), 30u);
   for (const std::string& flag : documented) {
-    // The word after it ends the run.
+    // The word after the flag ends the run.
     Process agent({OurSerf(), "agent", absl::StrCat(flag, "=1"), "---end"});
     EXPECT_EQ(agent.Wait(), 1);
     EXPECT_EQ(agent.err(), "bad flag syntax: ---end\n") << flag;
@@ -112,7 +112,7 @@ TEST(DocumentationTest, FlagsAreThoseOfTheAgentAndOfItsHelp) {
   std::set<std::string> helped;
   for (const absl::string_view line : absl::StrSplit(help.err(), '\n')) {
     if (!absl::StartsWith(line, "  -")) continue;
-    // Before the explanation.
+    // The part before the explanation.
     const absl::string_view flags = line.substr(2, line.find("  ", 2) - 2);
     for (const absl::string_view word : absl::StrSplit(flags, absl::ByAnyChar(" ,="))) {
       if (absl::StartsWith(word, "-")) helped.insert(std::string(word));
@@ -152,14 +152,14 @@ TEST(DocumentationTest, LoadBalancer) {
   AgentProcess web1(add("web-1", {"-tag=role=web", "-tag=port=8080"}));
   const std::string first = absl::StrCat("web-1 ", web1.options().address, ":8080");
   ASSERT_TRUE(has({first}));
-  // Neither another role nor a name that could be more than a name.
+  // An agent with another role, and one whose name tries to be more than a name.
   AgentProcess db(add("db-1", {"-tag=role=db"}));
   AgentProcess odd(add("x 1.2.3.4:5", {"-tag=role=web"}));
   AgentProcess web2(add("web-2", {"-tag=role=web", "-tag=port=80;evil"}));
   const std::string second = absl::StrCat("web-2 ", web2.options().address, ":80");
   ASSERT_TRUE(has({first, second}));
 
-  // A change of tags, a leave, a failure.
+  // A change of tags, a leave and a failure.
   rpc::Client client;
   ASSERT_TRUE(client.Connect(web2.rpc()).ok());
   ASSERT_TRUE(client.UpdateTags({{"port", "81"}}, {}).ok());
@@ -168,7 +168,7 @@ TEST(DocumentationTest, LoadBalancer) {
   ASSERT_TRUE(has({first}));
   web1.Kill();
   ASSERT_TRUE(has({}));
-  // The balancer is told after the file is there, and of each of these changes.
+  // The handler informs the balancer after it has written the file, once for each of these changes.
   const std::size_t told = 5 * std::string("reloaded\n").size();
   EXPECT_TRUE(balancer.process().WaitUntil([&] { return workshop.Read("reloads").size() >= told; }))
       << workshop.Read("reloads");

@@ -1,5 +1,5 @@
-// Event handlers of a real agent. The recorded runs of the original tell what a script must see;
-// user events come from the original's agent, which is a member beside ours.
+// Tests event handlers of a real agent. Recorded runs of Go Serf define what a script must receive.
+// User events come from a Go Serf agent, which is a member beside our agent.
 
 #include <unistd.h>
 
@@ -35,7 +35,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// Keeps what it was told in a file for each invocation: sorted variables, "--", standard input.
+// Writes its input to a file for each invocation: sorted variables, "--", standard input.
 constexpr char kHandler[] = R"(#!/bin/sh
 n=$(ls | grep -c ^invocation)
 { env | grep ^SERF_ | LC_ALL=C sort; echo --; cat; } >tmp
@@ -47,7 +47,7 @@ class EventHandlerTest : public ::testing::Test {
  protected:
   EventHandlerTest() { workshop_.Write("handler.sh", kHandler, /*executable=*/true); }
 
-  // The recorded agent, once it has told of its own join.
+  // Starts the recorded agent, and returns once it has reported its own join.
   void Start(const char* name) {
     const Transcript transcript(name);
     agent_ = std::make_unique<Process>(transcript.argv(),
@@ -55,7 +55,7 @@ class EventHandlerTest : public ::testing::Test {
     ASSERT_TRUE(agent_->WaitForOutput("agent: Received event: member-join\n")) << agent_->out();
   }
 
-  // Joins the original's agent, from which user events come.
+  // Joins the Go Serf agent that sends user events.
   void AddSender() {
     sender_ = std::make_unique<AgentProcess>(
         AgentProcess::Options{.program = DebianSerf(),
@@ -63,7 +63,7 @@ class EventHandlerTest : public ::testing::Test {
                               .flags = {"-join=" + Localize("127.0.0.1:23121")}});
     ASSERT_TRUE(sender_->WaitUntilRunning()) << sender_->log();
   }
-  // An agent as recorded, and the sender; what its script was told of the two is forgotten.
+  // Starts a recorded agent and the sender, and forgets what the script received about the two.
   void StartWithSender() {
     Start("handler-all");
     Told(1);
@@ -79,7 +79,7 @@ class EventHandlerTest : public ::testing::Test {
     ASSERT_TRUE(agent_->WaitForOutput("Received event: user-event: " + name)) << agent_->out();
   }
 
-  // Asks the cluster; what was answered.
+  // Sends a query and returns the answers.
   std::string Query(const std::string& name, const std::string& payload) {
     Process query({DebianSerf(), "query", "-rpc-addr=" + sender_->rpc(), "-timeout=2s",
                    "-node=alpha", name, payload});
@@ -87,7 +87,7 @@ class EventHandlerTest : public ::testing::Test {
     return query.out();
   }
 
-  // What the handler was told, by invocation.
+  // The handler's input, by invocation.
   std::vector<std::string> Told(std::size_t count) {
     const auto file = [](std::size_t n) { return absl::StrCat("invocation", n); };
     EXPECT_TRUE(agent_->WaitUntil([&] {
@@ -99,7 +99,7 @@ class EventHandlerTest : public ::testing::Test {
     return told;
   }
 
-  // The same of a recording's invocations of this event.
+  // The recorded input of the invocations for this event.
   static std::vector<std::string> Recorded(const char* name, const char* event) {
     std::vector<std::string> told;
     const nlohmann::json vector = LoadVectors(absl::StrCat("cli/", name, ".json"));
@@ -115,13 +115,13 @@ class EventHandlerTest : public ::testing::Test {
     return told;
   }
 
-  // An entry that the original wrote as well.
+  // Expects a log entry that Go Serf wrote as well.
   void ExpectEntry(const char* name, const std::string& entry) {
     EXPECT_THAT(Transcript(name).expected().out, HasSubstr(entry));
     EXPECT_TRUE(agent_->WaitForOutput(entry)) << agent_->out();
   }
 
-  // The lines of standard input in all these, with sorted tags.
+  // The lines of standard input of all invocations, with sorted tags.
   static std::set<std::string> MemberLines(const std::vector<std::string>& told) {
     std::set<std::string> lines;
     for (const std::string& text : told) {
@@ -146,14 +146,14 @@ TEST_F(EventHandlerTest, FiltersAndUserEvents) {
   EXPECT_EQ(Told(1), Recorded("handler-filters", "member-join"));
   std::filesystem::remove("invocation0");
   AddSender();
-  // That the sender joined is told as well.
+  // The handler also receives the sender's join.
   EXPECT_THAT(Told(1), ElementsAre(HasSubstr("SERF_EVENT=member-join\n")));
   std::filesystem::remove("invocation0");
   Send("other", "b");
   Send("deploy", "a");
   const std::vector<std::string> told = Told(1);
   ASSERT_EQ(told.size(), 1u);
-  // The recording's first event is our second.
+  // The recording's first event is the second one here.
   std::string expected = Recorded("handler-filters", "user").at(0);
   expected.replace(expected.find("LTIME=1"), 7, "LTIME=2");
   EXPECT_EQ(told[0], expected);
@@ -176,7 +176,8 @@ TEST_F(EventHandlerTest, PayloadsAsRecorded) {
   EXPECT_EQ(Told(3), Recorded("handler-all", "user"));
 }
 
-// A query's answer is the output of the first script that succeeds; what is too long is told.
+// The answer to a query is the output of the first script that succeeds. The agent logs an answer
+// that is too long.
 TEST_F(EventHandlerTest, QueriesAreAnswered) {
   Start("handler-two-responses");
   AddSender();
@@ -206,7 +207,7 @@ TEST_F(EventHandlerTest, LongAnswersAreRefused) {
       << agent_->out();
 }
 
-// The original's order of tags is random; ours is that of their names.
+// Go Serf orders tags randomly; our agent sorts them by name.
 TEST_F(EventHandlerTest, FieldsAreEscaped) {
   Start("handler-member-tags-escaping");
   EXPECT_THAT(
@@ -255,7 +256,7 @@ TEST_F(EventHandlerTest, SlowScriptAsRecorded) {
   Send("deploy", "a");
   Send("deploy", "b");
   const std::string recorded = Transcript("handler-slow").expected().out;
-  // Alternating, twice.
+  // The two entries alternate, twice.
   const char* const kEntries[] = {
       "[WARN] agent: Script 'sleep 1.5; echo done' slow, execution exceeding 1s\n",
       "[DEBUG] agent: Event 'user' script output: done\n"};
@@ -268,7 +269,7 @@ TEST_F(EventHandlerTest, SlowScriptAsRecorded) {
   EXPECT_TRUE(agent_->WaitUntil([&] { return all(agent_->out()); })) << agent_->out();
 }
 
-// Only ours warns: the original looks at the count before the script has run.
+// Only our agent warns: Go Serf checks the length before the script has run.
 TEST_F(EventHandlerTest, LongOutputAsRecorded) {
   Start("handler-large-output");
   AddSender();
@@ -287,9 +288,9 @@ TEST_F(EventHandlerTest, StandardErrorIsPartOfTheAnswer) {
   EXPECT_THAT(Query("load", ""), HasSubstr("Response from 'alpha': err\nout\n"));
 }
 
-// All events of members, also those that a client and the failure detector cause. How the events
-// of several members are put together is a matter of timing, and the order of tags is random in
-// the original: compared are the lines.
+// All member events, also those that a client and the failure detector cause. Timing decides how
+// the events of several members are grouped, and Go Serf orders tags randomly, so the test compares
+// lines.
 TEST_F(EventHandlerTest, MemberEventsAsRecorded) {
   const std::string recording = "handler-member-events";
   Start(recording.c_str());
@@ -357,8 +358,8 @@ TEST_F(EventHandlerTest, ReloadReplacesThem) {
   EXPECT_EQ(agent.Wait(), 0);
 }
 
-// A server that joined and left while a script takes its time is told of in that order: the
-// elements of a list are no lines of their own.
+// A script receives the join and the leave of a server in that order, even if both come while it
+// runs: elements of the list are separate events.
 TEST_F(EventHandlerTest, SlowScriptsKeepTheOrderOfEvents) {
   AgentProcess agent({.program = OurSerf(),
                       .name = "n",
@@ -374,14 +375,14 @@ TEST_F(EventHandlerTest, SlowScriptsKeepTheOrderOfEvents) {
   EXPECT_EQ(workshop_.Read("order"), "a\nb\n");
 }
 
-// A script that runs until the test ends, which removes the file.
+// A script that runs until the test ends and removes the file.
 std::string HangingScript(const Workshop& workshop) {
   workshop.Write("hang", "");
   return absl::StrCat("while [ -e ", (workshop.folder() / "hang").string(),
                       " ]; do /bin/sleep 0.1; done");
 }
 
-// Neither its clients, nor their streams, nor its cluster notice.
+// Neither the agent's clients nor their streams nor its cluster notice the script.
 TEST_F(EventHandlerTest, HangingScriptDoesNotStopTheAgent) {
   const std::string hang = HangingScript(workshop_);
   AgentProcess agent({.program = OurSerf(), .name = "n", .flags = {"-event-handler=" + hang}});
@@ -396,7 +397,7 @@ TEST_F(EventHandlerTest, HangingScriptDoesNotStopTheAgent) {
   EXPECT_TRUE(heard.ok()) << heard.status();
   agent.Interrupt();
   EXPECT_EQ(agent.process().Wait(), 0);
-  // The script still runs, and keeps none of the agent's sockets.
+  // The script still runs, and holds none of the agent's sockets.
   agent.Restart({});
   EXPECT_TRUE(agent.WaitUntilRunning()) << agent.log();
 }
@@ -415,7 +416,7 @@ TEST_F(EventHandlerTest, HandlersRunSideBySideOnRequest) {
   EXPECT_TRUE(agent.WaitForLog("Event 'member-update' script output: other\n")) << agent.log();
 }
 
-// In the original the inner query has no answer, since the agent waits for the script that asks.
+// In Go Serf the inner query gets no answer, because the agent waits for the script that asks it.
 TEST_F(EventHandlerTest, AHandlerMayAskItsOwnNode) {
   AgentProcess agent({.program = OurSerf(), .name = "n"});
   ASSERT_TRUE(agent.WaitUntilRunning());
@@ -430,7 +431,7 @@ TEST_F(EventHandlerTest, AHandlerMayAskItsOwnNode) {
   EXPECT_THAT(outer.out(), HasSubstr("fine"));
 }
 
-// A member that changes its tags right after it joined: both are told.
+// A member changes its tags right after its join. The script receives both events.
 TEST_F(EventHandlerTest, AnUpdateRightAfterAJoinIsToldAfterIt) {
   AgentProcess agent({.program = OurSerf(),
                       .name = "n",

@@ -1,5 +1,5 @@
-// What strangers may send to a running agent: it stays up, keeps its members, answers as before and
-// does not grow.
+// Sends a running agent what strangers may send. The agent keeps running, keeps its members,
+// answers as before and does not grow.
 
 #include <algorithm>
 #include <chrono>
@@ -32,10 +32,10 @@
 namespace serf::testing {
 namespace {
 
-// Of the agent, by everything in a test together.
+// The most that the agent may grow in a whole test.
 constexpr std::size_t kGrowthMax = std::size_t{1} << 20;
 
-// A sanitizer keeps what was freed, so that memory tells nothing.
+// A sanitizer keeps freed memory, so the size means nothing.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kMeasuresMemory = false;
 #elif defined(__has_feature)
@@ -45,10 +45,10 @@ constexpr bool kMeasuresMemory =
 constexpr bool kMeasuresMemory = true;
 #endif
 
-// RecordedKey().
+// The flag with RecordedKey().
 constexpr char kKeyFlag[] = "-encrypt=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-// Zeros, compressed to a thousandth.
+// Zeros, compressed to a thousandth of their size.
 ByteVector Bomb(std::size_t size) {
   ByteVector bomb;
   wire::LzwEncoder().Encode(ByteVector(size), size, bomb);
@@ -59,12 +59,12 @@ ByteVector CompressMessageOf(ByteView deflated) {
   return Attacker::Encoded(wire::CompressMessage{.algo = wire::kCompressLzw, .buf = deflated});
 }
 
-// Parameter: whether the cluster is encrypted. The attacker then knows the key, so that what it
-// sends is looked at, and sends everything in plaintext too.
+// The parameter: whether the cluster is encrypted. The attacker then knows the key, so that the
+// agent reads its messages, and sends everything in plaintext too.
 class HostileTest : public ::testing::TestWithParam<bool> {
  protected:
-  // Of the name that the recorded messages speak of; with a member besides it, and after some of
-  // the traffic that every agent sees.
+  // Starts an agent with the name in the recorded messages, adds a member, and sends some ordinary
+  // traffic.
   void SetUp() override {
     ASSERT_TRUE(agent_.WaitUntilRunning()) << agent_.process().err();
     ASSERT_TRUE(other_.WaitUntilRunning()) << other_.process().err();
@@ -81,13 +81,13 @@ class HostileTest : public ::testing::TestWithParam<bool> {
     before_ = Resident();
   }
 
-  // The agent has read all that was sent; it is as before, and as large.
+  // Waits until the agent has read all input. It works as before, and has not grown.
   void ExpectUnharmed(absl::string_view by) {
     EXPECT_TRUE(attacker_.Ping()) << by;
     EXPECT_TRUE(attacker_.StreamPing()) << by;
     EXPECT_EQ(agent_.States(), members_) << by;
     EXPECT_FALSE(agent_.process().ended()) << by << agent_.process().err();
-    // It gives back every other second what it needs no more.
+    // Every other second the agent returns memory that it no longer needs.
     std::size_t now = 0;
     const bool small = agent_.process().WaitUntil(
         [&] {
@@ -120,13 +120,13 @@ class HostileTest : public ::testing::TestWithParam<bool> {
   void IdleRpcConnections();
   void RpcRequests();
 
-  // As a packet of the cluster, and as it is.
+  // Sends the message as a packet of the cluster, and bare.
   void SendPacket(ByteView message) {
     if (encrypted() && !message.empty()) attacker_.SendDatagram(attacker_.Packet(message));
     attacker_.SendDatagram(message);
   }
 
-  // Likewise; then hangs up, and waits until the agent does.
+  // Sends both as streams, then closes, and waits until the agent closes too.
   void SendStream(ByteView message) {
     std::vector<ByteVector> units = {ByteVector(message.begin(), message.end())};
     if (encrypted() && !message.empty()) units.push_back(attacker_.StreamUnit(message));
@@ -153,7 +153,7 @@ void HostileTest::RecordedMessages() {
   int sent = 0;
   for (const auto& vector : LoadVectors("memberlist.json")) {
     if (vector["decoded"]["outcome"] != "hostile") continue;
-    // The one that is to be accepted.
+    // The agent must accept this message.
     if (vector["name"] == "hostile-udp-alive-vsn7") continue;
     const ByteVector bytes = Unhex(vector["hex"].get<std::string>());
     if (vector["layer"] == "stream") {
@@ -173,7 +173,7 @@ void HostileTest::RecordedMessages() {
     ++sent;
   }
   EXPECT_GE(sent, 20);
-  // And what is made.
+  // Input that the test makes.
   Rng rng(3);
   for (const HostileInput& input : HostileDatagrams(rng, "agent-a")) {
     SendPacket(input.bytes);
@@ -192,7 +192,7 @@ void HostileTest::RecordedMessages() {
 }
 
 void HostileTest::Promises() {
-  // As much as is allowed, of which nothing comes.
+  // A message that announces the largest allowed size, of which nothing arrives.
   SendStream(Attacker::Encoded(
       wire::PushPullHeader{.nodes = wire::kPushPullNodesMax, .user_state_len = 0, .join = true}));
   SendStream(Attacker::Encoded(wire::UserHeader{.user_msg_len = wire::kUserMessageMax}));
@@ -204,18 +204,18 @@ void HostileTest::Promises() {
 }
 
 void HostileTest::Bombs() {
-  // Beyond the limit of a stream; as a packet it takes 36 kB.
+  // More than the limit of a stream; as a packet it takes 36 kB.
   const ByteVector bomb = CompressMessageOf(Bomb(std::size_t{48} << 20));
   ASSERT_LT(bomb.size(), wire::kDatagramMax);
   SendPacket(bomb);
   SendStream(bomb);
   ExpectUnharmed("bomb");
-  // Just within the limits of a packet, where it is expanded to its end.
+  // Just within the limits of a packet, so the agent expands it to its end.
   for (int i = 0; i < 8; ++i) {
     SendPacket(CompressMessageOf(Bomb(wire::kPacketInflatedMax - static_cast<std::size_t>(i))));
   }
   ExpectUnharmed("within the limit");
-  // Many small ones in one packet; in layers, each of which is small.
+  // Many small bombs in one packet, and layers that are small each.
   const ByteVector small = CompressMessageOf(Bomb(12000));
   const std::vector<ByteView> parts(wire::kCompoundPartsMax, small);
   ByteVector compound;
@@ -238,7 +238,7 @@ void HostileTest::DeepNesting() {
     ASSERT_TRUE(attacker_.Ping());
     SendStream(Nested(type, 1'000'000));
   }
-  // As the body of each message of the Serf layer.
+  // The same as the body of each message of the Serf layer.
   for (std::uint8_t type = 0; type < 10; ++type) {
     ByteVector user = {static_cast<std::uint8_t>(wire::MessageType::kUser)};
     Append(user, Nested(type, 60000));
@@ -250,7 +250,7 @@ void HostileTest::DeepNesting() {
 }
 
 void HostileTest::RandomDatagrams() {
-  // So many at once that the kernel's buffer holds them.
+  // As many at once as the kernel's buffer holds.
   constexpr int kBurst = 50;
   constexpr int kDatagrams = 100'000;
   Rng rng(2026);
@@ -258,7 +258,7 @@ void HostileTest::RandomDatagrams() {
   for (int i = 1; i <= kDatagrams; ++i) {
     bytes.resize(rng.Below(rng.Below(std::uint64_t{8}) == 0 ? std::uint64_t{1400} : 80));
     for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(rng.Next());
-    // Most begin as a message does.
+    // Most of them begin like a message.
     if (!bytes.empty() && i % 4 != 0) bytes[0] = static_cast<std::uint8_t>(rng.Below(14));
     if (encrypted() && i % 2 == 0 && !bytes.empty()) {
       attacker_.SendDatagram(attacker_.Packet(bytes));
@@ -276,7 +276,7 @@ void HostileTest::IdleGossipConnections() {
   std::vector<TcpConnection> connections;
   for (int i = 0; i < 500; ++i) {
     connections.emplace_back(attacker_.address(), kGossipPort);
-    // Some begin something.
+    // Some of them begin a message.
     if (i % 4 == 0) connections.back().Send(ByteVector{6});
   }
   ExpectUnharmed("500 gossip connections");
@@ -301,8 +301,8 @@ void HostileTest::RpcRequests() {
     }
   }
   EXPECT_GE(requests.size(), 12u);
-  // With and without a handshake: text, bytes, lists and maps that announce 4 G of what never
-  // comes; nesting; a text without an end.
+  // With and without a handshake: text, bytes, lists and maps that announce 4 G and hold nothing;
+  // nesting; a text without an end.
   const ByteVector handshake = [] {
     for (const auto& vector : LoadVectors("rpc.json")) {
       if (vector["name"] == "handshake") return Unhex(vector["client_hex"].get<std::string>());

@@ -1,6 +1,6 @@
-// What a running agent bears: many clients, many queries, many requests at once, and filters that
-// cost much, one a second. It answers pings meanwhile, throws nobody out, and needs little memory
-// and little of the processor.
+// Tests a running agent under load: many clients, many queries, many requests at once, and one
+// costly filter a second. Meanwhile it answers pings, closes no client's connection, and needs
+// little memory and processor time.
 
 #include <sys/types.h>
 
@@ -42,12 +42,12 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Clock = std::chrono::steady_clock;
 
-// What one input may take of the I/O thread.
+// The most processor time that one input may take on the I/O thread.
 constexpr Duration kTurnMax = milliseconds(5) * kSanitizerSlowness;
 // A port of loopback where nobody listens.
 constexpr std::uint16_t kNobodysPort = 1;
 
-// The most that was in memory of a process so far.
+// The highest resident memory of a process so far.
 std::size_t PeakResidentBytes(pid_t pid) {
   std::ifstream file(absl::StrCat("/proc/", pid, "/status"));
   for (std::string word; file >> word;) {
@@ -66,7 +66,7 @@ class LoadTest : public ::testing::Test {
     ASSERT_TRUE(attacker_.Ping());
   }
 
-  // A client whose handshake is over.
+  // A client that has shaken hands.
   std::unique_ptr<AsyncClient> Connect() {
     auto client = std::make_unique<AsyncClient>(io_, rpc::ClientOptions{});
     bool connected = false;
@@ -78,7 +78,7 @@ class LoadTest : public ::testing::Test {
     return client;
   }
 
-  // Serves all clients until the condition holds; false at the deadline.
+  // Serves all clients until the condition holds. False at the deadline.
   bool RunUntil(const std::function<bool()>& condition) {
     const Clock::time_point end = Clock::now() + kDeadline;
     io_.restart();
@@ -89,7 +89,8 @@ class LoadTest : public ::testing::Test {
     return true;
   }
 
-  // What the I/O thread works between a ping and its answer, at worst, until the condition holds.
+  // The longest processor time of the I/O thread between a ping and its answer, until the condition
+  // holds.
   Duration LongestTurn(const std::function<bool()>& condition) {
     Duration longest = Duration::zero();
     const Clock::time_point end = Clock::now() + kDeadline;
@@ -104,7 +105,7 @@ class LoadTest : public ::testing::Test {
     return longest;
   }
 
-  // Has the agent know of so many members that there are not.
+  // Makes the agent know `count` members that do not exist.
   void MakeMembers(std::size_t count) {
     const ByteVector address = {127, 0, 0, 1};
     const ByteVector versions = {1, 5, 2, 2, 5, 5};
@@ -116,21 +117,21 @@ class LoadTest : public ::testing::Test {
                                                          .addr = address,
                                                          .port = kNobodysPort,
                                                          .vsn = versions})));
-      // So that the socket has room for all.
+      // Waits for room in the socket's buffer.
       if (i % 100 == 0) ASSERT_TRUE(attacker_.Ping());
     }
     ASSERT_TRUE(agent_.WaitUntil(
         [count](const std::vector<Member>& members) { return members.size() == count; }));
   }
 
-  // Its timeouts are those of a real cluster.
+  // The profile with the timeouts of a real cluster.
   AgentProcess agent_{{.program = OurSerf(), .name = "a", .profile = "lan"}};
   Attacker attacker_{agent_.options().address, "a", {}};
   boost::asio::io_context io_{1};
 };
 
-// Each may be asked for 500 queries a second, which end after three seconds here; and a monitor
-// that says nothing is as good a client as any. The original bears both.
+// Each client may ask 500 queries a second, which end after three seconds here. A monitor that
+// sends nothing has the same rights. Go Serf bears both.
 TEST_F(LoadTest, IdleMonitorsStayWhileAnotherAsks) {
   constexpr std::size_t kMonitors = 500;
   constexpr std::size_t kQueries = 2000;
@@ -161,7 +162,7 @@ TEST_F(LoadTest, IdleMonitorsStayWhileAnotherAsks) {
   }
   ASSERT_TRUE(RunUntil([&] { return accepted + refused == kQueries; }));
   EXPECT_EQ(refused, 0u);
-  // All at once: none had ended when the last was accepted.
+  // All connections exist at once: none had ended when the last one was accepted.
   EXPECT_EQ(done, 0u);
   EXPECT_TRUE(RunUntil([&] { return done == kQueries; })) << done;
 
@@ -176,7 +177,7 @@ TEST_F(LoadTest, IdleMonitorsStayWhileAnotherAsks) {
 TEST_F(LoadTest, PipelinedRequestsHoldUpNobody) {
   constexpr std::size_t kMembers = 2000;
   constexpr int kRequests = 100;
-  // What a busy host makes of it is no fault of the agent.
+  // Repeats the measurement, because a busy host can disturb a round.
   constexpr int kRoundsMax = 5;
   MakeMembers(kMembers);
   const auto client = Connect();
@@ -194,7 +195,7 @@ TEST_F(LoadTest, PipelinedRequestsHoldUpNobody) {
     }
     longest = LongestTurn([&] { return order.size() == kRequests; });
     EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
-    // All replies are 30 MB; only a few of them may be there at a time.
+    // All replies together are 30 MB; only a few of them may be in memory at a time.
     if (kSanitizerSlowness == 1) {
       EXPECT_LT(PeakResidentBytes(agent_.process().pid()), before + (std::size_t{4} << 20));
     }

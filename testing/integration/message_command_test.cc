@@ -1,4 +1,4 @@
-// The commands that reach all nodes, event and keys, as the original's were recorded.
+// Tests the commands that reach all nodes, event and keys, against recordings of Go Serf.
 
 #include <string>
 
@@ -39,7 +39,7 @@ TEST(MessageCommandTest, KeysOfAPlainCluster) {
   const auto alpha = StartAlpha();
   const auto beta = StartBeta(*alpha);
   ExpectAsRecorded({"keys-list-no-encryption"});
-  // The original's order is random, ours is by name.
+  // Go Serf's order is random; ours is by name.
   const Outcome install = Transcript("keys-install-no-encryption").Run();
   EXPECT_EQ(install.exit_code, 1);
   EXPECT_EQ(install.out,

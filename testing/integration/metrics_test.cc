@@ -1,4 +1,4 @@
-// What an agent pushes to servers of metrics, and what it does about those that stand still.
+// Tests what an agent pushes to metrics servers, and its treatment of servers that block.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -31,7 +31,7 @@ namespace {
 class MetricsServer {
  public:
   explicit MetricsServer(int type) : fd_(::socket(AF_INET, type | SOCK_CLOEXEC, 0)) {
-    const int small = 4096;  // bytes that it takes without reading
+    const int small = 4096;  // bytes that it accepts without reading
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     sockaddr_in at{};
     at.sin_family = AF_INET;
@@ -78,7 +78,7 @@ class MetricsTest : public ::testing::Test {
     return {.program = OurSerf(), .name = "n", .flags = std::move(flags)};
   }
 
-  // Makes an agent write more metrics than any buffer holds, and asks for pings meanwhile.
+  // Makes an agent write more metrics than any buffer holds, and sends pings meanwhile.
   void ExpectPingsMeanwhile(const std::string& key, const std::string& address) {
     AgentProcess agent(Options(key, address));
     ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
@@ -97,7 +97,7 @@ class MetricsTest : public ::testing::Test {
   Workshop workshop_;
 };
 
-// The names of the original, as a server of its users' metrics knows them.
+// The names in Go Serf, which its users' metrics servers know.
 TEST_F(MetricsTest, NamesOfTheOriginal) {
   MetricsServer server(SOCK_DGRAM);
   AgentProcess agent(Options("statsd_addr", server.address()));
@@ -112,7 +112,7 @@ TEST_F(MetricsTest, NamesOfTheOriginal) {
   const auto has = [&](absl::string_view line) {
     return absl::StrContains(server.Receive(), absl::StrCat("serf-agent.", line));
   };
-  // An internal one.
+  // An internal query.
   EXPECT_TRUE(agent.process().WaitUntil([&] { return has("serf.queries:1.0"); }));
   Process query({OurSerf(), "query", "-rpc-addr=" + agent.rpc(), "load"});
   query.Wait();
@@ -139,7 +139,7 @@ TEST_F(MetricsTest, AStatsdThatIsNotThere) {
   ExpectPingsMeanwhile("statsd_addr", address);
 }
 
-// The system accepts the connection, and nobody reads from it.
+// The system accepts the connection, but nobody reads from it.
 TEST_F(MetricsTest, AStatsiteThatReadsNothing) {
   const MetricsServer server(SOCK_STREAM);
   ExpectPingsMeanwhile("statsite_addr", server.address());

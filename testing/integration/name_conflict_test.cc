@@ -1,4 +1,4 @@
-// Two agents of ours with one name: never do both give it up.
+// Tests two of our agents with one name: they never both give it up.
 
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
@@ -10,8 +10,8 @@
 namespace serf::testing {
 namespace {
 
-// Of two that half of the voters know, the one with the lower address is the winner. The other one
-// gives the original time to give way, which does so at once: until the next vote, 30 s later.
+// Half of the voters know each agent, so the agent with the lower address wins. The other one first
+// gives Go Serf time to give way, which does so at once, and waits until the next vote, 30 s later.
 TEST(NameConflictTest, OneOfTwoStaysInATie) {
   NameContest contest({.lower = OurSerf(), .higher = OurSerf(), .voters = true});
   contest.Meet();
@@ -22,7 +22,8 @@ TEST(NameConflictTest, OneOfTwoStaysInATie) {
       "[WARN] serf: tie in name conflict resolution, staying until the next [1 / 2]\n"))
       << contest.higher().log();
   EXPECT_FALSE(contest.higher().process().ended());
-  // A failure, so that a supervisor starts it again; the original ends with a success.
+  // The exit code is a failure, so that a supervisor starts the agent again. Go Serf ends with
+  // success.
   EXPECT_EQ(contest.higher().process().Wait(), 1) << contest.higher().log();
   EXPECT_TRUE(
       absl::StrContains(contest.higher().log(),
@@ -37,7 +38,7 @@ TEST(NameConflictTest, OneOfTwoStaysInATie) {
   EXPECT_FALSE(contest.lower().process().ended()) << contest.lower().log();
 }
 
-// Without a voter there is no loser; the operator reads of it in both logs.
+// Without a voter neither loses. The operator reads of the conflict in both logs.
 TEST(NameConflictTest, BothStayWithoutVoters) {
   NameContest contest({.lower = OurSerf(), .higher = OurSerf()});
   contest.Meet();

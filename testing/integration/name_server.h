@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_INTEGRATION_NAME_SERVER_H_
 #define SERF_TESTING_INTEGRATION_NAME_SERVER_H_
 
-// NameServer: a DNS server that knows the names that the test tells it, and can be told otherwise
-// at any time. Source: RFC 1035.
+// NameServer: a DNS server that knows the names that the test gives it, and can change at any time.
+// Source: RFC 1035.
 //
 //   NameServer server;  // at 127.0.0.1:53, of a network of the test's own
 //   ASSERT_TRUE(server.running());
@@ -41,19 +41,19 @@ class NameServer {
 
   bool running() const { return thread_.joinable(); }
 
-  // A question for it gets no answer from now on.
+  // From now on questions for the name get no answer.
   void Silence(const std::string& name) {
     const std::lock_guard<std::mutex> lock(mutex_);
     silent_.insert(name);
   }
-  // Questions for a name: a look-up asks for each family.
+  // The number of questions for a name. A look-up asks once for each family.
   int asked(const std::string& name) const {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = asked_.find(name);
     return found == asked_.end() ? 0 : found->second;
   }
 
-  // From now on; a name that was never set does not exist. IPv4 addresses.
+  // Sets the IPv4 addresses of a name from now on. A name that was never set does not exist.
   void Set(const std::string& name, std::vector<std::string> addresses) {
     const std::lock_guard<std::mutex> lock(mutex_);
     names_[name] = std::move(addresses);
@@ -61,7 +61,7 @@ class NameServer {
 
  private:
   void Serve();
-  // The answer to a message; nothing to one that is no question.
+  // The answer to a message. Nothing, if the message is not a question.
   std::optional<std::string> Answer(absl::string_view message);
 
   const int socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -127,7 +127,7 @@ inline std::optional<std::string> NameServer::Answer(absl::string_view message) 
   const auto found = names_.find(name);
   std::vector<std::string> addresses;
   if (found != names_.end() && v4) addresses = found->second;
-  // An answer, authoritative, recursion asked for and available; one question.
+  // The header of an answer: authoritative, recursion asked for and available, one question.
   std::string answer(message.substr(0, 2));
   answer += {'\x85', static_cast<char>('\x80' | (found == names_.end() ? kNoSuchName : 0))};
   answer += {0, 1, 0, static_cast<char>(addresses.size()), 0, 0, 0, 0};
@@ -135,7 +135,7 @@ inline std::optional<std::string> NameServer::Answer(absl::string_view message) 
   for (const std::string& text : addresses) {
     in_addr address{};
     ::inet_pton(AF_INET, text.c_str(), &address);
-    // The question's name, type A, class IN, to be kept for a minute, four bytes.
+    // The question's name, type A, class IN, a minute to keep, four bytes.
     answer += {'\xc0', kHeaderSize, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4};
     answer.append(reinterpret_cast<const char*>(&address), sizeof(address));
   }

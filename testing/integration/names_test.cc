@@ -1,4 +1,4 @@
-// Agents that are told names to join, which a name server of the test's own knows or not.
+// Tests agents that join by name. A name server of the test's own knows the names, or not.
 
 #include <csignal>
 #include <cstdio>
@@ -27,7 +27,7 @@ namespace {
 constexpr char kRunning[] = "==> Log data will now stream in as it occurs:\n";
 constexpr char kSeed[] = "seed.serf.test";
 
-// Entry of the log when nobody listens at `address`.
+// The log entry if nobody listens at `address`.
 std::string Refused(const std::string& address) {
   return absl::StrCat("dial tcp ", address, ":7946: connect: connection refused\n");
 }
@@ -39,8 +39,8 @@ class NamesTest : public ::testing::Test {
   NameServer server_;
 };
 
-// The name is looked up again at each attempt: first there is none, then it has the address of
-// somebody who has gone, then that of a living agent.
+// Each attempt looks the name up again: first it does not exist, then it has the address of an
+// agent that has gone, then that of a living agent.
 TEST_F(NamesTest, RetryJoinLooksUpTheNameEachTime) {
   AgentProcess agent({.program = OurSerf(),
                       .name = "agent",
@@ -61,7 +61,7 @@ TEST_F(NamesTest, RetryJoinLooksUpTheNameEachTime) {
   }
 }
 
-// Of several addresses each is tried.
+// The agent tries each address of the name.
 TEST_F(NamesTest, JoinTriesAllAddressesOfAName) {
   AgentProcess seed({.program = OurSerf(), .name = "seed"});
   ASSERT_TRUE(seed.WaitUntilRunning()) << seed.log();
@@ -75,7 +75,7 @@ TEST_F(NamesTest, JoinTriesAllAddressesOfAName) {
   EXPECT_TRUE(seed.WaitForMembers({{"agent", "alive"}, {"seed", "alive"}})) << seed.log();
 }
 
-// Else nobody learns that one seed of several has gone.
+// Without the entries nobody learns that one seed of several has gone.
 TEST_F(NamesTest, FailuresAreNamedBesideSuccesses) {
   constexpr char kGone[] = "gone.serf.test";
   AgentProcess seed({.program = OurSerf(), .name = "seed"});
@@ -98,7 +98,7 @@ TEST_F(NamesTest, FailuresAreNamedBesideSuccesses) {
             absl::StrCat(failure, "Failed to join ", silent, ":7946: ", Refused(silent)));
 }
 
-// The resolver waits for minutes here; the original does not.
+// The resolver waits for minutes here; Go Serf does not use it.
 TEST_F(NamesTest, ANameWithoutAnswerHoldsUpNothing) {
   constexpr char kDead[] = "dead.serf.test";
   server_.Silence(kDead);
@@ -113,7 +113,7 @@ TEST_F(NamesTest, ANameWithoutAnswerHoldsUpNothing) {
        .flags = {absl::StrCat("-retry-join=", kDead), absl::StrCat("-retry-join=", seed.gossip()),
                  "-config-file=statsd.json"}});
   ASSERT_TRUE(agent.process().WaitUntil([&] { return server_.asked(kDead) >= 4; })) << agent.log();
-  // Nor the other address of the same join.
+  // The other address of the same join is not delayed either.
   EXPECT_TRUE(seed.WaitForMembers({{"agent", "alive"}, {"seed", "alive"}})) << agent.log();
   Process join({OurSerf(), "join", absl::StrCat("-rpc-addr=", agent.rpc()), kSeed});
   EXPECT_EQ(join.Wait(), 0) << join.out();
@@ -125,8 +125,8 @@ TEST_F(NamesTest, ANameWithoutAnswerHoldsUpNothing) {
   EXPECT_EQ(agent.process().Wait(), 0) << agent.log();
 }
 
-// Of a name with addresses of both families, the agent listens on that of IPv4, as the original
-// does: else commands, which go to 127.0.0.1, find nobody.
+// If a name has addresses of both families, the agent listens on the IPv4 one, like Go Serf.
+// Otherwise commands, which connect to 127.0.0.1, would find nobody.
 TEST_F(NamesTest, TheFirstIpv4AddressOfANameIsTaken) {
   for (const std::string& program : {OurSerf(), DebianSerf()}) {
     Process agent(
@@ -175,7 +175,7 @@ TEST_F(NamesTest, NumbersAreNoAddresses) {
   }
 }
 
-// The README's first command, where there is no network.
+// The README's first command, on a host without a network.
 TEST_F(NamesTest, AnAgentAloneBindsToLoopback) {
   for (const char* const bind : {"-bind=0.0.0.0", "-bind=:7946", "-bind=[::]:7946"}) {
     Process agent({OurSerf(), "agent", "-node=a", bind});
@@ -187,7 +187,7 @@ TEST_F(NamesTest, AnAgentAloneBindsToLoopback) {
     agent.Signal(SIGINT);
     EXPECT_EQ(agent.Wait(), 0);
   }
-  // The network may only be late: a supervisor starts the agent again.
+  // The network may only be late; a supervisor starts the agent again.
   Process joins({OurSerf(), "agent", "-node=a", "-retry-join=10.0.0.1"});
   EXPECT_EQ(joins.Wait(), 1) << joins.out();
   EXPECT_TRUE(absl::StrContains(joins.out(),
@@ -196,7 +196,7 @@ TEST_F(NamesTest, AnAgentAloneBindsToLoopback) {
       << joins.out();
 }
 
-// As of "ip addr add ... label lo:vip": the label is no interface, the address is of lo.
+// For "ip addr add ... label lo:vip" the label is not an interface, and the address belongs to lo.
 TEST_F(NamesTest, LabelledAddressesBelongToTheInterface) {
   const LabelledAddress address("lo:vip", "10.9.0.2");
   ASSERT_TRUE(address.ok());
@@ -218,7 +218,7 @@ TEST_F(NamesTest, LabelledAddressesBelongToTheInterface) {
   }
 }
 
-// The original drops the interface, and does not start. Snapshots and members have none either.
+// Go Serf drops the interface, and does not start. Snapshots and members have no interface either.
 TEST(LinkLocalTest, MembersOfOneLink) {
   ASSERT_TRUE(has_own_network);
   ASSERT_TRUE(AddLoopbackAddress("fe80::1"));

@@ -1,7 +1,7 @@
 #ifndef SERF_TESTING_INTEGRATION_OWN_NAMES_H_
 #define SERF_TESTING_INTEGRATION_OWN_NAMES_H_
 
-// CoverNames: the resolver of a test and its children knows localhost, and asks a server at
+// CoverNames: makes the resolver of a test and its children know localhost, and ask a server at
 // 127.0.0.1:53 (name_server.h) for all other names.
 //
 //   int main(int argc, char** argv) {
@@ -18,9 +18,9 @@
 
 namespace serf::testing {
 
-// Leaves the resolver a table with both addresses of localhost ("six" is ::1 alone) and the server,
-// for which it waits longer than any test does, and hides the system's cache of names. To be called
-// after MoveToOwnFiles(). Returns false if the system does not allow it.
+// Gives the resolver a table with both addresses of localhost ("six" is ::1 alone) and the server,
+// with a timeout longer than any test, and hides the system's cache of names. Call it after
+// MoveToOwnFiles(). Returns false if the system does not allow it.
 inline bool CoverNames() {
   const std::pair<const char*, const char*> kFiles[] = {
       {"nsswitch.conf", "hosts: files dns\n"},

@@ -1,7 +1,8 @@
 #ifndef SERF_TESTING_INTEGRATION_PING_WATCH_H_
 #define SERF_TESTING_INTEGRATION_PING_WATCH_H_
 
-// PingWatch: how long an agent leaves pings unanswered while what it writes to stands still.
+// PingWatch: measures how long an agent leaves pings unanswered while the reader of its output
+// blocks.
 //
 //   PingWatch watch(agent.options().address, agent.options().name);
 //   EXPECT_LT(watch.LongestWait([&] { make_it_write(); }), PingWatch::kMuteMax);
@@ -21,13 +22,14 @@ class PingWatch {
   using Clock = std::chrono::steady_clock;
 
   static constexpr std::chrono::seconds kStill{10};
-  // Above what a busy machine takes to run an agent at all, far below a probe's timeouts together.
+  // Longer than a busy machine needs to run an agent at all, and far shorter than a probe's
+  // timeouts together.
   static constexpr std::chrono::seconds kMuteMax{1};
 
   PingWatch(const std::string& address, const std::string& name)
       : attacker_(address, name, ByteView()) {}
 
-  // Pings it for ten seconds while `disturb` does its part between them.
+  // Sends pings for ten seconds, and calls `disturb` between them.
   template <typename Disturb>
   Clock::duration LongestWait(Disturb disturb) {
     Clock::duration longest = Clock::duration::zero();

@@ -1,5 +1,5 @@
-// The commands query, reachability, rtt and tags, as the original's were recorded. What the
-// recordings say that we do otherwise on purpose stands in a test of its own, with the reason.
+// Tests the commands query, reachability, rtt and tags against recordings of Go Serf. Each intended
+// difference has a test of its own, with the reason.
 
 #include <algorithm>
 #include <chrono>
@@ -27,10 +27,11 @@
 namespace serf::testing {
 namespace {
 
-// Above what any answer takes, below the deadline of Process::Wait.
+// Longer than any answer takes, and shorter than the deadline of Process::Wait.
 constexpr char kLongTimeout[] = "-timeout=60s";
 
-// The recorded call, with another timeout: the recorded ones are too short for a busy machine.
+// The recorded call with another timeout, because the recorded ones are too short for a busy
+// machine.
 std::vector<std::string> WithTimeout(const Transcript& transcript, absl::string_view timeout) {
   std::vector<std::string> argv = transcript.argv();
   for (std::string& word : argv) {
@@ -45,20 +46,20 @@ Outcome RunCommand(const std::vector<std::string>& argv) {
   return {Normalize(process.out()), Normalize(process.err()), exit_code};
 }
 
-// Acks and responses come in any order: these lines sorted among themselves.
+// Acks and responses come in any order, so these lines are sorted among themselves.
 Outcome InAnyOrder(Outcome outcome) {
   std::vector<std::string> lines = absl::StrSplit(outcome.out, '\n');
   const auto is_answer = [](const std::string& line) {
     return absl::StrContains(line, "Ack from '") || absl::StartsWith(line, "Response from '");
   };
-  // They follow each other.
+  // The lines follow each other.
   const auto begin = std::find_if(lines.begin(), lines.end(), is_answer);
   std::sort(begin, std::find_if_not(begin, lines.end(), is_answer));
   outcome.out = absl::StrJoin(lines, "\n");
   return outcome;
 }
 
-// The same of JSON.
+// The same for JSON.
 nlohmann::json AcksInOrder(const std::string& text) {
   nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (json.is_object() && json["Acks"].is_array()) {
@@ -67,7 +68,7 @@ nlohmann::json AcksInOrder(const std::string& text) {
   return json;
 }
 
-// Handlers for the query "load" on both, as recorded.
+// Starts both agents with the recorded handlers for the query "load".
 struct LoadCluster {
   Workshop workshop;
   std::unique_ptr<Process> alpha =
@@ -98,7 +99,7 @@ TEST(QueryCommandTest, Authentication) {
                     "auth-wrong"});
 }
 
-// With far longer timeouts than recorded: they end when all have answered.
+// The calls have far longer timeouts than recorded, and end when all members have answered.
 TEST(QueryCommandTest, EndsWhenAllHaveAnswered) {
   const LoadCluster cluster;
   for (const char* name : {"query", "query-no-ack", "query-node", "query-tag", "query-relay"}) {
@@ -146,7 +147,7 @@ TEST(QueryCommandTest, Interrupted) {
   EXPECT_EQ(InAnyOrder({query.out(), query.err(), exit_code}), InAnyOrder(transcript.expected()));
 }
 
-// In the original a query that is cut off looks like a complete one (docs/protocol/agent.md 8.2).
+// In Go Serf a query that is cut off looks like a complete one (docs/protocol/agent.md 8.2).
 TEST(QueryCommandTest, AgentDies) {
   for (const char* format : {"text", "json"}) {
     const auto alpha = StartAlpha();
@@ -166,7 +167,7 @@ TEST(QueryCommandTest, AgentDies) {
           out,
           "Query 'x' dispatched\nAck from 'alpha'\nError receiving responses: client closed\n");
     } else {
-      // Nothing tells whether the reply has come: it may be the sending that failed.
+      // The test cannot know whether the reply has come: the sending may have failed.
       EXPECT_TRUE(absl::StartsWith(out, "Error ") && absl::EndsWith(out, ": client closed\n"))
           << out;
     }
@@ -177,7 +178,7 @@ TEST(QueryCommandTest, AnswersOfHandlers) {
   const struct {
     const char* name;
     std::vector<std::string> handlers;
-    const char* timeout;  // null: as recorded
+    const char* timeout;  // null: the recorded one
   } kCases[] = {
       {"query-response-with-stderr", {"query=echo err >&2; echo out"}, kLongTimeout},
       {"query-two-handlers", {"query=echo one", "query=echo two"}, kLongTimeout},
@@ -197,7 +198,7 @@ TEST(QueryCommandTest, AnswersOfHandlers) {
   }
 }
 
-// The answer of a handler that is `env`, line by line.
+// The output of a handler that is `env`, line by line.
 std::vector<std::string> Variables(const std::string& json, const std::string& workdir) {
   const nlohmann::json parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (!parsed.is_object() || !parsed["Responses"]["alpha"].is_string()) return {json};
@@ -222,7 +223,7 @@ TEST(QueryCommandTest, EnvironmentOfHandlers) {
   EXPECT_EQ(Variables(got.out, workshop.folder()), Variables(transcript.expected().out, ""));
 }
 
-// "Query time: 3.20 sec, time to last response: 0.07 sec" with N for the numbers.
+// "Query time: 3.20 sec, time to last response: 0.07 sec" with N in place of the numbers.
 Outcome WithoutTimes(Outcome outcome) {
   std::vector<std::string> lines = absl::StrSplit(outcome.out, '\n');
   for (std::string& line : lines) {
@@ -255,7 +256,7 @@ TEST(QueryCommandTest, Reachability) {
   ExpectAsRecorded({"reachability-failed-member"});
 }
 
-// A stopped member, with the timing in which it takes long to be found out.
+// A stopped member, with a timing that takes long to detect it.
 TEST(QueryCommandTest, ReachabilityOfAStoppedMember) {
   const auto alpha = StartAlpha({"-profile=wan"});
   const auto beta = StartBeta(*alpha, {"-profile=wan"});
@@ -268,7 +269,7 @@ TEST(QueryCommandTest, ReachabilityOfAStoppedMember) {
   EXPECT_EQ((Outcome{Normalize(beside.out()), beside.err(), exit_code}), silent.expected());
 }
 
-// The original takes the end of the agent for the end of the test, and the silence for losses.
+// Go Serf reads the end of the agent as the end of the test, and the silence as losses.
 TEST(QueryCommandTest, AgentDiesDuringReachability) {
   const auto alpha = StartAlpha({"-profile=wan"});
   Process test(Transcript("reachability").argv());
@@ -285,13 +286,13 @@ TEST(QueryCommandTest, RttOfOneAgent) {
   ExpectAsRecorded({"rtt-self", "rtt-none", "rtt-three", "rtt-unknown", "rtt-unknown-second"});
 }
 
-// "Estimated a <-> b rtt: 0.698 ms" without the number, which it must have.
+// "Estimated a <-> b rtt: 0.698 ms" without the number, which must be there.
 Outcome WithoutRtt(Outcome outcome) {
   const std::size_t at = outcome.out.find(" rtt: ");
   if (at == std::string::npos) return outcome;
   const std::size_t number = at + 6;
   const std::size_t end = outcome.out.find_first_not_of("0123456789", number);
-  // Three decimals.
+  // The number has three decimals.
   if (end > number && outcome.out.substr(end, 1) == "." &&
       outcome.out.find_first_not_of("0123456789", end + 1) == end + 4) {
     outcome.out.replace(number, end + 4 - number, "N");
@@ -303,7 +304,7 @@ TEST(QueryCommandTest, RttOfTwo) {
   const auto alpha = StartAlpha({"-tag=role=web"});
   const auto beta = StartBeta(*alpha);
   const Transcript both("rtt");
-  // alpha learns where beta is when it probes it.
+  // alpha learns beta's coordinate when it probes beta.
   ASSERT_TRUE(alpha->WaitUntil([&] { return both.Run().exit_code == 0; })) << both.Run();
   EXPECT_EQ(WithoutRtt(both.Run()), WithoutRtt(both.expected()));
   const Transcript one("rtt-default-second");
@@ -324,7 +325,7 @@ TEST(QueryCommandTest, Tags) {
   EXPECT_TRUE(beta->WaitUntil([&] { return RunCommand(list).out == "\n"; })) << RunCommand(list);
 }
 
-// The blocks of events in the output of `monitor`, without what differs from run to run.
+// The blocks of events in the output of `monitor`, without the parts that differ from run to run.
 std::vector<std::string> EventBlocks(absl::string_view out) {
   std::vector<std::string> blocks;
   bool inside = false;
@@ -345,7 +346,8 @@ std::vector<std::string> EventBlocks(absl::string_view out) {
 
 TEST(QueryCommandTest, MonitorShowsEventsOfAllKinds) {
   const auto alpha = StartAlpha({"-tag=role=web"});
-  ASSERT_TRUE(alpha->WaitForOutput("agent: Received event: member-join"));  // no news any more
+  // The joins are old news by now.
+  ASSERT_TRUE(alpha->WaitForOutput("agent: Received event: member-join"));
   const Transcript transcript("monitor");
   Process monitor(transcript.argv());
   ASSERT_TRUE(monitor.WaitForOutput("[INFO] agent: Serf agent starting")) << monitor.out();

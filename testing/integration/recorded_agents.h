@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_INTEGRATION_RECORDED_AGENTS_H_
 #define SERF_TESTING_INTEGRATION_RECORDED_AGENTS_H_
 
-// The agents that the recorded commands talk to: alpha, and beta beside it, at the ports of the
-// recordings and at the address of this process.
+// The agents that the recorded commands talk to: alpha, and beta beside it, at the recorded ports
+// and at the address of this process.
 //
 //   const auto alpha = StartAlpha({"-tag=role=web"});
 //   const auto beta = StartBeta(*alpha);
@@ -27,7 +27,7 @@ inline void ExpectAsRecorded(const std::vector<const char*>& names) {
   }
 }
 
-// Runs when it returns.
+// Returns when the agent runs.
 inline std::unique_ptr<Process> StartAgent(std::vector<std::string> flags,
                                            const Process::Environment& environment = {}) {
   flags.insert(flags.begin(), {OurSerf(), "agent"});
@@ -43,7 +43,7 @@ inline std::unique_ptr<Process> StartAlpha(std::vector<std::string> more = {}) {
   return StartAgent(std::move(more));
 }
 
-// Joined with alpha: both know it when it returns.
+// Starts beta and lets it join alpha. Returns when both know it.
 inline std::unique_ptr<Process> StartBeta(const Process& alpha,
                                           std::vector<std::string> more = {}) {
   more.insert(more.begin(), {"-node=beta", "-bind=127.0.0.1:23122", "-rpc-addr=127.0.0.1:23222",

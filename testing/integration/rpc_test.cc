@@ -1,4 +1,4 @@
-// What clients get from real agents, ours and the original, through the client library: queries,
+// Tests what clients get from real agents, ours and Go Serf's, through the client library: queries,
 // answers, coordinates; and Unix domain sockets.
 
 #include <sys/stat.h>
@@ -36,7 +36,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Clock = std::chrono::steady_clock;
 
-// Long enough for every agent on a slow machine, and never waited for.
+// Long enough for every agent on a slow machine. No test waits for it.
 constexpr seconds kLong(60);
 
 std::unique_ptr<Client> Connect(const std::string& address) {
@@ -46,7 +46,7 @@ std::unique_ptr<Client> Connect(const std::string& address) {
   return client;
 }
 
-// A client that has the queries of this name, from now on.
+// A client that receives the queries of this name from now on.
 std::unique_ptr<Client> Listen(const AgentProcess& agent, const std::string& name) {
   auto client = Connect(agent.rpc());
   const auto stream = client->Stream("query:" + name);
@@ -54,7 +54,7 @@ std::unique_ptr<Client> Listen(const AgentProcess& agent, const std::string& nam
   return client;
 }
 
-// The number of the next query of a stream.
+// The number of the next query on a stream.
 std::uint64_t NextQuery(Client& client) {
   const auto record = client.Next();
   if (!record.ok()) {
@@ -64,8 +64,8 @@ std::uint64_t NextQuery(Client& client) {
   return std::get<rpc::QueryRecord>(std::get<rpc::EventRecord>(record->value)).id;
 }
 
-// All that comes of a query up to its end: "ack a", "response b: 0.5". The error of a connection
-// that ends before is an entry too.
+// All answers to a query up to its end: "ack a", "response b: 0.5". The error of a connection that
+// ends before is an entry too.
 std::multiset<std::string> Answers(Client& client) {
   std::multiset<std::string> answers;
   for (;;) {
@@ -86,7 +86,7 @@ using Set = std::multiset<std::string>;
 
 class RpcTest : public ::testing::Test {
  protected:
-  // Agents a and b; b runs `second`.
+  // Starts agents a and b; b runs `second`.
   void Start(const std::string& second) {
     cluster_.Add(OurSerf(), "a");
     cluster_.Add(second, "b");
@@ -99,7 +99,8 @@ class RpcTest : public ::testing::Test {
   Cluster cluster_;
 };
 
-// The agent has 16,384 places for queries that run; those who have gone leave theirs to others.
+// The agent has 16,384 places for running queries. The queries of clients that have gone free their
+// places.
 TEST_F(RpcTest, QueriesEndWithTheirClients) {
   cluster_.Add(OurSerf(), "a");
   ASSERT_TRUE(cluster_.WaitForMembers({{"a", "alive"}})) << cluster_.problem();
@@ -156,7 +157,7 @@ TEST_F(RpcTest, QueryWithoutFinishEarlyTakesItsTimeout) {
   ASSERT_TRUE(asking->SendQuery("_serf_ping", "", params).ok());
   EXPECT_EQ(Answers(*asking), (Set{"ack a", "ack b"}));
   EXPECT_GE(Clock::now() - start, params.timeout);
-  // A ping is answered by its acknowledgement.
+  // A ping's only answer is its acknowledgement.
   params.finish_early = true;
   params.timeout = kLong;
   ASSERT_TRUE(asking->SendQuery("_serf_ping", "", params).ok());
@@ -178,7 +179,7 @@ TEST_F(RpcTest, RefusedQueries) {
   EXPECT_TRUE(client->Members().ok());
 }
 
-// A number that a stream has delivered is of use until the deadline.
+// The number from a stream is valid until the query's deadline.
 TEST_F(RpcTest, QueryCannotBeAnsweredAfterItsDeadline) {
   Start(OurSerf());
   const auto at_b = Listen(b(), "load");
@@ -188,7 +189,7 @@ TEST_F(RpcTest, QueryCannotBeAnsweredAfterItsDeadline) {
   ASSERT_TRUE(asking->SendQuery("load", "", params).ok());
   const std::uint64_t number = NextQuery(*at_b);
   EXPECT_EQ(Answers(*asking), Set{});
-  // b has heard of the query later, and keeps it as much longer.
+  // b received the query later, and keeps it as much longer.
   const std::string too_large(2000, 'x');
   EXPECT_TRUE(a().process().WaitUntil(
       [&] { return at_b->Respond(number, too_large).message() == rpc::kNoPendingQuery; }));
@@ -212,7 +213,7 @@ TEST_F(RpcTest, Coordinates) {
   Start(OurSerf());
   for (const AgentProcess* agent : {&a(), &b()}) {
     const auto client = Connect(agent->rpc());
-    // Of itself at once, of the other after a probe.
+    // The agent knows its own coordinate at once, and the other's after a probe.
     for (const char* const name : {"a", "b"}) {
       EXPECT_TRUE(agent->WaitUntil([&](const auto&) {
         const auto found = client->GetCoordinate(name);
@@ -225,7 +226,7 @@ TEST_F(RpcTest, Coordinates) {
   }
 }
 
-// Our library and the original's agent, which skips FinishEarly.
+// Our library and Go Serf's agent, which ignores FinishEarly.
 TEST_F(RpcTest, TheOriginalsAgent) {
   Start(DebianSerf());
   const auto at_a = Listen(a(), "load");
@@ -251,7 +252,7 @@ TEST_F(RpcTest, TheOriginalsAgent) {
 }
 
 TEST(UnixRpcTest, AgentAndCommandsOverAUnixSocket) {
-  // Not the test's own folder: its path may be longer than that of a socket.
+  // The test's own folder does not serve: its path may be too long for a socket.
   char pattern[] = "/tmp/serf-rpc-XXXXXX";
   ASSERT_NE(::mkdtemp(pattern), nullptr);
   const std::string path = absl::StrCat(pattern, "/rpc.sock");
@@ -273,8 +274,8 @@ TEST(UnixRpcTest, AgentAndCommandsOverAUnixSocket) {
   EXPECT_EQ(members.Wait(), 0) << members.out();
   EXPECT_EQ(members.out().substr(0, 3), "a  ");
 
-  // What it leaves when it is killed does not keep the next from starting; what it leaves when it
-  // ends well is nothing.
+  // The file of a killed agent does not keep the next one from starting. An agent that ends
+  // normally leaves no file.
   agent->Kill();
   EXPECT_TRUE(fs::exists(path));
   agent = nullptr;
@@ -286,7 +287,7 @@ TEST(UnixRpcTest, AgentAndCommandsOverAUnixSocket) {
   fs::remove_all(pattern);
 }
 
-// Port 0: the banner tells which one it is.
+// With port 0 the banner shows the chosen port.
 TEST(UnixRpcTest, TheBannerTellsTheChosenPort) {
   const std::string host = NextLoopbackAddress();
   Process agent({OurSerf(), "agent", "-node=a", absl::StrCat("-bind=", host, ":7946"),

@@ -1,5 +1,5 @@
-// What each signal does to an agent: the table of docs/agent-options.md, tried on ours and on the
-// original; and what a parent may have done to signals before.
+// Tests what each signal does to an agent: the table of docs/agent-options.md, on our agent and on
+// Go Serf's; and what a parent may have done to signals before.
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -36,7 +36,7 @@ int SignalOf(absl::string_view name) {
   for (int signal = 1; signal <= static_cast<int>(kSystemSignals); ++signal) {
     if (absl::StrCat("SIG", ::sigabbrev_np(signal)) == name) return signal;
   }
-  // Names of the system that mean the same.
+  // Names of the system that mean the same signal.
   return name == "SIGIO" ? SIGIO : 0;
 }
 
@@ -45,7 +45,7 @@ std::string Read(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-// From signals to what the documentation says of them. The real-time ones are one row.
+// Signals and the documentation's text about them. The real-time ones are one row.
 std::map<int, std::string> ReadTable() {
   const std::string text = Read(ProgramFromEnvironment("AGENT_OPTIONS"));
   std::map<int, std::string> effects;
@@ -65,7 +65,7 @@ std::map<int, std::string> ReadTable() {
   return effects;
 }
 
-// Its file is found from the folder of the start only.
+// The path of the file is relative to the folder of the start.
 const std::map<int, std::string>& Documented() {
   static const auto& table = *new std::map<int, std::string>(ReadTable());
   return table;
@@ -91,13 +91,13 @@ TEST_F(SignalsTest, TheTableHasAll) {
   EXPECT_EQ(Nothing().size(), 11u + SIGRTMAX - SIGRTMIN + 1);
 }
 
-// All of them: it runs on, and leaves when it is told.
+// For all of these the agent continues, and leaves when asked to.
 TEST_F(SignalsTest, NothingIsNothing) {
   for (const std::string& program : {OurSerf(), DebianSerf()}) {
     AgentProcess agent({.program = program, .name = "n"});
     ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
     for (const int signal : Nothing()) {
-      // The original's language has no use for this one, and lets the system end it.
+      // Go's runtime has no use for this signal, and lets the system end the process.
       if (program == DebianSerf() && signal == SIGRTMIN) continue;
       agent.process().Signal(signal);
     }
@@ -134,8 +134,8 @@ TEST_F(SignalsTest, AStoppedOneGoesOn) {
   }
 }
 
-// A parent that blocks all signals and ignores some. Were SIGCHLD blocked, no handler would end;
-// the handler itself starts as if nothing had been blocked or ignored.
+// The parent blocks all signals and ignores some. With SIGCHLD blocked no handler would end. The
+// handler itself starts with no signal blocked or ignored.
 TEST_F(SignalsTest, WhatTheParentLeftIsReset) {
   sigset_t all;
   sigset_t before;
@@ -150,7 +150,7 @@ TEST_F(SignalsTest, WhatTheParentLeftIsReset) {
   for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGUSR2}) std::signal(signal, SIG_DFL);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   EXPECT_TRUE(agent.WaitForLog("agent: Event 'member-join' script output: done")) << agent.log();
-  // Two signals are the C library's own, and nobody else's to reset.
+  // Two signals belong to the C library, and no program can reset them.
   constexpr std::uint64_t kLibrarys = std::uint64_t{3} << 31;
   const std::vector<std::string> masks =
       absl::StrSplit(workshop_.Read("mask"), absl::ByAnyChar("\t\n"), absl::SkipEmpty());
@@ -164,7 +164,7 @@ TEST_F(SignalsTest, WhatTheParentLeftIsReset) {
   EXPECT_EQ(agent.process().Wait(), 0);
 }
 
-// ulimit -f: the snapshot may not grow, and the agent goes on without.
+// With `ulimit -f` the snapshot may not grow, and the agent continues without it.
 TEST_F(SignalsTest, AFileSizeLimitEndsNobody) {
   rlimit before;
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);

@@ -1,5 +1,5 @@
-// Whatever an agent writes to may stand still: it answers pings meanwhile, and ends when it is
-// told.
+// The readers of an agent's output block. The agent answers pings meanwhile, and ends when asked
+// to.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -35,10 +35,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A last second for the output, and what a busy machine takes.
+// A second for the last output, and some time for a busy machine.
 constexpr std::chrono::seconds kEndMax{5};
 
-// The two ends of a standard output; a child inherits the second.
+// The two ends of a standard output; a child inherits the second one.
 class Output {
  public:
   enum class Kind { kPipe, kSockets, kTerminal };
@@ -68,7 +68,7 @@ class Output {
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
-  // The words that run `argv` with this as a descriptor of it.
+  // The words that run `argv` with this output as one of its descriptors.
   std::vector<std::string> Run(std::vector<std::string> argv, int as = STDOUT_FILENO) const {
     const int end = ends_[1];
     std::vector<std::string> words = {
@@ -81,8 +81,8 @@ class Output {
   std::array<int, 2> ends_ = {-1, -1};
 };
 
-// A TCP server of which nobody takes connections, or bytes out of them. What connects to a `full`
-// one waits for the answer to its SYN.
+// A TCP server that accepts no connection, or reads no byte from one. A client that connects to a
+// `full` server waits for the answer to its SYN.
 class StandingServer {
  public:
   StandingServer(const std::string& address, bool full) {
@@ -106,7 +106,7 @@ class StandingServer {
   const std::string& address() const { return address_; }
 
  private:
-  // One client more. False: half a second was not enough.
+  // Connects one more client. False: half a second was not enough.
   bool Connects(const sockaddr_in& to) {
     const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     clients_.push_back(client);
@@ -133,7 +133,7 @@ class StandstillTest : public ::testing::Test {
 
   void Connect(const Process& agent) {
     ASSERT_TRUE(agent.WaitUntil([this] {
-      client_.emplace();  // each connects once
+      client_.emplace();  // each client connects once
       return client_->Connect(absl::StrCat(address_, ":7373")).ok();
     }));
     watch_.emplace(address_, "n");
@@ -152,7 +152,8 @@ class StandstillTest : public ::testing::Test {
   std::optional<PingWatch> watch_;
 };
 
-// Events make it log more than any reader's buffer holds, reloads are signals that arrive.
+// Events make the agent log more than any reader's buffer holds. Reloads prove that signals still
+// arrive.
 TEST_F(StandstillTest, StandardOutput) {
   for (const auto kind : {Output::Kind::kPipe, Output::Kind::kSockets, Output::Kind::kTerminal}) {
     const Output output(kind);
@@ -168,7 +169,7 @@ TEST_F(StandstillTest, StandardOutput) {
   }
 }
 
-// Standard error is where SIGUSR1 writes to.
+// SIGUSR1 writes to standard error.
 TEST_F(StandstillTest, StandardError) {
   const Output output(Output::Kind::kPipe);
   Process agent(output.Run(Agent({}), STDERR_FILENO));
@@ -192,7 +193,7 @@ TEST_F(StandstillTest, Statsite) {
   }
 }
 
-// A FIFO that nobody writes to, in place of a file that a reload reads.
+// A FIFO without a writer replaces a file that a reload reads.
 TEST_F(StandstillTest, ConfigurationFiles) {
   workshop_.Write("r.json", R"({"tags": {"a": "1"}})");
   Process agent(Agent({"-config-file=r.json"}));

@@ -1,5 +1,5 @@
-// Agents whose files lie as containers have them: mounted one by one, in a read-only folder, on a
-// full disk. The test has mounts of its own.
+// Tests agents whose files lie as in containers: mounted one by one, in a read-only folder, on a
+// full disk. The test has its own mounts.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,7 +29,7 @@ namespace {
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
-// What tmpfs gives a file at a time.
+// The unit in which tmpfs allocates.
 constexpr std::size_t kPage = 4096;
 constexpr char kKey[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 constexpr char kOther[] = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
@@ -39,7 +39,7 @@ class StateFilesTest : public ::testing::Test {
   AgentProcess Start(std::vector<std::string> flags) {
     return AgentProcess({.program = OurSerf(), .name = "a", .flags = std::move(flags)});
   }
-  // `serf WORDS`; the exit code. What it said stands in said_.
+  // Runs `serf WORDS` and returns the exit code. said_ holds the output.
   std::optional<int> Serf(const AgentProcess& agent, std::vector<std::string> words) {
     words.insert(words.begin(), OurSerf());
     words.insert(words.begin() + 2, absl::StrCat("-rpc-addr=", agent.rpc()));
@@ -48,7 +48,7 @@ class StateFilesTest : public ::testing::Test {
     said_ = absl::StrCat(process.out(), process.err());
     return code;
   }
-  // Lines of a long life, enough for a compaction at once.
+  // The lines of a long life, enough for a compaction at once.
   static std::string LongSnapshot() {
     std::string text;
     for (int i = 0; text.size() < 140'000; ++i) {
@@ -62,7 +62,7 @@ class StateFilesTest : public ::testing::Test {
   std::string said_;
 };
 
-// `docker run -v keys.json:/keys.json -v tags.json:/tags.json`: a rename says EBUSY.
+// `docker run -v keys.json:/keys.json -v tags.json:/tags.json`: rename() fails with EBUSY.
 TEST_F(StateFilesTest, MountedOneByOne) {
   for (const char* name : {"keys.json", "tags.json", "snapshot"}) {
     folder_.Write(name, "");
@@ -90,10 +90,10 @@ TEST_F(StateFilesTest, MountedOneByOne) {
   EXPECT_THAT(agent.log(), ::testing::Not(HasSubstr("[ERR]")));
 }
 
-// A snapshot on a full disk: the node works, and tells that its leave is not on record.
+// With a snapshot on a full disk the node works, and reports that its leave is not on record.
 TEST_F(StateFilesTest, ALeaveThatTheDiskHasNoRoomFor) {
   ASSERT_TRUE(folder_.MountDisk("64k"));
-  // With the agent's first line a page is full, to the byte.
+  // The agent's first line fills a page to the byte.
   const std::string address = NextLoopbackAddress();
   const std::string first = absl::StrCat("alive: a ", address, ":7946\n");
   const std::string before = absl::StrCat("#", std::string(kPage - first.size() - 2, 'x'), "\n");
@@ -114,8 +114,8 @@ TEST_F(StateFilesTest, ALeaveThatTheDiskHasNoRoomFor) {
   EXPECT_EQ(folder_.Read("snapshot"), before + first);
 }
 
-// What fits is written, as by the original, and the rest soon after there is room: lines are not
-// lost, and nobody waits for the next attempt to write the whole file.
+// The agent writes the lines that fit, as Go Serf does, and the rest soon after there is room. No
+// line is lost, and none waits for the next attempt to write the whole file.
 TEST_F(StateFilesTest, AFullDiskTakesWhatFitsAndLaterTheRest) {
   ASSERT_TRUE(folder_.MountDisk("64k"));
   const std::string address = NextLoopbackAddress();
@@ -158,7 +158,7 @@ TEST_F(StateFilesTest, AFullDiskTakesWhatFitsAndLaterTheRest) {
       << agent.log();
 }
 
-// What a crash within a change left is a copy of the keys.
+// A crash within a change leaves a copy of the keys.
 TEST_F(StateFilesTest, ACopyThatACrashLeftIsRemoved) {
   folder_.Write("keys.json", absl::StrCat("[\"", kKey, "\"]"));
   folder_.Write("keys.json.serf-new", "[");

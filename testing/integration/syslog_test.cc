@@ -1,4 +1,4 @@
-// Agents that log to the system's log daemon, which here is the test.
+// Tests agents that log to the system's log daemon, which here is the test.
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -34,12 +34,12 @@
 namespace serf::testing {
 namespace {
 
-// One of the sockets that agents try. Nobody else is at the others: see main().
+// One of the sockets that agents try. Nobody listens at the others: see main().
 constexpr char kSocket[] = "/var/run/syslog";
 
 class Daemon {
  public:
-  // Of SOCK_STREAM, clients connect after Listen().
+  // With SOCK_STREAM, clients connect after Listen().
   explicit Daemon(int type = SOCK_DGRAM) : fd_(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0)) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -51,7 +51,7 @@ class Daemon {
     std::filesystem::remove(kSocket);
   }
 
-  // All so far, until one contains `text`.
+  // Receives until a datagram contains `text`.
   bool WaitFor(absl::string_view text) {
     const auto has = [text](const std::string& line) { return absl::StrContains(line, text); };
     if (std::any_of(datagrams_.begin(), datagrams_.end(), has)) return true;
@@ -60,13 +60,13 @@ class Daemon {
     }
     return false;
   }
-  // Takes what is there: a socket holds a dozen datagrams, and the agent does not wait for room.
+  // Takes all datagrams: a socket holds a dozen, and the agent does not wait for room.
   void TakeAll() {
     while (Receive(std::chrono::seconds(0))) {
     }
   }
   void Listen(int backlog) { ASSERT_EQ(::listen(fd_, backlog), 0); }
-  // What the client that came first has written, until it closes.
+  // The bytes that the first client has written, until it closes.
   std::size_t BytesOfAClient() {
     const int client = ::accept(fd_, nullptr, nullptr);
     std::size_t bytes = 0;
@@ -105,7 +105,7 @@ class SyslogTest : public ::testing::Test {
     EXPECT_TRUE(process.Wait().has_value()) << process.out();
   }
 
-  // What the recorded agents were told: an event, a join and a list that fail.
+  // Repeats what the recorded agents did: an event, and a join and a key list that fail.
   static void ExpectAsRecorded(const char* name) {
     const Transcript transcript(name);
     Daemon daemon;
@@ -116,7 +116,7 @@ class SyslogTest : public ::testing::Test {
     Run("join", "127.0.0.1:23999");
     daemon.TakeAll();
     Run("keys", "-list");
-    // The recording's last one.
+    // The last datagram of the recording.
     const std::vector<std::string> recorded = transcript.facts("syslog_datagrams");
     EXPECT_TRUE(daemon.WaitFor(recorded.back().substr(recorded.back().find("]: "))))
         << daemon.all();
@@ -142,7 +142,7 @@ TEST_F(SyslogTest, NoDaemonAsRecorded) {
   EXPECT_EQ(transcript.Run(), transcript.expected());
 }
 
-// The agent does not end with the daemon, and finds the next one.
+// The agent survives the daemon's end, and finds the next daemon.
 TEST_F(SyslogTest, OutlivesTheDaemon) {
   std::vector<std::string> words = Transcript("agent-err-syslog").argv();
   words.push_back("-log-level=warn");
@@ -159,11 +159,11 @@ TEST_F(SyslogTest, OutlivesTheDaemon) {
   Daemon daemon;
   Run("keys", "-list");
   EXPECT_TRUE(daemon.WaitFor("]: serf: Keyring is empty (encryption not enabled)\n"));
-  // What was logged while there was none is lost.
+  // Entries from the time without a daemon are lost.
   EXPECT_EQ(daemon.datagrams().size(), 1u) << daemon.all();
 }
 
-// The socket of a daemon that stands still is full after a dozen lines.
+// The socket of a daemon that blocks is full after a dozen lines.
 TEST_F(SyslogTest, ADaemonThatStandsStillHoldsNothingUp) {
   const Daemon daemon;
   AgentProcess agent({.program = OurSerf(), .name = "n", .flags = {"-syslog", "-log-level=trace"}});
@@ -179,7 +179,7 @@ TEST_F(SyslogTest, ADaemonThatStandsStillHoldsNothingUp) {
   EXPECT_EQ(agent.process().Wait(), 0);
 }
 
-// The same of a daemon that takes streams: of its clients nobody is taken from the queue.
+// The same for a daemon that takes streams and accepts no client.
 TEST_F(SyslogTest, AStreamThatStandsStillHoldsNothingUp) {
   for (const int backlog : {0, 100}) {
     Daemon daemon(SOCK_STREAM);
@@ -202,11 +202,11 @@ TEST_F(SyslogTest, AStreamThatStandsStillHoldsNothingUp) {
   }
 }
 
-// A new level is that of syslog, too.
+// A new log level applies to syslog, too.
 TEST_F(SyslogTest, LevelIsReloaded) {
   workshop_.Write("sl.json", R"({"enable_syslog": true, "log_level": "warn"})");
   std::vector<std::string> words = Transcript("agent-syslog").argv();
-  words.pop_back();  // its -log-level
+  words.pop_back();  // drops the recorded -log-level
   Daemon daemon;
   Process agent(words);
   ASSERT_TRUE(agent.WaitForOutput("==> Log data will now stream in")) << agent.out();

@@ -1,16 +1,15 @@
 #ifndef SERF_TESTING_INTEGRATION_TRANSCRIPT_H_
 #define SERF_TESTING_INTEGRATION_TRANSCRIPT_H_
 
-// Transcript: a recorded run of the original's `serf` (testing/vectors/cli/), made again with our
-// program. Source of the format: docs/protocol/agent.md 0.
+// Transcript: a recorded run of Go Serf's `serf` (testing/vectors/cli/), repeated with our program.
+// Source of the format: docs/protocol/agent.md 0.
 //
 //   const Transcript transcript("members-json");
 //   EXPECT_EQ(transcript.Run(), transcript.expected());
 //
-// The recordings use 127.0.0.1. So that tests beside each other do not meet, it is replaced by
-// another loopback address, of the same length because tables are aligned by it. What may differ is
-// taken out of both sides: help texts after their first line, the version, time stamps, the wording
-// of tips.
+// The recordings use 127.0.0.1. Another loopback address replaces it, so that parallel tests do not
+// meet; its length is the same, because tables align by it. Parts that may differ are removed on
+// both sides: help texts after their first line, the version, time stamps, the wording of tips.
 
 #include <unistd.h>
 
@@ -34,13 +33,13 @@
 
 namespace serf::testing {
 
-// 127.1.0.1 to 127.9.9.9, by process.
+// An address from 127.1.0.1 to 127.9.9.9, by process.
 inline std::string TranscriptAddress() {
   const int id = ::getpid();
   return absl::StrCat("127.", 1 + id % 9, ".", id / 9 % 10, ".", 1 + id / 90 % 9);
 }
 
-// The text, with the address of this process.
+// The text with the address of this process.
 inline std::string Localize(absl::string_view text) {
   return absl::StrReplaceAll(text, {{"127.0.0.1", TranscriptAddress()}});
 }
@@ -56,13 +55,14 @@ struct Outcome {
   }
 };
 
-// Without what may differ between two programs.
+// The text without the parts that may differ between two programs.
 std::string Normalize(absl::string_view text);
 
-// An agent's output: also without time stamps, and without entries that depend on timing.
+// An agent's output, also without time stamps, and without entries that depend on timing.
 std::string NormalizeAgentOutput(absl::string_view text);
 
-// What it sends to the system's log, "<29>Nov 23 04:01:47 serf[123]: TEXT": likewise, one string.
+// The same for the agent's datagrams to the system's log, "<29>Nov 23 04:01:47 serf[123]: TEXT", as
+// one string.
 std::string NormalizeSyslog(const std::vector<std::string>& datagrams);
 
 class Transcript {
@@ -70,7 +70,7 @@ class Transcript {
   explicit Transcript(absl::string_view name)
       : json_(LoadVectors(absl::StrCat("cli/", name, ".json"))) {}
 
-  // With our program in front.
+  // The recorded words, with our program in front.
   std::vector<std::string> argv() const {
     std::vector<std::string> words = facts("argv");
     words[0] = OurSerf();
@@ -93,13 +93,13 @@ class Transcript {
     return list;
   }
 
-  // What the original said.
+  // The outcome with Go Serf.
   Outcome expected() const {
     return {Normalize(Localize(json_["stdout"].get<std::string>())),
             Normalize(Localize(json_["stderr"].get<std::string>())), json_["exit_code"].get<int>()};
   }
 
-  // What our program says.
+  // The outcome with our program.
   Outcome Run() const {
     Process process(argv(), environment());
     const int exit_code = process.Wait().value_or(-1);
@@ -112,19 +112,20 @@ class Transcript {
 
 namespace transcript_internal {
 
-// "2013/10/21 18:57:15 [INFO] ..." without its first twenty characters.
+// True for "2013/10/21 18:57:15 [INFO] ...".
 inline bool HasTimeStamp(absl::string_view line) {
   return line.size() > 20 && line[4] == '/' && line[7] == '/' && line[13] == ':' && line[16] == ':';
 }
 
-// "agent: Serf agent started": whether the text of a log entry is there, and where, is chance.
+// True if it is a matter of chance whether and where a log entry appears, as for "agent: Serf agent
+// started".
 inline bool DependsOnTiming(absl::string_view entry) {
   for (const absl::string_view start :
        {"agent: Received event: ", "agent.ipc: Accepted client: ", "agent: Serf agent started",
         "agent: Serf shutdown detected", "memberlist: Refuting ",
-        // Whether a handler of the own leave ends before the agent.
+        // A handler for the agent's own leave may end before the agent, or not.
         "agent: Event 'member-leave' script output: ",
-        // Whether a node hears its own query.
+        // A node may receive its own query, or not.
         "serf: messageQueryType: "}) {
     if (absl::StartsWith(entry, start)) return true;
   }
@@ -140,17 +141,17 @@ inline std::string Normalize(absl::string_view text) {
       lines.emplace_back(line);
       if (absl::StrContains(line, "<command>")) continue;  // the list of commands is compared
       lines.emplace_back("(help)");
-      break;  // help is always the last thing that is said
+      break;  // the help always comes last
     }
     lines.emplace_back(line);
   }
-  // The line before this one is the version.
+  // The line before it is the version.
   for (std::size_t i = 1; i < lines.size(); ++i) {
     if (absl::StartsWith(lines[i], "Agent Protocol: ")) lines[i - 1] = "(version)";
   }
   for (std::string& line : lines) {
     if (absl::StartsWith(line, "* ")) line = "* (tip)";
-    // Releases of the original differ in whether the port is named (docs/protocol/agent.md 7).
+    // Only some releases of Go Serf name the port (docs/protocol/agent.md 7).
     constexpr absl::string_view kStart = " Failed to join ";
     const std::size_t start = absl::string_view(line).find(kStart);
     const std::size_t dial = line.find(": dial tcp ");

@@ -1,5 +1,5 @@
-// The recorded runs of the original's commands, made again with //cmd:serf. What the recordings
-// say that we do otherwise on purpose stands in a test of its own, with the reason.
+// Repeats the recorded runs of Go Serf's commands with //cmd:serf. Each intended difference has a
+// test of its own, with the reason.
 
 #include "serf/testing/integration/transcript.h"
 
@@ -24,7 +24,7 @@
 namespace serf::testing {
 namespace {
 
-// Alone: the test joins it.
+// Starts beta alone; the test joins it.
 std::unique_ptr<Process> StartLoneBeta() {
   return StartAgent({"-node=beta", "-bind=127.0.0.1:23122", "-rpc-addr=127.0.0.1:23222",
                      "-tag=role=db", "-profile=local"});
@@ -98,14 +98,14 @@ TEST(TranscriptTest, OneAgent) {
       {"members-one", "info-bad-format", "auth-not-needed", "cross-old-cli-new-agent"});
 }
 
-// `info`, but for what is the machine's.
+// `info` without the values that depend on the machine.
 nlohmann::json ComparableInfo(const std::string& text) {
   nlohmann::json info = nlohmann::json::parse(text);
   for (auto& [key, value] : info["runtime"].items()) value = "";
   return info;
 }
 
-// The lines of `info`, without the values that are the machine's or the moment's.
+// The lines of `info`, without the values that depend on the machine or the moment.
 std::string ComparableInfoText(const std::string& text) {
   std::string result;
   absl::string_view section;
@@ -179,7 +179,7 @@ TEST(TranscriptTest, TwoAgents) {
       "force-leave-alive",
       "monitor-bad-level",
   });
-  // The original says nothing (serf#500).
+  // Go Serf prints nothing (serf#500).
   const Transcript unknown("force-leave-unknown");
   Outcome expected = unknown.expected();
   expected.err = "Warning: no member is called \"nosuch\"\n";
@@ -199,7 +199,7 @@ TEST(TranscriptTest, TwoAgents) {
   ExpectAsRecorded({"members-left"});
 }
 
-// The original closes the connection over a bad expression, and says only `client closed`; ours
+// On a bad expression Go Serf closes the connection, and prints only `client closed`. Our agent
 // answers with the reason (docs/protocol/agent.md 1.7).
 TEST(TranscriptTest, BadExpressionIsNamed) {
   const auto alpha = StartAlpha();
@@ -225,7 +225,7 @@ TEST(TranscriptTest, FailedMember) {
   ASSERT_TRUE(alpha->WaitForOutput("serf: EventMemberFailed: beta ")) << alpha->out();
   ExpectAsRecorded({"members-failed", "force-leave"});
   ASSERT_TRUE(alpha->WaitForOutput("serf: EventMemberLeave (forced): beta ")) << alpha->out();
-  // The original's order is random, ours is by name.
+  // Go Serf's order is random; ours is by name.
   const Transcript left("members-after-force-leave");
   std::vector<std::string> lines = absl::StrSplit(left.expected().out, '\n');
   ASSERT_EQ(lines.size(), 3u);
@@ -243,7 +243,7 @@ TEST(TranscriptTest, OddCharacters) {
   const auto odd = StartAgent({"-node= al|pha ", "-bind=127.0.0.1:23121",
                                "-rpc-addr=127.0.0.1:23221", "-tag=a= x|y ", "-tag=b=<&>"});
   ExpectAsRecorded({"members-odd-characters-json"});
-  // A "|" makes a column in the original; it has no meaning in ours (docs/protocol/agent.md 4.10).
+  // In Go Serf a "|" makes a column; in our output it has no meaning (docs/protocol/agent.md 4.10).
   EXPECT_EQ(Transcript("members-odd-characters").Run().out,
             Localize("al|pha  127.0.0.1:23121  alive  a= x|y ,b=<&>\n"));
 }
@@ -252,7 +252,7 @@ TEST(TranscriptTest, MonitorOfAnAgentThatDies) {
   const auto alpha = StartAlpha();
   const Transcript transcript("monitor-agent-dies");
   std::vector<std::string> argv = transcript.argv();
-  argv.push_back("-log-level=debug");  // shows that it runs
+  argv.push_back("-log-level=debug");  // the debug level shows that the agent runs
   Process monitor(argv);
   ASSERT_TRUE(monitor.WaitForOutput("agent: Serf agent starting"));
   alpha->Kill();
@@ -263,7 +263,7 @@ TEST(TranscriptTest, MonitorOfAnAgentThatDies) {
       << monitor.out();
 }
 
-// Who joins learns which of the addresses did not answer; the original tells only how many did.
+// The user learns which addresses did not answer; Go Serf reports only how many answered.
 TEST(TranscriptTest, JoinNamesWhatDidNotAnswer) {
   const auto alpha = StartAlpha();
   const auto beta = StartLoneBeta();
@@ -277,8 +277,8 @@ TEST(TranscriptTest, JoinNamesWhatDidNotAnswer) {
 
 // --- agents ---
 
-// Runs an agent until `ready` appears, sends the signals, and compares all it said, but for what is
-// said on purpose beside it.
+// Runs an agent until `ready` appears, sends the signals, and compares its whole output, except for
+// intended additions.
 void ExpectAgentAsRecorded(const char* name, const char* ready, const std::vector<int>& signals,
                            const std::string& beside = "") {
   const Transcript transcript(name);
@@ -348,7 +348,7 @@ TEST(TranscriptTest, AgentSignals) {
 }
 
 TEST(TranscriptTest, AgentJoins) {
-  // One of the addresses does not answer, which the original tells nobody.
+  // One of the addresses does not answer, which Go Serf does not report.
   const std::string beside = absl::StrCat(
       "    [WARN] agent: error joining: 1 error occurred:\n\t* Failed to join (address): dial tcp ",
       TranscriptAddress(), ":23999: connect: connection refused\n\n");
@@ -379,7 +379,7 @@ TEST(TranscriptTest, AgentDefaultsToTheHostName) {
   EXPECT_EQ(agent.Wait(), 1);
 }
 
-// Without a replacement of the address: it is that of the interface and of the name.
+// The address is not replaced, because it belongs to the interface and to the name.
 TEST(TranscriptTest, AgentFindsItsAddress) {
   for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
            {"-iface=lo", "-bind=0.0.0.0:0"}, {"-bind=localhost:0"}}) {

@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_INTEGRATION_WORKSHOP_H_
 #define SERF_TESTING_INTEGRATION_WORKSHOP_H_
 
-// Workshop: an empty folder in which the test and the programs that it starts work, since recorded
-// runs name their files without one. Removed at the end.
+// Workshop: an empty folder in which the test and its programs work, because recorded runs name
+// their files without a folder. The destructor removes it.
 
 #include <unistd.h>
 
@@ -19,7 +19,7 @@ namespace serf::testing {
 class Workshop {
  public:
   Workshop() : home_(std::filesystem::current_path()) {
-    // What was found from the old folder is to be found from the new one.
+    // Relative paths of the old folder must still work from the new one.
     if (std::getenv("TEST_SRCDIR") == nullptr) {
       ::setenv("TEST_SRCDIR", home_.c_str(), 1);
       ::setenv("TEST_WORKSPACE", ".", 1);
@@ -49,7 +49,7 @@ class Workshop {
     if (executable) std::filesystem::permissions(path, std::filesystem::perms::owner_all);
   }
 
-  // Empty if there is no such file.
+  // The content of a file; empty if there is no such file.
   std::string Read(const std::string& name) const {
     std::ifstream file(folder_ / name);
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};

@@ -1,6 +1,6 @@
-// Agents of ours beside originals whose Lamport clocks are far ahead, as an original follows any
-// jump: here by the snapshot of a life before. All take part afterwards
-// (docs/decisions/0008-clocks-follow.md).
+// Tests our agents beside Go Serf agents whose Lamport clocks are far ahead, because Go Serf
+// follows any jump; here the snapshot of an earlier life moves them. All agents take part
+// afterwards (docs/decisions/0008-clocks-follow.md).
 
 #include <unistd.h>
 
@@ -23,7 +23,7 @@ namespace {
 
 constexpr char kKey[] = "AAECAwQFBgcICQoLDA0ODw==";
 constexpr char kOtherKey[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
-// What the original's gossip missed in a small cluster, its push/pull of every 15 s tells.
+// In a small cluster Go Serf's push/pull, every 15 s, delivers what its gossip missed.
 constexpr std::chrono::seconds kPatience{60};
 
 class ClocksInteropTest : public ::testing::TestWithParam<std::uint64_t> {
@@ -61,7 +61,7 @@ TEST_P(ClocksInteropTest, WhoComesLaterHearsAndIsHeard) {
   const std::string snapshot = PathOf("theirs-1.snap");
   std::ofstream(snapshot) << "clock: " << GetParam() << "\nevent-clock: " << GetParam()
                           << "\nquery-clock: " << GetParam() << "\n";
-  // One of ours is there before the original that is far ahead, and one comes after it.
+  // One of our agents starts before the Go Serf agent that is far ahead, and one after it.
   AgentProcess early({.program = OurSerf(), .name = "early", .flags = Flags("early", "")});
   ASSERT_TRUE(early.WaitUntilRunning()) << early.log();
   std::vector<std::string> flags = Flags("theirs-1", early.gossip());
@@ -79,7 +79,7 @@ TEST_P(ClocksInteropTest, WhoComesLaterHearsAndIsHeard) {
       {"early", "alive"}, {"theirs-1", "alive"}, {"late", "alive"}, {"victim", "alive"}};
   for (AgentProcess* agent : agents) ASSERT_TRUE(agent->WaitForMembers(all)) << agent->log();
 
-  // Events, from each to all.
+  // Each agent sends an event to all.
   for (AgentProcess* speaker : agents) {
     const std::string text = absl::StrCat("from ", speaker->name(), ";");
     Run(*speaker, {"event", "-coalesce=false", "news", text});
@@ -90,7 +90,7 @@ TEST_P(ClocksInteropTest, WhoComesLaterHearsAndIsHeard) {
           << hearer->log();
     }
   }
-  // Queries, and those of keys.
+  // Queries, and those about keys.
   for (AgentProcess* asker : {&early, &late}) {
     std::string answers;
     EXPECT_TRUE(asker->process().WaitUntil(

@@ -1,5 +1,6 @@
-// Every command that talks to an agent, in both directions: ours drives the original's agents, and
-// the original's drives ours. An encrypted cluster of two, in which both answer the query "load".
+// Tests every command that talks to an agent, in both directions: our commands with Go Serf's
+// agents, and Go Serf's commands with our agents. The cluster is encrypted and has two members,
+// which both answer the query "load".
 
 #include <algorithm>
 #include <csignal>
@@ -23,8 +24,7 @@ namespace {
 constexpr char kKey[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 constexpr char kNewKey[] = "enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6eno=";
 
-// The lines, sorted, with single blanks: the order of members, keys and answers is random in the
-// original.
+// The lines, sorted, with single blanks: Go Serf's order of members, keys and answers is random.
 std::vector<std::string> SortedLines(absl::string_view text) {
   std::vector<std::string> lines;
   for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
@@ -34,14 +34,14 @@ std::vector<std::string> SortedLines(absl::string_view text) {
   return lines;
 }
 
-// A call, and all that it prints but for the order of lines.
+// A call and its whole output, except for the order of lines.
 struct Call {
   std::vector<std::string> words;
   std::string out;
   int exit_code = 0;
 };
 
-// True: the original's commands against our agents.
+// True: Go Serf's commands with our agents.
 class CommandsTest : public ::testing::TestWithParam<bool> {
  protected:
   static std::vector<std::string> Flags(const char* role, const char* answer) {
@@ -117,7 +117,8 @@ TEST_P(CommandsTest, JoinMembersTagsForceLeaveLeave) {
 
   Process leave(CommandLine(a_, {"leave"}));
   leave.Wait();
-  // The original's may say `client closed` although all went well (docs/protocol/agent.md 1.11).
+  // Go Serf's command may print `client closed` although the leave succeeded
+  // (docs/protocol/agent.md 1.11).
   EXPECT_TRUE(leave.out() == "Graceful leave complete\n" ||
               (GetParam() && leave.out() == "Error leaving: client closed\n"))
       << leave.out();
@@ -158,7 +159,7 @@ TEST_P(CommandsTest, EventQueryReachability) {
   const std::string responses = "Response from 'a': one\nResponse from 'b': two\n";
   const std::string b_only =
       "Ack from 'b'\nResponse from 'b': two\nTotal Acks: 1\nTotal Responses: 1\n";
-  const std::string timeout = "-timeout=4s";  // which the original waits for
+  const std::string timeout = "-timeout=4s";  // Go Serf waits for all of it
   Expect(a_, {{{"query", timeout, "load"},
                absl::StrCat(dispatched, acks, responses, "Total Acks: 2\nTotal Responses: 2\n")},
               {{"query", timeout, "-no-ack", "-relay-factor=1", "load", "payload"},
@@ -190,7 +191,7 @@ TEST_P(CommandsTest, InfoRtt) {
   for (const char* part : {"\n\tencrypted = true\n", "\n\tmembers = 2\n", "\n\trole = web\n"}) {
     EXPECT_TRUE(absl::StrContains(info.out(), part)) << part << info.out();
   }
-  // Where b is, a learns when it probes it.
+  // a learns b's coordinate when it probes b.
   std::string out;
   ASSERT_TRUE(a_.process().WaitUntil([&] {
     Process rtt(CommandLine(a_, {"rtt", "b"}));
@@ -207,7 +208,7 @@ TEST_P(CommandsTest, MonitorShowsAllEvents) {
   Process monitor(CommandLine(a_, {"monitor", "-log-level=debug"}));
   ASSERT_TRUE(monitor.WaitForOutput("[INFO] agent: Serf agent starting\n")) << monitor.out();
   Join();
-  // Joins that are not told yet would be merged with the change of the tags.
+  // Joins that were not delivered yet would be merged with the change of the tags.
   ASSERT_TRUE(monitor.WaitForOutput("\"Name\":\"b\"")) << monitor.out();
   Expect(a_, {{{"event", "-coalesce=false", "deploy", "x"},
                "Event 'deploy' dispatched! Coalescing enabled: false\n"},
@@ -228,7 +229,7 @@ INSTANTIATE_TEST_SUITE_P(Interop, CommandsTest, ::testing::Bool(), [](const auto
   return std::string(instance.param ? "TheirCommandsOurAgents" : "OurCommandsTheirAgents");
 });
 
-// The original's list is in random order; ours is by name, whoever lists.
+// Go Serf's list has a random order; ours is by name, whichever command prints it.
 TEST(CommandsOrderTest, OurMembersAreSorted) {
   AgentProcess first({.program = DebianSerf(), .name = "n0"});
   ASSERT_TRUE(first.WaitUntilRunning()) << first.log();

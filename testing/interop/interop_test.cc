@@ -1,4 +1,4 @@
-// Our agents and commands together with the original's (Debian's package `serf`).
+// Tests our agents and commands together with Go Serf's (Debian's package `serf`).
 
 #include <algorithm>
 #include <csignal>
@@ -19,7 +19,7 @@
 namespace serf::testing {
 namespace {
 
-// --- commands of the one against agents of the other ---
+// --- commands of one program with agents of the other ---
 
 class CommandInteropTest : public ::testing::TestWithParam<bool> {
  protected:
@@ -40,7 +40,7 @@ class CommandInteropTest : public ::testing::TestWithParam<bool> {
     return argv;
   }
 
-  // Standard output; the order of lines is random in the original.
+  // The standard output. Go Serf's order of lines is random.
   std::string Run(const AgentProcess& agent, const std::vector<std::string>& words,
                   int exit_code = 0) {
     Process process(CommandLine(agent, words));
@@ -54,7 +54,7 @@ class CommandInteropTest : public ::testing::TestWithParam<bool> {
   AgentProcess b_;
 };
 
-// The lines in order, single blanks between words.
+// The lines, sorted, with single blanks between words.
 std::string SortedLines(const std::string& text) {
   std::vector<std::string> lines;
   for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
@@ -80,7 +80,7 @@ TEST_P(CommandInteropTest, JoinMembersLeave) {
       << refused;
 
   Run(a_, {"force-leave", "nosuch"});
-  // The original's `leave` may say `client closed` although all went well
+  // Go Serf's `leave` may print `client closed` although the leave succeeded
   // (docs/protocol/agent.md 1.11).
   Process leave(CommandLine(b_, {"leave"}));
   leave.Wait();
@@ -120,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(Interop, CommandInteropTest, ::testing::Bool(), [](cons
   return std::string(instance.param ? "TheirCommandsOurAgent" : "OurCommandsTheirAgent");
 });
 
-// --- authentication: only the original can be told a key, in a file ---
+// --- authentication: only Go Serf takes a key, from a file ---
 
 TEST(AuthInteropTest, OurCommandsAuthenticate) {
   const std::string path = absl::StrCat(::testing::TempDir(), "/auth.json");

@@ -1,6 +1,6 @@
-// Mixed clusters of four, two agents of ours and two of the original: everything that agents do
-// with each other, for each way of encryption and compression. Two scenarios, since a cluster takes
-// a while to start: what living members tell each other, and how they come and go.
+// Tests mixed clusters of four, two of our agents and two of Go Serf, for each kind of encryption
+// and compression. Two scenarios cover all interactions, because a cluster takes a while to start:
+// what living members send each other, and how members come and go.
 
 #include <unistd.h>
 
@@ -46,20 +46,20 @@ constexpr char kKey16[] = "AAECAwQFBgcICQoLDA0ODw==";
 constexpr char kKey24[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 constexpr char kKey32[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-// Long enough for a script on a busy machine; `query` always waits that long.
+// Long enough for a script on a busy machine. `query` always waits so long.
 constexpr char kQueryTimeout[] = "-timeout=5s";
-// Until what only a push/pull of the original tells, every 15 s, has reached all, or a reconnect of
+// Long enough for news that only Go Serf's push/pull delivers, every 15 s, or for a reconnect,
 // every 30 s.
 constexpr std::chrono::seconds kPatience{180};
 
-// Bytes of the answer to the query "large": more than any packet of gossip.
+// Bytes of the answer to the query "large": more than any gossip packet holds.
 constexpr std::size_t kLargeAnswer = 6000;
 
 struct Variant {
   const char* name;
-  bool ours_first;      // which kind is joined by all others
+  bool ours_first;      // the kind of the agent that all others join
   std::string key;      // empty: no encryption
-  std::string new_key;  // to rotate to
+  std::string new_key;  // the key to rotate to
   bool compressed = true;
 };
 
@@ -68,10 +68,10 @@ class MatrixTest : public ::testing::TestWithParam<Variant> {
   MatrixTest() : folder_(absl::StrCat(::testing::TempDir(), "/matrix-", ::getpid())) {
     std::filesystem::create_directories(folder_);
     std::ofstream(PathOf("theirs.json")) << R"({"query_response_size_limit": 8000})";
-    // So little does the original gossip in the timing of -profile=local that some news waits for a
-    // push/pull: ours are more frequent, not to wait long. Whom the original brings back without an
-    // intent, we regard as leaving until a search that follows upon the time-out, here not of a
-    // minute.
+    // With -profile=local Go Serf sends so little gossip that some news waits for a push/pull. Our
+    // agents make theirs more often, which shortens the test. If Go Serf returns a member without
+    // an intent, our agent lists it as leaving until a search after the time-out, which is less
+    // than a minute here.
     std::ofstream(PathOf("ours.json")) << R"({"query_response_size_limit": 8000,
                                               "push_pull_interval": "2s",
                                               "leaving_timeout": "5s", "reap_interval": "1s"})";
@@ -89,7 +89,7 @@ class MatrixTest : public ::testing::TestWithParam<Variant> {
     return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   }
 
-  // How an agent is started, without what it joins.
+  // The flags of an agent, without its joins.
   std::vector<std::string> FlagsOf(const std::string& program, const std::string& name) const {
     std::vector<std::string> flags = {
         "-log-level=debug",
@@ -103,7 +103,7 @@ class MatrixTest : public ::testing::TestWithParam<Variant> {
     };
     if (!GetParam().compressed) flags.push_back("-disable-compression");
     if (!Encrypted()) return flags;
-    // The second of each kind has its keys in a file.
+    // The second agent of each kind keeps its keys in a file.
     if (absl::EndsWith(name, "-1")) {
       flags.push_back(absl::StrCat("-encrypt=", GetParam().key));
     } else {
@@ -152,9 +152,9 @@ class MatrixTest : public ::testing::TestWithParam<Variant> {
     for (const auto& [name, status] : others) states[name] = status;
     return states;
   }
-  // What an agent lists. The original does not tell by an intent that it is back by its snapshot,
-  // so that another original may show it as leaving for ever (docs/protocol/serf.md 15.3): that
-  // counts as alive.
+  // The members that an agent lists. Go Serf sends no intent when it is back by its snapshot, so
+  // another Go Serf agent may list it as leaving without end. That counts as alive here
+  // (docs/protocol/serf.md 15.3).
   MemberStates StatesBy(const AgentProcess& agent) {
     const auto is_original = [](const AgentProcess& a) {
       return a.options().program == DebianSerf();
@@ -165,7 +165,7 @@ class MatrixTest : public ::testing::TestWithParam<Variant> {
     }
     return states;
   }
-  // Until every agent that runs lists exactly these.
+  // Waits until every running agent lists exactly these states.
   void ExpectStates(const MemberStates& expected) {
     for (const auto& agent : agents_) {
       if (agent->process().ended()) continue;
@@ -177,7 +177,7 @@ class MatrixTest : public ::testing::TestWithParam<Variant> {
     }
   }
 
-  // A command to an agent; what it prints.
+  // The command line for an agent.
   static std::vector<std::string> CommandLine(const std::string& program, const AgentProcess& agent,
                                               const std::vector<std::string>& words) {
     std::vector<std::string> argv = {program, words[0], absl::StrCat("-rpc-addr=", agent.rpc())};
@@ -192,7 +192,7 @@ class MatrixTest : public ::testing::TestWithParam<Variant> {
     return process.out();
   }
 
-  // --- what the scenarios are made of ---
+  // --- the parts of the scenarios ---
   void ExpectAgreement();
   void ChangeTags();
   void SendEvents(const std::string& payload);
@@ -209,14 +209,14 @@ class MatrixTest : public ::testing::TestWithParam<Variant> {
 
   const std::string folder_;
   std::vector<std::unique_ptr<AgentProcess>> agents_;
-  std::map<std::string, std::string> events_;  // what each event's file must hold
+  std::map<std::string, std::string> events_;  // the wanted content of each event's file
 };
 
 std::vector<std::string> Lines(const std::string& text) {
   return absl::StrSplit(text, '\n', absl::SkipEmpty());
 }
 
-// --- what living members tell each other ---
+// --- what living members send each other ---
 
 void MatrixTest::ExpectAgreement() {
   for (const auto& agent : agents_) {
@@ -255,7 +255,7 @@ void MatrixTest::SendEvents(const std::string& payload) {
     for (const auto& agent : agents_) {
       std::string& expected = events_[agent->name()];
       expected += line;
-      // Each event is there once, and in this order.
+      // The file holds each event once, and in this order.
       const std::string file = absl::StrCat(agent->name(), ".events");
       EXPECT_TRUE(agent->process().WaitUntil([&] { return TextOf(file) == expected; }))
           << agent->name() << " has\n"
@@ -267,7 +267,8 @@ void MatrixTest::SendEvents(const std::string& payload) {
 
 void MatrixTest::AskQueries() {
   const std::vector<std::vector<std::string>> questions = {
-      // All, by a tag that some lack; answers come over others too, and count once.
+      // Asks all members, by a tag that some lack. Answers also come through relays, and count
+      // once.
       {"query", "-format=json", kQueryTimeout, "-relay-factor=2", "-tag", "zone=^b?$", "who", "?"},
       {"query", "-format=json", kQueryTimeout, "-no-ack", "-tag", "zone=b", "who", "?"},
       {"query", "-format=json", kQueryTimeout, "-node=ours-2", "-node=theirs-2", "large"},
@@ -280,8 +281,8 @@ void MatrixTest::AskQueries() {
     for (const auto& question : questions) {
       queries.back().push_back(
           std::make_unique<Process>(CommandLine(DebianSerf(), Find(asker), question)));
-      // One after the other: of two that begin in the same moment the original can give both the
-      // same Lamport time, and then forgets the first (docs/protocol/serf.md 2.4).
+      // One event after the other: Go Serf can give two events of the same moment the same Lamport
+      // time, and then forgets the first (docs/protocol/serf.md 2.4).
       EXPECT_TRUE(Find(asker).process().WaitUntil([&] {
         const std::vector<std::string> parts =
             absl::StrSplit(Find(asker).log(), "agent: Requesting query send: ");
@@ -313,7 +314,7 @@ void MatrixTest::AskQueries() {
   }
 }
 
-// A node learns a coordinate with the acknowledgement of a probe.
+// A probe's acknowledgement carries the coordinate.
 void MatrixTest::MeasureDistances() {
   for (const char* name : {"ours-1", "theirs-1"}) {
     for (const char* other : {"ours-1", "ours-2", "theirs-1", "theirs-2"}) {
@@ -326,7 +327,7 @@ void MatrixTest::MeasureDistances() {
         return known;
       })) << out;
       EXPECT_THAT(out, StartsWith(absl::StrCat("Estimated ", other, " <-> ", name, " rtt: ")));
-      // Loopback; on a busy machine the first samples are milliseconds.
+      // The cluster is on loopback, but on a busy machine the first samples are milliseconds.
       double milliseconds = 0;
       const std::vector<std::string> words = absl::StrSplit(out, ' ');
       ASSERT_EQ(words.size(), 7u) << out;
@@ -352,7 +353,7 @@ void MatrixTest::UseKeys() {
   EXPECT_THAT(list(DebianSerf(), "ours-1", 0),
               ContainsRegex(absl::StrCat("\n", new_key, " +\\[4/4\\]\n")));
   Run(DebianSerf(), Find("ours-1"), {"keys", absl::StrCat("-use=", new_key)});
-  // The key that encrypts cannot go.
+  // The primary key cannot be removed.
   EXPECT_THAT(Run(OurSerf(), Find("ours-1"), {"keys", absl::StrCat("-remove=", new_key)}, 1),
               HasSubstr("4/4 nodes reported failure"));
   Run(OurSerf(), Find("ours-1"), {"keys", absl::StrCat("-remove=", key)});
@@ -366,7 +367,8 @@ void MatrixTest::UseKeys() {
   EXPECT_EQ(TextOf("theirs-2.keys"), file);
 }
 
-// Somebody of either kind comes with the name of one of the other, is outvoted, and goes.
+// A new agent of either kind claims the name of an agent of the other kind, loses the vote, and
+// ends.
 void MatrixTest::ClaimNames() {
   for (const auto& [program, name] :
        {std::pair(DebianSerf(), "ours-2"), std::pair(OurSerf(), "theirs-2")}) {
@@ -389,7 +391,7 @@ void MatrixTest::ClaimNames() {
 }
 
 TEST_P(MatrixTest, MembersTellEachOther) {
-  // With this timing the original sends everything often enough to reach all four.
+  // With this timing Go Serf sends everything often enough to reach all four.
   StartAll("lan", /*snapshots=*/false);
   ExpectStates(AllBut({}));
   ExpectAgreement();
@@ -407,7 +409,7 @@ TEST_P(MatrixTest, MembersTellEachOther) {
   ExpectStates(AllBut({{"ours-2", "left"}, {"theirs-2", "left"}}));
 }
 
-// --- how they come and go ---
+// --- how members come and go ---
 
 long MatrixTest::CountEvents(const std::string& name, const std::string& event) const {
   const std::vector<std::string> lines = Lines(TextOf(absl::StrCat(name, ".events")));
@@ -419,7 +421,8 @@ void MatrixTest::ExpectEvent(const std::string& name, const std::string& event) 
       << name << " was not told " << event;
 }
 
-// The original writes only what is followed by something else: so events, until all is there.
+// Go Serf writes a line only when another one follows, so the test sends events until all lines are
+// there.
 void MatrixTest::RecordSnapshots() {
   const auto recorded = [this](const char* name) {
     std::uint64_t event_clock = 0;
@@ -442,7 +445,7 @@ void MatrixTest::RecordSnapshots() {
       << TextOf("theirs-2.snap");
 }
 
-// Starts an agent again, with the other program and all that the first one left behind.
+// Starts an agent again as the other program, with all files of the first one.
 void MatrixTest::RestartSwapped(const std::string& name, const std::vector<std::string>& more) {
   AgentProcess& agent = Find(name);
   const std::string program = agent.options().program == OurSerf() ? DebianSerf() : OurSerf();
@@ -452,8 +455,8 @@ void MatrixTest::RestartSwapped(const std::string& name, const std::vector<std::
   ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
 }
 
-// Two that come back at the same time could find each other only, and whoever has found one asks
-// nobody else for a while.
+// Two agents that return at the same time could find only each other, and an agent that has found
+// one member asks no other for a while.
 void MatrixTest::ExpectBack(const std::string& name) {
   for (const char* other : {"ours-1", "theirs-1"}) {
     EXPECT_TRUE(Find(other).process().WaitUntil(
@@ -470,7 +473,8 @@ TEST_P(MatrixTest, MembersComeAndGo) {
   for (const char* name : {"ours-2", "theirs-2"}) ExpectEvent(name, "first");
   RecordSnapshots();
 
-  // Failures; what happens meanwhile is made good, what was before is not told again.
+  // After a failure the agents catch up on events from the meantime, and do not deliver earlier
+  // ones again.
   for (const char* name : {"ours-2", "theirs-2"}) Find(name).Kill();
   ExpectStates(AllBut({{"ours-2", "failed"}, {"theirs-2", "failed"}}));
   Run(DebianSerf(), Find("ours-1"), {"event", "-coalesce=false", "meanwhile"});
@@ -485,13 +489,13 @@ TEST_P(MatrixTest, MembersComeAndGo) {
     EXPECT_EQ(CountEvents(name, "meanwhile"), 1) << name;
   }
 
-  // Each kind makes a failed member one that left; one of them is forgotten.
+  // Each kind turns a failed member into a left one; one of them is forgotten.
   for (const char* name : {"ours-2", "theirs-2"}) Find(name).Kill();
   ExpectStates(AllBut({{"ours-2", "failed"}, {"theirs-2", "failed"}}));
   Run(OurSerf(), Find("ours-1"), {"force-leave", "theirs-2"});
   ExpectStates(AllBut({{"ours-2", "failed"}, {"theirs-2", "left"}}));
-  // Gossip goes to the dead, too; when it all went there, only another attempt can help, since a
-  // push/pull does not tell of it.
+  // Gossip goes to dead members, too. If all of it went there, only another attempt helps, because
+  // a push/pull does not carry it.
   EXPECT_TRUE(Find("ours-1").process().WaitUntil([&] {
     Run(DebianSerf(), Find("theirs-1"), {"force-leave", "-prune", "ours-2"});
     return !Find("ours-1").States().contains("ours-2");
@@ -505,7 +509,7 @@ TEST_P(MatrixTest, MembersComeAndGo) {
   }
   ExpectStates(AllBut({}));
 
-  // Who left on purpose stays away, unless told to rejoin.
+  // An agent that left on purpose stays away, unless its flags ask it to rejoin.
   for (const char* name : {"ours-2", "theirs-2"}) {
     Find(name).Interrupt();
     EXPECT_EQ(Find(name).process().Wait(), 0) << Find(name).log();

@@ -1,5 +1,5 @@
-// One of our agents and one of the original's with the same name. Where two of the original would
-// both go (docs/protocol/serf.md 8.3), ours stays.
+// Tests one of our agents and a Go Serf agent with the same name. Where two Go Serf agents would
+// both end, our agent stays (docs/protocol/serf.md 8.3).
 
 #include <string>
 
@@ -13,7 +13,7 @@
 namespace serf::testing {
 namespace {
 
-// Whether ours has the lower address.
+// The parameter: whether our agent has the lower address.
 class NameConflictInteropTest : public ::testing::TestWithParam<bool> {
  protected:
   explicit NameConflictInteropTest(bool voters)

@@ -1,4 +1,4 @@
-// That this links is the test: see odr.bzl.
+// The test passes if this program links; see odr.bzl.
 #include "gtest/gtest.h"
 
 TEST(Odr, TwoFilesThatIncludeEverythingLink) {}

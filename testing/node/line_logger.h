@@ -1,7 +1,7 @@
 #ifndef SERF_TESTING_NODE_LINE_LOGGER_H_
 #define SERF_TESTING_NODE_LINE_LOGGER_H_
 
-// LineLogger: for tests: a logger that keeps its lines, as "[INFO] serf: ...".
+// LineLogger: a logger for tests that keeps its lines, as "[INFO] serf: ...".
 
 #include <algorithm>
 #include <string>

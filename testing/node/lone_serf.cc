@@ -74,7 +74,7 @@ void LoneSerf::ReceiveState(ByteView state, bool join) {
   Append(bytes, state);
   serf_->OnStreamBytes(now_, *stream, bytes, out_);
   Collect();
-  // It may have been closed over a fault; then this input has no meaning and is ignored.
+  // A fault may have closed the stream; the input then has no meaning and is ignored.
   if (!closed_) serf_->OnStreamClosed(now_, *stream, absl::OkStatus(), out_);
   Collect();
 }

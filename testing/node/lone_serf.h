@@ -1,8 +1,9 @@
 #ifndef SERF_TESTING_NODE_LONE_SERF_H_
 #define SERF_TESTING_NODE_LONE_SERF_H_
 
-// LoneSerf: for tests: a Serf machine without a network. What its peers say is put into its ear as
-// packets, what it does is kept. testing::World runs several machines that talk.
+// LoneSerf: a Serf machine without a network, for tests. The test passes the messages of its peers
+// as packets, and LoneSerf keeps its output. testing::World runs several machines that talk to each
+// other.
 //
 //   LoneSerf self;
 //   self.PeerAlive("a");
@@ -43,7 +44,7 @@ class LoneSerf {
  public:
   static Config DefaultConfig() {
     Config config = Config::Lan();
-    // Peers that are only words answer no probe, and would be suspected.
+    // The peers do not exist and answer no probe, so probes would make them suspect.
     config.swim.probe_interval = Duration::zero();
     return config;
   }
@@ -53,39 +54,40 @@ class LoneSerf {
   LoneSerf& operator=(const LoneSerf&) = delete;
   ~LoneSerf();
 
-  // --- what peers say ---
+  // --- messages of peers ---
 
   void PeerAlive(absl::string_view name, const Tags& tags = {});
-  // The engine learns that the peer died, or, `announced`, that it left.
+  // The SWIM layer learns that the peer died, or, if `announced`, that it left.
   void PeerGone(absl::string_view name, bool announced = false);
 
-  // A message of the Serf layer.
+  // Receives a message of the Serf layer.
   template <typename Message>
   void Receive(const Message& message, const Endpoint& from = EndpointOf("somebody")) {
     ReceiveBytes(Encoded(message), from);
   }
   void ReceiveBytes(ByteView message, const Endpoint& from = EndpointOf("somebody"));
   void ReceivePacket(ByteView packet, const Endpoint& from = EndpointOf("somebody"));
-  // A push/pull that a peer starts, with no node records and this state.
+  // Receives a push/pull of a peer, with no node records and this state.
   void ReceiveState(ByteView state, bool join = false);
 
-  // --- what the application wants ---
+  // --- requests of the application ---
   RequestId Leave();
   RequestId Join(std::vector<swim::JoinTarget> targets, JoinOptions options = {.replay = true});
   RequestId ForceLeave(absl::string_view name, ForceLeaveOptions options);
   RequestId SetTags(Tags tags);
-  // The error's text, or "ok".
+  // Returns the error's text, or "ok".
   std::string SendUserEvent(absl::string_view name, absl::string_view payload = {},
                             UserEventOptions options = {});
   absl::StatusOr<QueryId> SendQuery(absl::string_view name, absl::string_view payload = {},
                                     const QueryParams& params = {});
   void CancelQuery(QueryId query);
-  // The error's text, or "ok".
+  // Returns the error's text, or "ok".
   std::string Respond(QueryId query, absl::string_view payload);
   RequestId ManageKeys(KeyOperation operation, ByteView key = {});
   void KeyringSaved(std::uint64_t version, const absl::Status& status);
   void Shutdown();
-  // Judgements are run and handed back at once, or kept for TakeJudgements() and Judged().
+  // LoneSerf runs judgements and returns them at once, or keeps them for TakeJudgements() and
+  // Judged().
   void HoldJudgements() { holds_judgements_ = true; }
   std::vector<std::unique_ptr<Judgement>> TakeJudgements() {
     return std::exchange(judgements_, {});
@@ -96,14 +98,14 @@ class LoneSerf {
   void RunFor(Duration duration);
   // One call of OnTimer, now.
   void RunTurn();
-  // Goes to the next deadline, if it is not past, and calls OnTimer once.
+  // Advances to the next deadline, if it lies ahead, and calls OnTimer once.
   void RunToNextTurn() {
     now_ = std::max(now_, serf_->NextDeadline());
     RunTurn();
   }
   Instant time() const { return now_; }
 
-  // --- what came of it ---
+  // --- results ---
   Serf& serf() { return *serf_; }
   const LineLogger& log() const { return log_; }
   MemberStatus Status(absl::string_view name) const;
@@ -111,22 +113,22 @@ class LoneSerf {
   std::vector<std::string> TakeEvents() { return std::exchange(events_, {}); }
   std::vector<UserEvent> TakeUserEvents() { return std::exchange(user_events_, {}); }
   std::vector<QueryEvent> TakeQueries() { return std::exchange(queries_, {}); }
-  // What came of own queries since the last call: "ack a", "response a: payload", "done".
+  // The updates of this node's queries since the last call: "ack a", "response a: payload", "done".
   std::vector<std::string> TakeUpdates() { return std::exchange(updates_, {}); }
-  // How a request ended: its text, "ok", or "pending".
+  // The result of a request: its text, "ok", or "pending".
   std::string Result(RequestId request) const;
-  // Of a key operation that has ended.
+  // The outcome of a key operation that has ended.
   const KeyOutcome& Keys(RequestId request) const { return *completions_.at(request).keys; }
   std::vector<KeyringSave> TakeKeyringSaves() { return std::exchange(keyring_saves_, {}); }
-  // Packets sent since the last call, and to whom.
+  // The packets that were sent since the last call, and their destinations.
   struct Packet {
     Endpoint to;
     ByteVector bytes;
   };
   std::vector<Packet> TakePackets() { return std::exchange(packets_, {}); }
-  // What the snapshot file holds, if there is one: its disk never fails.
+  // The content of the snapshot file, if there is one. Its disk never fails.
   const std::string& snapshot() const { return snapshot_; }
-  // Streams dialled since the start.
+  // The number of streams dialled since the start.
   int dials() const { return dials_; }
   std::string Stat(const char* key) const;
 

@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_NODE_PEERS_H_
 #define SERF_TESTING_NODE_PEERS_H_
 
-// Peers: for tests: members that are only words. It makes the packets by which a node under test
-// hears of them; nobody answers at their addresses.
+// Peers: imaginary members, for tests. It makes the packets by which a node under test learns of
+// them; nobody answers at their addresses.
 //
 //   Peers peers;
 //   node.OnDatagram(now, from, peers.Alive("a"), out);
@@ -41,7 +41,7 @@ inline wire::JoinMessage JoinOf(absl::string_view node, std::uint64_t time) {
 
 class Peers {
  public:
-  // 10.1.x.y, by the name.
+  // 10.1.x.y, derived from the name.
   static Endpoint EndpointOf(absl::string_view name) {
     std::uint32_t h = 7;
     for (const char c : name) h = h * 31 + static_cast<unsigned char>(c);
@@ -49,7 +49,7 @@ class Peers {
             7946};
   }
 
-  // The peer is alive, with a later incarnation at each call.
+  // The peer is alive, with a higher incarnation at each call.
   ByteVector Alive(absl::string_view name, const Tags& tags = {}) {
     return AliveAt(name, EndpointOf(name), tags);
   }
@@ -66,7 +66,7 @@ class Peers {
     alive.vsn = versions;
     return Encoded(alive);
   }
-  // The peer died, or, `announced`, it said that it leaves.
+  // The peer died, or, if `announced`, it announced its departure.
   ByteVector Gone(absl::string_view name, bool announced) const {
     wire::Dead dead;
     const auto found = incarnations_.find(name);

@@ -1,7 +1,7 @@
 #ifndef SERF_TESTING_NODE_RESULT_TEXT_H_
 #define SERF_TESTING_NODE_RESULT_TEXT_H_
 
-// For tests: what the Serf layer reports, as a line each.
+// The results of the Serf layer as lines, for tests.
 
 #include <string>
 

@@ -1,9 +1,9 @@
 #ifndef SERF_TESTING_NODE_SERF_PART_H_
 #define SERF_TESTING_NODE_SERF_PART_H_
 
-// SerfPart: for tests: what a part of the Serf layer stands on, without the machine around it: a
-// SerfContext, over a swim::Node that hears of peers and never speaks, and the member tracker that
-// follows that node. A fixture derives from it, adds the part, and takes its results.
+// SerfPart: the surroundings of one part of the Serf layer, for tests: a SerfContext, a swim::Node
+// that receives from peers and never sends, and the member tracker that follows that node. A
+// fixture derives from it, adds the part, and takes its results.
 //
 //   class QueryIssuerTest : public ::testing::Test, protected testing::SerfPart { ... };
 //
@@ -11,7 +11,7 @@
 //   issuer_.Send(now_, "uptime", "", {});
 //   EXPECT_THAT(TakeSent(), SizeIs(1));
 //
-// Not for what several parts do together: testing::LoneSerf has the whole machine.
+// Do not use it to test several parts together: testing::LoneSerf has the whole machine.
 
 #include <chrono>
 #include <cstddef>
@@ -45,7 +45,7 @@ namespace serf::testing {
 
 class SerfPart : private swim::Delegate {
  protected:
-  // Nothing happens by itself.
+  // A configuration with which nothing happens by itself.
   static Config Quiet() {
     Config config = Config::Lan();
     config.swim.probe_interval = Duration::zero();
@@ -63,13 +63,13 @@ class SerfPart : private swim::Delegate {
     TakeEvents();
   }
 
-  // --- what the node hears ---
+  // --- messages that the node receives ---
 
   void AddPeer(absl::string_view name, const Tags& tags = {}) { Hear(peers_.Alive(name, tags)); }
   void AddPeers(const std::vector<std::string>& names) {
     for (const std::string& name : names) AddPeer(name);
   }
-  // At another address than that of its name, or with an older protocol of the SWIM layer.
+  // Adds a peer at an address other than that of its name, or with an older SWIM protocol.
   void AddPeerAt(absl::string_view name, const Endpoint& endpoint, std::uint8_t protocol_max = 5) {
     Hear(peers_.AliveAt(name, endpoint, {}, protocol_max));
   }
@@ -81,7 +81,7 @@ class SerfPart : private swim::Delegate {
 
   void Pass(Duration duration) { now_ += duration; }
 
-  // --- what came of it ---
+  // --- results ---
 
   swim::MemberIndex IndexOf(absl::string_view name) const { return node_.Find(name).value(); }
   const swim::NodeInfo& InfoOf(absl::string_view name) const { return node_.info(IndexOf(name)); }
@@ -95,7 +95,7 @@ class SerfPart : private swim::Delegate {
     members_.events().Drain([&](const MemberEvent& event) { lines.push_back(TextOf(event)); });
     return lines;
   }
-  // The messages for single nodes since the last call.
+  // The messages to single nodes since the last call.
   std::vector<SerfContext::Message> TakeSent() {
     std::vector<SerfContext::Message> sent;
     context_.outgoing.Drain([&](SerfContext::Message m) { sent.push_back(std::move(m)); });
@@ -107,7 +107,7 @@ class SerfPart : private swim::Delegate {
         [&](std::unique_ptr<Judgement> j) { judgements.push_back(std::move(j)); });
     return judgements;
   }
-  // Of the member at this address; the address if there is none.
+  // The name of the member at this address; the address if there is none.
   std::string NameAt(const Endpoint& endpoint) const {
     std::string name = endpoint.ToString();
     node_.ForEachMember([&](swim::MemberIndex member) {

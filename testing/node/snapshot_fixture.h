@@ -1,7 +1,7 @@
 #ifndef SERF_TESTING_NODE_SNAPSHOT_FIXTURE_H_
 #define SERF_TESTING_NODE_SNAPSHOT_FIXTURE_H_
 
-// For tests of Snapshot and SnapshotReader: a Snapshot over a disk of text.
+// A fixture for tests of Snapshot and SnapshotReader: a Snapshot over a disk of text.
 //
 //   Writer writer;
 //   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
@@ -69,22 +69,22 @@ class Writer {
   Snapshot& operator*() { return snapshot_; }
   Snapshot* operator->() { return &snapshot_; }
 
-  // What an input of the machine ends with. True if something was to be written.
+  // Does what the machine does after an input. True if there was something to write.
   bool Flush(Instant now, bool all = false) {
     std::vector<SnapshotOp> ops;
     snapshot_.Flush(now, ops, all);
     for (SnapshotOp& op : ops) ops_.push_back(std::move(op));
     return !ops.empty();
   }
-  // Lets the disk do what is under way, or fail at it with `status`. One that is full has no room
-  // for any of it.
+  // Lets the disk carry out the operations under way, or fail with `status`. A full disk has no
+  // room for any of them.
   void Work(Instant now, const absl::Status& status = absl::OkStatus()) {
     for (const SnapshotOp& op : std::exchange(ops_, {})) {
       Do(op, status);
       snapshot_.OnDone(now, status);
     }
   }
-  // Of what is under way, appends are done, and attempts to write the file anew fail; how many.
+  // Carries out the appends under way, lets the replacements fail, and returns their number.
   int WorkWithoutReplacing(Instant now, const absl::Status& status) {
     int refused = 0;
     for (const SnapshotOp& op : std::exchange(ops_, {})) {

@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_RPC_FAKE_SERVICE_H_
 #define SERF_TESTING_RPC_FAKE_SERVICE_H_
 
-// FakeService: a Service for tests. It answers from its public fields: at once, or by Release() if
-// `hold` is set. It records what it was asked.
+// FakeService: a Service for tests. It answers from its public fields: at once, or in Release() if
+// `hold` is set. It records the requests.
 
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +36,7 @@
 
 namespace serf::rpc {
 
-// A member that is alive, as Go Serf's single-node agent shows it.
+// A live member, as Go Serf's single-node agent shows it.
 inline Member TestMember(std::string name, std::uint16_t port = 7946) {
   Member member;
   member.name = std::move(name);
@@ -135,7 +135,7 @@ class FakeService : public Service {
     Answer([this, done] { done(status); });
   }
 
-  // An answer to the last query that is under way.
+  // Delivers an answer to the last query under way.
   void TellAnswer(QueryUpdate::Kind kind, std::string from = "", std::string payload = "") {
     if (running.empty()) return;
     const auto last = std::prev(running.end());
@@ -145,7 +145,7 @@ class FakeService : public Service {
     on_answer(update);
   }
 
-  // Ends what `hold` has held back.
+  // Completes the requests that `hold` has held back.
   void Release() {
     for (const auto& answer : std::exchange(held, {})) answer();
   }
@@ -167,7 +167,7 @@ class FakeService : public Service {
   std::map<std::string, Coordinate> coordinates;
   std::string query;  // "load 15m"
   QueryParams query_params;
-  std::map<QueryId, OnAnswer> running;  // of the queries under way
+  std::map<QueryId, OnAnswer> running;  // for the queries under way
   std::uint64_t last_query = 0;
   std::size_t queries_max = std::numeric_limits<std::size_t>::max();
   std::vector<QueryId> cancelled;
@@ -195,7 +195,7 @@ class FakeService : public Service {
   }
 };
 
-// Keeps all lines, as "[WARN] agent.ipc: ...".
+// A logger that keeps all lines, as "[WARN] agent.ipc: ...".
 class FakeLogger : public Logger {
  public:
   bool Enabled(LogLevel) const override { return true; }

@@ -1,7 +1,7 @@
 #ifndef SERF_TESTING_RPC_SERVER_SESSION_FIXTURE_H_
 #define SERF_TESTING_RPC_SERVER_SESSION_FIXTURE_H_
 
-// ServerSessionTest: a ServerSession, a client's hands, and a service that does as it is told.
+// ServerSessionTest: a fixture with a ServerSession, the client's side of it, and a FakeService.
 
 #include <chrono>
 #include <cstdint>
@@ -68,7 +68,7 @@ class ServerSessionTest : public ::testing::Test {
     return nlohmann::json(std::move(objects));
   }
 
-  // Reads all that the session has to say.
+  // Reads everything that the session wants to send.
   nlohmann::json Take() {
     ByteVector bytes;
     for (ByteView out = session_->Output(); !out.empty(); out = session_->Output()) {
@@ -87,7 +87,7 @@ class ServerSessionTest : public ::testing::Test {
     return objects;
   }
 
-  // Lets time pass up to the next deadline.
+  // Advances the time to the next deadline.
   void Wait() {
     now_ = session_->NextDeadline();
     session_->OnTimer(now_);

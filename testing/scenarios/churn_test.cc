@@ -1,6 +1,6 @@
-// Churn: nodes come and go every second for minutes. Queues stay small, an own leave stays fast,
-// nobody is taken for failed, and in the end nobody is missed. And pruning many members at once is
-// no storm (docs/protocol/serf.md 15.3).
+// Churn: nodes come and go every second for minutes. Queues stay small, a node's own leave stays
+// fast, no node is reported as failed, and in the end no node is missing. Pruning many members at
+// once causes no storm either (docs/protocol/serf.md 15.3).
 
 #include <algorithm>
 #include <chrono>
@@ -48,7 +48,7 @@ class LeaveTimes : public WorldObserver {
     EXPECT_TRUE(completion.status.ok()) << completion.status;
     longest_ = std::max(longest_, world_.now() - found->second.second);
     ++count_;
-    // The agent ends then.
+    // The agent ends when its leave has completed.
     world_.After(milliseconds(1), [this, node = found->second.first] { world_.Shutdown(node); });
     begun_.erase(found);
   }
@@ -69,7 +69,7 @@ std::uint64_t Stat(const Serf& serf, const char* key) {
   return value;
 }
 
-// What is told of members that go: of leaves, by the agents' own words, and of failures.
+// Counts the events about departing members: leaves, which the agents announced, and failures.
 class GoneCounter : public WorldObserver {
  public:
   explicit GoneCounter(World& world) { world.AddObserver(this); }
@@ -94,7 +94,7 @@ struct ChurnFigures {
   Duration agreed{};  // after the last join or leave
 };
 
-// So many leaves and joins each second.
+// Runs `per_second` leaves and joins each second.
 ChurnFigures Churn(std::uint32_t nodes, int per_second, Duration duration) {
   ScaleCluster cluster(5, Config::Lan());
   World& world = cluster.world();
@@ -105,7 +105,7 @@ ChurnFigures Churn(std::uint32_t nodes, int per_second, Duration duration) {
   EXPECT_TRUE(cluster.StartJoined(nodes)) << cluster.Disagreeing() << " disagree";
   world.RunFor(seconds(5));
   ChurnFigures figures;
-  // One that has been there so long.
+  // Picks a node that has run for so long.
   const auto pick = [&](Duration age) {
     for (;;) {
       const NodeId node(static_cast<std::uint32_t>(cluster.rng().Below(world.size())));
@@ -138,7 +138,8 @@ ChurnFigures Churn(std::uint32_t nodes, int per_second, Duration duration) {
   figures.leave = leaves.longest();
   EXPECT_GE(leaves.count(), static_cast<std::size_t>(ToSeconds(duration)) * per_second * 9 / 10);
   world.RunFor(minutes(5));
-  // A newcomer may miss the intent of one that leaves at that moment, but sees it go by itself.
+  // A newcomer may miss the intent of a node that leaves at that moment, but it sees the announced
+  // departure.
   EXPECT_EQ(gone.failures(), 0u);
   EXPECT_GE(gone.leaves(), leaves.count() * nodes * 9 / 10);
   std::printf(
@@ -181,7 +182,8 @@ TEST(Prune, OfManyIsNoStormNorAreLateCopies) {
   world.RunFor(minutes(1));
 
   const std::uint64_t before = IntentsSent(cluster);
-  // Stopped with the news in its queue, it will gossip it when nobody remembers any more.
+  // The node stops with the news in its queue. It will gossip the news when no other node remembers
+  // it.
   const NodeId late(1);
   for (std::uint32_t i = kAlive; i < kNodes; ++i) {
     world.ForceLeave(NodeId(0), name(i), {.prune = true});
@@ -207,14 +209,14 @@ TEST(Prune, OfManyIsNoStormNorAreLateCopies) {
               static_cast<unsigned long long>(sent), static_cast<unsigned long long>(limit));
   EXPECT_LE(sent, limit);
 
-  // Longer than intents are remembered.
+  // Longer than the nodes remember intents.
   world.RunFor(minutes(6));
   const std::uint64_t calm = IntentsSent(cluster);
   world.Resume(late);
   world.RunFor(minutes(2));
   const std::uint64_t late_copies = IntentsSent(cluster) - calm;
   std::printf("late copies: %llu messages\n", static_cast<unsigned long long>(late_copies));
-  // What the late one still has to send, and the return of that node itself.
+  // The messages that the late node still has to send, and the return of that node itself.
   EXPECT_LE(late_copies,
             static_cast<std::uint64_t>(swim::RetransmitLimit(4, kNodes)) * (kDead + 2 * kAlive));
   world.RunFor(minutes(5));

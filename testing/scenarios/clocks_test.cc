@@ -1,5 +1,5 @@
-// Whatever happens to the Lamport clocks of a cluster, who is alive hears and is heard
-// (docs/decisions/0008-clocks-follow.md).
+// Whatever happens to the Lamport clocks of a cluster, every living node hears the others and is
+// heard (docs/decisions/0008-clocks-follow.md).
 
 #include <chrono>
 #include <cstdint>
@@ -36,7 +36,8 @@ constexpr std::uint64_t kSaved = 60 * LamportClock::kStepsPerSecond;
 
 class ClocksTest : public ::testing::Test {
  protected:
-  // Encrypted on paper only, so that keys can be managed and anybody can speak.
+  // The configuration says that the cluster is encrypted, so that keys can be managed, but sends
+  // plaintext, so that the test can inject messages.
   static Config SomeConfig(const std::string& name) {
     Config config = Config::Lan();
     config.swim.name = name;
@@ -50,7 +51,7 @@ class ClocksTest : public ::testing::Test {
     if (snapshot) config.snapshot.emplace();
     return world_.Add(config);
   }
-  // All living ones agree on who is there.
+  // Starts nodes, and waits until all living ones agree.
   void Build(std::size_t nodes, bool snapshot = false) {
     for (std::size_t i = 0; i < nodes; ++i) {
       nodes_.push_back(Add(snapshot));
@@ -63,7 +64,7 @@ class ClocksTest : public ::testing::Test {
     world_.RunUntil([&] { return hearing_.Missing().empty(); }, patience, milliseconds(50));
     EXPECT_EQ(hearing_.Missing(), "");
   }
-  // Until the clocks of all are the same.
+  // Waits until the clocks of all nodes are the same.
   bool WaitUntilLevel(Duration patience) {
     return world_.RunUntil(
         [&] {
@@ -90,7 +91,7 @@ class ClocksTest : public ::testing::Test {
   std::vector<NodeId> nodes_;
 };
 
-// --- a jump of those who are there, and a node that comes later ---
+// --- a jump of the present nodes, and a node that comes later ---
 
 class LateStarterTest : public ClocksTest, public ::testing::WithParamInterface<std::uint64_t> {};
 
@@ -106,7 +107,7 @@ TEST_P(LateStarterTest, TakesPart) {
   ExpectAllHear();
   ExpectKeysWork(nodes_[3]);
   ExpectKeysWork(nodes_[0]);
-  // Intents: what the operator says of a failed member is believed on both sides.
+  // Intents: both sides believe an operator's force-leave of a failed member.
   world_.Crash(victim);
   const auto status = [&](NodeId node) {
     return world_.serf(node).FindMember(world_.name(victim))->status;
@@ -117,7 +118,7 @@ TEST_P(LateStarterTest, TakesPart) {
   world_.ForceLeave(nodes_[0], world_.name(victim), {});
   world_.RunFor(seconds(5));
   EXPECT_EQ(status(nodes_[3]), MemberStatus::kLeft);
-  // And a leave of its own.
+  // A node leaves, too.
   world_.Leave(nodes_[3]);
   world_.RunFor(seconds(20));
   EXPECT_EQ(world_.serf(nodes_[0]).FindMember(world_.name(nodes_[3]))->status, MemberStatus::kLeft);
@@ -155,7 +156,7 @@ TEST_F(ClocksTest, TwoPrimaryKeysAtOnceEndAsOneEverywhere) {
   EXPECT_EQ(winners, 3) << "now the one, now the other";
 }
 
-// --- jumps that not all hear ---
+// --- jumps that not all nodes hear ---
 
 TEST_F(ClocksTest, StepsThatOneHearsAloneDoNotCutItOff) {
   Build(5);
@@ -214,7 +215,7 @@ TEST_F(ClocksTest, WhoRestartsTakesPartWithAndWithoutAFile) {
 
 // --- beyond the ceiling ---
 
-// For so long, one node is told as far as it lets itself be told.
+// Moves the clock of one node, for so long, as far as the node allows.
 void Flood(World& world, NodeId node, Duration duration) {
   const Instant end = world.now() + duration;
   while (world.now() < end) {
@@ -239,7 +240,7 @@ TEST_F(ClocksTest, AFloodBeyondTheCeilingIsSlowRefusedAndSplitsNobody) {
   world_.RunFor(minutes(2));
   ASSERT_TRUE(WaitUntilLevel(minutes(3)));
   ExpectAllHear();
-  // Who starts now takes part at once, though it is far behind.
+  // A node that starts now takes part at once, though its clock is far behind.
   nodes_.push_back(Add());
   world_.Join(nodes_.back(), {nodes_[1]});
   ASSERT_TRUE(world_.RunUntil([&] { return Agrees(world_); }, minutes(1), milliseconds(100)));
@@ -247,7 +248,7 @@ TEST_F(ClocksTest, AFloodBeyondTheCeilingIsSlowRefusedAndSplitsNobody) {
   ExpectKeysWork(nodes_.back());
 }
 
-// Who was flooded alone is met again in no more time than the flood took.
+// When one node alone was flooded, the others catch up in no more time than the flood took.
 TEST_F(ClocksTest, AFloodBeyondTheCeilingInOnePartOfAPartition) {
   Build(4);
   world_.links().Partition({{nodes_[0], nodes_[1]}, {nodes_[2], nodes_[3]}});
@@ -257,7 +258,7 @@ TEST_F(ClocksTest, AFloodBeyondTheCeilingInOnePartOfAPartition) {
   ExpectAllHear();
 }
 
-// At the end of the numbers nothing would be news any more.
+// At the end of the range no time would be newer any more.
 TEST_F(ClocksTest, TheEndOfTheNumbersIsNowhereNear) {
   Build(3);
   for (std::uint64_t back = 0; back < 64; ++back) {

@@ -1,5 +1,5 @@
-// Two nodes of one name: whatever the network does, they never both give way; and where there are
-// voters, one does (docs/protocol/serf.md 8). Many seeds.
+// Two nodes have the same name. Whatever the network does, they never both give way, and if there
+// are voters, one of them does. Many seeds (docs/protocol/serf.md 8).
 
 #include <chrono>
 #include <cstdint>
@@ -27,7 +27,7 @@ struct Outcome {
   std::size_t voters = 0;
 };
 
-// `apart`: the first has its name taken while it is cut off.
+// With `apart`, the first node loses its name while it is cut off.
 Outcome Contest(std::uint64_t seed, bool apart) {
   Rng rng(seed);
   World world(rng.Next());
@@ -53,7 +53,7 @@ Outcome Contest(std::uint64_t seed, bool apart) {
   world.links().Calm();
   world.RunUntil([&] { return !world.is_up(first) || !world.is_up(second); }, minutes(10),
                  seconds(1));
-  // That the other one follows must not happen.
+  // The other node must not give way, too.
   world.RunFor(minutes(3));
   return {world.is_up(first), world.is_up(second), nodes - 1};
 }
@@ -63,7 +63,7 @@ TEST(NameConflict, TheNewcomerGivesWay) {
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const Outcome outcome = Contest(seed, /*apart=*/false);
     EXPECT_TRUE(outcome.first_stays) << "seed " << seed;
-    // Without a voter nobody does.
+    // Without a voter neither gives way.
     EXPECT_EQ(outcome.second_stays, outcome.voters == 0) << "seed " << seed;
     alone += outcome.voters == 0 ? 1 : 0;
   }

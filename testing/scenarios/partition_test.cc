@@ -1,6 +1,6 @@
 // Partitions that last for hours heal by themselves, within a push/pull interval of their end: by
 // failed members, by the files of nodes that were restarted meanwhile, and, if members were
-// forgotten meanwhile, by the seeds. Many seeds: with dead members, restarts, lossy links.
+// forgotten meanwhile, by the seeds. Many seeds, with dead members, restarts and lossy links.
 
 #include <algorithm>
 #include <chrono>
@@ -33,12 +33,12 @@ using std::chrono::seconds;
 constexpr std::uint64_t kSeeds = SERF_PARTITION_SEEDS;
 constexpr std::uint64_t kGroups = 8;
 
-// A cluster that is cut into two or three parts, some of which may be single nodes.
+// A cluster in two or three parts; a part may be a single node.
 class Story {
  public:
   explicit Story(std::uint64_t seed) : rng_(seed), world_(rng_.Next()) {}
 
-  // False if it is not whole at the start.
+  // Builds the cluster. False if it is not whole at the start.
   bool Build(Config config) {
     const std::size_t nodes = 2 + rng_.Below(15);
     for (std::size_t i = 0; i < nodes; ++i) {
@@ -57,14 +57,14 @@ class Story {
     std::vector<NodeId> nodes;
     for (std::uint32_t i = 0; i < world_.size(); ++i) nodes.push_back(NodeId(i));
     rng_.Shuffle(nodes);
-    // One for each, and the others anywhere.
+    // Each part gets one node, and the others go to any part.
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       groups_[i < groups_.size() ? i : rng_.Below(groups_.size())].push_back(nodes[i]);
     }
     world_.links().Partition(groups_);
   }
 
-  // Some nodes are gone for good, and of those with a file some are restarted; in each part some
+  // Crashes some nodes for good, and restarts some of those with a file. In each part some nodes
   // stay.
   void CrashSome() {
     const bool crash = Chance(50);
@@ -82,7 +82,7 @@ class Story {
     }
   }
 
-  // How long it takes until all agree again; `limit` if longer.
+  // The time until all agree again; `limit` if it is longer.
   Duration Heal(Duration limit) {
     world_.links().Calm();
     const Instant healed = world_.now();
@@ -134,7 +134,7 @@ TEST_P(PartitionTest, HealsWithinAPushPullInterval) {
   EXPECT_GT(restarts, 0);
 }
 
-// Whose members were reaped on the other side: as after days.
+// Each side has reaped the members on the other side, as after days.
 TEST_P(PartitionTest, HealsBySeedsWhenMembersAreForgotten) {
   RunSeeds(std::max<std::uint64_t>(kSeeds / kGroups / 4, 1), [&](std::uint64_t seed) {
     Story story(seed);
@@ -146,7 +146,7 @@ TEST_P(PartitionTest, HealsBySeedsWhenMembersAreForgotten) {
     for (std::uint32_t i = 0; i < story.world().size(); ++i) {
       EXPECT_LT(story.world().serf(NodeId(i)).member_count(), story.world().size());
     }
-    // The longest pause of the seeds, and once more for a third part.
+    // The longest pause of the seeds, and one more for a third part.
     const Duration limit = 2 * 16 * config.reconnect_interval * 9 / 8;
     const Duration time = story.Heal(limit);
     EXPECT_LT(time, limit) << "seed " << seed << ": " << Disagreement(story.world());
@@ -156,15 +156,16 @@ TEST_P(PartitionTest, HealsBySeedsWhenMembersAreForgotten) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, PartitionTest, ::testing::Range<std::uint64_t>(0, kGroups));
 
-// Nobody answers: what that costs the network stays small, and equal however many are gone.
+// The dead do not answer. The cost for the network stays small, and is the same however many they
+// are.
 TEST(Reconnects, AreNoStormAgainstManyDead) {
   struct Case {
     std::size_t nodes;
     std::size_t dead;
-    double dials_max;  // per living node and minute, beyond push/pulls
+    double dials_max;  // per living node and minute, besides push/pulls
   };
-  // Four turns of up to four in each half minute at the most, and in a cluster that lives on the
-  // share of the dead.
+  // At most four turns of up to four dials in each half minute, and, among the living nodes, the
+  // dead members' share.
   for (const Case& c : {Case{40, 2, 1.}, Case{40, 20, 10.}, Case{40, 38, 33.}}) {
     World world(3);
     for (std::size_t i = 0; i < c.nodes; ++i) {

@@ -1,5 +1,6 @@
-// A large cluster by hand: scale NODES [SECONDS]. All know each other from the start. Prints what a
-// row costs and how fast virtual time passes, while the cluster probes and loses ten nodes.
+// Runs a large cluster by hand: scale NODES [SECONDS]. All nodes know each other from the start.
+// Prints the cost of a row and the speed of virtual time, while the cluster probes and loses ten
+// nodes.
 
 #include <unistd.h>
 
@@ -20,7 +21,7 @@ using serf::testing::NodeId;
 using serf::testing::ScaleCluster;
 using std::chrono::steady_clock;
 
-// Bytes of this process in memory.
+// The resident memory of this process, in bytes.
 double Resident() {
   std::FILE* file = std::fopen("/proc/self/statm", "r");
   if (file == nullptr) return 0;
@@ -48,7 +49,7 @@ int main(int argc, char** argv) {
   }
   serf::Config config = serf::Config::Lan();
   config.swim.enable_compression = false;
-  // A node that hears of ten thousand others at once would queue as many announcements.
+  // A node that learns of ten thousand others at once would queue as many announcements.
   config.swim.broadcast_queue_max = 64;
   const double before = Resident();
   steady_clock::time_point start = steady_clock::now();

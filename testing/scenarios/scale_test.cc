@@ -1,5 +1,5 @@
-// A thousand nodes: they join, converge, lose ten and agree; news spreads several times faster than
-// with the timing of the original, for no more bytes; and churn is no storm.
+// A thousand nodes join, converge, lose ten and agree. News spreads several times faster than with
+// Go Serf's timing, for no more bytes, and churn causes no storm.
 
 #include <algorithm>
 #include <chrono>
@@ -29,7 +29,7 @@ constexpr std::size_t kNodes = 1000;
 Config Paced(swim::GossipPacing pacing) {
   Config config = Config::Lan();
   config.swim.gossip_pacing = pacing;
-  // What is measured is gossip.
+  // The test measures gossip only.
   config.swim.enable_compression = false;
   return config;
 }
@@ -56,18 +56,18 @@ TEST(Scale, AThousandNodesJoinConvergeLoseTenAndAgree) {
   EXPECT_GE(events.failures(), 990u * 9);
 }
 
-// What spreading news cost and how long it took.
+// The cost and the time of spreading news.
 struct Figures {
-  Duration one{};             // until all knew one change
-  double bytes_per_change{};  // of a lone change, beyond what an idle cluster sends
+  Duration one{};             // until all nodes know one change
+  double bytes_per_change{};  // for a lone change, minus the traffic of an idle cluster
   double churn_bytes{};       // per change, at ten changes a second
-  double churn_datagrams{};   // per node and second meanwhile, beyond an idle cluster's
+  double churn_datagrams{};   // per node and second meanwhile, minus that of an idle cluster
 };
 
 Figures Measure(swim::GossipPacing pacing) {
   Config config = Paced(pacing);
-  // Enough for what is measured; else the announcements at the start would take the ticked one a
-  // minute more.
+  // Enough for the measurement. With more, the announcements at the start would take the ticked
+  // cluster a minute longer.
   config.swim.broadcast_queue_max = 256;
   ScaleCluster cluster(2, std::move(config));
   World& world = cluster.world();
@@ -131,7 +131,7 @@ TEST(Scale, PromptGossipIsFasterForNoMoreBytesAndChurnIsNoStorm) {
   EXPECT_LT(prompt.bytes_per_change, ticked.bytes_per_change * 1.02);
   EXPECT_LT(prompt.churn_bytes, ticked.churn_bytes * 1.02);
   EXPECT_LT(prompt.churn_bytes, prompt.bytes_per_change * 1.05);
-  // The original's timing allows three packets every 200 ms. Eleven rounds may come at the start.
+  // Go Serf's timing allows three packets every 200 ms. Eleven rounds may come at the start.
   EXPECT_LT(prompt.churn_datagrams, 3 * 5 + 3 * 11 / 10.);
 }
 

@@ -1,9 +1,9 @@
 #ifndef SERF_TESTING_SCENARIOS_SCENARIO_H_
 #define SERF_TESTING_SCENARIOS_SCENARIO_H_
 
-// ScenarioDriver: a small cluster as a scenario sees it, whoever drives the machines. A scenario is
-// written once, in scenario_test.cc, and runs in virtual time (scenario_world.h) and over real
-// sockets (scenario_host.h).
+// ScenarioDriver: a small cluster that a scenario uses, independent of what drives the machines.
+// Each scenario is written once, in scenario_test.cc, and runs in virtual time (scenario_world.h)
+// and over real sockets (scenario_host.h).
 //
 //   const NodeId a = driver.Add("a");
 //   const NodeId b = driver.Add("b");
@@ -11,8 +11,8 @@
 //   EXPECT_TRUE(driver.RunUntil([&] { return driver.View(a) == "a:alive b:alive"; }));
 //   EXPECT_THAT(driver.events(a), Contains("member-join b"));
 //
-// Requests run the cluster until they are answered. What is to come about in the background is
-// waited for by RunUntil, and what is not to happen by Probe: no scenario looks at a clock.
+// Requests run the cluster until they have an answer. RunUntil waits for results in the background,
+// and Probe shows that something does not happen: no scenario reads a clock.
 
 #include <algorithm>
 #include <chrono>
@@ -41,8 +41,8 @@
 
 namespace serf::testing {
 
-// A profile for scenarios, which run in real time too: a failure is found in a second, and what
-// gossip misses is made up for in two.
+// A profile for scenarios, which also run in real time: a node detects a failure within a second,
+// and a push/pull delivers within two seconds what gossip missed.
 inline Config ScenarioConfig() {
   Config config = Config::Local();
   config.swim.probe_interval = std::chrono::milliseconds(100);
@@ -54,7 +54,7 @@ inline Config ScenarioConfig() {
 
 class ScenarioDriver {
  public:
-  // Longer than anything takes; a scenario that needs as long has failed.
+  // Longer than anything takes. A scenario that needs so long has failed.
   static constexpr Duration kPatience = std::chrono::seconds(30);
 
   ScenarioDriver() = default;
@@ -70,9 +70,9 @@ class ScenarioDriver {
     config.swim.name = std::string(name);
     return Add(std::move(config));
   }
-  // Ends it without a word.
+  // Ends the node without a leave.
   virtual void Crash(NodeId node) = 0;
-  // Starts a crashed node afresh, with the configuration and address that it had.
+  // Starts a crashed node afresh, with its former configuration and address.
   virtual void Restart(NodeId node) = 0;
 
   // --- requests; DeadlineExceeded if there is no answer within kPatience ---
@@ -94,31 +94,31 @@ class ScenarioDriver {
 
   // Runs until done() holds; false if `limit` passes first.
   virtual bool RunUntil(const std::function<bool()>& done, Duration limit = kPatience) = 0;
-  // Runs until the node got `count` more answers to its probes; false if it gets none.
+  // Runs until the node got `count` more answers to its probes. False if it gets none.
   bool Probe(NodeId node, std::uint64_t count = 5);
 
   // --- views ---
 
-  // Of a node that runs.
+  // The machine of a running node.
   virtual const Serf& serf(NodeId node) = 0;
   // "10.0.0.1:7946"
   virtual std::string address(NodeId node) = 0;
-  // What all lives of the node told: "member-join a", "user deploy".
+  // The events that all lives of the node delivered: "member-join a", "user deploy".
   const std::vector<std::string>& events(NodeId node) const { return events_[node.value()]; }
-  // How often this was told.
+  // How often the node delivered this event.
   std::ptrdiff_t Told(NodeId node, absl::string_view event) const {
     return std::count(events(node).begin(), events(node).end(), event);
   }
   void ForgetEvents() {
     for (std::vector<std::string>& events : events_) events.clear();
   }
-  // All that the node knows, by name: "a:alive b:left".
+  // All members that the node knows, by name: "a:alive b:left".
   std::string View(NodeId node) {
     return absl::StrJoin(serf(node).Members(), " ", [](std::string* out, const Member& m) {
       absl::StrAppend(out, m.name, ":", MemberStatusName(m.status));
     });
   }
-  // Runs until all of them have this view.
+  // Runs until all of these nodes have this view.
   bool AllSee(const std::vector<NodeId>& nodes, absl::string_view view) {
     return RunUntil([&] {
       return std::all_of(nodes.begin(), nodes.end(), [&](NodeId n) { return View(n) == view; });

@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_SCENARIOS_SCENARIO_HOST_H_
 #define SERF_TESTING_SCENARIOS_SCENARIO_HOST_H_
 
-// ScenarioHost: the ScenarioDriver over real sockets on loopback: each node is a transport::Host,
-// all on one io_context, in real time.
+// ScenarioHost: the ScenarioDriver over real sockets on loopback. Each node is a transport::Host;
+// all are on one io_context, in real time.
 
 #include <unistd.h>
 
@@ -45,12 +45,12 @@ namespace serf::testing {
 
 class ScenarioHost : public ScenarioDriver {
  public:
-  // Where the nodes are; each takes a free port there.
+  // The address of the nodes; each takes a free port.
   explicit ScenarioHost(const IpAddress& address) : address_(address) {}
   ~ScenarioHost() override {
     for (Slot& slot : slots_) slot.host.reset();
     io_.restart();
-    io_.poll();  // their ends take effect here
+    io_.poll();  // the ends of the hosts take effect here
   }
 
   using ScenarioDriver::Add;
@@ -100,7 +100,7 @@ class ScenarioHost : public ScenarioDriver {
     return *slots_[node.value()].host;
   }
   void Start(NodeId node);
-  // Runs what is ready.
+  // Runs all handlers that are ready.
   void Poll() {
     if (io_.stopped()) io_.restart();
     io_.poll();
@@ -122,8 +122,8 @@ class ScenarioHost : public ScenarioDriver {
   std::vector<Slot> slots_;
 };
 
-// An address of 127.0.0.0/8 that tests which run beside each other do not share: a node that
-// restarts finds its port still free.
+// An address of 127.0.0.0/8 that parallel tests do not share, so that a node that restarts finds
+// its port free.
 inline IpAddress OwnLoopbackAddress() {
   const auto id = static_cast<std::uint32_t>(::getpid());
   return IpAddress::V4(127, static_cast<std::uint8_t>(1 + id / 62'500 % 250),

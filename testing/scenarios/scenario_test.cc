@@ -1,4 +1,4 @@
-// The shared suite: what a cluster does, seen from its members; the same for every driver.
+// The suite that every driver shares: the behaviour of a cluster, as its members see it.
 
 #include "serf/testing/scenarios/scenario.h"
 
@@ -36,12 +36,12 @@ using ::testing::IsEmpty;
 using ::testing::IsSupersetOf;
 using enum MemberStatus;
 
-// For a driver that the test brings.
+// A fixture for a driver, which the test chooses.
 class ScenarioTest : public ::testing::Test {
  protected:
   explicit ScenarioTest(ScenarioDriver& driver) : driver_(driver) {}
 
-  // Adds nodes that join the first one, and waits until all see all.
+  // Adds nodes that join the first one, and waits until all know all.
   std::vector<NodeId> Cluster(std::vector<std::string> names, Config config = ScenarioConfig()) {
     std::vector<NodeId> nodes;
     for (const std::string& name : names) {
@@ -99,7 +99,7 @@ TYPED_TEST(Scenario, TwoNodesMeet) {
   ASSERT_TRUE(d.AllSee({a, b}, "a:alive b:alive"));
   EXPECT_EQ(d.serf(a).FindMember("b")->endpoint.ToString(), d.address(b));
   EXPECT_EQ(d.serf(b).FindMember("a")->endpoint.ToString(), d.address(a));
-  // They probe each other and change nothing.
+  // The nodes probe each other, and nothing changes.
   EXPECT_TRUE(d.Probe(a) && d.Probe(b));
   EXPECT_THAT(d.events(a), ElementsAre("member-join a", "member-join b"));
   EXPECT_THAT(d.events(b), ElementsAre("member-join b", "member-join a"));
@@ -287,7 +287,7 @@ TYPED_TEST(Scenario, WhoFailedComesBackUnderItsName) {
   EXPECT_THAT(d.events(nodes[2]), ElementsAre("member-failed b", "member-join b"));
 }
 
-// Nobody calls it: the others keep trying.
+// The failed node does not join; the others keep trying.
 TYPED_TEST(Scenario, WhoFailedIsReconnected) {
   ScenarioDriver& d = this->driver_;
   Config config = ScenarioConfig();
@@ -300,7 +300,7 @@ TYPED_TEST(Scenario, WhoFailedIsReconnected) {
   EXPECT_THAT(d.events(nodes[0]), ElementsAre("member-failed b", "member-join b"));
 }
 
-// The others know a later incarnation of it, with other tags, than it does itself.
+// The others know a higher incarnation of the node, with other tags, than the node itself.
 TYPED_TEST(Scenario, ARestartOverrulesTheEarlierLife) {
   ScenarioDriver& d = this->driver_;
   Config config = ScenarioConfig();
@@ -311,7 +311,7 @@ TYPED_TEST(Scenario, ARestartOverrulesTheEarlierLife) {
   ASSERT_TRUE(d.RunUntil(
       [&] { return this->TagsOf(nodes[0], "c") == old && this->TagsOf(nodes[1], "c") == old; }));
   d.Crash(nodes[2]);
-  d.Restart(nodes[2]);  // before anybody misses it
+  d.Restart(nodes[2]);  // before any node misses it
   EXPECT_TRUE(d.Join(nodes[2], {nodes[0]}).status.ok());
   EXPECT_TRUE(d.RunUntil([&] {
     return this->TagsOf(nodes[0], "c") == config.tags && this->TagsOf(nodes[1], "c") == config.tags;
@@ -391,7 +391,7 @@ TYPED_TEST(Scenario, FalseAccusationsAreRefuted) {
   Encode(wire::Suspect{wire::Incarnation(5), "c", "liar"}, packet);
   d.SendDatagram(nodes[0], packet);
   ASSERT_TRUE(d.RunUntil([&] { return incarnation(nodes[0]) > 5 && incarnation(nodes[2]) > 5; }));
-  // A dead one is believed until it is refuted.
+  // The node is believed dead until it refutes.
   packet.clear();
   Encode(wire::Dead{wire::Incarnation(50), "c", "liar"}, packet);
   d.SendDatagram(nodes[0], packet);
@@ -399,7 +399,7 @@ TYPED_TEST(Scenario, FalseAccusationsAreRefuted) {
   EXPECT_TRUE(d.AllSee(nodes, "a:alive b:alive c:alive"));
   EXPECT_THAT(d.events(nodes[2]), IsEmpty());
   EXPECT_THAT(d.events(nodes[0]), ElementsAre("member-failed c", "member-join c"));
-  // An absurd one is not believed, and does not wrap.
+  // No node believes an absurd incarnation, and none wraps around.
   packet.clear();
   Encode(wire::Dead{wire::Incarnation(std::numeric_limits<std::uint32_t>::max()), "c", "liar"},
          packet);
@@ -415,9 +415,9 @@ TYPED_TEST(Scenario, ATakenNameIsNotTakenOver) {
   ScenarioDriver& d = this->driver_;
   const std::vector<NodeId> nodes = this->Cluster({"a", "b"});
   const NodeId imposter = d.Add("b");
-  // The join reaches a, which stays with the b that it knows.
+  // The join reaches a, which keeps the b that it knows.
   d.Join(imposter, {nodes[0]});
-  // So does the imposter with itself, until it has lost the vote and is gone.
+  // The imposter also keeps itself, until it has lost the vote and has ended.
   EXPECT_EQ(d.serf(imposter).FindMember("b")->endpoint.ToString(), d.address(imposter));
   EXPECT_TRUE(d.Probe(nodes[0], 10) && d.Probe(nodes[1], 10));
   for (const NodeId node : nodes) {
@@ -428,7 +428,7 @@ TYPED_TEST(Scenario, ATakenNameIsNotTakenOver) {
   EXPECT_GT(d.serf(nodes[0]).node().counters().conflicts, 0u);
 }
 
-// --- who does not mix ---
+// --- nodes that must not mix ---
 
 TYPED_TEST(Scenario, EncryptedNodesKeepOthersOut) {
   ScenarioDriver& d = this->driver_;
@@ -471,7 +471,7 @@ TYPED_TEST(Scenario, LabelsKeepClustersApart) {
   EXPECT_EQ(d.View(other), "other:alive");
 }
 
-// A push/pull tells of two nodes; the one that nobody here can talk to stays out.
+// A push/pull carries two nodes. The one that no node here can talk to stays out.
 TYPED_TEST(Scenario, AnIncompatibleProtocolIsRefused) {
   ScenarioDriver& d = this->driver_;
   const std::vector<NodeId> nodes = this->Cluster({"a", "b"});

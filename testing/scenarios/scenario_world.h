@@ -32,7 +32,7 @@ class ScenarioWorld final : public ScenarioDriver, private World::Observer {
 
   using ScenarioDriver::Add;
   NodeId Add(Config config) override {
-    // Before the World, whose node tells its own join at once.
+    // Before the World's node, which reports its own join at once.
     const NodeId node = NewNode();
     const NodeId same = world_.Add(std::move(config));
     assert(node == same);
@@ -59,7 +59,7 @@ class ScenarioWorld final : public ScenarioDriver, private World::Observer {
       serf.OnDatagram(now, kStranger, bytes, out);
     });
   }
-  // The answer goes nowhere: the World knows no such connection.
+  // The node's answer goes nowhere, because the World knows no such connection.
   void SendStream(NodeId to, ByteView bytes) override {
     std::optional<swim::StreamId> stream;
     world_.Call(to, [&](Serf& serf, Instant now, Outbox& out) {
@@ -79,7 +79,7 @@ class ScenarioWorld final : public ScenarioDriver, private World::Observer {
   std::string address(NodeId node) override { return world_.endpoint(node).ToString(); }
 
  private:
-  // No node of the World is there.
+  // An address that the World gives to no node.
   inline static const Endpoint kStranger = {IpAddress::V4(10, 255, 0, 1), 7946};
 
   void OnEvent(NodeId node, const Event& event) override { Tell(node, event); }

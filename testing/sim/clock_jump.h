@@ -1,9 +1,8 @@
 #ifndef SERF_TESTING_SIM_CLOCK_JUMP_H_
 #define SERF_TESTING_SIM_CLOCK_JUMP_H_
 
-// ClockJump: what somebody says to a node of a World to move its Lamport clocks: an event, a query
-// and an intent of a given time, in the clear. Nobody but the node hears it; what it makes of it is
-// its own business.
+// ClockJump: messages to a node of a World that move its Lamport clocks: an event, a query and an
+// intent with a given time, in plaintext. Only that node receives them.
 
 #include <cstdint>
 #include <string>
@@ -47,13 +46,13 @@ void Say(World& world, NodeId node, const Message& message) {
   });
 }
 
-// `payload`: of the event.
+// `payload` is that of the event.
 inline void SayEvent(World& world, NodeId node, std::uint64_t time, absl::string_view payload) {
   Say(world, node,
       wire::UserEventMessage{
           .ltime = wire::LamportTime(time), .name = "jump", .payload = AsBytes(payload)});
 }
-// For nobody, so that no application answers it.
+// A query for no node, so that no application answers it.
 inline void SayQuery(World& world, NodeId node, std::uint64_t time) {
   const std::vector<absl::string_view> nobody = {"nobody"};
   ByteVector filter;
@@ -65,7 +64,7 @@ inline void SayQuery(World& world, NodeId node, std::uint64_t time) {
   query.filters = wire::ListView<ByteView>(filters);
   Say(world, node, query);
 }
-// About nobody.
+// An intent about an unknown node.
 inline void SayIntent(World& world, NodeId node, std::uint64_t time) {
   Say(world, node, wire::JoinMessage{.ltime = wire::LamportTime(time), .node = "nobody"});
 }

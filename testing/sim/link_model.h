@@ -1,9 +1,9 @@
 #ifndef SERF_TESTING_SIM_LINK_MODEL_H_
 #define SERF_TESTING_SIM_LINK_MODEL_H_
 
-// LinkModel: what the simulated network does to a datagram on its way: latency, jitter, loss,
-// duplication, reordering, one-way cuts, partitions, MTU. It counts what it did, so that a run can
-// prove that its faults happened.
+// LinkModel: the effect of the simulated network on a datagram: latency, jitter, loss, duplication,
+// reordering, one-way cuts, partitions, MTU. It counts its faults, so that a run can prove that
+// they happened.
 //
 //   links.settings().loss = 0.2;
 //   links.Partition({{a, b}, {c}});
@@ -23,15 +23,16 @@
 
 namespace serf::testing {
 
-// A node of a World: the order in which nodes were added. Stays through crash and restart.
+// The number of a node of a World, in the order in which they were added. Keeps through crash and
+// restart.
 using NodeId = Newtype<struct NodeIdTag, std::uint32_t>;
 
 class LinkModel {
  public:
   struct Settings {
-    Duration latency = std::chrono::microseconds(500);  // one way, at least
-    Duration jitter = std::chrono::microseconds(500);   // uniform, on top
-    // Probabilities of a datagram. Streams suffer none of these: TCP hides them.
+    Duration latency = std::chrono::microseconds(500);  // one way, the minimum
+    Duration jitter = std::chrono::microseconds(500);   // uniform, added to the latency
+    // The probabilities of a datagram's faults. Streams have none of these, because TCP hides them.
     double loss = 0;
     double duplication = 0;
     double reordering = 0;  // held back by up to `reorder_delay`
@@ -56,7 +57,7 @@ class LinkModel {
     std::uint64_t streams_reset = 0;
   };
 
-  // What becomes of one datagram: up to two copies, each after a delay.
+  // The fate of one datagram: up to two copies, each after a delay.
   struct Fate {
     std::size_t copies = 0;
     std::array<Duration, 2> delays{};
@@ -81,7 +82,7 @@ class LinkModel {
 
   void Cut(NodeId from, NodeId to) { cuts_.insert(Pair(from, to)); }
   void Mend(NodeId from, NodeId to) { cuts_.erase(Pair(from, to)); }
-  // Nodes reach only nodes of their group; nodes in none form one more.
+  // Nodes reach only nodes of their group. The nodes in no group form one more.
   void Partition(const std::vector<std::vector<NodeId>>& groups);
   // Ends all cuts and partitions.
   void Heal() {
@@ -89,7 +90,7 @@ class LinkModel {
     group_.clear();
     partitioned_ = false;
   }
-  // Heal, and no loss, duplication or reordering any more.
+  // Heals, and ends loss, duplication and reordering.
   void Calm() {
     Heal();
     settings_.loss = settings_.duplication = settings_.reordering = 0;
@@ -107,7 +108,7 @@ class LinkModel {
 
   Settings settings_;
   Counters counters_;
-  absl::flat_hash_set<std::uint64_t> cuts_;  // only looked up: its order never shows
+  absl::flat_hash_set<std::uint64_t> cuts_;  // only looked up, so its order has no effect
   std::vector<std::uint32_t> group_;
   bool partitioned_ = false;
 };

@@ -1,8 +1,9 @@
 #ifndef SERF_TESTING_SIM_NODE_DISK_H_
 #define SERF_TESTING_SIM_NODE_DISK_H_
 
-// NodeDisk: the snapshot file of a simulated node, and the thread that writes it: one operation
-// after the other, each takes its time, and a crash may come in the middle. World carries it out.
+// NodeDisk: the snapshot file of a simulated node, and the thread that writes it. It does one
+// operation after the other, each takes some time, and a crash may come in the middle. The World
+// carries it out.
 //
 //   SnapshotState state = disk.Open(rejoin_after_leave, logger);
 //   disk.Push(op);                                   // if disk.idle() before: Finish() after a
@@ -30,7 +31,7 @@ class NodeDisk {
  public:
   explicit NodeDisk(std::uint64_t seed) : disk_(seed) {}
 
-  // A process starts. The disk must be free of errors meanwhile: an agent would not start.
+  // A process starts. The disk must have no errors meanwhile: an agent would not start.
   absl::StatusOr<SnapshotState> Open(bool rejoin_after_leave, Logger* logger) {
     auto opened = transport::SnapshotFile::Open(disk_, "snapshot", rejoin_after_leave, logger);
     if (!opened.ok()) return opened.status();
@@ -41,7 +42,7 @@ class NodeDisk {
   void Push(SnapshotOp op) { ops_.push_back(std::move(op)); }
   bool idle() const { return ops_.empty(); }
 
-  // Does the oldest operation.
+  // Carries out the oldest operation.
   absl::Status Finish() {
     assert(!idle());
     const SnapshotOp op = std::move(ops_.front());
@@ -49,7 +50,7 @@ class NodeDisk {
     return file_->Apply(op);
   }
 
-  // The process ends: with the first operation that waits half done, and the others not begun.
+  // The process ends. The first operation that waits is half done, and the others have not begun.
   void End(VirtualDisk::Loss loss, Rng& rng) {
     if (!ops_.empty()) {
       disk_.StopAfter(rng.Below(ops_.front().kind == SnapshotOp::Kind::kAppend ? kCallsPerAppend
@@ -66,9 +67,9 @@ class NodeDisk {
   const VirtualDisk& disk() const { return disk_; }
 
  private:
-  // System calls that change something: write, sync, and the end; or create, write, sync, rename,
-  // sync of the folder, and the end; or, in a closed folder, create, write, sync, write, sync,
-  // write over, sync, truncate, and the end.
+  // The system calls that change something: write, sync, and the end; or create, write, sync,
+  // rename, sync of the folder, and the end; or, in a closed folder, create, write, sync, write,
+  // sync, write over, sync, truncate, and the end.
   static constexpr std::uint64_t kCallsPerAppend = 3;
   static constexpr std::uint64_t kCallsPerReplace = 6;
   static constexpr std::uint64_t kCallsPerOverwrite = 9;

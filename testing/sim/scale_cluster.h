@@ -2,7 +2,7 @@
 #define SERF_TESTING_SIM_SCALE_CLUSTER_H_
 
 // ScaleCluster: a World of a thousand nodes and more, all joined, for tests and measurements of
-// large clusters. Its conditions look at the engines' tables, since lists of members would cost
+// large clusters. Its conditions read the SWIM layers' tables, because lists of members would cost
 // more than the simulation itself.
 
 #include <chrono>
@@ -44,10 +44,11 @@ class ScaleCluster {
     }
   }
 
-  // Adds `nodes` that all know each other from the start, for measurements of a cluster that is
-  // there. By push/pulls alone, while no datagrams pass: ten thousand announcements to each of ten
-  // thousand nodes would take hours. Groups join their first nodes, these the first of all, and
-  // then everybody once more the first of all. False if they don't agree in the end.
+  // Adds `nodes` that all know each other from the start, for measurements of an existing cluster.
+  // Only push/pulls carry the news, and no datagrams pass: ten thousand announcements to each of
+  // ten thousand nodes would take hours. The nodes of a group join the group's first node, the
+  // first nodes join the first of all, and then all nodes join the first of all again. False if
+  // they do not agree in the end.
   bool StartJoined(std::uint32_t nodes) {
     const std::size_t mtu = std::exchange(world_.links().settings().mtu, 0);
     for (std::uint32_t i = 0; i < nodes; ++i) world_.Add(absl::StrCat("node-", i), config_);
@@ -71,7 +72,7 @@ class ScaleCluster {
         limit, std::chrono::milliseconds(100));
   }
 
-  // How many of the running nodes don't regard exactly the running nodes as alive or suspect.
+  // How many running nodes do not list exactly the running nodes as alive or suspect.
   std::size_t Disagreeing() const {
     std::size_t up = 0;
     ForEachUp([&](NodeId) { ++up; });
@@ -79,7 +80,7 @@ class ScaleCluster {
     ForEachUp([&](NodeId n) { count += world_.serf(n).node().live_nodes() != up ? 1 : 0; });
     return count;
   }
-  // How many of the running nodes don't have the tags that `subject` has now.
+  // How many running nodes do not have the current tags of `subject`.
   std::size_t Unaware(NodeId subject) const {
     const swim::Node& self = world_.serf(subject).node();
     const ByteView meta = self.info(self.self()).meta();
@@ -98,7 +99,8 @@ class ScaleCluster {
                            std::chrono::milliseconds(100));
   }
 
-  // Changes the tags of a node, and waits until all know. How long it took; none if over `limit`.
+  // Changes the tags of a node, and waits until all nodes know them. Returns the time that it took;
+  // nothing if over `limit`.
   std::optional<Duration> Disseminate(NodeId subject, const std::string& value, Duration limit) {
     const Instant start = world_.now();
     world_.SetTags(subject, {{"value", value}});
@@ -119,11 +121,11 @@ class ScaleCluster {
   Rng& rng() { return rng_; }
 
  private:
-  // Fewer than the push/pulls that a node answers at a time.
+  // Fewer than the push/pulls that a node answers at once.
   static constexpr std::uint32_t kJoinsAtOnce = 32;
   static constexpr std::uint32_t kGroup = 100;
 
-  // All but the first for which wanted(i) holds join target(i), some at a time.
+  // All but the first for which wanted(i) holds join target(i), a few at a time.
   template <typename Wanted, typename Target>
   void JoinAll(Wanted&& wanted, Target&& target) {
     for (std::uint32_t i = 1, joins = 0; i < world_.size(); ++i) {

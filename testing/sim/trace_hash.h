@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_SIM_TRACE_HASH_H_
 #define SERF_TESTING_SIM_TRACE_HASH_H_
 
-// TraceHash: a running hash that is the same in every process (absl::Hash is not): of all that
-// happens in a World, to compare two runs of a seed.
+// TraceHash: a running hash of all events in a World, to compare two runs of a seed. It is the same
+// in every process; absl::Hash is not.
 
 #include <cstddef>
 #include <cstdint>

@@ -2,8 +2,8 @@
 #define SERF_TESTING_SIM_VIRTUAL_DISK_H_
 
 // VirtualDisk: the disk of one simulated machine, on which the agent's own SnapshotFile works. It
-// stops between any two system calls, or within a write; it loses what was not synced when the
-// power fails; and it fails now and then, if told to.
+// stops between any two system calls, or within a write. It loses bytes that were not synced when
+// the power fails. It can fail now and then.
 //
 //   VirtualDisk disk(seed);
 //   auto opened = transport::SnapshotFile::Open(disk, "snapshot", false, nullptr);
@@ -34,25 +34,25 @@ namespace serf::testing {
 class VirtualDisk final : public transport::SnapshotFileSystem {
  public:
   enum class Loss : std::uint8_t {
-    kNothing,   // only the process died: the kernel has all that was written
+    kNothing,   // only the process died: the kernel has all written bytes
     kUnsynced,  // the power failed
   };
 
   explicit VirtualDisk(std::uint64_t seed) : rng_(seed) {}
 
-  // The probability of an error of a write or a sync.
+  // The probability that a write or a sync fails.
   void set_failure(double probability) { failure_ = probability; }
-  // Whether the folder takes no new files, as where the file is a mount point.
+  // A closed folder takes no new files, as if the file were a mount point.
   void set_folder_closed(bool closed) { folder_closed_ = closed; }
   bool folder_closed() const { return folder_closed_; }
-  // So many more calls have an effect.
+  // The next `calls` calls have an effect, and none after them.
   void StopAfter(std::uint64_t calls) { calls_left_ = calls; }
-  // The end of a process, maybe of the whole machine, and a new one.
+  // Ends a process, or the whole machine, and starts a new one.
   void Reboot(Loss loss);
 
-  std::uint64_t failures() const { return failures_; }      // on purpose
+  std::uint64_t failures() const { return failures_; }      // intended ones
   std::uint64_t torn() const { return torn_; }              // writes that a stop cut short
-  std::uint64_t overwrites() const { return overwrites_; }  // over what was there
+  std::uint64_t overwrites() const { return overwrites_; }  // of existing bytes
 
   // --- SnapshotFileSystem ---
   inline absl::StatusOr<File> OpenOrCreate(const std::string& path,
@@ -78,7 +78,7 @@ class VirtualDisk final : public transport::SnapshotFileSystem {
     Permissions permissions = 0;
     std::string content;
     std::size_t synced = 0;  // bytes that outlive a loss of power
-    // What stands on the disk where something was written over it since.
+    // The old text on the disk, where later writes went over it.
     std::optional<std::string> old_front = {};
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
@@ -152,7 +152,7 @@ inline void VirtualDisk::Reboot(Loss loss) {
     inode->content.resize(synced + rng_.Below(std::uint64_t{rest} + 1));
     inode->synced = inode->content.size();
     if (!inode->old_front) continue;
-    // Any of the blocks that were written over, in no order.
+    // Any of the overwritten blocks may have reached the disk, in any order.
     const std::string old = *std::exchange(inode->old_front, std::nullopt);
     for (std::size_t at = 0; at < old.size(); at += kBlock) {
       const std::size_t size = std::min(kBlock, old.size() - at);

@@ -1,9 +1,9 @@
 #ifndef SERF_TESTING_SIM_VIRTUAL_STREAMS_H_
 #define SERF_TESTING_SIM_VIRTUAL_STREAMS_H_
 
-// VirtualStreams: the TCP of a World. A connection has two directions; in each, what was sent
-// arrives whole, in order, in pieces of any size. A dial to a crashed node is refused, one across
-// a cut is retried until somebody gives up. Used by World only, which carries out the events.
+// VirtualStreams: the TCP of a World. A connection has two directions. In each, all sent bytes
+// arrive, in order, in pieces of any size. A dial to a crashed node is refused; a dial across a cut
+// is retried until one side gives up. Only World uses it, and carries out the events.
 
 #include <algorithm>
 #include <array>
@@ -30,7 +30,7 @@ namespace serf::testing {
 
 class VirtualStreams {
  public:
-  // Arrive(direction) is to be called at `at`.
+  // Call Arrive(direction) at `at`.
   struct Due {
     Instant at;
     std::uint32_t direction;
@@ -39,12 +39,12 @@ class VirtualStreams {
 
   enum class Host : std::uint8_t { kUp, kPaused, kDown };
 
-  // What reaches a node.
+  // What arrives at a node.
   struct Arrival {
     enum class Kind : std::uint8_t {
       kNothing,
-      kHeld,    // the host is paused: call Arrive(direction) again when it goes on
-      kAccept,  // call Accepted or Rejected
+      kHeld,    // the host is paused: call Arrive(direction) again when it continues
+      kAccept,  // call Accepted or Rejected next
       kConnected,
       kBytes,
       kClosed,
@@ -52,38 +52,37 @@ class VirtualStreams {
     Kind kind = Kind::kNothing;
     NodeId node;
     swim::StreamId stream;
-    Endpoint from;                 // of kAccept
-    std::uint32_t connection = 0;  // of kAccept
-    ByteVector bytes;              // of kBytes
-    absl::Status reason;           // of kClosed
+    Endpoint from;                 // for kAccept
+    std::uint32_t connection = 0;  // for kAccept
+    ByteVector bytes;              // for kBytes
+    absl::Status reason;           // for kClosed
     Dues due;
   };
 
   VirtualStreams(LinkModel& links, Rng& rng) : links_(links), rng_(rng) {}
 
-  // --- what machines do ---
-  // `target` is none if nobody has the address.
+  // --- what machines do --- `target` is empty if no node has the address.
   Dues Dial(Instant now, NodeId node, swim::StreamId stream, const Endpoint& from,
             const Endpoint& to, std::optional<NodeId> target);
   Dues Write(Instant now, NodeId node, swim::StreamId stream, ByteView bytes);
   Dues Close(Instant now, NodeId node, swim::StreamId stream);
   Dues Accepted(Instant now, std::uint32_t connection, swim::StreamId stream);
   Dues Rejected(Instant now, std::uint32_t connection);
-  // The process died: its peers see a reset.
+  // The process died, so its peers see a reset.
   Dues CrashNode(Instant now, NodeId node);
 
   // --- what happens ---
   Arrival Arrive(Instant now, std::uint32_t direction, const std::function<Host(NodeId)>& host);
 
-  // Connections that live or have something on its way.
+  // Connections that live or have bytes on their way.
   std::size_t open() const { return connections_.size() - free_.size(); }
 
  private:
   struct Item {
     enum class Kind : std::uint8_t { kSyn, kConnected, kBytes, kFin };
     Kind kind = Kind::kBytes;
-    bool asked = false;     // of kSyn: the machine knows of it
-    bool answered = false;  // of kSyn: the handshake is complete
+    bool asked = false;     // for kSyn: the machine knows of it
+    bool answered = false;  // for kSyn: the handshake is complete
     Instant at = {};
     ByteVector bytes = {};
     absl::Status reason = {};
@@ -121,11 +120,12 @@ class VirtualStreams {
   };
   using Key = std::pair<std::uint32_t, std::uint64_t>;
 
-  // Pieces are no longer than this; real ones are shorter, but there would be many.
+  // The longest piece. Real ones are shorter, but would be too many.
   static constexpr std::size_t kPieceMax = 16'384;
-  // A real TCP retransmits for longer, but no machine waits that long.
+  // A real TCP retransmits for longer, but no machine waits so long.
   static constexpr Duration kStallMax = std::chrono::seconds(60);
-  // The first retransmission of data, and of a dial, as Linux has them; each waits twice as long.
+  // The first retransmission of data, and of a dial, as in Linux. Each further one waits twice as
+  // long.
   static constexpr Duration kRetransmit = std::chrono::milliseconds(200);
   static constexpr Duration kRetransmitDial = std::chrono::seconds(1);
 
@@ -141,7 +141,7 @@ class VirtualStreams {
     s.open = false;
     sides_.erase(Key{s.node.value(), s.stream.value()});
   }
-  // Handles the front item of a direction that reached a host that is up or down.
+  // Handles the front item of a direction that reached a host, which may be up or down.
   void Deliver(Instant now, std::uint32_t direction, Host host, Arrival& arrival);
   void Refuse(Instant now, std::uint32_t connection, Dues& dues);
   void FreeIfDone(std::uint32_t connection);
@@ -199,7 +199,7 @@ inline VirtualStreams::Dues VirtualStreams::Write(Instant now, NodeId node, swim
   if (!side) return dues;
   while (!bytes.empty()) {
     std::size_t size = std::min(bytes.size(), kPieceMax);
-    // A reader must not rely on pieces: sometimes cut anywhere.
+    // A reader must not rely on pieces, so some are cut anywhere.
     if (rng_.Below(4) == 0) size = 1 + static_cast<std::size_t>(rng_.Below(size));
     Item item;
     item.bytes.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
@@ -285,7 +285,7 @@ inline VirtualStreams::Arrival VirtualStreams::Arrive(Instant now, std::uint32_t
       arrival.due.push_back({now + (now - d.stalled_since) + first, direction});
       return arrival;
     }
-    // The sender's TCP gives up; the receiver learns nothing.
+    // The sender's TCP gives up, and the receiver learns nothing.
     d.items.clear();
     d.head = 0;
     d.scheduled = false;
@@ -310,7 +310,7 @@ inline VirtualStreams::Arrival VirtualStreams::Arrive(Instant now, std::uint32_t
   }
   if (state == Host::kUp && d.front().kind == Item::Kind::kSyn &&
       !std::exchange(d.front().asked, true)) {
-    // Accepted or Rejected look at the item; it goes when the direction is due again.
+    // Accepted or Rejected read the item, which stays until the direction is due again.
     arrival.kind = Arrival::Kind::kAccept;
     arrival.connection = index;
     arrival.from = c.from;

@@ -41,7 +41,7 @@ World::World(std::uint64_t seed)
     : rng_(seed), now_(std::chrono::hours(1)), last_fault_(now_), streams_(links_, rng_) {}
 
 World::~World() {
-  observers_.clear();  // they may be gone already
+  observers_.clear();  // the observers may be gone already
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].serf != nullptr) StopMachine(NodeId(i));
   }
@@ -72,7 +72,7 @@ NodeId World::Add(Config config, bool rejoin_after_leave) {
 
 void World::StartMachine(NodeId node) {
   Slot& slot = slots_[node.value()];
-  // What is not OK is a mistake of the test.
+  // Any error here is a mistake of the test.
   const auto check = [](const absl::Status& status) {
     if (status.ok()) return;
     std::fprintf(stderr, "World: %s\n", status.ToString().c_str());
@@ -116,7 +116,7 @@ void World::EndProcess(NodeId node) {
   slot.held_bytes = 0;
   events_.Remove(slot.disk_timer);
   slot.disk_works = false;
-  // What waited in the buffers finds nobody.
+  // Everything that waited in the buffers is lost.
   for (const WorldEvent& event : std::exchange(slot.held, {})) {
     if (event.kind != EventKind::kDisk) events_.Push(now_, event);
   }
@@ -149,7 +149,7 @@ void World::Resume(NodeId node) {
   --paused_;
   last_fault_ = now_;
   slot.held_bytes = 0;
-  // What is overdue comes first, as a process that wakes finds its timers expired.
+  // Overdue timers come first: a process that continues finds its timers expired.
   slot.serf->OnTimer(now_, out_);
   Finish(node);
   const std::vector<WorldEvent> held = std::exchange(slot.held, {});

@@ -1,9 +1,9 @@
 #ifndef SERF_TESTING_SIM_WORLD_H_
 #define SERF_TESTING_SIM_WORLD_H_
 
-// World: any number of Serf machines in one process, in virtual time, over a simulated network.
-// It is a driver like transport::Host, and runs the very class that an agent runs. A seed names a
-// run exactly.
+// World: any number of Serf machines in one process, in virtual time, over a simulated network. It
+// is a driver like transport::Host, and runs the class that an agent runs. The same seed gives the
+// same run.
 //
 //   World world(42);
 //   const NodeId a = world.Add("a");
@@ -13,9 +13,9 @@
 //   world.Crash(b);
 //   world.links().Partition({{a}, {b}});
 //
-// One event at a time: a deadline of a node, or something that arrives at a node. An input's
-// effects are scheduled, never carried out at once. Events of the same instant happen in the order
-// in which they were scheduled.
+// The World handles one event at a time: a deadline of a node, or an arrival at a node. It
+// schedules the effects of an input, and never carries them out at once. Events of the same instant
+// happen in the order in which they were scheduled.
 
 #include <cassert>
 #include <chrono>
@@ -64,29 +64,29 @@ class World : public WorldRequests<World> {
 
   // --- nodes ---
 
-  // Creates a node and starts it, at 10.0.0.1:7946 and up. World sets the address, the seed and
-  // the pool of `config`; the configuration must be valid. If it has a snapshot, whatever that
-  // says, the node gets a file of its own, and each life begins with what the one before wrote.
+  // Creates a node and starts it, at 10.0.0.1:7946 and up. World sets the address, the seed and the
+  // pool of `config`; the configuration must be valid. If it has a snapshot, the node gets a file
+  // of its own, whatever the snapshot says, and each life begins with what the life before wrote.
   // `rejoin_after_leave`: see SnapshotReader.
   NodeId Add(Config config, bool rejoin_after_leave = false);
   NodeId Add(absl::string_view name, Config config = Config::Lan()) {
     config.swim.name = std::string(name);
     return Add(std::move(config));
   }
-  // Kills the process: its connections are reset, its address refuses. A write to its file is cut
-  // short; with kUnsynced, what was not synced may be gone too.
+  // Kills the process: its connections are reset, and its address refuses. A write to its file is
+  // cut short. With kUnsynced, bytes that were not synced may be lost too.
   void Crash(NodeId node, VirtualDisk::Loss loss = VirtualDisk::Loss::kNothing);
-  // Ends the process in order: all is written first. (A machine that shuts down by itself, since it
-  // lost its name, ends likewise.)
+  // Ends the process in order: everything is written first. A machine that shuts down by itself,
+  // because it lost its name, ends in the same way.
   void Shutdown(NodeId node);
-  // Starts a node that is down afresh at the same address: it remembers what is in its file.
+  // Starts a node that is down afresh at the same address. It remembers the content of its file.
   void Restart(NodeId node);
-  // Stops the process without killing it: what arrives waits, as far as the socket's buffer goes.
+  // Stops the process without killing it. Arrivals wait, up to the size of the socket's buffer.
   void Pause(NodeId node);
   void Resume(NodeId node);
 
-  // For what WorldRequests has no method for: calls input(machine, now, outbox) as one transition
-  // of the node.
+  // For inputs without a method in WorldRequests: calls input(machine, now, outbox) as one
+  // transition of the node.
   template <typename Input>
   void Call(NodeId node, Input&& input) {
     Slot& slot = slots_[node.value()];
@@ -100,12 +100,12 @@ class World : public WorldRequests<World> {
 
   // Calls action() after `delay`. The only call that an Observer may make.
   void After(Duration delay, std::function<void()> action);
-  // One event. False if nothing will ever happen.
+  // Handles one event. False if none will ever come.
   bool Step();
   void RunFor(Duration duration);
-  // Runs until done() holds, which is asked after each event; false if `limit` passes first.
+  // Runs until done() holds, and checks it after each event. False if `limit` passes first.
   bool RunUntil(const std::function<bool()>& done, Duration limit);
-  // The same, but asks every `period` only: for conditions that are costly.
+  // The same, but checks only every `period`, for conditions that are costly.
   bool RunUntil(const std::function<bool()>& done, Duration limit, Duration period);
 
   // --- views ---
@@ -125,32 +125,33 @@ class World : public WorldRequests<World> {
     return *slots_[node.value()].serf;
   }
   const std::string& name(NodeId node) const { return slots_[node.value()].config.swim.name; }
-  // Since when the process runs without a pause.
+  // The time since which the process runs without a pause.
   Instant running_since(NodeId node) const { return slots_[node.value()].running_since; }
-  // What the disk of a node with a snapshot does.
+  // Whether the node has a disk, that is, a snapshot.
   bool has_disk(NodeId node) const { return slots_[node.value()].disk != nullptr; }
-  // Whether an operation on the file is under way.
+  // True while an operation on the file is under way.
   bool disk_works(NodeId node) const { return slots_[node.value()].disk_works; }
   bool rejoins_after_leave(NodeId node) const { return slots_[node.value()].rejoin_after_leave; }
   VirtualDisk& disk(NodeId node) { return slots_[node.value()].disk->disk(); }
   const Endpoint& endpoint(NodeId node) const { return slots_[node.value()].endpoint; }
   std::optional<NodeId> FindNode(absl::string_view name) const;
-  // How a request ended; none while it runs.
+  // The result of a request; null while it runs.
   const Completion* completion(RequestId request) const;
-  // When a cut, a partition, loss or a pause was last active. Crashes are no faults of the others.
+  // When a cut, a partition, loss or a pause was last active. A crash does not count as a fault of
+  // the other nodes.
   Instant last_fault() const { return last_fault_; }
   std::uint64_t steps() const { return steps_; }
-  // Of all that happened so far.
+  // The hash of all events so far.
   std::uint64_t trace_hash() const { return trace_.value(); }
 
-  // `observer` must outlive the last call of the World; its destructor makes none.
+  // `observer` must outlive the last call of the World; the World's destructor calls none.
   void AddObserver(Observer* observer) { observers_.push_back(observer); }
-  // Calls f(Observer&) for each.
+  // Calls f(Observer&) for each observer.
   template <typename F>
   void ForEachObserver(F&& f) {
     for (Observer* o : observers_) f(*o);
   }
-  // Nodes added from now on log here, each line behind the time in seconds and the node's name.
+  // Nodes that are added later log here; each line follows the time in seconds and the node's name.
   void SetLogger(Logger* logger) { logger_ = logger; }
 
  private:
@@ -158,8 +159,8 @@ class World : public WorldRequests<World> {
 
   struct WorldEvent {
     EventKind kind = EventKind::kDeadline;
-    NodeId node;  // whom it reaches; of kStream and kCall: none
-    // Of kDatagram: the packet; of kStream: the event of the streams; of kCall: the action.
+    NodeId node;  // the node that it reaches; unused for kStream and kCall
+    // For kDatagram: the packet. For kStream: the event of the streams. For kCall: the action.
     std::uint32_t index = 0;
   };
 
@@ -193,34 +194,34 @@ class World : public WorldRequests<World> {
     std::unique_ptr<NodeDisk> disk;  // null without a snapshot
     bool rejoin_after_leave = false;
     TimerHandle disk_timer;
-    bool disk_works = false;  // the event of the end of its operation is scheduled, or held
+    bool disk_works = false;  // the end of the disk's operation is scheduled, or held
     Instant running_since{};
     bool paused = false;
     std::size_t held_bytes = 0;
-    std::vector<WorldEvent> held;  // what arrived while paused
+    std::vector<WorldEvent> held;  // arrivals while paused
   };
 
-  // As a socket's default buffer (net.core.rmem_default of Linux).
+  // The default size of a socket's buffer (net.core.rmem_default of Linux).
   static constexpr std::size_t kSocketBufferMax = 212'992;
   // An operation on the snapshot file takes at least kDiskLatency, and up to kDiskJitter more.
   static constexpr Duration kDiskLatency = std::chrono::milliseconds(1);
   static constexpr Duration kDiskJitter = std::chrono::milliseconds(10);
 
-  // A judgement comes back after so long.
+  // How long a judgement takes.
   static constexpr Duration kJudgementTime = std::chrono::milliseconds(20);
 
   void StartMachine(NodeId node);
   void StopMachine(NodeId node);
-  // Takes the machine away, and resets its connections.
+  // Removes the machine, and resets its connections.
   void EndProcess(NodeId node);
   void Handle(const WorldEvent& event);
   void HandleDatagram(NodeId node, std::uint32_t packet);
   void HandleStream(const VirtualStreams::Arrival& arrival);
   void HandleDisk(NodeId node);
   void HandleJudgement(NodeId node, std::shared_ptr<Judgement> judgement);
-  // Carries out what is in the outbox after an input of `node`, and looks at its next deadline.
+  // Carries out the outbox after an input of `node`, and schedules its next deadline.
   void Finish(NodeId node);
-  // Passes on what the outbox has for the application and the disk.
+  // Delivers the outbox's content for the application and the disk.
   void Tell(NodeId node);
   void Send(NodeId from, const Endpoint& to, ByteView bytes);
   void CarryOut(NodeId node, const swim::Outbox::StreamOp& op);
@@ -253,7 +254,7 @@ class World : public WorldRequests<World> {
   int paused_ = 0;
 };
 
-// In world.cc, so that not each test compiles all of Serf.
+// Defined in world.cc, so that not every test compiles all of Serf.
 extern template class WorldRequests<World>;
 
 }  // namespace serf::testing

@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_SIM_WORLD_OBSERVER_H_
 #define SERF_TESTING_SIM_WORLD_OBSERVER_H_
 
-// WorldObserver: who looks on at what happens in a World. Called within World's own calls: don't
-// change the World from here, but by World::After.
+// WorldObserver: watches the events of a World. The World calls it from within its own calls, so an
+// observer must not change the World, except by World::After.
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -22,10 +22,9 @@ class WorldObserver {
  public:
   virtual ~WorldObserver() = default;
 
-  // --- lives ---
-  // What the snapshot file of `node` said; OnStart follows.
+  // --- lives --- The content of the snapshot file of `node`; OnStart follows.
   virtual void OnRecovered(NodeId /*node*/, const SnapshotState& /*state*/) {}
-  // A machine was created for `node`, or is about to be destroyed.
+  // A machine was created for `node`, or will be destroyed next.
   virtual void OnStart(NodeId /*node*/) {}
   virtual void OnStop(NodeId /*node*/) {}
 
@@ -34,23 +33,23 @@ class WorldObserver {
                                absl::string_view /*payload*/) {}
   virtual void OnQuerySent(NodeId /*node*/, QueryId /*query*/, const QueryParams& /*params*/) {}
 
-  // --- what the machine told the application ---
+  // --- what the machine delivered to the application ---
   virtual void OnEvent(NodeId /*node*/, const Event& /*event*/) {}
   virtual void OnCompletion(NodeId /*node*/, const Completion& /*completion*/) {}
   virtual void OnQueryUpdate(NodeId /*node*/, const QueryUpdate& /*update*/) {}
 
-  // --- what it had done ---
+  // --- what the machine asked for ---
   virtual void OnSnapshotOp(NodeId /*node*/, const SnapshotOp& /*op*/) {}
-  // The oldest op that was not answered.
+  // The disk has finished the oldest operation under way.
   virtual void OnSnapshotDone(NodeId /*node*/, const absl::Status& /*status*/) {}
-  // A datagram leaves a node, whatever becomes of it.
+  // A datagram leaves a node, whatever its fate.
   virtual void OnSend(NodeId /*node*/, const Endpoint& /*to*/, ByteView /*bytes*/) {}
-  // A node dials, writes (these bytes) or closes; or somebody's dial reached it.
+  // A node dials, writes these bytes or closes; or a dial reached the node.
   virtual void OnStreamOp(NodeId /*node*/, const swim::Outbox::StreamOp& /*op*/,
                           ByteView /*bytes*/) {}
   virtual void OnAccept(NodeId /*node*/, swim::StreamId /*stream*/, const Endpoint& /*from*/) {}
 
-  // An input was handled; all calls above for it came before.
+  // The node has handled an input. All calls above for this input came before.
   virtual void OnTransition(NodeId /*node*/) {}
 };
 

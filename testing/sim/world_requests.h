@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_SIM_WORLD_REQUESTS_H_
 #define SERF_TESTING_SIM_WORLD_REQUESTS_H_
 
-// WorldRequests<World>: what operators and applications ask the nodes of a World for. A base of
-// World, apart because it says nothing of how that works.
+// WorldRequests<World>: the requests of operators and applications to the nodes of a World. It is a
+// base of World, and separate because it is independent of the simulation.
 //
 //   const RequestId join = world.Join(b, {a});   // ends with a Completion: World::completion()
 //   world.SendUserEvent(a, "deploy", "1.2.3", {});
@@ -28,7 +28,7 @@
 
 namespace serf::testing {
 
-// All need a node that is up and not paused.
+// All requests need a node that is up and not paused.
 template <typename World>
 class WorldRequests {
  public:
@@ -67,7 +67,7 @@ class WorldRequests {
     });
   }
 
-  // --- what ends at once, but for what comes back ---
+  // --- requests that end at once, except for their answers ---
 
   absl::Status SendUserEvent(NodeId node, absl::string_view name, absl::string_view payload,
                              UserEventOptions options) {

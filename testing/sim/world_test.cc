@@ -1,4 +1,5 @@
-// The World itself: that it carries datagrams and streams, and does what is asked of its faults.
+// Tests the World itself: it carries datagrams and streams, and its faults have the promised
+// effects.
 
 #include "serf/testing/sim/world.h"
 

@@ -1,5 +1,5 @@
-// Replay by seed is exact, also in another process, where addresses and the order of absl's hash
-// tables differ (architecture.md, Determinism): this program runs itself twice.
+// A replay by seed is exact, even in another process, where addresses and the order of absl's hash
+// tables differ (docs/architecture.md, Determinism). This program runs itself twice.
 
 #include <unistd.h>
 
@@ -28,7 +28,7 @@ std::string Trace() {
   return text;
 }
 
-// What this program prints in a process of its own.
+// The output of this program in a process of its own.
 std::string TraceOfAnotherProcess() {
   std::array<char, 4096> path{};
   if (readlink("/proc/self/exe", path.data(), path.size() - 1) <= 0) return "no path";

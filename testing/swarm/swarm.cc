@@ -30,7 +30,7 @@ void Start(SwarmWorld& swarm) {
   if (swarm.Chance(20)) config.swim.packet_size = 600 + rng.Below(800);
   if (swarm.Chance(20)) config.swim.disable_tcp_pings = true;
   if (swarm.Chance(20)) config.reconnect_timeout = config.tombstone_timeout = minutes(2);
-  // Of a hundred nodes, so many have a file, and so many of these come back after a leave.
+  // Percent of nodes that have a file, and percent of these that come back after a leave.
   const int with_file = swarm.Chance(60) ? 70 : 0;
   const int rejoin_after_leave = swarm.Chance(50) ? 50 : 0;
   const double disk_errors = swarm.Chance(20) ? 0.1 : 0;
@@ -40,7 +40,7 @@ void Start(SwarmWorld& swarm) {
   for (std::size_t i = 0; i < nodes; ++i) {
     config.tags = swarm.SomeTags();
     config.swim.name = absl::StrCat("n", i);
-    // A keyring of its own for each.
+    // Each node has its own keyring.
     if (encrypt) Encrypt(config.swim, AsBytes(kSwarmKey));
     config.snapshot.reset();
     if (swarm.Chance(with_file)) config.snapshot.emplace();
@@ -53,7 +53,7 @@ void Start(SwarmWorld& swarm) {
     if (i > 0) swarm.JoinSomebody(node);
     swarm.world.RunFor(rng.Below(milliseconds(300)));
   }
-  // Usually the cluster is whole before the chaos begins.
+  // In most runs the cluster is whole before the chaos begins.
   if (swarm.Chance(80)) swarm.world.RunFor(seconds(3));
 }
 

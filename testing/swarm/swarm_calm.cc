@@ -1,4 +1,4 @@
-// The calm after the swarm's chaos: what heals by itself, and what works then.
+// The calm after the swarm's chaos: what must heal by itself, and what must work then.
 
 #include <algorithm>
 #include <chrono>
@@ -54,12 +54,12 @@ class Calm {
     swarm_.violations.Add(args...);
   }
   bool Agrees() const { return testing::Agrees(world_); }
-  // Ticked gossip draws its targets, so that now and then it misses somebody.
+  // With ticked gossip the targets are drawn at random, so that it sometimes misses a node.
   bool IsTicked() const {
     return world_.serf(*swarm_.PickActive()).config().swim.gossip_pacing ==
            swim::GossipPacing::kTicked;
   }
-  // For news that gossip brings; what it missed, a push/pull does.
+  // The time for news that gossip brings; a push/pull brings what gossip missed.
   Duration Patience() const { return IsTicked() ? Duration(minutes(5)) : Duration(seconds(3)); }
 
   void EndFaults();
@@ -85,7 +85,7 @@ void Calm::EndFaults() {
     world_.Resume(node);
     if (world_.has_disk(node)) world_.disk(node).set_failure(0);
   });
-  // Who left stays away or comes back as a new process; who crashed the same.
+  // A node that left stays away or comes back as a new process, and so does a node that crashed.
   swarm_.ForEachNode([this](NodeId node) {
     if (world_.is_up(node) && world_.serf(node).state() != Serf::State::kAlive &&
         swarm_.Chance(70)) {
@@ -100,9 +100,9 @@ void Calm::EndFaults() {
   JoinIslands();
 }
 
-// Who knows of each other, however indirectly, must find together without help; an operator joins
-// only the islands of those who don't. A node knows of its members, and of those in its file. (Not
-// for long of those who left: if they are back, it is for them to join.)
+// Nodes that know each other, even indirectly, must reconnect by themselves. The operator joins
+// only groups that know nothing of each other. A node knows its members, and those in its file. (It
+// soon forgets those that left: if they are back, they must join.)
 void Calm::JoinIslands() {
   const std::vector<NodeId> active = swarm_.AllActive();
   std::vector<std::size_t> island(world_.size());
@@ -150,25 +150,25 @@ Duration Calm::Agree() {
   return after;
 }
 
-// It must stay so, and crashes must be known.
+// The agreement must last, and all nodes must know of the crashes.
 void Calm::Stay() {
   world_.RunFor(DetectorBounds::Of(world_).detection);
   swarm_.members.CheckCrashes();
-  // A push/pull with one that missed the last news may show a member as leaving for a while, by an
-  // intent from before its return, until that is seen to be stuck (docs/protocol/serf.md 15.3,
-  // hashicorp/serf#662).
+  // A push/pull with a node that missed the last news may show a member as leaving for a while, by
+  // an intent from before its return, until the intent is found to be out of date
+  // (docs/protocol/serf.md 15.3, hashicorp/serf#662).
   if (!world_.RunUntil([this] { return Agrees(); }, minutes(2), milliseconds(500))) {
     Fail("agreement was lost: ", Disagreement(world_));
   }
 }
 
-// Whatever anybody was told in its life, all are in the end, by push/pulls.
+// In the end push/pulls deliver to all nodes every event that any node delivered in its life.
 void Calm::HearEvents() {
   const auto all_told = [this] { return swarm_.user_events.Missing().empty(); };
   if (!world_.RunUntil(all_told, minutes(10), seconds(1))) Fail(swarm_.user_events.Missing());
 }
 
-// Clocks that lag make what their nodes send look old to others. Push/pulls level them.
+// If a clock lags, other nodes treat its node's messages as old. Push/pulls level the clocks.
 void Calm::MeetClocks() {
   const auto level = [this] {
     const std::vector<NodeId> active = swarm_.AllActive();
@@ -183,8 +183,8 @@ void Calm::MeetClocks() {
   if (!world_.RunUntil(level, minutes(10), seconds(1))) Fail("the Lamport clocks never met");
 }
 
-// Who is alive hears and is heard, whatever became of the clocks. Ticked gossip may miss somebody,
-// and no push/pull tells of queries.
+// Every living node hears the others and is heard, whatever happened to the clocks. Ticked gossip
+// may miss a node, and no push/pull carries queries.
 void Calm::HearEachOther() {
   swarm_.hearing.Speak(/*ask=*/!IsTicked(), Patience());
   const auto all_heard = [this] { return swarm_.hearing.Missing().empty(); };
@@ -193,7 +193,7 @@ void Calm::HearEachOther() {
   }
 }
 
-// What a node sends one after the other, once the others have heard of the one before, all are told
+// A node sends events, each after the others have received the one before. All nodes deliver them
 // in that order, and soon.
 void Calm::TellInOrder() {
   const NodeId sender = *swarm_.PickActive();
@@ -221,7 +221,7 @@ void Calm::Ask() {
 }
 
 void Calm::ManageKeys(KeyOperation operation, absl::string_view key) {
-  // Ticked gossip may miss somebody; an operator tries again.
+  // Ticked gossip may miss a node, so an operator tries again.
   const int attempts = IsTicked() ? 10 : 1;
   std::string trouble;
   for (int i = 0; i < attempts; ++i) {
@@ -260,8 +260,8 @@ void Calm::Leave() {
   const auto leaver = swarm_.PickActive();
   if (swarm_.AllActive().size() < 2) return;
   swarm_.Say("last leave: ", world_.name(*leaver));
-  // An intent counts only if it is newer than what others heard last of the leaver: the clocks have
-  // met, and are to be level still.
+  // An intent counts only if it is newer than the last news of the leaving node. The clocks have
+  // met, and must still be level.
   MeetClocks();
   const RequestId request = world_.Leave(*leaver);
   if (!world_.RunUntil([&] { return world_.completion(request) != nullptr; }, seconds(15)) ||

@@ -57,7 +57,7 @@ void DisturbLinks(SwarmWorld& swarm) {
 void EndProcess(SwarmWorld& swarm, NodeId node) {
   World& world = swarm.world;
   if (!world.is_up(node)) return;
-  // An agent that has left, or was told to stop, ends in order.
+  // An agent that has left, or received a signal, ends in order.
   if (!world.is_paused(node) && swarm.Chance(30)) {
     swarm.Say("shutdown ", world.name(node));
     return world.Shutdown(node);
@@ -80,7 +80,7 @@ void Restart(SwarmWorld& swarm, NodeId node) {
   world.Restart(node);
   ++swarm.faults.restarts;
   if (swarm.departed[node.value()]) ++swarm.faults.rejoins;
-  // Who has a file may find back by itself.
+  // A node with a file may find the cluster by itself.
   if (!world.has_disk(node) || swarm.Chance(30)) swarm.JoinSomebody(node);
 }
 
@@ -98,7 +98,7 @@ void Remove(SwarmWorld& swarm, NodeId node) {
 void DisturbNodes(SwarmWorld& swarm) {
   World& world = swarm.world;
   const NodeId node = swarm.Any();
-  // Who is down or paused gets on soon, or nothing would happen any more.
+  // A node that is down or paused soon continues, because otherwise nothing would happen any more.
   if (const auto down = swarm.Pick([&](NodeId n) { return !world.is_up(n); });
       down && swarm.Chance(40)) {
     return Restart(swarm, *down);
@@ -164,7 +164,7 @@ void UseApplication(SwarmWorld& swarm) {
       ++swarm.faults.key_operations;
       return;
     default: {
-      // Now and then more at once than packets hold.
+      // Sometimes more at once than packets hold.
       const std::uint64_t events = swarm.Chance(5) ? 60 : 1 + swarm.rng.Below(3);
       swarm.Say(events, " events of ", world.name(*node));
       for (std::uint64_t i = 0; i < events; ++i) swarm.SendEvent(*node);
@@ -176,7 +176,7 @@ void UseApplication(SwarmWorld& swarm) {
 }  // namespace
 
 void RunSwarmChaos(SwarmWorld& swarm) {
-  // Who speaks in the clear, without a label, is heard by these only.
+  // Only such a configuration accepts messages in plaintext without a label.
   const swim::Config& config = swarm.world.serf(NodeId(0)).config().swim;
   const bool jumps = config.keyring == nullptr && config.label.empty() && swarm.jumps.Below(2) == 0;
   const Instant end = swarm.world.now() + seconds(30) + swarm.rng.Below(seconds(90));

@@ -1,4 +1,4 @@
-// Runs seeds of the swarm by hand: swarm FIRST [LAST]. One seed alone is told in full.
+// Runs seeds of the swarm by hand: swarm FIRST [LAST]. For a single seed it prints every step.
 
 #include <cstdint>
 #include <cstdio>

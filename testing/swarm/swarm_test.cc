@@ -1,4 +1,4 @@
-// Chaos, then calm, for 400 seeds. A seed that fails is studied with
+// Chaos, then calm, for 400 seeds. To study a seed that fails, run
 //   bazel run //testing/swarm:swarm_main -- SEED
 
 #include "serf/testing/swarm/swarm.h"

@@ -1,8 +1,8 @@
 #ifndef SERF_TESTING_SWARM_SWARM_WORLD_H_
 #define SERF_TESTING_SWARM_SWARM_WORLD_H_
 
-// SwarmWorld: the World of a swarm's run with all its checkers, and what both chaos and calm need:
-// dice, picks, joins. See swarm.h.
+// SwarmWorld: the World of a swarm's run with all its checkers, and the tools that both chaos and
+// calm need: dice, picks, joins. See swarm.h.
 
 #include <algorithm>
 #include <array>
@@ -36,7 +36,7 @@
 
 namespace serf::testing {
 
-// The statistics of machines that are gone.
+// The statistics of machines that no longer exist.
 class SwarmStats : public WorldObserver {
  public:
   SwarmStats(World& world, SwarmFaults& faults) : world_(world), faults_(faults) {
@@ -55,7 +55,7 @@ class SwarmStats : public WorldObserver {
   SwarmFaults& faults_;
 };
 
-// Tells of every datagram, for the study of a seed.
+// Logs every datagram, for the study of a seed.
 class SendLogger : public WorldObserver {
  public:
   SendLogger(World& world, Logger* logger) : world_(world), logger_(logger) {
@@ -72,7 +72,7 @@ class SendLogger : public WorldObserver {
   Logger* logger_;
 };
 
-// Of clusters that encrypt: the key of the chaos, and the one that follows in calm.
+// The keys of clusters that encrypt: the key of the chaos, and the next one in calm.
 inline constexpr absl::string_view kSwarmKey = "sixteen byte key";
 inline constexpr absl::string_view kSwarmNextKey = "the next, longer key, 32 bytes..";
 
@@ -149,7 +149,7 @@ struct SwarmWorld {
       violations.Add(world.name(node), " could not send an event: ", status.ToString());
     }
   }
-  // Somebody moves a clock of a node, by any distance.
+  // Moves a clock of a node, by any distance.
   void JumpClock(NodeId node) {
     const Clocks clocks = ClocksOf(world, node);
     const std::uint64_t distance = std::uint64_t{1} << jumps.Below(62);
@@ -192,10 +192,10 @@ struct SwarmWorld {
   SnapshotChecker snapshots;
   SwarmStats stats;
   SendLogger sends;
-  // Of its own, so that it disturbs no other choice.
+  // A generator of its own, so that it disturbs no other choice.
   Rng jumps;
   std::uint64_t events_sent = 0;
-  // Who left, or was declared gone: nobody looks for them any more.
+  // Nodes that left, or were declared gone. Other nodes no longer look for them.
   std::vector<bool> departed;
 };
 
@@ -214,7 +214,7 @@ inline QueryParams SwarmWorld::SomeParams() {
 
 // The chaos: disturbs `swarm` for a minute or so.
 void RunSwarmChaos(SwarmWorld& swarm);
-// The calm after it: what must heal does, and what must work does. Returns when all agreed.
+// The calm after it: checks that everything heals and works. Returns when all nodes agreed.
 Duration RunSwarmCalm(SwarmWorld& swarm);
 
 }  // namespace serf::testing

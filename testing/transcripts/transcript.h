@@ -1,9 +1,9 @@
 #ifndef SERF_TESTING_TRANSCRIPTS_TRANSCRIPT_H_
 #define SERF_TESTING_TRANSCRIPTS_TRANSCRIPT_H_
 
-// WorldTranscript: what happens in a small World, as a text to read: each message by its kind, each
-// event, each change of a member's state, in virtual time. (The recorded command lines of
-// testing/integration are something else.)
+// WorldTranscript: the events in a small World, as a text for readers: each message by its kind,
+// each event, each change of a member's state, in virtual time. (Recorded command lines are in
+// testing/integration.)
 //
 //   WorldTranscript transcript(world);
 //   transcript.Note("c crashes");
@@ -17,8 +17,8 @@
 //   4.001  b         c is suspect/1               what b believes from now on
 //   4.001  b         * member-failed c            what b tells its application
 //
-// Within an instant of a node, what it believes comes first, then what it tells, then what it
-// sends. Of random loss it knows only none and all.
+// Within an instant, a node's beliefs come first, then its events, then its messages. Random loss
+// must be zero or total.
 
 #include <chrono>
 #include <cstdint>
@@ -54,19 +54,19 @@ namespace serf::testing {
 
 class WorldTranscript final : public World::Observer {
  public:
-  // Must outlive the last call of the World. Nodes must not encrypt.
+  // The transcript must outlive the last call of the World. Nodes must not encrypt.
   explicit WorldTranscript(World& world) : world_(world), start_(world.now()) {
     world.AddObserver(this);
   }
 
-  // From the start.
+  // The text from the start.
   const std::string& text() const { return text_; }
 
-  // A line of the author's.
+  // Adds a line of the author's.
   void Note(absl::string_view what) { absl::StrAppend(&text_, "\n# ", what, "\n"); }
-  // Whether lines are written; a change of state while they are not never shows.
+  // Turns the recording on or off. A change of state while it is off never shows.
   void SetRecording(bool recording) { recording_ = recording; }
-  // Whether pings and acks are shown that carry nothing else.
+  // Whether the text shows pings and acks that carry nothing else.
   void SetProbesShown(bool shown) { probes_shown_ = shown; }
 
   // --- World::Observer ---
@@ -88,7 +88,7 @@ class WorldTranscript final : public World::Observer {
   };
   struct Peer {
     Endpoint endpoint;
-    bool dialled = false;  // by the node itself
+    bool dialled = false;  // this node dialled it
   };
 
   void Line(absl::string_view route, absl::string_view what);
@@ -100,7 +100,7 @@ class WorldTranscript final : public World::Observer {
   std::string DatagramText(ByteView bytes);
   std::string LeafText(wire::MessageType type, ByteView body);
   std::string UserText(ByteView message);
-  // What a node writes is one message; `dialled` if it is the request.
+  // The text of a message that a node wrote; `dialled` if it is the request.
   std::string StreamText(ByteView bytes, bool dialled);
 
   World& world_;
@@ -108,7 +108,7 @@ class WorldTranscript final : public World::Observer {
   std::string text_;
   bool recording_ = true;
   bool probes_shown_ = true;
-  // Of the input being handled.
+  // The events of the input that is being handled.
   std::vector<Pending> told_;
   std::vector<Pending> sent_;
   std::map<std::pair<NodeId, swim::StreamId>, Peer> peers_;

@@ -1,9 +1,7 @@
 // Each scenario's transcript is a file of testing/transcripts. After a change that is meant to show
-// there:
+// there, this command writes the files anew, for a review of the diff:
 //
 //   ./bazelw run //testing/transcripts:transcript_test -- --update
-//
-// writes them anew, to be read in the diff.
 
 #include "serf/testing/transcripts/transcript.h"
 
@@ -40,19 +38,19 @@ using enum MemberStatus;
 class Stage {
  public:
   Stage() {
-    // Whole numbers: easy to read.
+    // A whole number of milliseconds, which is easy to read.
     world.links().settings().latency = milliseconds(1);
     world.links().settings().jitter = Duration::zero();
   }
 
-  // Adds nodes that join the first and come to rest, off the record.
+  // Adds nodes that join the first one, and lets them settle, without recording.
   std::vector<NodeId> Cluster(const std::vector<std::string>& names) {
     transcript.SetRecording(false);
     std::vector<NodeId> nodes;
     for (const std::string& name : names) {
       nodes.push_back(world.Add(name));
       if (nodes.size() > 1) world.Join(nodes.back(), {nodes.front()});
-      world.RunFor(milliseconds(120));  // or all of them probe at the same instants
+      world.RunFor(milliseconds(120));  // otherwise all of them would probe at the same instants
     }
     world.RunFor(seconds(5));
     transcript.SetRecording(true);
@@ -62,7 +60,7 @@ class Stage {
     const std::optional<Member> member = world.serf(observer).FindMember(name);
     return member ? member->status : kNone;
   }
-  // Until all of them see it so.
+  // Runs until all observers list this status.
   void Until(const std::vector<NodeId>& observers, absl::string_view name, MemberStatus status) {
     EXPECT_TRUE(world.RunUntil(
         [&] {
@@ -77,7 +75,7 @@ class Stage {
     const swim::Node& node = world.serf(observer).node();
     return node.state(*node.Find(name));
   }
-  // Until one of them believes it.
+  // Runs until the observer believes this state.
   void UntilBelieved(NodeId observer, absl::string_view name, swim::NodeState state) {
     EXPECT_TRUE(world.RunUntil([&] { return State(observer, name) == state; }, minutes(5)));
   }
@@ -215,7 +213,7 @@ std::string Perform(const Play& play) {
 }
 
 std::string PathOf(const Play& play) {
-  // Set by `bazel run`, which starts the program among links to the sources.
+  // `bazel run` sets it, and starts the program among links to the sources.
   const char* workspace = std::getenv("BUILD_WORKSPACE_DIRECTORY");
   return absl::StrCat(workspace == nullptr ? "" : absl::StrCat(workspace, "/"),
                       "testing/transcripts/", play.file, ".txt");

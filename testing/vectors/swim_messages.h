@@ -1,7 +1,8 @@
 #ifndef SERF_TESTING_VECTORS_SWIM_MESSAGES_H_
 #define SERF_TESTING_VECTORS_SWIM_MESSAGES_H_
 
-// The engine's messages from and to the `fields` of memberlist.json, to compare bytes with them.
+// Converts the SWIM layer's messages to and from the `fields` of memberlist.json, to compare their
+// bytes.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +19,7 @@
 
 namespace serf::testing {
 
-// Text and bytes as hex, absent bytes as "": vectors write text either way, and decoders treat
+// Text and bytes as hex, absent bytes as "": vectors write text in either form, and decoders treat
 // absent and empty alike.
 inline nlohmann::json NormalFields(const nlohmann::json& value) {
   if (value.is_null()) return "";
@@ -88,7 +89,7 @@ inline nlohmann::json ToFields(const wire::ErrorMessage& m) {
   return {{"Error", Hex(AsBytes(m.error))}};
 }
 
-// What came of decoding a body: its fields, and the bytes when it is encoded again.
+// The result of decoding a body: its fields, and the bytes of its second encoding.
 struct Decoded {
   wire::DecodeResult result = wire::DecodeResult::kOk;
   std::size_t consumed = 0;
@@ -109,7 +110,7 @@ Decoded DecodeAs(ByteView body) {
   return decoded;
 }
 
-// `type` as the vectors name it; `body` without type byte.
+// `type` has the vectors' name; `body` has no type byte.
 inline Decoded DecodeSwim(absl::string_view type, ByteView body) {
   if (type == "ping") return DecodeAs<wire::Ping>(body);
   if (type == "indirectPing") return DecodeAs<wire::IndirectPing>(body);

@@ -2,7 +2,7 @@
 #define SERF_TESTING_VECTORS_VECTORS_H_
 
 // The recorded bytes that pin the wire formats: memberlist.json and serf.json beside this file.
-// Their formats: docs/protocol/membership.md 11, docs/protocol/serf.md 0.3.
+// Source of their formats: docs/protocol/membership.md 11, docs/protocol/serf.md 0.3.
 //
 //   for (const auto& vector : testing::LoadVectors("serf.json")) {
 //     const ByteVector bytes = testing::Unhex(vector["hex"]);
@@ -21,8 +21,8 @@
 
 namespace serf::testing {
 
-// Where a data file of the repository is: among the runfiles of a test, or below the current
-// folder when the program was started by hand in the repository.
+// The path of a data file of the repository: among a test's runfiles, or below the current folder
+// when the program was started by hand in the repository.
 inline std::string DataPath(absl::string_view path_in_repository) {
   const char* const root = std::getenv("TEST_SRCDIR");
   const char* const workspace = std::getenv("TEST_WORKSPACE");
@@ -30,7 +30,8 @@ inline std::string DataPath(absl::string_view path_in_repository) {
   return absl::StrCat(root, "/", workspace, "/", path_in_repository);
 }
 
-// The array of vectors in testing/vectors/FILE. A missing file fails the test by an exception.
+// The array of vectors in testing/vectors/FILE. If the file is missing, an exception fails the
+// test.
 inline nlohmann::json LoadVectors(absl::string_view file) {
   const std::string path = DataPath(absl::StrCat("testing/vectors/", file));
   std::ifstream in(path);
@@ -38,7 +39,7 @@ inline nlohmann::json LoadVectors(absl::string_view file) {
   return nlohmann::json::parse(in);
 }
 
-// Of lower-case digits, as in the vectors.
+// Decodes lower-case digits, as the vectors have them.
 inline ByteVector Unhex(absl::string_view hex) {
   const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
   ByteVector bytes;
