@@ -16,10 +16,10 @@ _COPTS = [
     "-Wno-sign-conversion",
 ]
 
-# What makes a fault of memory an abort instead of an exploit. Set here and not left to the
-# toolchain, whose defaults differ; //cmd:hardening_test looks at the built program. Fortified
-# libc calls need an optimizer. libstdc++'s assertions cost 4 to 6 % of the time of old news and
-# of push/pulls (serf/swim:node_benchmark), so that only what is not optimised has them.
+# Turns a memory fault into an abort instead of an exploit. Set here and not left to the toolchain,
+# because toolchains have different defaults; //cmd:hardening_test checks the built program.
+# Fortified libc calls need an optimizer. libstdc++'s assertions cost 4 to 6 % of the time of old
+# news and of push/pulls (serf/swim:node_benchmark), so only unoptimised builds have them.
 _HARDENING = [
     "-fPIE",
     "-fstack-protector-strong",
@@ -35,9 +35,9 @@ _HARDENING = [
     "//conditions:default": ["-D_GLIBCXX_ASSERTIONS"],
 })
 
-# The same of the linker: addresses that nobody can foretell, a table of imports that is
-# read-only before main(), no code on the stack, and (which is the other linkers' default)
-# constants that are no code.
+# The same for the linker: unpredictable addresses, a table of imports that is read-only before
+# main(), no code on the stack, and (by default in the other linkers) constants outside of code
+# pages.
 _HARDENED_LINKING = [
     "-pie",
     "-Wl,-z,relro",
@@ -51,8 +51,8 @@ _HARDENED_LINKING = [
     "//conditions:default": [],
 })
 
-# With Clang: a file may include only headers of its target's direct dependencies.
-# (Here and not in .bazelrc, because abseil's own files break that rule.)
+# With Clang: a file may include only headers of its target's direct dependencies. (Set here and not
+# in .bazelrc, because abseil's own files break that rule.)
 _FEATURES = ["layering_check"]
 
 def _lint_sources():
@@ -105,7 +105,7 @@ def serf_cc_library(name, hdrs = [], srcs = [], deps = [], copts = [], visibilit
         check = "%s_%s_check.cc" % (name, hdr.replace("/", "_").replace(".", "_"))
         include = "#include \"%s%s/%s\"" % ("" if _under_serf() else "serf/", native.package_name(), hdr)
 
-        # Twice: that shows a missing include guard too.
+        # Twice, to reveal a missing include guard too.
         native.genrule(
             name = check[:-len(".cc")],
             testonly = True,
@@ -125,8 +125,8 @@ def serf_cc_library(name, hdrs = [], srcs = [], deps = [], copts = [], visibilit
             deps = [":" + name],
         )
 
-# libstdc++ within the program: a tenth of it is needed, and the pages that the dynamic
-# linker fills in a shared one would be resident, 0.5 MiB, in every process. (The
+# libstdc++ becomes part of the program: the program needs a tenth of it, and in a shared library
+# the pages that the dynamic linker fills would be resident in every process, 0.5 MiB. (The
 # toolchain's own -lstdc++ comes last, and then has nothing to add.)
 _STATIC_LIBSTDCXX = [
     "-static-libgcc",
@@ -136,7 +136,7 @@ _STATIC_LIBSTDCXX = [
     "-Wl,--as-needed",
 ]
 
-# Names of the archives' functions, 0.4 MiB, that nobody looks up.
+# Drops the names of the archives' functions, 0.4 MiB, which nobody looks up.
 _NO_EXPORTS = ["-Wl,--exclude-libs,ALL"]
 
 def serf_cc_binary(name, copts = [], linkopts = [], function_order = None, **kwargs):

@@ -21,10 +21,10 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIST = os.path.join(TOP, "cmd", "idle_functions.txt")
-# Longer than the longest period of the LAN profile, that of push/pull and of reconnecting.
+# Longer than the longest period of the LAN profile: that of push/pull and of reconnecting.
 OBSERVE_SECONDS = 65
 DEADLINE_SECONDS = 60
-# What callgrind adds to a name for recursion, and g++ for variants that may come and go.
+# Suffixes that callgrind adds for recursion, and g++ for variants that may appear and disappear.
 SUFFIX = r"('\d+)?((\.(isra|part|constprop|cold|lto_priv))+(\.\d+)?)*('\d+)?$"
 
 

@@ -32,8 +32,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BAZEL = os.path.join(ROOT, "bazelw")
 QUERY = 'attr(name, "_fuzz\\.fuzzer$", //...)'
 
-# libFuzzer calls an input endless after so many seconds of the clock, of which a busy machine may
-# give us few. The bounds count the thread's own time, and find slow inputs long before.
+# libFuzzer reports an input as endless after so many seconds of the clock, of which a busy machine
+# may give the run few. The bounds count the thread's own time, and find slow inputs long before.
 HANG_SECONDS = 120
 RSS_LIMIT_MB = 2048
 
