@@ -75,7 +75,7 @@ AgentOptions Options(const std::string& name) {
   return options;
 }
 
-// Accepts connections and never says a word: a join of it waits.
+// Accepts connections and never sends a byte, so that a join of it waits.
 class Mute {
  public:
   std::string address() const {
@@ -106,7 +106,7 @@ class AgentTest : public testing::HostFixture {
     });
     ASSERT_TRUE(RunUntil([&done] { return done; }));
   }
-  // What verb(callback) ends with.
+  // Returns the result of verb(callback).
   template <typename Result, typename Verb>
   Result Get(Verb verb) {
     std::optional<Result> result;
@@ -409,7 +409,7 @@ TEST_F(AgentTest, AWaitCanBeOneOfTwo) {
     timer.expires_after(milliseconds(1));
     const auto next = co_await (query->Next() || timer.async_wait(asio::use_awaitable));
     EXPECT_EQ(next.index(), 1u);
-    // The next answer is for whoever still waits.
+    // The next answer goes to the caller that still waits.
     a->OnQuery([](const QueryEvent&) { return "here"; });
     QueryParams again = params;
     auto other = co_await a->SendQuery("y", "", again);
@@ -443,7 +443,7 @@ TEST_F(AgentTest, EveryCancelledVerbEndsOnce) {
 
   int called = 0;
   absl::Status status;
-  // A handler that takes what the verb ends with.
+  // A handler that keeps the result of the verb.
   const auto counts = [&](auto result) {
     ++called;
     if constexpr (requires { result.status(); }) {
@@ -604,7 +604,7 @@ TEST_F(AgentTest, AMemberThatLosesItsNameSaysSo) {
             absl::StatusCode::kCancelled);
 }
 
-// What waits may own the Agent that it waits for. An io_context that ends destroys both.
+// A waiting handler may own the Agent that it waits for. An io_context that ends destroys both.
 TEST(AgentEndTest, TheEndOfTheContextEndsWhatWaits) {
   enum class Wait { kJoin, kLeave, kKeys, kNext, kTags };
   for (const Wait wait : {Wait::kJoin, Wait::kLeave, Wait::kKeys, Wait::kNext, Wait::kTags}) {
@@ -640,7 +640,7 @@ TEST(AgentEndTest, TheEndOfTheContextEndsWhatWaits) {
                 static_cast<void>(co_await agent->Leave());
                 break;
               case Wait::kKeys:
-                // Never ends: who is asked ends with the context.
+                // The loop ends only with the context, as the asked node does.
                 static_cast<void>(co_await b->Leave());
                 for (;;) static_cast<void>(co_await agent->ManageKeys(KeyOperation::kList));
               case Wait::kNext: {

@@ -50,13 +50,13 @@ std::unique_ptr<BlockingAgent> Started(AgentOptions options,
   return *std::move(agent);
 }
 
-// Accepts connections and never says a word: a join of it waits.
+// Accepts connections and never sends a byte, so that a join of it waits.
 class Mute {
  public:
   std::string address() const {
     return absl::StrCat("127.0.0.1:", acceptor_.local_endpoint().port());
   }
-  // Waits until somebody is there.
+  // Waits until a peer is there.
   void Accept() { acceptor_.accept(peer_); }
 
  private:
@@ -65,7 +65,7 @@ class Mute {
   asio::ip::tcp::socket peer_{io_};
 };
 
-// What a handler has seen, for a test that waits for it.
+// The calls that a handler has received, for a test that waits for them.
 class Seen {
  public:
   void Add(std::string text) {
@@ -119,7 +119,7 @@ TEST(BlockingAgentTest, TheStartJoinsAndFailsIfNobodyAnswers) {
     EXPECT_THAT(*b->Members(), SizeIs(2));
     EXPECT_EQ(reported, "1");
   }
-  options.join = {Mute().address()};  // where nobody is any more
+  options.join = {Mute().address()};  // nobody is there any more
   const auto alone = BlockingAgent::Start(options);
   EXPECT_EQ(alone.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(alone.status().message()), HasSubstr(options.join[0]));

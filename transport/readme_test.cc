@@ -1,5 +1,5 @@
-// The programs in the README.md of this folder and of the repository are those that are built and
-// run.
+// Checks that the README.md of this folder and that of the repository show the programs that the
+// tests build and run.
 
 #include <algorithm>
 #include <fstream>

@@ -2,11 +2,9 @@
 #ifndef SERF_TRANSPORT_TAG_CHANGES_H_
 #define SERF_TRANSPORT_TAG_CHANGES_H_
 
-// TagChanges: changes of a node's tags, one after the other, because each may wait for the disk:
-// the tags are written before the node has them. Internal to Driver; the io_context's thread.
-//
-//   TagChanges changes(disk, save_tags, {tags, check, set});
-//   changes.Add([](Tags& tags) { tags["role"] = "db"; }, done);
+// TagChanges: applies changes of a node's tags one after the other, because each may wait for the
+// disk: the tags go to the file before the node has them. Internal to Driver. Threads: all calls on
+// the io_context's thread.
 
 #include <cstddef>
 #include <deque>
@@ -24,7 +22,7 @@ namespace serf::transport {
 class TagChanges {
  public:
   using Change = std::function<void(Tags&)>;
-  // Writes the tags; null: nothing is written.
+  // Writes the tags. Null: nothing writes them.
   using Save = std::function<absl::Status(const Tags&)>;
   using Done = absl::AnyInvocable<void(const Completion&)>;
 
@@ -35,18 +33,18 @@ class TagChanges {
     std::function<void(Tags, Done)> set;
   };
 
-  // Changes that wait for the disk: more than patient clients ask for.
+  // Changes that may wait for the disk: more than patient clients ask for.
   static constexpr std::size_t kWaitingMax = 256;
 
-  // The disk and the node outlive this.
+  // The disk and the node must outlive this object.
   TagChanges(DiskQueue& disk, Save save, Node node)
       : disk_(disk), save_(std::move(save)), node_(std::move(node)) {}
 
-  // Changes what the changes before it left. `done` gets the node's completion or an error:
-  // ResourceExhausted, or that of Save.
+  // Edits the tags that all earlier changes left. `done` receives the node's completion or an
+  // error: ResourceExhausted, or that of Save.
   void Add(Change change, Done done);
 
-  // Writes nothing any more, and returns the `done`s of what waited, uncalled.
+  // Stops writing, and returns the `done`s of the changes that wait, uncalled.
   std::deque<Done> Stop();
 
  private:
@@ -56,7 +54,7 @@ class TagChanges {
   };
 
   static Completion Failed(absl::Status status) { return {RequestId(), std::move(status)}; }
-  // Begins the first change, and those after it, up to one that waits for the disk.
+  // Begins the first change and those after it, up to one that waits for the disk.
   void Begin();
   void End(const absl::Status& saved, Tags tags);
 
@@ -87,7 +85,7 @@ inline void TagChanges::Begin() {
   while (!waiting_.empty()) {
     Tags tags = node_.tags();
     waiting_.front().change(tags);
-    // Tags that cannot be set must not be found at the next start.
+    // Tags that the machine refuses must not be in the file at the next start.
     const absl::Status status = save_ != nullptr ? node_.check(tags) : absl::OkStatus();
     if (save_ == nullptr || !status.ok()) {
       End(status, std::move(tags));

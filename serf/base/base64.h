@@ -30,7 +30,7 @@ inline absl::StatusOr<ByteVector> DecodeBase64(absl::string_view text) {
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   ByteVector bytes;
   std::uint32_t group = 0;
-  std::size_t digits = 0;   // of the group of four under way
+  std::size_t digits = 0;   // digits of the current group of four
   std::size_t padding = 0;  // seen so far
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -49,7 +49,7 @@ inline absl::StatusOr<ByteVector> DecodeBase64(absl::string_view text) {
     digits = 0;
   }
   if (digits == 0) return bytes;
-  // A group that was begun is named by its first byte, a missing second "=" by the end.
+  // The error names the first byte of an incomplete group, or the end if a second "=" is missing.
   if (digits + padding < 4) return illegal(text.size() - (padding > 0 ? 0 : digits));
   group <<= 6 * padding;
   for (std::size_t i = 0; i + 1 < digits; ++i) {

@@ -58,10 +58,9 @@ struct Book {
                                                const char* protocol) = SystemServicePort;
 };
 
-// The addresses of a name. Of an IP address the result is that address without its zone; the
-// function then asks nobody. NotFound:
-// "lookup HOST: no such host", also for numbers that are not an address; "lookup HOST: temporary
-// failure in name resolution".
+// The addresses of a name. For an IP address the result is that address without its zone; the
+// function then asks nobody. NotFound: "lookup HOST: no such host", also for numbers that are not
+// an address; "lookup HOST: temporary failure in name resolution".
 Addresses LookUp(const std::string& host, const Book& book = Book());
 
 // The addresses in the order in which to try them: IPv4 before IPv6, because a machine may know an
