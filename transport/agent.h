@@ -24,7 +24,7 @@
 //
 // Cancellation: by the token's cancellation slot, so that `co_await (agent->Join(a) ||
 // timer.async_wait(use_awaitable))` ends when the first of both does. A cancelled verb ends at once
-// with Cancelled. Join() then contacts no further address; what else has begun goes on. Members(),
+// with Cancelled. Join() then contacts no further address; other verbs continue. Members(),
 // GetCoordinate() and Stats() end soon, and take no notice.
 //
 // Threads and lifetime: those of Host. Exactly one thread runs the io_context, which must outlive

@@ -54,8 +54,8 @@ class AnswerQueue {
  public:
   explicit AnswerQueue(boost::asio::io_context& io) : io_(io) {}
 
-  // What a Host calls with each update. If it lets go of it before kDone, whoever waits is
-  // destroyed: the io_context has ended, and what waits may own this queue.
+  // A Host calls it with each update. If the Host releases it before kDone, the waiting handler is
+  // destroyed: the io_context has ended, and the handler may own this queue.
   static std::function<void(const QueryUpdate&)> Feed(const std::shared_ptr<AnswerQueue>& queue) {
     const std::shared_ptr<AnswerQueue> feed(
         queue.get(), [queue](AnswerQueue*) { std::exchange(queue->waiters_, {}); });

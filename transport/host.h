@@ -30,7 +30,7 @@
 //
 // Cancellation: a handler may have an Asio cancellation slot, as a coroutine has that waits for the
 // first of two things (`||`). A request whose slot is asked, with any type of cancellation, ends at
-// once with Cancelled. What it has begun goes on without it, but for a join, which does what
+// once with Cancelled. Its work continues without it, except for a join, which does what
 // CancelJoin() does. AsyncMembers(), AsyncCoordinate(), AsyncStats() and AsyncAside() take no
 // notice.
 //
@@ -162,8 +162,8 @@ class Host {
   //
   // The texts are those of docs/protocol/agent.md 2.5.
   static absl::StatusOr<std::unique_ptr<Host>> Create(asio::io_context& io, HostOptions options);
-  // Returns the error that Create() would return, as far as that can be told without opening the
-  // sockets and reading the snapshot, whose file it opens, and makes for a moment.
+  // Returns the error that Create() would return, as far as it shows without opening the sockets and
+  // reading the snapshot. It opens the snapshot's file, and makes it for a moment.
   static absl::Status Check(HostOptions options);
   // Does what Shutdown() does. If the io_context's thread destroys the Host, `on_event` is not
   // called again. If another thread does, one call may still be under way.

@@ -436,7 +436,7 @@ TEST(SnapshotFileTest, DeletedOrReplacedUnderway) {
   }
 }
 
-// As by the original, which writes line by line: a small disk has what fits on it.
+// Go Serf writes line by line, so a full disk holds the lines that fit. So it does here.
 TEST(SnapshotFileTest, WhatFitsOnAFullDiskIsWrittenAndTheRestLater) {
   constexpr absl::string_view kLines = "clock: 1\nevent-clock: 1\nquery-clock: 1\n";
   for (std::size_t capacity = 0; capacity <= kLines.size(); ++capacity) {

@@ -108,8 +108,8 @@ class UdpSocket {
   // reach.
   std::span<const Received> Receive(std::vector<Endpoint>& refused);
 
-  // Calls f(now, datagram) for a batch of what has arrived, and stops at `end`: the next call goes
-  // on with the rest of the batch. Gives back memory once the batch is done.
+  // Calls f(now, datagram) for a batch of what has arrived, and stops at `end`: the next call
+  // continues with the rest of the batch. Gives back memory once the batch is done.
   enum class Progress : std::uint8_t { kNothingMore, kMore, kTimeIsOver };
   template <typename F>
   Progress ReceiveUntil(Instant end, std::vector<Endpoint>& refused, F&& f);
