@@ -162,8 +162,8 @@ class Host {
   //
   // The texts are those of docs/protocol/agent.md 2.5.
   static absl::StatusOr<std::unique_ptr<Host>> Create(asio::io_context& io, HostOptions options);
-  // Returns the error that Create() would return, as far as it shows without opening the sockets and
-  // reading the snapshot. It opens the snapshot's file, and makes it for a moment.
+  // Returns the error that Create() would return, as far as it shows without opening the sockets
+  // and reading the snapshot. It opens the snapshot's file, and makes it for a moment.
   static absl::Status Check(HostOptions options);
   // Does what Shutdown() does. If the io_context's thread destroys the Host, `on_event` is not
   // called again. If another thread does, one call may still be under way.
