@@ -34,7 +34,7 @@ using testing::NodeId;
 using ::testing::SizeIs;
 using testing::World;
 
-// Nodes "n0", "n1", ... that answer each query with their names; what they are told is counted.
+// Nodes "n0", "n1", ... that answer each query with their names. The test counts what they report.
 class ClusterQueryTest : public ::testing::Test, private World::Observer {
  protected:
   ClusterQueryTest() : world_(7) { world_.AddObserver(this); }
@@ -63,7 +63,7 @@ class ClusterQueryTest : public ::testing::Test, private World::Observer {
     EXPECT_TRUE(query.ok()) << query.status();
     return query.value_or(QueryId());
   }
-  // Everybody who was asked answers.
+  // Every member that a query reached answers.
   void Answer() {
     for (auto& [node, id] : std::exchange(asked_, {})) {
       world_.Call(node, [&, id = id](Serf& serf, Instant now, Outbox& out) {
@@ -128,7 +128,7 @@ TEST_F(ClusterQueryTest, AllAreAskedOnceAndAcksComeAlsoRelayed) {
   world_.RunFor(seconds(1));
   EXPECT_EQ(asker.counters().query_acks, 12u);
   EXPECT_EQ(asker.counters().query_responses, 12u);
-  // Each of the others' came once more through each of two helpers.
+  // Each answer of the others came once more through each of two helpers.
   EXPECT_EQ(asker.counters().query_duplicate_acks, 22u);
   EXPECT_EQ(asker.counters().query_duplicate_responses, 22u);
 }
@@ -141,7 +141,7 @@ TEST_F(ClusterQueryTest, RelaysBridgeABrokenLink) {
   EXPECT_EQ(world_.serf(nodes_[0]).counters().query_acks, 5u);
 }
 
-// Which asked by queries of its own.
+// A key operation uses queries of its own.
 TEST_F(ClusterQueryTest, OfAKeyOperationCutShortTheApplicationIsToldNothingElse) {
   Config config = Config::Lan();
   testing::Encrypt(config.swim, ByteVector(16, 1));

@@ -1,4 +1,4 @@
-// Every vector of serf.json that must be refused or survived, through a running machine.
+// Feeds every vector of serf.json that a node must refuse or survive to a running machine.
 
 #include <array>
 #include <chrono>
@@ -51,7 +51,7 @@ TEST_F(HostileTest, RejectedMessagesChangeNothing) {
   int count = 0;
   for (const auto& vector : testing::LoadVectors("serf.json")) {
     const std::string name = vector["name"];
-    // The coordinates of probes are no messages. Text as "bin" may be taken
+    // The coordinates of probes are not messages. A decoder may accept text as "bin"
     // (docs/protocol/serf.md 1.2).
     if (vector["kind"] != "reject" || name.starts_with("ping-") || name == "reject-bin-node") {
       continue;
@@ -82,20 +82,20 @@ TEST_F(HostileTest, HostileMessagesAreSurvived) {
       EXPECT_EQ(packet.to, LoneSerf::EndpointOf("a")) << name;
     }
   }
-  // What the specification asks for, one by one.
+  // The counters that docs/protocol/serf.md asks for.
   const Counters& counters = self_.serf().counters();
-  EXPECT_EQ(self_.Stat("query_queue"), "1");  // four of one number: passed on once
-  EXPECT_EQ(counters.dropped_time, 2u);       // the clocks of the far future
+  EXPECT_EQ(self_.Stat("query_queue"), "1");  // four queries of one number: gossiped once
+  EXPECT_EQ(counters.dropped_time, 2u);       // clocks of the far future
   EXPECT_EQ(counters.dropped_relay, 1u);
   EXPECT_EQ(self_.Stat("event_time"), "1");
 }
 
-// Each cut of each message, and each with one byte changed.
+// Each message, cut at each length, and with each byte changed.
 TEST_F(HostileTest, DamagedMessagesAreSurvived) {
   for (const auto& vector : testing::LoadVectors("serf.json")) {
     const ByteVector whole = testing::Unhex(vector["hex"].get<std::string>());
     if (whole.size() > 256) continue;
-    LoneSerf self;  // a fresh one, since what some messages leave behind makes it slow
+    LoneSerf self;  // a fresh node each time: some messages leave much behind
     self.PeerAlive("a");
     for (std::size_t size = 0; size < whole.size(); ++size) {
       self.ReceiveBytes(ByteView(whole).first(size));

@@ -27,7 +27,7 @@ using serf::testing::LoneSerf;
 serf::Config Encrypted() {
   serf::Config config = LoneSerf::DefaultConfig();
   serf::testing::Encrypt(config.swim, serf::ByteVector(16, 1));
-  // Packets in the clear, so that they can be read.
+  // Packets are in the clear, so that the fuzzer can read them.
   config.swim.verify_incoming = false;
   config.swim.verify_outgoing = false;
   config.swim.enable_compression = false;
@@ -38,7 +38,7 @@ void Check(bool holds) {
   if (!holds) std::abort();
 }
 
-// A query of a member, with this payload.
+// A member sends a query with this payload.
 void FuzzQuery(absl::string_view name, serf::ByteView payload) {
   LoneSerf self(Encrypted());
   self.PeerAlive("a");
@@ -53,12 +53,12 @@ void FuzzQuery(absl::string_view name, serf::ByteView payload) {
   query.payload = payload;
   self.Receive(query);
   Check(self.serf().state() == serf::Serf::State::kAlive);
-  // The primary key stays, whatever is asked for.
+  // The primary key stays, whatever the query asks for.
   const auto keys = self.serf().config().swim.keyring->keys();
   Check(!keys.empty() && keys.size() <= 2);
 }
 
-// The own query that is being gossiped.
+// The query of this node that is being gossiped.
 serf::QueryId FindQuery(LoneSerf& self) {
   constexpr absl::string_view kStart =
       "\x8b\xa4"
@@ -97,7 +97,7 @@ void FuzzKeyResponse(serf::ByteView payload) {
   Check(outcome.responses == 2 && outcome.errors <= 1);
 }
 
-// The only voter says this of the name that another node claims.
+// Another node claims the name, and the only voter answers with these bytes.
 void FuzzBallot(serf::ByteView payload) {
   LoneSerf self;
   self.PeerAlive("a");
@@ -116,7 +116,7 @@ void FuzzBallot(serf::ByteView payload) {
   self.ReceivePacket(packet);
   Answer(self, FindQuery(self), payload);
   self.RunFor(std::chrono::seconds(10));
-  // Only a vote that can be read, and is for another, is a reason to go.
+  // The node shuts down only after a readable vote for another node.
   serf::wire::DecodeScratch scratch;
   serf::wire::ConflictResponse response;
   const bool readable =
@@ -125,7 +125,7 @@ void FuzzBallot(serf::ByteView payload) {
   Check(readable || self.serf().state() == serf::Serf::State::kAlive);
 }
 
-// A whole machine with a peer, eleven seconds of its time, and what it says in them.
+// A whole machine with a peer, for eleven seconds of its time, with all its output.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {512, 1 << 20},
     .peak = {128, 512 << 10},

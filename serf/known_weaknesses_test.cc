@@ -1,5 +1,5 @@
-// Input that an implementation of Serf is wise to expect, in the order of
-// docs/protocol/serf.md 15.1 and 15.2: none of it crashes, exhausts or misleads a node here.
+// Input that an implementation of Serf must expect, in the order of docs/protocol/serf.md 15.1 and
+// 15.2. None of it crashes, exhausts or misleads this node.
 
 #include <algorithm>
 #include <array>
@@ -57,14 +57,14 @@ class KnownWeaknessesTest : public ::testing::Test {
     self_.PeerAlive("a");
     Calm();
   }
-  // Nothing is left to gossip.
+  // Empties the gossip queues.
   void Calm() {
     self_.RunFor(seconds(5));
     self_.TakePackets();
     self_.TakeEvents();
   }
 
-  // Of "a", or of nobody who is a member, to be answered at an address.
+  // A query of "a", or of a node that is not a member; the answer goes to `to`.
   struct Question {
     std::string name = "uptime";
     ByteVector payload = {};
@@ -88,7 +88,7 @@ class KnownWeaknessesTest : public ::testing::Test {
     if (!filters.empty()) query.filters = wire::ListView<ByteView>(filters);
     self_.Receive(query);
   }
-  // The answers sent since the last call that are no acknowledgements.
+  // The answers that this node sent since the last call, without acknowledgements.
   std::vector<ByteVector> Answers() {
     std::vector<ByteVector> answers;
     for (const LoneSerf::Packet& packet : self_.TakePackets()) {
@@ -102,7 +102,7 @@ class KnownWeaknessesTest : public ::testing::Test {
     }
     return answers;
   }
-  // Whether an answer's key response says that it went well.
+  // Whether the key response in an answer reports success.
   static bool WentWell(const ByteVector& answer) {
     wire::DecodeScratch scratch;
     wire::KeyResponse response;
@@ -172,7 +172,7 @@ TEST_F(KnownWeaknessesTest, ADeclaredLengthSizesNoAllocation) {
       testing::Announcing(rng, testing::Unhex("0481a746696c74657273"), testing::kList32));
   self_.ReceiveBytes(testing::Announcing(rng, testing::Unhex("0181a44e6f6465"), testing::kText32));
   EXPECT_EQ(self_.serf().counters().dropped_malformed, 2u);
-  // The same through the other door, for each length that a state has.
+  // The same in a push/pull state, for each of its lists.
   for (const char* key : {"Events", "LeftMembers", "StatusLTimes"}) {
     for (const std::uint8_t head : {testing::kList32, testing::kMap32, testing::kText32}) {
       ByteVector state = {0x02, 0x81, static_cast<std::uint8_t>(0xa0 + std::string(key).size())};
@@ -189,7 +189,7 @@ TEST_F(KnownWeaknessesTest, NestingIsBounded) {
   Rng rng(2);
   self_.ReceiveState(testing::Nested(0x02, 500'000 + rng.Below(500'000)));
   EXPECT_EQ(self_.serf().counters().states_malformed, 1u);
-  // In a message, too, and by maps.
+  // In a message too, and for maps.
   ByteVector message = {0x01, 0x81, 0xa1, 'x'};
   for (std::size_t i = 0; i < 10'000; ++i) message.insert(message.end(), {0x81, 0xa1, 'y'});
   self_.ReceiveBytes(message);
@@ -197,8 +197,7 @@ TEST_F(KnownWeaknessesTest, NestingIsBounded) {
   EXPECT_TRUE(Lives());
 }
 
-// That messages come before the start is over: transport/host_test.cc,
-// WhatComesBeforeTheStartWaits.
+// transport/host_test.cc, WhatComesBeforeTheStartWaits, covers messages before the start is over.
 
 TEST_F(KnownWeaknessesTest, ANodeThatLeftKeepsItsOwnEntryWhenItIsPruned) {
   self_.Leave();
@@ -210,12 +209,12 @@ TEST_F(KnownWeaknessesTest, ANodeThatLeftKeepsItsOwnEntryWhenItIsPruned) {
   EXPECT_EQ(self_.serf().LocalMember().name, "self");
 }
 
-// The line of 15.3 on events bigger than a packet: they would wait first in their queue for ever,
-// and, since they can come over a stream, with as much memory as somebody likes.
+// docs/protocol/serf.md 15.3 on events that are bigger than a packet: they would stay at the head
+// of their queue forever, and an attacker could add as many as it likes over a stream.
 TEST_F(KnownWeaknessesTest, WhatNoPacketCarriesIsToldButNotQueued) {
   const std::string large(2000, 'x');
   self_.Receive(wire::UserEventMessage{.ltime = LamportTime(1), .name = large});
-  // Of the others, fields that nobody knows can be large.
+  // Unknown fields can make the other messages large.
   ByteVector tail = {0xa1, 'z', 0xda, 0x07, 0xd0};
   tail.insert(tail.end(), 2000, 'z');
   const auto receive_with_tail = [&](const auto& message) {
@@ -236,7 +235,7 @@ TEST_F(KnownWeaknessesTest, WhatNoPacketCarriesIsToldButNotQueued) {
   }
 }
 
-// A query is remembered until its deadline, up to an hour, and who answers until its end.
+// This node remembers a query until its deadline, up to an hour, and who answered until its end.
 TEST_F(KnownWeaknessesTest, LongNamesAreNotRemembered) {
   const std::string long_name(swim::kNodeNameMax + 1, 'x');
   Ask({.source = long_name, .time = 1});
@@ -253,15 +252,15 @@ TEST_F(KnownWeaknessesTest, LongNamesAreNotRemembered) {
 
 // --- 15.2 Trust ---
 
-// That nodes which start later take part all the same, and that floods lead nowhere:
-// testing/scenarios/clocks_test.cc.
+// testing/scenarios/clocks_test.cc shows that nodes which start later take part all the same, and
+// that floods have no effect.
 class KnownClockWeaknessesTest : public KnownWeaknessesTest {
  protected:
   std::string Clocks() {
     return absl::StrCat(self_.Stat("member_time"), " ", self_.Stat("event_time"), " ",
                         self_.Stat("query_time"));
   }
-  // By each way by which a time comes.
+  // Sends the time in each way that a node accepts one.
   void TellTime(std::uint64_t time) {
     self_.Receive(wire::JoinMessage{.ltime = LamportTime(time), .node = "a"});
     self_.Receive(wire::LeaveMessage{.ltime = LamportTime(time), .node = "a"});
@@ -298,7 +297,8 @@ TEST_F(KnownClockWeaknessesTest, NobodyIsBroughtToTheEndOfTheNumbers) {
   }
 }
 
-// As the original does: else who starts later would be deaf, and mute (reports of two clusters).
+// As in Go Serf: a node that starts later would otherwise hear nothing, and nobody would hear it.
+// Users of two clusters reported that.
 TEST_F(KnownClockWeaknessesTest, WhateverIsNotTheEndIsFollowed) {
   for (const std::uint64_t time : {std::uint64_t{1} << 40, std::uint64_t{1} << 42,
                                    std::uint64_t{1} << 62, LamportClock::kCeiling - 2}) {
@@ -311,7 +311,7 @@ TEST_F(KnownClockWeaknessesTest, WhateverIsNotTheEndIsFollowed) {
   EXPECT_THAT(self_.TakeEvents(), ElementsAre("user own"));
 }
 
-// Each slot of a state could move the clock again.
+// Otherwise each slot of a state could move the clock again.
 TEST_F(KnownClockWeaknessesTest, AStateMovesAClockOnce) {
   const std::vector<wire::RecentEvent> events = {{"e", {}}};
   std::vector<wire::EventSlot> slots(3);
@@ -382,7 +382,7 @@ TEST_F(KnownWeaknessesTest, AForgedLeaveIsRefuted) {
     self_.Receive(wire::LeaveMessage{.ltime = LamportTime(time), .node = "self", .prune = prune});
     EXPECT_EQ(self_.Status("self"), MemberStatus::kAlive);
     EXPECT_EQ(self_.Stat("member_time"), absl::StrCat(time + 2)) << "the refutation's time";
-    // About another that lives: it is shown as leaving until it refutes.
+    // About another member that is alive: this node lists it as leaving until it refutes.
     self_.Receive(wire::LeaveMessage{.ltime = LamportTime(time), .node = "a", .prune = prune});
     EXPECT_EQ(self_.Status("a"), MemberStatus::kLeaving);
     self_.Receive(wire::JoinMessage{.ltime = LamportTime(time + 1), .node = "a"});
@@ -400,7 +400,7 @@ TEST_F(KnownWeaknessesTest, ForgedAnswersAreFew) {
         .ltime = query->time, .id = query->number, .from = absl::StrCat("stranger-", i)});
   }
   EXPECT_THAT(self_.TakeUpdates(), SizeIs(QueryCollector::kStrangersMax));
-  // A member has one answer, whatever others say in its name.
+  // A member has a single answer, whatever other nodes send in its name.
   for (int i = 0; i < 10; ++i) {
     self_.Receive(
         wire::QueryResponseMessage{.ltime = query->time, .id = query->number, .from = "a"});
@@ -421,7 +421,7 @@ class KnownFileWeaknessesTest : public KnownWeaknessesTest {
   }
 };
 
-// Of an older release, or of the original, which ends there and begins anew.
+// A file of an older release, or of Go Serf, which ends there and starts again.
 TEST_F(KnownFileWeaknessesTest, AFileDoesNotBringToTheEndOfTheNumbers) {
   EXPECT_EQ(self_.Stat("member_time"), "1");
   EXPECT_EQ(self_.Stat("event_time"), "1");
@@ -459,7 +459,7 @@ std::string Repeated(absl::string_view unit, int count) {
   return text;
 }
 
-// The costliest kinds for RE2, each in the size of a packet.
+// The costliest kinds of expressions for RE2, each as large as a packet.
 std::vector<std::string> CostlyExpressions() {
   return {
       // Exponential for engines that backtrack.
@@ -499,7 +499,7 @@ TEST_F(KnownWeaknessesTest, AnExpressionCannotHoldUpTheNode) {
       Ask(asked);
       least = std::min(least, ThreadCpuTime() - begin);
       EXPECT_THAT(self_.TakeQueries(), IsEmpty()) << expression;
-      // The rest is done elsewhere, and gives up in time.
+      // The driver runs the rest elsewhere, and each judgement gives up in time.
       for (const std::unique_ptr<Judgement>& judgement : self_.TakeJudgements()) {
         const Duration start = ThreadCpuTime();
         judgement->Run(ThreadCpuTime);
@@ -511,7 +511,7 @@ TEST_F(KnownWeaknessesTest, AnExpressionCannotHoldUpTheNode) {
     }
     EXPECT_LT(least, std::chrono::milliseconds(5)) << expression;
   }
-  // What is not judged is counted, and said.
+  // A query that is not judged is counted and logged.
   EXPECT_GT(undecided, 0u);
   EXPECT_EQ(self_.serf().counters().queries_unjudged, undecided);
   EXPECT_EQ(self_.Stat("queries_unjudged"), absl::StrCat(undecided));
@@ -534,12 +534,12 @@ TEST_F(KnownWeaknessesTest, QueriesUnderJudgementAreBounded) {
   const std::vector<std::unique_ptr<Judgement>> judgements = self_.TakeJudgements();
   EXPECT_THAT(judgements, SizeIs(QueryReceiver::kJudgedMax));
   EXPECT_EQ(self_.serf().counters().queries_unjudged, 1000 - QueryReceiver::kJudgedMax);
-  // Whoever asked has stopped waiting when the last one is back.
+  // The asking node has stopped waiting when the last judgement is back.
   for (std::size_t i = 0; i < judgements.size(); ++i) {
     if (i + 1 == judgements.size()) self_.RunFor(seconds(11));
     judgements[i]->Run(ThreadCpuTime);
     self_.Judged(*judgements[i]);
-    // And once only, though it comes twice.
+    // Only once, although the judgement comes back twice.
     self_.Judged(*judgements[i]);
   }
   EXPECT_THAT(self_.TakeQueries(), SizeIs(QueryReceiver::kJudgedMax - 1));
@@ -547,7 +547,7 @@ TEST_F(KnownWeaknessesTest, QueriesUnderJudgementAreBounded) {
   EXPECT_THAT(self_.TakeJudgements(), SizeIs(1));
 }
 
-// Without voters, but name_conflict_test.cc has a test of that name in which the claimant has some.
+// Here without voters; name_conflict_test.cc has a test of this name where the claimant has voters.
 TEST_F(KnownWeaknessesTest, AFloodOfClaimsOfTheNameMakesNobodyDie) {
   const auto versions = wire::VersionVector{1, 5, 2, 2, 5, 5}.ToBytes();
   const Endpoint elsewhere{IpAddress::V4(10, 6, 6, 6), 7946};
@@ -556,7 +556,7 @@ TEST_F(KnownWeaknessesTest, AFloodOfClaimsOfTheNameMakesNobodyDie) {
   alive.addr = elsewhere.address.bytes();
   alive.port = elsewhere.port;
   alive.vsn = versions;
-  // A flood of claims for a minute: a vote now and then, that nobody takes part in.
+  // A flood of claims for a minute. The node holds a vote now and then, and no member takes part.
   for (std::uint32_t i = 0; i < 600; ++i) {
     alive.incarnation = wire::Incarnation(100 + i);
     ByteVector packet;

@@ -7,7 +7,7 @@
 //
 //   MemberListing listing = serf.ListMembers();              // on the machine's thread
 //   MemberView member;
-//   for (MemberListing::RowIndex row : listing.SortedRows()) {  // on another, later
+//   for (MemberListing::RowIndex row : listing.SortedRows()) {  // on another thread, later
 //     listing.Describe(row, member);
 //     Use(member.name, member.tags);
 //   }
@@ -52,13 +52,13 @@ class MemberListing {
   // Names a member of the listing: 0 to size() - 1, in no order.
   using RowIndex = std::uint32_t;
 
-  // For who makes one: room for so many members.
+  // For Serf: makes room for so many members.
   void Reserve(std::size_t members) {
     rows_.reserve(members);
     bytes_.reserve(members * kUsualBytes);
   }
 
-  // For who makes one: appends a copy of one member.
+  // For Serf: appends a copy of one member.
   void Add(const swim::NodeInfoView& info, MemberStatus status) {
     assert(rows_.size() < std::numeric_limits<RowIndex>::max());
     rows_.push_back({bytes_.size(), static_cast<std::uint32_t>(info.name.size()),
@@ -71,11 +71,11 @@ class MemberListing {
   // How many members the listing has.
   std::size_t size() const { return rows_.size(); }
 
-  // The members, sorted by name. It takes a millisecond or two for tens of thousands of members.
+  // The members, sorted by name. Takes a millisecond or two for tens of thousands of members.
   std::vector<RowIndex> SortedRows() const;
 
-  // Makes `member` that of the row: a MemberView, whose memory serves again, or a Member, which is
-  // a copy.
+  // Fills `member` from the row: a MemberView, which points into the listing and whose memory is
+  // used again, or a Member, which is a copy.
   template <typename M>
   void Describe(RowIndex row, M& member) const {
     const Row& r = rows_[row];
@@ -87,7 +87,7 @@ class MemberListing {
     member.versions = r.versions;
   }
 
-  // Copies of all members, sorted by name. It takes milliseconds for tens of thousands of members.
+  // Copies of all members, sorted by name. Takes milliseconds for tens of thousands of members.
   std::vector<Member> Sorted() const;
 
  private:
@@ -99,26 +99,27 @@ class MemberListing {
     wire::VersionVector versions;
     MemberStatus status;
   };
-  // What is sorted: a row, and eight bytes of its name, which decide nearly every comparison. To
-  // compare names where they lie would take most of the time of a listing.
+  // A row, and eight bytes of its name, which decide nearly every comparison of the sort. Comparing
+  // the names in `bytes_` would take most of the time of a listing.
   struct Key {
     std::uint64_t bytes;
     RowIndex row;
   };
 
-  // Of a name and metadata. Pages of memory that stay unused cost nothing; to grow costs a copy.
+  // The usual bytes of a name with its metadata. Unused pages of memory cost nothing, but growing
+  // costs a copy.
   static constexpr std::size_t kUsualBytes = 64;
-  // So few names are compared where they lie.
+  // Up to so many names are compared as a whole.
   static constexpr std::size_t kFewNames = 8;
 
-  // Sorts names that have their first `same` bytes in common: by eight bytes behind all that they
-  // have in common, then likewise those that agree in these.
+  // Sorts names that share their first `same` bytes: by the eight bytes behind everything that they
+  // share, and then in the same way those that agree in these eight.
   void Sort(std::span<Key> keys, std::size_t same) const;
   void SortByName(std::span<Key> keys) const {
     std::sort(keys.begin(), keys.end(),
               [this](const Key& a, const Key& b) { return NameOf(a.row) < NameOf(b.row); });
   }
-  // How many bytes all names begin with, of which `same` are known.
+  // How many bytes all names begin with; the first `same` are known to be equal.
   std::size_t CommonPrefix(std::span<const Key> keys, std::size_t same) const;
   // Eight bytes from `position`, the first the most significant; zeros behind the end.
   static std::uint64_t BytesAt(absl::string_view name, std::size_t position) {

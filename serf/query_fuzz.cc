@@ -1,6 +1,6 @@
-// The parsers of queries that reach strangers' bytes: filters, and what a relay or an answer wraps.
+// The parsers of queries that untrusted bytes reach: filters, relays, and answers.
 //
-// input = kind byte*    kind is taken modulo 4
+//   input = kind byte*    kind is taken modulo 4
 
 #include <cstddef>
 #include <cstdint>
@@ -22,7 +22,7 @@
 
 namespace {
 
-// Two filters, of which the first is the input: whatever it is, both must pass or none.
+// Two filters, the first of which is the input. Both must pass, or neither.
 void FuzzFilters(serf::ByteView bytes) {
   const serf::ByteVector other = {0, 0x91, 0xa4, 's', 'e', 'l', 'f'};
   const std::vector<serf::ByteView> filters = {bytes, other};
@@ -58,8 +58,8 @@ void FuzzMessage(serf::wire::SerfMessageType type, serf::ByteView bytes) {
   if (self.serf().state() != serf::Serf::State::kAlive) std::abort();
 }
 
-// A machine with a peer. An expression takes what a compiled one may have, and RE2 three times
-// that while it compiles.
+// A machine with a peer. An expression takes as much memory as a compiled one may have, and RE2
+// three times that while it compiles.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {512, 8 << 20},
     .peak = {128, 4 << 20},

@@ -2,16 +2,18 @@
 #ifndef SERF_SERF_H_
 #define SERF_SERF_H_
 
-// Serf: decentralized cluster membership as a pure machine: the Serf layer (Lamport clocks, join
-// and leave intents, member states, tags) over a swim::Node. Source: docs/protocol/serf.md.
-//
-// Inputs take the instant first and the Outbox last: On... tells what happened, a verb what is
-// wanted. It never blocks, reads no clock and opens no socket. One thread. transport::Host drives
-// it with sockets, testing::World with virtual time.
+// Serf: a member of a cluster as a pure machine: the Serf layer (Lamport clocks, intents, member
+// states, tags, user events, queries) over a swim::Node. It never blocks, reads no clock and opens
+// no socket. transport::Host drives it with real sockets, testing/sim/world.h with virtual time.
+// Use it directly only to write a driver of your own; an application uses a Host.
 //
 //   auto serf = Serf::Create(config);           // config.swim.advertise is set
 //   (*serf)->Start(now, out);
 //   loop: carry out `out`; wait for I/O or NextDeadline(); feed it; ...
+//
+// Inputs take the instant first and the Outbox last. On... reports what happened; a verb is a
+// request. Views change nothing. Instants never go back. One thread uses a Serf at a time. A
+// request after Shutdown() ends with an error. Source: docs/protocol/serf.md.
 
 #include <algorithm>
 #include <cstddef>
@@ -69,23 +71,25 @@
 
 namespace serf {
 
-// Its parts are told what happened, leave results, and are asked for them in Settle() when the
-// input is over: none calls up, but for the SWIM layer (swim::Delegate). What one input brings the
-// application comes in this order: member events, then user events by Lamport time, then queries.
+// Parts receive inputs, keep their results, and Settle() takes the results when the input is over.
+// No part calls up, except the SWIM layer (swim::Delegate). The application gets the events of one
+// input in this order: member events, then user events by Lamport time, then queries.
 class Serf final : private swim::Delegate {
  public:
   using State = SerfState;
 
-  // How long a leave waits for its line in the snapshot: longer than a busy disk takes for a sync,
-  // and less than a client waits for an answer.
+  // How long a leave waits until its line is in the snapshot: longer than a sync takes on a busy
+  // disk, and shorter than a client waits for an answer.
   static constexpr Duration kLeaveRecordMax = std::chrono::seconds(5);
 
+  // Errors: InvalidArgument, for the first value of `config` that makes no sense
+  // (Config::Validate).
   static absl::StatusOr<std::unique_ptr<Serf>> Create(Config config);
 
-  // Announces the node (an event for its own join follows). Once, before any other input.
+  // Announces this node; an event for its own join follows. Call it once, before any other input.
   void Start(Instant now, Outbox& out);
 
-  // --- what happened: as swim::Node ---
+  // --- what happened; swim::Node describes the inputs of network and clock ---
   void OnDatagram(Instant now, const Endpoint& from, ByteView datagram, Outbox& out) {
     Run(now, out, [&] { node_.OnDatagram(now, from, datagram, out); });
   }
@@ -103,65 +107,69 @@ class Serf final : private swim::Delegate {
   void OnStreamClosed(Instant now, swim::StreamId stream, const absl::Status& reason, Outbox& out) {
     Run(now, out, [&] { node_.OnStreamClosed(now, stream, reason, out); });
   }
-  // The oldest of the Outbox's snapshot_ops that was not answered yet is on the disk, or failed.
+  // The oldest unanswered operation of Outbox::snapshot_ops() is on the disk, or has failed.
   void OnSnapshotDone(Instant now, const absl::Status& status, Outbox& out) {
     Run(now, out, [&] {
       if (snapshot_) snapshot_->OnDone(now, status);
     });
   }
-  // The keyring of Outbox::keyring_save was written, or why not.
+  // The driver has saved the keyring `version` of Outbox::keyring_save(), or could not.
   void OnKeyringSaved(Instant now, std::uint64_t version, const absl::Status& status, Outbox& out) {
     Run(now, out, [&] { queries_.OnKeyringSaved(now, version, status); });
   }
-  // One of the Outbox's judgements, run or not.
+  // The driver hands back a judgement of Outbox::judgements(), run or not.
   void OnQueryJudged(Instant now, const Judgement& judgement, Outbox& out) {
     Run(now, out, [&] { queries_.OnJudged(now, judgement); });
   }
+  // When to call OnTimer() at the latest; kNever if nothing is due. Each input may change it.
   Instant NextDeadline() const;
 
-  // --- what is wanted: each ends with one Completion in some later Outbox (or this one) ---
+  // --- requests: each ends with one Completion, in this or a later Outbox ---
 
-  // Push/pull with each target, one after the other; then a join intent, if any answered. OK if
-  // at least one did, or if there were none to ask. Without `replay` user events older
-  // than the join are dropped (docs/protocol/serf.md 4.4). JoinQueue::kAtOnceMax joins run side by
-  // side, further ones wait.
+  // Exchanges states with each target, one after the other, and announces a join intent if any
+  // answered. The completion is OK if at least one answered, or if there was no target. Without
+  // `replay` the node drops user events that are older than the join (docs/protocol/serf.md 4.4).
+  // JoinQueue::kAtOnceMax joins run side by side; further ones wait. Errors: Unavailable, if no
+  // target answered; FailedPrecondition, once the node leaves.
   void Join(Instant now, RequestId request, std::vector<swim::JoinTarget> targets,
             JoinOptions options, Outbox& out);
-  // Ends a join that has not begun, as cancelled; one that has goes on.
+  // Ends a join that has not begun, as cancelled. A join that has begun continues.
   void CancelJoin(RequestId request, Outbox& out) {
     if (requests_.joins().Cancel(request)) {
       out.Complete({request, absl::CancelledError("join cancelled")});
     }
   }
-  // Leaves the cluster; a second call while leaving shares the result of the first. An error: it
-  // left, but could not record that in the snapshot, so a restart may bring it back.
+  // Leaves the cluster. A second call while leaving shares the result of the first. After an error
+  // this node has left, but the snapshot does not say so, and a restart may bring it back.
   void Leave(Instant now, RequestId request, Outbox& out);
-  // Turns a failed member into a left one.
+  // Turns a failed member into one that left, on all members. Errors: DeadlineExceeded, if the news
+  // was not gossiped within Config::broadcast_timeout.
   void ForceLeave(Instant now, RequestId request, absl::string_view name, ForceLeaveOptions options,
                   Outbox& out);
-  // Replaces the own tags and announces them.
+  // Replaces this node's tags and announces them. Errors: InvalidArgument, if they are too large,
+  // and nothing has changed; DeadlineExceeded, as for ForceLeave().
   void SetTags(Instant now, RequestId request, Tags tags, Outbox& out);
-  // Tells all nodes, this one too. Ends at once: InvalidArgumentError if it is too large, with the
-  // texts of docs/protocol/agent.md 1.5.
+  // Sends a user event to all members, this node included. Errors: InvalidArgument, if the event is
+  // too large; the texts are those of docs/protocol/agent.md 1.5.
   absl::Status SendUserEvent(Instant now, absl::string_view name, absl::string_view payload,
                              UserEventOptions options, Outbox& out);
 
-  // Asks the cluster, this node too. What comes back is in the query updates of this and later
-  // Outboxes, up to the update kDone. Errors: see QueryIssuer::Issue.
+  // Asks the cluster, this node included. Answers come in the query updates of this and later
+  // Outboxes; the last one is kDone. Errors: see QueryIssuer::Send.
   absl::StatusOr<QueryId> SendQuery(Instant now, absl::string_view name, absl::string_view payload,
                                     const QueryParams& params, Outbox& out);
-  // See QueryIssuer::Cancel.
+  // Ends a query early; see QueryIssuer::Cancel.
   void CancelQuery(Instant now, QueryId query, Outbox& out) {
     Run(now, out, [&] { queries_.Cancel(query); });
   }
-  // Answers a query that a QueryEvent told of. Errors: see QueryReceiver::Respond.
+  // Answers a query that a QueryEvent delivered. Errors: see QueryReceiver::Respond.
   absl::Status Respond(Instant now, QueryId query, absl::string_view payload, Outbox& out);
-  // Asks all nodes for an operation on their keyrings; the completion has the outcome. The key has
-  // 16, 24 or 32 bytes; none for kList.
+  // Asks all members for an operation on their keyrings. The completion has the outcome. A key has
+  // 16, 24 or 32 bytes; for kList it is empty.
   void ManageKeys(Instant now, RequestId request, KeyOperation operation, ByteView key,
                   std::uint8_t relay_factor, Outbox& out);
 
-  // Stops: no message is sent, no deadline remains, requests under way complete as cancelled.
+  // Stops the machine: it sends nothing more, has no deadline, and ends requests as cancelled.
   void Shutdown(Instant now, Outbox& out) {
     Run(now, out, [&] { Stop(now, out); });
   }
@@ -169,13 +177,14 @@ class Serf final : private swim::Delegate {
   // --- views ---
   State state() const { return context_.state; }
   const Config& config() const { return config_; }
-  Member LocalMember() const;
+  Member LocalMember() const;  // this node
+  // A copy of a member in any state; nothing if the name is unknown.
   std::optional<Member> FindMember(absl::string_view name) const { return members_.Find(name); }
   // All members, in every state, sorted by name.
   std::vector<Member> Members() const { return ListMembers().Sorted(); }
-  // The same, to be sorted and looked at by another thread, or without copies.
+  // The same in one piece of memory, for another thread to sort, or to read without copies.
   MemberListing ListMembers() const { return members_.List(); }
-  // Where those are that are alive, in no order.
+  // The addresses of all members that are alive, in no order.
   std::vector<Endpoint> AliveEndpoints() const {
     std::vector<Endpoint> endpoints;
     members_.ForEach([&](const swim::NodeInfo& info, MemberStatus status) {
@@ -184,23 +193,24 @@ class Serf final : private swim::Delegate {
     return endpoints;
   }
   std::size_t member_count() const { return members_.table().size(); }
-  // docs/protocol/serf.md 13.2: "members", "failed", "left", "health_score", "member_time", ...
+  // Statistics for operators: "members", "failed", "left", "health_score", "member_time", ...
+  // (docs/protocol/serf.md 13.2).
   std::map<std::string, std::string> Stats() const {
     return StatMap(
         {config_, node_, members_, user_events_, queries_, broadcasts_, counters(), coordinates()});
   }
   const Counters& counters() const { return context_.counters; }
-  // Null if they are disabled.
+  // Null if coordinates are disabled.
   const CoordinateTracker* coordinates() const { return coordinates_ ? &*coordinates_ : nullptr; }
   const swim::Node& node() const { return node_; }
 
  private:
   explicit Serf(Config config);
 
-  // Runs an input, then does what follows from it.
+  // Runs an input, then settles its results.
   template <typename F>
   void Run(Instant now, Outbox& out, F&& input);
-  // Takes what the parts have left, as long as that leads to more.
+  // Takes the results of all parts, again and again until none has any.
   void Settle(Instant now, Outbox& out);
   bool TakeMemberEvents(Instant now, Outbox& out);
   bool TakeUserEvents();
@@ -230,7 +240,7 @@ class Serf final : private swim::Delegate {
     return std::make_unique<LocalStateWriter>(members_, user_events_.clock(), user_events_.recent(),
                                               queries_.clock());
   }
-  // All of these only grow, and one of them with each change of the state.
+  // None of the summands ever decreases, and each change of the state increases one of them.
   std::optional<std::uint64_t> LocalStateVersion() const override {
     return members_.clock().time().value() + user_events_.clock().time().value() +
            queries_.clock().time().value() + members_.table().changes() + counters().user_events;
@@ -250,7 +260,7 @@ class Serf final : private swim::Delegate {
   void StartJoins(Instant now, Outbox& out);
   void OnJoinDone(Instant now, swim::Node::JoinDone done, Outbox& out);
   void Advance(Instant now, LeaveSequence::Next next, Outbox& out);
-  // Ends the leaves, once it is known whether the next life will know of it.
+  // Ends the leaves as soon as it is known whether the snapshot has the departure.
   void SettleLeave(Instant now, Outbox& out);
   void EndTagUpdates(Outbox& out) {
     if (std::exchange(tags_are_out_, false)) requests_.OnTagsSent(out);
@@ -276,7 +286,7 @@ class Serf final : private swim::Delegate {
   std::optional<Snapshot> snapshot_;
   Instant leave_recorded_by_ = kNever;  // while a leave waits for the disk
 
-  // What the SWIM layer reported within this input: an announcement of this node's is out.
+  // True if the SWIM layer reported, within this input, that an announcement of this node is out.
   bool departure_is_out_ = false;
   bool tags_are_out_ = false;
   Instant reap_at_ = kNever;
@@ -399,7 +409,7 @@ inline bool Serf::SendOutgoing(Instant now, Outbox& out) {
     if (message.to == context_.own_endpoint()) {
       receiver_.OnMessage(now, message.to, message.bytes);
     } else if (message.bytes.size() > swim::MaxGossipMessage(config_.swim)) {
-      // No network need carry such a datagram in one piece.
+      // Such a datagram may be too large for the network, so it goes over a stream.
       node_.SendReliable(now, message.to, message.bytes, out);
     } else {
       node_.SendBestEffort(now, message.to, message.bytes, out);
@@ -467,7 +477,7 @@ inline void Serf::OnTimer(Instant now, Outbox& out) {
       reap_at_ = now + config_.reap_interval;
       queries_.Purge(now);
     }
-    TakeMemberEvents(now, out);  // who has failed, may be tried
+    TakeMemberEvents(now, out);  // an attempt to reconnect to a failed member may now begin
     Reconnect(now, out);
     if (now >= queue_check_at_) {
       queue_check_at_ = now + config_.queue_check_interval;
@@ -512,9 +522,9 @@ inline void Serf::OnJoinDone(Instant now, swim::Node::JoinDone done, Outbox& out
   const Reconnector::Ended ended = reconnector_.OnDone(now, done.id, contacted);
   const bool ours = ended != Reconnector::Ended::kOther;
   const std::optional<RequestId> request = ours ? std::nullopt : requests_.joins().Finish(done.id);
-  // Also after a restart: else the original shows a node as leaving for ever whose leave intent
-  // outlived it there (docs/protocol/serf.md 15.3). Not after a Leave has begun: it would be taken
-  // back.
+  // Announce the join after a restart too: a Go Serf member that still holds an old leave intent of
+  // this node would otherwise list it as leaving forever (docs/protocol/serf.md 15.3). Not while
+  // leaving: the join intent would cancel the leave.
   if (contacted && context_.lives() && (request || ended == Reconnector::Ended::kRejoin)) {
     intents_.IssueJoin(now);
   }
@@ -585,7 +595,7 @@ inline void Serf::SetTags(Instant now, RequestId request, Tags tags, Outbox& out
   Run(now, out, [&] {
     const absl::StatusOr<ByteVector> meta = EncodeTags(tags, config_.protocol_version);
     if (!meta.ok()) return Requests::Complete(request, meta.status(), out);
-    // What was announced before is displaced by this, and then done.
+    // These tags replace those of an earlier change, which has ended then.
     if (absl::Status status = node_.UpdateMeta(now, *meta, out); !status.ok()) {
       return Requests::Complete(request, std::move(status), out);
     }

@@ -1,4 +1,4 @@
-// Several machines in virtual time: what one does and the others see.
+// Several machines in virtual time: what one node does and the others see.
 
 #include <chrono>
 #include <string>
@@ -43,7 +43,7 @@ class EventLog final : public World::Observer {
       lines_.push_back(absl::StrCat(world_.name(node), ": user ", user->name));
     }
   }
-  // Of one node, since the last call for any.
+  // The events of one node since the last call for any node.
   std::vector<std::string> Take(absl::string_view node) {
     std::vector<std::string> taken;
     for (const std::string& line : lines_) {
@@ -79,7 +79,7 @@ class ClusterTest : public ::testing::Test {
     ASSERT_TRUE(EverybodySees("a", kAlive));
     ASSERT_TRUE(EverybodySees("b", kAlive));
     ASSERT_TRUE(EverybodySees("c", kAlive));
-    // The messages of the start run dry.
+    // Until all messages of the start have been gossiped.
     world_.RunFor(seconds(5));
     events_.Take("");
   }
@@ -92,7 +92,7 @@ class ClusterTest : public ::testing::Test {
     const auto member = world_.serf(observer).FindMember(name);
     return member.has_value() ? member->status : kNone;
   }
-  // Whether, soon, all nodes that run agree that `name` is so.
+  // Whether all nodes that run agree on the status of `name` before `limit`.
   bool EverybodySees(absl::string_view name, MemberStatus status, Duration limit = seconds(30)) {
     return world_.RunUntil(
         [&] {
@@ -157,12 +157,12 @@ TEST_F(ClusterTest, APrunedFailedMemberIsGoneForAll) {
   world_.ForceLeave(b(), "c", {.prune = true});
   ASSERT_TRUE(EverybodySees("c", kNone));
   EXPECT_THAT(events_.Take("a"), ElementsAre("member-leave c left", "member-reap c left"));
-  // It stays gone, whatever is exchanged.
+  // The member stays gone, whatever the nodes exchange.
   world_.RunFor(minutes(10));
   EXPECT_TRUE(EverybodySees("c", kNone, Duration(0)));
 }
 
-// docs/protocol/serf.md 3.4.3: the original loses such a member for good.
+// Go Serf loses such a member for good (docs/protocol/serf.md 3.4.3).
 TEST_F(ClusterTest, ALivingMemberSurvivesBeingPruned) {
   const RequestId removal = world_.ForceLeave(b(), "c", {.prune = true});
   ASSERT_TRUE(EverybodySees("c", kAlive));
@@ -243,7 +243,8 @@ TEST_F(ClusterTest, OneAnswerIsAJoin) {
   EXPECT_EQ(world_.completion(join)->errors.size(), 1u);
 }
 
-// Whoever receives a user event passes it on, and tells it in push/pulls to who joins later.
+// A node that receives a user event gossips it, and sends it in push/pulls to nodes that join
+// later.
 class UserEventClusterTest : public ClusterTest {
  protected:
   void SendEvent(NodeId node, absl::string_view name, std::uint64_t time) {

@@ -1,7 +1,7 @@
-// What peers say to a running machine: user messages and push/pull states, one after the other.
+// User messages and push/pull states of peers, one after the other, for a running machine.
 //
-// input  = record*
-// record = kind length-low length-high byte*{length}    kind is taken modulo 5
+//   input  = record*
+//   record = kind length-low length-high byte*{length}    kind is taken modulo 5
 
 #include <algorithm>
 #include <chrono>
@@ -27,13 +27,13 @@ void Feed(serf::testing::LoneSerf& self, std::uint8_t kind, serf::ByteView bytes
     case 3:
       return self.RunFor(std::chrono::seconds(bytes.size()));
     default:
-      // A packet of the engine: members come and go.
+      // A packet of the SWIM layer: members come and go.
       return bytes.empty() ? self.PeerGone("a") : self.ReceivePacket(bytes);
   }
 }
 
-// A machine with two peers. A byte may be an event, of which the test keeps a line, or a second
-// of the machine's time.
+// A machine with two peers. A byte may be an event, for which the test keeps a line, or a second of
+// the machine's time.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {1024, 1 << 20},
     .peak = {512, 512 << 10},
@@ -53,7 +53,7 @@ void Fuzz(serf::ByteView input) {
     Feed(self, kind, rest.subspan(3, length));
     rest = rest.subspan(3 + length);
   }
-  // Whatever was said, the node lives and knows itself.
+  // Whatever the peers sent, the node is alive and knows itself.
   if (self.serf().state() != serf::Serf::State::kAlive) std::abort();
   if (!self.serf().FindMember("self").has_value()) std::abort();
 }

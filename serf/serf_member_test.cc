@@ -1,4 +1,4 @@
-// Members of a Serf: what intents and the engine's reports make of them, pruning and reaping.
+// Members of a Serf: the effects of intents and of reports of the SWIM layer; pruning and reaping.
 
 #include <chrono>
 #include <cstddef>
@@ -30,7 +30,7 @@ using testing::LeaveOf;
 using testing::LoneSerf;
 using enum MemberStatus;
 
-// --- intents and the engine's reports ---
+// --- intents and the SWIM layer's reports ---
 
 class MemberTest : public ::testing::Test {
  protected:
@@ -72,7 +72,7 @@ TEST_F(MemberTest, AnAliveMemberThatGoesHasFailed) {
 
 TEST_F(MemberTest, AMemberThatSaysThatItGoesHasLeftThoughItsIntentWasMissed) {
   self_.PeerGone("a", /*announced=*/true);
-  // It could be a farewell of an earlier life, which the member would refute.
+  // It could be a leave of an earlier life, which the member would refute.
   EXPECT_EQ(self_.Status("a"), kAlive);
   self_.RunFor(seconds(1));
   EXPECT_THAT(self_.TakeEvents(), ElementsAre("member-leave a left"));
@@ -80,7 +80,7 @@ TEST_F(MemberTest, AMemberThatSaysThatItGoesHasLeftThoughItsIntentWasMissed) {
                                            LoneSerf::EndpointOf("a").address.ToString())));
   EXPECT_EQ(self_.Stat("failed"), "0");
   EXPECT_EQ(self_.Stat("left"), "1");
-  // It is not dialled, and the intent is news only to others.
+  // This node does not dial the member; the intent is news only for other nodes.
   const int dials = self_.dials();
   self_.RunFor(minutes(2));
   EXPECT_EQ(self_.dials(), dials);
@@ -132,7 +132,7 @@ TEST_F(MemberTest, AFailedMemberThatReturnsJoinsAndFlaps) {
 }
 
 TEST_F(MemberTest, AnIntentIsPassedOnOnceAsItCame) {
-  // With a field of a later version, which a re-encoding would lose.
+  // The message has a field of a later version, which an encoder of this version would lose.
   const ByteVector message = {0x00, 0x83, 0xa5, 'L', 'T',  'i', 'm',  'e', 0x05, 0xa4,
                               'N',  'o',  'd',  'e', 0xa1, 'a', 0xa1, 'x', 0xc3};
   self_.ReceiveBytes(message);
@@ -208,14 +208,14 @@ TEST_F(MemberTest, TheLivingSelfRefutesItsDeparture) {
   // The refutation is newer than the claim, which is now old.
   self_.Receive(LeaveOf("self", 8));
   EXPECT_EQ(self_.log().Count("[DEBUG] serf: Refuting an older leave intent"), 1);
-  // Of two intents of one time, each node keeps the one that it hears first: who heard this one
-  // would have the node as leaving.
+  // Of two intents with the same time each node keeps the one that it hears first. A node that
+  // hears this one first would list this node as leaving.
   self_.Receive(LeaveOf("self", 9));
   EXPECT_EQ(self_.log().Count("[DEBUG] serf: Refuting an older leave intent"), 2);
   EXPECT_EQ(self_.Status("self"), kAlive);
 }
 
-// Reference issue 662: a leave intent outran the join intent of a member that restarted.
+// Go Serf issue 662: a leave intent overtook the join intent of a member that restarted.
 TEST_F(MemberTest, WhoIsStuckInLeavingBecomesAlive) {
   self_.Receive(LeaveOf("a", 5));
   self_.RunFor(seconds(80));
@@ -247,7 +247,7 @@ TEST_F(MemberTest, LateCopiesOfAPruneAreNotPassedOn) {
   self_.RunFor(minutes(30));
   self_.Receive(LeaveOf("a", 5));
   EXPECT_EQ(IntentQueue(), "0");
-  // It may come back nevertheless.
+  // The member may come back nevertheless.
   self_.PeerAlive("a");
   self_.PeerAlive("a");
   EXPECT_EQ(self_.Status("a"), kAlive);
@@ -316,7 +316,7 @@ TEST_F(MemberTest, ATombstoneCountsFromTheLeaveAndNotTheFailure) {
   EXPECT_EQ(self_.Status("a"), kNone);
 }
 
-// Hours after a partition all of the other side are forgotten at once: a portion a turn.
+// Hours after a partition a node forgets all members of the other side at once: one portion a turn.
 TEST_F(MemberTest, ManyAreReapedInPortions) {
   constexpr std::size_t kGone = 2'000;
   for (std::size_t i = 0; i < kGone; ++i) {

@@ -1,5 +1,5 @@
-// Serf with a snapshot and with coordinates: what is recorded, what a restarted node knows, and
-// whom it asks.
+// Serf with a snapshot and with coordinates: what the node records, what it knows after a restart,
+// and which nodes it asks.
 
 #include <chrono>
 #include <cstddef>
@@ -33,7 +33,7 @@ using wire::LamportTime;
 
 constexpr char kOwnLine[] = "alive: self 10.0.0.1:7946\n";
 
-// A node whose disk is a text.
+// A node whose disk is a string.
 class Life {
  public:
   explicit Life(std::string file, bool rejoin_after_leave = false) : file_(std::move(file)) {
@@ -70,10 +70,10 @@ class Life {
   Instant now{};
   LineLogger log;
   std::vector<std::string> dialled;
-  bool peers_answer = false;  // whoever is dialled
-  // What the disk says; nothing: it stands still.
+  bool peers_answer = false;  // whether every dialled peer answers
+  // The answer of the disk. Without a value the disk does not answer at all.
   std::optional<absl::Status> disk = absl::OkStatus();
-  std::vector<std::string> ended;  // requests
+  std::vector<std::string> ended;  // results of requests
 
  private:
   void CarryOut() {
@@ -101,7 +101,7 @@ class Life {
       });
     }
   }
-  // A push/pull with a peer that has nothing to say.
+  // A push/pull with a peer whose state is empty.
   void Answer(swim::StreamId stream) {
     ByteVector state;
     Encode(wire::PushPullHeader{.join = true}, state);
@@ -148,7 +148,7 @@ TEST(SerfSnapshotTest, LeaveIsRecordedAtOnce) {
   EXPECT_EQ(Life(life.file(), true)->Stats()["event_time"], "4");
 }
 
-// A node that left and did not record it comes back after a restart, as nobody wants.
+// A node that left without a record of it comes back after a restart, against its operator's will.
 TEST(SerfSnapshotTest, ALeaveThatIsNotRecordedIsAnError) {
   const auto leave = [](Life& life) {
     life.Do([&](Serf& serf, Outbox& out) { serf.Leave(life.now, RequestId(1), out); });
@@ -163,7 +163,7 @@ TEST(SerfSnapshotTest, ALeaveThatIsNotRecordedIsAnError) {
   EXPECT_TRUE(life.log.Has(
       "[ERR] serf: failed to flush leave to snapshot: write x: no space left on device"));
   EXPECT_EQ(life->state(), Serf::State::kLeft);
-  // Told again to who asks again, until it succeeds.
+  // The next call gets the error again, until the line is on the disk.
   leave(life);
   EXPECT_EQ(life.ended.size(), 2u);
   EXPECT_EQ(life.ended.back(), life.ended.front());
@@ -203,7 +203,7 @@ TEST(SerfSnapshotTest, AsksThoseItKnew) {
   EXPECT_TRUE(
       life.log.Has("[INFO] serf: Attempting re-join to previously known node: a: 10.0.0.2:7946"));
   EXPECT_TRUE(life.log.Has("[WARN] serf: Failed to re-join any previously known node"));
-  // And again, after 1, 2, 4 s and then every 8: nobody was there.
+  // Again after 1, 2 and 4 s, and then every 8 s: no node has answered.
   life.Until(life.now + seconds(40));
   const std::size_t dialled = life.dialled.size();
   EXPECT_GE(dialled, 12u);
@@ -213,7 +213,8 @@ TEST(SerfSnapshotTest, AsksThoseItKnew) {
   EXPECT_EQ(life.dialled.size(), dialled) << "whoever leaves asks nobody";
 }
 
-// Else an original that has an intent of an earlier departure would show it as leaving for ever.
+// Otherwise a Go Serf member that holds an intent of an earlier departure would list this node as
+// leaving forever.
 TEST(SerfSnapshotTest, WhoIsBackSaysSo) {
   Life life("alive: a 10.0.0.2:7946\nalive: b 10.0.0.3:7946\nclock: 7\n");
   EXPECT_EQ(life->Stats().at("intent_queue"), "0") << "nobody was there";

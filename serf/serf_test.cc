@@ -199,7 +199,7 @@ TEST(RequestTest, SetTags) {
   self.PeerAlive("a");
   const RequestId first = self.SetTags({{"role", "db"}});
   const RequestId second = self.SetTags({{"role", "lb"}});
-  EXPECT_EQ(self.Result(first), "ok");  // displaced by the second
+  EXPECT_EQ(self.Result(first), "ok");  // replaced by the second
   EXPECT_EQ(self.Result(second), "pending");
   self.RunFor(seconds(2));
   EXPECT_EQ(self.Result(second), "ok");
@@ -289,7 +289,7 @@ class RelayTest : public ::testing::Test {
  protected:
   RelayTest() { self_.PeerAlive("a"); }
 
-  // Whether a relay of `inner` to this destination is passed on, and as what.
+  // The relayed copies of `inner` for this destination; empty if this node drops it.
   std::vector<ByteVector> Relayed(absl::string_view name, const Endpoint& to, ByteVector inner) {
     wire::RelayHeader header;
     header.dest_addr.ip = to.address.bytes();
@@ -417,7 +417,7 @@ TEST_F(StateTest, ALeftMemberThatWasKnownToHaveLeftKeepsTheLaterTime) {
   ASSERT_EQ(self_.Status("a"), kLeft);
   Receive({{"a", LamportTime(9)}}, {"a"}, 10);
   EXPECT_EQ(self_.Status("a"), kLeft);
-  // The time is that of the peer: an older intent is no news any more.
+  // This node keeps the peer's time: an older intent is not news.
   self_.Receive(LeaveOf("a", 9, /*prune=*/true));
   EXPECT_EQ(self_.Status("a"), kLeft);
   self_.Receive(LeaveOf("a", 10, /*prune=*/true));
@@ -431,7 +431,7 @@ TEST_F(StateTest, TombstonesOfBothDoNotPushTheClockUp) {
   ASSERT_EQ(self_.Status("a"), kLeft);
   for (std::uint64_t time = 7; time < 100; ++time) Receive({{"a", LamportTime(time)}}, {"a"}, 100);
   EXPECT_EQ(self_.Stat("member_time"), "100");
-  // But it was raised: an intent that is older than what the peer knows is old.
+  // The time was raised: an intent that is older than what the peer knows is old.
   self_.Receive(LeaveOf("a", 99));
   EXPECT_EQ(self_.serf().counters().member_leaves, 1u);
 }

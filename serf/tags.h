@@ -45,7 +45,7 @@ inline constexpr absl::string_view kRoleTag = "role";
 // The first Serf protocol version that has tags.
 inline constexpr std::uint8_t kTagsProtocolVersion = 3;
 
-// Tags without copies: sorted by name, each name once. The views point into what was decoded.
+// Tags without copies: sorted by name, each name once. The views point into the decoded bytes.
 using TagViews = std::vector<std::pair<absl::string_view, absl::string_view>>;
 
 // The metadata for `tags`. Before kTagsProtocolVersion only kRoleTag is in it. Error:
@@ -57,10 +57,10 @@ absl::StatusOr<ByteVector> EncodeTags(const Tags& tags, std::uint8_t protocol_ve
 // the fault.
 wire::DecodeResult DecodeTags(ByteView meta, Tags& tags);
 
-// The same in place of what `tags` holds, whose memory serves again; without copies.
+// The same without copies: replaces the content of `tags`, and uses its memory again.
 wire::DecodeResult DecodeTags(ByteView meta, TagViews& tags);
 
-// The value of a tag; empty if there is no such tag.
+// The value of a tag; empty if the tag is missing.
 absl::string_view FindTag(const TagViews& tags, absl::string_view name);
 
 inline absl::StatusOr<ByteVector> EncodeTags(const Tags& tags, std::uint8_t protocol_version) {

@@ -52,7 +52,7 @@ TEST(TagsTest, LimitsTheEncodedLength) {
             "Encoded length of tags exceeds limit of 512 bytes");
 }
 
-// What Go Serf sends in any order, and what nobody should send: one name twice.
+// Go Serf sends tags in any order. No node should send one name twice.
 TEST(TagsTest, ViewsAreSortedAndTheLastOfOneNameCounts) {
   for (const char* hex :
        {"ff80", "ffc0", "", "776562", "ff81a4726f6c65a3776562",

@@ -51,7 +51,7 @@ class FairShares {
     Rank(stranger.network, ++counts_[stranger.network]);
   }
 
-  // It is none any more, or has gone. Nothing if it is not in here.
+  // The stranger proved itself, or has gone. Does nothing if it is not in here.
   void Remove(Id id) {
     const auto found = strangers_.find(id);
     if (found == strangers_.end()) return;

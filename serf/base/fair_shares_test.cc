@@ -27,7 +27,7 @@ TEST(FairShares, AFloodFromOneAddressPaysForItself) {
   shares.Add(1, Host(1));  // the oldest of all
   for (int i = 100; i < 200; ++i) shares.Add(i, Host(2));
   shares.Add(2, Host(3));
-  // Each that goes is the oldest of the flood, until it has no more than others.
+  // Each victim is the oldest one of the flood, until the flood has no more than the others.
   for (int i = 100; i < 199; ++i) {
     ASSERT_EQ(shares.Victim(), i);
     shares.Remove(i);
@@ -55,7 +55,7 @@ TEST(FairShares, WhoProvedItselfIsNoStranger) {
   EXPECT_EQ(shares.size(), 3u);
 }
 
-// A host has as many addresses of its /64 as it likes.
+// A host can use as many addresses of its /64 as it likes.
 TEST(FairShares, ANetworkOfIpv6IsOneAddress) {
   FairShares<int> shares;
   shares.Add(1, V6("2001:db8:0:1::1"));

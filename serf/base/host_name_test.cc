@@ -43,7 +43,7 @@ TEST(HostNameTest, TellsNamesFromNumbersAndNonsense) {
       {"caf\xc3\xa9", false},
       {label63 + "a", false},
       {longest + "b", false},
-      // Of the forms that inet_aton() takes none is a name.
+      // None of the forms that inet_aton() accepts is a name.
       {"300.0.0.1", false},
       {"010.000.000.012", false},
       {"1.2.3", false},

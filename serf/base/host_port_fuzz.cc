@@ -1,5 +1,5 @@
-// Any text as "HOST:PORT" and as an endpoint: what is understood says the same when it is written
-// and read again.
+// Any text as "HOST:PORT" and as an endpoint: what a parser accepts has the same meaning when it is
+// written and read again.
 
 #include <cstddef>
 #include <cstdint>
@@ -35,7 +35,7 @@ void Fuzz(serf::ByteView input) {
   if (const auto endpoint = serf::Endpoint::Parse(text)) {
     const auto again = serf::Endpoint::Parse(endpoint->ToString());
     Check(again && SameHostAndPort(*again, *endpoint));
-    // Whoever reads it less strictly finds the same.
+    // A less strict reader finds the same parts.
     const auto parts = serf::SplitHostPort(text);
     Check(parts.ok() && serf::IpAddress::Parse(parts->host) == endpoint->address);
     Check(serf::ParsePortNumber(parts->port) == endpoint->port);

@@ -2,15 +2,15 @@
 #ifndef SERF_BASE_REGEX_H_
 #define SERF_BASE_REGEX_H_
 
-// Regex: a regular expression that comes from the network or a client. The only header that
-// includes RE2: no expression is exponential there, and the compiled program is bounded. That alone
-// keeps no thread free: an expression that fits a packet may take a tenth of a second to compile,
-// and as long for each text (RE2's automaton may outgrow its memory, and then RE2 steps through all
-// of the program for each byte). So only a plain expression (PlainCost) may be compiled where
-// something waits; see Judgement for the others.
+// Regex: a regular expression that comes from the network or a client. This is the only header that
+// includes RE2: no expression takes exponential time there, and the compiled program is bounded.
+// That alone does not keep a thread free: an expression that fits a packet may take a tenth of a
+// second to compile, and as long for each text (when RE2's automaton outgrows its memory, RE2 steps
+// through the whole program for each byte). Therefore compile only a plain expression (PlainCost)
+// where something waits; Judgement is for the others.
 //
-// Differences from the original's syntax (Go's regexp): \C matches a byte here, and a dot does not
-// match bytes that are no UTF-8.
+// Differences from the syntax of Go Serf (Go's regexp): \C matches a byte here, and a dot does not
+// match bytes that are not UTF-8.
 
 #include <chrono>
 #include <cstddef>
@@ -36,26 +36,27 @@ class Regex {
   static constexpr std::int64_t kMemoryMax = std::int64_t{6} << 20;
   // Budget of expressions that are plain, and so judged at once: more than any of them needs.
   static constexpr std::int64_t kModestMemoryMax = std::int64_t{2} << 20;
-  // What an instruction takes of a budget. RE2 wants 48 bytes of each before it joins and repeats
-  // some, and tells the number after that, which is up to three times as large.
+  // How much of a budget an instruction uses. RE2 reserves 48 bytes for each instruction before it
+  // joins and repeats some, and reports the number after that, which is up to three times as large.
   static constexpr std::int64_t kInstructionMemory = 24;
-  // Bytes of an expression: more than fits any query of the original.
+  // The most bytes of an expression: more than fits into a query of Go Serf.
   static constexpr std::size_t kExpressionMax = 16 << 10;
-  // Classes as \pL in an expression. RE2 keeps 20 to 30 KB of each before its budget counts.
+  // The most classes such as \pL in an expression. RE2 keeps 20 to 30 KB for each before its budget
+  // counts.
   static constexpr std::size_t kUnicodeClassesMax = 256;
 
-  // The error has the original's words: "error parsing regexp: missing closing ): `(`". It is
-  // ResourceExhaustedError if the expression is beyond a limit.
+  // Errors: InvalidArgument with the words of Go Serf, "error parsing regexp: missing closing ):
+  // `(`"; ResourceExhausted if the expression is beyond a limit.
   static absl::StatusOr<Regex> Compile(absl::string_view expression,
                                        std::int64_t memory = kMemoryMax);
 
-  // The most that it takes to compile the expression and to match it with texts of `text_bytes` in
-  // total, in `texts` texts. None if it is not plain, so that its bytes do not bound the cost:
-  // counted repetitions, classes as \pL, flags.
+  // The longest time that compiling the expression and matching it with `texts` texts of
+  // `text_bytes` in total may take. Nothing if the expression is not plain, so that its length does
+  // not bound the cost: counted repetitions, classes such as \pL, flags.
   static std::optional<Duration> PlainCost(absl::string_view expression, std::size_t text_bytes,
                                            std::size_t texts = 1);
 
-  // Whether it matches anywhere in the text.
+  // Whether the expression matches anywhere in the text.
   bool Matches(absl::string_view text) const {
     return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *regex_);
   }
@@ -72,10 +73,10 @@ class Regex {
  private:
   explicit Regex(std::unique_ptr<const re2::RE2> regex) : regex_(std::move(regex)) {}
 
-  // Plain expressions have fewer bytes: all that people write as a rule.
+  // Plain expressions have at most so many bytes, which covers nearly all that people write.
   static constexpr std::size_t kPlainMax = 512;
-  // Measured for the worst of plain expressions, and doubled: a construction, each byte of an
-  // expression, and each byte of it with each byte of a text.
+  // Measured for the worst plain expressions, and doubled: a construction, each byte of an
+  // expression, and each byte of an expression with each byte of a text.
   static constexpr Duration kConstructCost = std::chrono::microseconds(40);
   static constexpr Duration kByteCost = std::chrono::nanoseconds(2000);
   static constexpr Duration kStepCost = std::chrono::nanoseconds(40);
@@ -87,7 +88,7 @@ class Regex {
   std::unique_ptr<const re2::RE2> regex_;
 };
 
-// The original's words, where RE2's own differ or are more of a hint.
+// The words of Go Serf, where RE2's own differ or say less.
 inline absl::string_view Regex::ErrorName(re2::RE2::ErrorCode code) {
   switch (code) {
     case re2::RE2::ErrorBadEscape:
@@ -178,7 +179,7 @@ inline absl::StatusOr<Regex> Regex::Compile(absl::string_view expression, std::i
       re2::StringPiece(expression.data(), expression.size()), options);
   if (regex->ok()) return Regex(std::move(regex));
   const bool too_large = regex->error_code() == re2::RE2::ErrorPatternTooLarge;
-  // RE2 does not say what of an expression is no UTF-8.
+  // RE2 does not say which part of an expression is not UTF-8.
   return fail(too_large ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kInvalidArgument,
               ErrorName(regex->error_code()),
               regex->error_arg().empty() ? expression : absl::string_view(regex->error_arg()));

@@ -31,7 +31,7 @@ bool Matches(absl::string_view expression, absl::string_view text,
   return regex.ok() && regex->Matches(text);
 }
 
-// Names of 255 letters by classes; the original takes them, too.
+// Names of 255 letters by classes; Go Serf accepts them, too.
 TEST(RegexTest, WhatPeopleWriteCompiles) {
   EXPECT_TRUE(Matches("^[\\pL\\pN_.-]{1,255}$", "web-1.example"));
   EXPECT_FALSE(Matches("^[\\pL\\pN_.-]{1,255}$", "web 1"));
@@ -57,7 +57,7 @@ TEST(RegexTest, LimitsAreErrorsOfTheirOwn) {
   EXPECT_EQ(code("\\pL{1000}"), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(code(std::string(Regex::kExpressionMax + 1, 'a')),
             absl::StatusCode::kResourceExhausted);
-  // Each class is memory before the budget counts; an escaped backslash begins none.
+  // Each class takes memory before the budget counts; an escaped backslash begins none.
   EXPECT_EQ(code(absl::StrCat("[", Repeated("\\pL", 3 * Regex::kUnicodeClassesMax), "]")),
             absl::StatusCode::kOk);
   EXPECT_EQ(code(absl::StrCat("[", Repeated("\\pL", 3 * Regex::kUnicodeClassesMax + 3), "]")),
@@ -86,7 +86,7 @@ TEST(RegexTest, WhatIsPlain) {
   EXPECT_FALSE(Regex::PlainCost(std::string(1000, 'a'), 10));
 }
 
-// What is told to be the most holds for the worst that plain expressions can be made of.
+// The bound holds for the worst plain expressions.
 TEST(RegexTest, PlainCostIsTheMost) {
   const std::string texts[] = {std::string(512, 'a'), Repeated("ab", 512),
                                Repeated("\xc3\xa9", 512), std::string(64, 'a'), ""};
@@ -99,7 +99,7 @@ TEST(RegexTest, PlainCostIsTheMost) {
         for (const std::string& text : texts) {
           const std::optional<Duration> limit = Regex::PlainCost(expression, text.size());
           ASSERT_TRUE(limit) << expression;
-          // The least of a few runs: the machine may be busy, which the bound is not about.
+          // The shortest of a few runs: other work of the machine does not count.
           Duration least = Duration::max();
           for (int run = 0; run < 5 && least > *limit; ++run) {
             const Duration begin = testing::ThreadCpuTime();

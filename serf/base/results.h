@@ -2,7 +2,7 @@
 #ifndef SERF_BASE_RESULTS_H_
 #define SERF_BASE_RESULTS_H_
 
-// Results: what a part of the machine leaves for its owner to take. A part that is told something
+// Results: what a part of the machine leaves for its owner to take. A part that receives an input
 // adds results and returns; it never calls its owner.
 //
 //   events_.Add(std::move(event));                          // in the part

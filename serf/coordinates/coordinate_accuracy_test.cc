@@ -1,7 +1,7 @@
-// Six worlds with known round trips, and how well coordinates must predict them after a thousand
-// measurements per node: a line, a grid, two sites, a height, a drift and no space at all. The
+// Six worlds with known round trips (a line, a grid, two sites, a height, a drift, and no space at
+// all), and how well coordinates must predict them after a thousand measurements per node. The
 // limits are relative errors, of the average pair and of the worst pair: a quarter above what the
-// algorithm attains that agrees with the original's to the last bit.
+// algorithm reaches that agrees with Go Serf to the last bit.
 
 #include <algorithm>
 #include <chrono>
@@ -38,7 +38,7 @@ class Population {
   Population(const RoundTrips& world, std::uint64_t seed, const CoordinateConfig& config = {})
       : world_(world), rng_(seed), clients_(world.size(), CoordinateClient(config)) {}
 
-  // Every node measures the way to one other, so many times.
+  // Every node measures the way to one other node, so many times.
   void Measure(int cycles) {
     const std::size_t nodes = clients_.size();
     for (int cycle = 0; cycle < cycles; ++cycle) {
@@ -81,8 +81,8 @@ class Population {
   std::vector<CoordinateClient> clients_;
 };
 
-// What one seed yields varies by half, and a rare one is caught in a local minimum; the median of
-// so many is steady.
+// The results of single seeds vary by half, and some seeds end in a local minimum. The median of
+// this many is steady.
 constexpr std::uint64_t kSeeds = 11;
 
 void ExpectAccurate(const RoundTrips& world, double average, double worst,
@@ -129,8 +129,8 @@ TEST(CoordinateAccuracyTest, Split) {
       0.000070, 0.00045);
 }
 
-// A circle of 100 ms around a node that is as near to all as they are high: only a height can say
-// so in two dimensions.
+// A circle of 100 ms around a node that is as near to all others as they are high: in two
+// dimensions only a height can express that.
 TEST(CoordinateAccuracyTest, Height) {
   constexpr double kRadius = 0.100;
   constexpr std::size_t kNodes = 25;
@@ -145,7 +145,8 @@ TEST(CoordinateAccuracyTest, Height) {
                  0.0041, 0.070, config);
 }
 
-// Gravity keeps a cluster near the origin that would else wander off with its oldest members.
+// Gravity keeps a cluster near the origin. Without it, the cluster would drift off with its oldest
+// members.
 TEST(CoordinateAccuracyTest, Drift) {
   constexpr double kSide = 0.500;
   const RoundTrips world = MakeWorld(4, [](std::size_t i, std::size_t j) {
@@ -170,7 +171,7 @@ TEST(CoordinateAccuracyTest, Drift) {
   for (const bool gravity : {true, false}) {
     config.gravity_rho = gravity ? CoordinateConfig().gravity_rho : 1e9;
     Population population(world, /*seed=*/1, config);
-    // Far off, all together.
+    // Far from the origin, all together.
     for (std::size_t i = 0; i < 4; ++i) {
       Coordinate start = Coordinate::Start(2);
       start.vec = {20, 20 + 0.1 * static_cast<double>(i)};
@@ -186,7 +187,7 @@ TEST(CoordinateAccuracyTest, Drift) {
   }
 }
 
-// 100 ms +- 10 ms for each pair: no space holds that well.
+// 100 ms +- 10 ms for each pair: no space can represent that well.
 TEST(CoordinateAccuracyTest, Random) {
   Rng rng(11);
   const auto normal = [&] {

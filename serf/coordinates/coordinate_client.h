@@ -2,9 +2,9 @@
 #ifndef SERF_COORDINATES_COORDINATE_CLIENT_H_
 #define SERF_COORDINATES_COORDINATE_CLIENT_H_
 
-// CoordinateClient: the own coordinate, moved by every round trip that was measured: a median
-// filter per peer, Vivaldi's step, an adjustment for what no space can hold, and gravity towards
-// the origin. Knows no messages. One thread. Source: docs/protocol/serf.md 10.3; Dabek et al.,
+// CoordinateClient: moves this node's coordinate with each measured round trip: a median filter per
+// peer, Vivaldi's step, an adjustment for what no space can represent, and gravity towards the
+// origin. It knows no messages. One thread. Source: docs/protocol/serf.md 10.3; Dabek et al.,
 // "Vivaldi", 2004; Ledlie et al., "Network Coordinates in the Wild", 2007 (filter, gravity).
 //
 //   CoordinateClient client;
@@ -29,44 +29,44 @@
 
 namespace serf {
 
-// The original's numbers; Serf offers no way to set them.
+// The numbers of Go Serf, which has no option to set them.
 struct CoordinateConfig {
   std::size_t dimensions = kCoordinateDimensionsMax;
   double height_min = kCoordinateHeightMin;  // seconds
   std::size_t adjustment_window = 20;        // samples; zero: no adjustment
   double gravity_rho = 150.0;                // seconds: at this distance gravity moves 1 s
-  // False: as the original, which believes any finite coordinate, and whose samples survive a
-  // reset, so that one absurd peer holds a node at the start for a whole window.
+  // False behaves as Go Serf: it believes any finite coordinate, and its samples survive a reset,
+  // so that one absurd peer holds a node at the origin for a whole window.
   bool hardened = true;
 };
 
 class CoordinateClient {
  public:
-  // Longest round trip that counts; Serf's timeouts are far below.
+  // The longest round trip that counts; Serf's timeouts are far below.
   static constexpr Duration kRoundTripMax = std::chrono::seconds(10);
-  // Of the last so many round trips to a peer, the median counts.
+  // The median of this many round trips to a peer counts.
   static constexpr std::size_t kLatencyFilterSize = 3;
 
   explicit CoordinateClient(const CoordinateConfig& config = {});
 
   const Coordinate& coordinate() const { return coordinate_; }
-  // How often the coordinate became invalid and began anew.
+  // How often the coordinate became invalid and started again.
   std::uint64_t resets() const { return resets_; }
-  // Peers with remembered round trips.
+  // How many peers have remembered round trips.
   std::size_t peers() const { return latencies_.size(); }
 
-  // Moves the coordinate after a round trip to `peer`, which was at `other`. Zero is accepted. An
-  // error changes nothing: InvalidArgument, with the original's text.
+  // Moves the coordinate after a round trip to `peer`, which was at `other`. A round trip of zero
+  // is valid. After an error nothing has changed: InvalidArgument, with the text of Go Serf.
   absl::Status Update(absl::string_view peer, const Coordinate& other, Duration round_trip,
                       Rng& rng);
 
-  // Begins at another coordinate; refuses what Update refuses.
+  // Starts again at another coordinate. Errors: as Update().
   absl::Status Set(const Coordinate& coordinate);
 
-  // Drops the round trips of a peer that is no more. To be called for each, or they pile up.
+  // Drops the round trips of a peer that is gone. Call it for each such peer, or they pile up.
   void Forget(absl::string_view peer) { latencies_.erase(peer); }
 
-  // Estimated round trip to a node at `other`, which has the own dimensions.
+  // The estimated round trip to a node at `other`, which must have the same dimensions.
   Duration DistanceTo(const Coordinate& other) const { return Distance(coordinate_, other); }
 
  private:
@@ -89,7 +89,7 @@ class CoordinateClient {
   void ApplyGravity(Rng& rng);
   void Reset();
 
-  // Whole seconds and the rest apart, as the original.
+  // Adds whole seconds and the rest separately, as Go Serf does.
   static double Seconds(Duration duration);
 
   CoordinateConfig config_;
@@ -146,7 +146,7 @@ inline double CoordinateClient::FilterLatency(absl::string_view peer, double sec
     --last.size;
   }
   last.seconds[last.size++] = seconds;
-  // Insertion sort; GCC 12 warns of what std::sort would do to longer arrays.
+  // Insertion sort, because GCC 12 warns of what std::sort would do to longer arrays.
   std::array<double, kLatencyFilterSize> sorted;
   for (std::size_t i = 0; i < last.size; ++i) {
     std::size_t at = i;

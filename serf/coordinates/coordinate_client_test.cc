@@ -179,7 +179,7 @@ TEST(CoordinateTest, PointsThatCoincidePart) {
   const Coordinate moved = ApplyForce(start, 0.5, start, kCoordinateHeightMin, rng);
   EXPECT_NEAR(RawDistance(moved, start) - 2 * kCoordinateHeightMin, 0.5, 1e-12);
   EXPECT_EQ(moved.height, start.height);
-  // Another generator, another direction; the same one, the same.
+  // Another generator gives another direction; an equal one gives the same.
   Rng same(7);
   Rng other(8);
   EXPECT_EQ(ApplyForce(start, 0.5, start, kCoordinateHeightMin, same), moved);
@@ -197,7 +197,7 @@ TEST(CoordinateTest, MessagesBothWays) {
   EXPECT_EQ(FromMessage({.vec = wire::CoordinateVector(values)}), std::nullopt);
 }
 
-// What an attacker, or a broken peer, may send: no part of it may move us.
+// No part of what an attacker, or a broken peer, may send moves this node.
 TEST(CoordinateClientTest, PoisonIsRefused) {
   const struct {
     const char* what;

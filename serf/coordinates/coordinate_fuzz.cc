@@ -1,8 +1,8 @@
-// Payloads of acknowledgements, one after the other: whatever coordinates they tell, at whatever
-// round trips, the own one stays usable.
+// Payloads of acknowledgements, one after the other. Whatever coordinates they hold, at whatever
+// round trips, this node's coordinate stays usable.
 //
-// input  = record*
-// record = peer round-trip{2} length byte*{length}
+//   input  = record*
+//   record = peer round-trip{2} length byte*{length}
 //
 // The round trip is in units of 200 us, up to 13 s: some are out of range.
 
@@ -21,7 +21,7 @@
 
 namespace {
 
-// A record of four bytes may be of a new peer.
+// A record of four bytes may come from a new peer.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {256, 16 << 10},
     .peak = {128, 16 << 10},

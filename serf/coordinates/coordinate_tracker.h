@@ -2,8 +2,8 @@
 #ifndef SERF_COORDINATES_COORDINATE_TRACKER_H_
 #define SERF_COORDINATES_COORDINATE_TRACKER_H_
 
-// CoordinateTracker: coordinates in a Serf node: the own one, what acknowledgements of pings carry,
-// and the last that each member told. One thread. Source: docs/protocol/serf.md 10.5, 10.6.
+// CoordinateTracker: the coordinates of a Serf node: its own, which acknowledgements of pings
+// carry, and the last one of each member. One thread. Source: docs/protocol/serf.md 10.5, 10.6.
 //
 //   CoordinateTracker tracker(config.name, config.seed, logger);
 //   tracker.AppendPayload(ack);                                // for the peer that pings us
@@ -34,36 +34,37 @@ class CoordinateTracker {
  public:
   struct Counters {
     std::uint64_t updates = 0;
-    std::uint64_t zero_round_trips = 0;     // accepted as well
+    std::uint64_t zero_round_trips = 0;     // they were accepted, too
     std::uint64_t rejected = 0;             // serf.coordinate.rejected
-    std::uint64_t unreadable = 0;           // another version, or no coordinate
-    Duration last_move = Duration::zero();  // of the own coordinate by the last update
+    std::uint64_t unreadable = 0;           // another version, or not a coordinate
+    Duration last_move = Duration::zero();  // how far the last update moved this node
   };
 
-  // The name is the own one. With its own sequence of the seed, so that a node with coordinates
-  // otherwise decides as one without.
+  // `name` is that of this node. Derives its own sequence from the seed, so that coordinates change
+  // no other decision of the node.
   CoordinateTracker(std::string name, std::uint64_t seed, Logger* logger)
       : name_(std::move(name)),
         rng_(seed ^ 0xc001d0c001d0c001u),
         logger_(logger),
         limiter_(logger) {}
 
-  // Appends the own coordinate as the payload of an acknowledgement.
+  // Appends this node's coordinate as the payload of an acknowledgement.
   void AppendPayload(ByteVector& out) const { Encode(ToMessage(client_.coordinate()), out); }
 
-  // A member acknowledged a direct ping after `round_trip`. An empty payload is one from a node
-  // without coordinates; one that can't be read or believed is counted, logged and dropped.
+  // A member acknowledged a direct ping after `round_trip`. An empty payload comes from a node
+  // without coordinates. A payload that is unreadable or implausible is counted, logged and
+  // dropped.
   void OnPingComplete(Instant now, absl::string_view member, Duration round_trip, ByteView payload);
 
-  // A member is forgotten.
+  // The node forgets a member.
   void Forget(absl::string_view member) {
     client_.Forget(member);
     peers_.erase(member);
   }
 
   const Coordinate& own() const { return client_.coordinate(); }
-  // What a member, or this node, last told of itself; null if it never did. Valid until the next
-  // call that is not const.
+  // The last coordinate of a member, or that of this node. Null if the member never sent one. Valid
+  // until the next call that is not const.
   const Coordinate* Find(absl::string_view name) const;
 
   std::uint64_t resets() const { return client_.resets(); }
@@ -77,7 +78,7 @@ class CoordinateTracker {
   CoordinateClient client_;
   Counters counters_;
   wire::DecodeScratch scratch_;
-  // Bounded by the member table: only members are asked, and what is forgotten leaves.
+  // The member table bounds it: only members are pinged, and a forgotten member is removed.
   absl::flat_hash_map<std::string, Coordinate> peers_;
 };
 

@@ -62,7 +62,7 @@ TEST(CoordinateTrackerTest, AnAcknowledgementMovesAndIsRemembered) {
   EXPECT_EQ(tracker.counters().updates, 1u);
   EXPECT_GT(tracker.counters().last_move, Duration::zero());
 
-  // A peer that calls itself as we do does not replace what we say of ourselves.
+  // A peer with the name of this node does not replace this node's coordinate.
   tracker.OnPingComplete(kNow, "a", Duration::zero(), Payload(peer));
   EXPECT_EQ(*tracker.Find("a"), tracker.own());
   EXPECT_EQ(tracker.counters().zero_round_trips, 1u);
@@ -104,7 +104,7 @@ TEST(CoordinateTrackerTest, BadPayloads) {
     EXPECT_EQ(tracker.Find("b"), nullptr);
     EXPECT_EQ(tracker.counters().rejected, 2 * c.rejected);
     EXPECT_EQ(tracker.counters().unreadable, 2 * c.unreadable);
-    // What anyone can cause is logged once per second.
+    // Anyone can cause these lines, so they are logged once per second.
     ASSERT_EQ(lines.lines.size(), *c.line == '\0' ? 0 : c.unreadable + 2 * c.rejected);
     for (const std::string& line : lines.lines) EXPECT_EQ(line.find(c.line), 0u) << line;
   }

@@ -2,8 +2,8 @@
 #ifndef SERF_EVENTS_BATCH_TIMER_H_
 #define SERF_EVENTS_BATCH_TIMER_H_
 
-// BatchTimer: when a batch of events that is held back is due: a period after its first event or a
-// quiet moment after its last, whichever is first. Source: docs/protocol/serf.md 11.2.
+// BatchTimer: when a batch of held-back events is due: a period after its first event, or a quiet
+// period after its last one, whichever comes first. Source: docs/protocol/serf.md 11.2.
 
 #include <algorithm>
 
@@ -13,7 +13,7 @@ namespace serf {
 
 class BatchTimer {
  public:
-  // Both are positive.
+  // Both must be positive.
   BatchTimer(Duration period, Duration quiescent) : period_(period), quiescent_(quiescent) {}
 
   // An event came.

@@ -2,12 +2,12 @@
 #ifndef SERF_EVENTS_EVENT_PIPELINE_H_
 #define SERF_EVENTS_EVENT_PIPELINE_H_
 
-// EventPipeline: the way of member and user events to the application: through the coalescers, if
-// they are configured, and in order. Source: docs/protocol/serf.md 11.1.
+// EventPipeline: brings member and user events to the application in order, through the coalescers
+// if they are configured. Source: docs/protocol/serf.md 11.1.
 //
-// The user events of one input (a packet, a push/pull) are told by ascending Lamport time: gossip
-// sends the newest first, and the original then tells those of one sender backwards. Of many, some
-// are told with each input and turn of the loop.
+// The user events of one input (a packet, a push/pull) are delivered by ascending Lamport time.
+// Gossip sends the newest event first, so that Go Serf delivers the events of one sender backwards.
+// Of many events, each input and each turn of the loop delivers some.
 
 #include <algorithm>
 #include <cstddef>
@@ -41,7 +41,7 @@ class EventPipeline {
     if (member_coalescer_) return member_coalescer_->Add(now, std::move(event));
     out.Emit(std::move(event));
   }
-  // Takes effect with Settle().
+  // Delivered by the next Settle().
   void Add(UserEvent event) { fresh_.push_back(std::move(event)); }
 
   // The end of an input.
@@ -60,7 +60,7 @@ class EventPipeline {
     if (member_coalescer_) member_coalescer_->OnTimer(now, emit);
     if (user_coalescer_) user_coalescer_->OnTimer(now, emit);
   }
-  // Tells all that is held back.
+  // Delivers all held-back events.
   void Flush(Instant now, Outbox& out) {
     Settle(now, out);
     Tell(now, ready_.size(), out);
@@ -72,10 +72,11 @@ class EventPipeline {
  private:
   // As many as of a push/pull. A packet may hold a thousand.
   static constexpr std::size_t kToldInTurnMax = UserEventCoalescer::kToldInTurnMax;
-  // Those that wait; beyond it they are told at once: whoever floods a node need not fill it.
+  // Events that may wait. Further ones are delivered at once, so that a flood does not fill the
+  // memory.
   static constexpr std::size_t kWaitingMax = 4096;
 
-  // Those of this input become the last that wait.
+  // Puts the events of this input behind those that wait, in order.
   void Sort() {
     std::stable_sort(fresh_.begin(), fresh_.end(),
                      [](const UserEvent& a, const UserEvent& b) { return a.time < b.time; });
@@ -105,7 +106,7 @@ class EventPipeline {
   std::optional<MemberEventCoalescer> member_coalescer_;
   std::optional<UserEventCoalescer> user_coalescer_;
   std::vector<UserEvent> fresh_;  // of this input
-  std::vector<UserEvent> ready_;  // to be told, from next_
+  std::vector<UserEvent> ready_;  // to deliver, from next_
   std::size_t next_ = 0;
 };
 

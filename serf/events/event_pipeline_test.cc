@@ -26,7 +26,7 @@ class EventPipelineTest : public ::testing::Test {
     event.name = absl::StrCat("e", time);
     pipeline_.Add(std::move(event));
   }
-  // The times of the events that were told since the last call.
+  // The times of the events that were delivered since the last call.
   std::vector<std::uint64_t> Told() {
     std::vector<std::uint64_t> times;
     for (const Event& event : out_.events()) {
@@ -47,13 +47,13 @@ TEST_F(EventPipelineTest, TheEventsOfAnInputAreToldByTime) {
   EXPECT_EQ(pipeline_.NextDeadline(), kNever);
 }
 
-// A packet may hold a thousand events, and what applications do with one takes microseconds.
+// A packet may hold a thousand events, and an application takes microseconds for each.
 TEST_F(EventPipelineTest, ManyAreToldInPortionsAndInOrder) {
   for (std::uint64_t time = 1000; time > 0; --time) Add(time);
   pipeline_.Settle(Instant{}, out_);
   std::vector<std::uint64_t> told = Told();
   EXPECT_EQ(told.size(), 128u);
-  // Those of another input are told after them.
+  // The events of another input follow.
   Add(7);
   while (pipeline_.NextDeadline() <= Instant{}) {
     pipeline_.OnTimer(Instant{}, out_);
@@ -68,7 +68,7 @@ TEST_F(EventPipelineTest, ManyAreToldInPortionsAndInOrder) {
   EXPECT_EQ(told.back(), 7u);
 }
 
-// A flood that goes on does not fill the memory.
+// A long flood does not fill the memory.
 TEST_F(EventPipelineTest, FewWait) {
   std::size_t told = 0, added = 0;
   for (int input = 0; input < 50; ++input) {

@@ -2,25 +2,25 @@
 #ifndef SERF_EVENTS_MEMBER_EVENT_COALESCER_H_
 #define SERF_EVENTS_MEMBER_EVENT_COALESCER_H_
 
-// MemberEventCoalescer: holds member events back for a moment and merges what belongs together, so
-// that a cluster that comes up at once is one event and a flapping member none. A machine that is
-// told the time. Source: docs/protocol/serf.md 11.2, 11.3.
+// MemberEventCoalescer: holds member events back for a moment and merges them, so that a cluster
+// that starts all at once is a single event, and a flapping member causes none at all. A pure
+// machine. Source: docs/protocol/serf.md 11.2, 11.3.
 //
 //   coalescer.Add(now, event);             // then, at NextDeadline():
 //   coalescer.OnTimer(now, [&](MemberEvent event) { ... });
 //
-// A batch is one event for each kind. One of many members is told in portions, each a turn of the
-// loop: what becomes of an event (records for clients, lines for scripts) takes some microseconds
-// for each of its members.
+// A batch is one event for each kind. An event of many members is delivered in portions, one in
+// each turn of the loop, because the records for clients and the lines for scripts take some
+// microseconds for each member.
 //
-// Of each member a batch tells where it ended, compared with what was told last: that it came, left
-// or failed. Two things are told beside that, after it, since who listens for them hears of nothing
-// else: a change of tags or address, and that the member was reaped. A member that went and
-// returned within a batch with other tags or another address is told as an update.
+// A batch reports the last state of each member, compared with the last report: that it came, left
+// or failed. Two more reports follow where they apply, since a listener for them hears of nothing
+// else: a change of tags or address, and that the member was reaped. A member that left and
+// returned within a batch with other tags or another address is reported as an update.
 //
-// Where the original differs, it is wrong (docs/protocol/serf.md 15.3): it tells an update again in
-// each later batch, of a join and an update only the update, of a departure and a reap only the
-// reap, and it never forgets a member.
+// This implementation differs from Go Serf where that is wrong (docs/protocol/serf.md 15.3): Go
+// Serf repeats an update in each later batch, reports only the update of a join and an update,
+// reports only the reap of a departure and a reap, and never forgets a member.
 
 #include <array>
 #include <cstddef>
@@ -41,8 +41,8 @@ namespace serf {
 
 class MemberEventCoalescer {
  public:
-  // Members held back, and the bytes of their names and tags. A full batch is due at once, so that
-  // nothing is lost.
+  // The most members held back, and the most bytes of their names and tags. A full batch is due at
+  // once, so that nothing is lost.
   static constexpr std::size_t kHeldMax = 16384;
   static constexpr std::size_t kHeldBytesMax = std::size_t{8} << 20;
 
@@ -57,8 +57,8 @@ class MemberEventCoalescer {
     return full || telling_ ? Instant::min() : timer_.deadline();
   }
 
-  // Delivers a portion of the batch if it is due: one event for each kind, members sorted by name;
-  // of many members, the next ones. What comes meanwhile is of the next batch.
+  // Delivers a portion of the batch if it is due: one event for each kind, members sorted by name.
+  // Events that come meanwhile belong to the next batch.
   template <typename Deliver>
   void OnTimer(Instant now, Deliver&& deliver) {
     if (now < NextDeadline()) return;
@@ -66,7 +66,7 @@ class MemberEventCoalescer {
     Continue(Portion(), deliver);
   }
 
-  // Delivers all now.
+  // Delivers everything now.
   template <typename Deliver>
   void Flush(Deliver&& deliver) {
     if (telling_) Continue(Portion::Unlimited(), deliver);
@@ -76,23 +76,23 @@ class MemberEventCoalescer {
 
  private:
   static constexpr std::size_t kKinds = 5;
-  // Of a portion: to find out what there is to tell of a member, and to tell it, besides its bytes.
-  // Some 500 members are told at once.
+  // The cost of a member in a portion, besides its bytes: to find out what to report, and to report
+  // it. A portion has some 500 members.
   static constexpr std::size_t kJudgeCost = 64;
   static constexpr std::size_t kTellCost = 448;
 
   // What is held back about a member.
   struct Pending {
-    MemberEventKind kind = MemberEventKind::kJoin;  // where it ended
-    bool updated = false;                           // after that, if it is a join
-    bool reaped = false;                            // after that, if it is a departure
+    MemberEventKind kind = MemberEventKind::kJoin;  // the last state
+    bool updated = false;                           // and then an update, if it is a join
+    bool reaped = false;                            // and then a reap, if it is a departure
     Member member;                                  // the newest record
   };
-  // What was told last about a member.
+  // The last report about a member.
   struct Told {
     MemberEventKind kind = MemberEventKind::kJoin;
-    // Of address and tags: these are compared, not told again, and a member's tags may have 512
-    // bytes. A hash that is equal by chance costs an update that nobody is told of.
+    // A hash of address and tags: they are only compared, and a member's tags may have 512 bytes.
+    // If two hashes are equal by chance, the application misses an update.
     std::size_t record = 0;
   };
 
@@ -105,24 +105,25 @@ class MemberEventCoalescer {
   static std::size_t BytesOf(const Member& member);
 
   void Merge(MemberEventKind kind, Pending& pending);
-  // Drops what there is not to tell, and notes the rest as told. False: nothing is left.
+  // Removes from `pending` what need not be reported, and notes the rest as reported. False:
+  // nothing is left.
   bool Tell(Pending& pending);
 
-  // What is held back becomes the batch that is told.
+  // The held-back events become the batch that is being delivered.
   void Begin() {
     timer_.Stop();
     batch_.swap(pending_);
     bytes_ = 0;
     telling_ = true;
   }
-  // Goes on with the batch.
+  // Delivers more of the batch.
   template <typename Deliver>
   void Continue(Portion portion, Deliver& deliver);
-  // Sorts a member of the batch by what is told of it.
+  // Adds a member of the batch to the events that report it.
   void Judge(Pending pending);
 
   using Held = absl::btree_map<std::string, Pending>;
-  // Of one kind, by name.
+  // The members of one event, by name.
   struct ToTell {
     std::vector<Member> members;
     std::size_t next = 0;
@@ -186,7 +187,7 @@ inline bool MemberEventCoalescer::Tell(Pending& pending) {
     pending.kind = MemberEventKind::kUpdate;
     pending.updated = false;
   }
-  // An update tells that the member is there, as a join does: a join after it tells nothing new.
+  // An update reports that the member is there, as a join does: a join after it is not news.
   const bool there = pending.kind == MemberEventKind::kUpdate;
   told_[member.name] = {there ? MemberEventKind::kJoin : pending.kind, record};
   return true;

@@ -90,7 +90,7 @@ TEST_F(CoalescerTest, OnlyTheLastKindOfABatchCounts) {
   EXPECT_THAT(Batch({Of(kJoin, "a"), Of(kLeave, "a")}), ElementsAre("member-leave: a"));
 }
 
-// Reference issue 555: an update was told again in every later batch.
+// Go Serf issue 555: each later batch repeated an update.
 TEST_F(CoalescerTest, AnUpdateIsToldOnceEach) {
   EXPECT_THAT(Batch({Of(kJoin, "a")}), ElementsAre("member-join: a"));
   EXPECT_THAT(Batch({Of(kUpdate, "a", "web")}), ElementsAre("member-update: a"));
@@ -98,7 +98,7 @@ TEST_F(CoalescerTest, AnUpdateIsToldOnceEach) {
   EXPECT_THAT(Batch({Of(kUpdate, "a", "db")}), ElementsAre("member-update: a"));
 }
 
-// The newest record goes with both.
+// Both have the newest record.
 TEST_F(CoalescerTest, AnUpdateDoesNotHideTheJoin) {
   coalescer_.Add(now_, Of(kJoin, "a"));
   coalescer_.Add(now_, Of(kUpdate, "a", "web"));
@@ -120,7 +120,7 @@ TEST_F(CoalescerTest, AReapedMemberIsForgotten) {
   EXPECT_THAT(Batch({Of(kJoin, "a")}), ElementsAre("member-join: a"));
 }
 
-// What one batch tells of a member, by what was told of it before. "j" join, "l" leave, "f" failed,
+// What one batch reports of a member, by what was reported before. "j" join, "l" leave, "f" failed,
 // "u" update, "r" reap; a capital letter has other tags from there on.
 TEST_F(CoalescerTest, WhatABatchTells) {
   const struct {
@@ -142,7 +142,7 @@ TEST_F(CoalescerTest, WhatABatchTells) {
       {"", "jUfJ", "j"},
       {"", "jfr", "fr"},
       {"", "U", "u"},
-      // There.
+      // Alive before.
       {"j", "j", ""},
       {"j", "J", "u"},
       {"j", "U", "u"},
@@ -163,7 +163,7 @@ TEST_F(CoalescerTest, WhatABatchTells) {
       {"j", "frj", ""},
       {"j", "frJ", "u"},
       {"ju", "j", ""},
-      // Gone.
+      // Gone before.
       {"jl", "j", "j"},
       {"jf", "j", "j"},
       {"jf", "jf", ""},
@@ -213,8 +213,8 @@ TEST_F(CoalescerTest, AFullBatchIsDueAtOnce) {
   EXPECT_EQ(coalescer_.NextDeadline(), kNever);
 }
 
-// A cluster that comes up at once holds up nobody: it is told a portion a turn, in order, and what
-// happens meanwhile is told after it.
+// A cluster that starts all at once does not hold up the loop: each turn delivers a portion, in
+// order, and later events follow.
 TEST_F(CoalescerTest, ManyMembersAreToldInPortions) {
   constexpr std::size_t kMembers = 10'000;
   std::vector<std::string> names;
@@ -250,7 +250,7 @@ TEST_F(CoalescerTest, ManyMembersAreToldInPortions) {
   EXPECT_EQ(coalescer_.NextDeadline(), kNever);
 }
 
-// The end does not wait for turns.
+// A flush does not wait for turns.
 TEST_F(CoalescerTest, AFlushTellsAllThatIsLeft) {
   for (int i = 0; i < 3'000; ++i) coalescer_.Add(now_, Of(kJoin, absl::StrCat("m", i)));
   now_ += seconds(1);

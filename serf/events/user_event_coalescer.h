@@ -2,15 +2,15 @@
 #ifndef SERF_EVENTS_USER_EVENT_COALESCER_H_
 #define SERF_EVENTS_USER_EVENT_COALESCER_H_
 
-// UserEventCoalescer: holds user events back that may be coalesced, and of those with the same name
-// delivers the newest: ten "deploy" within a second become the last one. A machine that is told the
-// time. Source: docs/protocol/serf.md 11.2, 11.4.
+// UserEventCoalescer: holds back user events that may be coalesced, and delivers the newest of each
+// name: ten "deploy" within a second become the last one. A pure machine. Source:
+// docs/protocol/serf.md 11.2, 11.4.
 //
 //   coalescer.Add(now, event);             // only events with `coalesce`; then, at NextDeadline():
 //   coalescer.OnTimer(now, [&](UserEvent event) { ... });
 //
-// Newest is the greatest Lamport time; events that share it are all delivered, since none is newer
-// than the other.
+// The newest event is the one with the greatest Lamport time. Events that share that time are all
+// delivered, since none is newer than the others.
 
 #include <algorithm>
 #include <cstddef>
@@ -28,11 +28,11 @@ namespace serf {
 
 class UserEventCoalescer {
  public:
-  // Events held back, and the bytes of their names and payloads: of as many of the size that users
-  // get by default, 512. A full batch is due at once, so that nothing is lost.
+  // The most events held back, and the most bytes of their names and payloads: so many events of
+  // 512 bytes, the default limit. A full batch is due at once, so that nothing is lost.
   static constexpr std::size_t kHeldMax = 4096;
   static constexpr std::size_t kHeldBytesMax = std::size_t{2} << 20;
-  // Delivered at once, as of the events of a push/pull: applications do much with each.
+  // The most events in a portion, as for the events of a push/pull: applications do much with each.
   static constexpr std::size_t kToldInTurnMax = 128;
 
   // See BatchTimer.
@@ -46,8 +46,8 @@ class UserEventCoalescer {
     return full || !batch_.empty() ? Instant::min() : timer_.deadline();
   }
 
-  // Delivers the batch if it is due, by ascending Lamport time; of many events, the next ones. What
-  // comes meanwhile is of the next batch.
+  // Delivers the next portion of the batch if it is due, by ascending Lamport time. Events that
+  // come meanwhile belong to the next batch.
   template <typename Deliver>
   void OnTimer(Instant now, Deliver&& deliver) {
     if (now < NextDeadline()) return;
@@ -55,7 +55,7 @@ class UserEventCoalescer {
     Continue(kToldInTurnMax, deliver);
   }
 
-  // Delivers all now.
+  // Delivers everything now.
   template <typename Deliver>
   void Flush(Deliver&& deliver) {
     Continue(batch_.size(), deliver);
@@ -68,18 +68,18 @@ class UserEventCoalescer {
     return event.name.size() + event.payload.size();
   }
 
-  // What is held back becomes the batch that is told.
+  // The held-back events become the batch that is being delivered.
   void Begin();
   template <typename Deliver>
   void Continue(std::size_t events, Deliver& deliver);
 
   BatchTimer timer_;
-  // By name: the events of its greatest time, in the order they came.
+  // By name: the events of the greatest time, in the order of their arrival.
   absl::btree_map<std::string, std::vector<UserEvent>> newest_;
   std::size_t held_ = 0;
   std::size_t bytes_ = 0;
-  std::vector<UserEvent> batch_;  // that is told
-  std::size_t next_ = 0;          // of it
+  std::vector<UserEvent> batch_;  // being delivered
+  std::size_t next_ = 0;          // in batch_
 };
 
 inline void UserEventCoalescer::Add(Instant now, UserEvent event) {

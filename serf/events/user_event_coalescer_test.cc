@@ -58,7 +58,7 @@ TEST_F(UserEventCoalescerTest, DeliversNothingTwice) {
   EXPECT_EQ(coalescer_.NextDeadline(), kNever);
   Add("restart", 6, "b");
   EXPECT_THAT(Batch(), ElementsAre("restart 6 b"));
-  // An older one in a later batch is news nevertheless.
+  // An older event in a later batch is still news.
   Add("deploy", 4, "c");
   EXPECT_THAT(Batch(), ElementsAre("deploy 4 c"));
 }
@@ -120,7 +120,7 @@ TEST_F(UserEventCoalescerTest, AFlushTellsAllThatIsLeft) {
 
 TEST_F(UserEventCoalescerTest, ABatchOfManyBytesIsDueAtOnce) {
   const std::string payload(kUserEventMax, 'x');
-  // What is replaced does not count.
+  // Replaced events do not count.
   for (std::uint64_t time = 1; time < 2 * UserEventCoalescer::kHeldBytesMax / kUserEventMax;
        ++time) {
     Add("same", time, payload);

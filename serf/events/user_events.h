@@ -2,11 +2,12 @@
 #ifndef SERF_EVENTS_USER_EVENTS_H_
 #define SERF_EVENTS_USER_EVENTS_H_
 
-// UserEvents: the user events of a node: issues own ones, takes those of others once, and remembers
-// the last ones for nodes that missed them. Source: docs/protocol/serf.md 5, 4.3, 4.4.
+// UserEvents: the user events of a node. It issues those of this node, takes each one of the others
+// once, and remembers the last ones for nodes that missed them. Source: docs/protocol/serf.md 4.3,
+// 4.4, 5.
 //
-// Unlike the original it refuses to issue an event that no packet of gossip can carry: nobody would
-// hear of it before the next push/pull (docs/protocol/serf.md 5.1).
+// Unlike Go Serf it refuses to issue an event that no gossip packet can carry: other members would
+// not receive it before the next push/pull (docs/protocol/serf.md 5.1).
 
 #include <algorithm>
 #include <string>
@@ -34,7 +35,7 @@ namespace serf {
 
 class UserEvents {
  public:
-  // Both must outlive it.
+  // Both must outlive the object.
   UserEvents(SerfContext& context, Broadcasts& broadcasts)
       : context_(context),
         broadcasts_(broadcasts),
@@ -49,15 +50,15 @@ class UserEvents {
     min_time_ = clock_.time();
   }
 
-  // Issues an event: tells it here and queues it. InvalidArgumentError, and nothing was done: it
-  // is too large; the texts are those of 5.1.
+  // Issues an event: delivers it here and queues it. InvalidArgument, and nothing was done, if it
+  // is too large; the texts are those of docs/protocol/serf.md 5.1.
   absl::Status Send(Instant now, absl::string_view name, absl::string_view payload, bool coalesce);
 
   // An event of another node. True if it is new and should be passed on.
   bool OnMessage(Instant now, const wire::UserEventMessage& event) {
     return clock_.Witness(now, event.ltime) && Admit(now, event);
   }
-  // One that a peer's state tells of, whose clock was witnessed before.
+  // An event in a peer's state. The clock has already witnessed the peer's clock.
   void OnRemoteEvent(Instant now, const wire::UserEventMessage& event) {
     if (clock_.IsPast(now, event.ltime)) Admit(now, event);
   }
@@ -65,19 +66,19 @@ class UserEvents {
   void OnPeerClock(Instant now, wire::LamportTime clock, bool adopt) {
     clock_.OnPeerClock(now, clock, adopt);
   }
-  // Events before this time are unwelcome from now on, whoever sends them. No later than the clock:
-  // what is to come is never unwelcome.
+  // From now on the node drops events before this time, from every source. `time` is not later than
+  // the clock, so that the node never drops events to come.
   void IgnoreBefore(wire::LamportTime time) {
     min_time_ = std::max(min_time_, std::min(time, clock_.time()));
   }
 
   const LamportClock& clock() const { return clock_.clock(); }
   const EventBuffer& recent() const { return recent_; }
-  // The events that are new to this node, own ones too.
+  // The events that are new to this node, including its own.
   Results<UserEvent>& fresh() { return fresh_; }
 
  private:
-  // Takes an event of whose time the clock has heard; true if it is new.
+  // Takes an event; the clock has already witnessed its time. True if it is new.
   bool Admit(Instant now, const wire::UserEventMessage& event);
 
   SerfContext& context_;

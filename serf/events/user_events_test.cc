@@ -109,7 +109,7 @@ TEST(SendUserEventTest, WhatNoPacketCarriesIsRefused) {
   EXPECT_EQ(self.SendUserEvent("n", std::string(9216, 'x')),
             "user event exceeds configured limit of 9216 bytes before encoding");
   EXPECT_EQ(self.SendUserEvent("n", std::string(room - 31, 'x')), "ok");
-  // And it is gossiped: the queue runs empty.
+  // The event is gossiped: the queue becomes empty.
   self.PeerAlive("a");
   self.RunFor(seconds(5));
   EXPECT_EQ(self.Stat("event_queue"), "0");
@@ -202,7 +202,7 @@ ByteVector StateOf(const std::vector<TimedEvent>& events, std::uint64_t clock) {
   return bytes;
 }
 
-// Reference issue 448.
+// Go Serf issue 448.
 TEST(EventsOfPushPullTest, AreToldByTimeAlsoWhenTheRingHasWrapped) {
   LoneSerf self;
   self.TakeEvents();
@@ -222,7 +222,7 @@ TEST(EventsOfPushPullTest, WhatIsKnownIsNotToldAgain) {
   EXPECT_THAT(self.TakeEvents(), ElementsAre("user b"));
 }
 
-// The clock of the peer puts the oldest events of its own ring just inside the window.
+// The clock of the peer puts the oldest events of its ring just inside the window.
 TEST(EventsOfPushPullTest, AFullRingArrivesWhole) {
   EventBuffer ring;
   for (std::uint64_t i = 0; i < 600; ++i) {
@@ -242,7 +242,7 @@ TEST(EventsOfPushPullTest, AFullRingArrivesWhole) {
   EXPECT_EQ(told.back(), "user e599");
 }
 
-// Also between others' inputs: each turn is a turn of the driver's loop.
+// Also between inputs of other nodes: each turn is a turn of the driver's loop.
 TEST(EventsOfPushPullTest, ManyAreToldInTurnsAndInOrder) {
   LoneSerf self;
   self.PeerAlive("a");
@@ -275,7 +275,7 @@ TEST(EventsOfPushPullTest, AJoinMayIgnoreWhatIsOld) {
   self.Join({{"10.2.2.2:7946", *Endpoint::Parse("10.2.2.2:7946")}}, {});
   self.ReceiveState(StateOf({{5, "old"}, {9, "older than the clock"}}, 10), /*join=*/true);
   EXPECT_THAT(self.TakeEvents(), IsEmpty());
-  // For good, and from every source; but not what comes.
+  // Old events are dropped for good, from every source; new ones are not.
   self.Receive(EventOf("old", 5));
   self.Receive(EventOf("new", 10));
   EXPECT_THAT(self.TakeEvents(), ElementsAre("user new"));

@@ -2,12 +2,11 @@
 #ifndef SERF_GOSSIP_BROADCASTS_H_
 #define SERF_GOSSIP_BROADCASTS_H_
 
-// Broadcasts: the three queues of messages that the engine gossips for the Serf layer. Intents go
-// before queries, queries before events. Source: docs/protocol/serf.md 12.2, 12.3.
+// Broadcasts: the three queues of messages that the SWIM layer gossips for the Serf layer. Intents
+// go before queries, and queries before events. Source: docs/protocol/serf.md 12.2, 12.3.
 //
-// Unlike in the original an intent displaces the one that is queued about the same member, which
-// it makes useless (docs/protocol/serf.md 15.3): when many members leave, the queue holds one
-// message for each.
+// Unlike in Go Serf an intent replaces a queued one about the same member, which it makes useless
+// (docs/protocol/serf.md 15.3): when many members leave, the queue holds one message for each.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,14 +26,15 @@ class Broadcasts {
  public:
   using Token = swim::BroadcastQueue::Token;
 
-  // `queue_max`: messages that each queue holds.
+  // `queue_max`: the most messages in each queue.
   explicit Broadcasts(std::size_t queue_max)
       : intents_{"Intent", queue_max}, queries_{"Query", queue_max}, events_{"Event", queue_max} {}
 
-  // `token`, if not zero, turns up in TakeFinished when the message was sent as often as it is to
-  // be, or was displaced.
+  // A `token` other than zero appears in TakeFinished() when the message was sent for the last
+  // time, or was replaced.
   void AddIntent(absl::string_view member, bool prune, ByteView message, Token token = 0) {
-    // One that prunes says more than a later one that does not, so they don't displace each other.
+    // An intent that prunes says more than a later one that does not, so neither replaces the
+    // other.
     Add(intents_, prune ? absl::StrCat("prune ", member) : absl::StrCat("intent ", member), message,
         token);
   }
@@ -58,7 +58,7 @@ class Broadcasts {
   std::size_t events() const { return events_.queue.size(); }
   std::size_t size() const { return intents() + queries() + events(); }
 
-  // Warns of full queues; sets their bound from now on.
+  // Logs a warning for full queues, and sets their limit from now on.
   void Check(std::size_t warning, std::size_t queue_max, Logger* logger) {
     for (Named* named : {&intents_, &events_, &queries_}) {
       CheckQueue(*named, warning, queue_max, logger);
@@ -75,7 +75,7 @@ class Broadcasts {
     absl::string_view name;
     swim::BroadcastQueue queue;
     std::size_t max;
-    std::uint64_t dropped = 0;  // as of the last check
+    std::uint64_t dropped = 0;  // at the last check
   };
 
   void Add(Named& named, absl::string_view subject, ByteView message, Token token = 0) {
@@ -107,8 +107,8 @@ inline void Broadcasts::CheckQueue(Named& named, std::size_t warning, std::size_
   if (size >= warning) {
     Log(logger, LogLevel::kWarn, "serf: ", named.name, " queue depth: ", size);
   }
-  // The queue is bounded at each insertion, so what was dropped since the last check is what an
-  // unbounded one would hold now.
+  // Each insertion keeps the queue within its limit. So the number dropped since the last check is
+  // the excess that an unlimited queue would hold now.
   const std::uint64_t excess = named.queue.dropped() - named.dropped;
   if (excess > 0 || size > queue_max) {
     Log(logger, LogLevel::kWarn, "serf: ", named.name, " queue depth (", size + excess,

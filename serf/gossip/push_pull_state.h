@@ -2,8 +2,8 @@
 #ifndef SERF_GOSSIP_PUSH_PULL_STATE_H_
 #define SERF_GOSSIP_PUSH_PULL_STATE_H_
 
-// The Serf layer's part of a push/pull: how it is put together. push_pull_visit.h reads those of
-// others. Source: docs/protocol/serf.md 4.2.
+// How a node builds the Serf layer's part of a push/pull. push_pull_visit.h reads those of others.
+// Source: docs/protocol/serf.md 4.2.
 
 #include <cstddef>
 #include <span>
@@ -18,13 +18,13 @@
 
 namespace serf {
 
-// What a node tells of itself in a push/pull.
+// What a node says of itself and its members in a push/pull.
 struct LocalState {
   wire::LamportTime member_time;
   wire::LamportTime event_time;
   wire::LamportTime query_time;
   std::vector<wire::StatusLTime> status_times;  // of all members, by name
-  std::vector<absl::string_view> left;          // of these, those that left
+  std::vector<absl::string_view> left;          // the members that left
 };
 
 // Appends the message. `events` goes into it whole.

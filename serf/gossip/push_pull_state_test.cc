@@ -8,7 +8,7 @@ namespace {
 
 using wire::LamportTime;
 
-// docs/protocol/serf.md 1.4.3, with a ring of none.
+// docs/protocol/serf.md 1.4.3, with empty rings.
 TEST(PushPullStateTest, AFreshNode) {
   ByteVector out;
   AppendPushPullState(

@@ -8,15 +8,17 @@
 //   PushPullVisit visit(message.subspan(1));
 //   while (visit.Run(visitor) == PushPullVisit::Progress::kMore) ...another turn...
 //
-// First it looks at all of the state, of which nothing is told if it is malformed. Then it calls
-//   visitor.OnClocks(member, event, query)  once: the peer's clocks, which are past all that
-//   follows visitor.OnRemoteLeft(name, time)        for each left member; time 0 if the state has
-//   none visitor.OnRemoteStatus(name, time)      for each other member visitor.OnRemoteEvent(time,
-//   RecentEvent)
-// Events go by ascending time and not as they come, since a ring that has wrapped would have newer
-// ones first (reference issue 448).
+// The visit first checks the whole state, and reports nothing of a malformed one. Then it calls
 //
-// What it holds: kSlotsMax slots, and 32 bytes for each left member that is listed.
+// * visitor.OnClocks(member, event, query), once: the peer's clocks, which are past all that
+//   follows;
+// * visitor.OnRemoteLeft(name, time), for each member that left; time 0 if the state has none;
+// * visitor.OnRemoteStatus(name, time), for each other member;
+// * visitor.OnRemoteEvent(time, RecentEvent), for each event.
+//
+// Events come by ascending time and not in their order on the wire, because a ring that has wrapped
+// would have newer ones first (Go Serf issue 448). The visit holds kSlotsMax slots, and 32 bytes
+// for each member that left.
 
 #include <algorithm>
 #include <array>
@@ -42,41 +44,41 @@ class PushPullVisit {
  public:
   enum class Progress : std::uint8_t { kMore, kDone, kMalformed };
 
-  // Used slots that are looked at, those of the latest times: more than the own ring has are too
-  // old, or too new.
+  // The most used slots that the visit keeps, those of the latest times: more than this node's ring
+  // has are too old, or too new.
   static constexpr std::size_t kSlotsMax = EventBuffer::kSlots;
-  // Events that are told of a state, the latest: 32 of each time. An event costs its application
-  // much more than the byte that it may have on the wire.
+  // The most events that the visit reports, the latest: 32 of each time. An event costs its
+  // application much more than the byte that it may take on the wire.
   static constexpr std::size_t kEventsMax = 32 * kSlotsMax;
-  // Left members that are listed, and others, each: as many as the engine admits.
+  // The most members that left, and the most other members: as many as the SWIM layer admits.
   static constexpr std::uint64_t kMembersMax = std::uint64_t{1} << 20;
-  // Fields of a record that this release does not know, with all that they hold: those of a state.
+  // The most values in fields that this release does not know, in one state.
   static constexpr std::size_t kUnknownValuesMax = 1024;
-  // Of a turn, in steps: about two milliseconds. To read a value takes 1 (20 ns).
+  // The steps of a turn: about two milliseconds. Reading a value takes 1 (20 ns).
   static constexpr std::size_t kTurnCost = 65536;
   static constexpr std::size_t kStatusCost = 16;
-  static constexpr std::size_t kLeftCost = 256;   // an application may be told
-  static constexpr std::size_t kEventCost = 512;  // is told
+  static constexpr std::size_t kLeftCost = 256;   // the application may get an event
+  static constexpr std::size_t kEventCost = 512;  // the application gets it
 
-  // `body` must outlive it.
+  // `body` must outlive the visit.
   explicit PushPullVisit(ByteView body) : body_(body), rest_(body) {}
   PushPullVisit(const PushPullVisit&) = delete;
   PushPullVisit& operator=(const PushPullVisit&) = delete;
 
-  // A turn. To be called no more after another result than kMore.
+  // Runs a turn. Do not call it again after a result other than kMore.
   template <typename Visitor>
   Progress Run(Visitor&& visitor);
 
   ByteView body() const { return body_; }
-  // After kMalformed: why.
+  // The reason, after kMalformed.
   wire::DecodeResult result() const { return result_; }
-  // Events, or slots of them, that are beyond the limits.
+  // How many events, or slots of them, were beyond the limits.
   std::size_t surplus() const { return surplus_; }
 
  private:
   using Reader = wire::MsgpackReader;
 
-  // What a value is to be.
+  // What the next value must be.
   enum class Expect : std::uint8_t {
     kState,
     kMemberTime,
@@ -94,16 +96,16 @@ class PushPullVisit {
     kBytes,
     kUnknown,
   };
-  // A list or a map of which something may still come.
+  // A list or a map that is not read to its end.
   struct Frame {
     Expect what = Expect::kUnknown;
     bool map = false;
-    bool key_read = false;  // of a map: the next value belongs to it
+    bool key_read = false;  // of a map: the next value belongs to the key
     Expect value = Expect::kUnknown;
     std::uint64_t left = 0;  // elements or pairs
     std::uint64_t index = 0;
   };
-  // Elements of a list or map that was looked at.
+  // The elements of a list or map that was checked.
   struct Range {
     ByteView rest;
     std::uint64_t left = 0;
@@ -128,7 +130,7 @@ class PushPullVisit {
     kTellEvents,
   };
 
-  // Nesting of what is known: the state, its slots, one of them, its events, one of them.
+  // The nesting of the known form: the state, its slots, one of them, its events, one of them.
   static constexpr std::size_t kKnownNesting = 5;
 
   // --- the first look; false: malformed ---
@@ -139,7 +141,7 @@ class PushPullVisit {
   bool ScanUnknown();
   bool Open(Expect what, bool map, std::uint64_t size);
   void Close();
-  // What an element of a list, or a field of a record that comes as one, is to be.
+  // What an element of a list, or a field of a record in the form of a list, must be.
   static Expect ElementOf(const Frame& frame);
   static Expect FieldOf(const Frame& frame, absl::string_view key);
   void Keep(const Slot& slot);
@@ -169,7 +171,7 @@ class PushPullVisit {
   std::array<Frame, kKnownNesting + wire::kSkipNestingMax> frames_;
   std::size_t depth_ = 0;
   std::size_t unknown_values_ = 0;
-  Slot slot_;  // the one under way
+  Slot slot_;  // being read
   std::uint64_t slots_seen_ = 0;
 
   wire::LamportTime member_time_;
@@ -272,7 +274,7 @@ bool PushPullVisit::ForEach(Range& range, std::size_t cost, std::size_t& budget,
     } else {
       ok = reader.Read(value);
     }
-    if (!ok) range.left = 1;  // cannot be: it was looked at
+    if (!ok) range.left = 1;  // cannot happen: the state was checked
     range.rest = range.rest.subspan(reader.position());
     step(value);
   }
@@ -325,7 +327,7 @@ inline PushPullVisit::Expect PushPullVisit::ElementOf(const Frame& frame) {
       return Expect::kSlot;
     case Expect::kEvents:
       return Expect::kEvent;
-    // Records in the order of their declaration.
+    // A list has the fields of the record in the order of their declaration.
     case Expect::kState:
       return field({Expect::kMemberTime, Expect::kStatusTimes, Expect::kLeft, Expect::kEventTime,
                     Expect::kSlots, Expect::kQueryTime});
@@ -447,7 +449,7 @@ inline bool PushPullVisit::ScanUnknown() {
   const bool nests = head.kind == Kind::kList || head.kind == Kind::kMap;
   if (!nests && !reader.SkipBody(head)) return Fail(reader.result());
   rest_ = rest_.subspan(reader.position());
-  // Keys of any type are passed over, too.
+  // Skip keys of any type, too.
   return !nests || Open(Expect::kUnknown, /*map=*/false,
                         head.kind == Kind::kMap ? 2 * head.value : head.value);
 }

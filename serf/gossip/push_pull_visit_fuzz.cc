@@ -1,5 +1,5 @@
-// The Serf layer's part of a push/pull, read in portions: as decoding it as a whole, and in no more
-// turns than its bytes allow.
+// Reads the Serf layer's part of a push/pull in portions: the result is that of decoding it as a
+// whole, in no more turns than its bytes allow.
 
 #include <cstddef>
 #include <cstdint>
@@ -46,7 +46,8 @@ struct Counter {
   std::size_t events = 0;
 };
 
-// A name of one byte is in two sets, one of which is the test's; the visit keeps the latest slots.
+// A name of one byte is in two sets, one of which belongs to the test; the visit keeps the latest
+// slots.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {512, 256 << 10},
     .peak = {256, 256 << 10},
@@ -59,8 +60,8 @@ void Fuzz(serf::ByteView body) {
   std::size_t turns = 1;
   PushPullVisit::Progress progress = visit.Run(counter);
   for (; progress == PushPullVisit::Progress::kMore; ++turns) progress = visit.Run(counter);
-  // A byte is looked at twice at most, as what is there and as what ends, and told as one event,
-  // say.
+  // The visit looks at a byte twice at most, as a value and as an end, and may report it as one
+  // event.
   constexpr std::size_t kCostOfByte =
       PushPullVisit::kEventCost + 3 * PushPullVisit::kStatusCost + 2;
   Check(turns <= 2 + 2 * body.size() * kCostOfByte / PushPullVisit::kTurnCost);
@@ -69,7 +70,7 @@ void Fuzz(serf::ByteView body) {
   serf::wire::PushPullState state;
   const serf::wire::DecodeResult result = Decode(body, state, scratch);
   if (progress == PushPullVisit::Progress::kMalformed) {
-    // Only that it is too long, or how deep is too deep, is a rule of the visit alone.
+    // Only the limits of length and of depth are rules of the visit alone.
     const bool own_rule = visit.result() == serf::wire::DecodeResult::kTooLong ||
                           visit.result() == serf::wire::DecodeResult::kTooDeep ||
                           result == serf::wire::DecodeResult::kTooDeep;
@@ -77,7 +78,7 @@ void Fuzz(serf::ByteView body) {
     Check(counter.left + counter.others + counter.events == 0);
     return;
   }
-  // A value that is unknown may nest deeper here, as far as its record is deep.
+  // An unknown value may nest deeper here, by the depth of its record.
   if (result == serf::wire::DecodeResult::kTooDeep) return;
   Check(result == serf::wire::DecodeResult::kOk);
   Check(counter.clocks.member == state.ltime && counter.clocks.event == state.event_ltime &&

@@ -41,7 +41,7 @@ struct Recorder {
   std::vector<std::string> lines;
 };
 
-// All that is told of a message, and how.
+// All that the visit reports of a message, and how.
 struct Outcome {
   std::vector<std::string> lines;
   std::size_t turns = 0;
@@ -74,7 +74,7 @@ Outcome Visit(const wire::PushPullState& state) {
   return VisitBody(ByteView(message).subspan(1));
 }
 
-// Slots that hold so many events of no name each; their times count from 1.
+// Slots with so many events without a name; their times count from 1.
 struct Ring {
   explicit Ring(const std::vector<std::size_t>& sizes) {
     std::size_t most = 0;
@@ -128,7 +128,7 @@ TEST(PushPullVisitTest, ALeftMemberWithoutStatusTimeHasZero) {
   EXPECT_THAT(Visit(state).lines, ElementsAre("left x 0", "left y 4", "left x 0"));
 }
 
-// As decoding the message as a whole gives it, in all the forms that it may have.
+// The visit reports what decoding the message as a whole gives, in all the forms that it may have.
 TEST(PushPullVisitTest, TakesWhatTheDecoderTakes) {
   using testing::ElementsAre;
   const struct {
@@ -160,7 +160,7 @@ TEST(PushPullVisitTest, TakesWhatTheDecoderTakes) {
     wire::DecodeScratch scratch;
     wire::PushPullState state;
     EXPECT_EQ(Decode(c.body, state, scratch), wire::DecodeResult::kOk) << c.what;
-    // What is cut is no state, here as there.
+    // A cut message is malformed here, as for the decoder.
     for (std::size_t size = 0; size < c.body.size(); ++size) {
       const ByteView cut = ByteView(c.body).first(size);
       EXPECT_THAT(VisitBody(cut).lines, IsEmpty()) << c.what << " cut at " << size;
@@ -177,7 +177,7 @@ TEST(PushPullVisitTest, OfWhatIsMalformedNothingIsTold) {
       {0x92, 0x05, 0x91, 0xa1, 'n'},                                 // a list for a map
       {0x93, 0x05, 0xc0, 0x92, 0xa1, 'n', 0x01},                     // a number for a name
       {0x95, 0x05, 0xc0, 0xc0, 0x06, 0x91, 0x92, 0x03, 0x91, 0x91},  // cut within an event
-      {0x81, 0xc1},                                                  // a byte that begins nothing
+      {0x81, 0xc1},                                                  // a byte that begins no value
   };
   for (const ByteVector& body : kBodies) {
     const Outcome outcome = VisitBody(body);
@@ -212,8 +212,8 @@ TEST(PushPullVisitTest, UnknownValuesAreFewAndNestLittle) {
 
 // --- the cost ---
 
-// Slots that are there but hold nothing once cost a hundred bytes of memory and a share of a sort
-// for each byte.
+// Slots that are present but empty once cost a hundred bytes of memory and a share of a sort for
+// each byte.
 TEST(PushPullVisitTest, AnEmptySlotIsUnused) {
   Ring ring(std::vector<std::size_t>(200'000, 0));
   const Outcome outcome = Visit(ring.state);

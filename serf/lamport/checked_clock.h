@@ -2,8 +2,8 @@
 #ifndef SERF_LAMPORT_CHECKED_CLOCK_H_
 #define SERF_LAMPORT_CHECKED_CLOCK_H_
 
-// CheckedClock: a LamportClock of a node that says what it refuses: such times are counted and,
-// once a second at most, logged.
+// CheckedClock: a LamportClock that counts the times it refuses, and logs them once a second at
+// most.
 //
 //   CheckedClock clock("user events", config.swim.logger, counters);
 //   if (!clock.Witness(now, event.ltime)) return false;
@@ -21,7 +21,7 @@ namespace serf {
 
 class CheckedClock {
  public:
-  // `what` it is the clock of, in the plural, outlives it, as do the others; the logger may be
+  // `what` names in the plural what the clock counts. All three must outlive it; the logger may be
   // null.
   CheckedClock(absl::string_view what, Logger* logger, Counters& counters)
       : what_(what), counters_(counters), log_(logger) {}
@@ -32,24 +32,24 @@ class CheckedClock {
   wire::LamportTime time() const { return clock_.time(); }
   wire::LamportTime Take() { return clock_.Take(); }
 
-  // The time of a message. False: it is to be dropped.
+  // The time of a message. False: drop the message.
   bool Witness(Instant now, wire::LamportTime seen) {
     return clock_.Witness(now, seen) || Refuse(now, seen);
   }
-  // The time of an entry in a peer's state, which its clock, in the same state, is past: so a state
-  // moves a clock but once. False: the entry is to be dropped.
+  // The time of an entry in a peer's state. The peer's clock, in the same state, must be past it,
+  // so that a state moves a clock only once. False: drop the entry.
   bool IsPast(Instant now, wire::LamportTime seen) {
     return clock_.IsPast(seen) || Refuse(now, seen);
   }
-  // A peer's clock, which stands at a time that it has not used yet; zero says nothing. `adopt`:
-  // the peer is the one by which this node joins.
+  // A peer's clock, which stands at the next time that the peer would use; zero says nothing.
+  // `adopt`: this node joins by the peer.
   void OnPeerClock(Instant now, wire::LamportTime clock, bool adopt) {
     if (clock.value() == 0) return;
     const wire::LamportTime last(clock.value() - 1);
     const bool done = adopt ? clock_.Adopt(last) : clock_.Follow(now, last);
     if (!done) Refuse(now, last);
   }
-  // The last time that is known of the life before.
+  // The last time in the snapshot.
   void Restore(wire::LamportTime last) {
     if (!clock_.Adopt(last)) Refuse(Instant::min(), last);
   }

@@ -66,7 +66,7 @@ TEST_F(CheckedClockTest, AnEntryMovesNothing) {
   EXPECT_EQ(counters_.dropped_time, 1u);
 }
 
-// A file that an older release, or the original, wrote at the end of the numbers.
+// A file that an older release, or Go Serf, wrote at the end of the numbers.
 TEST_F(CheckedClockTest, AFileThatEndsTheNumbersIsNotBelieved) {
   clock_.Restore(LamportTime(~std::uint64_t{0}));
   EXPECT_EQ(clock_.time(), LamportTime(1));

@@ -2,8 +2,8 @@
 #ifndef SERF_LAMPORT_EVENT_BUFFER_H_
 #define SERF_LAMPORT_EVENT_BUFFER_H_
 
-// EventBuffer: the user events of the last Lamport times: what was seen already, and what a
-// push/pull tells the nodes that missed it. Source: docs/protocol/serf.md 5.2 to 5.4.
+// EventBuffer: the user events of the last Lamport times. It recognises duplicates, and a push/pull
+// sends it to nodes that missed events. Source: docs/protocol/serf.md 5.2 to 5.4.
 
 #include <cstddef>
 #include <string>
@@ -16,7 +16,7 @@
 
 namespace serf {
 
-// An event as the buffer keeps it. Two are the same if time, name and payload are.
+// An event as the buffer keeps it. Events are equal if time, name and payload are.
 struct BufferedEvent {
   std::string name;
   std::string payload;
@@ -30,9 +30,9 @@ struct BufferedEvent {
 
 class EventBuffer {
  public:
-  // Times remembered.
+  // How many Lamport times are remembered.
   static constexpr std::size_t kSlots = 512;
-  // Twice what that many events of the greatest size take. All of it goes into each push/pull.
+  // Twice what so many events of the greatest size take. Each push/pull carries all of it.
   static constexpr std::size_t kBytesMax = 8 << 20;
 
   bool TooOld(wire::LamportTime time, wire::LamportTime current) const {

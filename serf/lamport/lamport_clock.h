@@ -2,17 +2,17 @@
 #ifndef SERF_LAMPORT_LAMPORT_CLOCK_H_
 #define SERF_LAMPORT_LAMPORT_CLOCK_H_
 
-// LamportClock: logical time that moves forward when used or when a later time is seen
+// LamportClock: logical time that moves forward when it is used or when a later time is seen
 // (Lamport, "Time, Clocks, and the Ordering of Events in a Distributed System", 1978;
-// docs/protocol/serf.md 2). A Serf node has three: of intents, of user events, of queries; see
-// checked_clock.h, which counts and logs what a clock refuses.
+// docs/protocol/serf.md 2). A Serf node has three: for intents, user events and queries.
+// checked_clock.h counts and logs what a clock refuses.
 //
 //   if (!clock.Witness(now, message.time)) return;  // before anything else is done with it
 //
-// What to believe (docs/decisions/0008-clocks-follow.md): nodes whose clocks differ by more than a
-// window do not hear each other, so a clock follows whatever it sees, however far, as the original
-// does. Only the end of the numbers is guarded, since no time there is newer than another: up to
-// kCeiling everything is followed, and beyond it a clock moves no faster than kStepsPerSecond.
+// A clock follows whatever time it sees, however far, as in Go Serf, because nodes whose clocks
+// differ by more than a window do not hear each other (docs/decisions/0008-clocks-follow.md). Only
+// the end of the numbers is guarded, since no later time exists there: a clock follows everything
+// up to kCeiling, and beyond that it moves no faster than kStepsPerSecond.
 
 #include <algorithm>
 #include <chrono>
@@ -26,37 +26,37 @@ namespace serf {
 
 class LamportClock {
  public:
-  // The times beyond are for use and not for jumps. With kStepsPerSecond it takes a flood of 136
-  // years to use them up.
+  // A clock moves beyond this in small steps only. At kStepsPerSecond a flood needs 136 years to
+  // reach the end.
   static constexpr std::uint64_t kCeiling = 0 - (std::uint64_t{1} << 44);
-  // How fast others can move a clock beyond kCeiling: more messages than a cluster gossips.
+  // How fast other nodes can move a clock beyond kCeiling: more messages than a cluster gossips.
   static constexpr std::uint64_t kStepsPerSecond = 4096;
-  // Steps that were not used in so long are saved up, for a node that was cut off meanwhile.
+  // Unused steps of this long are saved up, for a node that was cut off meanwhile.
   static constexpr Duration kSavingsMax = std::chrono::minutes(1);
-  // A clock that is adopted is no later. The times beyond take twelve days at kStepsPerSecond.
+  // The latest time that a clock adopts. The times beyond take twelve days at kStepsPerSecond.
   static constexpr std::uint64_t kAdoptMax = 0 - (std::uint64_t{1} << 32);
 
-  // A fresh clock stands at 1.
+  // A fresh clock is at 1.
   constexpr LamportClock() = default;
 
   constexpr wire::LamportTime time() const { return wire::LamportTime(time_); }
-  // Whether the clock is past `seen`, so that to witness it changes nothing.
+  // Whether the clock is past `seen`, so that witnessing it changes nothing.
   constexpr bool IsPast(wire::LamportTime seen) const { return seen.value() < time_; }
 
-  // The time for a message, which no later message gets.
+  // The time for a message; no later message gets the same.
   constexpr wire::LamportTime Take() {
     const wire::LamportTime taken = time();
     if (time_ != kLast) ++time_;
     return taken;
   }
 
-  // Moves past the time of a message. False, and nothing was done, if it is not to be believed.
+  // Moves past the time of a message. False, and nothing was done, if the time is not believable.
   constexpr bool Witness(Instant now, wire::LamportTime seen);
-  // Moves past the last time that a peer's clock gave, or as near to it as is allowed now: false.
-  // A clock that was left behind catches up by it.
+  // Moves past the last time of a peer's clock. If that is too far, moves as near to it as is
+  // allowed now and returns false, so that a clock which was left behind catches up.
   constexpr bool Follow(Instant now, wire::LamportTime seen);
-  // Moves past a time that is trusted: of the own life before, or of the node by which this one
-  // joins. False, and nothing was done, beyond kAdoptMax.
+  // Moves past a trusted time: of the snapshot, or of the node by which this one joins. False, and
+  // nothing was done, beyond kAdoptMax.
   constexpr bool Adopt(wire::LamportTime seen);
 
  private:
@@ -76,7 +76,7 @@ class LamportClock {
   }
 
   std::uint64_t time_ = 1;
-  Instant paid_until_ = Instant::min();  // the steps so far are paid for by the time until then
+  Instant paid_until_ = Instant::min();  // the time that the steps so far have used up
 };
 
 constexpr bool LamportClock::Witness(Instant now, wire::LamportTime seen) {
@@ -94,7 +94,7 @@ constexpr bool LamportClock::Witness(Instant now, wire::LamportTime seen) {
 
 constexpr bool LamportClock::Follow(Instant now, wire::LamportTime seen) {
   if (Witness(now, seen)) return true;
-  // The very end is no place to go to, and the original comes back from it by itself.
+  // Never move to the very end; a Go Serf clock there wraps around by itself.
   if (seen.value() < kAdoptMax) Step(now, StepsAllowed(now));
   return false;
 }

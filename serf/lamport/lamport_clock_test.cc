@@ -45,7 +45,7 @@ TEST(LamportClockTest, MovesPastWhatIsSeen) {
   EXPECT_FALSE(clock.IsPast(LamportTime(12)));
 }
 
-// Whoever starts late has all others far ahead of it.
+// All others are far ahead of a node that starts late.
 TEST(LamportClockTest, FollowsAnyJumpUpToTheCeiling) {
   for (const std::uint64_t seen : {std::uint64_t{1} << 40, (std::uint64_t{1} << 40) + 2,
                                    std::uint64_t{1} << 62, std::uint64_t{1} << 63, kCeiling - 1}) {
@@ -64,12 +64,12 @@ TEST(LamportClockTest, BeyondTheCeilingItMovesAtARateAndSavesUp) {
   EXPECT_FALSE(clock.Witness(At(0), LamportTime(kCeiling + kSaved)));
   EXPECT_FALSE(clock.Witness(At(1), LamportTime(kCeiling + kSaved + 4100)));
   EXPECT_TRUE(clock.Witness(At(1), LamportTime(kCeiling + kSaved + 4000)));
-  // No more than a minute's steps are saved up.
+  // A clock saves up no more than the steps of a minute.
   EXPECT_FALSE(clock.Witness(At(100'000), LamportTime(kCeiling + kSaved + 4100 + 2 * kSaved)));
   EXPECT_TRUE(clock.Witness(At(100'000), LamportTime(kCeiling + 2 * kSaved)));
 }
 
-// One by one, as messages come in ordinary life.
+// In ordinary operation times come one by one.
 TEST(LamportClockTest, OrdinaryLifeGoesOnBeyondTheCeiling) {
   LamportClock clock = ClockAt(kCeiling + 7);
   for (std::uint64_t i = 0; i < 100'000; ++i) {
@@ -98,7 +98,7 @@ TEST(LamportClockTest, WhatIsTrustedIsAdopted) {
   EXPECT_EQ(clock.time(), LamportTime(kCeiling + (std::uint64_t{1} << 43) + 1));
 }
 
-// At the last time no message is newer than another, so nobody is brought there.
+// At the last time no message is newer than another, so a clock never moves there.
 TEST(LamportClockTest, NobodyIsBroughtToTheEndOfTheNumbers) {
   for (std::uint64_t back = 0; back < std::uint64_t{1} << 32; back = 2 * back + 1) {
     LamportClock clock;
@@ -122,7 +122,7 @@ TEST(LamportClockTest, AFloodDoesNotReachTheEnd) {
 
 TEST(LamportClockTest, TakeSaturatesInsteadOfWrapping) {
   LamportClock clock = ClockAt(LamportClock::kAdoptMax);
-  // The last of them, one by one.
+  // The last steps, one by one.
   LamportClock last = clock;
   std::uint64_t left = kLast - clock.time().value();
   EXPECT_EQ(left, (std::uint64_t{1} << 32) - 1);

@@ -2,9 +2,9 @@
 #ifndef SERF_LAMPORT_LAMPORT_WINDOW_H_
 #define SERF_LAMPORT_LAMPORT_WINDOW_H_
 
-// LamportWindow<Entry>: what was seen at each of the last N Lamport times, to recognise duplicates
-// and refuse what is too old to be recognised. Behaves as the protocol's rings of N slots
-// (docs/protocol/serf.md 5.2, 6.4), but keeps the used slots only, sorted by time.
+// LamportWindow<Entry>: the entries of the last N Lamport times, to recognise duplicates and to
+// refuse what is too old to recognise. It behaves as the protocol's rings of N slots
+// (docs/protocol/serf.md 5.2, 6.4), but keeps only the used slots, sorted by time.
 
 #include <algorithm>
 #include <cstddef>
@@ -23,7 +23,8 @@ class LamportWindow {
  public:
   struct Slot {
     std::vector<Entry> entries;
-    // Of the first entries, as far as they are needed: of many, hashes are compared first.
+    // Hashes of the first entries, as far as they are needed: among many entries hashes are
+    // compared first.
     std::vector<std::size_t> hashes;
     std::size_t weight = 0;
   };
@@ -32,8 +33,9 @@ class LamportWindow {
   // Even if all nodes of a large cluster send at the same time, fewer than this share it.
   static constexpr std::size_t kSlotEntriesMax = 4096;
 
-  // `slots`: how many times back from the clock are remembered; positive. `weight_max`: of all
-  // entries; beyond it the oldest times go, and count as too old from then on.
+  // `slots`: how many times before the clock are remembered; positive. `weight_max`: the most
+  // weight of all entries; beyond it the oldest times are dropped, and count as too old from then
+  // on.
   LamportWindow(std::size_t slots, std::size_t weight_max)
       : slots_max_(slots), weight_max_(weight_max) {}
 
@@ -43,15 +45,15 @@ class LamportWindow {
     return current.value() > slots_max_ && time.value() < current.value() - slots_max_;
   }
 
-  // Adds an entry, unless its time is too old, or holds an equal one, or is full; and drops what
-  // has become too old. False if it was not added.
+  // Adds an entry, unless its time is too old, is full, or has an equal entry. Drops what has
+  // become too old. False if the entry was not added.
   bool Add(wire::LamportTime time, wire::LamportTime current, Entry entry, std::size_t weight);
 
   const Slots& slots() const { return slots_; }
   std::size_t weight() const { return weight_; }
 
  private:
-  // Entries that are compared one by one.
+  // Up to so many entries are compared one by one.
   static constexpr std::size_t kScannedMax = 16;
 
   static bool Holds(Slot& slot, const Entry& entry);
@@ -64,7 +66,7 @@ class LamportWindow {
   std::size_t slots_max_;
   std::size_t weight_max_;
   std::size_t weight_ = 0;
-  wire::LamportTime floor_;  // what is before it was dropped for want of room
+  wire::LamportTime floor_;  // earlier times were dropped for lack of room
   Slots slots_;
 };
 

@@ -2,8 +2,8 @@
 #ifndef SERF_LAMPORT_QUERY_BUFFER_H_
 #define SERF_LAMPORT_QUERY_BUFFER_H_
 
-// QueryBuffer: the queries of the last Lamport times, to take and pass on each only once.
-// Source: docs/protocol/serf.md 6.4.
+// QueryBuffer: the queries of the last Lamport times, so that a node takes and gossips each only
+// once. Source: docs/protocol/serf.md 6.4.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,9 +15,9 @@ namespace serf {
 
 class QueryBuffer {
  public:
-  // Times remembered.
+  // How many Lamport times are remembered.
   static constexpr std::size_t kSlots = 512;
-  // Sixteen nodes that ask at each of these times.
+  // Sixteen queries for each of these times.
   static constexpr std::size_t kQueriesMax = 8192;
 
   bool TooOld(wire::LamportTime time, wire::LamportTime current) const {

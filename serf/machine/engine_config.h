@@ -2,7 +2,7 @@
 #ifndef SERF_MACHINE_ENGINE_CONFIG_H_
 #define SERF_MACHINE_ENGINE_CONFIG_H_
 
-// What Serf sets in the configuration of the engine. Source: docs/protocol/serf.md 12.7.
+// What Serf sets in the configuration of the SWIM layer. Source: docs/protocol/serf.md 12.7.
 
 #include <memory>
 #include <utility>
@@ -17,7 +17,7 @@
 
 namespace serf {
 
-// Fills in meta, versions, name filter and pool of config.swim. Error: the tags are too large.
+// Sets meta, versions, name filter and pool of config.swim. Error: the tags are too large.
 inline absl::Status CompleteEngineConfig(Config& config) {
   absl::StatusOr<ByteVector> meta = EncodeTags(config.tags, config.protocol_version);
   if (!meta.ok()) return meta.status();

@@ -2,8 +2,8 @@
 #ifndef SERF_MACHINE_LOCAL_STATE_WRITER_H_
 #define SERF_MACHINE_LOCAL_STATE_WRITER_H_
 
-// LocalStateWriter: puts the Serf layer's part of a push/pull together in portions, so that no
-// cluster is so large that it would hold up the node. Source: docs/protocol/serf.md 4.2.
+// LocalStateWriter: builds the Serf layer's part of a push/pull in portions, so that a large
+// cluster does not hold up the node. Source: docs/protocol/serf.md 4.2.
 //
 //   LocalStateWriter writer(members, event_clock, events, query_clock);
 //   while (!writer.Continue(portion, out)) ...another turn, another portion...
@@ -26,7 +26,7 @@ namespace serf {
 
 class LocalStateWriter final : public swim::StateWriter {
  public:
-  // All must outlive it.
+  // All of them must outlive the writer.
   LocalStateWriter(const MemberTracker& members, const LamportClock& event_clock,
                    const EventBuffer& events, const LamportClock& query_clock)
       : members_(members), event_clock_(event_clock), events_(events), query_clock_(query_clock) {}
@@ -35,11 +35,11 @@ class LocalStateWriter final : public swim::StateWriter {
 
  private:
   struct Row {
-    swim::NodeInfoRef info;  // which has the name
+    swim::NodeInfoRef info;  // owns the name
     wire::LamportTime time;
     bool left = false;
   };
-  // To tell of a row in its order. To bring it there is counted by the walk.
+  // The cost of writing a row in its order. The walk counts the cost of sorting it in.
   static constexpr std::size_t kTellCost = 32;
 
   bool Collect(Portion& portion);
@@ -51,7 +51,7 @@ class LocalStateWriter final : public swim::StateWriter {
   MemberTracker::Walk walk_;
   bool collected_ = false;
   absl::btree_map<absl::string_view, Row> rows_;
-  decltype(rows_)::const_iterator next_;  // once all are there
+  decltype(rows_)::const_iterator next_;  // set once all rows are there
   LocalState state_;
 };
 
@@ -64,7 +64,7 @@ inline bool LocalStateWriter::Continue(Portion& portion, ByteVector& out) {
     state_.status_times.push_back({name, row.time});
     if (row.left) state_.left.push_back(name);
   }
-  // Later than all times that are told.
+  // Later than all times that are written.
   state_.member_time = members_.clock().time();
   state_.event_time = event_clock_.time();
   state_.query_time = query_clock_.time();

@@ -24,7 +24,7 @@ namespace {
 
 using wire::LamportTime;
 
-// A node, and the members that it knows.
+// A node and the members that it knows.
 class LocalStateWriterTest : public testing::SerfPart, public ::testing::Test {
  protected:
   void Gone(absl::string_view name, bool left) {
@@ -86,7 +86,7 @@ TEST_F(LocalStateWriterTest, ALargeOneIsPutTogetherInPortions) {
     EXPECT_TRUE(portion.empty());
     EXPECT_TRUE(bytes.empty());
   }
-  // A portion is some 4,000 rows to be brought into order, or twice as many to be told.
+  // A portion sorts some 4,000 rows, or writes twice as many.
   EXPECT_GE(turns, kMembers / 4096 + kMembers / 8192);
   const State state = Decode(bytes);
   EXPECT_EQ(state.times.size(), kMembers + 1);
@@ -95,8 +95,8 @@ TEST_F(LocalStateWriterTest, ALargeOneIsPutTogetherInPortions) {
   EXPECT_TRUE(std::is_sorted(state.left.begin(), state.left.end()));
 }
 
-// What happens between the turns: each member is told once, with its last word, and no later time
-// than the clock's.
+// What happens between the turns: the state has each member once, with its last status, and no time
+// later than the clock's.
 TEST_F(LocalStateWriterTest, ChangesMeanwhile) {
   constexpr std::size_t kMembers = 20'000;
   for (std::size_t i = 0; i < kMembers; ++i) AddPeer(absl::StrCat("m", i));

@@ -2,9 +2,9 @@
 #ifndef SERF_MACHINE_SERF_MESSAGE_RECEIVER_H_
 #define SERF_MACHINE_SERF_MESSAGE_RECEIVER_H_
 
-// SerfMessageReceiver: what comes from other nodes for the Serf layer: user messages and the state
-// of push/pulls. Decodes, checks, hands on, and queues again what is new, byte for byte as it came.
-// Source: docs/protocol/serf.md 3.10, 4.3, 5.4, 6.4, 6.7, 12.1.
+// SerfMessageReceiver: takes what other nodes send to the Serf layer: user messages and the states
+// of push/pulls. It decodes, checks and hands on, and queues what is new for gossip, byte for byte
+// as it came. Source: docs/protocol/serf.md 3.10, 4.3, 5.4, 6.4, 6.7, 12.1.
 
 #include <cassert>
 #include <cstddef>
@@ -39,11 +39,12 @@ namespace serf {
 
 class SerfMessageReceiver {
  public:
-  // Bytes of an answer, with the header of a relay: as large ones come by a stream. All other
-  // messages are gossiped, and none is larger than a datagram. To decode this takes milliseconds.
+  // The most bytes of an answer, with the header of a relay: answers up to this size come over a
+  // stream. All other messages are gossiped, and none is larger than a datagram. To decode so many
+  // bytes takes milliseconds.
   static constexpr std::size_t kAnswerMax = 1 << 20;
 
-  // All must outlive the receiver.
+  // All of them must outlive the receiver.
   SerfMessageReceiver(SerfContext& context, MemberTracker& members, IntentIssuer& intents,
                       UserEvents& user_events, Queries& queries, Broadcasts& broadcasts)
       : context_(context),
@@ -55,20 +56,20 @@ class SerfMessageReceiver {
   SerfMessageReceiver(const SerfMessageReceiver&) = delete;
   SerfMessageReceiver& operator=(const SerfMessageReceiver&) = delete;
 
-  // A user message, and who sent it.
+  // A user message and its sender.
   void OnMessage(Instant now, const Endpoint& from, ByteView message);
-  // The state of a push/pull, a portion a call: true when all of it is merged. Until then it is to
-  // be called with the same state.
+  // Merges the state of a push/pull, one portion a call. True when all of it is merged; until then,
+  // call it again with the same state.
   bool OnRemoteState(Instant now, const swim::RemoteState& state);
 
-  // While set, a push/pull for a join makes events older than it unwelcome
+  // If false, a push/pull for a join makes this node drop events that are older than the join
   // (docs/protocol/serf.md 4.4).
   void set_replay_on_join(bool replay) { replay_on_join_ = replay; }
 
  private:
   // The visitor of a push/pull state.
   struct Merge;
-  // Whether it is a state at all; logs and counts if it is none.
+  // Whether the bytes are a state at all; otherwise logs and counts.
   bool BeginVisit(Instant now, ByteView bytes);
   template <typename Text>
   void OnBadState(Instant now, const Text& text) {
@@ -81,8 +82,9 @@ class SerfMessageReceiver {
   bool DecodeBody(Instant now, ByteView message, absl::string_view what, Message& out,
                   wire::DecodeScratch& scratch);
   bool IsMemberName(absl::string_view name);
-  // Whether a packet of gossip carries it. What came over a stream, or from a node with larger
-  // packets, may be larger: it would stay in its queue for ever, before all that is smaller.
+  // Whether a gossip packet can carry the message. A message that came over a stream, or from a
+  // node with larger packets, may be larger: it would stay in its queue forever, ahead of smaller
+  // ones.
   bool IsPortable(ByteView message);
 
   void OnLeaveBytes(Instant now, ByteView message);
@@ -100,7 +102,7 @@ class SerfMessageReceiver {
   Broadcasts& broadcasts_;
 
   bool replay_on_join_ = true;
-  // Until this node has joined somebody, whose clocks it takes for its own.
+  // True until this node has joined a node, whose clocks it adopts.
   bool adopts_clocks_ = true;
   std::unique_ptr<PushPullVisit> visit_;  // of the state under way
 };
@@ -155,7 +157,7 @@ bool SerfMessageReceiver::DecodeBody(Instant now, ByteView message, absl::string
 }
 
 inline bool SerfMessageReceiver::IsMemberName(absl::string_view name) {
-  // The engine admits no other member.
+  // The SWIM layer accepts only members with such names.
   if (!name.empty() && name.size() <= swim::kNodeNameMax) return true;
   ++context_.counters.dropped_name;
   return false;
@@ -210,7 +212,7 @@ inline void SerfMessageReceiver::OnQueryBytes(Instant now, ByteView message) {
   wire::QueryMessage query;
   if (!DecodeBody(now, message, "query message", query, scratch)) return;
   Log(context_.config.swim.logger, LogLevel::kDebug, "serf: messageQueryType: ", query.name);
-  // Those of releases before 0.9.0 don't say who asks.
+  // Releases before 0.9.0 do not name the asking node.
   if (!query.source_node.empty() && !IsMemberName(query.source_node)) return;
   if (!queries_.OnMessage(now, query) || !IsPortable(message)) return;
   broadcasts_.AddQuery(message);
@@ -240,8 +242,8 @@ inline void SerfMessageReceiver::OnRelayBytes(Instant now, ByteView message) {
     });
     return;
   }
-  // Only answers, and only to members, named and at their address: else anybody could make this
-  // node send anything to anyone (docs/protocol/serf.md 15.2).
+  // Relays carry only answers, and only to members, by name and at their address. Otherwise anybody
+  // could make this node send anything to any address (docs/protocol/serf.md 15.2).
   const ByteView inner = body.subspan(scratch.consumed());
   const bool is_answer = !inner.empty() && static_cast<wire::SerfMessageType>(inner.front()) ==
                                                wire::SerfMessageType::kQueryResponse;
@@ -293,7 +295,7 @@ struct SerfMessageReceiver::Merge {
 };
 
 inline bool SerfMessageReceiver::OnRemoteState(Instant now, const swim::RemoteState& state) {
-  // The address tells nothing: a state that was given up may have left it to this one.
+  // The address does not prove a first call: a state that was given up may have had the same one.
   if (state.first && !BeginVisit(now, state.bytes)) return true;
   assert(visit_ != nullptr);
   const auto progress = visit_->Run(Merge{*this, now, state});

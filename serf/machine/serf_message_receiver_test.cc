@@ -67,7 +67,7 @@ class SerfMessageReceiverTest : public ::testing::Test, protected testing::SerfP
   void Hear(ByteView message, const Endpoint& from = Peers::EndpointOf("a")) {
     receiver_.OnMessage(now_, from, message);
   }
-  // The messages that are queued to be passed on, since the last call.
+  // The messages that were queued for gossip since the last call.
   std::vector<ByteVector> TakeQueued() {
     std::vector<ByteView> parts;
     broadcasts_.Draw(/*transmit_limit=*/1, /*overhead=*/0, /*budget=*/1 << 20, parts);
@@ -75,7 +75,7 @@ class SerfMessageReceiverTest : public ::testing::Test, protected testing::SerfP
     for (const ByteView part : parts) copies.emplace_back(part.begin(), part.end());
     return copies;
   }
-  // What this node reports since the last call: "user deploy", "query uptime".
+  // What this node delivered since the last call: "user deploy", "query uptime".
   std::vector<std::string> TakeReports() {
     std::vector<std::string> lines;
     user_events_.fresh().Drain(
@@ -87,7 +87,7 @@ class SerfMessageReceiverTest : public ::testing::Test, protected testing::SerfP
         [&](const QueryUpdate& update) { lines.push_back(testing::TextOf(update)); });
     return lines;
   }
-  // The calls that it takes to merge the state.
+  // The number of calls that it takes to merge the state.
   int Merge(const wire::PushPullState& state, bool join = false, bool dialled = false) {
     return MergeBytes(Encoded(state), join, dialled);
   }
@@ -166,7 +166,7 @@ TEST_F(SerfMessageReceiverTest, OnlyAnswersMayBeLargerThanADatagram) {
   };
   for (const auto& row : kTable) {
     ByteVector message = row.message;
-    message.resize(row.largest, 0xc0);  // what follows the record does not matter
+    message.resize(row.largest, 0xc0);  // bytes behind the record do not matter
     Hear(message);
     EXPECT_EQ(counters().dropped_oversize, 0u) << int{message[0]};
     message.push_back(0xc0);
@@ -318,7 +318,7 @@ TEST_F(SerfMessageReceiverTest, ALargeStateIsMergedInPortionsAndOneThatIsGivenUp
   state.status_ltimes = wire::ListView<wire::StatusLTime>(times);
   const ByteVector large = Encoded(state);
   const ByteVector small = Encoded(wire::PushPullState{.ltime = LamportTime(20)});
-  // The small state comes to lie where the large one was.
+  // The small state lies at the address where the large one was.
   ByteVector bytes = large;
   EXPECT_FALSE(receiver_.OnRemoteState(now_, {.bytes = bytes, .peer = {}, .first = true}));
   EXPECT_LT(members_.intents().size(), names.size());
@@ -366,7 +366,7 @@ TEST_F(SerfMessageReceiverTest, EventsBeforeAJoinAreUnwelcomeIfItSaysSo) {
   EXPECT_THAT(TakeReports(), ElementsAre("user new"));
 }
 
-// Beyond the ceiling a clock moves slowly, unless it is taken over.
+// Beyond the ceiling a clock moves slowly, except when it is adopted.
 TEST_F(SerfMessageReceiverTest, OnlyTheFirstWhomThisNodeJoinsGivesItItsClock) {
   const auto state = [](std::uint64_t beyond) {
     return wire::PushPullState{.ltime = LamportTime(LamportClock::kCeiling + beyond)};

@@ -2,8 +2,8 @@
 #ifndef SERF_MACHINE_STAT_MAP_H_
 #define SERF_MACHINE_STAT_MAP_H_
 
-// StatMap: the statistics that `serf info` shows, by their names (docs/protocol/serf.md 13.2).
-// Slow: for people and tests.
+// StatMap: the statistics that `serf info` shows, by name (docs/protocol/serf.md 13.2). It is slow:
+// for people and tests.
 
 #include <map>
 #include <string>
@@ -22,7 +22,7 @@
 
 namespace serf {
 
-// Where they come from.
+// The parts that have the values.
 struct StatSources {
   const Config& config;
   const swim::Node& node;
@@ -53,7 +53,7 @@ inline std::map<std::string, std::string> StatMap(const StatSources& from) {
   if (from.coordinates != nullptr) {
     stats["coordinate_resets"] = absl::StrCat(from.coordinates->resets());
   }
-  // The original has no such thing, and its readers may not expect it.
+  // Go Serf does not have this entry, so readers may not expect it: show it only if it matters.
   if (from.counters.queries_unjudged > 0) {
     stats["queries_unjudged"] = absl::StrCat(from.counters.queries_unjudged);
   }

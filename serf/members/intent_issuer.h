@@ -2,10 +2,10 @@
 #ifndef SERF_MEMBERS_INTENT_ISSUER_H_
 #define SERF_MEMBERS_INTENT_ISSUER_H_
 
-// IntentIssuer: the intents that a node issues itself: that it is here, that it leaves, that
-// another one has left. Each counts here first, as one that came from elsewhere would, and is then
-// put in the queue of intents; the caller wakes gossip. Source: docs/protocol/serf.md 3.5.2
-// to 3.5.4.
+// IntentIssuer: the intents that this node issues: its join, its leave, and the leave of another
+// member. It applies each one to this node's own members first, as if it had arrived from
+// elsewhere, and then queues it. The caller wakes gossip. Source: docs/protocol/serf.md 3.5.2 to
+// 3.5.4.
 
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
@@ -22,7 +22,7 @@ namespace serf {
 
 class IntentIssuer {
  public:
-  // All must outlive it.
+  // All three must outlive the issuer.
   IntentIssuer(SerfContext& context, MemberTracker& members, Broadcasts& broadcasts)
       : context_(context), members_(members), broadcasts_(broadcasts) {}
   IntentIssuer(const IntentIssuer&) = delete;
@@ -35,15 +35,15 @@ class IntentIssuer {
           wire::JoinMessage{.ltime = time, .node = context_.config.swim.name}, 0);
   }
 
-  // Somebody claims that this node leaves, which it does not (docs/protocol/serf.md 3.4.2).
+  // Another node claims that this node leaves, although it does not (docs/protocol/serf.md 3.4.2).
   void Refute(Instant now) {
     Log(context_.config.swim.logger, LogLevel::kDebug, "serf: Refuting an older leave intent");
     ++context_.counters.refutations;
     IssueJoin(now);
   }
 
-  // This node leaves, and context.lives() is false. `token` tells of the end of the broadcast;
-  // false if there is nobody to tell.
+  // This node leaves; context.lives() is false. `token` reports the end of the broadcast. Returns
+  // false if there is nobody to send it to.
   bool IssueLeave(Instant now, Broadcasts::Token token) {
     const wire::LamportTime time = members_.clock().Take();
     members_.OnLeaveMessage(now, context_.config.swim.name, time, /*prune=*/false);
@@ -53,8 +53,8 @@ class IntentIssuer {
     return true;
   }
 
-  // Another one is to count as left; false as above. If `name` is this node, which lives, a
-  // refutation is all that others need to hear.
+  // Declares that another member has left. Returns false as IssueLeave() does. If `name` is this
+  // node and it is alive, a refutation is all that the others need.
   bool IssueLeaveOf(Instant now, absl::string_view name, bool prune, Broadcasts::Token token) {
     const wire::LamportTime time = members_.clock().Take();
     if (members_.OnLeaveMessage(now, name, time, prune).refute) {

@@ -24,7 +24,7 @@ class IntentIssuerTest : public ::testing::Test, protected testing::SerfPart {
  protected:
   static constexpr Broadcasts::Token kToken = 7;
 
-  // The queued messages, each sent as often as it is to be.
+  // The queued messages, each as often as it is sent.
   std::vector<std::string> TakeQueued() {
     std::vector<ByteView> parts;
     broadcasts_.Draw(/*transmit_limit=*/1, /*overhead=*/0, /*budget=*/1 << 20, parts);

@@ -2,10 +2,9 @@
 #ifndef SERF_MEMBERS_INTENT_LOG_H_
 #define SERF_MEMBERS_INTENT_LOG_H_
 
-// IntentLog: what was said about names that are no members: the newest join or leave intent of
-// each, in case the member appears soon, and for how long a pruned name's last time is remembered,
-// so that late copies of its leave message are not passed on for ever.
-// Source: docs/protocol/serf.md 3.2; 15.3 for pruned names.
+// IntentLog: the newest join or leave intent of each name that is not a member, in case the member
+// appears soon. It also remembers the last time of a pruned name for a while, so that late copies
+// of its leave message stop circulating. Source: docs/protocol/serf.md 3.2, 15.3.
 
 #include <cstddef>
 #include <cstdint>
@@ -32,15 +31,15 @@ struct Intent {
 
 class IntentLog {
  public:
-  // Names come unauthenticated. Room for the departed of a day in a large cluster, all of which a
-  // joining node hears of at once; a few megabytes.
+  // Unauthenticated nodes choose the names. The limit leaves room for all departures of a day in a
+  // large cluster, which a joining node receives all at once; they take a few megabytes.
   static constexpr std::size_t kIntentsMax = 65536;
 
-  // Notes the intent unless an entry as new exists; its kind does not matter. False also if the
-  // log is full.
+  // Adds the intent unless the entry of that name is as new, of either kind. False also if the log
+  // is full.
   bool Upsert(Instant now, absl::string_view name, IntentKind kind, wire::LamportTime time);
 
-  // None if nothing is known. Valid until the next change.
+  // Null if nothing is known. Valid until the next change.
   const Intent* Find(absl::string_view name) const {
     const auto found = intents_.find(name);
     return found == intents_.end() ? nullptr : &found->second;

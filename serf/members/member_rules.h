@@ -2,9 +2,9 @@
 #ifndef SERF_MEMBERS_MEMBER_RULES_H_
 #define SERF_MEMBERS_MEMBER_RULES_H_
 
-// How intents and the engine's notifications change a member's state: pure functions, the table of
-// docs/protocol/serf.md appendix A but for one line: see OnNodeGone. What follows from a change
-// (events, rebroadcast, pruning) is told in the result and done by the caller.
+// How intents and notifications of the SWIM layer change a member's state: pure functions, the
+// table of docs/protocol/serf.md appendix A except for one line (see OnNodeGone). A result names
+// the consequences (events, rebroadcast, pruning); the caller carries them out.
 
 #include <cstdint>
 #include <optional>
@@ -28,9 +28,9 @@ struct MemberRecord {
 struct IntentEffect {
   MemberRecord after;
   bool rebroadcast = false;
-  bool refute = false;        // the own departure was claimed: issue a join intent
-  bool forced_leave = false;  // a failed member became a left one: an event
-  bool prune = false;         // erase it; not before the engine has lost it
+  bool refute = false;        // the intent claims that this node leaves: issue a join intent
+  bool forced_leave = false;  // a failed member became one that left: an event
+  bool prune = false;         // erase the member, but not before the SWIM layer has lost it
 };
 
 // A join intent about a known member (docs/protocol/serf.md 3.4.1).
@@ -43,19 +43,20 @@ inline constexpr IntentEffect OnJoinIntent(MemberRecord member, wire::LamportTim
   return effect;
 }
 
-// A leave intent about a known member (docs/protocol/serf.md 3.4.2). `living_self`: it is about
-// this node, which has not been told to leave.
+// A leave intent about a known member (docs/protocol/serf.md 3.4.2). `living_self`: the member is
+// this node, and it was not asked to leave.
 inline constexpr IntentEffect OnLeaveIntent(MemberRecord member, wire::LamportTime time, bool prune,
                                             bool living_self) {
   IntentEffect effect{.after = member};
   if (living_self) {
-    // Also at a tie with the own join intent: who hears the leave intent first keeps that.
+    // Refute also at a tie with this node's join intent: a node that heard the leave intent first
+    // keeps the leave intent.
     effect.refute = time >= member.status_time;
     return effect;
   }
   if (time <= member.status_time) return effect;
   // In every state: otherwise two different leave messages about a member that has already left
-  // would be passed on for ever.
+  // would circulate forever.
   effect.after.status_time = time;
   switch (member.status) {
     case MemberStatus::kNone:
@@ -76,8 +77,8 @@ inline constexpr IntentEffect OnLeaveIntent(MemberRecord member, wire::LamportTi
   return effect;
 }
 
-// The engine reports a node alive (docs/protocol/serf.md 3.3.1): `member` is what is known of it,
-// `intent` what was buffered if nothing is.
+// The SWIM layer reports a node alive (docs/protocol/serf.md 3.3.1). `member` is what is known of
+// it; if nothing is known, `intent` is the intent that arrived earlier, if any.
 inline constexpr MemberRecord OnNodeAlive(const std::optional<MemberRecord>& member,
                                           const Intent* intent) {
   if (member.has_value()) return {MemberStatus::kAlive, member->status_time};
@@ -87,10 +88,11 @@ inline constexpr MemberRecord OnNodeAlive(const std::optional<MemberRecord>& mem
           intent->time};
 }
 
-// The engine reports a node gone (docs/protocol/serf.md 3.3.2): the event to emit. None, with the
-// status unchanged, if that makes no sense now. `announced`: the node announced its departure to
-// the engine, as none does that did not mean to leave. The original does not look at it, and takes
-// for failed who left if it missed the intent (docs/decisions/0006-departures-are-leaves.md).
+// The SWIM layer reports a node gone (docs/protocol/serf.md 3.3.2). Returns the event to emit;
+// nothing, with the status unchanged, if a departure makes no sense now. `announced`: the node sent
+// its own `dead` message, which only a leaving node does. Go Serf ignores that, so it reports
+// `failed` for a member whose leave intent it missed
+// (docs/decisions/0006-departures-are-leaves.md).
 inline constexpr std::optional<MemberEventKind> OnNodeGone(MemberRecord& member, bool announced) {
   switch (member.status) {
     case MemberStatus::kLeaving:
@@ -107,10 +109,10 @@ inline constexpr std::optional<MemberEventKind> OnNodeGone(MemberRecord& member,
   return std::nullopt;
 }
 
-// Whether a member has been leaving for so long, while the engine sees it alive, that the leave
-// intent must have been outrun by its restart (docs/protocol/serf.md 15.3): for `least`, since a
-// departure takes seconds, and a few push/pulls, `push_pull_period` apart, since a join intent that
-// still travels arrives with them.
+// Whether a member has been leaving for so long, while the SWIM layer sees it alive, that its
+// restart must have overtaken the leave intent (docs/protocol/serf.md 15.3). `least` covers a
+// departure, which takes seconds. A few push/pulls, `push_pull_period` apart, cover a join intent
+// that still travels.
 inline constexpr bool IsStuckLeaving(Duration leaving_for, Duration least,
                                      Duration push_pull_period) {
   constexpr int kPeriods = 3;
@@ -118,7 +120,7 @@ inline constexpr bool IsStuckLeaving(Duration leaving_for, Duration least,
   return leaving_for > (patience > least ? patience : least);
 }
 
-// Whether a failed or departed member is to be forgotten (docs/protocol/serf.md 3.7.1).
+// Whether it is time to forget a member that failed or left (docs/protocol/serf.md 3.7.1).
 inline constexpr bool IsReapable(Instant now, Instant gone_since, Duration timeout) {
   return now - gone_since > timeout;
 }

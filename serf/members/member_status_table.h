@@ -2,10 +2,10 @@
 #ifndef SERF_MEMBERS_MEMBER_STATUS_TABLE_H_
 #define SERF_MEMBERS_MEMBER_STATUS_TABLE_H_
 
-// MemberStatusTable: the Serf layer's part of what is known of each member. Members that the engine
-// sees alive have a row of 16 bytes parallel to the engine's table; those that failed or left, of
-// whom the engine forgets after a while, are kept apart by name. It knows no rules: those are in
-// member_rules.h. Source: docs/protocol/serf.md 3.1.
+// MemberStatusTable: the Serf layer's part of the knowledge about each member. A member that the
+// SWIM layer sees alive has a row of 16 bytes, parallel to the table of the SWIM layer. Members
+// that failed or left are kept apart, by name, because the SWIM layer forgets them after a while.
+// The rules are in member_rules.h. Source: docs/protocol/serf.md 3.1.
 
 #include <cassert>
 #include <chrono>
@@ -32,16 +32,16 @@ class MemberStatusTable {
     MemberRecord record;
     Instant since;
   };
-  // By name, which lies in the NodeInfo.
+  // The key is the name, which lies in the NodeInfo.
   using DepartedMap = absl::btree_map<absl::string_view, Departed>;
 
   MemberStatusTable() = default;
   MemberStatusTable(const MemberStatusTable&) = delete;
   MemberStatusTable& operator=(const MemberStatusTable&) = delete;
 
-  // --- alive and leaving members, by the engine's index ---
+  // --- alive and leaving members, by the index of the SWIM layer ---
 
-  // Status none: no member here.
+  // Status kNone: the index has no member.
   MemberRecord Present(swim::MemberIndex member) const {
     return member.value() < rows_.size() ? rows_[member.value()].record() : MemberRecord{};
   }
@@ -52,19 +52,19 @@ class MemberStatusTable {
 
   // --- failed and left members, by name ---
 
-  // Null if there is no such. Valid until the next change.
+  // Null if the member is not there. Valid until the next change.
   const Departed* FindDeparted(absl::string_view name) const {
     const auto found = departed_.find(name);
     return found == departed_.end() ? nullptr : &found->second;
   }
   void AddDeparted(Instant now, swim::NodeInfoRef info, MemberRecord record);
-  // A failed one became a left one, or only the time changed.
+  // A failed member became one that left, or only the time changed.
   void SetDeparted(Instant since, absl::string_view name, MemberRecord record);
   void EraseDeparted(absl::string_view name);
   const DepartedMap& departed() const { return departed_; }
 
   // --- counts ---
-  // How often anything in it changed.
+  // How often anything in the table has changed.
   std::uint64_t changes() const { return changes_; }
   std::size_t alive() const { return alive_; }
   std::size_t leaving() const { return leaving_; }
@@ -92,7 +92,7 @@ class MemberStatusTable {
     }
 
    private:
-    // A power of two, so that microseconds of either sign and the status part cleanly.
+    // A power of two, so that dividing by it separates microseconds of either sign from the status.
     static constexpr std::int64_t kStatusValues = 8;
 
     wire::LamportTime status_time_;

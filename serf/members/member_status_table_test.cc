@@ -81,7 +81,7 @@ TEST_F(MemberStatusTableTest, TheDepartedAreSortedByName) {
   EXPECT_EQ(names, "abc");
 }
 
-// What is kept until the table changes need not be made anew for what everybody repeats.
+// A repeated value is not a change, so that what the owner computed from the table stays valid.
 TEST(MemberStatusTable, WhatIsRepeatedIsNoChange) {
   MemberStatusTable table;
   const swim::MemberIndex member(3);

@@ -2,14 +2,15 @@
 #ifndef SERF_MEMBERS_MEMBER_TRACKER_H_
 #define SERF_MEMBERS_MEMBER_TRACKER_H_
 
-// MemberTracker: the members as the Serf layer sees them: follows what the engine reports and what
-// intents and push/pulls claim, and tells the changes as events. The rules are in member_rules.h;
-// here is what follows from them. Source: docs/protocol/serf.md 3.
+// MemberTracker: the members as the Serf layer sees them. It follows the reports of the SWIM layer
+// and the claims of intents and push/pulls, and keeps each change as an event. The rules are in
+// member_rules.h; this file carries out their consequences. Source: docs/protocol/serf.md 3.
 //
-// Where the original differs, it is wrong (docs/protocol/serf.md 15.3): pruning never waits, never
-// erases the own entry and never one that the engine sees alive; a member that is stuck in leaving
-// becomes alive again; a tombstone's age counts from the leave and not from the failure before it;
-// who told the engine of its departure has left, also where the intent was missed.
+// This implementation differs from Go Serf where that is wrong (docs/protocol/serf.md 15.3).
+// Pruning never waits, and never erases this node or a member that the SWIM layer sees alive. A
+// member that is stuck in leaving becomes alive again. The age of a tombstone counts from the
+// leave, not from an earlier failure. A member that announced its departure to the SWIM layer has
+// left, even if this node missed its intent.
 
 #include <algorithm>
 #include <cassert>
@@ -48,25 +49,25 @@ namespace serf {
 
 class MemberTracker {
  public:
-  // Members that wait to be pruned. Leave intents with prune come unauthenticated.
+  // Members that wait to be pruned. Leave intents with `prune` are not authenticated.
   static constexpr std::size_t kPrunesMax = 4096;
-  // Prunes done in a turn of the loop: the snapshot, the log and the application learn of each.
+  // Prunes in one turn of the loop: the snapshot, the log and the application hear of each.
   static constexpr std::size_t kPrunedInTurnMax = 256;
 
-  // What came of a leave intent.
+  // The result of a leave intent.
   struct LeaveOutcome {
     bool rebroadcast = false;
-    bool refute = false;  // it was about this node, which lives: issue a join intent
+    bool refute = false;  // the intent is about this node, which is alive: issue a join intent
   };
 
-  // The context must outlive the tracker. Its `config.swim.node_infos` is set, and the pool of
+  // The context must outlive the tracker. Its `config.swim.node_infos` is set, and is the pool of
   // `node`.
   explicit MemberTracker(SerfContext& context)
       : context_(context), clock_("intents", context.config.swim.logger, context.counters) {}
   MemberTracker(const MemberTracker&) = delete;
   MemberTracker& operator=(const MemberTracker&) = delete;
 
-  // --- what the engine reports (docs/protocol/serf.md 3.3) ---
+  // --- what the SWIM layer reports (docs/protocol/serf.md 3.3) ---
   void OnNodeJoin(Instant now, swim::MemberIndex member);
   void OnNodeLeave(Instant now, swim::MemberIndex member);
   void OnNodeUpdate(swim::MemberIndex member);
@@ -75,30 +76,30 @@ class MemberTracker {
     return table_.Present(member).status == MemberStatus::kLeaving;
   }
 
-  // --- what is claimed (docs/protocol/serf.md 3.4, 4.3); implausible times are counted and ignored
-  // --- True if the message is new and should be passed on.
+  // --- claims (docs/protocol/serf.md 3.4, 4.3); implausible times are counted and ignored ---
+  // True if the message is new and should be gossiped.
   bool OnJoinMessage(Instant now, absl::string_view name, wire::LamportTime time) {
     return clock_.Witness(now, time) && ApplyJoin(now, name, time);
   }
   LeaveOutcome OnLeaveMessage(Instant now, absl::string_view name, wire::LamportTime time,
                               bool prune);
-  // A peer's state tells of this member, left or not, with its status time. The peer's clock was
-  // witnessed before.
+  // The state of a peer lists this member, left or not, with its status time. The clock has already
+  // witnessed the peer's clock.
   LeaveOutcome OnRemoteLeft(Instant now, absl::string_view name, wire::LamportTime time);
   void OnRemoteStatus(Instant now, absl::string_view name, wire::LamportTime time) {
     if (clock_.IsPast(now, time)) ApplyJoin(now, name, time);
   }
 
   // --- time ---
-  // Prunes what is due.
+  // Prunes the members whose time has come.
   void OnTimer(Instant now);
   Instant NextDeadline() const { return next_prune_; }
-  // Forgets old tombstones and intents, and frees who is stuck in leaving
-  // (docs/protocol/serf.md 3.7). To be called every reap_interval. False: the portion is spent, and
-  // there is more to do in another turn.
+  // Forgets old tombstones and intents, and makes members alive again that are stuck in leaving
+  // (docs/protocol/serf.md 3.7). Call it every reap_interval. False: the portion is used up, and
+  // another turn must continue.
   bool Reap(Instant now);
 
-  // What changed, in the order of the changes; each event has one member.
+  // The changes, in their order; each event has one member.
   Results<MemberEvent>& events() { return events_; }
 
   // --- views ---
@@ -106,33 +107,33 @@ class MemberTracker {
   const LamportClock& clock() const { return clock_.clock(); }
   const MemberStatusTable& table() const { return table_; }
   const IntentLog& intents() const { return intents_; }
-  // Whether anybody else is alive, to whom a broadcast makes sense.
+  // Whether any other member is alive; a broadcast makes sense only then.
   bool HasAlivePeer() const;
   std::optional<Member> Find(absl::string_view name) const;
   bool Contains(absl::string_view name) const {
     return FindPresent(name).has_value() || table_.FindDeparted(name) != nullptr;
   }
-  // All, in every state.
+  // All members, in every state.
   MemberListing List() const;
   // Calls f(info, status) for each member, in no order.
   template <typename F>
   void ForEach(F&& f) const;
-  // Of these, the endpoints that no member has, in any state. Looks at all members once.
+  // Those of `endpoints` that no member has, in any state. Looks at all members once.
   std::vector<Endpoint> WithoutMember(std::vector<Endpoint> endpoints) const;
-  // A walk through all members, for what is told in a push/pull.
+  // A walk through all members, for the state in a push/pull.
   struct Walk {
-    std::uint32_t next = 0;  // index of the engine
-    std::string departed;    // then the first name of the departed
+    std::uint32_t next = 0;  // index in the SWIM layer
+    std::string departed;    // after the indices: the first name among the departed
   };
   // Calls f(swim::NodeInfoRef, wire::LamportTime, bool left) for the next members. False if the
-  // portion is spent: call it again. It may name a member that departs meanwhile twice, and the
-  // later call counts; it may miss one that returns meanwhile.
+  // portion is used up: call it again. The walk may visit a member twice that departs meanwhile;
+  // the later visit counts. It may miss a member that returns meanwhile.
   template <typename F>
   bool VisitTimes(Walk& walk, Portion& portion, F&& f) const;
 
  private:
-  // What it costs to look at a tombstone, and to forget one: the snapshot, the log and the
-  // application learn of it.
+  // The cost of looking at a tombstone, and of forgetting it: the snapshot, the log and the
+  // application hear of it.
   static constexpr std::size_t kTombstoneCost = 8;
   static constexpr std::size_t kReapCost = 1024;
   static constexpr std::size_t kVisitCost = 64;
@@ -144,7 +145,7 @@ class MemberTracker {
   LeaveOutcome OnLeaveOfDeparted(Instant now, absl::string_view name, wire::LamportTime time,
                                  bool prune);
   void SchedulePrune(Instant now, absl::string_view name);
-  // Whether a prune waits for the member to be gone and is due.
+  // Prunes the member if a prune waits for its departure and is due.
   void PruneIfDue(Instant now, absl::string_view name);
   void Prune(Instant now, absl::string_view name);
   void HealLeaving(Instant now);
@@ -160,14 +161,14 @@ class MemberTracker {
   CheckedClock clock_;
   MemberStatusTable table_;
   IntentLog intents_;
-  // When to prune those that were leaving when it was asked for; kNever: when they have left.
+  // When to prune the members that were leaving at the request; kNever: when they have left.
   absl::btree_map<std::string, Instant> prunes_;
   Instant next_prune_ = kNever;
   Results<MemberEvent> events_;
-  std::string reap_from_;  // the first name of the next portion; empty: of all
+  std::string reap_from_;  // the first name of the next portion; empty: begin with the first
 };
 
-// --- the engine ---
+// --- the SWIM layer ---
 
 inline void MemberTracker::OnNodeJoin(Instant now, swim::MemberIndex member) {
   const swim::NodeInfo& info = context_.node.info(member);
@@ -228,7 +229,7 @@ inline void MemberTracker::OnNodeUpdate(swim::MemberIndex member) {
 }
 
 inline void MemberTracker::OnNodePurged(Instant now, swim::MemberIndex member) {
-  // The engine purges only whom it reported gone, and these have no row any more.
+  // The SWIM layer purges only members that it reported gone, and these have no row.
   assert(table_.Present(member).status == MemberStatus::kNone);
   table_.SetPresent(now, member, MemberRecord{});
 }
@@ -239,7 +240,8 @@ inline bool MemberTracker::ApplyJoin(Instant now, absl::string_view name, wire::
   if (const auto member = FindPresent(name); member.has_value()) {
     const IntentEffect effect = OnJoinIntent(table_.Present(*member), time);
     table_.SetPresent(now, *member, effect.after);
-    // It refuted the leave that was to prune it; a later one of its own is another matter.
+    // The member refuted the leave that was to prune it. A later leave of its own does not prune
+    // it.
     if (effect.after.status == MemberStatus::kAlive) prunes_.erase(name);
     return effect.rebroadcast;
   }
@@ -288,8 +290,8 @@ inline MemberTracker::LeaveOutcome MemberTracker::OnLeaveOfDeparted(Instant now,
 inline MemberTracker::LeaveOutcome MemberTracker::OnRemoteLeft(Instant now, absl::string_view name,
                                                                wire::LamportTime time) {
   if (!clock_.IsPast(now, time)) return {};
-  // Both know that it left. To take the time as an intent of its own, one later, would make two
-  // nodes with the same tombstone push each other's clocks up for as long as it lives.
+  // Both nodes know that it left. To treat the time as an intent, which is one later, would make
+  // two nodes with the same tombstone push each other's clocks up for as long as it exists.
   const auto raise = [&](MemberRecord record) {
     record.status_time = std::max(record.status_time, time);
     return record;
@@ -305,7 +307,8 @@ inline MemberTracker::LeaveOutcome MemberTracker::OnRemoteLeft(Instant now, absl
     table_.SetDeparted(departed->since, name, raise(departed->record));
     return {};
   }
-  // The intent's own time is not told. The clock is past the status time, so one later exists.
+  // The state does not give the intent's own time. The clock is past the status time, so a time one
+  // later exists.
   return OnLeaveMessage(now, name, wire::LamportTime(time.value() + 1), /*prune=*/false);
 }
 
@@ -328,10 +331,10 @@ inline void MemberTracker::OnTimer(Instant now) {
   for (const std::string& name : due) {
     const auto member = FindPresent(name);
     if (member.has_value() && table_.Present(*member).status == MemberStatus::kLeaving) {
-      prunes_[name] = kNever;  // it takes longer to leave
+      prunes_[name] = kNever;  // its departure is still under way
     } else {
       PruneIfDue(now, name);
-      prunes_.erase(name);  // if that did not prune it, it lives: it refuted the leave
+      prunes_.erase(name);  // if that did not prune the member, it is alive: it refuted the leave
     }
   }
   next_prune_ = kNever;
@@ -467,8 +470,8 @@ bool MemberTracker::VisitTimes(Walk& walk, Portion& portion, F&& f) const {
     const swim::MemberIndex member(walk.next);
     const MemberRecord record = table_.Present(member);
     if (record.status == MemberStatus::kNone) continue;
-    // Peers take the time for that of a join. That of a leave which is not complete would make
-    // them ignore the leave intent itself when it reaches them.
+    // Peers take the time for that of a join. The time of an unfinished leave would make them
+    // ignore the leave intent itself when it arrives.
     const bool leaving = record.status == MemberStatus::kLeaving && record.status_time.value() > 0;
     f(context_.node.info_ref(member),
       wire::LamportTime(record.status_time.value() - (leaving ? 1 : 0)),

@@ -40,7 +40,7 @@ class MemberTrackerTest : public ::testing::Test, protected testing::SerfPart {
   }
   // How long a prune waits for a leaving member.
   Duration PruneDelay() const { return config_.broadcast_timeout + config_.leave_propagate_delay; }
-  // "name:time" of each status time, and "-name" of each who left.
+  // "name:time" of each status time, and "-name" of each member that left.
   std::vector<std::string> Told() const {
     std::vector<std::string> told;
     std::vector<std::string> left;
@@ -106,7 +106,7 @@ TEST_F(MemberTrackerTest, AReturnWithinTheFlapTimeoutIsAFlap) {
   Pass(config_.flap_timeout);
   AddPeer("a");
   EXPECT_EQ(context_.counters.member_flaps, 1u);
-  // Only of one that failed.
+  // Only a member that failed.
   MakeLeft("a", 5);
   AddPeer("a");
   EXPECT_EQ(context_.counters.member_flaps, 1u);
@@ -193,7 +193,7 @@ TEST_F(MemberTrackerTest, ARemoteTombstoneIsALeaveIntentOneLater) {
   EXPECT_TRUE(members_.OnRemoteLeft(now_, "self", LamportTime(7)).refute);
 }
 
-// Else two nodes with the same tombstone would push each other's clocks up for ever.
+// Otherwise two nodes with the same tombstone would push each other's clocks up forever.
 TEST_F(MemberTrackerTest, ARemoteTombstoneThatIsKnownMovesNoClock) {
   members_.clock().OnPeerClock(now_, LamportTime(10), /*adopt=*/false);
   AddPeers({"leaving", "left"});
@@ -336,12 +336,12 @@ TEST_F(MemberTrackerTest, WhoIsStuckInLeavingLivesAgainButNotTheLeavingSelf) {
   Pass(config_.leaving_timeout);
   EXPECT_TRUE(members_.Reap(now_));
   EXPECT_EQ(Status("a"), kLeaving);
-  Pass(std::chrono::microseconds(1));  // as exact as the table is
+  Pass(std::chrono::microseconds(1));  // the precision of the table
   EXPECT_TRUE(members_.Reap(now_));
   EXPECT_EQ(Status("a"), kAlive);
   EXPECT_EQ(Status("self"), kLeaving);
   EXPECT_THAT(TakeEvents(), IsEmpty());
-  // Nor is the prune in force any more.
+  // The prune has ended, too.
   PeerLeaves("a");
   EXPECT_EQ(Status("a"), kLeft);
 }
@@ -389,8 +389,7 @@ TEST_F(MemberTrackerTest, MembersInEveryStateAreFoundAndSorted) {
   EXPECT_THAT(members_.WithoutMember({testing::Peers::EndpointOf("e")}), SizeIs(1));
 }
 
-// Peers would take the time of a leave that is not complete for that of a join, and ignore the
-// leave itself.
+// Peers would take the time of an unfinished leave for that of a join, and ignore the leave.
 TEST_F(MemberTrackerTest, TheStateTellsOfALeavingMemberOneTimeLess) {
   AddPeers({"alive", "failed", "leaving", "left"});
   Join("alive", 5);

@@ -2,9 +2,9 @@
 #ifndef SERF_QUERIES_KEY_MANAGER_H_
 #define SERF_QUERIES_KEY_MANAGER_H_
 
-// KeyManager: asks all nodes for an operation on their keyrings and adds up what they say.
-// Operations wait for each other, but those that only list run together.
-// Source: docs/protocol/serf.md 6.9.2.
+// KeyManager: asks all nodes for an operation on their keyrings and adds up the answers. Operations
+// wait for each other, but operations that only list run together. Source: docs/protocol/serf.md
+// 6.9.2.
 
 #include <algorithm>
 #include <chrono>
@@ -35,7 +35,7 @@
 
 namespace serf {
 
-// A request of the application's ended.
+// A key operation of the application ended.
 struct KeysDone {
   RequestId request;
   KeyOutcome outcome;
@@ -43,24 +43,24 @@ struct KeysDone {
 
 class KeyManager {
  public:
-  // Operations that wait.
+  // The most operations that wait.
   static constexpr std::size_t kWaitingMax = 256;
-  // A node answers when its keyring file is on the disk, and a disk under load takes seconds. Who
-  // asks waits no longer than until all have answered; the original's clients give up after ten
+  // A node answers when its keyring file is on the disk, and a disk under load takes seconds. An
+  // operation ends as soon as all nodes have answered. Clients of Go Serf give up after ten
   // seconds.
   static constexpr Duration kChangeTimeout = std::chrono::seconds(8);
 
-  // Both must outlive it.
+  // Both must outlive the manager.
   KeyManager(SerfContext& context, QueryIssuer& issuer) : context_(context), issuer_(issuer) {}
   KeyManager(const KeyManager&) = delete;
   KeyManager& operator=(const KeyManager&) = delete;
 
-  // `key` is ignored by kList.
+  // kList ignores `key`.
   void Start(Instant now, RequestId request, KeyOperation operation, ByteView key,
              std::uint8_t relay_factor);
-  // False: the query is not one of these.
+  // False: the query does not belong to a key operation.
   bool OnUpdate(Instant now, const QueryUpdate& update);
-  // Ends all operations with this.
+  // Ends all operations with this status.
   void Cancel(const absl::Status& status);
   // The operations that ended.
   Results<KeysDone>& done() { return done_; }
@@ -74,9 +74,9 @@ class KeyManager {
     KeyOutcome outcome = {};
   };
 
-  // Bytes of a listed key: 32 in base64.
+  // The most bytes of a listed key: 32, in base64.
   static constexpr std::size_t kListedKeyMax = 44;
-  // Bytes of a senseless answer that are shown.
+  // The most bytes of a malformed answer that a message shows.
   static constexpr std::size_t kShownMax = 256;
 
   void StartNext(Instant now);
@@ -167,7 +167,7 @@ inline void KeyManager::OnResponse(KeyOutcome& outcome, const QueryUpdate& updat
     outcome.messages[update.from] = std::string(response.message);
     Log(context_.config.swim.logger, LogLevel::kWarn, "serf: ", response.message);
   }
-  // What a keyring can hold: more, and longer ones, are made up.
+  // A keyring holds no more keys and no longer ones: an answer that lists such keys is forged.
   std::size_t listed = 0;
   response.keys.ForEach([&](absl::string_view key) {
     if (++listed <= wire::Keyring::kKeysMax && key.size() <= kListedKeyMax) {
@@ -193,7 +193,7 @@ inline void KeyManager::Cancel(const absl::Status& status) {
   for (Operation& operation : std::exchange(waiting_, {})) {
     done_.Add({operation.request, {.status = status}});
   }
-  // What still comes of their queries is nobody's business: nor the application's.
+  // Further updates of their queries are dropped; the application does not see them either.
   cancelled_ = true;
   for (auto& [query, operation] : running_) {
     operation.outcome.status = status;
@@ -201,7 +201,7 @@ inline void KeyManager::Cancel(const absl::Status& status) {
   }
 }
 
-// As the original prints bytes: "[8 1]".
+// As Go Serf prints bytes: "[8 1]".
 inline std::string KeyManager::Shown(absl::string_view payload) {
   std::string text = "[";
   for (const std::uint8_t byte : AsBytes(payload.substr(0, kShownMax))) {

@@ -100,7 +100,7 @@ class KeyManagerTest : public ::testing::Test, protected testing::SerfPart {
   QueryIssuer issuer_{context_, clock_};
   KeyManager keys_{context_, issuer_};
   KeyOutcome outcome_;               // of the last operation of TakeDone()
-  std::vector<std::string> others_;  // updates that are not the key manager's
+  std::vector<std::string> others_;  // updates that do not belong to the key manager
 };
 
 TEST_F(KeyManagerTest, AnOperationIsAnInternalQuery) {
@@ -241,7 +241,7 @@ TEST_F(KeyManagerTest, ListsRunTogetherAndChangesAlone) {
   }
   EXPECT_THAT(TakeDone(), ElementsAre("1: ok", "2: ok"));
   asked = TakeAsked();
-  ASSERT_THAT(asked, SizeIs(1));  // nobody overtakes the change
+  ASSERT_THAT(asked, SizeIs(1));  // no list overtakes the change
   EXPECT_EQ(asked[0].name, "_serf_install-key");
   for (const char* name : {"a", "self"}) Answer(asked[0].id, name);
   EXPECT_THAT(TakeDone(), ElementsAre("3: ok"));

@@ -2,17 +2,17 @@
 #ifndef SERF_QUERIES_KEYRING_EDITOR_H_
 #define SERF_QUERIES_KEYRING_EDITOR_H_
 
-// KeyringEditor: what a node does with its own keyring when a key query asks for it, and what it
-// answers. Source: docs/protocol/serf.md 6.9.1.
+// KeyringEditor: changes the keyring of this node when a key query asks for it, and answers the
+// query. Source: docs/protocol/serf.md 6.9.1.
 //
 // With Config::keyring_is_saved an answer to a change waits until the driver has written the
-// keyring file. If it could not, the change is undone, so that memory and file never differ, and
-// the answer says so. One save is under way at a time; changes that come meanwhile are in force at
-// once, and saved together after it.
+// keyring file. If the driver could not, the editor undoes the change, so that memory and file
+// never differ, and the answer says so. One save is under way at a time. Changes that come
+// meanwhile are in force at once, and are saved together after it.
 //
-// Of two requests for a primary key the later counts, by Lamport time and then by number, in
-// whatever order they come: so all nodes end with the same one. The original takes the last to
-// come.
+// Of two requests for a primary key the later one counts, by Lamport time and then by number, in
+// whatever order they come, so that all nodes end with the same key. In Go Serf the last one to
+// arrive counts.
 
 #include <algorithm>
 #include <cstddef>
@@ -43,10 +43,10 @@ namespace serf {
 
 class KeyringEditor {
  public:
-  // Changes that wait for a save. More come only from an attacker.
+  // The most changes that wait for a save. Only an attacker sends more.
   static constexpr std::size_t kChangesMax = 256;
 
-  // Both must outlive it. The answers go out by `receiver`.
+  // Both must outlive the editor. `receiver` sends the answers.
   KeyringEditor(SerfContext& context, QueryReceiver& receiver)
       : context_(context), receiver_(receiver) {}
   KeyringEditor(const KeyringEditor&) = delete;
@@ -54,14 +54,14 @@ class KeyringEditor {
 
   // A key query reached this node.
   void OnQuery(Instant now, KeyOperation operation, const QueryEvent& query);
-  // The keyring as of the last save was written, or why not.
+  // The driver has written the keyring of the last save, or could not.
   void OnSaved(Instant now, std::uint64_t version, const absl::Status& status);
-  // The keyring is to be saved, for the so manieth time; then OnSaved(now, version, ...).
+  // The number of a save that the driver is to carry out; OnSaved(now, version, ...) follows.
   std::optional<std::uint64_t> TakeSave() { return std::exchange(save_, std::nullopt); }
 
  private:
-  // The least bytes that a listed key takes (24 of base64 for 16 bytes, and a head): where to begin
-  // when an answer is too long.
+  // The least bytes of a listed key (24 of base64 for 16 bytes, and a head). They give the first
+  // guess of how many keys fit into an answer.
   static constexpr std::size_t kListedKeyMin = 25;
 
   struct Change {
@@ -69,7 +69,7 @@ class KeyringEditor {
     ByteVector key;
     QueryId query;
   };
-  // What a save writes, and which request its primary key is due to.
+  // What a save writes, and the request that chose its primary key.
   struct State {
     std::vector<wire::Keyring::Key> keys;
     QueryId use;
@@ -79,9 +79,9 @@ class KeyringEditor {
     wire::Keyring* const keyring = context_.config.swim.keyring.get();
     return keyring != nullptr && !keyring->empty() ? keyring : nullptr;
   }
-  // The key that a request is about; none if it makes no sense.
+  // The key that a request names; nothing if the request is malformed.
   std::optional<ByteVector> KeyOf(const QueryEvent& query) const;
-  // Does it. The error is the text for the answer.
+  // Makes the change. The error is the text for the answer.
   absl::Status Edit(const Change& change);
   absl::Status Use(const Change& change);
   State Current() const {
@@ -95,11 +95,11 @@ class KeyringEditor {
 
   SerfContext& context_;
   QueryReceiver& receiver_;
-  QueryId use_;  // the request that the primary key is due to
+  QueryId use_;  // the request that chose the primary key
   std::uint64_t version_ = 0;
   std::vector<Change> changes_;  // in force, but not known to be saved
   std::size_t saving_ = 0;       // the first so many are being saved
-  State saved_;                  // what the file holds, if there are changes
+  State saved_;                  // what the file holds, while there are changes
   State saving_state_;
   std::optional<std::uint64_t> save_;
 };
@@ -108,7 +108,7 @@ inline std::optional<ByteVector> KeyringEditor::KeyOf(const QueryEvent& query) c
   const ByteView payload = AsBytes(query.payload);
   wire::DecodeScratch scratch;
   wire::KeyRequest request;
-  // The type byte is not looked at.
+  // The value of the type byte does not matter.
   const wire::DecodeResult result =
       Decode(payload.empty() ? payload : payload.subspan(1), request, scratch);
   if (result == wire::DecodeResult::kOk) return ByteVector(request.key.begin(), request.key.end());
@@ -192,7 +192,7 @@ inline absl::Status KeyringEditor::Use(const Change& change) {
 }
 
 inline void KeyringEditor::Restore(const State& state) {
-  // Each was in a keyring, so nothing of this can fail.
+  // Each key was in a keyring before, so Add() cannot fail.
   for (const wire::Keyring::Key& key : state.keys) static_cast<void>(keyring()->Add(key));
   static_cast<void>(keyring()->Use(state.keys.front()));
   for (const wire::Keyring::Key& key : Current().keys) {
@@ -203,7 +203,7 @@ inline void KeyringEditor::Restore(const State& state) {
 }
 
 inline void KeyringEditor::OnSaved(Instant now, std::uint64_t version, const absl::Status& status) {
-  if (saving_ == 0 || version != version_) return;  // an answer to nothing
+  if (saving_ == 0 || version != version_) return;  // not the answer to a save under way
   std::string message;
   if (!status.ok()) {
     message = std::string(status.message());
@@ -221,7 +221,7 @@ inline void KeyringEditor::OnSaved(Instant now, std::uint64_t version, const abs
   } else {
     Restore(saved_);
     for (const Change& change : rest) {
-      // It may have been about a key that is not there any more, or again.
+      // The change may concern a key that is now missing, or there again.
       if (const absl::Status again = Edit(change); again.ok()) {
         changes_.push_back(change);
       } else {
@@ -231,7 +231,7 @@ inline void KeyringEditor::OnSaved(Instant now, std::uint64_t version, const abs
   }
   for (const Change& change : done) Answer(now, change.query, status.ok(), message);
   if (!changes_.empty()) return Save();
-  // No key is kept longer than it is needed.
+  // Forget keys as soon as they are not needed.
   saved_ = saving_state_ = State();
 }
 
@@ -255,7 +255,7 @@ inline void KeyringEditor::AnswerList(Instant now, QueryId query) {
   const std::vector<absl::string_view> views(keys.begin(), keys.end());
   std::string message;
   std::size_t shown = keys.size();
-  // Cut until it fits.
+  // Cut the list until the answer fits.
   for (std::ptrdiff_t next = static_cast<std::ptrdiff_t>(
            std::min(context_.config.query_response_size_limit / kListedKeyMin, keys.size()));
        ; --next) {

@@ -30,7 +30,7 @@ using enum KeyOperation;
 
 ByteVector Key(std::uint8_t seed, std::size_t size = 16) { return ByteVector(size, seed); }
 
-// Notes which keys it is to forget, by their first byte.
+// Notes which keys it must forget, by their first byte.
 class ForgettingAead final : public wire::Aead {
  public:
   bool Seal(ByteView, ByteView, ByteView, ByteView, std::uint8_t*) override { return false; }
@@ -163,7 +163,7 @@ TEST_F(KeyringEditorTest, OfTwoPrimaryKeysTheLaterRequestWinsInWhateverOrderThey
   TakeAnswers();
   AskAt(20, kUse, testing::Encoded(wire::KeyRequest{.key = Key(3)}));
   AskAt(19, kUse, testing::Encoded(wire::KeyRequest{.key = Key(2)}));
-  AskAt(18, kUse, testing::Encoded(wire::KeyRequest{.key = Key(3)}));  // it is already
+  AskAt(18, kUse, testing::Encoded(wire::KeyRequest{.key = Key(3)}));  // already so
   EXPECT_THAT(Ring(), ElementsAre(3, 1, 2));
   EXPECT_THAT(TakeAnswers(),
               ElementsAre("20: yes", "19: no, A later request has made another key the primary one",
@@ -201,7 +201,7 @@ TEST_F(KeyringEditorTest, ALongListIsCutToTheMostThatFits) {
   EXPECT_TRUE(absl::EndsWith(answers[0], absl::StrCat("truncated key list response, showing first ",
                                                       listed_.size(), " of 60 keys")))
       << answers[0];
-  // One more, of 44 letters and a head of two bytes, would not fit: nor would its answer.
+  // One more key, of 44 letters and a head of two bytes, would not fit; nor would its answer.
   EXPECT_GT(listed_.size(), 15u);
   EXPECT_LT(listed_.size(), 24u);
   EXPECT_EQ(primary_, absl::Base64Escape(AsText(Key(1))));
@@ -277,7 +277,7 @@ TEST_F(SavedKeyringEditorTest, AFailedSaveIsUndoneInRingCipherAndOrder) {
   editor_.TakeSave();
   Saved(2, full_);
   EXPECT_EQ(config_.swim.keyring->primary().front(), 1);
-  // Nor does the request count that made it the primary one.
+  // The request that made it the primary key does not count either.
   TakeAnswers();
   AskAt(4, kUse, testing::Encoded(wire::KeyRequest{.key = Key(2)}));
   EXPECT_EQ(editor_.TakeSave(), 3u);
@@ -292,8 +292,8 @@ TEST_F(SavedKeyringEditorTest, AFailedSaveIsUndoneInRingCipherAndOrder) {
 TEST_F(SavedKeyringEditorTest, WhatCameDuringAFailedSaveIsDoneAgainIfItStillCanBe) {
   Ask(kInstall, Key(3));
   editor_.TakeSave();
-  Ask(kUse, Key(3));      // of the key that will not be there
-  Ask(kInstall, Key(4));  // has nothing to do with it
+  Ask(kUse, Key(3));      // for the key that will be missing
+  Ask(kInstall, Key(4));  // is independent of it
   Saved(1, full_);
   EXPECT_THAT(Ring(), ElementsAre(1, 2, 4));
   EXPECT_THAT(TakeAnswers(), ElementsAre("6: no, Requested key is not in the keyring",

@@ -1,5 +1,5 @@
-// Key operations, on both sides: what a node makes of a key query, and what it makes of the answers
-// to its own.
+// Key operations on both sides: how a node handles a key query, and how it handles the answers to
+// its own.
 
 #include "serf/keys.h"
 
@@ -38,7 +38,7 @@ using enum KeyOperation;
 ByteVector Key(std::uint8_t seed, std::size_t size = 16) { return ByteVector(size, seed); }
 std::string Base64(const ByteVector& key) { return absl::Base64Escape(AsText(key)); }
 
-// Encrypted, but packets go in the clear, so that they can be read.
+// Encrypted, but packets are in the clear, so that the test can read them.
 Config Encrypted() {
   Config config = LoneSerf::DefaultConfig();
   testing::Encrypt(config.swim, Key(1));
@@ -166,7 +166,7 @@ TEST_F(KeyringTest, NonsenseIsAnsweredWithFalse) {
 }
 
 TEST_F(KeyringTest, AListIsCutToWhatFits) {
-  // With R = 1024 and a name of four letters.
+  // With a limit of 1024 bytes and a name of four letters.
   for (std::uint8_t i = 2; i <= 60; ++i) ASSERT_TRUE(keyring_->Add(Key(i)).ok());
   AskKey(kList, {});
   const std::vector<std::string> answers = Answers();
@@ -178,7 +178,7 @@ TEST_F(KeyringTest, AListIsCutToWhatFits) {
   EXPECT_TRUE(self_.log().Contains("[WARN] serf: truncated key list response"));
 }
 
-// The first guess of how many keys fit may be too many, too.
+// The first guess of how many keys fit may be too high.
 TEST_F(KeyringTest, AListOfAFewLongKeysIsCutToo) {
   for (std::uint8_t i = 2; i <= 25; ++i) ASSERT_TRUE(keyring_->Add(Key(i, 32)).ok());
   AskKey(kList, {});
@@ -203,14 +203,14 @@ TEST_F(KeyringTest, OfTwoPrimaryKeysTheLaterRequestWins) {
   use({5, 9, 3});
   EXPECT_THAT(Answers(), ElementsAre("1", "1"));
   EXPECT_EQ(Ring().front(), Key(3));
-  // The other way round: it is too late for the earlier, which is told so.
+  // The other way round: the earlier request comes too late, and its answer says so.
   use({7, 9, 2});
   use({7, 1, 1});
   use({6, 50, 1});
   EXPECT_THAT(Answers(), ElementsAre("1", "0 A later request has made another key the primary one",
                                      "0 A later request has made another key the primary one"));
   EXPECT_EQ(Ring().front(), Key(2));
-  // What is wanted is so already.
+  // The keyring already has what the request wants.
   use({4, 1, 2});
   EXPECT_THAT(Answers(), ElementsAre("1"));
 }
@@ -231,7 +231,7 @@ TEST_F(SavedKeyringTest, TheAnswerWaitsForTheFile) {
   const std::vector<KeyringSave> saves = self_.TakeKeyringSaves();
   ASSERT_THAT(saves, SizeIs(1));
   EXPECT_THAT(saves[0].keys, ElementsAre(Key(1), Key(2)));
-  // Another change while the file is being written is in force at once, and written next.
+  // Another change while the driver writes the file is in force at once, and is written next.
   AskKey(kUse, Key(2));
   EXPECT_THAT(Ring(), ElementsAre(Key(2), Key(1)));
   EXPECT_THAT(self_.TakeKeyringSaves(), IsEmpty());
@@ -259,7 +259,7 @@ TEST_F(SavedKeyringTest, OneSaveMayAnswerSeveral) {
   EXPECT_THAT(Answers(), ElementsAre("1", "1"));
 }
 
-// Memory and file are the same again, whatever the change was.
+// Memory and file are the same again after any change.
 TEST_F(SavedKeyringTest, WhatCouldNotBeSavedIsUndone) {
   for (std::uint8_t i = 2; i <= 3; ++i) ASSERT_TRUE(keyring_->Add(Key(i)).ok());
   const struct {
@@ -278,7 +278,7 @@ TEST_F(SavedKeyringTest, WhatCouldNotBeSavedIsUndone) {
   }
 }
 
-// Changes that came during a save that failed are made again without it, if they can be.
+// Changes that came during a failed save are made again without it, if they can be.
 TEST_F(SavedKeyringTest, WhatCameDuringAFailedSaveIsMadeAnew) {
   AskKey(kInstall, Key(2));
   const std::uint64_t version = self_.TakeKeyringSaves().back().version;
@@ -305,7 +305,7 @@ TEST_F(SavedKeyringTest, AnswersToNothingAreIgnored) {
   EXPECT_THAT(Answers(), ElementsAre("1"));
 }
 
-// A disk that takes longer than a query is commonly given.
+// A disk that takes longer than the usual timeout of a query.
 TEST_F(SavedKeyringTest, ALateAnswerIsTheTruthStill) {
   AskKey(kInstall, Key(2));
   self_.RunFor(seconds(7));
@@ -348,7 +348,7 @@ class KeyManagerTest : public ::testing::Test {
     self_.PeerAlive("b");
     self_.RunFor(seconds(5));
   }
-  // What a node says to the query of this number (1, 2, ...).
+  // The answer of a node to the query of this number (1, 2, ...).
   void Say(absl::string_view node, const wire::KeyResponse& response) {
     ByteVector payload;
     Encode(response, payload);
@@ -362,7 +362,7 @@ class KeyManagerTest : public ::testing::Test {
     message.payload = payload;
     self_.Receive(message);
   }
-  // The number is drawn at random: found in what is gossiped.
+  // The number is random; the test finds it in the gossip.
   std::uint32_t QueryNumber() {
     self_.RunFor(milliseconds(100));
     for (const LoneSerf::Packet& packet : self_.TakePackets()) {
@@ -396,7 +396,7 @@ TEST_F(KeyManagerTest, SucceedsAsSoonAsAllHaveDoneIt) {
   EXPECT_EQ(self_.Keys(request).nodes, 3u);
   EXPECT_EQ(self_.Keys(request).responses, 3u);
   EXPECT_THAT(self_.Keys(request).messages, IsEmpty());
-  EXPECT_THAT(self_.TakeUpdates(), IsEmpty());  // not the application's
+  EXPECT_THAT(self_.TakeUpdates(), IsEmpty());  // not for the application
 }
 
 TEST_F(KeyManagerTest, ErrorsAreToldByNode) {
@@ -421,7 +421,7 @@ TEST_F(KeyManagerTest, UndecodableAnswersAreErrors) {
                           Pair("b", "Invalid key query response type: []")));
 }
 
-// A list is written nowhere, a change on the disks of all: it may take longer.
+// A list is written nowhere. A change goes to the disks of all nodes and may take longer.
 TEST_F(KeyManagerTest, SilenceIsToldAtTheEnd) {
   const RequestId list = self_.ManageKeys(kList);
   self_.RunFor(seconds(4));

@@ -2,22 +2,25 @@
 #ifndef SERF_QUERIES_NAME_CONFLICT_H_
 #define SERF_QUERIES_NAME_CONFLICT_H_
 
-// NameConflict: what a node does when another one claims its name: it asks the others whom they
-// know by it, and gives way to a majority. Also the ballot of a voter.
-// Source: docs/protocol/serf.md 8.
+// NameConflict: what a node does when another node claims its name. It asks the others which node
+// they know by the name, and gives way to a majority. Also the ballot of a voter. Source:
+// docs/protocol/serf.md 8.
 //
-// Where the original differs, it is wrong (docs/protocol/serf.md 8.3): one vote is held at a time;
-// without any voter, as in a cluster of two, nobody gives way; and of a tie only one of the two is
-// the loser, the one with the greater address, and only if the next vote is a tie, too: the other
-// may be the original, which gives way at once.
+// This implementation differs from Go Serf where that is wrong (docs/protocol/serf.md 8.3). Only
+// one vote is held at a time. Without voters, as in a cluster of two, neither node gives way. In a
+// tie only the node with the greater address loses, and only if the next vote is a tie, too: the
+// other node may be Go Serf, which gives way at once.
 //
-// A claimant must not bring its voters along. So a vote counts
-// - only if it comes from the host of the member in whose name it is: the wire has no better proof;
-// - once for each host, however many members are there;
-// - only from a member that was one before the claim, or that came to be known with it, as all do
-//   to a node that joins; and that has answered a probe, so that there is somebody.
-// And a node goes only if more than half of the hosts that could vote are against it: who was
-// silenced has not voted.
+// A claimant must not bring its own voters. So a vote counts
+// * only if it comes from the host of the member in whose name it is: the wire offers no better
+//   proof;
+// * once for each host, however many members are there;
+// * only from a member that was known before the claim, or that this node learned together with the
+//   claim, as it learns all members when it joins; and that has answered a probe, so that it
+//   exists.
+//
+// This node gives way only if more than half of the hosts that could vote are against it: a
+// silenced host has not voted.
 
 #include <chrono>
 #include <cstddef>
@@ -50,16 +53,16 @@
 
 namespace serf {
 
-// How a vote about the own name ended.
+// How a vote about this node's name ended.
 enum class NameVerdict : std::uint8_t {
   kKeep,    // a majority knows this node by the name
-  kQuit,    // it does not
-  kTie,     // half of them do, and this node is to give way if that stays so
-  kNoVote,  // nobody said anything, or too few
+  kQuit,    // a majority does not
+  kTie,     // half of them do, and this node gives way if that stays so
+  kNoVote,  // no votes, or too few
 };
 
-// Of `voters` hosts `votes` have voted, and `matching` of them for this node, which is at `self`;
-// `other` claims its name.
+// Of `voters` hosts `votes` have voted, `matching` of them for this node, which is at `self`.
+// `other` claims the name.
 inline constexpr NameVerdict JudgeName(std::size_t matching, std::size_t votes, std::size_t voters,
                                        const Endpoint& self, const Endpoint& other) {
   if (votes == 0) return NameVerdict::kNoVote;
@@ -68,19 +71,19 @@ inline constexpr NameVerdict JudgeName(std::size_t matching, std::size_t votes, 
   return 2 * (votes - matching) > voters ? NameVerdict::kQuit : NameVerdict::kNoVote;
 }
 
-// The payload of a vote: what a node knows of the name, or that it does not know it.
+// The payload of a vote: what a node knows of the name, or that it does not know the name.
 inline ByteVector EncodeBallot(const std::optional<Member>& member);
 
 class NameConflict {
  public:
-  // From the end of a vote to the next about a conflict that persists. A vote takes a few seconds
-  // and costs each node a message.
+  // From the end of a vote to the next one about a conflict that persists. A vote takes a few
+  // seconds and costs each node a message.
   static constexpr Duration kRetryInterval = std::chrono::seconds(30);
 
-  // News of a cluster that a node joins come in a few turns: a claim may be the first of them.
+  // The state of a cluster that a node joins arrives in a few turns; a claim may come first.
   static constexpr Duration kJoinTime = std::chrono::seconds(1);
 
-  // All must outlive it.
+  // All three must outlive the object.
   NameConflict(SerfContext& context, const MemberTracker& members, QueryIssuer& issuer)
       : context_(context), members_(members), issuer_(issuer) {}
   NameConflict(const NameConflict&) = delete;
@@ -90,13 +93,13 @@ class NameConflict {
   void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other);
   // False: the query is not that of the vote.
   bool OnUpdate(Instant now, const QueryUpdate& update);
-  // Whether an answer to this query, in the name of `from` and sent by `source`, is to be looked
-  // at: always if the query is not that of the vote.
+  // Whether to look at an answer to this query, in the name of `from` and sent by `source`. Always
+  // true if the query is not that of the vote.
   bool MayAnswer(QueryId query, absl::string_view from, const Endpoint& source) const;
-  // A member is (again) one, or has answered a probe.
+  // A member is new, or returned: it has not answered a probe yet.
   void OnNodeJoin(swim::MemberIndex member) { SetProven(member, false); }
   void OnProbeAnswered(swim::MemberIndex member) { SetProven(member, true); }
-  // The name belongs to another node: this one has to shut down.
+  // The name belongs to another node: this one must shut down.
   bool name_lost() const { return name_lost_; }
 
  private:
@@ -104,7 +107,7 @@ class NameConflict {
     QueryId query;
     Endpoint other;
     Instant claimed_at;
-    // Who voted, and whether for this node.
+    // The voters, and whether each one voted for this node.
     absl::btree_map<swim::MemberIndex, bool> ballots;
   };
   struct Tally {
@@ -116,7 +119,7 @@ class NameConflict {
   void Start(Instant now, const Endpoint& other);
   void Count(Instant now, const QueryUpdate& update);
   void Finish(Instant now);
-  // Counts by host.
+  // Counts the votes by host.
   Tally CountHosts(const Vote& vote) const;
   bool IsVoter(const Vote& vote, swim::MemberIndex member) const;
   void SetProven(swim::MemberIndex member, bool proven) {
@@ -127,10 +130,10 @@ class NameConflict {
   SerfContext& context_;
   const MemberTracker& members_;
   QueryIssuer& issuer_;
-  std::vector<bool> proven_;  // by member: it has answered a probe
+  std::vector<bool> proven_;  // by member: whether it has answered a probe
   std::optional<Vote> vote_;
   Instant next_ = Instant::min();
-  bool tied_ = false;  // so the last vote ended
+  bool tied_ = false;  // whether the last vote ended in a tie
   bool name_lost_ = false;
 };
 
@@ -180,7 +183,7 @@ inline void NameConflict::OnConflict(Instant now, swim::MemberIndex existing,
 }
 
 inline void NameConflict::Start(Instant now, const Endpoint& other) {
-  // To the end of the query's time, in which those that have just become known can be probed.
+  // The vote lasts for the whole time of the query, so that members which are new can be probed.
   const absl::StatusOr<QueryId> query =
       issuer_.Send(now, kConflictQuery, context_.config.swim.name, QueryParams());
   if (!query.ok()) {
@@ -244,7 +247,7 @@ inline bool NameConflict::IsVoter(const Vote& vote, swim::MemberIndex member) co
 }
 
 inline NameConflict::Tally NameConflict::CountHosts(const Vote& vote) const {
-  // Of two that vote from one host, the first that became a member counts.
+  // Of two members on one host, the vote of the first that became a member counts.
   absl::btree_map<IpAddress, std::optional<bool>> hosts;
   context_.node.ForEachMember([&](swim::MemberIndex member) {
     if (!IsVoter(vote, member)) return;

@@ -34,7 +34,7 @@ TEST(JudgeNameTest, AMajorityKeepsTheName) {
     std::size_t votes;
     std::size_t voters;
     NameVerdict low;   // of the contestant with the lower address
-    NameVerdict high;  // of the other, with as many votes
+    NameVerdict high;  // of the other one, with as many votes
   } kTable[] = {
       {0, 0, 0, kNoVote, kNoVote},
       {0, 0, 9, kNoVote, kNoVote},
@@ -46,7 +46,7 @@ TEST(JudgeNameTest, AMajorityKeepsTheName) {
       {2, 3, 3, kKeep, kKeep},
       {2, 4, 4, kKeep, kTie},
       {1, 4, 4, kQuit, kQuit},
-      // Of those that could have voted, half or more said nothing, or nothing against it.
+      // Of the hosts that could have voted, half or more did not vote, or not against this node.
       {0, 1, 2, kNoVote, kNoVote},
       {0, 2, 3, kQuit, kQuit},
       {1, 4, 6, kNoVote, kNoVote},
@@ -90,7 +90,7 @@ class ConflictTest : public ::testing::Test {
     Encode(alive, packet);
     self_.ReceivePacket(packet);
   }
-  // Another node says that it is "self".
+  // Another node claims to be "self".
   void Claim(const Endpoint& endpoint = kHigh) { SayAlive("self", endpoint); }
   // The vote of a node that knows "self" at this endpoint.
   void Vote(absl::string_view voter, const Endpoint& endpoint) {
@@ -184,14 +184,14 @@ TEST_F(ConflictTest, AMinorityShutsDown) {
   EXPECT_NE(self_.Result(leave), "pending");
 }
 
-// The original's two nodes both die.
+// In Go Serf both nodes shut down.
 TEST_F(ConflictTest, WithoutVotersNobodyGivesWay) {
   Claim();
   RunFor(seconds(4));
   EXPECT_TRUE(Lives());
   EXPECT_TRUE(
       self_.log().Has("[WARN] serf: nobody answered in name conflict resolution, staying [0 / 0]"));
-  // But it is tried again.
+  // But the node holds another vote later.
   Claim();
   EXPECT_EQ(self_.Stat("query_time"), "2");
   RunFor(seconds(30));
@@ -199,7 +199,7 @@ TEST_F(ConflictTest, WithoutVotersNobodyGivesWay) {
   EXPECT_EQ(self_.Stat("query_time"), "3");
 }
 
-// The other may be the original, which gives way at once: then there is no next vote.
+// The other node may be Go Serf, which gives way at once: then there is no second vote.
 TEST_F(ConflictTest, OfATieTheGreaterAddressGoesAtTheSecond) {
   Members({"a", "b"});
   const Endpoint lower{IpAddress::V4(9, 0, 0, 1), 7946};
@@ -281,7 +281,8 @@ TEST_F(ConflictTest, VotersThatCameAfterTheClaimDoNotCount) {
   EXPECT_TRUE(self_.log().Has("[INFO] serf: majority in name conflict resolution [1 / 1]"));
 }
 
-// From elsewhere, in the names of those that would have kept it: it silences nobody either.
+// Votes from elsewhere, in the names of members that would have voted for this node. They do not
+// silence those members either.
 TEST_F(ConflictTest, AVoteInTheNameOfAnotherDoesNotCount) {
   Members({"a", "b", "c"});
   Claim();
@@ -293,8 +294,8 @@ TEST_F(ConflictTest, AVoteInTheNameOfAnotherDoesNotCount) {
   EXPECT_EQ(self_.serf().counters().dropped_reply, 3u);
 }
 
-// All of that, for a minute: its own members outnumber the others and answer probes, and it votes
-// in the names of all before they do.
+// All of that for a minute: the claimant's members outnumber the others and answer probes, and the
+// claimant votes in the names of all before they do.
 TEST_F(ConflictTest, AClaimOfTheNameMakesNobodyDie) {
   const std::vector<std::string> honest = {"a", "b", "c"};
   Members(honest);
@@ -409,7 +410,7 @@ TEST_F(VoterTest, TheUnknownIsNil) {
   EXPECT_EQ(ballots[0], (ByteVector{0x06, 0xc0}));
 }
 
-// It cannot become a member as long as it has that name, and has to learn this.
+// It cannot become a member as long as it has that name, and must learn why.
 TEST_F(VoterTest, AContestantThatIsNoMemberIsToldButSeldom) {
   Members({"a"});
   const Endpoint impostor = LoneSerf::EndpointOf("impostor");

@@ -1,4 +1,4 @@
-// NameConflict by itself: who may vote about the own name, and what comes of the votes.
+// NameConflict by itself: which members may vote about this node's name, and how a vote ends.
 // name_conflict_test.cc shows the same through the whole machine.
 
 #include <chrono>
@@ -23,7 +23,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::Peers;
 
-// Beside "self", which is at 10.0.0.1.
+// Addresses beside that of "self", 10.0.0.1.
 constexpr Endpoint kGreater{IpAddress::V4(10, 0, 0, 2), 7946};
 constexpr Endpoint kLess{IpAddress::V4(9, 0, 0, 1), 7946};
 
@@ -34,7 +34,7 @@ class NameVoteTest : public ::testing::Test, protected testing::SerfPart {
     AddPeers(names);
     for (const std::string& name : names) conflict_.OnProbeAnswered(IndexOf(name));
   }
-  // Another node says that it is "self". The query of the vote, if one begins.
+  // Another node claims to be "self". Returns the query of the vote, if one begins.
   std::optional<QueryId> Claim(const Endpoint& other = kGreater) {
     conflict_.OnConflict(now_, node_.self(), other);
     const std::vector<SerfContext::Message> sent = TakeSent();
@@ -155,7 +155,7 @@ TEST_F(NameVoteTest, AnAnswerToTheVoteIsLookedAtOnlyFromTheHostOfTheMember) {
 TEST_F(NameVoteTest, OnlyMembersThatAnsweredAProbeCount) {
   AddVoters({"a", "b"});
   AddPeer("silent");
-  conflict_.OnNodeJoin(IndexOf("b"));  // is it again, and has answered none since
+  conflict_.OnNodeJoin(IndexOf("b"));  // a member again, and has answered no probe since
   const std::optional<QueryId> vote = Claim();
   ASSERT_TRUE(vote);
   VoteFor(*vote, "a");
@@ -217,7 +217,7 @@ TEST_F(NameVoteTest, BallotsThatMakeNoSenseDoNotCountAndOneOfNobodyIsAgainst) {
   VoteBytes(*vote, "c", testing::Encoded(wire::KeyRequest{}));
   VoteBytes(*vote, "d", EncodeBallot(std::nullopt));
   EXPECT_EQ(End(*vote), "[0 / 1]");
-  EXPECT_FALSE(lost());  // three of four said nothing
+  EXPECT_FALSE(lost());  // three of four did not vote
 }
 
 // --- what comes of it ---

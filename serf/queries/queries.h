@@ -2,8 +2,8 @@
 #ifndef SERF_QUERIES_QUERIES_H_
 #define SERF_QUERIES_QUERIES_H_
 
-// Queries: all that a node has to do with queries: its own, those of others, and the internal ones,
-// which it answers itself. Source: docs/protocol/serf.md 6.
+// Queries: everything a node does with queries: its own, those of other nodes, and the internal
+// ones, which it answers itself. Source: docs/protocol/serf.md 6.
 
 #include <algorithm>
 #include <cstdint>
@@ -40,7 +40,7 @@ namespace serf {
 
 class Queries {
  public:
-  // Both must outlive it.
+  // Both must outlive the object.
   Queries(SerfContext& context, const MemberTracker& members)
       : context_(context),
         members_(members),
@@ -78,7 +78,7 @@ class Queries {
                   std::uint8_t relay_factor) {
     keys_.Start(now, request, operation, key, relay_factor);
   }
-  // Ends all own queries, and key operations with this.
+  // Ends all queries of this node, and key operations with this status.
   void Shutdown(Instant now, const absl::Status& status) {
     keys_.Cancel(status);
     issuer_.EndAll();
@@ -91,7 +91,7 @@ class Queries {
   bool OnMessage(Instant now, const wire::QueryMessage& query) {
     return receiver_.OnMessage(now, query);
   }
-  // `source`: who sent it.
+  // `source`: the sender of the response.
   void OnResponse(Instant now, const wire::QueryResponseMessage& response, const Endpoint& source) {
     if (conflict_.MayAnswer({response.ltime, response.id}, response.from, source)) {
       issuer_.OnResponse(now, response);
@@ -99,7 +99,7 @@ class Queries {
       ++context_.counters.dropped_reply;
     }
   }
-  // A judgement of the context's is back.
+  // The driver hands back a judgement of the context.
   void OnJudged(Instant now, const Judgement& judgement) {
     if (judgement.purpose() == Judgement::Purpose::kAnswer) {
       receiver_.OnJudged(now, judgement);
@@ -128,15 +128,15 @@ class Queries {
   // --- time ---
   void OnTimer(Instant now) { issuer_.OnTimer(now); }
   Instant NextDeadline() const { return issuer_.NextDeadline(); }
-  // Forgets what cannot be answered any more. To be called from time to time.
+  // Forgets queries that cannot be answered any more. Call it from time to time.
   void Purge(Instant now) { receiver_.Purge(now); }
 
   // --- what is left to be taken ---
 
-  // Hands the parts what other parts have left, and the node what is for it alone. True if there
-  // was something: then there may be more.
+  // Hands each part what other parts have left. True if there was something: then there may be
+  // more.
   bool Settle(Instant now);
-  // The application's: queries that this node is asked, and what came of own ones.
+  // For the application: queries of other nodes, and updates of this node's queries.
   Results<QueryEvent>& asked() { return asked_; }
   Results<QueryUpdate>& updates() { return updates_; }
   Results<KeysDone>& keys_done() { return keys_.done(); }
@@ -144,10 +144,10 @@ class Queries {
   std::optional<std::uint64_t> TakeKeyringSave() { return keyring_.TakeSave(); }
 
   // --- views ---
-  // Another node has the name: this one has to shut down.
+  // The name belongs to another node: this one must shut down.
   bool name_lost() const { return conflict_.name_lost(); }
   const LamportClock& clock() const { return clock_.clock(); }
-  // Of the newest query that was for this node, internal ones included; zero: none.
+  // The Lamport time of the newest query for this node, internal ones included; zero: none.
   wire::LamportTime newest() const { return newest_; }
 
  private:
@@ -181,7 +181,7 @@ inline bool Queries::Settle(Instant now) {
 }
 
 inline void Queries::OnInternalQuery(Instant now, const QueryEvent& query) {
-  if (query.name == kPingQuery) return;  // the acknowledgement says all
+  if (query.name == kPingQuery) return;  // the acknowledgement is the answer
   if (query.name == kConflictQuery) return OnConflictQuery(now, query);
   for (const KeyOperation operation :
        {KeyOperation::kInstall, KeyOperation::kUse, KeyOperation::kRemove, KeyOperation::kList}) {

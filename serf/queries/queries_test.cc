@@ -167,7 +167,7 @@ TEST_F(OwnQueryTest, CancelledOnesFreeTheirPlace) {
   const QueryId kept = Ask();
   const QueryId cancelled = Ask({.timeout = hours(1)});
   while (self_.SendQuery("n", "", {.timeout = hours(1)}).ok()) continue;
-  self_.CancelQuery({cancelled.time, cancelled.number + 1});  // that of another node
+  self_.CancelQuery({cancelled.time, cancelled.number + 1});  // of another node
   EXPECT_THAT(self_.TakeUpdates(), IsEmpty());
   self_.CancelQuery(cancelled);
   EXPECT_THAT(self_.TakeUpdates(), ElementsAre("done"));
@@ -179,8 +179,8 @@ TEST_F(OwnQueryTest, CancelledOnesFreeTheirPlace) {
   EXPECT_FALSE(self_.SendQuery("n").ok());
 }
 
-// Whose tags match an expression that is not cheap is found out elsewhere; the query ends early
-// all the same.
+// A Judgement finds out which tags match an expensive expression; the query ends early all the
+// same.
 TEST_F(OwnQueryTest, TheAudienceIsJudgedElsewhere) {
   self_.PeerAlive("c", {{"role", "x"}});
   self_.HoldJudgements();
@@ -190,7 +190,7 @@ TEST_F(OwnQueryTest, TheAudienceIsJudgedElsewhere) {
   params.finish_early = true;
   const absl::StatusOr<QueryId> query = self_.SendQuery("n", "", params);
   ASSERT_TRUE(query.ok());
-  // One is about this node itself.
+  // One of them judges this node itself.
   const auto judgements = self_.TakeJudgements();
   ASSERT_EQ(judgements.size(), 2u);
   self_.Receive(ResponseOf(*query, "b", "x"));
@@ -259,7 +259,7 @@ class OthersQueryTest : public ::testing::Test {
     self_.PeerAlive("a");
     Calm();
   }
-  // Nothing is left to gossip.
+  // Empties the gossip queues.
   void Calm() {
     self_.RunFor(seconds(5));
     self_.TakeEvents();
@@ -281,8 +281,8 @@ class OthersQueryTest : public ::testing::Test {
     query.name = "uptime";
     self_.Receive(query);
   }
-  // One more query, whose acknowledgement goes to the address of "a". An empty `source`: it does
-  // not say who asks.
+  // One more query, whose acknowledgement goes to the address of "a". With an empty `source` the
+  // query does not name the asking node.
   void AskAt(std::uint64_t time, absl::string_view source, std::uint8_t relay_factor = 0) {
     wire::QueryMessage query;
     query.ltime = LamportTime(time);
@@ -295,7 +295,7 @@ class OthersQueryTest : public ::testing::Test {
     query.timeout_ns = Duration(seconds(10)).count();
     self_.Receive(query);
   }
-  // Encoded, as a user message.
+  // The encoded user message.
   static std::string AnswerOf(absl::string_view payload, bool ack = false) {
     ByteVector bytes = {static_cast<std::uint8_t>(wire::MessageType::kUser)};
     ByteVector message;
@@ -303,7 +303,7 @@ class OthersQueryTest : public ::testing::Test {
     Append(bytes, message);
     return std::string(AsText(bytes));
   }
-  // The packets since the last call: to whom, and whether they hold the answer.
+  // The packets since the last call: where they went, and whether they hold the answer.
   std::vector<std::string> Sent(const std::string& answer) {
     std::vector<std::string> sent;
     for (const LoneSerf::Packet& packet : self_.TakePackets()) {
@@ -374,7 +374,7 @@ TEST_F(OthersQueryTest, IsPassedOnAlsoIfItIsNotForThisNode) {
   EXPECT_EQ(self_.Stat("query_queue"), "1");
 }
 
-// Else anybody could aim the whole cluster at a victim.
+// Otherwise anybody could aim the whole cluster at a victim.
 TEST_F(OthersQueryTest, NobodyElseIsAnswered) {
   wire::QueryMessage query;
   query.ltime = LamportTime(5);
@@ -382,7 +382,7 @@ TEST_F(OthersQueryTest, NobodyElseIsAnswered) {
   const Endpoint victim = LoneSerf::EndpointOf("victim");
   query.addr = victim.address.bytes();
   query.port = victim.port;
-  query.source_node = "a";  // a member, but not there
+  query.source_node = "a";  // a member, but not at that address
   query.flags = wire::kQueryFlagAck | wire::kQueryFlagNoBroadcast;
   query.timeout_ns = Duration(seconds(10)).count();
   self_.Receive(query);
@@ -438,7 +438,7 @@ TEST_F(OthersQueryTest, RelaysHaveARate) {
   self_.TakePackets();
   const auto relays = [&](std::uint64_t time) {
     AskAt(time, "a", 255);
-    // But for the acknowledgement itself.
+    // All packets but the acknowledgement itself.
     return self_.TakePackets().size() - 1;
   };
   std::size_t all = 0;
@@ -452,7 +452,7 @@ TEST_F(OthersQueryTest, RelaysHaveARate) {
   EXPECT_GE(relays(61), 200u);
 }
 
-// To find out whether an address is a member's means to look at all of them.
+// To find out whether an address belongs to a member, a node must look at all of them.
 TEST_F(OthersQueryTest, WithoutANameLargeClustersAnswerNowAndThen) {
   for (int i = 0; i < 300; ++i) self_.PeerAlive(absl::StrCat("peer-", i));
   self_.TakePackets();

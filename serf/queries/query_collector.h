@@ -2,9 +2,9 @@
 #ifndef SERF_QUERIES_QUERY_COLLECTOR_H_
 #define SERF_QUERIES_QUERY_COLLECTOR_H_
 
-// QueryCollector: what has come in of one own query: who acknowledged, who answered, and who is
-// still expected to. It judges; it neither keeps answers nor knows the time.
-// Source: docs/protocol/serf.md 6.8.
+// QueryCollector: the replies to one query of this node: which members acknowledged, which
+// answered, and which are still expected to. It judges replies; it neither keeps answers nor knows
+// the time. Source: docs/protocol/serf.md 6.8.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,11 +22,11 @@ class QueryCollector {
   enum class Part : std::uint8_t { kAck, kResponse };
   enum class Verdict : std::uint8_t { kNew, kDuplicate, kUnwanted };
 
-  // Answers of nodes that are no members as far as this node knows. There may be a few, if the
-  // query travels faster than the news of them; more are forged.
+  // The most answers of nodes that are not members as far as this node knows. There may be a few,
+  // if the query travels faster than the news of them; more are forged.
   static constexpr std::size_t kStrangersMax = 64;
 
-  // `wants_acks`, `wants_responses`: whether each node of which an answer is due owes that part.
+  // `wants_acks`, `wants_responses`: what each node owes from which an answer is due.
   QueryCollector(QueryId id, Instant deadline, bool wants_acks, bool wants_responses)
       : id_(id), deadline_(deadline), wants_acks_(wants_acks), wants_responses_(wants_responses) {}
 
@@ -39,17 +39,17 @@ class QueryCollector {
     if (!IsSatisfied(parts)) ++missing_;
   }
 
-  // Between the two it is not known of whom answers are due.
+  // Between Hold() and Release() it is not known which nodes owe an answer.
   void Hold() { held_ = true; }
   void Release() { held_ = false; }
 
-  // A node acknowledged or answered. kUnwanted: an acknowledgement that nobody asked for, or one
-  // stranger too many.
+  // A node acknowledged or answered. kUnwanted: an acknowledgement that the query did not ask for,
+  // or one stranger too many.
   Verdict Judge(Part part, absl::string_view from, bool is_member);
 
   QueryId id() const { return id_; }
   Instant deadline() const { return deadline_; }
-  // Whether all that is due has come. False if nothing is due: then it is not known who may answer.
+  // Whether all that is due has come. False if nothing is due: then any node may answer.
   bool complete() const { return !held_ && expected_ > 0 && missing_ == 0; }
 
  private:

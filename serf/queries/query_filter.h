@@ -2,9 +2,10 @@
 #ifndef SERF_QUERIES_QUERY_FILTER_H_
 #define SERF_QUERIES_QUERY_FILTER_H_
 
-// Who is to answer a query: by name and by tags. QueryFilters judges the filters of received
-// queries for this node, QueryAudience those of an own query for every member; both only where that
-// is cheap, the rest is for a Judgement. Source: docs/protocol/serf.md 1.4.11, 6.3.
+// Which nodes answer a query: by name and by tags. QueryFilters judges the filters of received
+// queries for this node. QueryAudience judges those of this node's queries for every member. Both
+// do so only where that is cheap, and leave the rest to a Judgement. Source: docs/protocol/serf.md
+// 1.4.11, 6.3.
 
 #include <algorithm>
 #include <chrono>
@@ -33,31 +34,31 @@
 
 namespace serf {
 
-// Filters of a query that are looked at; each may be an expression to compile. One with more passes
-// nowhere.
+// The most filters of a query that a node looks at; each may be an expression to compile. A query
+// with more filters matches no node.
 inline constexpr std::size_t kQueryFiltersMax = 64;
 
-// Judges the filters of queries for this node, at once where its name, what it remembers, or a
+// Judges the filters of queries for this node at once, where its name, a remembered verdict, or a
 // plain expression decides.
 class QueryFilters {
  public:
   enum class Verdict : std::uint8_t { kPasses, kFails, kUndecided };
 
-  // What the expressions of one query may cost at once, by Regex::PlainCost: a tenth of what may
-  // hold up the thread.
+  // What the expressions of one query may cost at once, by Regex::PlainCost: a tenth of the longest
+  // time for which an input may hold up the thread.
   static constexpr Duration kCostMax = std::chrono::microseconds(500);
   // The same of all queries: so much as a burst, and one part in kShare of all time. What is beyond
   // it is for a Judgement, however plain.
   static constexpr Duration kBurst = std::chrono::milliseconds(5);
   static constexpr int kShare = 50;
 
-  // Whether a node of this name, with these tags, passes all. warn(text) is called for a filter
-  // that makes no sense; it passes nobody. kUndecided: the filters in `open` are left to judge.
+  // Whether a node of this name, with these tags, passes all filters. Calls warn(text) for a
+  // malformed filter, which no node passes. kUndecided: the filters in `open` remain to be judged.
   template <typename Warn>
   Verdict Judge(Instant now, const wire::ListView<ByteView>& filters, absl::string_view name,
                 const Tags& tags, std::vector<TagExpression>& open, Warn&& warn);
 
-  // What a Judgement of such filters came to.
+  // Keeps the result of a Judgement.
   void Remember(absl::string_view expression, absl::string_view value, bool matches) {
     verdicts_.Add(expression, value, matches);
   }
@@ -66,7 +67,7 @@ class QueryFilters {
   template <typename Warn>
   Verdict JudgeTag(Instant now, ByteView body, const Tags& tags, std::vector<TagExpression>& open,
                    Warn&& warn);
-  // Whether that may be spent now.
+  // Whether the budget permits this cost now.
   bool Spend(Instant now, Duration cost);
 
   VerdictCache verdicts_;
@@ -78,10 +79,10 @@ class QueryFilters {
 // Appends the filters of a query: the names first, then each tag.
 inline std::vector<ByteVector> EncodeQueryFilters(const QueryParams& params);
 
-// Which members the tags of an own query ask.
+// Which members a query of this node asks by their tags.
 class QueryAudience {
  public:
-  // What it may cost to look at all members at once, and how many: more is for a Judgement.
+  // The most time and the most members of one look; beyond them a Judgement decides.
   static constexpr Duration kCostMax = std::chrono::milliseconds(1);
   static constexpr std::size_t kMembersMax = 1024;
 
@@ -93,7 +94,7 @@ class QueryAudience {
   bool Includes(const Tags& tags) const;
 
  private:
-  // None: the expression does not compile.
+  // Without a Regex the expression does not compile.
   std::vector<std::pair<absl::string_view, std::optional<Regex>>> tags_;
 };
 

@@ -2,13 +2,13 @@
 #ifndef SERF_QUERIES_QUERY_ISSUER_H_
 #define SERF_QUERIES_QUERY_ISSUER_H_
 
-// QueryIssuer: the own queries of a node, from the message that is gossiped to the end of the
+// QueryIssuer: the queries of this node, from the message that is gossiped to the end of the
 // collection. Source: docs/protocol/serf.md 6.1, 6.2, 6.8.
 //
 //   absl::StatusOr<QueryId> query = issuer.Send(now, "uptime", "", params);
 //   issuer.OnResponse(now, response);
 //   issuer.OnTimer(now);                           // at NextDeadline()
-//   issuer.updates().Drain(...);                   // what came of the queries
+//   issuer.updates().Drain(...);                   // answers, acknowledgements and ends
 
 #include <algorithm>
 #include <cstddef>
@@ -51,48 +51,48 @@ namespace serf {
 
 class QueryIssuer {
  public:
-  // Own queries at once: a thousand a second that end after 16 s, the default timeout of 10,000
-  // nodes. Each gets its answers for up to an hour.
+  // The most queries of this node under way: a thousand a second that end after 16 s, the default
+  // timeout of 10,000 nodes. Each gets its answers for up to an hour.
   static constexpr std::size_t kRunningMax = 16'384;
 
-  // Both must outlive it. `clock` is that of queries.
+  // Both must outlive the issuer. `clock` is that of queries.
   QueryIssuer(SerfContext& context, CheckedClock& clock) : context_(context), clock_(clock) {}
   QueryIssuer(const QueryIssuer&) = delete;
   QueryIssuer& operator=(const QueryIssuer&) = delete;
 
-  // Takes a time of the clock, sends the query to this node, which passes it on like any other, and
-  // starts to collect. On an error nothing was done: InvalidArgumentError: too large, or a negative
-  // timeout; FailedPreconditionError: the own Serf protocol is older than queries;
-  // ResourceExhaustedError: kRunningMax.
+  // Takes a time of the clock, sends the query to this node, which gossips it like any other, and
+  // starts to collect. After an error nothing was done. Errors: InvalidArgument: too large, or a
+  // negative timeout; FailedPrecondition: this node's Serf protocol has no queries;
+  // ResourceExhausted: kRunningMax.
   absl::StatusOr<QueryId> Send(Instant now, absl::string_view name, absl::string_view payload,
                                const QueryParams& params);
 
-  // Ends an own query before its time, with kDone: its place is free, and what still comes in
-  // answer to it is dropped. The others, who cannot be told, go on. Nothing if it does not run.
+  // Ends a query of this node early, with kDone. Later answers to it are dropped. Other nodes do
+  // not learn of it and still answer. Does nothing if the query does not run.
   void Cancel(QueryId query);
 
-  // Of an own query or not.
+  // A response of another node, to any query.
   void OnResponse(Instant now, const wire::QueryResponseMessage& response);
 
-  // A judgement of the context's is back: whose answers are due. Until then, and if it is not
-  // decided, a query does not end early.
+  // The driver hands back a judgement about which answers are due. Until then, and if it is
+  // undecided, a query does not end early.
   void OnJudged(const Judgement& judgement);
 
   // Ends the queries whose time is over.
   void OnTimer(Instant now);
   Instant NextDeadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
-  // Ends all.
+  // Ends all queries.
   void EndAll();
 
-  // What came of own queries, in order. The last update of each is kDone.
+  // Updates of this node's queries, in order. The last update of each query is kDone.
   Results<QueryUpdate>& updates() { return updates_; }
 
   std::size_t running() const { return running_.size(); }
-  // Of a query that is given none.
+  // The timeout of a query whose parameters have none.
   Duration DefaultTimeout() const;
 
  private:
-  // Of Serf: the first that has queries.
+  // The first version of the Serf protocol that has queries.
   static constexpr std::uint8_t kQueryProtocolVersion = 4;
 
   Duration TimeoutOf(const QueryParams& params) const {
@@ -100,7 +100,7 @@ class QueryIssuer {
                                              : DefaultTimeout();
   }
   void ExpectAnswers(const QueryParams& params, QueryCollector& collector);
-  // Calls f for each member that lives, as far as is known, and is asked by name.
+  // Calls f for each member that is alive, as far as is known, and is asked by name.
   template <typename F>
   void ForEachAsked(const std::vector<std::string>& names, F&& f) const;
   void JudgeAudience(const QueryParams& params, QueryCollector& collector);
@@ -128,7 +128,7 @@ class QueryIssuer {
 };
 
 inline Duration QueryIssuer::DefaultTimeout() const {
-  // A cluster that never gossips takes the time of one that does.
+  // A cluster that never gossips uses the timeout of one that does.
   const Duration interval = context_.config.swim.gossip_interval > Duration::zero()
                                 ? context_.config.swim.gossip_interval
                                 : swim::Config::Lan().gossip_interval;
@@ -149,7 +149,7 @@ inline absl::StatusOr<QueryId> QueryIssuer::Send(Instant now, absl::string_view 
   if (running_.size() >= kRunningMax) {
     return absl::ResourceExhaustedError("too many queries are running");
   }
-  // The clock stands still at the end of the numbers.
+  // The clock does not move at the end of the numbers.
   if (running_.contains(clock_.time())) return absl::OutOfRangeError("the query clock has run out");
   const Duration timeout = TimeoutOf(params);
   const std::vector<ByteVector> filters = EncodeQueryFilters(params);
@@ -203,7 +203,7 @@ void QueryIssuer::ForEachAsked(const std::vector<std::string>& names, F&& f) con
 }
 
 inline void QueryIssuer::ExpectAnswers(const QueryParams& params, QueryCollector& collector) {
-  // Who was asked by name, and is not known here, may be known to others.
+  // Other nodes may know a named node that this one does not.
   for (const std::string& name : params.filter_nodes) {
     if (!context_.node.Find(name).has_value()) collector.Expect(name);
   }

@@ -244,7 +244,7 @@ TEST_F(QueryIssuerTest, AnEarlyEndWaitsForAllWhoLiveAndAreAsked) {
               ElementsAre("response a: x", "response self: x", "response b: x", "done"));
   Hear(named, "a", "x");
   EXPECT_THAT(TakeUpdates(), ElementsAre("response a: x"));
-  Hear(named, "unknown", "x");  // others may know it
+  Hear(named, "unknown", "x");  // other nodes may know it
   EXPECT_THAT(TakeUpdates(), ElementsAre("response unknown: x", "done"));
 }
 
@@ -296,7 +296,7 @@ TEST_F(QueryIssuerTest, ACheapAudienceIsKnownAtOnce) {
   EXPECT_THAT(TakeUpdates(), ElementsAre("response web1: x", "done"));
 }
 
-// Asks for nodes by an expression that is not plain.
+// Parameters with an expression that is not plain.
 QueryParams Dear() {
   QueryParams params;
   params.finish_early = true;
@@ -320,7 +320,7 @@ TEST_F(QueryIssuerTest, ADearAudienceIsJudgedElsewhereAndTheQueryWaitsForIt) {
   EXPECT_THAT(TakeUpdates(), ElementsAre("done"));
 }
 
-// It is due whatever its tags are, since they are not known here.
+// An unknown node owes an answer whatever its tags are.
 TEST_F(QueryIssuerTest, TheAnswerOfAnUnknownNodeEndsNoQueryWhoseAudienceIsNotJudged) {
   AddPeer("web1", {{"role", "web"}});
   QueryParams params = Dear();

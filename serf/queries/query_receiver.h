@@ -2,16 +2,19 @@
 #ifndef SERF_QUERIES_QUERY_RECEIVER_H_
 #define SERF_QUERIES_QUERY_RECEIVER_H_
 
-// QueryReceiver: the queries that reach a node, own ones too: takes each once, acknowledges, lets
-// it be answered once, and relays the answers. Source: docs/protocol/serf.md 6.3 to 6.7.
+// QueryReceiver: the queries that reach a node, its own included. It takes each query once,
+// acknowledges it, lets the application answer once, and relays answers. Source:
+// docs/protocol/serf.md 6.3 to 6.7.
 //
-// Where the original differs, it is wrong (docs/protocol/serf.md 15.2, 6.6): answers go only to
-// members, so that nobody can aim the whole cluster at a victim; those to a node that is not known
-// yet wait until it is. (Whoever claims the name of a member is no member itself, and is told so:
-// but seldom.) An answer that was sent counts as sent, whatever becomes of its relays, and these
-// may be longer than the limit of answers by their header. Queries whose filters are left to a
-// Judgement are told when it is back, so that others may overtake them; what cannot be judged is
-// passed on, not answered, and counted.
+// This implementation differs from Go Serf where that is wrong (docs/protocol/serf.md 6.6, 15.2).
+// Answers go only to members, so that nobody can aim the whole cluster at a victim. An answer for a
+// node that is not known yet waits until it is. A node that claims a member's name is not a member.
+// It still gets a conflict ballot, at most one per kContestantInterval.
+//
+// Sending the direct answer decides the result; failed relays are ignored. A relay may exceed the
+// answer limit by the size of its header. Queries whose filters need a Judgement are delivered when
+// it is back, so that later queries may overtake them. A query that cannot be judged is gossiped,
+// not answered, and counted.
 
 #include <algorithm>
 #include <chrono>
@@ -55,7 +58,7 @@ struct Origin {
   Endpoint endpoint;
   std::string name;
   std::uint8_t relay_factor = 0;
-  bool contestant = false;  // asks for a vote about its own name
+  bool contestant = false;  // asks for a vote about its name
 };
 
 struct OpenQuery {
@@ -64,11 +67,11 @@ struct OpenQuery {
   bool answered = false;
 };
 
-// A query before it is told of.
+// A query that is not delivered yet.
 struct ReceivedQuery {
   OpenQuery open;
   QueryEvent event;
-  bool answerable = false;  // has an address
+  bool answerable = false;  // whether it has an address
   bool wants_ack = false;
 };
 
@@ -82,44 +85,46 @@ struct HeldAnswer {
 
 class QueryReceiver {
  public:
-  // Queries that may still be answered, own ones too; beyond it the oldest cannot any more. Twice
-  // as many as one node asks at once; 5 MB.
+  // The most queries that may still be answered, this node's included. Beyond it the oldest one
+  // becomes unanswerable. Twice as many as one node asks at once; 5 MB.
   static constexpr std::size_t kOpenMax = 32'768;
-  // Queries under judgement, and the bytes of their filters and payloads. A judgement that takes
-  // long has them wait for seconds; what comes then is not judged.
+  // The most queries under judgement, and the most bytes of their filters and payloads. A long
+  // judgement makes them wait for seconds; queries beyond the limit are not judged.
   static constexpr std::size_t kJudgedMax = 64;
   static constexpr std::size_t kJudgedBytesMax = std::size_t{1} << 20;
-  // Answers that wait for the node that asked to become known.
+  // The most answers that wait until the asking node becomes known.
   static constexpr std::size_t kHeldMax = 64;
-  // Least time between votes for contestants that are no members.
+  // The least time between votes for contestants that are not members.
   static constexpr Duration kContestantInterval = std::chrono::seconds(1);
-  // Relays need this of the engine's protocol (docs/protocol/serf.md 6.7).
+  // The least version of the SWIM layer's protocol that can relay (docs/protocol/serf.md 6.7).
   static constexpr std::uint8_t kRelayProtocolVersion = 5;
-  // Relays at once, and how soon there may be another one; those beyond are left out and counted. A
-  // query may ask for 255 of each answer, and a packet hold a thousand queries.
+  // The most relays at once, and how soon another one may follow; those beyond are left out and
+  // counted. A query may ask for 255 relays of each answer, and a packet may hold a thousand
+  // queries.
   static constexpr int kRelaysAtOnceMax = 1024;
   static constexpr Duration kRelayInterval = std::chrono::microseconds(50);
-  // In a larger cluster not all members are looked at for each answer.
+  // In a larger cluster a node does not look at all members for each answer.
   static constexpr std::size_t kLookedAtMax = 64;
-  // Then, of each member, how long until all may be looked at again: a fiftieth of the processor.
+  // In such a cluster, the pause per member before the node looks at all again: a fiftieth of the
+  // processor.
   static constexpr Duration kSearchInterval = std::chrono::microseconds(1);
 
-  // Both must outlive it. `clock` is that of queries.
+  // Both must outlive the receiver. `clock` is that of queries.
   QueryReceiver(SerfContext& context, CheckedClock& clock) : context_(context), clock_(clock) {}
   QueryReceiver(const QueryReceiver&) = delete;
   QueryReceiver& operator=(const QueryReceiver&) = delete;
 
-  // Queries before this time are unwelcome from now on.
+  // From now on the node drops queries before this time.
   void IgnoreBefore(wire::LamportTime time) { min_time_ = time; }
 
   // A query. True if it is new and should be passed on.
   bool OnMessage(Instant now, const wire::QueryMessage& query);
 
-  // A judgement of the context's is back.
+  // The driver hands back a judgement of the context.
   void OnJudged(Instant now, const Judgement& judgement);
 
   // Answers a query, once. The errors begin "failed to respond to key query: ", whatever the query,
-  // as the original's do (docs/protocol/serf.md 6.6).
+  // as in Go Serf (docs/protocol/serf.md 6.6).
   absl::Status Respond(Instant now, QueryId id, absl::string_view payload);
   // The same for an internal query; logs a failure. `kind`: "key", "conflict".
   void RespondInternally(Instant now, absl::string_view kind, QueryId id, ByteView payload) {
@@ -128,17 +133,17 @@ class QueryReceiver {
           " query: ", absl::string_view(status.message()));
     }
   }
-  // Whether an answer keeps the limit.
+  // Whether an answer keeps the size limit.
   bool Fits(QueryId id, absl::string_view payload) const {
     return EncodeAnswer(id, 0, payload).size() <= context_.config.query_response_size_limit;
   }
 
-  // A node became known: what is held for it goes out.
+  // A node became known: sends the answers that wait for it.
   void OnNodeJoin(Instant now, const swim::NodeInfo& info);
-  // Forgets what cannot be answered any more.
+  // Forgets queries that cannot be answered any more.
   void Purge(Instant now);
 
-  // The queries that this node is asked, internal ones too.
+  // The queries for this node, internal ones included.
   Results<QueryEvent>& queries() { return queries_; }
 
   std::size_t open() const { return open_.size(); }
@@ -149,12 +154,12 @@ class QueryReceiver {
   using ReceivedQuery = query_receiver_internal::ReceivedQuery;
   using HeldAnswer = query_receiver_internal::HeldAnswer;
 
-  // False: implausible, old or known.
+  // False: the query is implausible, old or known.
   bool Admit(Instant now, const wire::QueryMessage& query);
   ReceivedQuery Describe(Instant now, const wire::QueryMessage& query) const;
-  // The query is for this node: acknowledges and tells.
+  // The query is for this node: acknowledges and delivers it.
   void Accept(Instant now, ReceivedQuery query);
-  // Hands the filters out.
+  // Leaves the filters to a Judgement.
   void Defer(Instant now, ReceivedQuery query, std::vector<TagExpression> filters);
   void CountUnjudged(Instant now, absl::string_view name, absl::string_view why);
   ByteVector EncodeAnswer(QueryId id, std::uint32_t flags, absl::string_view payload) const;
@@ -162,14 +167,14 @@ class QueryReceiver {
     deadlines_.erase({query->second.deadline, query->first});
     open_.erase(query);
   }
-  // Sends, or holds while the origin is unknown.
+  // Sends an answer, or holds it while the origin is unknown.
   void Deliver(Instant now, const Origin& origin, Instant deadline, ByteVector message);
   void Send(Instant now, const Origin& origin, ByteView message);
   void Relay(Instant now, const Origin& origin, ByteView message);
-  // Up to `count` members at random that can relay; in a large cluster not always all there are.
+  // Up to `count` random members that can relay; in a large cluster it may miss some.
   std::vector<swim::MemberIndex> PickHelpers(const Origin& origin, std::size_t count);
   bool IsMember(Instant now, const Origin& origin);
-  // Whether to tell a node that is no member what is known of its name.
+  // Whether to send a ballot to a contestant, which is not a member.
   bool MayAnswerContestant(Instant now, const Origin& origin);
 
   SerfContext& context_;
@@ -184,7 +189,7 @@ class QueryReceiver {
   absl::btree_map<QueryId, Judged> judged_;
   std::size_t judged_bytes_ = 0;
   absl::btree_map<QueryId, OpenQuery> open_;
-  absl::btree_set<std::pair<Instant, QueryId>> deadlines_;  // of the open ones
+  absl::btree_set<std::pair<Instant, QueryId>> deadlines_;  // of the open queries
   std::vector<HeldAnswer> held_;
   Instant next_contestant_ = Instant::min();
   Results<QueryEvent> queries_;
@@ -242,7 +247,7 @@ inline QueryReceiver::ReceivedQuery QueryReceiver::Describe(Instant now,
   open.origin.relay_factor = query.relay_factor;
   open.origin.contestant =
       query.name == kConflictQuery && AsText(query.payload) == query.source_node;
-  // Without an address it can be heard but not answered.
+  // A query without an address can be delivered but not answered.
   if (const auto ip = IpAddress::FromBytes(query.addr)) {
     open.origin.endpoint = {*ip, query.port};
     received.answerable = true;
@@ -265,7 +270,7 @@ inline void QueryReceiver::Accept(Instant now, ReceivedQuery query) {
   if (query.answerable) {
     if (open_.size() >= kOpenMax) Purge(now);
     if (open_.size() >= kOpenMax) Forget(open_.begin());
-    // A query is admitted once, so it is not open yet.
+    // Each query is admitted once, so it is not open yet.
     deadlines_.emplace(query.open.deadline, id);
     open_.emplace(id, std::move(query.open));
   }
@@ -295,7 +300,7 @@ inline void QueryReceiver::OnJudged(Instant now, const Judgement& judgement) {
   if (!found) return;
   Judged& judged = found.mapped();
   judged_bytes_ -= judged.bytes;
-  // Who asked has stopped waiting.
+  // The asking node has stopped waiting.
   const bool late = now >= judged.query.open.deadline;
   if (late) return CountUnjudged(now, judged.query.event.name, "its time was over");
   if (!judgement.decided()) {
@@ -391,7 +396,7 @@ inline bool QueryReceiver::IsMember(Instant now, const Origin& origin) {
     return member.has_value() &&
            SameHostAndPort(context_.node.info(*member).endpoint(), origin.endpoint);
   }
-  // Releases before 0.9.0 don't say who they are.
+  // Releases before 0.9.0 do not name the asking node.
   if (const std::size_t members = context_.node.known_nodes(); members > kLookedAtMax) {
     if (now < next_search_) return false;
     next_search_ = now + static_cast<std::int64_t>(members) * kSearchInterval;
@@ -427,7 +432,7 @@ inline void QueryReceiver::OnNodeJoin(Instant now, const swim::NodeInfo& info) {
 
 inline void QueryReceiver::Send(Instant now, const Origin& origin, ByteView message) {
   context_.Send(origin.endpoint, message);
-  // To oneself it goes without a network.
+  // The answer to this node itself does not use the network.
   if (origin.relay_factor > 0 && origin.name != context_.config.swim.name)
     Relay(now, origin, message);
 }
@@ -440,7 +445,7 @@ inline void QueryReceiver::Relay(Instant now, const Origin& origin, ByteView mes
   context_.counters.dropped_answers += origin.relay_factor - wanted;
   if (wanted == 0) return;
   const std::vector<swim::MemberIndex> helpers = PickHelpers(origin, wanted);
-  // To look for them costs, too.
+  // Looking for helpers has a cost, too.
   const std::size_t spent = context_.node.known_nodes() > kLookedAtMax ? wanted : helpers.size();
   relays_until_ = from + static_cast<std::int64_t>(spent) * kRelayInterval;
   wire::RelayHeader header;
@@ -461,12 +466,12 @@ inline std::vector<swim::MemberIndex> QueryReceiver::PickHelpers(const Origin& o
     if (member == context_.node.self() || context_.node.state(member) != swim::NodeState::kAlive)
       return false;
     const swim::NodeInfo& info = context_.node.info(member);
-    // The node that asked would relay to itself.
+    // The asking node would relay to itself.
     return info.name() != origin.name && info.versions().protocol_max >= kRelayProtocolVersion;
   };
   std::vector<swim::MemberIndex> helpers;
   if (context_.node.known_nodes() > kLookedAtMax) {
-    // Eight draws for each find them nearly always if a third of the members can help.
+    // Eight draws for each nearly always find enough if a third of the members can help.
     for (std::size_t i = 0; i < 8 * count && helpers.size() < count; ++i) {
       const swim::MemberIndex member(
           static_cast<std::uint32_t>(context_.rng.Below(context_.node.index_limit())));

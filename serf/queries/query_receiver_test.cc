@@ -27,12 +27,12 @@ using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 using wire::LamportTime;
 
-// A query of a peer that is asked for ten seconds, unless the test says otherwise.
+// A query of a peer, which lasts for ten seconds unless the test says otherwise.
 struct Question {
   std::uint64_t time = 5;
   std::uint32_t number = 77;
   std::string from = "a";
-  std::string at = "a";  // the peer whose address it gives; none if empty
+  std::string at = "a";  // the peer whose address the query gives; empty: no address
   std::uint32_t flags = 0;
   std::uint8_t relay_factor = 0;
   Duration timeout = seconds(10);
@@ -73,7 +73,7 @@ class QueryReceiverTest : public ::testing::Test, protected testing::SerfPart {
   absl::Status Respond(const Question& q, absl::string_view payload = "fine") {
     return receiver_.Respond(now_, IdOf(q), payload);
   }
-  // Names and times of the queries that this node is asked since the last call: "uptime 5".
+  // Names and times of the queries that reached this node since the last call: "uptime 5".
   std::vector<std::string> TakeQueries() {
     std::vector<std::string> lines;
     receiver_.queries().Drain([&](const QueryEvent& query) {
@@ -81,7 +81,8 @@ class QueryReceiverTest : public ::testing::Test, protected testing::SerfPart {
     });
     return lines;
   }
-  // What was sent since the last call: "a: ack", "a: answer fine", "b: relay to a".
+  // The messages that this node sent since the last call: "a: ack", "a: answer fine", "b: relay to
+  // a".
   std::vector<std::string> TakeAnswers() {
     std::vector<std::string> lines;
     for (const SerfContext::Message& sent : TakeSent()) {
@@ -203,7 +204,7 @@ TEST_F(QueryReceiverTest, AnAnswerGoesOutOnceWithinItsLimitUntilTheDeadline) {
             absl::InvalidArgumentError(
                 "failed to respond to key query: response exceeds limit of 1024 bytes"));
   EXPECT_THAT(TakeAnswers(), IsEmpty());
-  EXPECT_TRUE(Respond(asked, payload).ok());  // what was too long has answered nothing
+  EXPECT_TRUE(Respond(asked, payload).ok());  // the answer that was too long does not count
   EXPECT_THAT(TakeAnswers(), ElementsAre("a: answer " + payload));
   EXPECT_EQ(Respond(asked),
             absl::AlreadyExistsError("failed to respond to key query: response already sent"));
@@ -351,7 +352,7 @@ TEST_F(QueryReceiverTest, TheAnswerToTheOwnQueryIsNotRelayed) {
 
 class JudgedQueryTest : public QueryReceiverTest {
  protected:
-  // With a filter that is not cheap.
+  // A query with an expensive filter.
   static Question Dear(std::uint64_t time, const std::string& expression = "(w|v)(e|f){1,40}b") {
     Question question{.time = time, .flags = wire::kQueryFlagAck};
     question.filters.filter_tags = {{"role", expression}};
@@ -378,7 +379,7 @@ TEST_F(JudgedQueryTest, ItIsToldAndAcknowledgedWhenItsFiltersAreJudgedAndOthersO
   EXPECT_THAT(TakeAnswers(), ElementsAre("a: ack"));
   EXPECT_TRUE(Respond(Dear(5)).ok());
   TakeAnswers();
-  // Once; and what was judged is remembered.
+  // Only once; and the verdict is remembered.
   receiver_.OnJudged(now_, *judgements[0]);
   EXPECT_THAT(TakeQueries(), IsEmpty());
   EXPECT_TRUE(Ask(Dear(7)));
@@ -427,7 +428,7 @@ TEST_F(JudgedQueryTest, TheyAreBoundedInBytes) {
   large.payload = std::string(QueryReceiver::kJudgedBytesMax / 2, 'x');
   Ask(large);
   large.time = 6;
-  Ask(large);  // with its filter it is over the half
+  Ask(large);  // with its filter it exceeds the half
   EXPECT_EQ(context_.counters.queries_unjudged, 1u);
   EXPECT_THAT(TakeJudgements(), SizeIs(1));
 }

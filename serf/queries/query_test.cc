@@ -52,7 +52,7 @@ TEST(QueryCollectorTest, TakesOneOfEachFromEachNode) {
   EXPECT_EQ(collector.Judge(kResponse, "a", true), kNew);
   EXPECT_EQ(collector.Judge(kResponse, "a", true), kDuplicate);
   EXPECT_EQ(collector.Judge(kAck, "b", true), kNew);
-  EXPECT_FALSE(collector.complete());  // nobody was expected
+  EXPECT_FALSE(collector.complete());  // no answer was due
 }
 
 TEST(QueryCollectorTest, AcksThatNobodyAskedForAreUnwanted) {
@@ -103,7 +103,7 @@ class QueryFilterTest : public ::testing::Test {
     return filters_.Judge(now_, wire::ListView<ByteView>(views), "self", tags, open_,
                           [this](const std::string& text) { warnings_.push_back(text); });
   }
-  // With a Judgement, where it takes one.
+  // Uses a Judgement where one is needed.
   bool Passes(const std::vector<ByteVector>& filters, const Tags& tags = {}) {
     const Verdict verdict = Judge(filters, tags);
     EXPECT_EQ(open_.empty(), verdict != Verdict::kUndecided);
@@ -119,7 +119,7 @@ class QueryFilterTest : public ::testing::Test {
   }
   bool Passes(const QueryParams& params, const Tags& tags = {}) {
     const bool passes = Passes(EncodeQueryFilters(params), tags);
-    // Who asks must come to the same end.
+    // The asking side must reach the same verdict.
     const bool is_named = params.filter_nodes.empty() ||
                           std::find(params.filter_nodes.begin(), params.filter_nodes.end(),
                                     "self") != params.filter_nodes.end();
@@ -210,10 +210,10 @@ TEST_F(QueryFilterTest, WhatIsNotCheapIsLeftOpen) {
   ASSERT_EQ(open_.size(), 1u);
   EXPECT_EQ(open_[0].tag, "role");
   EXPECT_EQ(open_[0].expression, "^\\pL{1,64}-");
-  // One that fails decides, wherever it stands.
+  // A filter that fails decides, wherever it is.
   EXPECT_EQ(Judge(TagFilters({{"role", "\\pL"}, {"zone", "x"}}), tags), Verdict::kFails);
   EXPECT_EQ(Judge(TagFilters({{"role", std::string(600, 'a')}}), tags), Verdict::kUndecided);
-  // Each is cheap, not all.
+  // Each is cheap, but all together are not.
   Tags many;
   for (int i = 0; i < 32; ++i) many[absl::StrCat("tag", i)] = absl::StrCat("^(", i, ")?$");
   EXPECT_EQ(Judge(TagFilters(many), tags), Verdict::kUndecided);

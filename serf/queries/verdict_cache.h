@@ -2,8 +2,9 @@
 #ifndef SERF_QUERIES_VERDICT_CACHE_H_
 #define SERF_QUERIES_VERDICT_CACHE_H_
 
-// VerdictCache: which texts the last expressions matched. What a node is asked again, which is what
-// scripts do, it answers without its engine; and verdicts are smaller than compiled expressions.
+// VerdictCache: whether the latest expressions matched the latest texts. Scripts ask the same again
+// and again; the cache answers them without RE2, and verdicts are smaller than compiled
+// expressions.
 //
 //   if (const auto matches = cache.Find("^web", "web-1")) ...
 //   cache.Add("^web", "web-1", true);
@@ -21,7 +22,7 @@ namespace serf {
 
 class VerdictCache {
  public:
-  // Memory of all entries, about: thousands of ordinary ones.
+  // About the memory of all entries: thousands of ordinary ones.
   static constexpr std::size_t kBytesMax = std::size_t{256} << 10;
 
   std::optional<bool> Find(absl::string_view expression, absl::string_view text) {
@@ -41,15 +42,16 @@ class VerdictCache {
   std::size_t size() const { return young_.size() + old_.size(); }
 
  private:
-  // Beside its key, what an entry takes.
+  // What an entry takes besides its key.
   static constexpr std::size_t kEntryBytes = 64;
 
-  // Unambiguous, whatever bytes the two have.
+  // Unambiguous for any bytes of the two.
   static std::string Key(absl::string_view expression, absl::string_view text) {
     return absl::StrCat(expression.size(), ":", expression, text);
   }
 
-  // Two generations: what is asked moves to the young one; when that is full, the old one goes.
+  // Two generations: a used entry moves to the young one; when that is full, the old one is
+  // dropped.
   void Insert(const std::string& key, bool matches) {
     const std::size_t size = key.size() + kEntryBytes;
     if (size > kBytesMax / 2) return;

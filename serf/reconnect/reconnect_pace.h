@@ -2,10 +2,10 @@
 #ifndef SERF_RECONNECT_RECONNECT_PACE_H_
 #define SERF_RECONNECT_RECONNECT_PACE_H_
 
-// How nodes that are gone are tried again: soon at first, then less and less often, but so often
-// for good that a partition ends within a push/pull interval of its end; and by all nodes together,
-// so that each failed member is tried about as often however large the cluster is.
-// Source: docs/protocol/serf.md 3.6, and docs/decisions/0005-partitions-heal.md where it differs.
+// Back-off for dialling failed members. It starts short and doubles, but its ceiling is low enough
+// that a healed partition merges within one push/pull interval. All nodes share the load, so that
+// each failed member is dialled about equally often in a cluster of any size. Source:
+// docs/protocol/serf.md 3.6, and docs/decisions/0005-partitions-heal.md where it differs.
 
 #include <algorithm>
 #include <cstddef>
@@ -15,12 +15,12 @@
 
 namespace serf {
 
-// ReconnectPace: the pauses between attempts. Each is twice as long as the one before, up to a
-// quarter of the interval, and jittered by an eighth: nodes that lose each other at the same time
-// would try at the same time.
+// ReconnectPace: the pauses between attempts. Each pause is twice as long as the one before, up to
+// a quarter of the interval, with a jitter of an eighth: nodes that lose each other at the same
+// moment would otherwise dial at the same moment.
 class ReconnectPace {
  public:
-  // Parts of the interval.
+  // Fractions of the interval.
   static constexpr int kFirst = 32;
   static constexpr int kLast = 4;
 
@@ -40,11 +40,11 @@ class ReconnectPace {
   Duration pause_{1};
 };
 
-// Whom a node tries in one turn, at most, however many failed.
+// The most failed members that a node dials in one turn, however many failed.
 inline constexpr std::size_t kReconnectsPerTurn = 4;
 
-// How many of the failed members a node tries in a turn: on average so many that all nodes together
-// try each once. `members`: all, in every state.
+// How many failed members this node dials in a turn. On average all nodes together dial each failed
+// member once. `members` counts all members, in every state.
 inline std::size_t ReconnectsInTurn(std::size_t members, std::size_t failed, std::size_t left,
                                     Rng& rng) {
   const std::size_t gone = failed + left;

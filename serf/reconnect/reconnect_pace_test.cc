@@ -65,7 +65,7 @@ TEST(ReconnectTest, PausesAreJitteredByAnEighth) {
   EXPECT_GT(most, milliseconds(1110));
 }
 
-// It would be a busy loop.
+// A pause of zero would be a busy loop.
 TEST(ReconnectTest, APauseIsNeverZero) {
   Rng rng(1);
   ReconnectPace pace(Duration(1));

@@ -2,9 +2,9 @@
 #ifndef SERF_RECONNECT_RECONNECTOR_H_
 #define SERF_RECONNECT_RECONNECTOR_H_
 
-// Reconnector: whom a node asks to join by itself, and when: failed members; after a restart the
-// nodes of the life before; and the seeds, when nobody knows of them any more.
-// Source: docs/protocol/serf.md 3.6, 9.7, and docs/decisions/0005-partitions-heal.md.
+// Reconnector: which nodes this node joins without a request, and when: failed members; after a
+// restart the nodes of the snapshot; and the seeds that are no longer members. Source:
+// docs/protocol/serf.md 3.6, 9.7, and docs/decisions/0005-partitions-heal.md.
 //
 //   reconnector.OnMemberEvent(now, event);
 //   while (auto attempt = reconnector.Next(now)) {
@@ -41,45 +41,45 @@ namespace serf {
 
 class Reconnector final : private SnapshotRejoin::Cluster {
  public:
-  // At once, of all kinds. A dial that nobody answers takes seconds.
+  // The most attempts under way, of all kinds. A dial without an answer takes seconds.
   static constexpr std::size_t kUnderWayMax = 8;
-  // Failed members that are listed, and put into a random order, at once; then those that follow by
-  // name. To list tens of thousands would hold up the node.
+  // The most failed members that are listed and shuffled at once; the next ones by name follow
+  // later. To list tens of thousands would hold up the node.
   static constexpr std::size_t kTurnMax = 4096;
-  // Seeds of which nobody knows are asked one by one; each fruitless turn doubles the pause, from
-  // reconnect_interval up to so many times that.
+  // Seeds that are not members are dialled one by one. Each turn without success doubles the pause,
+  // from reconnect_interval up to this many times that.
   static constexpr int kSeedsBackOffMax = 16;
 
   struct Attempt {
     swim::JoinTarget target;
-    bool rejoin = false;  // of a node of the snapshot
+    bool rejoin = false;  // to a node of the snapshot
   };
 
-  // Both must outlive it.
+  // Both must outlive the object.
   Reconnector(SerfContext& context, const MemberTracker& members)
       : context_(context), members_(members), pace_(context.config.reconnect_interval) {}
   Reconnector(const Reconnector&) = delete;
   Reconnector& operator=(const Reconnector&) = delete;
 
-  // The node was in the cluster before, with these.
+  // After a restart: the snapshot has this state.
   void Remember(const SnapshotState& state) {
     rejoin_ = SnapshotRejoin(state, context_.config.swim.name, context_.config.reconnect_interval,
                              context_.config.swim.logger);
   }
   void Start(Instant now) { rejoin_.Start(now, context_.rng); }
 
-  // The application joined, and these answered.
+  // A join of the application succeeded, and these addresses answered.
   void AddSeeds(Instant now, const std::vector<Endpoint>& seeds);
-  // Members failed, or left.
+  // Members failed, left or returned.
   void OnMemberEvent(Instant now, const MemberEvent& event);
 
-  // Whom to ask now; nobody once this node was told to leave.
+  // The next attempt to begin now. Nothing once this node was asked to leave.
   std::optional<Attempt> Next(Instant now);
   // The attempt that Next() returned is under way as this join.
   void OnBegun(swim::JoinId join, const Attempt& attempt) {
     under_way_.emplace(join, UnderWay{attempt.rejoin, attempt.target.endpoint});
   }
-  // A join has ended. What kind it was.
+  // A join has ended. Returns its kind; kOther is a join of the application.
   enum class Ended : std::uint8_t { kOther, kReconnect, kRejoin };
   Ended OnDone(Instant now, swim::JoinId join, bool contacted);
   Instant NextDeadline() const {
@@ -92,12 +92,12 @@ class Reconnector final : private SnapshotRejoin::Cluster {
     Endpoint endpoint;
   };
 
-  // Decides how many failed members to try now.
+  // Decides how many failed members to dial now.
   void BeginTurn(Instant now);
-  // The next of the failed ones in their random order.
+  // The next failed member of the shuffled list.
   std::optional<swim::JoinTarget> NextFailed();
   std::optional<swim::JoinTarget> NextSeed(Instant now);
-  // Tries soon, but does not begin anew with each of many failures.
+  // Makes the next turn come soon, but does not start the pace anew with each of many failures.
   void Hurry(Instant now);
   bool IsUnderWay(const Endpoint& endpoint) const {
     return std::any_of(under_way_.begin(), under_way_.end(),
@@ -115,9 +115,9 @@ class Reconnector final : private SnapshotRejoin::Cluster {
   ReconnectPace pace_;
   Instant reconnect_at_ = kNever;
   Instant hurry_again_at_ = Instant::min();
-  std::vector<std::string> turn_;  // the failed, to be tried from the end
-  std::string turn_from_;          // the first name of those that come after them; empty: of all
-  std::size_t due_ = 0;            // how many of them now
+  std::vector<std::string> turn_;  // failed members, dialled from the end
+  std::string turn_from_;  // the first name behind those in turn_; empty: begin with the first
+  std::size_t due_ = 0;    // how many of them to dial now
 
   Seeds seeds_;
   Instant seeds_at_ = kNever;
@@ -156,7 +156,7 @@ inline Reconnector::Ended Reconnector::OnDone(Instant now, swim::JoinId join, bo
   if (rejoin) {
     rejoin_.OnDone(now, contacted, context_.rng);
   } else if (contacted) {
-    // The others may be within reach again, too.
+    // Other failed members may be reachable again, too.
     Hurry(now);
   }
   return rejoin ? Ended::kRejoin : Ended::kReconnect;
@@ -167,7 +167,7 @@ inline Reconnector::Ended Reconnector::OnDone(Instant now, swim::JoinId join, bo
 inline void Reconnector::OnMemberEvent(Instant now, const MemberEvent& event) {
   for (const Member& member : event.members) {
     if (event.kind == MemberEventKind::kFailed) Hurry(now);
-    // Its address may be another's by now.
+    // Another node may have its address by now.
     if (member.status == MemberStatus::kLeft) seeds_.Forget(member.endpoint);
   }
 }
@@ -233,7 +233,7 @@ inline void Reconnector::AddSeeds(Instant now, const std::vector<Endpoint>& seed
 }
 
 inline std::optional<swim::JoinTarget> Reconnector::NextSeed(Instant now) {
-  // Whoever is a member is looked after as such.
+  // A seed that is a member, in any state, needs no dial of its own.
   const std::optional<Endpoint> seed =
       seeds_.Next([this](const std::vector<Endpoint>& all) { return members_.WithoutMember(all); });
   seeds_back_off_ = seed ? std::min(2 * seeds_back_off_, kSeedsBackOffMax) : 1;

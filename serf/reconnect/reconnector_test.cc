@@ -28,7 +28,7 @@ Endpoint At(absl::string_view name) { return testing::Peers::EndpointOf(name); }
 
 class ReconnectorTest : public ::testing::Test, protected testing::SerfPart {
  protected:
-  // The reconnector hears of the changes, as it does in the machine.
+  // Reports the changes to the reconnector, as the machine does.
   void HandEvents() {
     members_.events().Drain(
         [&](const MemberEvent& event) { reconnector_.OnMemberEvent(now_, event); });
@@ -38,7 +38,7 @@ class ReconnectorTest : public ::testing::Test, protected testing::SerfPart {
     for (const std::string& name : names) KillPeer(name);
     HandEvents();
   }
-  // Whom it asks now: addresses; the attempts stay under way.
+  // The addresses that it dials now; the attempts stay under way.
   std::vector<Endpoint> Ask() {
     std::vector<Endpoint> asked;
     while (const std::optional<Reconnector::Attempt> attempt = reconnector_.Next(now_)) {
@@ -90,7 +90,8 @@ TEST_F(ReconnectorTest, WhoFailedIsAskedSoonAndWhoLeftIsNot) {
   EXPECT_THAT(AskNext(), UnorderedElementsAre(At("failed"), At("alive")));
 }
 
-// To list all of a large part that failed takes long. Each is asked once before any is again.
+// To list all members of a large part that failed takes long. The reconnector dials each member
+// once before it dials any a second time.
 TEST_F(ReconnectorTest, OfManySomeAreListedAtOnce) {
   constexpr std::size_t kFailed = Reconnector::kTurnMax + 500;
   std::set<Endpoint> first, all;
@@ -109,7 +110,7 @@ TEST_F(ReconnectorTest, OfManySomeAreListedAtOnce) {
     attempts += now.size();
     asked.insert(now.begin(), now.end());
     EXPECT_EQ(asked.size(), attempts);
-    // No turn of asking goes beyond those that are listed.
+    // A turn dials only members that are listed.
     if (attempts == Reconnector::kTurnMax) EXPECT_EQ(asked, first);
     EndAll();
   }
@@ -170,7 +171,7 @@ TEST_F(ReconnectorTest, OneThatAnswersHurriesTheOthersButNotEveryTime) {
   EXPECT_THAT(Wait(), About(config_.reconnect_interval / 4));
   EndFirst(/*contacted=*/true);
   EXPECT_LT(Wait(), config_.reconnect_interval / 16);
-  // Within the interval what is due is not put off, and not hurried.
+  // Within the interval a failure neither delays nor hurries what is due.
   const Instant before = reconnector_.NextDeadline();
   EndFirst(/*contacted=*/true);
   EXPECT_EQ(reconnector_.NextDeadline(), before);

@@ -2,9 +2,10 @@
 #ifndef SERF_RECONNECT_SEEDS_H_
 #define SERF_RECONNECT_SEEDS_H_
 
-// Seeds: the addresses at which the application's joins found somebody. When a partition lasts so
-// long that both sides forget each other's members (reconnect_timeout), they are what is left to
-// find together by. Who leaves on purpose, or is declared gone, is no seed any more.
+// Seeds: the addresses that answered the application's joins. If a partition lasts so long that
+// both sides forget each other's members (reconnect_timeout), these addresses are the only way for
+// the two sides to find each other again. An address is dropped when its member leaves or is forced
+// to leave.
 //
 //   seeds.Add(endpoint);
 //   seeds.Forget(endpoint);
@@ -21,7 +22,7 @@ namespace serf {
 
 class Seeds {
  public:
-  // More than an operator configures; the oldest go.
+  // More than an operator configures. The oldest address makes room.
   static constexpr std::size_t kMax = 64;
 
   void Add(const Endpoint& endpoint) {
@@ -31,8 +32,8 @@ class Seeds {
   }
   void Forget(const Endpoint& endpoint) { std::erase(list_, endpoint); }
 
-  // In turn, one of those that wanted(all of them) returns. It is called once: to know who is a
-  // member may mean to look at all members.
+  // Returns, in turn, one of the addresses that wanted(all addresses) returns. Calls `wanted` only
+  // once, since it may look at all members.
   template <typename Wanted>
   std::optional<Endpoint> Next(Wanted&& wanted) {
     if (list_.empty()) return std::nullopt;

@@ -12,7 +12,7 @@ namespace {
 
 Endpoint At(std::uint16_t port) { return {IpAddress::V4(10, 0, 0, 1), port}; }
 constexpr auto kAny = [](const std::vector<Endpoint>& all) { return all; };
-// All but one.
+// All seeds but one.
 auto Not(std::uint16_t port) {
   return [port](std::vector<Endpoint> all) {
     std::erase(all, At(port));
@@ -57,7 +57,7 @@ TEST(SeedsTest, TheOldestGo) {
   EXPECT_FALSE(seeds.Next([](const auto&) { return std::vector{At(0)}; }));
 }
 
-// In a large cluster it is dear to find out who is a member.
+// In a large cluster it is expensive to find out which addresses are members.
 TEST(SeedsTest, IsAskedOnceForAllOfThem) {
   Seeds seeds;
   for (std::size_t i = 0; i < Seeds::kMax; ++i) seeds.Add(At(static_cast<std::uint16_t>(i)));

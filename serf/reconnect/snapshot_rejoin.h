@@ -2,19 +2,19 @@
 #ifndef SERF_RECONNECT_SNAPSHOT_REJOIN_H_
 #define SERF_RECONNECT_SNAPSHOT_REJOIN_H_
 
-// SnapshotRejoin: brings a restarted node back to the nodes of its life before. It says whom to ask
-// and when; the owner does the joining. Source: docs/protocol/serf.md 9.7; the original makes one
-// pass over the nodes last seen alive, so that who had been cut off for long finds nobody.
+// SnapshotRejoin: brings a restarted node back to the nodes in its snapshot. It says which node to
+// join and when; the owner joins. Source: docs/protocol/serf.md 9.7. Go Serf makes one pass over
+// the nodes that were alive last, so that a node which was cut off for long finds nobody.
 //
 //   SnapshotRejoin rejoin(state, own_name, reconnect_interval, logger);
 //   rejoin.Start(now, rng);
 //   if (auto target = rejoin.Next(now, cluster, rng)) ...join it, then:
 //   rejoin.OnDone(now, contacted, rng);
 //
-// First all are asked in random order, those last seen alive before the failed ones, until one
-// answers. If none does, that is repeated, with pauses of a ReconnectPace. With a peer found, those
-// which are still unknown are asked one by one, since they may be another part of the cluster; all
-// nodes share that work.
+// A round dials all nodes in random order until one answers, those that were alive last before the
+// failed ones. If none answers, another round follows, with pauses of a ReconnectPace. Once a peer
+// is found, the nodes that are still unknown are dialled one by one, since they may be another part
+// of the cluster. All nodes share that work.
 
 #include <algorithm>
 #include <chrono>
@@ -37,11 +37,11 @@ namespace serf {
 
 class SnapshotRejoin {
  public:
-  // After so long the others have reaped this node, and it stops asking for those it lost.
+  // After so long the other nodes have reaped this one, and it stops dialling those it lost.
   static constexpr Duration kGiveUp = std::chrono::hours(24);
 
-  // Nodes that are asked for, drawn of those last seen alive, and if there is room of the failed:
-  // all are looked at before each attempt, and one that answers knows the others.
+  // The most nodes to dial: a sample of those that were alive last, then of the failed ones. Each
+  // attempt looks at all of them, and one that answers knows the others.
   static constexpr std::size_t kNodesMax = 16384;
 
   // What the owner knows of the cluster now.
@@ -50,22 +50,22 @@ class SnapshotRejoin {
     virtual ~Cluster() = default;
     virtual bool IsMember(absl::string_view name) const = 0;  // in any state
     virtual bool HasAlivePeer() const = 0;
-    virtual std::size_t Alive() const = 0;  // this node too
+    virtual std::size_t Alive() const = 0;  // this node included
   };
 
-  // Nothing to do.
+  // A node without a snapshot: nothing to do.
   SnapshotRejoin() = default;
-  // Addresses that are none are left out.
+  // Ignores texts that are not addresses.
   SnapshotRejoin(const SnapshotState& state, absl::string_view own_name, Duration interval,
                  Logger* logger);
 
   // The first round is due at once.
   void Start(Instant now, Rng& rng);
-  // Whom to ask now; nothing if it is not time or an attempt is under way.
+  // The node to join now. Nothing if it is not time yet or an attempt is under way.
   std::optional<swim::JoinTarget> Next(Instant now, const Cluster& cluster, Rng& rng);
   // The attempt has ended.
   void OnDone(Instant now, bool contacted, Rng& rng);
-  // Asks nobody any more.
+  // Gives up: Next() returns nothing from now on.
   void Stop() {
     nodes_.clear();
     next_at_ = kNever;
@@ -85,10 +85,10 @@ class SnapshotRejoin {
   void Pause(Instant now, Rng& rng) { next_at_ = now + pace_.Next(rng); }
 
   std::vector<Node> nodes_;
-  std::size_t alive_ = 0;  // the first so many were last seen alive
+  std::size_t alive_ = 0;  // the first so many were alive last
   ReconnectPace pace_;
   Logger* logger_ = nullptr;
-  bool any_ = false;  // the snapshot named a node, be it this one
+  bool any_ = false;  // the snapshot names a node, perhaps only this one
 
   bool in_round_ = false;  // until one answers
   std::size_t next_ = 0;
@@ -162,14 +162,14 @@ inline std::optional<swim::JoinTarget> SnapshotRejoin::Next(Instant now, const C
   }
   if (rng.NextDouble() * static_cast<double>(cluster.Alive()) >
       static_cast<double>(nodes_.size())) {
-    Pause(now, rng);  // another node does it
+    Pause(now, rng);  // another node dials it
     return std::nullopt;
   }
   if (next_ >= nodes_.size()) next_ = 0;
   return Ask(next_++);
 }
 
-// Whoever is a member is looked after by the cluster.
+// The cluster takes care of its members.
 inline void SnapshotRejoin::DropMembers(const Cluster& cluster) {
   std::vector<Node> kept;
   std::size_t alive = 0;

@@ -53,7 +53,8 @@ class RejoinTest : public ::testing::Test {
     rejoin_ = SnapshotRejoin(Read(snapshot), "me", kInterval, &log_);
     rejoin_.Start(now_, rng_);
   }
-  // Runs until nothing is due; whom it asked. `contacted`: who answers.
+  // Runs until nothing is due, and returns the nodes that were dialled. `contacted`: the one that
+  // answers.
   std::vector<std::string> Asked(const std::string& contacted = "") {
     std::vector<std::string> asked;
     while (auto target = rejoin_.Next(now_, cluster_, rng_)) {
@@ -135,7 +136,7 @@ TEST_F(RejoinTest, AloneItTriesAgainForADay) {
   EXPECT_LT(now_ - Instant{}, SnapshotRejoin::kGiveUp + hours(1));
 }
 
-// The other part of a cluster that was cut in two while all restarted.
+// The other part of a cluster that was partitioned while all nodes restarted.
 TEST_F(RejoinTest, WithAPeerTheUnknownOnesAreAskedOneByOne) {
   Begin(kSnapshot);
   EXPECT_EQ(Asked("10.0.0.1:7946").back(), "10.0.0.1:7946");
@@ -153,7 +154,7 @@ TEST_F(RejoinTest, WithAPeerTheUnknownOnesAreAskedOneByOne) {
   EXPECT_EQ(rejoin_.NextDeadline(), kNever) << "all are known: done";
 }
 
-// Together, not each.
+// All nodes share the work.
 TEST_F(RejoinTest, TheUnknownOnesAreSharedAmongTheLiving) {
   Begin(kSnapshot);
   EXPECT_EQ(Asked("10.0.0.1:7946").back(), "10.0.0.1:7946");
@@ -174,7 +175,7 @@ TEST_F(RejoinTest, StopsWhenToldTo) {
   EXPECT_THAT(Asked(), IsEmpty());
 }
 
-// Others could have filled the file with names.
+// Other nodes could have filled the file with names.
 TEST_F(RejoinTest, OfManyNodesSomeAreAsked) {
   std::string text;
   for (std::size_t i = 0; i < SnapshotRejoin::kNodesMax + 100; ++i) {

@@ -2,8 +2,7 @@
 #ifndef SERF_REQUESTS_BROADCAST_WAITS_H_
 #define SERF_REQUESTS_BROADCAST_WAITS_H_
 
-// BroadcastWaits: requests that wait for the end of a broadcast, or no longer than until their
-// deadlines.
+// BroadcastWaits: requests that wait for the end of a broadcast, at most until their deadlines.
 
 #include <algorithm>
 #include <utility>
@@ -17,12 +16,13 @@ namespace serf {
 
 class BroadcastWaits {
  public:
-  // `token`: for Finish; zero: FinishAll alone ends it.
+  // `token` is for Finish(). With zero only FinishAll() ends the request.
   void Add(RequestId request, Broadcasts::Token token, Instant deadline) {
     waits_.push_back({request, token, deadline});
   }
 
-  // These call done(RequestId) for each that ended: by its broadcast, by anything, by its deadline.
+  // Each calls done(RequestId) for every request that ended: Finish() by its broadcast, FinishAll()
+  // for any reason, OnTimer() by its deadline.
   template <typename Done>
   void Finish(Broadcasts::Token token, Done&& done) {
     EndIf(done, [token](const Wait& wait) { return wait.token == token; });

@@ -2,8 +2,8 @@
 #ifndef SERF_REQUESTS_JOIN_QUEUE_H_
 #define SERF_REQUESTS_JOIN_QUEUE_H_
 
-// JoinQueue: requests to join. The first ones are under way, the others wait for them.
-// Source: docs/protocol/serf.md 3.5.1, where they run one by one.
+// JoinQueue: requests to join. The first ones are under way, and the others wait for them. Source:
+// docs/protocol/serf.md 3.5.1, where joins run one by one.
 
 #include <algorithm>
 #include <cstddef>
@@ -21,8 +21,8 @@ namespace serf {
 
 class JoinQueue {
  public:
-  // Under way at once: as many silent targets hold up the next join. An eighth of the streams that
-  // a node dials.
+  // The most joins under way. As many silent targets delay the next join. An eighth of the streams
+  // that a node dials.
   static constexpr std::size_t kAtOnceMax = 32;
 
   struct Join {
@@ -60,7 +60,7 @@ class JoinQueue {
     return request;
   }
 
-  // Nobody waits for this request any more. True: it waited, and is gone.
+  // The caller gives up this request. True: it waited, and is now gone.
   bool Cancel(RequestId request) {
     const auto join = std::find_if(under_way_end(), joins_.cend(), [request](const Join& other) {
       return other.request == request;

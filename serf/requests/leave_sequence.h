@@ -2,11 +2,11 @@
 #ifndef SERF_REQUESTS_LEAVE_SEQUENCE_H_
 #define SERF_REQUESTS_LEAVE_SEQUENCE_H_
 
-// LeaveSequence: the steps of a graceful leave and how long each may take. It knows neither members
-// nor messages: it is told what happened and answers what to do next. Source:
+// LeaveSequence: the steps of a graceful leave, and how long each may take. It knows neither
+// members nor messages: the caller reports what happened, and gets the next step. Source:
 // docs/protocol/serf.md 3.5.3.
 //
-//   idle -> the intent is gossiped -> it gets a head start -> the engine leaves -> the news
+//   idle -> the intent is gossiped -> it gets a head start -> the SWIM layer leaves -> the news
 //   spreads -> left
 
 #include <cstdint>
@@ -19,20 +19,20 @@ class LeaveSequence {
  public:
   enum class Step : std::uint8_t {
     kNone,
-    kLeaveEngine,  // let the engine leave, then call OnEngineLeft when its news is out
+    kLeaveEngine,  // let the SWIM layer leave, then call OnEngineLeft when its news is out
     kLeft,         // done
   };
   struct Next {
     Step step = Step::kNone;
-    // The step before did not finish in time. One goes on nevertheless: who waits for a graceful
-    // leave is better served by one that was not confirmed than by none.
+    // The step before did not finish in time. The leave continues all the same: an unconfirmed
+    // leave is better than none.
     bool timed_out = false;
   };
 
-  // `broadcast_timeout`: for the intent, and again for the engine's message.
+  // `broadcast_timeout`: for the intent, and again for the message of the SWIM layer.
   // `propagate_delay`: how long to keep answering after that. `head_start`: how long the intent
-  // travels alone after it was sent for the last time. Prompt gossip sends it within milliseconds,
-  // and whoever hears of the engine's departure first doubts it, or believes in a failure
+  // travels alone after its last transmission. Prompt gossip sends it within milliseconds, and a
+  // member that hears of the SWIM layer's departure first doubts it, or believes in a failure
   // (docs/protocol/serf.md 3.3.2).
   LeaveSequence(Duration broadcast_timeout, Duration propagate_delay,
                 Duration head_start = Duration::zero())
@@ -40,7 +40,7 @@ class LeaveSequence {
         propagate_delay_(propagate_delay),
         head_start_(head_start) {}
 
-  // Once. `await_intent`: an intent was queued, and OnIntentSent will tell of its end.
+  // Call it once. `await_intent`: an intent was queued, and OnIntentSent() will report its end.
   Next Begin(Instant now, bool await_intent) {
     if (!await_intent) return EnterEngine(now, false);
     phase_ = Phase::kIntent;

@@ -2,9 +2,9 @@
 #ifndef SERF_REQUESTS_REQUESTS_H_
 #define SERF_REQUESTS_REQUESTS_H_
 
-// Requests: the application's requests that are under way, and how each ends: joins a few at
-// a time; leaves together; a removal and a change of tags with their broadcasts, or when these take
-// too long. Source: docs/protocol/serf.md 3.5.
+// Requests: the application's requests that are under way, and how each ends. Joins run a few at a
+// time. Leaves end together. A removal and a change of tags end with their broadcasts, or when
+// these take too long. Source: docs/protocol/serf.md 3.5.
 //
 //   requests.AddTagUpdate(now, request);
 //   requests.OnTagsSent(out);               // completes it; or:
@@ -25,10 +25,10 @@ namespace serf {
 
 class Requests {
  public:
-  // Of the intent of the own departure.
+  // The token of this node's own leave intent.
   static constexpr Broadcasts::Token kLeaveToken = 1;
 
-  // `broadcast_timeout`: how long a removal and a change of tags wait.
+  // `broadcast_timeout`: how long a removal or a change of tags waits.
   explicit Requests(Duration broadcast_timeout) : broadcast_timeout_(broadcast_timeout) {}
   Requests(const Requests&) = delete;
   Requests& operator=(const Requests&) = delete;
@@ -46,7 +46,7 @@ class Requests {
 
   // --- what ends them ---
   void OnLeft(const absl::Status& status, Outbox& out) { EndLeaves({status, out}); }
-  // An intent was sent as often as it is to be, or was displaced.
+  // An intent has been sent for the last time, or a newer message replaced it.
   void OnIntentSent(Broadcasts::Token token, Outbox& out) {
     removals_.Finish(token, Completer{absl::OkStatus(), out});
   }
@@ -61,7 +61,7 @@ class Requests {
   Instant NextDeadline() const {
     return std::min(removals_.NextDeadline(), tag_updates_.NextDeadline());
   }
-  // All of them, for this reason.
+  // Ends all requests for this reason.
   void Cancel(const absl::Status& reason, Outbox& out) {
     joins_.FinishAll(Completer{reason, out});
     EndLeaves({reason, out});
@@ -69,13 +69,13 @@ class Requests {
     tag_updates_.FinishAll(Completer{reason, out});
   }
 
-  // Ends a request that has no more to tell.
+  // Ends a request that has only a status to report.
   static void Complete(RequestId request, absl::Status status, Outbox& out) {
     out.Complete({request, std::move(status)});
   }
 
  private:
-  // Ends each request that it is called with.
+  // Ends each request that is passed to it.
   struct Completer {
     absl::Status status;
     Outbox& out;

@@ -22,7 +22,7 @@ constexpr Instant kStart = Instant{} + std::chrono::hours(1);
 
 class RequestsTest : public ::testing::Test {
  protected:
-  // What ended since the last call, as "7 ok".
+  // The requests that ended since the last call, as "7 ok".
   std::vector<std::string> Ended() {
     std::vector<std::string> ended;
     for (const Completion& done : out_.completions()) {

@@ -89,7 +89,7 @@ class Snapshot {
   void OnQuery(wire::LamportTime time) {
     if (!left_) state_.query_clock = std::max(state_.query_clock, time);
   }
-  // The value of the clock of intents: the next time that it will give.
+  // The clock of intents has this value: the next time that it gives.
   void OnClock(wire::LamportTime time) {
     if (time.value() > 0) {
       state_.clock = std::max(state_.clock, wire::LamportTime(time.value() - 1));
@@ -141,7 +141,7 @@ class Snapshot {
     std::string next;     // the first name of what is left of them, or of the others
     std::string later;    // lines that were written since it began
   };
-  // Of a portion, for a line besides its bytes.
+  // The cost of a line in a portion, besides its bytes.
   static constexpr std::size_t kLineCost = 32;
 
   void OnMember(MemberEventKind kind, const Member& member);
@@ -151,12 +151,12 @@ class Snapshot {
   bool HasNews() const { return !pending_.empty() || written_ != Clocks(state_); }
   void AppendClocks();
   void Append(Instant now, std::vector<SnapshotOp>& ops);
-  // The file is to be written anew.
+  // Starts to write the whole file anew.
   void Begin(bool recovery) {
     whole_ = std::make_unique<Whole>();
     whole_->recovery = recovery;
   }
-  // Goes on with that; false if the portion is spent.
+  // Builds more of the text; false if the portion is used up.
   bool Continue(Portion portion);
   bool AddLines(const SnapshotState::Nodes& nodes, absl::string_view prefix, Portion& portion);
   void Replace(std::vector<SnapshotOp>& ops);
@@ -185,11 +185,11 @@ class Snapshot {
   bool left_ = false;
   std::string pending_;                // lines about members, and the leave
   Clocks written_;                     // of clocks, only the last value of an interval is written
-  Instant flush_at_ = Instant::min();  // no earlier, unless pressed
+  Instant flush_at_ = Instant::min();  // not earlier, unless a leave or a shutdown presses
   std::deque<UnderWay> under_way_;
-  std::uint64_t size_on_disk_ = 0;  // what was confirmed; with what is under way, state_.size
+  std::uint64_t size_on_disk_ = 0;  // confirmed; with the operations under way, state_.size
   std::uint64_t replaced_size_ = 0;
-  std::unique_ptr<Whole> whole_;  // null: none is put together
+  std::unique_ptr<Whole> whole_;  // null: no text is being built
 
   bool behind_ = false;                  // the file lacks lines that the driver does not have
   bool waiting_ = false;                 // the driver has lines that a full disk did not take
@@ -197,7 +197,7 @@ class Snapshot {
   std::optional<Instant> last_attempt_;  // of a recovery, or of a compaction that failed
   Leave leave_ = Leave::kNone;
   absl::Status leave_error_;
-  // Of the life before, and not heard of since.
+  // Nodes of the snapshot that have not been heard of since.
   std::set<std::string, std::less<>> unseen_;
   Instant forget_at_ = kNever;
 };
@@ -217,7 +217,7 @@ inline void Snapshot::OnMemberEvent(const MemberEvent& event) {
 
 inline void Snapshot::OnMember(MemberEventKind kind, const Member& member) {
   if (member.name.find('\n') != std::string::npos) {
-    // It would forge lines.
+    // Such a name would forge lines.
     if (kind == MemberEventKind::kJoin) {
       Log(options_.logger, LogLevel::kWarn,
           "serf: Not recorded in the snapshot, since its name has a line feed: ", member.name);
@@ -247,7 +247,7 @@ inline void Snapshot::OnMember(MemberEventKind kind, const Member& member) {
       return;
     }
     case MemberEventKind::kReap:
-      // One that was pruned while it left is still alive here.
+      // A member that was pruned while it left is still alive here.
       if (known != state_.alive.end() || state_.failed.contains(member.name)) {
         SetGone(member.name);
       }
@@ -273,9 +273,9 @@ inline void Snapshot::SetGone(absl::string_view name) {
 inline void Snapshot::OnLeave() {
   if (left_) return;
   left_ = true;
-  // From now on nothing changes, and what is said later would stand behind the leave.
+  // From now on nothing changes, and later lines would stand behind the leave.
   if (whole_ != nullptr) Begin(whole_->recovery);
-  // The times of events count only before it.
+  // Event times count only in front of the leave.
   AppendClocks();
   pending_ += "leave\n";
   leave_ = Leave::kPending;
@@ -307,7 +307,7 @@ inline void Snapshot::ForgetUnseen(Instant now) {
 
 inline void Snapshot::Flush(Instant now, std::vector<SnapshotOp>& ops, bool all) {
   ForgetUnseen(now);
-  // An answer to what is under way comes first.
+  // Wait for the answer to the operations under way first.
   const bool recover = behind_ && (all || (MayRetry(now) && under_way_.empty()));
   if (under_way_.size() >= kOpsUnderWayMax && !all) {
     if (pending_.size() <= kPendingMax) return;
@@ -370,8 +370,8 @@ inline void Snapshot::Replace(std::vector<SnapshotOp>& ops) {
   absl::StrAppend(&text, whole->later, "clock: ", state_.clock.value(), "\n");
   absl::StrAppend(&text, "event-clock: ", state_.event_clock.value(), "\n");
   absl::StrAppend(&text, "query-clock: ", state_.query_clock.value(), "\n");
-  // Who left on purpose needs the nodes only if told to rejoin nevertheless, but never the time of
-  // the last event.
+  // A node that left on purpose needs the nodes only if it must rejoin nevertheless, but never the
+  // time of the last event.
   if (left_) absl::StrAppend(&text, "leave\nclock: ", state_.clock.value(), "\n");
   state_.size = text.size();
   Push({SnapshotOp::Kind::kReplace, std::move(text)}, whole->recovery, ops);
@@ -385,7 +385,7 @@ inline void Snapshot::Push(SnapshotOp op, bool recovery, std::vector<SnapshotOp>
 }
 
 inline void Snapshot::OnDone(Instant now, const absl::Status& status) {
-  if (under_way_.empty()) return;  // an answer to nothing
+  if (under_way_.empty()) return;  // not the answer to an operation
   const UnderWay op = under_way_.front();
   under_way_.pop_front();
   if (!status.ok()) {
@@ -481,7 +481,7 @@ inline absl::Status Snapshot::LeaveStatus() const {
 
 inline Instant Snapshot::NextDeadline() const {
   Instant next = forget_at_;
-  // An answer comes first.
+  // Wait for the answer first.
   if (behind_ && under_way_.empty()) {
     next = std::min(next, last_attempt_ ? *last_attempt_ + kRecoveryInterval : Instant::min());
   }

@@ -1,4 +1,4 @@
-// Any bytes as a snapshot file: read in any pieces they say the same, and what was understood
+// Any bytes as a snapshot file. Read in pieces of any size they give the same state, and that state
 // survives being written anew.
 
 #include <cstddef>
@@ -30,7 +30,7 @@ bool Same(const serf::SnapshotState& a, const serf::SnapshotState& b) {
          a.event_clock == b.event_clock && a.query_clock == b.query_clock;
 }
 
-// A line of 15 bytes is a node in three maps; one that is not understood is logged.
+// A line of 15 bytes is a node in three maps; a malformed line is logged.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {512, 32 << 10},
     .peak = {256, 32 << 10},

@@ -1,4 +1,4 @@
-// Snapshot: large files, which are put together in portions.
+// Snapshot: large files, whose text is built in portions.
 
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +25,7 @@ using testing::ReadAll;
 using testing::Writer;
 using wire::LamportTime;
 
-// A file that is to be written anew and has this many nodes of each kind.
+// A file that is due to be written anew, with this many nodes of each kind.
 class LargeFileTest : public ::testing::Test {
  protected:
   static constexpr std::size_t kNodes = 10'000;
@@ -41,11 +41,11 @@ class LargeFileTest : public ::testing::Test {
     state.size = std::uint64_t{1} << 40;
     return state;
   }
-  // Turns until the file was written anew, the disk doing its part in between.
+  // The turns until the file was written anew; the disk does its part in between.
   std::size_t Settle() {
     std::size_t turns = 0;
     for (; writer_.replaced == 0 && turns < kNodes; ++turns) {
-      // It begins with any input.
+      // The work begins with any input.
       if (turns > 0) EXPECT_LE(writer_->NextDeadline(), now_);
       writer_.Flush(now_);
       writer_.Work(now_);
@@ -81,7 +81,7 @@ TEST_F(LargeFileTest, IsPutTogetherInPortions) {
   EXPECT_EQ(writer_->state().size, writer_.file.size());
 }
 
-// In each turn, be the lines about it written before the end or after it.
+// In each turn, whether the lines about it are written before the end or after it.
 TEST_F(LargeFileTest, WhatHappensMeanwhileIsInIt) {
   const std::size_t turns = Settle();
   for (const bool written : {false, true}) {
@@ -125,7 +125,7 @@ TEST_F(LargeFileTest, ALeaveMeanwhileIsALeave) {
   EXPECT_EQ(writer_->state().event_clock, LamportTime(7));
 }
 
-// The end of the process waits for no turns.
+// The end of the process does not wait for turns.
 TEST_F(LargeFileTest, TheEndWritesAllOfIt) {
   writer_.Flush(now_);
   ChangeALot();
@@ -134,7 +134,7 @@ TEST_F(LargeFileTest, TheEndWritesAllOfIt) {
   ExpectSameNodesAndClocks(ReadAll(writer_.file), writer_->state());
 }
 
-// A disk that stands still takes no more ops: no turns for nothing.
+// A disk that does not answer takes no more operations, so there are no turns for nothing.
 TEST(SnapshotTest, TheWholeFileWaitsForTheDisk) {
   SnapshotState before;
   for (std::size_t i = 0; i < 100'000; ++i) before.alive[absl::StrCat("n", i)] = "10.0.0.1:7946";

@@ -1,5 +1,5 @@
-// Snapshot and SnapshotReader: the original's files in both directions, what hostile or torn files
-// do, when lines are written, and recovery from a disk that fails.
+// Snapshot and SnapshotReader: files of Go Serf in both directions, hostile and torn files, when
+// lines are written, and recovery from a disk that fails.
 
 #include "serf/snapshot/snapshot.h"
 
@@ -126,7 +126,7 @@ TEST(SnapshotReaderTest, AFileOfGarbageDoesNotFillTheLog) {
   EXPECT_EQ(log.lines().back(), "[WARN] serf: 9900 further snapshot lines were not understood");
 }
 
-// A million nodes are read, but not of any length.
+// The reader takes a million nodes, but not of any length.
 TEST(SnapshotReaderTest, LongNamesDoNotFillTheMemory) {
   testing::LineLogger log;
   SnapshotReader reader(false, &log);
@@ -168,7 +168,7 @@ TEST(SnapshotReaderTest, ACompactionBehindTheOldText) {
       IsEmpty());
 }
 
-// A crash while the last line was written, at any byte: the lines before it count, and no more.
+// A crash while the last line was written, at any byte: exactly the lines before it count.
 TEST(SnapshotReaderTest, CutAnywhere) {
   const std::string text = LoadSnapshot("leave-with-rejoin-0.9.4.snap");
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {
@@ -181,7 +181,7 @@ TEST(SnapshotReaderTest, CutAnywhere) {
 
 // --- writing ---
 
-// Each line of a file that the original wrote, as the event that it was written for.
+// Each line of a file that Go Serf wrote, as the event that it was written for.
 void Replay(absl::string_view line, Writer& writer) {
   if (absl::ConsumePrefix(&line, "alive: ")) {
     const std::size_t space = line.rfind(' ');
@@ -227,7 +227,7 @@ TEST(SnapshotTest, FailedNodesAreRememberedAndTheOriginalReadsOver) {
   writer->OnMemberEvent(Event1(MemberEventKind::kReap, "a", "[fe80::1]:7946"));
   writer.FlushAndWork(kStart);
   EXPECT_THAT(ReadAll(writer.file).failed, IsEmpty());
-  // Of a member that is not recorded, nothing has to be taken back.
+  // A member that is not in the file needs no line when it leaves.
   const std::string before = writer.file;
   writer->OnMemberEvent(Event1(MemberEventKind::kReap, "b"));
   writer.FlushAndWork(kStart);
@@ -395,7 +395,7 @@ TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
               ElementsAre("[INFO] serf: Attempting compaction to recover from error...",
                           "[ERR] serf: Compaction failed, will reattempt after 30s: broken"));
   log.Clear();
-  // What is news is tried nevertheless, without a word of each failure.
+  // News is tried nevertheless, without a log line for each failure.
   for (std::uint64_t i = 2; i < 31; ++i) {
     writer->OnUserEvent(LamportTime(i));
     EXPECT_TRUE(writer.Flush(kStart + seconds(i)));
@@ -535,7 +535,7 @@ TEST(SnapshotTest, ACompactionThatFailsDoesNotFreezeTheFile) {
   EXPECT_EQ(log.lines()[0], "[ERR] serf: Compaction failed, will reattempt after 30s: closed");
 }
 
-// Upstream's writer stops in that state, and a node that left comes back after a restart.
+// Go Serf's writer stops in that state, and a node that left comes back after a restart.
 TEST(SnapshotTest, ALeaveIsRecordedAlthoughTheFileLacksLines) {
   Writer writer;
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
@@ -579,7 +579,7 @@ TEST(SnapshotTest, ALeaveThatCannotBeRecordedIsAnError) {
                   "[INFO] serf: Attempting compaction to recover from error...",
                   "[ERR] serf: Compaction failed, will reattempt after 30s: write x: no space left "
                   "on device"));
-  // And tried again, until the process ends.
+  // The snapshot tries again until the process ends.
   EXPECT_TRUE(writer.Flush(kStart + seconds(31)));
   writer.Work(kStart + seconds(31));
   EXPECT_TRUE(writer->LeaveStatus().ok());
@@ -633,7 +633,7 @@ TEST(SnapshotTest, ManyAreForgottenInTurns) {
   EXPECT_GT(writer->NextDeadline(), day);
 }
 
-// At the last time nothing is news; a clock in a file may have been brought there.
+// At the last time nothing is news; a hostile peer may have moved a clock in a file there.
 TEST(SnapshotReaderTest, NoClockIsAtTheEndOfTheNumbers) {
   testing::LineLogger lines;
   const SnapshotState state = ReadAll(

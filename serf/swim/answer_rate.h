@@ -2,8 +2,8 @@
 #ifndef SERF_SWIM_ANSWER_RATE_H_
 #define SERF_SWIM_ANSWER_RATE_H_
 
-// AnswerRate: how fast this node answers push/pulls of one address. It is measured in bytes, since
-// a large state costs more; whoever asks faster waits.
+// AnswerRate: how fast this node answers push/pulls of one address. The rate counts bytes, because
+// a large state costs more. An address that asks faster waits.
 //
 //   const Instant at = rate.Take(now, peer, state.size());   // answer then
 
@@ -21,12 +21,12 @@ namespace serf::swim {
 
 class AnswerRate {
  public:
-  // A node is asked about once per push/pull interval, and once by whoever joins. This is what a
-  // thousand nodes behind one address need to join a cluster of a thousand at once, in seconds.
+  // A node is asked about once per push/pull interval, and once by each node that joins. At this
+  // rate a thousand nodes behind one address join a cluster of a thousand at once, in seconds.
   static constexpr std::uint64_t kBytesPerSecond = 32 << 20;
   static constexpr Duration kBurst = std::chrono::seconds(2);
 
-  // When so many bytes may go to an address; they count from now on.
+  // When so many bytes may go to an address. Counts them from now on.
   Instant Take(Instant now, const IpAddress& to, std::size_t bytes) {
     if (paid_.size() >= kForgetFrom) {
       absl::erase_if(paid_, [now](const auto& entry) { return entry.second <= now; });
@@ -38,14 +38,14 @@ class AnswerRate {
     return allowed;
   }
 
-  // Addresses that are remembered.
+  // How many addresses are remembered.
   std::size_t size() const { return paid_.size(); }
 
  private:
-  // Those whose bytes are paid for are forgotten then.
+  // With more addresses than this, those with nothing to wait for are forgotten.
   static constexpr std::size_t kForgetFrom = 1024;
 
-  absl::flat_hash_map<IpAddress, Instant> paid_;  // when all that went there is paid for
+  absl::flat_hash_map<IpAddress, Instant> paid_;  // when the address has nothing more to wait for
 };
 
 }  // namespace serf::swim

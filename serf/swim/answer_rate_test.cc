@@ -31,7 +31,7 @@ TEST(AnswerRate, WhoAsksInALoopWaitsAndNobodyElse) {
   EXPECT_EQ(rate.Take(kStart, greedy, kSecondOfBytes), kStart + seconds(1));
   EXPECT_EQ(rate.Take(kStart, greedy, kSecondOfBytes), kStart + seconds(2));
   EXPECT_EQ(rate.Take(kStart, IpAddress::V4(10, 0, 0, 2), kSecondOfBytes), kStart);
-  // It is forgiven.
+  // The address has nothing more to wait for.
   EXPECT_EQ(rate.Take(kStart + seconds(9), greedy, 1), kStart + seconds(9));
 }
 

@@ -28,7 +28,7 @@ class Awareness {
   // Zero is healthy.
   int score() const { return score_; }
 
-  // The probe interval, stretched by ill health. The probe timeout never is.
+  // The probe interval, stretched by ill health. The probe timeout is never stretched.
   Duration Scale(Duration interval) const { return interval * (score_ + 1); }
 
  private:

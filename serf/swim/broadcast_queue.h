@@ -3,17 +3,17 @@
 #define SERF_SWIM_BROADCAST_QUEUE_H_
 
 // BroadcastQueue: messages that wait to be gossiped, each a limited number of times
-// (docs/protocol/membership.md 6.1). Ordered by transmissions so far, then the longest, then the
-// newest. The engine has one for membership messages, the Serf layer one each for intents, events,
-// queries.
+// (docs/protocol/membership.md 6.1). The order is fewest transmissions, then longest, then newest.
+// The SWIM layer has one queue for membership messages; the Serf layer has one each for intents,
+// user events and queries.
 //
-//   queue.Enqueue("node-7", message);           // displaces what was queued about node-7
+//   queue.Enqueue("node-7", message);           // replaces what was queued about node-7
 //   queue.Draw(limit, 2, budget, parts);        // fills a packet; counts one transmission of each
-//   for (auto token : queue.finished()) ...;    // who wanted to know of an end
+//   for (auto token : queue.finished()) ...;    // messages whose end somebody waits for
 //   queue.ClearFinished();
 //
-// Operations take O(log n). A treap over slots with reused buffers, so that a steady queue
-// allocates nothing. One thread.
+// Operations take O(log n). The queue is a treap over slots with reused buffers, so that a steady
+// queue allocates nothing. One thread.
 
 #include <algorithm>
 #include <cassert>
@@ -31,56 +31,58 @@ namespace serf::swim {
 
 // What packet a draw from a BroadcastQueue fills.
 struct BroadcastPacket {
-  // A further one of the same target: it must not hold the messages of the ones before.
+  // A further packet for the same target: it must not hold the messages of the packets before.
   bool further = false;
   // The target's place among the `places` that the sender walks through, at most
   // BroadcastQueue::kPlacesMax; with `places` zero it has none. A message goes to each place once
-  // before it goes to one again, however long the queue is.
+  // before it goes to any place again, however long the queue is.
   std::uint8_t place = 0;
   std::uint8_t places = 0;
 };
 
 class BroadcastQueue {
  public:
-  // Who waits for the end of a message; the user gives out the numbers. Zero: nobody.
+  // Names a caller that waits for the end of a message. The caller chooses the number. Zero: nobody
+  // waits.
   using Token = std::uint64_t;
 
   using Packet = BroadcastPacket;
   static constexpr std::size_t kPlacesMax = 32;
 
-  // `max_messages` is the bound on insert; at least 1.
+  // `max_messages`: the most messages in the queue; at least 1.
   explicit BroadcastQueue(std::size_t max_messages) : max_(max_messages) { assert(max_ > 0); }
   BroadcastQueue(const BroadcastQueue&) = delete;
   BroadcastQueue& operator=(const BroadcastQueue&) = delete;
 
-  // Queues a copy of `message`. A non-empty `subject` displaces the message queued about the same
-  // subject; an empty one displaces none. When the queue is full the last in order is dropped (the
-  // most transmitted, of these the shortest, of these the oldest), never the new one.
+  // Queues a copy of `message`. A non-empty `subject` replaces the message queued about the same
+  // subject; an empty one replaces none. When the queue is full, drops the last message in order
+  // (the most transmitted, of these the shortest, of these the oldest), but never the new one.
   void Enqueue(absl::string_view subject, ByteView message, Token token = 0);
 
   // Drops the message about `subject`, if there is one.
   void Invalidate(absl::string_view subject);
 
   // Appends messages to `parts` in order while they fit in `budget` bytes, each costing its size
-  // plus `overhead`, and counts a transmission of each; one that was transmitted
-  // `transmit_limit` times (at least once) is finished and dropped. The views stay valid until
-  // the next Enqueue or Clear. Returns the bytes used, overheads included.
+  // plus `overhead`, and counts a transmission of each. A message that was transmitted
+  // `transmit_limit` times (at least once) is finished and dropped. The views stay valid until the
+  // next Enqueue() or Clear(). Returns the bytes used, overheads included.
   std::size_t Draw(int transmit_limit, std::size_t overhead, std::size_t budget,
                    std::vector<ByteView>& parts, Packet packet = {});
 
-  // Drops the last in order while there are more than `max_messages`, and keeps that bound.
+  // Drops the last messages in order while there are more than `max_messages`, and keeps that
+  // limit.
   void SetMax(std::size_t max_messages);
-  // Drops all.
+  // Drops all messages.
   void Clear();
 
-  // Tokens of the messages that were transmitted as often as they should, displaced or dropped
-  // since ClearFinished, in the order of their ends.
+  // The tokens of messages that were transmitted for the last time, replaced or dropped since
+  // ClearFinished(), in the order of their ends.
   const std::vector<Token>& finished() const { return finished_; }
   void ClearFinished() { finished_.clear(); }
 
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  // Bytes of the messages that wait, without overheads.
+  // The bytes of the messages that wait, without overheads.
   std::size_t message_bytes() const { return bytes_; }
   // Messages dropped because the queue was full.
   std::uint64_t dropped() const { return dropped_; }
@@ -96,11 +98,11 @@ class BroadcastQueue {
  private:
   using Slot = std::uint32_t;
   static constexpr Slot kNil = 0xffffffffu;
-  // A slot that was free keeps the memory of its last message up to this; more than a packet
-  // holds is rare.
+  // A free slot keeps the memory of its last message up to this; a message larger than a packet is
+  // rare.
   static constexpr std::size_t kSlotBytesKeepMax = 2048;
-  // Messages that a draw passes over since its target had them. More would cost more time than a
-  // fuller packet saves.
+  // The most messages that a draw passes over because its target has had them. More would cost more
+  // time than a fuller packet saves.
   static constexpr int kPassOverMax = 256;
 
   struct Entry {
@@ -110,7 +112,7 @@ class BroadcastQueue {
     std::uint64_t id = 0;  // ascending; newer is larger
     std::uint64_t priority = 0;
     std::uint32_t transmits = 0;
-    std::uint32_t places = 0;  // a bit for each place that it went to since the last round of all
+    std::uint32_t places = 0;  // a bit for each place it went to in this round
     Slot left = kNil;
     Slot right = kNil;
   };
@@ -150,21 +152,21 @@ class BroadcastQueue {
   // Splits `tree` into what is before `key` and the rest.
   void Split(Slot tree, const Key& key, Slot& before, Slot& rest);
   Slot Join(Slot before, Slot rest);
-  // The first whose key is not before `key`; kNil if there is none.
+  // The first message whose key is not before `key`; kNil if there is none.
   Slot LowerBound(const Key& key) const;
-  // The first behind `key`. Ids begin at 1.
+  // The first message behind `key`. Ids begin at 1.
   Slot After(const Key& key) const { return LowerBound({key.transmits, key.length, key.id - 1}); }
   Slot Last() const;
 
-  // Puts back what draws set aside.
+  // Puts back the messages that draws have set aside.
   void Restore();
-  // Ends the message in `s`, which is in no tree any more; its bytes stay until the slot is used.
+  // Ends the message in `s`, which is in no tree now; its bytes stay until the slot is used.
   void Finish(Slot s);
   void DropLast();
 
   std::vector<Entry> slots_;
   std::vector<Slot> free_;
-  std::vector<Slot> aside_;  // drawn for the present target, to be put back
+  std::vector<Slot> aside_;  // drawn for the present target, and put back later
   absl::flat_hash_set<Slot, SubjectHash, SubjectEqual> subjects_{0, SubjectHash{this},
                                                                  SubjectEqual{this}};
   std::vector<Token> finished_;
@@ -252,7 +254,7 @@ inline std::size_t BroadcastQueue::Draw(int transmit_limit, std::size_t overhead
         aside_.push_back(s);
       }
       if (used + overhead >= budget) return used;
-      // The next behind it in order, from the first that still fits.
+      // The next message in order, from the first that still fits.
       const std::size_t room = budget - used - overhead;
       s = room < key.length ? LowerBound({transmits, room, UINT64_MAX}) : After(key);
     }

@@ -2,8 +2,8 @@
 #ifndef SERF_SWIM_COUNTERS_H_
 #define SERF_SWIM_COUNTERS_H_
 
-// Counters: what a Node counted since its start. Each datagram, stream or message that is dropped
-// is counted under one reason. Sources: docs/protocol/membership.md 8.1, 10.
+// Counters: what a Node has counted since its start. Each dropped datagram, stream or message
+// counts under one reason. Source: docs/protocol/membership.md 8.1, 10.
 
 #include <cstdint>
 
@@ -33,7 +33,7 @@ struct Counters {
   std::uint64_t dropped_address = 0;      // an address of neither 4 nor 16 bytes
   std::uint64_t dropped_versions = 0;     // no version vector, or one that makes no sense
   std::uint64_t dropped_filtered = 0;     // refused by a filter or by the CIDR list
-  std::uint64_t dropped_incarnation = 0;  // one that cannot be (state_rules.h)
+  std::uint64_t dropped_incarnation = 0;  // an impossible one (state_rules.h)
   std::uint64_t dropped_oversize = 0;     // metadata, name or payload beyond its limit
   std::uint64_t dropped_not_for_us = 0;   // a ping for another name
   std::uint64_t dropped_members = 0;      // a new node, when as many are known as may be
@@ -42,9 +42,9 @@ struct Counters {
   std::uint64_t dropped_backlog = 0;    // of more messages than a node keeps for later turns
   std::uint64_t dropped_strangers = 0;  // an answer to no member, beyond their rate
   std::uint64_t dropped_acks = 0;       // an ack or nack from a source that cannot have sent it
-  std::uint64_t dropped_sends = 0;      // of ours: the encryption failed, or too many streams
+  std::uint64_t dropped_sends = 0;      // of this node: the encryption failed, or too many streams
 
-  // Log lines that were not written, since their like was less than a second before.
+  // Log lines that were not written, because a similar one was less than a second before.
   std::uint64_t log_lines_suppressed = 0;
 
   // --- streams dropped ---
@@ -57,7 +57,7 @@ struct Counters {
   std::uint64_t alive_applied = 0;
   std::uint64_t suspect_applied = 0;
   std::uint64_t dead_applied = 0;
-  std::uint64_t farewells_doubted = 0;  // not expected, or of an incarnation never seen
+  std::uint64_t farewells_doubted = 0;  // not expected, or of an unseen incarnation
   std::uint64_t refutations = 0;
   std::uint64_t conflicts = 0;
 

@@ -37,23 +37,23 @@ struct RemoteNode {
 
 // The layer above's part of a push/pull.
 struct RemoteState {
-  ByteView bytes;        // not empty
+  ByteView bytes;        // never empty
   bool join = false;     // the header's flag
-  bool dialled = false;  // this node dialled: the peer is whom it chose
+  bool dialled = false;  // this node dialled: it chose the peer
   Endpoint peer;         // the stream's other end
-  bool first = true;     // the first call with this state; the engine gave up any unfinished one
+  bool first = true;     // the first call with this state; any unfinished one before was given up
 };
 
-// Puts together what the layer above tells in a push/pull, in portions.
+// Builds the layer above's part of a push/pull, in portions.
 class StateWriter {
  public:
   virtual ~StateWriter() = default;
-  // Appends to `out`, which is the same each time. False if the portion is spent before all is
-  // there: to be called again in another turn of the loop.
+  // Appends to `out`, which is the same object each time. False if the portion is used up before
+  // the state is complete: the SWIM layer then calls it again in another turn of the loop.
   virtual bool Continue(Portion& portion, ByteVector& out) = 0;
 };
 
-// One for a short state, which is there at once.
+// A writer for a short state, which is complete at once.
 class ShortState final : public StateWriter {
  public:
   explicit ShortState(ByteVector bytes) : bytes_(std::move(bytes)) {}
@@ -74,18 +74,18 @@ class Delegate {
 
   // A node became alive that was unknown, dead or left.
   virtual void OnNodeJoin(Instant now, MemberIndex member) = 0;
-  // A node was declared dead, or left (Node::state(member) tells which).
+  // A node was declared dead, or left; Node::state(member) says which.
   virtual void OnNodeLeave(Instant now, MemberIndex member) = 0;
   // The metadata of a node changed.
   virtual void OnNodeUpdate(Instant now, MemberIndex member) = 0;
-  // The engine forgets a dead or left node. Its index can be read during the call for the last
+  // The SWIM layer forgets a dead or left node. Its index can be read during the call for the last
   // time, and will be reused.
   virtual void OnNodePurged(Instant now, MemberIndex member) = 0;
   // Another endpoint claims the name of a living member.
   virtual void OnConflict(Instant now, MemberIndex existing, const Endpoint& other) = 0;
 
-  // Whether the member said that it is about to leave. Of one that did not, a departure is believed
-  // a moment later: it could be one of an earlier life.
+  // Whether the member has announced that it is about to leave. The departure of a member that has
+  // not is believed only a moment later: it could belong to an earlier life.
   virtual bool ExpectsDeparture(MemberIndex member) const {
     static_cast<void>(member);
     return true;
@@ -97,9 +97,9 @@ class Delegate {
   virtual void OnUserMessage(Instant now, const Endpoint& from, ByteView message) = 0;
 
   // Appends user messages to `parts` while they fit: each costs its size plus `overhead` of
-  // `budget`. Called when a packet is filled. Counts as one transmission of each. A further packet
-  // for the same target must not hold the messages of the ones before it. The views must stay
-  // valid until the input ends. Returns the bytes used, overheads included.
+  // `budget`. The SWIM layer calls it when it fills a packet. It counts as one transmission of each
+  // message. A further packet for the same target must not hold the messages of the packets before.
+  // The views must stay valid until the input ends. Returns the bytes used, overheads included.
   virtual std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget,
                                      std::vector<ByteView>& parts,
                                      BroadcastQueue::Packet packet) = 0;
@@ -108,16 +108,16 @@ class Delegate {
 
   // --- push/pull ---
 
-  // Begins the user state for a push/pull, as of now or of the turns until it is complete. The
-  // engine may drop it before. Not null.
+  // Begins the user state for a push/pull, as of now or of the turns until it is complete. The SWIM
+  // layer may destroy the writer earlier. Must not be null.
   virtual std::unique_ptr<StateWriter> WriteLocalState(bool join) = 0;
-  // Changes whenever WriteLocalState would write other bytes; none if that is not known. It
-  // saves the engine asking for the state to find out whether it changed.
+  // A number that changes whenever WriteLocalState() would write other bytes; nothing if that is
+  // not known. It saves building the state only to find out whether it changed.
   virtual std::optional<std::uint64_t> LocalStateVersion() const { return std::nullopt; }
-  // Merges a portion of the state: true when all of it is merged. Until then the engine calls it
-  // again, once a turn, with the same bytes at the same address; one state at a time, from the
-  // first to the last call. A stream that closes may end a state before its last call, and then
-  // the bytes are gone: see RemoteState::first.
+  // Merges a portion of the state: true when all of it is merged. Until then the SWIM layer calls
+  // it again, once a turn, with the same bytes at the same address. Only one state is merged at a
+  // time. A stream that closes may end a state before its last call, and then the bytes are gone;
+  // see RemoteState::first.
   virtual bool MergeRemoteState(Instant now, const RemoteState& state) = 0;
 
   // --- probes ---
@@ -129,11 +129,11 @@ class Delegate {
 
   // --- own broadcasts ---
 
-  // Both may be called within Node::Leave and Node::UpdateMeta themselves.
+  // The SWIM layer may call both within Node::Leave() and Node::UpdateMeta() themselves.
 
-  // The broadcast of the own departure was sent as often as it is to be, or was displaced.
+  // The broadcast of this node's departure was sent for the last time, or replaced.
   virtual void OnLeaveBroadcast(Instant now) = 0;
-  // The same for the announcement made by UpdateMeta.
+  // The same for the announcement of UpdateMeta().
   virtual void OnUpdateBroadcast(Instant now) = 0;
 };
 

@@ -2,8 +2,9 @@
 #ifndef SERF_SWIM_DOUBTED_MEMBERS_H_
 #define SERF_SWIM_DOUBTED_MEMBERS_H_
 
-// DoubtedMembers: the members of which others say what those members can't have reached. A
-// push/pull with such a member finds out what is true; the list holds who is to be asked next.
+// DoubtedMembers: members about which other nodes claim an incarnation that they cannot have
+// reached. A push/pull with such a member finds out what is true; the list holds the next ones to
+// ask.
 //
 //   doubted.Add(member);
 //   if (std::optional<MemberIndex> next = doubted.Take()) PushPullWith(*next);
@@ -18,7 +19,7 @@ namespace serf::swim {
 
 class DoubtedMembers {
  public:
-  // This node asks one member per interval of push/pulls. More at once are a flood.
+  // This node asks one member per push/pull interval. More at once are a flood.
   static constexpr std::size_t kMax = 16;
 
   // Puts `member` last. A full list drops it: the next claim adds it again.
@@ -27,7 +28,7 @@ class DoubtedMembers {
     if (members_.size() < kMax) members_.push_back(member);
   }
   void Remove(MemberIndex member) { std::erase(members_, member); }
-  // The member that has waited longest, which leaves the list.
+  // The member that has waited longest; removes it from the list.
   std::optional<MemberIndex> Take() {
     if (members_.empty()) return std::nullopt;
     const MemberIndex member = members_.front();

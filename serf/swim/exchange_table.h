@@ -2,8 +2,9 @@
 #ifndef SERF_SWIM_EXCHANGE_TABLE_H_
 #define SERF_SWIM_EXCHANGE_TABLE_H_
 
-// ExchangeTable: the streams that are open, when each must have ended, and what they hold together.
-// It knows whom to drop when there is no room; what the streams say is in streams.h.
+// ExchangeTable: the open streams, when each must have ended, and how much memory they hold
+// together. It chooses which stream to drop when there is no room; streams.h handles what the
+// streams say.
 
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +40,7 @@ class ExchangeTable {
     return id;
   }
 
-  // Null if it is not open.
+  // Null if the stream is not open.
   StreamExchange* Find(StreamId id) {
     const auto it = exchanges_.find(id);
     return it == exchanges_.end() ? nullptr : it->second.get();
@@ -69,14 +70,14 @@ class ExchangeTable {
   std::size_t size() const { return exchanges_.size(); }
   std::size_t accepted() const { return accepted_; }
   std::size_t dialled() const { return dialled_; }
-  // Push/pulls that peers began.
+  // How many push/pulls of peers are open.
   std::size_t push_pulls() const { return push_pulls_; }
   void CountPushPull(StreamId id, StreamExchange& exchange) {
     exchange.counted_push_pull = true;
     ++push_pulls_;
     unmerged_.Add(id, exchange.peer().address);
   }
-  // Bytes of memory, of all; counts those of one anew.
+  // The bytes of memory of all streams. CountHeld() counts those of one stream anew.
   std::size_t held() const { return held_; }
   void CountHeld(StreamExchange& exchange) {
     held_ -= exchange.held;
@@ -84,13 +85,13 @@ class ExchangeTable {
     held_ += exchange.held;
   }
 
-  // --- who goes ---
-  // Accepted ones of which nothing was verified yet.
+  // --- which stream to close ---
+  // The streams of peers on which nothing was verified yet.
   FairShares<StreamId>& strangers() { return strangers_; }
-  // Those among the push/pulls that are not being merged yet.
+  // The push/pulls of peers that are not being merged yet.
   FairShares<StreamId>& unmerged() { return unmerged_; }
-  // The one that holds most, of the address that does. Not one that is being merged: it is about to
-  // go anyway.
+  // The stream that holds most, of the address that holds most. Never a stream that is being
+  // merged: it ends soon anyway.
   std::optional<StreamId> LargestHolder() const;
 
  private:
@@ -115,7 +116,7 @@ inline std::optional<StreamId> ExchangeTable::LargestHolder() const {
   for (const auto& [id, exchange] : exchanges_) {
     if (exchange->stage == StreamExchange::Stage::kMerging) continue;
     const std::pair holds(sums[SharingAddress(exchange->peer().address)], exchange->held);
-    // Of equal ones the oldest, so that the order of the table does not show.
+    // Of equal streams the oldest, so that the order of the table does not matter.
     if (largest && (holds < most || (holds == most && id > *largest))) continue;
     largest = id;
     most = holds;

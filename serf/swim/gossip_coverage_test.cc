@@ -1,5 +1,5 @@
-// The share of (message, node) pairs that gossip misses: targets by the walk over the rings against
-// random ones, as the original has them. The clusters are models: real queues, tables and targets,
+// The share of (message, node) pairs that gossip misses: targets by the walk over the rings,
+// against random ones as in Go Serf. The clusters are models: real queues, tables and targets,
 // rounds in lockstep, and no push/pulls but those of joins.
 
 #include <algorithm>
@@ -66,7 +66,7 @@ class Cluster {
     known_at_start_ = static_cast<std::size_t>(settled) * settled + late;
   }
 
-  // A push/pull: each takes what the other has, and passes on what is new to it.
+  // A push/pull: each node takes what the other one has, and gossips what is new to it.
   void Join(std::uint32_t node, std::uint32_t via) {
     Peer& newcomer = *peers_[node];
     Peer& peer = *peers_[via];
@@ -78,13 +78,13 @@ class Cluster {
     peer.targets.OnPulled(now_, *peer.table.Find(infos_[node]->name()));
   }
 
-  // A random living node has news. Its number.
+  // A random live node has news. Returns the number of the message.
   std::uint32_t Tell() {
     Hear(static_cast<std::uint32_t>(rng_.Below(peers_.size() - dead_)), messages_);
     return messages_++;
   }
 
-  // The last `count` nodes die, and nobody knows it, but for the probes that fail.
+  // The last `count` nodes die. Only failing probes show it.
   void Kill(std::uint32_t count) {
     dead_ = count;
     ProbeHistory history;
@@ -99,7 +99,7 @@ class Cluster {
     return message < knows.size() && knows[message];
   }
 
-  // One round of each node that has something to send; it arrives at the end of the round.
+  // One round of each node with something to send; messages arrive at the end of the round.
   void RunRound() {
     now_ += kRound;
     struct Arrival {
@@ -126,7 +126,7 @@ class Cluster {
     }
     for (const Arrival& a : arrivals) Hear(a.to, a.message);
   }
-  // Until all is sent that the protocol sends.
+  // Runs until all is sent that the protocol sends.
   template <typename OnRound>
   void Finish(const OnRound& on_round) {
     std::size_t round = 0;
@@ -141,7 +141,7 @@ class Cluster {
     Finish([](std::size_t) {});
   }
 
-  // Of a message and a node that did not know it at the start.
+  // Pairs of a message and a node that did not know it at the start.
   std::size_t pairs() const { return peers_.size() * messages_ - known_at_start_; }
   std::size_t missed() const {
     std::size_t count = peers_.size() * messages_;
@@ -282,7 +282,7 @@ TEST(GossipCoverage, TheWalkMissesNobodyWhereRandomTargetsDo) {
                 c.name, walk.pairs, walk.missed, walk.share(), random.missed, random.share());
     RecordProperty(absl::StrCat(c.name, ", walk"), absl::StrCat(walk.share()));
     RecordProperty(absl::StrCat(c.name, ", random"), absl::StrCat(random.share()));
-    // Everybody sends every message as often as the protocol says, except those who miss it.
+    // Every node that has a message sends it as often as the protocol says.
     EXPECT_LE(static_cast<double>(walk.transmissions) * (1 - random.share()),
               static_cast<double>(random.transmissions) * 1.02)
         << c.name;
@@ -293,13 +293,13 @@ TEST(GossipCoverage, TheWalkMissesNobodyWhereRandomTargetsDo) {
   }
 }
 
-// What gossip does while many of the listed members are dead and nobody has noticed yet: a rack
-// failed, or somebody made members up.
+// Gossip while many of the listed members are dead and no node has noticed yet: a rack failed, or
+// somebody made members up.
 struct DeadResult {
-  std::size_t pairs = 0;   // of a message and a living node
+  std::size_t pairs = 0;   // pairs of a message and a live node
   std::size_t missed = 0;  // of these
-  std::size_t rounds = 0;  // until the last of those that are reached has a message, summed up
-  std::size_t worst = 0;   // messages in a row that one node misses
+  std::size_t rounds = 0;  // the sum over the messages of the rounds until the last node has it
+  std::size_t worst = 0;   // the most messages in a row that one node misses
 
   double share() const { return static_cast<double>(missed) / static_cast<double>(pairs); }
 };

@@ -4,13 +4,13 @@
 
 // GossipPacer: when the next round of gossip is due, as a pure machine.
 //
-// kTicked is the original: a round at each multiple of the gossip interval while something waits.
-// kPrompt sends the first round at once when the queue turns non-empty and the next ones about
-// `prompt_interval` apart, so that a message spreads in tens of milliseconds. A round of packets
-// that are not full costs a credit; credits come back at the original's rate of one per gossip
-// interval. So a quiet cluster is prompt, and a busy one sends no more packets than the original
-// and fills them as well. Rounds of full packets are free of credits, since waiting would not fill
-// them more; bytes_per_second bounds those.
+// kTicked is what Go Serf does: a round at each multiple of the gossip interval while messages
+// wait. kPrompt sends the first round at once when the queue turns non-empty, and the next ones
+// about `prompt_interval` apart, so that a message spreads in tens of milliseconds. A round of
+// packets that are not full costs a credit; credits come back at Go Serf's rate, one per gossip
+// interval. So a quiet cluster is prompt, and a busy one sends no more packets than Go Serf and
+// fills them as well. Rounds of full packets cost no credits, since waiting would not fill them
+// more; bytes_per_second limits them.
 
 #include <algorithm>
 #include <chrono>
@@ -32,11 +32,11 @@ class GossipPacer {
     std::uint64_t bytes_per_second = 0;  // zero: no limit
   };
 
-  // What a round sent.
+  // What a round has sent.
   struct Round {
     std::size_t bytes = 0;
-    bool full = false;     // its packets could not hold all that waited
-    bool backlog = false;  // messages still wait, and there is somebody to send them to
+    bool full = false;     // its packets could not hold all waiting messages
+    bool backlog = false;  // messages still wait, and there is a node to send them to
   };
 
   explicit GossipPacer(const Options& options) : options_(options) {}
@@ -44,7 +44,7 @@ class GossipPacer {
   // Ticks count from here.
   void Start(Instant now) { start_ = credits_back_ = bytes_back_ = now; }
 
-  // Something waits in a queue. Cheap; call it after each input that may have queued.
+  // A message waits in a queue. Cheap; call it after each input that may have queued one.
   void Wake(Instant now, Rng& rng);
 
   // When the next round is due; kNever while nothing waits.
@@ -54,10 +54,10 @@ class GossipPacer {
   void OnRound(Instant now, const Round& round, Rng& rng);
 
  private:
-  // Rounds that may go prompt in a row: a message takes 7 in a cluster of 10,000 (20
-  // transmissions, 3 a round), and half as many again for those that arrive meanwhile.
+  // The most prompt rounds in a row: a message takes 7 in a cluster of 10,000 (20 transmissions, 3
+  // a round), and half as many again for messages that arrive meanwhile.
   static constexpr int kPromptRounds = 11;
-  // What may be sent at once beyond the rate.
+  // How much may be sent at once beyond the rate.
   static constexpr Duration kByteBurst = std::chrono::milliseconds(100);
 
   // Uniform within a third of `prompt_interval` around it.
@@ -68,7 +68,7 @@ class GossipPacer {
   Instant NextTick(Instant now) const {
     return start_ + ((now - start_) / options_.gossip_interval + 1) * options_.gossip_interval;
   }
-  // Not before the credits and bytes allow.
+  // The wanted instant, or later if credits and bytes do not allow it yet.
   Instant Allowed(Instant wanted) const {
     const Instant credits = credits_back_ - (kPromptRounds - 1) * options_.gossip_interval;
     return std::max({wanted, credits, bytes_back_ - kByteBurst});
@@ -78,7 +78,7 @@ class GossipPacer {
   Instant start_{};
   Instant deadline_ = kNever;
   Instant credits_back_{};  // when all credits will be back
-  Instant bytes_back_{};    // when all that was sent is within the rate
+  Instant bytes_back_{};    // when all bytes sent are within the rate
 };
 
 inline void GossipPacer::Wake(Instant now, Rng& rng) {
@@ -87,7 +87,7 @@ inline void GossipPacer::Wake(Instant now, Rng& rng) {
     deadline_ = NextTick(now);
     return;
   }
-  // A few milliseconds at most, so that what arrives together leaves together.
+  // A few milliseconds at most, so that messages which arrive together leave together.
   deadline_ = Allowed(now + rng.Below(options_.prompt_interval / 8));
 }
 

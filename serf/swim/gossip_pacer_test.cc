@@ -61,7 +61,7 @@ TEST(GossipPacer, PromptIsAtOnceThenPaced) {
   EXPECT_EQ(pacer.deadline(), kNever);
 }
 
-// However long the churn lasts, no more rounds of half-filled packets than the original makes.
+// However long the churn lasts, there are no more rounds of half-filled packets than in Go Serf.
 TEST(GossipPacer, ChurnIsNoStorm) {
   Rng rng(1);
   GossipPacer pacer(Prompt());
@@ -76,7 +76,7 @@ TEST(GossipPacer, ChurnIsNoStorm) {
   }
   EXPECT_LE(rounds, 60 * 5 + 12);
   EXPECT_GE(rounds, 60 * 5);
-  // And prompt again after a calm.
+  // Gossip is prompt again after a calm.
   pacer.OnRound(now, {.bytes = 900}, rng);
   now += seconds(10);
   pacer.Wake(now, rng);

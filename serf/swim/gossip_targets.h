@@ -2,17 +2,18 @@
 #ifndef SERF_SWIM_GOSSIP_TARGETS_H_
 #define SERF_SWIM_GOSSIP_TARGETS_H_
 
-// GossipTargets: whom the next packets go to, so that T transmissions per node and message reach
-// everybody. When they go is GossipPacer's (gossip_pacer.h), what goes is BroadcastQueue's.
+// GossipTargets: the targets of the next packets, chosen so that T transmissions per node and
+// message reach every member. GossipPacer (gossip_pacer.h) decides when packets go, and
+// BroadcastQueue what they hold.
 //
-// The original sends each packet to a random node. A node is then missed by all with probability
+// Go Serf sends each packet to a random node. All packets then miss a given node with probability
 // e^-T: with T = 4 in a cluster of nine, every sixth message leaves a straggler, until a push/pull
-// much later. Here the nodes are ordered on T - 1 rings by hashes of their names, as Rapid does
-// (Suresh et al., 2018, section 4.1), and a node's targets in turn are its successors on the
-// rings and one random node. Everybody is the successor of exactly one node on each ring, so a
-// message that all forward T times reaches all unless T - 1 packets are lost, whatever T is; the
-// random one keeps a node reachable whose predecessors all fail. The rings need no agreement:
-// where views differ it is still no worse than random.
+// much later. Here the nodes are ordered on T - 1 rings by hashes of their names, as in Rapid
+// (Suresh et al., 2018, section 4.1). The targets of a node, in turn, are its successors on the
+// rings and one random node. Each node is the successor of exactly one node on each ring. So a
+// message that all nodes forward T times reaches all of them unless T - 1 packets are lost,
+// whatever T is. The random target keeps a node reachable if all its predecessors fail. The rings
+// need no agreement: where views differ, the result is still no worse than random.
 
 #include <algorithm>
 #include <cassert>
@@ -37,10 +38,10 @@ class GossipTargets {
   // More transmissions than this repeat targets.
   static constexpr std::size_t kRingsMax = BroadcastQueue::kPlacesMax;
 
-  // `table` and `ring` hold the members to choose from, and must outlive this.
+  // `table` and `ring` hold the members to choose from, and must outlive the object.
   GossipTargets(const MemberTable& table, const ProbeRing& ring) : table_(table), ring_(ring) {}
 
-  // Once, when the own row exists. The starting point is drawn from `rng`.
+  // Call it once, when this node's row exists. Draws the starting point from `rng`.
   void Start(MemberIndex self, Rng& rng) {
     self_ = self;
     own_hash_ = HashOf(self);
@@ -52,8 +53,9 @@ class GossipTargets {
   void OnJoin(MemberIndex member);
 
   // `member` joined by a push/pull with this node, and knows what this node knew then. News that
-  // was on its way meanwhile comes here, but maybe not there, since those who forward it don't know
-  // of the newcomer yet. So for a while some of this node's transmissions go there instead.
+  // was on its way meanwhile comes here, but maybe not there, because the nodes that forward it do
+  // not know the newcomer yet. So for a while some of this node's transmissions go to the newcomer
+  // instead.
   void OnPulled(Instant now, MemberIndex member) {
     if (newcomers_.size() >= kNewcomersMax) newcomers_.erase(newcomers_.begin());
     newcomers_.push_back({member, now + kNewcomerTime});
@@ -108,9 +110,9 @@ class GossipTargets {
   static constexpr std::size_t kRingCost = 1;
   // Below this a random transmission would cost too much of the certainty.
   static constexpr std::size_t kRandomFrom = 4;
-  // Of those who joined by way of this node lately; more than one at a time is a storm of joins.
+  // The most nodes to remember that joined by way of this node lately; more are a storm of joins.
   static constexpr std::size_t kNewcomersMax = 8;
-  // How long news may be on its way, in the original's timing too.
+  // How long news may be on its way, also with Go Serf's timing.
   static constexpr Duration kNewcomerTime = std::chrono::seconds(2);
 
   // How far a member with this hash is behind this node on a ring; ascending is the ring's order.
@@ -280,7 +282,7 @@ void GossipTargets::Next(Instant now, std::size_t count, Rng& rng, std::vector<T
     return n.until < now || !table_.Contains(n.member) || !eligible(n.member) ||
            IsSuccessor(n.member);
   });
-  // A place for a random one only if there is somebody else.
+  // A place for a random target only if there are further members.
   places_ = successors_.size() +
             (with_random_ && table_.live() > successors_.size() + 1 ? std::size_t{1} : 0);
   // The last places of the cycle are the latest newcomers', at most a quarter of it.

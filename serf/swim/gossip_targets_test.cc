@@ -21,7 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// What one node of a cluster sees: everybody alive.
+// What one node of a cluster sees: all nodes are alive.
 struct View {
   View(NodeInfoPool& pool, std::uint32_t nodes, std::uint32_t self_number, std::uint64_t seed)
       : rng(seed), targets(table, ring) {
@@ -118,8 +118,8 @@ TEST(GossipTargets, DistinctAndNeverItself) {
   }
 }
 
-// The point of it: as many transmissions as the protocol allows go to as many nodes, and with
-// everybody doing so each node is the target of as many others.
+// As many transmissions as the protocol allows go to as many nodes. If all nodes do so, each node
+// is the target of as many others.
 TEST(GossipTargets, EverybodyIsReachedFromManySides) {
   for (const std::uint32_t nodes : {5u, 9u, 10u, 30u, 99u, 300u}) {
     NodeInfoPool pool;
@@ -167,7 +167,7 @@ TEST(GossipTargets, PurgedMembersAreNoticed) {
   EXPECT_EQ(view.Next(3).size(), 2u);
 }
 
-// Whose row another node got before the next round.
+// Another node gets the row before the next round.
 TEST(GossipTargets, ATargetThatWasReplacedIsNoticed) {
   NodeInfoPool pool;
   View view(pool, 40, 0, 1);

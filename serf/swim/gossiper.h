@@ -2,8 +2,8 @@
 #ifndef SERF_SWIM_GOSSIPER_H_
 #define SERF_SWIM_GOSSIPER_H_
 
-// Gossiper: sends what waits in the queues to some members, when its pacer says so.
-// Source: docs/protocol/membership.md 6.2.
+// Gossiper: sends waiting messages to some members when its pacer says so. Source:
+// docs/protocol/membership.md 6.2.
 
 #include <algorithm>
 #include <cstddef>
@@ -37,7 +37,7 @@ class Gossiper {
 
   void Start(Instant now) { pacer_.Start(now); }
 
-  // Something may have been queued.
+  // A message may have been queued.
   void Wake(Instant now);
 
   Instant NextDeadline() const { return std::min(pacer_.deadline(), retry_at_); }
@@ -55,8 +55,8 @@ class Gossiper {
   PacketSender& sender_;
   GossipPacer pacer_;
   std::vector<GossipTargets::Target> targets_;
-  // What waited when a round could send nothing, since it fits no packet: until `retry_at_` only
-  // further messages are worth a round.
+  // How many messages waited when a round could send none, because they fit no packet: until
+  // `retry_at_` only further messages are worth a round.
   std::size_t stuck_ = 0;
   Instant retry_at_ = kNever;
 };
@@ -85,7 +85,7 @@ inline void Gossiper::SendRound(Instant now, Outbox& out) {
       config.gossip_pacing == GossipPacing::kTicked ? 1 : config.prompt_packets_per_target;
   GossipPacer::Round round;
   GossipTargets& targets = membership_.targets();
-  // The targets in turn may have had all that waits: then those after them.
+  // The targets in turn may have had all waiting messages: then take the targets after them.
   std::size_t tried = 0;
   do {
     targets.Next(now, static_cast<std::size_t>(config.gossip_nodes), context_.rng, targets_,

@@ -2,9 +2,9 @@
 #ifndef SERF_SWIM_HEARING_NODE_H_
 #define SERF_SWIM_HEARING_NODE_H_
 
-// HearingNode: one Node of a test, n1, and what it hears of others from 10.0.0.9.
+// HearingNode: one Node of a test, n1, and the messages about others that 10.0.0.9 sends it.
 //
-//   Alive(2, 5);                           // of n2, incarnation 5
+//   Alive(2, 5);                           // about n2, incarnation 5
 //   Suspect("n2", 5, "n3");
 //   EXPECT_EQ(StateOf("n2"), "suspect 5");
 //   EXPECT_TRUE(Gossips("suspect n2@5 by n3"));
@@ -29,7 +29,7 @@
 
 namespace serf::swim {
 
-// Probes are off by default, so that only what the test says happens. For fixtures to derive from.
+// Probes are off by default, so that only the messages of the test arrive. Fixtures derive from it.
 class HearingNode {
  protected:
   HearingNode() : HearingNode(Quiet()) {}
@@ -84,7 +84,7 @@ class HearingNode {
   }
   // The events since the last call.
   std::vector<std::string> Events() { return std::exchange(host_.delegate.events, {}); }
-  // True if `text` was sent to anybody within two seconds from now.
+  // True if this node sends `text` to any node within two seconds from now.
   bool Gossips(const std::string& text) {
     const std::size_t before = net_.sent.size();
     net_.RunFor(std::chrono::seconds(2));

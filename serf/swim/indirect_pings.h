@@ -3,11 +3,11 @@
 #define SERF_SWIM_INDIRECT_PINGS_H_
 
 // IndirectPings: the pings that this node sends on behalf of others (SWIM's ping-req). The table
-// remembers who asked under which number, for the probe timeout. An acknowledgement in that time
-// goes back to the asker, else a nack, if the asker wants one. Source: docs/protocol/membership.md
-// 5.3.
+// remembers for the probe timeout which node asked under which number. If an acknowledgement comes
+// in that time, it goes back to the asker; otherwise a nack does, if the asker wants one. Source:
+// docs/protocol/membership.md 5.3.
 //
-// All entries live equally long, so they end in the order in which they came: a ring suffices.
+// All entries live equally long, so they end in the order of their arrival: a ring suffices.
 
 #include <cassert>
 #include <cstddef>
@@ -29,7 +29,7 @@ struct IndirectPing {
   Endpoint target;
   Instant deadline;
   bool nack_wanted = false;
-  bool asker_is_member = false;  // broadcasts may ride on what is sent to it
+  bool asker_is_member = false;  // broadcasts may ride on the answer to it
   bool target_only = false;      // only an acknowledgement from `target` itself counts
   bool done = false;             // acknowledged
 };
@@ -40,18 +40,18 @@ class IndirectPings {
   // flood of requests from using memory; it allows for a thousand times that rate.
   static constexpr std::size_t kIndirectPingsMax = 1024;
 
-  // False if the table is full; then the request is dropped. Deadlines must not descend.
+  // False if the table is full: drop the request. Deadlines must not descend.
   bool Add(const IndirectPing& ping);
 
-  // Takes the entry whose ping was acknowledged; none if the number is unknown, or if the entry
-  // wants to hear from another source.
+  // Takes the entry whose ping was acknowledged; nothing if the number is unknown, or if the entry
+  // waits for another source.
   std::optional<IndirectPing> Acknowledge(wire::SequenceNumber own, const Endpoint& from);
 
   // The earliest deadline; kNever if there is none.
   Instant NextDeadline() const { return size_ == 0 ? kNever : At(0).deadline; }
 
-  // Takes an entry that ended at `now` or before without an acknowledgement; none if all such are
-  // taken. To be called until it returns none.
+  // Takes an entry that ended at `now` or before without an acknowledgement; nothing if there is
+  // none left. Call it until it returns nothing.
   std::optional<IndirectPing> TakeExpired(Instant now);
 
   std::size_t size() const { return size_; }
@@ -65,7 +65,7 @@ class IndirectPings {
     head_ = (head_ + 1) % ring_.size();
     --size_;
   }
-  // Done entries at the front would only wake the driver for nothing.
+  // Done entries at the front would wake the driver in vain.
   void DropDoneFront() {
     while (size_ > 0 && At(0).done) PopFront();
   }

@@ -2,8 +2,8 @@
 #ifndef SERF_SWIM_JOINS_H_
 #define SERF_SWIM_JOINS_H_
 
-// Joins: the joins under way. Each asks its targets one after the other; the dialling
-// is the owner's. Source: docs/protocol/membership.md 7.5.
+// Joins: the joins under way. Each join asks its targets one after the other; the owner dials.
+// Source: docs/protocol/membership.md 7.5.
 //
 //   const JoinId id = joins.Start(targets);
 //   while (auto attempt = joins.NextAttempt()) dial attempt->to;
@@ -23,7 +23,7 @@
 
 namespace serf::swim {
 
-// An address to join: the text the user gave (for error messages), and what it resolved to.
+// An address to join: the text of the user (for error messages), and the address it resolved to.
 struct JoinTarget {
   std::string text;
   Endpoint endpoint;
@@ -52,10 +52,10 @@ class Joins {
     return id;
   }
 
-  // True while a request is under way.
+  // True while a join is under way.
   bool active() const { return !requests_.empty(); }
 
-  // A target to be asked now, if any request waits for one. Requests without further targets end.
+  // A target to dial now, if any join waits for one. Joins without further targets end.
   std::optional<Attempt> NextAttempt() {
     for (std::size_t i = 0; i < requests_.size();) {
       Request& request = requests_[i];
@@ -73,7 +73,7 @@ class Joins {
     return std::nullopt;
   }
 
-  // "Failed to join ...", as in the result; empty if it did not fail.
+  // "Failed to join ...", as in the result; empty if the attempt succeeded.
   std::string OnAttemptEnded(JoinId id, const absl::Status& status) {
     for (Request& request : requests_) {
       if (request.done.id != id || !request.attempting) continue;
@@ -91,7 +91,7 @@ class Joins {
     return "";
   }
 
-  // The requests that ended since the last call.
+  // The joins that ended since the last call.
   std::vector<Done> TakeDone() { return std::exchange(done_, {}); }
 
  private:

@@ -2,8 +2,8 @@
 #ifndef SERF_SWIM_LOG_LIMITER_H_
 #define SERF_SWIM_LOG_LIMITER_H_
 
-// LogLimiter: keeps what the network can cause at will from filling the log: of each reason one
-// line per second is written, the others are counted (docs/architecture.md).
+// LogLimiter: keeps lines that the network can cause at will from filling the log. For each reason
+// it writes one line per second and counts the others (docs/architecture.md).
 //
 //   limiter.Log(now, LogReason::kDecode, LogLevel::kError, [&] { return StrCat(...); });
 
@@ -17,7 +17,7 @@
 
 namespace serf::swim {
 
-// Lines that share a limit. Append-only by habit, not by need.
+// The reasons; lines of one reason share a limit. The order does not matter.
 enum class LogReason : std::uint8_t {
   kLabel,
   kDecrypt,
@@ -54,7 +54,7 @@ class LogLimiter {
 
   explicit LogLimiter(Logger* logger) : logger_(logger) { next_.fill(Instant::min()); }
 
-  // Calls text() for the line if it is to be written.
+  // Writes the line text(), unless the limit drops it; calls text() only then.
   template <typename Text>
   void Log(Instant now, LogReason reason, LogLevel level, const Text& text) {
     if (logger_ == nullptr || !logger_->Enabled(level)) return;
@@ -67,7 +67,7 @@ class LogLimiter {
     logger_->Write(level, text());
   }
 
-  // Lines that were not written.
+  // How many lines were dropped.
   std::uint64_t suppressed() const { return suppressed_; }
 
  private:

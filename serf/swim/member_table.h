@@ -2,15 +2,15 @@
 #ifndef SERF_SWIM_MEMBER_TABLE_H_
 #define SERF_SWIM_MEMBER_TABLE_H_
 
-// MemberTable: what one node knows of every node: rows of 32 bytes with a stable index, an index
-// by name, and counts. It knows no rules: those are in state_rules.h.
+// MemberTable: what one node knows about every node: rows of 32 bytes with a stable index, an index
+// by name, and counts. The rules are in state_rules.h.
 //
 //   MemberIndex m = table.Add(pool.Intern(view), now);   // dead, incarnation 0
 //   table.SetState(m, NodeState::kAlive, now);
 //   if (auto found = table.Find("node-7")) table.row(*found).incarnation = ...;
 //
-// Budget: 64 bytes per row, all told (docs/architecture.md): 32 here, 5 to 12 in the name index, 4
-// to 5 in the probe ring, 16 in the Serf layer's parallel table.
+// The budget is 64 bytes per row in all (docs/architecture.md): 32 here, 5 to 12 in the name index,
+// 4 to 5 in the probe ring, 16 in the Serf layer's parallel table.
 
 #include <array>
 #include <cassert>
@@ -39,18 +39,18 @@ class MemberTable {
     wire::Incarnation incarnation{};
     SuspicionSlot suspicion = kNoSuspicion;
     NodeState state = NodeState::kDead;  // read only: SetState keeps the counts
-    std::uint8_t flags = 0;              // the engine's own
+    std::uint8_t flags = 0;              // for the SWIM layer
   };
 
   MemberTable() : names_(0, NameHash{this}, NameEqual{this}) {}
   MemberTable(const MemberTable&) = delete;
   MemberTable& operator=(const MemberTable&) = delete;
 
-  // Adds a row in state dead with incarnation 0. The name must be unknown. The lowest free index
-  // is not promised; purged indexes are used again before new ones.
+  // Adds a row in state dead with incarnation 0. The name must be unknown. Purged indexes are used
+  // again before new ones, in no particular order.
   MemberIndex Add(NodeInfoRef info, Instant changed_at);
 
-  // Forgets the node; the index is reused. Its suspicion must be dropped before.
+  // Forgets the node; its index will be reused. Drop its suspicion first.
   void Purge(MemberIndex member);
 
   std::optional<MemberIndex> Find(absl::string_view name) const {
@@ -84,21 +84,21 @@ class MemberTable {
     r.changed_at = changed_at;
   }
 
-  // New address, metadata or versions of the same name.
+  // Sets a new address, metadata or versions of the same name.
   void SetInfo(MemberIndex member, NodeInfoRef info) {
     Row& r = row(member);
     assert(info && info->name() == r.info->name());
     r.info = std::move(info);
   }
 
-  // Every known node, in all states: the N of the scaling formulas
+  // The number of known nodes, in all states: the N of the scaling formulas
   // (docs/protocol/membership.md 4.1).
   std::size_t known() const { return names_.size(); }
   std::size_t count(NodeState state) const { return by_state_[static_cast<std::size_t>(state)]; }
-  // Alive and suspect ones.
+  // The number of alive and suspect nodes.
   std::size_t live() const { return count(NodeState::kAlive) + count(NodeState::kSuspect); }
 
-  // True if a node that is known announces this address. Looks at all of them.
+  // True if a known node announces this address. Looks at all of them.
   bool HasAddress(const IpAddress& address) const {
     for (std::uint32_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i].info && SameHost(rows_[i].info->endpoint().address, address)) return true;
@@ -106,7 +106,7 @@ class MemberTable {
     return false;
   }
 
-  // One past the highest index ever used; parallel tables need that many rows.
+  // One more than the highest index ever used; parallel tables need that many rows.
   std::size_t index_limit() const { return rows_.size(); }
 
   // Calls f(MemberIndex) for each row in use, in order of index.
@@ -117,7 +117,7 @@ class MemberTable {
     }
   }
 
-  // Bytes of rows and name index, slack included, without the shared NodeInfos.
+  // The bytes of rows and name index, slack included, without the shared NodeInfos.
   std::size_t memory_bytes() const {
     return rows_.memory_bytes() + free_.capacity() * sizeof(free_[0]) +
            names_.capacity() * (sizeof(MemberIndex) + 1);

@@ -2,13 +2,14 @@
 #ifndef SERF_SWIM_MEMBERSHIP_H_
 #define SERF_SWIM_MEMBERSHIP_H_
 
-// Membership: who is there and in what state, and what of that is to be gossiped. Carries out the
-// verdicts of state_rules.h: alive, suspect, dead, refutation, the suspicions that run, the own
-// departure. Knows nothing of packets and streams. Source: docs/protocol/membership.md 4, 5.4, 5.6.
+// Membership: the members, their states, and the messages about them that are gossiped. It carries
+// out the verdicts of state_rules.h: alive, suspect, dead, refutation, running suspicions, this
+// node's departure. It knows neither packets nor streams. Source: docs/protocol/membership.md 4,
+// 5.4, 5.6.
 //
-//   membership.Start(now);                    // announces itself
+//   membership.Start(now);                    // announces this node
 //   membership.OnAlive(now, alive);           // what others say, from packets and push/pulls
-//   membership.Accuse(now, member, inc);      // an own probe failed
+//   membership.Accuse(now, member, inc);      // a probe of this node failed
 //   at membership.NextDeadline(): membership.OnTimer(now);
 
 #include <cassert>
@@ -47,8 +48,8 @@ namespace serf::swim {
 
 class Membership {
  public:
-  // Known nodes, dead ones included; alives of further ones are dropped and counted. As many as
-  // a push/pull may carry (wire::kPushPullNodesMax).
+  // The most known nodes, dead ones included; an alive of a further node is dropped and counted. As
+  // many as a push/pull may carry (wire::kPushPullNodesMax).
   static constexpr std::size_t kMembersMax = 1 << 20;
 
   explicit Membership(NodeContext& context)
@@ -57,35 +58,36 @@ class Membership {
   // Adds this node with incarnation 1 and queues its announcement.
   void Start(Instant now);
 
-  // --- what others say. Messages need not be checked; what must be dropped is counted ---
-  // `own_word`: the member itself says so, as far as the wire tells (state_rules.h).
+  // --- claims of others: no check is needed before; invalid ones are counted and dropped ---
+  // `own_word`: the member itself says so, as far as the wire shows (state_rules.h).
   void OnAlive(Instant now, const wire::Alive& alive, bool own_word = false);
   void OnSuspect(Instant now, const wire::Suspect& suspect);
   void OnDead(Instant now, const wire::Dead& dead);
-  // Suspicions that ended.
+  // Ends suspicions that are over.
   void OnTimer(Instant now);
   Instant NextDeadline() const { return timers_.next(); }
 
   // --- what this node says ---
 
-  // An own probe of `member`, begun when it had this incarnation, failed. A refutation that came
-  // meanwhile stands.
+  // A probe of `member` failed that began when the member had this incarnation. A refutation that
+  // came meanwhile stands.
   void Accuse(Instant now, MemberIndex member, wire::Incarnation incarnation);
-  // Announces the departure. A second call does nothing.
+  // Announces this node's departure. A second call does nothing.
   void Leave(Instant now);
-  // Announces new metadata, at most kMetaMax bytes. FailedPreconditionError: the node left.
-  // ResourceExhaustedError: it used up its incarnations.
+  // Announces new metadata, at most kMetaMax bytes. Errors: FailedPrecondition: this node left;
+  // ResourceExhausted: it used up its incarnations.
   absl::Status UpdateMeta(Instant now, ByteView meta);
 
-  // The next one to be probed, if any; forgets the long dead when the ring wraps around.
+  // The next member to probe, if any. Forgets members that are dead for long when the ring wraps
+  // around.
   std::optional<MemberIndex> NextToProbe(Instant now);
 
-  // A member of which others say what it can't have reached, if there is one: a push/pull with it
-  // tells what is true.
+  // A member about which others claim what it cannot have reached, if there is one: a push/pull
+  // with it shows what is true.
   std::optional<MemberIndex> TakeDoubted() { return doubted_.Take(); }
 
-  // Tells the delegate of own announcements that are out. At the end of every input: a message may
-  // be finished by being displaced or drawn anywhere.
+  // Reports to the delegate which announcements of this node are out. Call it at the end of every
+  // input: a message may end anywhere, by being replaced or drawn.
   void ReportFinished(Instant now);
 
   // --- views ---
@@ -110,13 +112,13 @@ class Membership {
     return table_.live() > (own == NodeState::kAlive || own == NodeState::kSuspect ? 1u : 0u);
   }
 
-  // True if gossip may find a target: another live node, or one that failed so lately that it is
-  // still told (docs/protocol/membership.md 6.2).
+  // True if gossip may find a target: another live node, or one that failed so lately that it still
+  // gets gossip (docs/protocol/membership.md 6.2).
   bool has_gossip_targets(Instant now) const {
     return has_company() ||
            (any_failed_ && now - last_failure_ <= context_.config.gossip_to_the_dead_time);
   }
-  // Gossip looked for targets and there was none, since the last one that failed left or so.
+  // Gossip found no target, so no member that failed lately is left.
   void OnNoGossipTargets() { any_failed_ = false; }
   bool is_gossip_target(Instant now, MemberIndex member) const {
     const MemberTable::Row& row = table_.row(member);
@@ -132,11 +134,11 @@ class Membership {
     return false;
   }
 
-  // A member that is dead or left for so long that it is purged when the probe ring wraps
-  // (docs/protocol/membership.md 5.6), if probes turn it. Until then it counts as unknown to
-  // others: nodes wrap at different times, and one that left and came back would be accepted by
-  // those that purged it, and declared gone again by push/pulls with the others, who hold its old
-  // incarnation.
+  // True if a member is dead or left for so long that it is purged when the probe ring wraps
+  // (docs/protocol/membership.md 5.6), provided that probes turn the ring. Until then it counts as
+  // unknown to others. Nodes wrap at different times: otherwise the nodes that purged it would
+  // accept a member that left and came back, and push/pulls with the others, which hold its old
+  // incarnation, would declare it gone again.
   bool is_forgotten(Instant now, MemberIndex member) const {
     const MemberTable::Row& row = table_.row(member);
     const bool gone = row.state == NodeState::kDead || row.state == NodeState::kLeft;
@@ -144,8 +146,8 @@ class Membership {
            now - row.changed_at > context_.config.gossip_to_the_dead_time;
   }
 
-  // Whether acknowledgements of this member came from its announced endpoint so far, so that
-  // others can be told apart from it.
+  // Whether all acknowledgements of this member so far came from its announced endpoint, so that
+  // those of other nodes can be distinguished.
   bool source_is_stable(MemberIndex member) const {
     return (table_.row(member).flags & kSourceStable) != 0;
   }
@@ -163,15 +165,16 @@ class Membership {
     bool bootstrap = false;
     bool own_word = false;
   };
-  // Suspicions that end in a turn: after a pause of the process all of them are due at once, and an
-  // application is told of each. And members that are purged at once.
+  // The most suspicions that end in a turn: after a pause of the process all of them are due at
+  // once, and the application gets an event for each. Also the most members that are purged at
+  // once.
   static constexpr int kEndedInTurnMax = 256;
   static constexpr std::size_t kPurgedInTurnMax = 4096;
 
   SubjectState SubjectOf(std::optional<MemberIndex> member) const;
 
   void ApplyAlive(Instant now, const Claim& claim);
-  // Steps 2 and 3 of 4.2, and the address list: false if the claim is to be dropped.
+  // Steps 2 and 3 of docs/protocol/membership.md 4.2, and the address list. False: drop the claim.
   bool Admit(Instant now, const Claim& claim, std::optional<MemberIndex> known);
   MemberIndex Add(Instant now, const NodeInfoView& info);
   void StoreAlive(Instant now, MemberIndex member, const Claim& claim);
@@ -181,11 +184,11 @@ class Membership {
   void StoreGone(Instant now, MemberIndex member, NodeState state, const wire::Dead& dead);
   void Refute(Instant now, wire::Incarnation accused);
   void StartSuspicion(Instant now, MemberIndex member, absl::string_view from);
-  // Of those who will not refute it, believes it after a probe interval.
+  // Marks the member suspect for one probe interval. If it has not refuted by then, it has left.
   void DoubtFarewell(Instant now, MemberIndex member, const wire::Dead& dead);
   SuspicionSlot StartSuspicion(Instant now, MemberIndex member, absl::string_view from,
                                const SuspicionTimes& times);
-  // Without probes of its own a node still needs a time to wait for a refutation.
+  // Without probes a node still needs a time to wait for a refutation.
   Duration RefutationInterval() const {
     const Duration interval = context_.config.probe_interval;
     return interval > Duration::zero() ? interval : Duration(std::chrono::seconds(1));
@@ -384,7 +387,7 @@ inline void Membership::StoreAlive(Instant now, MemberIndex member, const Claim&
     if (table_.info(member).endpoint() != claim.info.endpoint) set_source_stable(member, false);
     table_.SetInfo(member, context_.node_infos->Intern(claim.info));
   }
-  // Of somebody new there is nothing to measure it by.
+  // For a new member there is nothing to measure the claim by.
   if (!claim.own_word && member != self_ && claim.incarnation > kHearsayMax) {
     doubted_.Add(member);
   }
@@ -419,7 +422,7 @@ inline void Membership::QueueAlive(MemberIndex member, BroadcastQueue::Token tok
                     .node = info.name(),
                     .addr = info.endpoint().address.bytes(),
                     .port = info.endpoint().port,
-                    // Nodes without metadata announce nil, as the original does.
+                    // Nodes without metadata announce nil, as in Go Serf.
                     .meta = meta.empty() ? ByteView() : meta,
                     .vsn = versions},
         token);
@@ -432,7 +435,7 @@ inline void Membership::OnSuspect(Instant now, const wire::Suspect& suspect) {
     ++context_.counters.dropped_malformed;
     return;
   }
-  // The accuser's name is passed on; the other one must be known anyway.
+  // The accuser's name is gossiped too; the accused must be known anyway.
   if (suspect.from.size() > kNodeNameMax) {
     ++context_.counters.dropped_oversize;
     return;
@@ -580,7 +583,7 @@ inline void Membership::StoreGone(Instant now, MemberIndex member, NodeState sta
 
 inline void Membership::DoubtFarewell(Instant now, MemberIndex member, const wire::Dead& dead) {
   ++version_;
-  // As a suspect the member gets this gossip, too.
+  // As a suspect the member receives this gossip, too.
   Queue(dead.node, dead);
   ++context_.counters.farewells_doubted;
   DropSuspicion(member);
@@ -647,7 +650,7 @@ inline std::optional<MemberIndex> Membership::NextToProbe(Instant now) {
     const NodeState state = table_.state(m);
     return m != self_ && (state == NodeState::kAlive || state == NodeState::kSuspect);
   };
-  // The others at the next wrap.
+  // Members beyond the limit are purged at the next wrap.
   const auto purge = [this, now, purged = std::size_t{0}](MemberIndex m) mutable {
     if (!is_forgotten(now, m) || purged++ >= kPurgedInTurnMax) return false;
     Purge(now, m);

@@ -6,8 +6,8 @@
 // gossip, and anti-entropy by push/pull (Das, Gupta, Motivala: SWIM, 2002; Dadgar, Phillips,
 // Currey: Lifeguard, 2018; docs/protocol/membership.md).
 //
-// Inputs take the instant first and the Outbox last: On... tells what happened, a verb what is
-// wanted. It never blocks, reads no clock and opens no socket. One thread.
+// Inputs take the instant first and the Outbox last. On... reports what happened; a verb is a
+// request. A Node never blocks, reads no clock and opens no socket. One thread.
 //
 //   Node node(config, delegate);
 //   node.Start(now, out);
@@ -51,7 +51,8 @@ class Node {
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
-  // Announces itself (incarnation 1) and starts the schedules. Once, before any other input.
+  // Announces this node (incarnation 1) and starts the schedules. Call it once, before any other
+  // input.
   void Start(Instant now, Outbox& out);
 
   // --- what happened ---
@@ -59,34 +60,34 @@ class Node {
   // A datagram could not be sent: the network refused it (ICMP, no route).
   void OnDatagramFailed(Instant now, const Endpoint& to, Outbox& out);
   void OnTimer(Instant now, Outbox& out);
-  // The id of the new stream; none if too many are open: the driver closes the connection.
+  // The id of the new stream; nothing if too many are open: the driver then closes the connection.
   std::optional<StreamId> OnStreamAccepted(Instant now, const Endpoint& from, Outbox& out);
   void OnStreamConnected(Instant now, StreamId stream, Outbox& out);
   void OnStreamBytes(Instant now, StreamId stream, ByteView bytes, Outbox& out);
-  // The peer closed the stream (OK) or it failed, or the dial did ("dial tcp 10.0.0.1:7946:
+  // The peer closed the stream (OK), the stream failed, or the dial did ("dial tcp 10.0.0.1:7946:
   // connect: connection refused"). The id is gone.
   void OnStreamClosed(Instant now, StreamId stream, const absl::Status& reason, Outbox& out);
 
-  // When OnTimer must be called at the latest; kNever if nothing is due.
+  // When OnTimer() must be called at the latest; kNever if nothing is due.
   Instant NextDeadline() const;
 
   // --- what is wanted ---
 
-  // Push/pulls with each target in order. The result is in TakeJoinResults().
+  // Makes a push/pull with each target in order. TakeJoinResults() has the result.
   JoinId Join(Instant now, std::vector<JoinTarget> targets, Outbox& out);
   using JoinDone = Joins::Done;
   // The joins that ended since the last call.
   std::vector<JoinDone> TakeJoinResults();
 
-  // Announces the own departure; Delegate::OnLeaveBroadcast follows when it is out, at once if
-  // nobody else is alive. The node keeps answering until the driver stops it. A second call does
-  // nothing.
+  // Announces this node's departure. Delegate::OnLeaveBroadcast() follows when the announcement is
+  // out, at once if no other node is alive. The node keeps answering until the driver stops it. A
+  // second call does nothing.
   void Leave(Instant now, Outbox& out);
-  // Announces new metadata; Delegate::OnUpdateBroadcast follows, once for each call that returned
-  // OK. InvalidArgumentError: more than kMetaMax bytes. FailedPreconditionError: the node left.
-  // ResourceExhaustedError: it used up its incarnations.
+  // Announces new metadata. Delegate::OnUpdateBroadcast() follows, once for each call that returned
+  // OK. Errors: InvalidArgument: more than kMetaMax bytes; FailedPrecondition: this node left;
+  // ResourceExhausted: it used up its incarnations.
   absl::Status UpdateMeta(Instant now, ByteView meta, Outbox& out);
-  // A user message to one node: by datagram, or by a stream of its own.
+  // Sends a user message to one node: by datagram, or over a stream of its own.
   void SendBestEffort(Instant now, const Endpoint& to, ByteView message, Outbox& out);
   void SendReliable(Instant now, const Endpoint& to, ByteView message, Outbox& out);
   // The queues behind Delegate::DrawBroadcasts turned non-empty: gossip promptly.
@@ -100,7 +101,7 @@ class Node {
     return membership_.table().Find(name);
   }
   const NodeInfo& info(MemberIndex member) const { return membership_.table().info(member); }
-  // The same, to hold it beyond the next input.
+  // A counted reference, to hold the information beyond the next input.
   const NodeInfoRef& info_ref(MemberIndex member) const {
     return membership_.table().row(member).info;
   }
@@ -111,29 +112,29 @@ class Node {
   Instant changed_at(MemberIndex member) const {
     return membership_.table().row(member).changed_at;
   }
-  // Every known node, itself and dead ones included: the N of the scaling formulas.
+  // The number of known nodes, this one and dead ones included: the N of the scaling formulas.
   std::size_t known_nodes() const { return membership_.table().known(); }
-  // Alive and suspect ones, itself included.
+  // The number of alive and suspect nodes, this one included.
   std::size_t live_nodes() const { return membership_.table().live(); }
   // Calls f(MemberIndex) for each known node, in order of index.
   template <typename F>
   void ForEachMember(F&& f) const {
     membership_.table().ForEach(std::forward<F>(f));
   }
-  // One past the highest index of a known node.
+  // One more than the highest index of a known node.
   std::size_t index_limit() const { return membership_.table().index_limit(); }
   bool IsKnown(MemberIndex member) const { return membership_.table().Contains(member); }
   // Zero is healthy (Lifeguard's local health multiplier).
   int health_score() const { return context_.awareness.score(); }
-  // By how much more often than usual messages are to be sent, while many listed members are dead.
+  // How much more often than usual messages are sent, while many listed members are dead.
   int transmit_stretch() const { return context_.probe_history.stretch(); }
-  // The message queue of the engine itself; the delegate's are its own.
+  // The message queue of the SWIM layer; the queues of the delegate are separate.
   const BroadcastQueue& queue() const { return membership_.queue(); }
   const Counters& counters() const { return context_.counters; }
 
  private:
-  // The end of every input: carries out what one part wants of another, and tells the delegate
-  // what came of its announcements.
+  // Ends every input: carries out what one part wants of another, and reports to the delegate which
+  // announcements are out.
   void Settle(Instant now, Outbox& out);
   void OnPushPullTimer(Instant now, Outbox& out);
 
@@ -145,8 +146,8 @@ class Node {
   Streams streams_{context_, membership_, prober_};
   PacketReceiver receiver_{context_, membership_, prober_};
   Joins joins_;
-  // The first waits a random part of the interval longer, so that a cluster that starts at once
-  // doesn't synchronize at once (docs/protocol/membership.md 6.5).
+  // The first one waits a random part of the interval longer, so that nodes which start together do
+  // not exchange states at the same moment (docs/protocol/membership.md 6.5).
   Instant next_push_pull_ = kNever;
   bool push_pull_delay_over_ = false;
   std::vector<MemberIndex> partner_;

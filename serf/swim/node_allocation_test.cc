@@ -19,7 +19,7 @@ namespace {
 
 using std::chrono::seconds;
 
-// Says nothing and notes nothing.
+// Sends nothing and notes nothing.
 class SilentDelegate final : public RecordingDelegate {
  public:
   void OnUserMessage(Instant, const Endpoint&, ByteView) override { ++user_messages; }
@@ -65,7 +65,7 @@ class NodeAllocationTest : public ::testing::Test {
     Flush(to);
   }
 
-  // Carries the datagrams of node `i` over at once, and what they cause.
+  // Delivers the datagrams of node `i` at once, and those that they cause.
   void Flush(int i) {
     // Into a buffer of the depth of this call: delivering may fill the outbox again.
     ByteVector& copy = copies_[depth_];

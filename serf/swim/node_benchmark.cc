@@ -1,5 +1,5 @@
-// What a Node costs: the answer to a ping, a packet of old news, a probe with its answer, and the
-// merge of 10,000 records. Allocations are counted over all of an iteration.
+// The cost of a Node: the answer to a ping, a packet of old news, a probe with its answer, and the
+// merge of 10,000 records. Allocations are counted over a whole iteration.
 
 #include <algorithm>
 #include <chrono>
@@ -57,7 +57,7 @@ class Subject {
                                         .vsn = vsn});
   }
 
-  // Until the news of all members are sent, which would ride on every packet.
+  // Runs until the news of all members are sent, which would ride on every packet.
   void Drain() {
     while (!node_->queue().empty()) {
       now = std::max(now, node_->NextDeadline());

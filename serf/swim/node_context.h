@@ -30,17 +30,17 @@ struct NodeContext {
         rng(config.seed),
         awareness(config.awareness_max_multiplier),
         limiter(config.logger),
-        // Numbers that start at one are easy to guess for whoever forges acknowledgements
+        // A forger of acknowledgements could easily guess numbers that start at one
         // (docs/protocol/membership.md 10).
         next_sequence_(static_cast<std::uint32_t>(rng.Next())) {}
 
   NodeContext(const NodeContext&) = delete;
   NodeContext& operator=(const NodeContext&) = delete;
 
-  // Shared by probes and indirect pings; may wrap.
+  // Probes and indirect pings share the numbers, which may wrap.
   wire::SequenceNumber NextSequence() { return wire::SequenceNumber(next_sequence_++); }
 
-  // The port that stands in for 0 in messages of others; all of them if this node speaks
+  // The port that replaces 0 in messages of others; it replaces every port if this node speaks
   // protocol version 1 (docs/protocol/membership.md 4.2).
   std::uint16_t PortOf(std::uint16_t port) const {
     return port == 0 || config.protocol_version == 1 ? config.default_port : port;
@@ -48,7 +48,7 @@ struct NodeContext {
 
   bool keyed() const { return config.keyring != nullptr && !config.keyring->empty(); }
 
-  // What this node announces of itself, apart from its delegate's metadata.
+  // The versions that this node announces.
   wire::VersionVector own_versions() const {
     return {kProtocolVersionMin,          kProtocolVersionMax,
             config.protocol_version,      config.delegate_protocol_min,

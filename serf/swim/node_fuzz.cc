@@ -1,6 +1,6 @@
 // Any bytes, as a datagram, as a stream of a peer, as the answer to a join, and as a series of
-// datagrams with time between: the node keeps its own name alive, its promises about deadlines and
-// its limits, and still answers.
+// datagrams with time between. The node keeps its own name alive, keeps its deadlines and its
+// limits, and still answers.
 
 #include <algorithm>
 #include <chrono>
@@ -79,7 +79,7 @@ class FuzzedNode {
   void Pass(Duration duration) {
     const Instant end = now_ + duration;
     for (int served = 0; node_.NextDeadline() <= end; ++served) {
-      if (served > 100'000) std::abort();  // it asks to be woken without end
+      if (served > 100'000) std::abort();  // it wakes the driver without end
       now_ = std::max(now_, node_.NextDeadline());
       node_.OnTimer(now_, out_);
       out_.Clear();
@@ -149,8 +149,8 @@ class FuzzedNode {
 
 namespace {
 
-// Two nodes, which are given the input twice as a datagram, inflated into a vector that doubles,
-// and three times as a stream, each as far as that may be.
+// Two nodes get the input twice as a datagram, inflated into a vector that doubles, and three times
+// as a stream, each inflated as far as allowed.
 constexpr serf::testing::FuzzBounds kBounds = {
     .total = {9 * serf::wire::kInflationMax,
               3 * serf::wire::kInflationFree + 6 * serf::wire::kPacketInflationFree + (2 << 20)},

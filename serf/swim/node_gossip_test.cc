@@ -1,5 +1,4 @@
-// Gossip, the layers of packets, and what several Nodes make of it (docs/protocol/membership.md 1,
-// 6).
+// Gossip, the layers of packets, and several Nodes together (docs/protocol/membership.md 1, 6).
 
 #include <chrono>
 #include <cstdint>
@@ -342,7 +341,7 @@ TEST(NodeLayersMismatchTest, AnotherKeyOrLabelIsAnotherCluster) {
   Node::JoinDone result = net.Join(ha, hb.endpoint);
   EXPECT_EQ(result.contacted, 0);
   ASSERT_EQ(result.errors.size(), 1u);
-  // The answer is encrypted under a key that n1 doesn't have either.
+  // The answer is encrypted under a key that n1 does not have either.
   EXPECT_EQ(result.errors[0],
             "Failed to join 10.0.0.2:7946: No installed keys could decrypt the message");
   EXPECT_EQ(hb.logger.Count("failed to receive: No installed keys could decrypt the message"), 1);
@@ -414,7 +413,7 @@ TEST(NodeClusterTest, ThePurgedLeaveEverywhere) {
   EXPECT_EQ(hosts[0]->delegate.Count("left n4"), 1);
   EXPECT_EQ(hosts[0]->delegate.Count("failed n4"), 0);
   EXPECT_EQ(hosts[0]->delegate.Count("purged n4"), 1);
-  // And do not come back by push/pulls.
+  // Push/pulls do not bring them back.
   net.RunFor(seconds(200));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(hosts[i]->node->known_nodes(), 3u);
 }
@@ -448,7 +447,7 @@ TEST(NodeClusterTest, APartitionHeals) {
   }));
   net.drop = nullptr;
   net.refuse = nullptr;
-  // The dead are gossiped to for 30 s more, and so learn that they are thought dead.
+  // Dead members still receive gossip for 30 s, and so learn that they are considered dead.
   EXPECT_TRUE(net.RunUntil(seconds(60), [&] {
     for (const Host* h : hosts) {
       if (h->node->live_nodes() != 4) return false;
@@ -485,8 +484,8 @@ TEST(NodeDeterminismTest, TheSameSeedGivesTheSameTranscript) {
   EXPECT_NE(first, Transcript(8));
 }
 
-// Made-up members, or a rack that failed: while they are still listed as alive, what is sent to
-// them is lost. It is noticed by the probes, and news reaches the living.
+// Forged members, or a rack that failed: while they are still listed as alive, messages to them are
+// lost. Probes notice it, and news still reaches the live members.
 TEST(NodeGossipAmongDeadTest, NewsReachesTheLivingWhileMostListedOnesAreDead) {
   TestNet net;
   std::vector<TestNet::Host*> living;

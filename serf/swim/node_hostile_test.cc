@@ -1,5 +1,5 @@
-// Hostile input to a running Node (docs/protocol/membership.md 10): it stays up, answers, and takes
-// no stranger into its table.
+// Hostile input to a running Node (docs/protocol/membership.md 10): it keeps running, answers, and
+// adds no stranger to its table.
 
 #include <algorithm>
 #include <chrono>
@@ -38,7 +38,7 @@ std::vector<Input> Vectors(absl::string_view outcome) {
   return list;
 }
 
-// Those, and what is made from a seed.
+// The recorded inputs, and some that a seed generates.
 std::vector<Input> HostileInputs() {
   std::vector<Input> list = Vectors("hostile");
   Rng rng(4);
@@ -51,7 +51,7 @@ std::vector<Input> HostileInputs() {
   return list;
 }
 
-// A node of the name that the vectors were recorded against, alone or with a key.
+// A node with the name that the vectors were recorded against, without a keyring or with one.
 class Target {
  public:
   explicit Target(bool keyed) {
@@ -89,7 +89,7 @@ class Target {
     node_->OnStreamClosed(now_, *id, absl::OkStatus(), out_);
     out_.Clear();
   }
-  // The time-outs and limits of the last second are over.
+  // Waits until the timeouts and limits of the last second are over.
   void Pass(Duration duration) {
     const Instant end = now_ + duration;
     while (node_->NextDeadline() <= end) {
@@ -100,7 +100,7 @@ class Target {
     now_ = end;
   }
 
-  // Whether a ping over a datagram and one over a stream are answered.
+  // Whether the node answers a ping over a datagram and one over a stream.
   bool Answers() {
     Pass(seconds(2));
     const ByteVector ping =
@@ -152,7 +152,7 @@ TEST(NodeHostileTest, EveryHostileInputIsSurvived) {
         target.Datagram(hostile.bytes);
       }
       EXPECT_TRUE(target.Answers()) << hostile.name;
-      // The one that the specification wants to be accepted: a vector of seven versions.
+      // The protocol accepts only this input: a vector of seven versions.
       const bool accepted = hostile.name == "hostile-udp-alive-vsn7" && !keyed;
       EXPECT_EQ(target.Names(), accepted ? "agent-a n1 " : "agent-a ") << hostile.name;
       const MemberIndex self = target.node().self();
@@ -204,7 +204,7 @@ TEST(NodeHostileTest, RandomDatagramsAreSurvived) {
     for (int i = 0; i < 50000; ++i) {
       bytes.resize(rng.Below(std::uint64_t{80}));
       for (std::uint8_t& b : bytes) b = static_cast<std::uint8_t>(rng.Next());
-      // Most would be of an unknown type.
+      // Most random types would be unknown.
       if (!bytes.empty() && i % 2 == 0)
         bytes[0] = static_cast<std::uint8_t>(rng.Below(std::uint64_t{14}));
       target.Datagram(bytes);
@@ -239,7 +239,7 @@ TEST(NodeHostileTest, MutatedDatagramsAreSurvived) {
 }
 
 TEST(NodeHostileTest, BufferedBytesAreBounded) {
-  // A state of 20 MiB announced on each stream, and all but the last byte sent.
+  // Each stream announces a state of 20 MiB, and sends all but the last byte.
   Target target(false);
   ByteVector header;
   wire::Encode(wire::PushPullHeader{.user_state_len = wire::kUserStateMax}, header);
@@ -255,7 +255,7 @@ TEST(NodeHostileTest, BufferedBytesAreBounded) {
   };
   for (int i = 0; i < 40; ++i) feed(10 + i);
   EXPECT_EQ(target.node().counters().streams_refused, 28u);  // 12 of 20 MiB are within 256 MiB
-  // What is closed makes room.
+  // A closed stream makes room.
   for (const StreamId id : ids) {
     target.node().OnStreamClosed(Instant(), id, absl::OkStatus(), out);
   }

@@ -1,6 +1,6 @@
-// How far what others say of a member's incarnation is believed: neither evicts, lifts nor silences
-// anybody (state_rules.h). Through datagrams and push/pulls, seen in the table and what is
-// gossiped.
+// How far a node believes what others say about a member's incarnation: nobody can evict, lift or
+// silence a member (state_rules.h). Through datagrams and push/pulls, seen in the table and in the
+// gossip.
 
 #include <chrono>
 #include <cstdint>
@@ -36,7 +36,7 @@ class NodeIncarnationTest : public ::testing::Test, protected HearingNode {
   using HearingNode::HearingNode;
 };
 
-// With push/pulls of its own.
+// A node that makes push/pulls of its own.
 class AskingNodeTest : public ::testing::Test, protected HearingNode {
  protected:
   static Config Asking() {
@@ -64,7 +64,7 @@ TEST_F(NodeIncarnationTest, AbsurdAccusationsNeitherEvictNorWrap) {
   EXPECT_EQ(counters().refutations, 0u);
 }
 
-// Others can't lift this node to where it can't say anything new of itself.
+// Other nodes cannot lift this node to where it can announce nothing new.
 TEST_F(NodeIncarnationTest, OthersCannotSilenceItsTags) {
   Alive(2, 1);
   for (const std::uint32_t absurd : {kFollowMax.value() + 1, kTop - 1, kTop}) {
@@ -72,7 +72,7 @@ TEST_F(NodeIncarnationTest, OthersCannotSilenceItsTags) {
   }
   EXPECT_EQ(StateOf("n1"), "alive 1");
   EXPECT_EQ(counters().dropped_incarnation, 3u);
-  // As high as it follows: for the sake of those who believe everything.
+  // As high as it follows, for the sake of members that believe everything.
   Alive({"n1", kFollowMax.value(), TestNet::EndpointOf(1), "x"});
   EXPECT_EQ(StateOf("n1"), absl::StrCat("alive ", kFollowMax.value() + 1));
   EXPECT_TRUE(Gossips(absl::StrCat("alive n1@", kFollowMax.value() + 1)));
@@ -82,13 +82,13 @@ TEST_F(NodeIncarnationTest, OthersCannotSilenceItsTags) {
   });
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_TRUE(Gossips(absl::StrCat("alive n1@", kFollowMax.value() + 2, " new")));
-  // At its own incarnation it is accused as anybody.
+  // At its own incarnation it refutes as any member.
   Suspect("n1", kFollowMax.value() + 2, "n2");
   EXPECT_EQ(StateOf("n1"), absl::StrCat("alive ", kFollowMax.value() + 3));
 }
 
-// What others say of a living member beyond what it can have reached is not believed, and it is
-// asked for its own word.
+// A node does not believe a claim about a live member beyond what the member can have reached, and
+// asks the member itself.
 TEST_F(NodeIncarnationTest, OthersCannotLiftALivingMember) {
   TestNet::Host& n2 = net_.Add(2);
   ASSERT_EQ(net_.Join(n2, host_.endpoint).contacted, 1);
@@ -109,12 +109,12 @@ TEST_F(NodeIncarnationTest, OthersCannotLiftALivingMember) {
   EXPECT_EQ(StateOf("n2"), "alive 1");
   EXPECT_EQ(counters().dropped_incarnation, 3u);
   EXPECT_EQ(host_.logger.Count("[WARN] memberlist: Ignoring an alive message for 'n2'"), 1);
-  // Its own tags get through.
+  // The member's own tags get through.
   net_.Do(n2, [&](Node& n, Instant now, Outbox& out) {
     ASSERT_TRUE(n.UpdateMeta(now, AsBytes("true"), out).ok());
   });
   ASSERT_TRUE(net_.RunUntil(seconds(5), [&] { return StateOf("n2") == "alive 2"; }));
-  // As high as hearsay is believed: the member gets over it, and its tags do.
+  // As high as claims are believed: the member exceeds the claim, and so do its tags.
   claim(kHearsayMax.value());
   const auto tells = [&](absl::string_view meta) {
     return AsText(node().info(*node().Find("n2")).meta()) == meta;
@@ -124,7 +124,7 @@ TEST_F(NodeIncarnationTest, OthersCannotLiftALivingMember) {
   EXPECT_EQ(StateOf("n2"), absl::StrCat("alive ", kHearsayMax.value() + 1));
 }
 
-// A newcomer has nothing to measure by; the member's own word tells it what is true.
+// A newcomer cannot measure a claim; the member's own word shows what is true.
 TEST_F(NodeIncarnationTest, TheOwnersWordStandsAgainstWhatItNeverReached) {
   Alive({"n2", kTop, TestNet::EndpointOf(2), "false"});
   EXPECT_EQ(StateOf("n2"), absl::StrCat("alive ", kTop));
@@ -134,7 +134,8 @@ TEST_F(NodeIncarnationTest, TheOwnersWordStandsAgainstWhatItNeverReached) {
   EXPECT_EQ(AsText(node().info(*node().Find("n2")).meta()), "");
 }
 
-// Who believes everything, as the original does, lifts itself to where others don't believe it.
+// A member that believes everything, as Go Serf does, lifts itself to where others do not believe
+// it.
 TEST_F(AskingNodeTest, WhoIsNotBelievedIsAsked) {
   TestNet::Host& n2 = net_.Add(2, Quiet());
   ASSERT_EQ(net_.Join(n2, host_.endpoint).contacted, 1);
@@ -145,7 +146,7 @@ TEST_F(AskingNodeTest, WhoIsNotBelievedIsAsked) {
                   .incarnation = wire::Incarnation(high), .node = "n2", .from = "n3"}));
   ASSERT_EQ(n2.node->incarnation(n2.node->self()), wire::Incarnation(high + 1));
   net_.drop = nullptr;
-  // By way of somebody else, so it is hearsay.
+  // The message comes from another node, so it is hearsay.
   net_.Inject(
       host_, TestNet::EndpointOf(9),
       TestNet::Encoded(wire::Alive{.incarnation = wire::Incarnation(high + 1),

@@ -2,7 +2,7 @@
 #ifndef SERF_SWIM_NODE_INFO_H_
 #define SERF_SWIM_NODE_INFO_H_
 
-// NodeInfo: what a node says of itself, immutable and interned by content, so that the thousands
+// NodeInfo: what a node says about itself, immutable and interned by content, so that the thousands
 // of tables of a simulation share one copy (docs/architecture.md).
 //
 //   NodeInfoRef info = pool.Intern({name, endpoint, meta, versions});
@@ -50,7 +50,8 @@ inline std::size_t NodeNameHash(absl::string_view name) {
 }
 
 // A hash of the name that is the same in every process, version and platform (FNV-1a, then the
-// finalizer of SplitMix64): nodes must agree on the rings of GossipTargets. Not against enemies.
+// finalizer of SplitMix64), because nodes must agree on the rings of GossipTargets. It does not
+// resist attackers.
 inline constexpr std::uint64_t StableNameHash(absl::string_view name) {
   std::uint64_t h = 0xcbf29ce484222325u;
   for (const char c : name) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
@@ -152,11 +153,11 @@ class NodeInfoPool {
   NodeInfoPool& operator=(const NodeInfoPool&) = delete;
   ~NodeInfoPool() { assert(infos_.empty() && "a NodeInfoRef outlives its pool"); }
 
-  // The one NodeInfo of this content. Copies the bytes if the content is new; no allocation if
-  // it is not.
+  // The only NodeInfo of this content. Copies the bytes if the content is new; allocates nothing
+  // otherwise.
   NodeInfoRef Intern(const NodeInfoView& content);
 
-  // Distinct contents that are referred to.
+  // How many distinct contents are in use.
   std::size_t size() const { return infos_.size(); }
 
  private:

@@ -38,7 +38,7 @@ TEST(NodeInfoPool, EveryFieldDistinguishes) {
   NodeInfoView newer = View("a", "m");
   newer.versions.delegate_cur = 4;
   const NodeInfoRef versions = pool.Intern(newer);
-  // Bytes do not wander between name and metadata.
+  // Bytes do not move between name and metadata.
   const NodeInfoRef shifted = pool.Intern(View("am", ""));
   EXPECT_EQ(pool.size(), 7u);
   EXPECT_EQ(a->hash(), meta->hash()) << "the hash is that of the name";

@@ -1,4 +1,4 @@
-// What a Node says of itself: that it leaves, and new metadata.
+// What a Node says about itself: its departure, and new metadata.
 
 #include <chrono>
 #include <string>
@@ -37,7 +37,7 @@ TEST_F(NodeLeaveTest, AfterLeavingTheNodeIsSilentAboutItself) {
   net_.RunFor(seconds(120));
   EXPECT_THAT(Events(), IsEmpty());
   EXPECT_TRUE(node().Find("n1").has_value());
-  // It answers still.
+  // It still answers.
   net_.sent.clear();
   Hear(wire::Ping{.seq_no = wire::SequenceNumber(3), .node = "n1"});
   EXPECT_EQ(net_.SentTo(TestNet::EndpointOf(9), "ack").size(), 1u);
@@ -86,7 +86,8 @@ TEST_F(NodeLeaveTest, UpdateMetaIsAnnouncedWithAHigherIncarnation) {
   EXPECT_THAT(Events(), ElementsAre("update n1"));
   EXPECT_TRUE(Gossips("alive n1@2 new"));
   EXPECT_THAT(Events(), ElementsAre("update is out"));
-  // A later update and a refutation displace what waits; each call is told once all the same.
+  // A later update and a refutation replace the queued message; each call is reported once all the
+  // same.
   EXPECT_TRUE(update("newer").ok());
   EXPECT_TRUE(update("newest").ok());
   EXPECT_THAT(Events(), ElementsAre("update n1", "update n1", "update is out"));

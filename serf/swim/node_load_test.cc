@@ -61,7 +61,7 @@ class NodeLoadTest : public ::testing::Test, protected StreamingNode {
   Reaction Tick() {
     return React([](Node& node, Instant now, Outbox& out) { node.OnTimer(now, out); });
   }
-  // Turns until no work is left; what was written meanwhile.
+  // Runs turns until no work is left; returns the bytes written meanwhile.
   std::size_t Settle(ByteVector* written = nullptr) {
     std::size_t turns = 0;
     for (; IsDue(); ++turns) {
@@ -96,7 +96,7 @@ class KeyedNodeLoadTest : public NodeLoadTest {
 
 // --- who goes ---
 
-// Whoever floods pays for it; the node can dial all the while.
+// The flooding address pays for it; the node can dial all the while.
 TEST_F(NodeLoadTest, OfTooManyStreamsTheOldestSilentOneGoes) {
   const StreamId honest = Accept(8);
   std::vector<StreamId> flood;
@@ -133,7 +133,7 @@ TEST_F(NodeLoadTest, AFloodOfPushPullsFromOneAddressGivesWayToOthers) {
     EXPECT_FALSE(Closed(out, honest));
   });
   EXPECT_FALSE(Feed(honest, ByteView(bytes).last(1)).bytes.empty());
-  // Those of many addresses don't drive each other out.
+  // Streams of many addresses do not drive each other out.
   std::vector<StreamId> many;
   bool refused = false;
   for (int i = 10; i < 200 && !refused; ++i) {
@@ -160,7 +160,7 @@ TEST_F(KeyedNodeLoadTest, AStrangerHasAMebibyte) {
   EXPECT_FALSE(feed(stranger, Streams::kStrangerBytesMax));
   EXPECT_TRUE(Closes(stranger, AsBytes("x")));
   EXPECT_EQ(host_.logger.Count("too many bytes before anything was verified"), 1);
-  // Whose address is a member's is none.
+  // A stream from a member's address is not a stranger.
   ByteVector packet;
   wire::PacketScratch scratch;
   const Config& config = host_.node->config();
@@ -178,12 +178,12 @@ TEST_F(KeyedNodeLoadTest, AStrangerHasAMebibyte) {
   EXPECT_FALSE(feed(Accept(8), 4 * Streams::kStrangerBytesMax));
 }
 
-// Without encryption whoever begins a push/pull may come with a large one.
+// Without encryption any peer that begins a push/pull may send a large one.
 TEST_F(NodeLoadTest, ALargeClustersStateIsNoStrangers) {
   ByteVector bytes = PushPull(ManyRecords(20000), true);
   ASSERT_GT(bytes.size(), Streams::kStrangerBytesMax);
   EXPECT_FALSE(Closes(Accept(), ByteView(bytes).first(bytes.size() - 1)));
-  // But one without a beginning is.
+  // But a stream without that beginning is one.
   bytes.assign(Streams::kStrangerBytesMax + 1, 0);
   wire::MsgpackWriter(bytes).Nil();
   EXPECT_TRUE(Closes(Accept(), bytes));
@@ -195,7 +195,7 @@ TEST_F(NodeLoadTest, TheLargestHolderGoesAndNotWhoCrossesTheLimit) {
   wire::Encode(wire::PushPullHeader{.nodes = 1, .user_state_len = 15 << 20}, start);
   wire::Encode(wire::PushPullNode{.name = "n2"}, start);
   start.resize(10 << 20);
-  // Two that are honest, the second of which crosses the limit, and a flood from one address.
+  // Two honest streams, the second of which crosses the limit, and a flood from one address.
   const StreamId first = Accept(7);
   EXPECT_FALSE(Closes(first, start));
   for (int i = 0; counters().streams_refused == 0; ++i) {
@@ -223,7 +223,7 @@ TEST_F(NodeLoadTest, AMergeIsDoneInPortions) {
     Append(answer, Tick().bytes);
     EXPECT_LE(host_.node->known_nodes() - known, 300u);
     known = host_.node->known_nodes();
-    // Pings are answered in between.
+    // The node answers pings in between.
     net_.Inject(host_, TestNet::EndpointOf(9),
                 TestNet::Encoded(wire::Ping{.seq_no = wire::SequenceNumber(7)}));
     EXPECT_EQ(net_.sent.back().text, "ack");
@@ -231,7 +231,7 @@ TEST_F(NodeLoadTest, AMergeIsDoneInPortions) {
   EXPECT_GE(turns, 15u);
   EXPECT_EQ(known, 1u + kMembers);
   EXPECT_EQ(host_.delegate.merged.size(), 1u);
-  // The answer is of the time before the merge.
+  // The answer has the state before the merge.
   EXPECT_EQ(Text(answer, true), "push-pull join=0 n1@1:0");
   EXPECT_EQ(counters().push_pulls_merged, 1u);
 }
@@ -329,7 +329,7 @@ TEST_F(NodeLoadTest, ASmallOneIsNotBehindALargeOne) {
   EXPECT_TRUE(IsDue());
 }
 
-// The delegate has its part one state at a time, a portion per turn.
+// The delegate gets one state at a time, a portion per turn.
 TEST_F(NodeLoadTest, TheDelegateMergesOneStateAtATime) {
   host_.delegate.state_portions = 5;
   const ByteVector one = PushPull({{"n2"}}, false, "one");
@@ -342,9 +342,9 @@ TEST_F(NodeLoadTest, TheDelegateMergesOneStateAtATime) {
   EXPECT_EQ(host_.delegate.state_calls, 12);
 }
 
-// --- the own state ---
+// --- this node's state ---
 
-// It is put together in portions, kept until it changes, and the same for all who ask meanwhile.
+// The state is built in portions, kept until it changes, and the same for all that ask meanwhile.
 TEST_F(NodeLoadTest, TheOwnStateIsBuiltInPortionsAndKept) {
   Feed(Accept(), PushPull(ManyRecords(20000), false));
   Settle();
@@ -371,7 +371,7 @@ TEST_F(NodeLoadTest, TheOwnStateIsBuiltInPortionsAndKept) {
   EXPECT_LE(turns, 2u);
 }
 
-// Whoever asks in a loop waits, and nobody else.
+// A peer that asks in a loop waits, and only that peer.
 TEST_F(NodeLoadTest, AnswersToOneAddressHaveARate) {
   host_.delegate.state.assign(1 << 20, 's');
   for (char& c : host_.delegate.state) c = static_cast<char>(net_.seed = net_.seed * 69069 + 1);
@@ -390,7 +390,7 @@ TEST_F(NodeLoadTest, AnswersToOneAddressHaveARate) {
   Feed(Accept(8), ask);
   Settle();
   EXPECT_EQ(counters().push_pulls_answered, before + 1);
-  // They have their answers later.
+  // They get their answers later.
   for (int i = 0; i < 400; ++i) {
     net_.now += milliseconds(10);
     Tick();
@@ -399,13 +399,13 @@ TEST_F(NodeLoadTest, AnswersToOneAddressHaveARate) {
   EXPECT_GE(counters().push_pulls_answered, before + 50);
 }
 
-// A peer may refuse before it has heard all: its reason is told.
+// A peer may refuse before it has received everything: its reason is reported.
 TEST_F(NodeLoadTest, AnAnswerMayComeWhileTheOwnStateIsSent) {
   Feed(Accept(), PushPull(ManyRecords(20000), false));
   Settle();
   for (const bool hangs_up : {false, true}) {
     host_.joins.clear();
-    host_.delegate.state += "x";  // so that the state is put together anew
+    host_.delegate.state += "x";  // so that the state is built anew
     Join({TestNet::EndpointOf(2)});
     Connect(dialled_);
     ASSERT_TRUE(IsDue());
@@ -428,7 +428,7 @@ class UncompressedNodeLoadTest : public NodeLoadTest {
   UncompressedNodeLoadTest() : NodeLoadTest(Uncompressed()) {}
 };
 
-// A table that exceeds what peers take is told in part, with the own record.
+// A table that exceeds what peers accept is sent in part, with this node's record.
 TEST_F(UncompressedNodeLoadTest, WhatIsTooLargeIsToldInPart) {
   constexpr int kEach = 40000;
   for (const char tag : {'a', 'b'}) {

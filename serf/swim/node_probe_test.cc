@@ -1,5 +1,5 @@
-// The failure detector of a Node (docs/protocol/membership.md 5): what it sends when, and what it
-// makes of the answers. n1 is real; the others are played by the test, unless they are real too.
+// The failure detector of a Node (docs/protocol/membership.md 5): what it sends when, and how it
+// handles the answers. n1 is real. The test plays the others, unless they are real too.
 
 #include <chrono>
 #include <cstdint>
@@ -27,7 +27,7 @@ class NodeProbeTest : public ::testing::Test {
   NodeProbeTest() : NodeProbeTest(Calm()) {}
   explicit NodeProbeTest(const Config& config) : host_(net_.Add(1, config)), start_(net_.now) {}
 
-  // Without push/pulls, and without gossip: nothing rides on the probes.
+  // Without push/pulls, and without gossip: no broadcasts ride on the probes.
   static Config Calm() {
     Config config = Config::Lan();
     config.push_pull_interval = Duration::zero();
@@ -36,7 +36,7 @@ class NodeProbeTest : public ::testing::Test {
     return config;
   }
 
-  // Makes n1 believe in a node n<i> of these versions.
+  // Announces a node n<i> with these versions to n1.
   void Know(int i, wire::VersionVector versions = {1, 5, 2, 0, 0, 0},
             std::uint32_t incarnation = 1) {
     const auto vsn = versions.ToBytes();
@@ -48,7 +48,7 @@ class NodeProbeTest : public ::testing::Test {
                         .port = endpoint.port,
                         .meta = {},
                         .vsn = vsn});
-    // The news itself is sent once with the first packet; let that pass.
+    // The first packet carries the announcement once; skip it.
     net_.sent.clear();
   }
   template <typename Message>
@@ -68,7 +68,7 @@ class NodeProbeTest : public ::testing::Test {
   }
   const Counters& counters() const { return host_.node->counters(); }
   int health() const { return host_.node->health_score(); }
-  // Of n1's n<i>-fold life so far.
+  // How long n1 has run.
   Duration Elapsed() const { return net_.now - start_; }
 
   TestNet net_;
@@ -124,7 +124,7 @@ TEST_F(NodeProbeTest, SequenceNumbersStartAnywhere) {
   EXPECT_FALSE(first.contains(1));
 }
 
-// --- the outcomes of a probe (the table of 5.2) ---
+// --- the outcomes of a probe (the table of docs/protocol/membership.md 5.2) ---
 
 TEST_F(NodeProbeTest, ADirectAckGivesTheRoundTrip) {
   Know(2);
@@ -136,7 +136,7 @@ TEST_F(NodeProbeTest, ADirectAckGivesTheRoundTrip) {
   net_.RunFor(milliseconds(900));
   EXPECT_EQ(counters().probes_failed, 0u);
   EXPECT_EQ(counters().indirect_probes, 0u);
-  // Once only.
+  // Only once.
   Hear(2, wire::Ack{.seq_no = ping.sequences[0]});
   EXPECT_EQ(host_.delegate.pings.size(), 1u);
 }
@@ -185,7 +185,7 @@ TEST_F(NodeProbeTest, HelpersAreAskedAfterTheTimeout) {
   EXPECT_EQ(helpers.size(), 3u);
   EXPECT_EQ(counters().indirect_probes, 3u);
   EXPECT_EQ(counters().fallback_pings, 1u);
-  // A helper reached it.
+  // A helper reached the target.
   net_.Inject(host_, *helpers.begin(), TestNet::Encoded(wire::Ack{.seq_no = ping.sequences[0]}));
   net_.RunFor(milliseconds(500));
   EXPECT_EQ(counters().probes_failed, 0u);
@@ -200,7 +200,7 @@ TEST_F(NodeProbeTest, SilenceIsSuspicion) {
   net_.RunFor(milliseconds(1));
   EXPECT_EQ(StateOf(2), NodeState::kSuspect);
   EXPECT_EQ(counters().probes_failed, 1u);
-  // Nobody could be asked for a nack: one point.
+  // There was no helper to ask for a nack: one point.
   EXPECT_EQ(health(), 1);
   EXPECT_EQ(host_.logger.Count("[INFO] memberlist: Suspect n2 has failed, no acks received"), 1);
   EXPECT_EQ(host_.logger.Count("[DEBUG] memberlist: Failed UDP ping: n2 (timeout reached)"), 1);
@@ -219,7 +219,7 @@ TEST_F(NodeProbeTest, MissingNacksCostHealth) {
   }
   net_.RunFor(milliseconds(500));
   EXPECT_EQ(counters().probes_failed, 1u);
-  EXPECT_EQ(health(), 1);  // three were asked, two told
+  EXPECT_EQ(health(), 1);  // three were asked, two reported
 }
 
 TEST_F(NodeProbeTest, AllNacksCostNothing) {
@@ -256,7 +256,7 @@ TEST_F(NodeProbeTest, ARefusedPingAsksTheHelpersAtOnce) {
   const auto refuse = [&](const Endpoint& to) {
     net_.Do(host_, [&](Node& n, Instant now, Outbox& out) { n.OnDatagramFailed(now, to, out); });
   };
-  refuse(TestNet::EndpointOf(8));  // somebody else
+  refuse(TestNet::EndpointOf(8));  // another node
   EXPECT_TRUE(net_.sent.empty());
   refuse(ping.to);
   ASSERT_EQ(net_.sent.size(), 1u);
@@ -352,7 +352,7 @@ TEST_F(NodeProbeTest, ARefutationDuringTheProbeStands) {
 TEST_F(NodeProbeTest, AcksOfStrangersDoNotKeepADeadNodeAlive) {
   Know(2);
   Sent ping = NextPing(2);
-  // Unknown yet whether it answers from where it says: accepted.
+  // It is unknown yet whether the target answers from its announced endpoint: accepted.
   Hear(8, wire::Ack{.seq_no = ping.sequences[0]});
   ping = NextPing(2);
   Hear(2, wire::Ack{.seq_no = ping.sequences[0]});
@@ -393,7 +393,7 @@ TEST_F(NodeProbeTest, AMovedSourceIsLearntAnew) {
   TestNet::Host& b = net_.Add(2, Calm());
   net_.Join(host_, b.endpoint);
   net_.RunFor(seconds(5));
-  // From now on n2's datagrams come from elsewhere; over TCP it is still there.
+  // From now on n2's datagrams come from another address; over TCP it is still there.
   net_.drop = [&](const TestNet::Host& from, const Endpoint&) { return from.name == "n2"; };
   net_.RunFor(seconds(5));
   net_.sent.clear();
@@ -422,13 +422,13 @@ TEST_F(NodeProbeTest, PingsAreAnsweredToTheSourceThatTheyName) {
   EXPECT_EQ(net_.sent[0].to, two);
   EXPECT_EQ(net_.sent[0].text.substr(0, 8), "ack here");
   EXPECT_THAT(net_.sent[0].sequences, ElementsAre(SequenceNumber(77)));
-  // Incomplete: to where the datagram came from.
+  // An incomplete source: the answer goes to where the datagram came from.
   Hear(9, wire::Ping{.seq_no = SequenceNumber(78), .node = "n1", .source_port = 5});
   Hear(9, wire::Ping{.seq_no = SequenceNumber(79), .node = "", .source_addr = two.address.bytes()});
   EXPECT_EQ(net_.SentTo(TestNet::EndpointOf(9), "ack").size(), 2u);
 }
 
-// A stranger gets no more than it sent: nothing is amplified.
+// A stranger gets no more bytes than it sent: no amplification.
 TEST_F(NodeProbeTest, AStrangersAnswerCarriesNothing) {
   Know(2);
   host_.delegate.ack_payload = std::string(120, 'c');
@@ -516,7 +516,7 @@ TEST_F(NodeProbeTest, BroadcastsRideOnAnswersToMembers) {
   Hear(9, ping);
   ASSERT_EQ(net_.sent.size(), 1u);
   EXPECT_EQ(net_.sent[0].text, "ack + alive n9@1 + alive n1@1");
-  // A member's name at another address is nobody's.
+  // A member's name at another address does not count.
   wire::Ping forged = ping;
   forged.source_port = 9999;
   host_.delegate.queue.Enqueue("", AsBytes("event"));
@@ -539,7 +539,7 @@ class NodeRelayTest : public NodeProbeTest {
     config.probe_interval = Duration::zero();
     return config;
   }
-  // n3 asks n1 to ping n2. The number under which n1 does.
+  // n3 asks n1 to ping n2. Returns the number of n1's ping.
   SequenceNumber Ask(std::uint32_t sequence, bool nack) {
     const Endpoint two = TestNet::EndpointOf(2);
     const Endpoint three = TestNet::EndpointOf(3);

@@ -1,6 +1,5 @@
-// What a Node makes of alive, suspect and dead messages: every branch of
-// docs/protocol/membership.md 4, through datagrams, seen in the table, the events, the log and what
-// is gossiped.
+// How a Node handles alive, suspect and dead messages: every branch of docs/protocol/membership.md
+// 4, through datagrams, seen in the table, the events, the log and the gossip.
 
 #include <chrono>
 #include <cstdint>
@@ -77,7 +76,7 @@ TEST_F(NodeStateTest, SuspectIsClearedByAHigherIncarnationOnly) {
   Alive(2, 6);
   EXPECT_EQ(StateOf("n2"), "alive 6");
   EXPECT_THAT(Events(), IsEmpty());
-  // Its suspicion is over too: nothing happens later.
+  // Its suspicion is over, too: nothing happens later.
   net_.RunFor(seconds(60));
   EXPECT_EQ(StateOf("n2"), "alive 6");
 }
@@ -126,7 +125,7 @@ TEST_F(NodeStateTest, LivingNameAtAnotherAddressIsAConflict) {
   EXPECT_EQ(host_.logger.Count("[ERR] memberlist: Conflicting address for n2. Mine: 10.0.0.2:7946 "
                                "Theirs: 10.0.0.7:7946 Old state: 0"),
             1);
-  // A port is an address too, and so is the form of an IPv4 address.
+  // A port is part of an address, and so is the form of an IPv4 address.
   Alive({"n2", 9, {TestNet::EndpointOf(2).address, 7947}});
   Alive({"n2", 9, {TestNet::EndpointOf(2).address.Mapped(), 7946}});
   EXPECT_EQ(counters().conflicts, 3u);
@@ -317,7 +316,7 @@ TEST_F(NodeStateTest, ComingBackWithNewsIsOneEvent) {
   EXPECT_THAT(Events(), ElementsAre("failed n2", "join n2"));
 }
 
-// --- about oneself (4.2 step 5 to 7, 4.3) ---
+// --- about this node (docs/protocol/membership.md 4.2 step 5 to 7, 4.3) ---
 
 TEST_F(NodeStateTest, TheOwnEchoIsIgnored) {
   Alive({"n1", 1, TestNet::EndpointOf(1)});
@@ -362,7 +361,7 @@ TEST_F(NodeStateTest, OwnDeathIsRefuted) {
   Dead("n1", 3, "n2");
   EXPECT_EQ(StateOf("n1"), "alive 4");
   EXPECT_EQ(host_.logger.Count("[WARN] memberlist: Refuting a dead message (from: n2)"), 1);
-  // Also if it claims to be an own farewell: one of an earlier life.
+  // Also if it looks like a farewell of this node: it belongs to an earlier life.
   Dead("n1", 9, "n1");
   EXPECT_EQ(StateOf("n1"), "alive 10");
   EXPECT_TRUE(Gossips("alive n1@10"));
@@ -386,7 +385,7 @@ TEST_F(NodeStateTest, SuspectRaisesTheIncarnationAndIsPassedOn) {
   EXPECT_TRUE(Gossips("suspect n2@8 by n3"));
 }
 
-// What a confirmation claims is passed on, and not stored.
+// The incarnation of a confirmation is gossiped, and not stored.
 TEST_F(NodeStateTest, AConfirmationLeavesTheIncarnationAlone) {
   for (int i = 2; i <= 5; ++i) Alive(i, 5);
   Suspect("n2", 5, "n3");
@@ -412,7 +411,7 @@ TEST_F(NodeStateTest, UnconfirmedSuspicionLastsItsLongestTime) {
   // Four nodes: k = 2, 4 s at least, 24 s at most.
   for (int i = 2; i <= 4; ++i) Alive(i, 1);
   Suspect("n2", 1, "n3");
-  Suspect("n2", 1, "n3");  // the originator is no confirmation
+  Suspect("n2", 1, "n3");  // the originator does not confirm
   net_.RunFor(seconds(24) - milliseconds(1));
   EXPECT_EQ(StateOf("n2"), "suspect 1");
   net_.RunFor(milliseconds(1));
@@ -497,7 +496,7 @@ TEST_F(NodeStateTest, ADeadNodeNeverTurnsIntoALeftOne) {
   EXPECT_THAT(Events(), ElementsAre("join n2", "failed n2"));
 }
 
-// A latecomer's word of an earlier life, which had come further than this one.
+// A latecomer repeats a farewell of an earlier life, which had come further than this one.
 TEST_F(NodeStateTest, AFarewellOfAHigherIncarnationCanBeRefuted) {
   Alive(2, 1);
   Alive(3, 1);

@@ -1,5 +1,5 @@
-// The streams of a Node (docs/protocol/membership.md 3, 4.6, 4.7, 7.5): what peers open, what it
-// dials, time-outs and limits.
+// The streams of a Node (docs/protocol/membership.md 3, 4.6, 4.7, 7.5): those of peers, those that
+// it dials, timeouts and limits.
 
 #include <chrono>
 #include <cstdint>
@@ -291,9 +291,9 @@ TEST_F(NodeStreamTest, At127PushPullsTheNextIsRefused) {
   EXPECT_TRUE(reaction.closed);
   EXPECT_TRUE(reaction.bytes.empty());
   EXPECT_EQ(counters().push_pulls_refused, 2u);
-  // Other requests pass.
+  // Other requests are served.
   EXPECT_EQ(Text(Feed(Accept(), TestNet::Encoded(wire::Ping{})).bytes, true), "ack 0");
-  // One ends: there is room for one.
+  // A stream that ends makes room for another one.
   EXPECT_TRUE(Feed(open[0], ByteView(bytes).last(1)).closed);
   EXPECT_FALSE(Feed(Accept(), most).closed);
   EXPECT_TRUE(Feed(Accept(), most).closed);

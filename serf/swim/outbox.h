@@ -38,8 +38,8 @@ using StreamId = Newtype<struct StreamIdTag, std::uint64_t>;
 struct PacketWorkspace {
   wire::PacketScratch packet;
   wire::DecodeScratch decode;        // of the message being handled
-  ByteVector message;                // the message to send, without what rides on it
-  ByteVector compound;               // the same with what rides on it
+  ByteVector message;                // the message to send, without the broadcasts on it
+  ByteVector compound;               // the same with the broadcasts on it
   ByteVector user_messages;          // drawn from the delegate, with their type byte
   ByteVector payload;                // of an acknowledgement
   std::vector<ByteView> parts;       // of a compound

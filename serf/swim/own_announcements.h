@@ -2,9 +2,9 @@
 #ifndef SERF_SWIM_OWN_ANNOUNCEMENTS_H_
 #define SERF_SWIM_OWN_ANNOUNCEMENTS_H_
 
-// OwnAnnouncements: which queued messages about this node somebody waits for, its departure and its
-// new metadata, and which of those are out. A message is out once it was sent as often as it shall,
-// or was displaced by a later one. Without company nobody is to be told, and it is out at once.
+// OwnAnnouncements: queued messages about this node (its departure and its new metadata) whose end
+// a caller waits for, and which of them are out. A message is out when it was sent for the last
+// time, or when a later one replaced it. If no other node is alive, it is out at once.
 //
 //   queue.Enqueue(name, message, announcements.BeginUpdate(has_company));
 //   for (auto token : queue.finished()) announcements.OnFinished(token);
@@ -29,7 +29,7 @@ class OwnAnnouncements {
     }
     return leave_;
   }
-  // Returns the token of new metadata; 0 without company. An earlier update is displaced by it.
+  // Returns the token of new metadata, which replaces an earlier update; 0 without company.
   Token BeginUpdate(bool has_company) {
     if (update_ != 0) ++updates_out_;
     update_ = 0;
@@ -40,17 +40,17 @@ class OwnAnnouncements {
     }
     return update_;
   }
-  // A refutation carries the latest metadata too: who waits for those waits for this message now.
-  // Returns its token; 0 if nobody waits.
+  // A refutation carries the latest metadata too: the callers that wait for the metadata now wait
+  // for this message. Returns its token; 0 if nobody waits.
   Token BeginRefutation() {
     if (update_ != 0) update_ = ++last_;
     return update_;
   }
-  // The tokens of the messages that are under way; 0 if there is none.
+  // The tokens of the messages under way; 0 if there is none.
   Token leave() const { return leave_; }
   Token update() const { return update_; }
 
-  // A message left the queue. Tokens of displaced messages are no longer known and are ignored.
+  // A message left the queue. Tokens of replaced messages are unknown by now, and are ignored.
   void OnFinished(Token token) {
     if (token == 0) return;
     if (token == leave_) {

@@ -31,7 +31,7 @@ TEST(OwnAnnouncementsTest, ADepartureIsOutWhenItsMessageIsFinished) {
 TEST(OwnAnnouncementsTest, EachUpdateIsReportedOnce) {
   OwnAnnouncements own;
   const auto first = own.BeginUpdate(/*has_company=*/true);
-  const auto second = own.BeginUpdate(/*has_company=*/true);  // displaces the first
+  const auto second = own.BeginUpdate(/*has_company=*/true);  // replaces the first
   EXPECT_NE(first, second);
   EXPECT_TRUE(own.TakeUpdate());
   own.OnFinished(first);

@@ -2,9 +2,9 @@
 #ifndef SERF_SWIM_OWN_STATE_H_
 #define SERF_SWIM_OWN_STATE_H_
 
-// OwnState: what this node tells in a push/pull: every known member and the delegate's state, as
-// the payload of a stream. It is put together in portions, and kept for a moment: whoever asks
-// before anything changed gets the same bytes, so that many who ask cost little more than one.
+// OwnState: what this node sends in a push/pull: every known member and the delegate's state, as
+// the payload of a stream. It is built in portions and kept for a moment: all peers that ask before
+// anything changed get the same bytes, so that many of them cost little more than one.
 //
 //   auto payload = own_state.Get(now, join, portion);    // null: once more in another turn
 //
@@ -41,15 +41,15 @@ class OwnState {
  public:
   using Payload = std::shared_ptr<const ByteVector>;
 
-  // As long as it may serve if nothing changes: members that are forgotten meanwhile are told of
-  // for so much longer, and its memory is free again soon.
+  // How long a payload is used if nothing changes. It may list members that were forgotten so
+  // lately, and its memory is free again soon.
   static constexpr Duration kKeepTime = std::chrono::seconds(2);
 
   OwnState(const NodeContext& context, const Membership& membership)
       : context_(context), membership_(membership) {}
 
-  // The payload as of now or, of a large cluster, as of the turns since the first call. Null if the
-  // portion is spent: to be called again.
+  // The payload as of now or, in a large cluster, as of the turns since the first call. Null if the
+  // portion is used up: call it again.
   Payload Get(Instant now, bool join, Portion& portion);
 
   Instant NextDeadline() const { return kept_.empty() ? kNever : kept_.front().until; }
@@ -68,9 +68,9 @@ class OwnState {
     Version version;
     std::unique_ptr<StateWriter> writer;  // of the user state; null: it is complete
     ByteVector user_state;
-    std::vector<MemberIndex> members;  // to be told of
-    std::size_t next = 0;              // of them
-    std::int64_t count = 0;            // told of
+    std::vector<MemberIndex> members;  // to send
+    std::size_t next = 0;              // the next of `members`
+    std::int64_t count = 0;            // members sent
     bool is_encoded = false;
     ByteVector header;
     ByteVector records;
@@ -90,13 +90,13 @@ class OwnState {
   static constexpr std::size_t kMemberCost = 64;
   static constexpr std::size_t kPackCost = 4;
   static constexpr std::size_t kPiece = 8 << 10;
-  // Header, type bytes, what encryption adds.
+  // Header, type bytes, and the overhead of encryption.
   static constexpr std::size_t kOverhead = 256;
-  // With more members the message may exceed what the receiver takes: then the own record goes
-  // first, and of the others those that fit, which are others each time since the ring is shuffled.
+  // With more members the message may exceed what the receiver accepts. Then this node's record
+  // goes first, and as many others as fit; they differ each time because the ring is shuffled.
   static constexpr std::size_t kSurelyFitting = 16'384;
 
-  // Of header, records and user state: what peers take.
+  // The most bytes of header, records and user state that peers accept.
   std::size_t SizeMax() const {
     const bool sealed = context_.keyed() && context_.config.verify_outgoing;
     return (sealed && !context_.config.enable_compression ? std::size_t{wire::kStreamFrameMax}
@@ -107,10 +107,10 @@ class OwnState {
     return !context_.keyed() || payload.size() + kOverhead <= wire::kStreamFrameMax;
   }
 
-  // Null if there is none of these.
+  // Null if no kept payload matches.
   Payload FindKept(bool join, const Version& version, const ByteVector& user_state) const;
   std::unique_ptr<Build> Start(Instant now, Version version, ByteVector user_state) const;
-  // False if the portion is spent.
+  // False if the portion is used up.
   bool Encode(Build& build, bool join, std::size_t size_max, Portion& portion) const;
   bool Pack(Build& build, Portion& portion) const;
   ByteVector Finish(Build& build) const;
@@ -119,7 +119,8 @@ class OwnState {
   const Membership& membership_;
   std::vector<Kept> kept_;                                          // by age
   std::array<std::unique_ptr<Build>, 2> builds_;                    // by `join`
-  std::size_t size_max_ = std::numeric_limits<std::size_t>::max();  // learnt; else SizeMax()
+  // The limit that a bad compression has taught; until then SizeMax().
+  std::size_t size_max_ = std::numeric_limits<std::size_t>::max();
 };
 
 inline OwnState::Payload OwnState::Get(Instant now, bool join, Portion& portion) {
@@ -150,7 +151,7 @@ inline OwnState::Payload OwnState::Get(Instant now, bool join, Portion& portion)
     if (!Encode(*build, join, size_max, portion) || !Pack(*build, portion)) return nullptr;
     auto payload = std::make_shared<const ByteVector>(Finish(*build));
     if (!FitsFrame(*payload)) {
-      // It did not compress well. Half of it surely does better.
+      // It did not compress well. Half of it certainly fits.
       size_max_ = build->packed / 2;
       build = Start(now, build->version, std::move(build->user_state));
       continue;
@@ -200,7 +201,7 @@ inline bool OwnState::Encode(Build& build, bool join, std::size_t size_max,
   for (; build.next < build.members.size(); ++build.next) {
     if (portion.empty()) return false;
     const MemberIndex member = build.members[build.next];
-    if (!table.Contains(member)) continue;  // purged since
+    if (!table.Contains(member)) continue;  // purged meanwhile
     const MemberTable::Row& row = table.row(member);
     const NodeInfo& info = *row.info;
     const auto versions = info.versions().ToBytes();

@@ -2,8 +2,8 @@
 #ifndef SERF_SWIM_PACKET_BUDGET_H_
 #define SERF_SWIM_PACKET_BUDGET_H_
 
-// What a packet has room for, by a node's configuration: its size, its label, its keys. The sender
-// fills packets by it, and the Serf layer refuses what would never fit. Source:
+// How much room a packet has, by a node's configuration: packet size, label, keys. The sender fills
+// packets accordingly, and the Serf layer refuses messages that would never fit. Source:
 // docs/protocol/membership.md 1.7.
 
 #include <cstddef>
@@ -15,14 +15,14 @@
 
 namespace serf::swim {
 
-// What encryption adds to a packet; 0 without keys.
+// The bytes that encryption adds to a packet; 0 without keys.
 inline std::size_t EncryptionOverhead(const Config& config) {
   if (config.keyring == nullptr || config.keyring->empty()) return 0;
   return wire::EncryptionOverhead(wire::EncryptionVersionFor(config.protocol_version));
 }
 
 // The bytes that a packet of gossip may fill with broadcasts. With keys there is room for
-// encryption, even if the node sends in clear.
+// encryption, even if the node sends in the clear.
 inline std::size_t GossipBudget(const Config& config) {
   return wire::GossipBudget(config.packet_size, config.label, EncryptionOverhead(config));
 }
@@ -33,12 +33,12 @@ inline std::size_t PiggybackBudget(const Config& config, std::size_t message) {
                                config.verify_outgoing ? EncryptionOverhead(config) : 0);
 }
 
-// What a message of the Serf layer takes of a budget beside its size: its part of the compound, and
-// the engine's type byte.
+// The bytes of a budget that a message of the Serf layer takes besides its size: its part of the
+// compound, and the type byte of the SWIM layer.
 inline constexpr std::size_t kUserPartOverhead = wire::kCompoundPartOverhead + 1;
 
-// The largest message of the Serf layer that a packet of gossip carries. A larger one would wait in
-// its queue for ever (docs/protocol/serf.md 5.1).
+// The largest message of the Serf layer that a gossip packet carries. A larger one would wait in
+// its queue forever (docs/protocol/serf.md 5.1).
 inline std::size_t MaxGossipMessage(const Config& config) {
   const std::size_t budget = GossipBudget(config);
   return budget > kUserPartOverhead ? budget - kUserPartOverhead : 0;

@@ -43,7 +43,7 @@ TEST(PacketBudgetTest, TheLargestGossipMessageFits) {
   }
 }
 
-// A node with keys that sends in clear has more room beside a ping, and the same for gossip.
+// A node with keys that sends in the clear has more room beside a ping, and the same for gossip.
 TEST(PacketBudgetTest, RidersHaveTheRoomThatEncryptionDoesNotTake) {
   const auto keys = std::make_shared<wire::Keyring>();
   ASSERT_TRUE(keys->Add(ByteVector(32, 1)).ok());

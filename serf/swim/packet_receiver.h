@@ -59,12 +59,12 @@ class PacketReceiver {
     const std::optional<IpAddress> address = IpAddress::FromBytes(alive.addr);
     return address && SameHostAndPort(from, {*address, context_.PortOf(alive.port)});
   }
-  // True if alive messages from here are to be heard.
+  // Whether to listen to alive messages from this address.
   bool MayAnnounce(Instant now, const Endpoint& from);
 
   void OnFault(Instant now, const Endpoint& from, ByteView datagram, wire::PacketError error,
                const wire::PacketScratch& scratch);
-  // The line of a fault, without the source.
+  // The log line of a fault, without the source.
   static std::string FaultText(ByteView datagram, wire::PacketError error,
                                const wire::PacketScratch& scratch);
 

@@ -2,8 +2,8 @@
 #ifndef SERF_SWIM_PACKET_SENDER_H_
 #define SERF_SWIM_PACKET_SENDER_H_
 
-// PacketSender: how messages become datagrams: what rides on them, how full they get, and the
-// layers around them. Source: docs/protocol/membership.md 1.1, 1.4, 1.7, 6.4.
+// PacketSender: turns messages into datagrams: which broadcasts ride on them, how full they get,
+// and the layers around them. Source: docs/protocol/membership.md 1.1, 1.4, 1.7, 6.4.
 //
 //   sender.Send(wire::Ack{...}, to, PacketSender::Riders::kBroadcasts, out);
 //   sender.SendGossip(to, /*crc=*/true, place, /*packets_max=*/1, out);
@@ -32,13 +32,13 @@ namespace serf::swim {
 
 class PacketSender {
  public:
-  // Shorter messages are not tried: with nine bits for a literal and 18 bytes around them they
+  // Shorter messages are not compressed: with nine bits for a literal and 18 bytes around them they
   // seldom shrink, and most packets are pings and acks.
   static constexpr std::size_t kCompressMin = 128;
 
-  // Whether broadcasts fill up the packet. Only towards members: else whoever forges a source
-  // address would make this node send much more than was sent to it (docs/protocol/membership.md
-  // 10).
+  // Whether broadcasts fill up the packet. Only towards members: otherwise an attacker that forges
+  // a source address could make this node send much more than it received
+  // (docs/protocol/membership.md 10).
   enum class Riders : std::uint8_t { kNone, kBroadcasts };
 
   PacketSender(NodeContext& context, Membership& membership)
@@ -48,12 +48,12 @@ class PacketSender {
   template <typename Message>
   void Send(const Message& message, const Endpoint& to, Riders riders, Outbox& out);
 
-  // A ping to a suspect, with the suspicion, so that it can refute at once
+  // Sends a ping to a suspect together with the suspicion, so that it can refute at once
   // (docs/protocol/membership.md 5.2).
   void SendPingWithSuspicion(const wire::Ping& ping, const wire::Suspect& suspect,
                              const Endpoint& to, bool crc, Outbox& out);
 
-  // A user message as it is, whatever its size.
+  // Sends a user message as it is, whatever its size.
   void SendUser(ByteView message, const Endpoint& to, bool crc, Outbox& out);
 
   // What a round of gossip sent to one target.
@@ -63,21 +63,21 @@ class PacketSender {
     bool full = false;  // waiting would not have filled the packets better
   };
 
-  // Up to `packets_max` packets of broadcasts; none if nothing waits. `packet` tells the target's
-  // place.
+  // Sends up to `packets_max` packets of broadcasts; none if nothing waits. `packet` has the
+  // target's place.
   Gossip SendGossip(const Endpoint& to, bool crc, BroadcastQueue::Packet packet, int packets_max,
                     Outbox& out);
 
  private:
-  // Prompt gossip leaves within milliseconds and wants no rides: each would take one of the few
-  // transmissions that together reach everybody (GossipTargets).
+  // Prompt gossip leaves within milliseconds. A broadcast on another packet would use up one of the
+  // few transmissions that together reach every member (GossipTargets).
   bool GossipsPromptly() const {
     return context_.config.gossip_pacing == GossipPacing::kPrompt &&
            context_.config.gossip_interval > Duration::zero() && context_.config.gossip_nodes > 0;
   }
 
-  // Appends broadcasts to workspace.parts: memberships first, then user messages. Returns the
-  // bytes that they take of `budget`.
+  // Appends broadcasts to workspace.parts: membership messages first, then user messages. Returns
+  // how many bytes of `budget` they take.
   std::size_t DrawBroadcasts(std::size_t budget, BroadcastQueue::Packet packet,
                              PacketWorkspace& workspace);
 
@@ -133,7 +133,7 @@ inline PacketSender::Gossip PacketSender::SendGossip(const Endpoint& to, bool cr
     packet.further = i > 0;
     const std::size_t used = DrawBroadcasts(budget, packet, workspace);
     if (workspace.parts.empty()) break;
-    // Seven eighths: the last message that waits seldom fits exactly.
+    // Seven eighths: the last message seldom fits exactly.
     sent.full = i > 0 || used >= budget - budget / 8;
     sent.bytes += SendParts(to, crc, out);
     ++sent.packets;
@@ -169,7 +169,7 @@ inline std::size_t PacketSender::DrawBroadcasts(std::size_t budget, BroadcastQue
 inline std::size_t PacketSender::SendParts(const Endpoint& to, bool crc, Outbox& out) {
   PacketWorkspace& workspace = out.workspace();
   std::size_t bytes = 0;
-  // More parts than a compound can hold take further packets: they count as sent.
+  // Parts beyond the limit of a compound go into further packets, because they count as sent.
   for (std::span<const ByteView> parts = workspace.parts; !parts.empty();) {
     if (parts.size() == 1) {
       bytes += Seal(parts.front(), to, crc, out);

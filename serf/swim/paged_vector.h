@@ -2,8 +2,8 @@
 #ifndef SERF_SWIM_PAGED_VECTOR_H_
 #define SERF_SWIM_PAGED_VECTOR_H_
 
-// PagedVector<T>: a growing array in pages of 64 elements. Elements never move, and no more than
-// one page is slack: a vector that doubles would break the budget of 64 bytes per known member
+// PagedVector<T>: a growing array in pages of 64 elements. Elements never move, and at most one
+// page is slack: a vector that doubles would break the budget of 64 bytes per known member
 // (docs/architecture.md). For tables indexed by MemberIndex; not for short lists.
 
 #include <cassert>
@@ -36,7 +36,7 @@ class PagedVector {
     if (size > size_) size_ = size;
   }
 
-  // Of the pages and their list.
+  // The bytes of the pages and of their list.
   std::size_t memory_bytes() const {
     return pages_.size() * kPageSize * sizeof(T) + pages_.capacity() * sizeof(pages_[0]);
   }

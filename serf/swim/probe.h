@@ -31,7 +31,7 @@ class Probe {
     kNoContact,
   };
 
-  // Begins. The direct ping has `timeout` to be answered, everything together `interval`.
+  // Begins a probe. The direct ping has `timeout` to be answered, and the whole probe `interval`.
   void Start(Instant now, wire::SequenceNumber sequence, Duration timeout, Duration interval);
 
   // Forgets a probe under way.
@@ -39,16 +39,16 @@ class Probe {
 
   bool running() const { return phase_ != Phase::kIdle; }
   wire::SequenceNumber sequence() const { return sequence_; }
-  // When all answers must be there.
+  // When all answers must have arrived.
   Instant end() const { return end_; }
   // When OnTimer is due; kNever if no probe runs.
   Instant deadline() const;
 
-  // The network refused the direct ping: true if the helpers are to be asked now.
+  // The network refused the direct ping. True: ask the helpers now.
   bool OnSendFailed();
 
-  // An acknowledgement. The round-trip time if it was the direct ping's, in time; zero duration
-  // is possible. `ended` is false if the probe doesn't know the number.
+  // An acknowledgement. `round_trip` is set if it answers the direct ping in time; it may be zero.
+  // `ended` is false if the probe does not know the number.
   struct Ack {
     bool ended = false;
     std::optional<Duration> round_trip;
@@ -58,7 +58,7 @@ class Probe {
   // A helper got no answer. False if the probe doesn't know the number.
   bool OnNack(wire::SequenceNumber sequence);
 
-  // Helpers were asked after kAskHelpers; `nacks_wanted` of them will tell of a failure.
+  // The helpers were asked after kAskHelpers; `nacks_wanted` of them will report a failure.
   void HelpersAsked(int nacks_wanted);
 
   // The ping over TCP was answered. Counts when the probe ends without an acknowledgement.
@@ -68,10 +68,11 @@ class Probe {
 
   // After the end, until the next Start.
   Verdict verdict() const { return verdict_; }
-  // Of a probe that failed: helpers that told so, and those that said nothing though they should.
+  // For a probe that failed: the helpers that reported failure, and those that sent nothing
+  // although they should.
   int nacks() const { return nacks_; }
   int silent_helpers() const { return nacks_wanted_ - nacks_; }
-  // How the outcome changes the local health score (the table of 5.2).
+  // How the outcome changes the local health score (the table of docs/protocol/membership.md 5.2).
   int health_delta() const;
 
  private:
@@ -131,7 +132,7 @@ inline bool Probe::OnSendFailed() {
 inline Probe::Ack Probe::OnAck(Instant now, wire::SequenceNumber sequence) {
   if (!running() || sequence != sequence_) return {};
   Ack ack{.ended = true, .round_trip = std::nullopt};
-  // An answer that comes at the very end of the timeout, before the timer was served, is in time.
+  // An answer at the very end of the timeout, before the timer was served, is in time.
   if (phase_ == Phase::kDirect) ack.round_trip = now - sent_;
   End(Verdict::kAcknowledged);
   return ack;
@@ -139,7 +140,7 @@ inline Probe::Ack Probe::OnAck(Instant now, wire::SequenceNumber sequence) {
 
 inline bool Probe::OnNack(wire::SequenceNumber sequence) {
   if (!running() || sequence != sequence_) return false;
-  // More than were asked for are forgeries or duplicates and earn nothing.
+  // More nacks than were requested are forgeries or duplicates and do not count.
   nacks_ = std::min(nacks_ + 1, nacks_wanted_);
   return true;
 }

@@ -2,12 +2,13 @@
 #ifndef SERF_SWIM_PROBE_HISTORY_H_
 #define SERF_SWIM_PROBE_HISTORY_H_
 
-// ProbeHistory: how many of the members that were asked lately answered, and how much more gossip
-// is to be sent if it is few: then many of the members that are listed as alive are dead, and what
-// goes to them is lost.
+// ProbeHistory: how many of the members probed lately have answered, and how much more gossip to
+// send if they are few: then many members that are listed as alive are dead, and messages to them
+// are lost.
 //
-// Up to half of them the walk over the rings makes up for it (gossip_coverage_test.cc); beyond,
-// each message goes to as many living members as before if it goes to more members altogether.
+// While up to half of the members are dead, the walk over the rings makes up for it
+// (gossip_coverage_test.cc). Beyond that a message reaches as many live members as before only if
+// it goes to more members.
 
 #include <algorithm>
 #include <bit>
@@ -17,20 +18,21 @@ namespace serf::swim {
 
 class ProbeHistory {
  public:
-  // Members asked: by two or three probes that fail, with their helpers, or eight that don't. Few,
-  // so that it notices within seconds.
+  // How many members count: those of two or three probes that fail, with their helpers, or of eight
+  // that succeed. Few, so that a change is noticed within seconds.
   static constexpr int kProbes = 8;
-  // A node that is cut off itself need not try forever; with it a message goes to 32 members.
+  // A node that is cut off itself must not send ever more; with this factor a message goes to 32
+  // members.
   static constexpr int kStretchMax = 4;
 
-  // So many members did, or did not, answer.
+  // So many members answered, or did not.
   void Add(int members, bool answered) {
     for (int i = 0; i < std::min(members, kProbes); ++i) {
       answers_ = static_cast<std::uint8_t>(answers_ << 1 | (answered ? 1 : 0));
     }
   }
 
-  // By how much the transmissions of a message are multiplied: 1 to kStretchMax.
+  // The factor for the transmissions of a message: 1 to kStretchMax.
   int stretch() const {
     const int answered = std::popcount(answers_);
     if (answered * 2 >= kProbes) return 1;
@@ -39,7 +41,7 @@ class ProbeHistory {
 
  private:
   static_assert(kProbes == 8);
-  std::uint8_t answers_ = 0xff;  // by age, the last one lowest; there are no failures to begin with
+  std::uint8_t answers_ = 0xff;  // by age, the latest lowest; starts without failures
 };
 
 }  // namespace serf::swim

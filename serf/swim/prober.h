@@ -3,12 +3,12 @@
 #define SERF_SWIM_PROBER_H_
 
 // Prober: the failure detector of a node: one probe per probe interval, and the answers to the
-// pings of others, for themselves or as their helper. Source: docs/protocol/membership.md 5.1
-// to 5.3, 10.
+// pings of others, direct ones and those it makes as a helper. Source: docs/protocol/membership.md
+// 5.1 to 5.3, 10.
 //
-// Beyond the original, against forgery: nothing rides on answers to addresses that are no
-// member's, and these answers are limited in number; an acknowledgement must come from whom it was
-// asked of, once that one is known to answer from the endpoint that it announces.
+// Beyond Go Serf, against forgery: no broadcasts ride on answers to addresses that do not belong to
+// a member, and the number of these answers is limited. An acknowledgement must come from the node
+// that was asked, once that node is known to answer from the endpoint that it announces.
 
 #include <algorithm>
 #include <chrono>
@@ -41,13 +41,13 @@ namespace serf::swim {
 
 class Prober {
  public:
-  // Datagrams per second that a stranger can direct at somebody else: acknowledgements to another
-  // address than the ping's source, and pings to who is no member. Those who join become members
-  // within a second. A bare answer to the source itself is no larger than what it answers, as any
-  // echo, and not limited.
+  // Per second: datagrams that a node which is not a member can make this node send to a third
+  // party (an ack to an address other than the ping's source, or a ping to a node that is not a
+  // member). A node that joins becomes a member within a second. Acks to the source itself are not
+  // limited: they are no larger than the ping.
   static constexpr int kStrangerAnswersMax = 256;
 
-  // A ping over TCP that the probe wants besides the helpers.
+  // A ping over TCP that the probe needs besides the helpers.
   struct FallbackPing {
     Endpoint to;
     MemberIndex target;
@@ -73,11 +73,11 @@ class Prober {
   // A fallback ping was answered.
   void OnTcpContact(wire::SequenceNumber sequence) { probe_.OnTcpContact(sequence); }
 
-  // The fallback ping that is to be sent now, if any. After each input.
+  // The fallback ping to send now, if any. Call it after each input.
   std::optional<FallbackPing> TakeFallbackPing() { return std::exchange(fallback_, std::nullopt); }
 
-  // The ping for `target` under this number, as datagram and stream carry it. Its views live as
-  // long as the two members.
+  // The ping for `target` with this number, as datagram and stream carry it. Its views live as long
+  // as the two members.
   wire::Ping MakePing(MemberIndex target, wire::SequenceNumber sequence) const;
 
  private:
@@ -90,13 +90,14 @@ class Prober {
   void EndProbe(Instant now);
   void EndIndirectPings(Instant now, Outbox& out);
 
-  // Where an answer to a message goes: to the source that it names, if it does so completely.
+  // Where the answer to a message goes: to the source in the message, if that is complete; else to
+  // `from`.
   static Endpoint AnswerTo(const Endpoint& from, ByteView source_addr, std::uint16_t source_port);
   // True if a member of this name announces this endpoint.
   bool IsMember(absl::string_view name, const Endpoint& endpoint) const;
   // False if strangers have directed too much at others in this second.
   bool MayAnswerStranger(Instant now);
-  // True if an answer to the probe under way may come from here.
+  // True if an answer to the probe under way may come from this endpoint.
   bool IsExpectedSource(const Endpoint& from) const;
 
   NodeContext& context_;
@@ -104,7 +105,7 @@ class Prober {
   PacketSender& sender_;
 
   Instant next_tick_ = kNever;
-  bool tick_waits_ = false;  // one tick came while a probe ran
+  bool tick_waits_ = false;  // a tick came while a probe ran
   Probe probe_;
   MemberIndex target_;  // of the probe
   wire::Incarnation target_incarnation_;
@@ -128,7 +129,7 @@ inline Instant Prober::NextDeadline() const {
 
 inline void Prober::OnTimer(Instant now, Outbox& out) {
   EndIndirectPings(now, out);
-  // What ends now makes room for the probe of a tick at the same instant.
+  // An end makes room for the probe of a tick at the same instant.
   for (bool again = true; again;) {
     switch (probe_.OnTimer(now)) {
       case Probe::Step::kNothing:
@@ -146,7 +147,7 @@ inline void Prober::OnTimer(Instant now, Outbox& out) {
     }
   }
   if (now >= next_tick_) {
-    // Ticks that nobody served are lost, but the phase stays.
+    // Missed ticks are lost, but the phase stays.
     const Duration interval = context_.config.probe_interval;
     next_tick_ += interval * ((now - next_tick_) / interval + 1);
     tick_waits_ = true;
@@ -223,8 +224,8 @@ inline void Prober::EndProbe(Instant now) {
   const absl::string_view name = membership_.table().info(target_).name();
   context_.probe_history.Add(1, probe_.verdict() != Probe::Verdict::kNoContact);
   if (probe_.verdict() == Probe::Verdict::kAcknowledged) return;
-  // It may have moved behind another address: the next probe learns anew where it answers from.
-  // A suspicion that runs is not ended by that.
+  // The member may have moved behind another address: the next probe learns again where its answers
+  // come from. That does not end a running suspicion.
   if (strange_answer_) membership_.set_source_stable(target_, false);
   if (probe_.verdict() == Probe::Verdict::kTcpContact) {
     Log(context_.config.logger, LogLevel::kWarn, "memberlist: Was able to connect to ", name,
@@ -263,7 +264,7 @@ inline void Prober::OnPing(Instant now, const Endpoint& from, const wire::Ping& 
   const Endpoint to = AnswerTo(from, ping.source_addr, ping.source_port);
   const bool is_member = IsMember(ping.source_node, to);
   if (!is_member && to != from && !MayAnswerStranger(now)) return;
-  // A stranger's answer carries nothing, so that it is no larger than the ping.
+  // An answer to a stranger carries no payload, so that it is no larger than the ping.
   ByteVector& payload = out.workspace().payload;
   payload.clear();
   if (is_member) context_.delegate.AppendAckPayload(payload);
@@ -278,7 +279,7 @@ inline void Prober::OnIndirectPing(Instant now, const Endpoint& from,
     ++context_.counters.dropped_address;
     return;
   }
-  if (ping.node.size() > kNodeNameMax) {  // it is passed on
+  if (ping.node.size() > kNodeNameMax) {  // it is sent on
     ++context_.counters.dropped_oversize;
     return;
   }
@@ -309,7 +310,7 @@ inline void Prober::OnIndirectPing(Instant now, const Endpoint& from,
 inline void Prober::OnAck(Instant now, const Endpoint& from, const wire::Ack& ack, Outbox& out) {
   ++context_.counters.acks_received;
   if (const std::optional<IndirectPing> indirect = indirect_pings_.Acknowledge(ack.seq_no, from)) {
-    // The asker wants to know that the target lives; its payload is for whom it answers only.
+    // The payload is dropped: only the node that sent the ping may use it.
     sender_.Send(wire::Ack{.seq_no = indirect->requested, .payload = {}}, indirect->asker,
                  indirect->asker_is_member ? Riders::kBroadcasts : Riders::kNone, out);
     return;
@@ -345,7 +346,7 @@ inline void Prober::OnSendFailed(Instant now, const Endpoint& to, Outbox& out) {
   if (!probe_.running()) return;
   const NodeInfo& target = membership_.table().info(target_);
   if (!SameHostAndPort(to, target.endpoint()) || !probe_.OnSendFailed()) return;
-  // What is normal when a member ends is no error: its host says that nobody listens there.
+  // It is normal that the host of a member that ended refuses a ping: not an error.
   Log(context_.config.logger, LogLevel::kDebug, "memberlist: Failed UDP ping: ", target.name(),
       " (the network refused it)");
   AskHelpers(now, out);

@@ -3,17 +3,17 @@
 #define SERF_SWIM_PUSH_PULL_H_
 
 // Push/pull: the exchange of whole tables between two nodes, which repairs what gossip missed.
-// PushPullMerge takes in another's, in portions; the own one is in own_state.h.
-// Source: docs/protocol/membership.md 3.4, 4.6, 4.7.
+// PushPullMerge merges the state of another node, in portions; own_state.h builds that of this
+// node. Source: docs/protocol/membership.md 3.4, 4.6, 4.7.
 //
 //   PushPullMerge merge(context, membership, role, peer, body);
 //   while (!merge.Continue(now, false, portion)) next turn;
 //
-// A merge excludes nodes that this node cannot talk to, and goes on with the others. The original
-// fails as a whole, and for ever, because of one record without versions. It is still refused
-// - if none of the nodes that the peer knows as alive is compatible,
-// - if a record is malformed,
-// - if somebody who joins brings a record without versions: this cluster need not know it.
+// A merge leaves out nodes that this node cannot talk to, and continues with the others. In Go Serf
+// a single record without versions makes the merge fail as a whole, forever. A merge is refused
+// * if none of the nodes that the peer knows as alive is compatible,
+// * if a record is malformed,
+// * if a joining node brings a record without versions: this cluster need not know it.
 
 #include <cassert>
 #include <cstddef>
@@ -61,22 +61,22 @@ class PushPullMerge {
   PushPullMerge(const PushPullMerge&) = delete;
   PushPullMerge& operator=(const PushPullMerge&) = delete;
 
-  // None: the portion is spent. Else OK, or why nothing was merged:
-  // "Node 'b' protocol version (6) is incompatible: [1, 5]", ...
-  // The delegate takes one state at a time: not this one while `state_waits`.
+  // Without a value the portion is used up. Else OK, or why nothing was merged: "Node 'b' protocol
+  // version (6) is incompatible: [1, 5]", ... The delegate takes one state at a time: not this one
+  // while `state_waits`.
   std::optional<absl::Status> Continue(Instant now, bool state_waits, Portion& portion);
 
-  // True once all records are merged: what is left is the delegate's state.
+  // True once all records are merged: the delegate's state remains.
   bool is_at_state() const { return stage_ == Stage::kState; }
 
  private:
   enum class Stage : std::uint8_t { kVerify, kApply, kState };
-  // What a record costs besides its bytes: to be looked at, and to be merged, which may add a
-  // member and tell of it.
+  // The cost of a record besides its bytes: of looking at it, and of merging it, which may add a
+  // member and report an event.
   static constexpr std::size_t kVerifyCost = 64;
   static constexpr std::size_t kApplyCost = 1024;
 
-  // Reads all records once: an error if they may not be merged.
+  // Reads all records once. An error if they must not be merged.
   std::optional<absl::Status> Verify(Portion& portion);
   absl::Status VerifyRecord(const wire::PushPullNode& record);
   // Asks the merge filter, which sees all records at once.
@@ -88,13 +88,13 @@ class PushPullMerge {
     return member && membership_.table().state(*member) == NodeState::kAlive;
   }
 
-  // What each of two nodes speaks must be understood by the other: why not, in the original's
-  // words, or OK.
+  // OK if each of two nodes understands what the other one speaks; else why not, in Go Serf's
+  // words.
   static absl::Status Compatible(absl::string_view name, const wire::VersionVector& versions,
                                  absl::string_view own_name, const wire::VersionVector& own);
 
-  // True if the record is the peer's own: its connection comes from the address, or was dialled to
-  // the very endpoint, that the record announces.
+  // True if the record describes the peer itself: the connection comes from the address, or was
+  // dialled to the very endpoint, that the record announces.
   bool IsOwnWord(const wire::PushPullNode& record) const {
     const std::optional<IpAddress> address = IpAddress::FromBytes(record.addr);
     if (!address) return false;
@@ -114,7 +114,7 @@ class PushPullMerge {
   bool newcomer_;  // the peer joins by way of this node
   absl::Status incompatible_;
   bool any_compatible_ = false;
-  bool state_begun_ = false;  // the delegate has seen the state
+  bool state_begun_ = false;  // whether the delegate has seen the state
 };
 
 inline std::optional<absl::Status> PushPullMerge::Continue(Instant now, bool state_waits,
@@ -125,7 +125,7 @@ inline std::optional<absl::Status> PushPullMerge::Continue(Instant now, bool sta
     } else {
       return std::nullopt;
     }
-    // The filter sees all records at once, so it is for who has few.
+    // The filter sees all records at once, so it suits small clusters.
     if (join_ && context_.config.merge_filter) {
       if (absl::Status status = AskFilter(); !status.ok()) return status;
     }
@@ -253,7 +253,8 @@ inline void PushPullMerge::Apply(Instant now, const wire::PushPullNode& record) 
     case MergeAs::kAlive: {
       const NodeInfo& own = membership_.table().info(membership_.self());
       const auto versions = wire::VersionVector::FromBytes(record.vsn);
-      // Nonsense is counted below; who makes sense but cannot be talked to is left out here.
+      // Senseless versions are counted below; here a node is left out that this node cannot talk
+      // to.
       if (versions && AreSaneVersions(*versions) && !AreCompatible(*versions, own.versions())) {
         ++context_.counters.dropped_versions;
         return;

@@ -14,14 +14,14 @@
 
 namespace serf::swim {
 
-// The shortest time a suspicion lasts: mult * max(1, log10 n) probe intervals, the logarithm
-// truncated to thousandths.
+// The shortest time of a suspicion: mult * max(1, log10 n) probe intervals, the logarithm truncated
+// to thousandths.
 inline Duration SuspicionTimeout(int mult, std::size_t n, Duration probe_interval) {
   const double scale = std::max(1.0, std::log10(static_cast<double>(std::max<std::size_t>(n, 1))));
   return mult * static_cast<std::int64_t>(scale * 1000.0) * probe_interval / 1000;
 }
 
-// How often a broadcast is sent by each node: mult * ceil(log10(n + 1)). Integers, since the
+// How often each node sends a broadcast: mult * ceil(log10(n + 1)). In integers, since the
 // logarithm of a power of ten is not exact everywhere.
 inline constexpr int RetransmitLimit(int mult, std::size_t n) {
   int digits = 0;
@@ -29,7 +29,7 @@ inline constexpr int RetransmitLimit(int mult, std::size_t n) {
   return mult * digits;
 }
 
-// The push/pull interval: once more for each doubling beyond 32 nodes.
+// The push/pull interval: one more interval for each doubling beyond 32 nodes.
 inline constexpr Duration PushPullScale(Duration interval, std::size_t n) {
   constexpr std::size_t kScaleFrom = 32;
   if (n <= kScaleFrom) return interval;

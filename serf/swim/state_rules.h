@@ -3,26 +3,25 @@
 #define SERF_SWIM_STATE_RULES_H_
 
 // The precedence of alive, suspect, dead and left as pure functions (SWIM, 2002, section 4.2;
-// docs/protocol/membership.md 4.2 to 4.7). The engine asks, then carries the verdict out.
+// docs/protocol/membership.md 4.2 to 4.7). Membership asks, then carries the verdict out.
 //
-// Deviations from the original, all of them safe between the two:
-// - What others say of a member (alive, suspect, dead) counts only at an incarnation that the
-//   member can have reached: IsBelievable(). Beyond it only the owner's own word counts, and there
-//   it counts even if it is lower than what is stored. So nobody can lift a member to where it can
-//   neither refute nor change its tags any more. The original believes everything.
-// - A member that is accused, or announced by others, beyond kFollowMax does not follow: what is
-//   left above is for changes of its own.
-// - An alive of incarnation 0 about an unknown node is ignored instead of stored as a dead
-//   placeholder, by which anybody could stretch all time-outs that grow with the cluster.
-// - Alives without a version vector, or with one that makes no sense, are dropped, and stored
-//   nodes without versions take no part in the compatibility check: the original fails every
-//   later merge because of them.
-// - A node that is dead or left for so long that it only waits to be purged comes back as if it
+// Deviations from Go Serf, all of them safe in mixed clusters:
+// * A claim of others about a member (alive, suspect, dead) counts only at an incarnation that the
+//   member can have reached: IsBelievable(). Beyond it only the member's own word counts, even if
+//   it is lower than what is stored. So nobody can lift a member to where it can neither refute nor
+//   change its tags. Go Serf believes everything.
+// * A member that is accused, or announced by others, beyond kFollowMax does not follow: the
+//   numbers above are for its own changes.
+// * An alive of incarnation 0 about an unknown node is ignored. Go Serf stores it as a dead
+//   placeholder, by which anybody could stretch all timeouts that grow with the cluster.
+// * Alives without a version vector, or with a senseless one, are dropped, and stored nodes without
+//   versions take no part in the compatibility check. In Go Serf they make every later merge fail.
+// * A node that is dead or left for so long that it only waits to be purged comes back as if it
 //   were unknown, with any incarnation and address.
-// - A farewell may be one of an earlier life that a latecomer spreads: to those who forgot it, the
-//   node came back with incarnation 1. So one that comes without an intent, or with an incarnation
-//   that was never seen, is passed on, but believed only after a moment in which the node can
-//   refute it.
+// * A farewell may belong to an earlier life and come from a latecomer: to nodes that had forgotten
+//   it, the member came back with incarnation 1. So a farewell without an intent, or with an
+//   incarnation that this node never saw, is gossiped, but believed only after a moment in which
+//   the member can refute it.
 
 #include <algorithm>
 #include <cstdint>
@@ -38,42 +37,43 @@ namespace serf::swim {
 
 // What is stored of the subject of a message.
 struct SubjectState {
-  bool known = false;  // else the rest but `own` is meaningless
+  bool known = false;  // false: all other fields but `own` are meaningless
   bool own = false;    // the subject is this node
   NodeState state = NodeState::kDead;
   wire::Incarnation incarnation{};
   bool suspicion_runs = false;
   bool farewell_doubted = false;  // the suspicion is of a farewell (DeadVerdict::kDoubt)
   bool farewell_expected = true;  // by the layer above
-  bool forgotten = false;         // dead or left for long: only waits to be purged
+  bool forgotten = false;         // dead or left for so long that it waits to be purged
 };
 
-// --- what an incarnation can be ---
+// --- which incarnations are possible ---
 
-// Incarnations count refutations and changes of metadata: a member that had one each second for 60
-// years is below. Up to here others are believed in everything that is news.
+// Incarnations count refutations and changes of metadata: a member with one each second for 60
+// years is below this. Up to here a node believes all news from others.
 inline constexpr wire::Incarnation kHearsayMax{0x7fffffffu};
-// Above, others are believed in what lies this little above what is stored: the refutations of
-// whoever was lifted to kHearsayMax, some of which got lost.
+// Above kHearsayMax a node believes claims of others that are at most this much above what is
+// stored: the refutations of a member that was lifted there, some of which got lost.
 inline constexpr std::uint32_t kHearsayStep = 16;
-// How far a member follows what others say of it in one go. Beyond kHearsayMax, since members of
-// the original believe and spread more, and since one that starts anew must get over what is
-// remembered of it. What is left above suffices for a change a second for 30 years.
+// How far a member follows a claim of others in a single step. It is beyond kHearsayMax, because Go
+// Serf members believe and spread more, and because a restarted member must get over what others
+// remember. The numbers above suffice for a change a second for 30 years.
 inline constexpr wire::Incarnation kFollowMax{0xbfffffffu};
 
-// True if the member can have reached `claimed` if it was at `stored` (zero: nothing is stored).
+// Whether the member can have reached `claimed` if it was at `stored` (zero: nothing is stored).
 inline constexpr bool IsBelievable(wire::Incarnation claimed, wire::Incarnation stored) {
   return claimed <= kHearsayMax || claimed <= stored ||
          claimed.value() - stored.value() <= kHearsayStep;
 }
 
-// True if a member whose counter is at `counter` is to get over what others claim of it. What does
-// not exceed the counter is always refuted.
+// Whether a member whose counter is at `counter` should exceed a claim of others. It always refutes
+// claims that do not exceed the counter.
 inline constexpr bool IsToBeFollowed(wire::Incarnation claimed, wire::Incarnation counter) {
   return claimed <= kFollowMax || claimed <= counter;
 }
 
-// The incarnation that refutes `claimed`; none if there is none, or it is not to be followed.
+// The incarnation that refutes `claimed`; nothing if there is none, or the claim must not be
+// followed.
 inline constexpr std::optional<wire::Incarnation> RefutingIncarnation(wire::Incarnation counter,
                                                                       wire::Incarnation claimed) {
   const std::uint32_t base = std::max(counter.value(), claimed.value());
@@ -90,7 +90,7 @@ struct AliveClaim {
   bool same_endpoint = true;  // as stored, byte by byte, and the port
   bool same_content = true;   // metadata and versions as stored
   bool bootstrap = false;     // made by this node about itself
-  bool own_word = false;      // came from the member itself, as far as the wire tells
+  bool own_word = false;      // came from the member itself, as far as the wire shows
 };
 
 enum class AliveVerdict : std::uint8_t {
@@ -98,13 +98,13 @@ enum class AliveVerdict : std::uint8_t {
   kAdd,          // unknown: add the row, then as kAccept
   kAccept,       // store all; alive from now on; re-gossip
   kAcceptMoved,  // as kAccept, of a left or dead node at a new address: log it
-  kConflict,     // somebody else claims the name: report, change nothing
+  kConflict,     // another node claims the name: report, change nothing
   kRefute,       // about this node and wrong: refute
-  kAbsurd,       // others say what it can't have reached: ignored; count it, and ask the member
+  kAbsurd,       // a claim of others that it cannot have reached: count it, and ask the member
 };
 
-// `left`: this node has left. `dead_for`: how long ago the subject's state changed.
-// `reclaim_time`: after which a dead node's name may move; zero is never.
+// `left`: this node has left. `dead_for`: how long ago the subject's state changed. `reclaim_time`:
+// after which a dead node's name may move; zero: never.
 AliveVerdict JudgeAlive(const SubjectState& subject, const AliveClaim& claim, bool left,
                         Duration dead_for, Duration reclaim_time);
 
@@ -113,7 +113,7 @@ AliveVerdict JudgeAlive(const SubjectState& subject, const AliveClaim& claim, bo
 enum class SuspectVerdict : std::uint8_t {
   kIgnore,
   kAbsurd,   // ignored; count it
-  kConfirm,  // a suspicion runs: let it count; re-gossip if it does
+  kConfirm,  // a suspicion runs: confirm it; re-gossip if that counts
   kSuspect,  // suspect from now on, with this incarnation; start a suspicion; re-gossip
   kRefute,
 };
@@ -131,8 +131,7 @@ enum class DeadVerdict : std::uint8_t {
   kRefute,
 };
 
-// `announced`: the subject says so itself, as the message names it as its sender. `left`: this node
-// has left.
+// `announced`: the message names its subject as its sender. `left`: this node has left.
 DeadVerdict JudgeDead(const SubjectState& subject, wire::Incarnation incarnation, bool announced,
                       bool left);
 
@@ -140,7 +139,7 @@ DeadVerdict JudgeDead(const SubjectState& subject, wire::Incarnation incarnation
 
 enum class MergeAs : std::uint8_t { kAlive, kSuspect, kLeft, kIgnore };
 
-// How a record of this state number is merged: a dead one as suspect, so that it can refute.
+// How to merge a record with this state number: a dead one as suspect, so that it can refute.
 inline constexpr MergeAs MergeRule(std::int64_t state) {
   switch (state) {
     case 0:
@@ -155,14 +154,14 @@ inline constexpr MergeAs MergeRule(std::int64_t state) {
   }
 }
 
-// --- versions (4.2 step 2, 4.7) ---
+// --- versions (docs/protocol/membership.md 4.2 step 2, 4.7) ---
 
 // True if there are versions and they make sense. (A missing vector is all zero.)
 inline constexpr bool AreSaneVersions(const wire::VersionVector& v) {
   return v.protocol_min != 0 && v.protocol_min <= v.protocol_max;
 }
 
-// The versions that all of a set of nodes understand.
+// The versions that all nodes of a set understand.
 class CommonVersions {
  public:
   constexpr void Add(const wire::VersionVector& v) {
@@ -172,7 +171,7 @@ class CommonVersions {
     delegate_max_ = std::min(delegate_max_, v.delegate_max);
   }
 
-  // True if a node that speaks `v` is understood by all.
+  // True if all nodes understand a node that speaks `v`.
   constexpr bool AdmitsProtocol(const wire::VersionVector& v) const {
     return protocol_min_ <= v.protocol_cur && v.protocol_cur <= protocol_max_;
   }
@@ -195,8 +194,9 @@ class CommonVersions {
   std::uint8_t delegate_max_ = 255;
 };
 
-// True if two nodes understand what each other speaks. A merge excludes records that are not
-// compatible with this node instead of failing as a whole (docs/protocol/membership.md 4.7, 10).
+// True if each of two nodes understands what the other one speaks. A merge leaves out records that
+// are not compatible with this node instead of failing as a whole (docs/protocol/membership.md 4.7,
+// 10).
 inline constexpr bool AreCompatible(const wire::VersionVector& a, const wire::VersionVector& b) {
   CommonVersions common;
   common.Add(a);
@@ -229,7 +229,8 @@ inline AliveVerdict JudgeAlive(const SubjectState& subject, const AliveClaim& cl
                                                      : AliveVerdict::kAccept;
     }
     if (claim.incarnation < subject.incarnation) return AliveVerdict::kIgnore;
-    // An echo of the own words; anything else at this incarnation or above is from another life.
+    // An echo of this node's own message. Anything else at this incarnation or above belongs to
+    // another life.
     if (claim.incarnation == subject.incarnation && claim.same_content) {
       return AliveVerdict::kIgnore;
     }
@@ -239,7 +240,7 @@ inline AliveVerdict JudgeAlive(const SubjectState& subject, const AliveClaim& cl
     return AliveVerdict::kAbsurd;
   }
   if (moved) return AliveVerdict::kAcceptMoved;
-  // What is stored is no word of this member: it was never there.
+  // The stored incarnation is not from this member, which never reached it.
   const bool unreached = claim.own_word && !IsBelievable(subject.incarnation, claim.incarnation);
   return claim.incarnation > subject.incarnation || unreached ? AliveVerdict::kAccept
                                                               : AliveVerdict::kIgnore;

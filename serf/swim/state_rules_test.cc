@@ -82,7 +82,7 @@ TEST(StateRules, Alive) {
       {"unknown", {}, Claim(1), false, 0, 0, V::kAdd},
       {"unknown, high", {}, Claim(kTop), false, 0, 0, V::kAdd},
       {"unknown, incarnation 0 is no node", {}, Claim(0), false, 0, 0, V::kIgnore},
-      // Others: only a strictly higher incarnation.
+      // About others: only a strictly higher incarnation counts.
       {"alive, lower", Known(kAlive, 5), Claim(4), false, 0, 0, V::kIgnore},
       {"alive, equal", Known(kAlive, 5), Claim(5), false, 0, 0, V::kIgnore},
       {"alive, equal with news", Known(kAlive, 5), Changed(5), false, 0, 0, V::kIgnore},
@@ -108,7 +108,7 @@ TEST(StateRules, Alive) {
       {"left, moved", Known(kLeft, 5), Moved(6), false, 0, 0, V::kAcceptMoved},
       {"left, moved, lower", Known(kLeft, 5), Moved(1), false, 0, 0, V::kAcceptMoved},
       {"left, moved, equal", Known(kLeft, 5), Moved(5), false, 0, 0, V::kAcceptMoved},
-      // Waits to be purged: as if unknown.
+      // It waits to be purged: as if unknown.
       {"forgotten, lower", Forgotten(kLeft, 5), Claim(1), false, 31, 0, V::kAccept},
       {"forgotten, dead, equal", Forgotten(kDead, 5), Claim(5), false, 31, 0, V::kAccept},
       {"forgotten, moved", Forgotten(kDead, 5), Moved(1), false, 31, 0, V::kAcceptMoved},
@@ -124,13 +124,13 @@ TEST(StateRules, Alive) {
       {"own, bootstrap", Own(kAlive, 5), Bootstrap(6), false, 0, 0, V::kAccept},
       {"own, bootstrap, equal", Own(kAlive, 5), Bootstrap(5), false, 0, 0, V::kAccept},
       {"own, bootstrap, lower", Own(kAlive, 5), Bootstrap(4), false, 0, 0, V::kIgnore},
-      // After leaving: silent about itself, not about others.
+      // After leaving: silent about this node, not about others.
       {"own after leaving", Own(kLeft, 5), Claim(6), true, 0, 0, V::kIgnore},
       {"own after leaving, moved", Own(kLeft, 5), Moved(6), true, 0, 0, V::kIgnore},
       {"own after leaving, bootstrap", Own(kLeft, 5), Bootstrap(6), true, 0, 0, V::kIgnore},
       {"unknown after leaving", {}, Claim(1), true, 0, 0, V::kAdd},
       {"other after leaving", Known(kAlive, 5), Claim(6), true, 0, 0, V::kAccept},
-      // What others say is bounded by what the member can have reached.
+      // What others say counts only up to what the member can have reached.
       {"hearsay, highest", Known(kAlive, 5), Claim(kHigh), false, 0, 0, V::kAccept},
       {"hearsay, beyond", Known(kAlive, 5), Claim(kHigh + 1), false, 0, 0, V::kAbsurd},
       {"hearsay, top", Known(kAlive, 5), Claim(kTop), false, 0, 0, V::kAbsurd},
@@ -145,7 +145,8 @@ TEST(StateRules, Alive) {
        V::kAbsurd},
       {"hearsay, at the top, echo", Known(kAlive, kTop), Claim(kTop), false, 0, 0, V::kIgnore},
       {"forgotten, hearsay, beyond", Forgotten(kDead, 5), Claim(kTop), false, 31, 0, V::kAccept},
-      // The owner's own word is not, and stands against what it never reached.
+      // The member's own word always counts, also against a stored incarnation that it never
+      // reached.
       {"own word, higher", Known(kAlive, 5), OwnWord(6), false, 0, 0, V::kAccept},
       {"own word, top", Known(kAlive, 5), OwnWord(kTop), false, 0, 0, V::kAccept},
       {"own word, lower", Known(kAlive, 5), OwnWord(4), false, 0, 0, V::kIgnore},
@@ -304,7 +305,7 @@ TEST(StateRules, RefutationIsAboveBothAndNeverWraps) {
   }
 }
 
-// Whoever accuses, as high as it is believed, can be refuted.
+// Every accusation that is believed can be refuted, however high.
 TEST(StateRules, EveryBelievedAccusationCanBeRefuted) {
   for (const std::uint32_t accused : {1u, 2u, kHigh - 1, kHigh, kHigh + 1, kTop - 1, kTop}) {
     const SubjectState seen_by_others = Known(kAlive, 1);
@@ -317,8 +318,9 @@ TEST(StateRules, EveryBelievedAccusationCanBeRefuted) {
   }
 }
 
-// Whatever others say of a living member and are believed, it can get over: who heard it believes
-// the refutation, and who did not believes it or asks the member, whose own word counts.
+// A member can exceed every claim about it that others believe: a node that heard the claim
+// believes the refutation, and a node that did not hear it believes it or asks the member, whose
+// own word counts.
 TEST(StateRules, NobodyIsLiftedBeyondItsOwnRefutation) {
   int believed = 0;
   for (const std::uint32_t own : {1u, 1000u, kHigh - 1, kHigh, kHigh + 5, kFollow - 100}) {
@@ -343,7 +345,7 @@ TEST(StateRules, NobodyIsLiftedBeyondItsOwnRefutation) {
 // --- every combination against the steps of docs/protocol/membership.md 4.2, 4.4 and 4.5 ---
 
 AliveVerdict AliveBySteps(const SubjectState& s, const AliveClaim& c, bool left, bool reclaim) {
-  if (left && s.own) return AliveVerdict::kIgnore;  // 1; 2 and 3 are the engine's
+  if (left && s.own) return AliveVerdict::kIgnore;  // 1; Membership does 2 and 3
   if (!s.known) return AliveVerdict::kAdd;          // 4
   bool updates = false;
   if (!c.same_endpoint) {
@@ -372,7 +374,7 @@ DeadVerdict DeadBySteps(const SubjectState& s, Incarnation incarnation, bool ann
   if (incarnation < s.incarnation) return DeadVerdict::kIgnore;           // 2
   if (s.state == kDead || s.state == kLeft) return DeadVerdict::kIgnore;  // 4
   if (s.own && !left) return DeadVerdict::kRefute;                        // 5
-  // Ours: an unheard-of farewell is doubted first.
+  // Beyond Go Serf: an unheard-of farewell is doubted first.
   if (announced && !s.own && incarnation > s.incarnation) return DeadVerdict::kDoubt;
   return announced ? DeadVerdict::kLeft : DeadVerdict::kDead;  // 7
 }

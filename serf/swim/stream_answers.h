@@ -2,8 +2,8 @@
 #ifndef SERF_SWIM_STREAM_ANSWERS_H_
 #define SERF_SWIM_STREAM_ANSWERS_H_
 
-// Judges what a peer answered on a stream that this node dialled: pure functions, whose errors have
-// the original's texts. Source: docs/protocol/membership.md 3.4, 3.5.
+// Judges the answer of a peer on a stream that this node dialled: pure functions, whose errors have
+// the texts of Go Serf. Source: docs/protocol/membership.md 3.4, 3.5.
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -17,8 +17,8 @@
 
 namespace serf::swim {
 
-// OK if the peer answered a push/pull with its state. UnavailableError: the peer sent an error,
-// whose text is shown. InvalidArgumentError: it sent anything else.
+// OK if the peer answered a push/pull with its state. Unavailable: the peer sent an error, whose
+// text is in the message. InvalidArgument: it sent anything else.
 inline absl::Status JudgePushPullAnswer(const wire::StreamUnit& unit, const Endpoint& peer) {
   if (unit.type == wire::MessageType::kPushPull) return absl::OkStatus();
   wire::ErrorMessage error;
@@ -32,7 +32,7 @@ inline absl::Status JudgePushPullAnswer(const wire::StreamUnit& unit, const Endp
                    "), expected pushPullMsg (6) from=", peer.ToString()));
 }
 
-// OK if the peer acknowledged the fallback ping with this number; else InvalidArgumentError.
+// OK if the peer acknowledged the fallback ping with this number; else InvalidArgument.
 inline absl::Status JudgePingAnswer(const wire::StreamUnit& unit, wire::SequenceNumber expected) {
   wire::Ack ack;
   wire::DecodeScratch scratch;

@@ -43,7 +43,7 @@ TEST(StreamAnswersTest, AnythingElseIsNoAnswerToAPushPull) {
   const absl::Status expected = absl::InvalidArgumentError(
       "received invalid msgType (2), expected pushPullMsg (6) from=10.0.0.7:7946");
   EXPECT_EQ(JudgePushPullAnswer({.type = wire::MessageType::kAck}, kPeer), expected);
-  // An error whose text can't be read is none.
+  // An error whose text is unreadable does not count as one.
   EXPECT_EQ(JudgePushPullAnswer({.type = wire::MessageType::kError}, kPeer).code(),
             absl::StatusCode::kInvalidArgument);
 }

@@ -2,11 +2,11 @@
 #ifndef SERF_SWIM_STREAM_EXCHANGE_H_
 #define SERF_SWIM_STREAM_EXCHANGE_H_
 
-// StreamExchange: what a node keeps of one stream: one request and at most one answer. The table
-// of all of them, which acts on it, is in streams.h. Source: docs/protocol/membership.md 3.
+// StreamExchange: what a node keeps of one stream: one request and at most one answer. streams.h
+// has the table of all of them, and acts on it. Source: docs/protocol/membership.md 3.
 //
-// A push/pull that a peer asks for is read, answered, and merged; one of this node's is sent, read,
-// and merged. Each of these may take several turns, in which the exchange is busy.
+// A push/pull of a peer is read, answered, and merged; a push/pull of this node is sent, read, and
+// merged. Each of these steps may take several turns, in which the exchange is busy.
 
 #include <cassert>
 #include <cstddef>
@@ -30,7 +30,7 @@
 
 namespace serf::swim {
 
-// The beginning of the log line of a stream that failed, as the original words it.
+// The beginning of the log line of a stream that failed, in Go Serf's words.
 inline absl::string_view WhatFailed(wire::StreamError error, bool reads_push_pull) {
   switch (error) {
     case wire::StreamError::kLabelTruncated:
@@ -71,7 +71,7 @@ class StreamExchange {
   enum class Stage : std::uint8_t {
     kReading,
     kDelayed,  // the answer waits: the peer asks too often
-    kSending,  // of the own state
+    kSending,  // writes the state of this node
     kMerging,
   };
 
@@ -84,11 +84,11 @@ class StreamExchange {
   Stage stage = Stage::kReading;
   TimerHandle timer;
   bool connected = false;
-  bool closed = false;                             // by the peer: nothing can be sent any more
+  bool closed = false;                             // by the peer: this node can send nothing more
   bool queued = false;                             // it has work left for another turn
   std::size_t received = 0;                        // bytes
   std::size_t held = 0;                            // bytes of memory, as accounted for
-  std::unique_ptr<wire::StreamUnitWriter> writer;  // of the own state
+  std::unique_ptr<wire::StreamUnitWriter> writer;  // for the state of this node
   std::unique_ptr<PushPullMerge> merge;
   bool counted_push_pull = false;        // among those that peers started
   ByteVector request;                    // ping or user message, until it is written

@@ -75,7 +75,7 @@ inline ByteVector PushPull(const std::vector<Record>& records, bool join,
   return bytes;
 }
 
-// For fixtures to derive from.
+// Fixtures derive from it.
 class StreamingNode {
  protected:
   StreamingNode() : StreamingNode(Calm()) {}

@@ -2,9 +2,9 @@
 #ifndef SERF_SWIM_STREAMS_H_
 #define SERF_SWIM_STREAMS_H_
 
-// Streams: all streams of a node: those that peers open (push/pull, ping, user message) and those
-// that it dials (join, periodic push/pull, fallback ping, reliable user message), with their
-// time-outs and limits. Source: docs/protocol/membership.md 3, 10.
+// Streams: all streams of a node: those of peers (push/pull, ping, user message) and those that
+// this node dials (join, periodic push/pull, fallback ping, reliable user message), with their
+// timeouts and limits. Source: docs/protocol/membership.md 3, 10.
 //
 // Work is done in portions (serf/base/portion.h): one within each input, and then one in each
 // OnTimer(), which is due at once as long as work is left.
@@ -51,19 +51,21 @@ namespace serf::swim {
 
 class Streams {
  public:
-  // Open streams that peers started. The original has no limit. Each lives a second or so, so a
-  // cluster of thousands that starts at once stays below; memory is bounded further down. Beyond it
-  // a stranger goes (serf/base/fair_shares.h): somebody of whom nothing was verified yet.
+  // The most open streams of peers. Go Serf has no limit. Each lives about a second, so a cluster
+  // of thousands that starts at once stays below; limits further down bound the memory. Beyond this
+  // a stranger is closed (serf/base/fair_shares.h): a stream on which nothing was verified yet.
   static constexpr std::size_t kAcceptedMax = 1024;
-  // Open streams that this node dialled: apart, so that a flood from outside cannot stop it.
+  // The most open streams that this node dialled: a separate limit, so that a flood from outside
+  // does not stop it.
   static constexpr std::size_t kDialledMax = 256;
-  // Push/pulls that peers have begun. An address that has more of them than others gives way.
+  // The most push/pulls that peers have begun. The address with the most of them gives way.
   static constexpr std::size_t kPushPullsMax = 127;
-  // Bytes of a stranger's stream; who joins has far less. Known members may come with all that
-  // wire::StreamReader takes; without encryption whoever shows the head of a push/pull may.
+  // The most bytes of a stranger's stream; a joining node sends far less. Known members may send
+  // all that wire::StreamReader accepts. Without encryption, so may any peer that has sent the head
+  // of a push/pull.
   static constexpr std::size_t kStrangerBytesMax = 1 << 20;
-  // Bytes that wait in unfinished streams, all together. Beyond it the largest stream goes, of the
-  // address that holds most.
+  // The most bytes in all unfinished streams together. Beyond it the largest stream is closed, of
+  // the address that holds most.
   static constexpr std::size_t kBufferedMax = 256 << 20;
 
   Streams(NodeContext& context, Membership& membership, Prober& prober)
@@ -81,8 +83,8 @@ class Streams {
     return work_.empty() ? std::min(table_.next(), own_state_.NextDeadline()) : Instant();
   }
 
-  // --- what is wanted ---
-  // A push/pull for Node::Join; its end is in TakeJoinAttempts().
+  // --- requests ---
+  // Begins a push/pull for Node::Join(); its end is in TakeJoinAttempts().
   void DialJoin(Instant now, JoinId join, const Endpoint& to, Outbox& out);
   void DialPushPull(Instant now, MemberIndex partner, Outbox& out);
   void DialFallbackPing(Instant now, const Prober::FallbackPing& ping, Outbox& out);
@@ -95,22 +97,22 @@ class Streams {
   };
   std::vector<JoinAttempt> TakeJoinAttempts() { return std::exchange(join_attempts_, {}); }
 
-  // Streams that are open.
+  // How many streams are open.
   std::size_t size() const { return table_.size(); }
 
  private:
   using Purpose = StreamExchange::Purpose;
   using Stage = StreamExchange::Stage;
 
-  // Null (and the failure reported) if too many are open.
+  // Null, after reporting the failure, if too many are open.
   StreamExchange* Dial(Instant now, Purpose purpose, const Endpoint& to, Instant deadline,
                        JoinId join, Outbox& out);
-  // Forgets a stream that the driver has closed or is told to close.
+  // Forgets a stream that the driver has closed or must close.
   void Forget(StreamId id);
   void Close(StreamId id, Outbox& out);
 
-  // Goes on with an exchange as far as the portion and what is at hand allow; what is left is
-  // queued. It may be gone then. The stages return true if there is another one to go on with.
+  // Advances an exchange as far as the portion and the received bytes allow; queues remaining work.
+  // The exchange may be gone afterwards. The stages return true if another stage follows.
   void Advance(Instant now, StreamId id, Portion& portion, Outbox& out);
   bool Read(Instant now, StreamId id, StreamExchange& exchange, Portion& portion, Outbox& out);
   bool Send(Instant now, StreamId id, StreamExchange& exchange, Portion& portion, Outbox& out);
@@ -119,20 +121,20 @@ class Streams {
     if (!std::exchange(exchange.queued, true)) work_.push_back(id);
   }
 
-  // The unit arrived whole. True if there is another stage; else the stream can be closed.
+  // The unit is complete. True if another stage follows; else the stream can be closed.
   bool OnUnit(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
   bool OnRequest(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
   void OnPingRequest(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
   bool OnPushPullAnswer(Instant now, StreamExchange& exchange);
   void OnPingAnswer(Instant now, StreamExchange& exchange);
-  // The bytes are no unit.
+  // The bytes are not a valid unit.
   void OnMalformed(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
-  // Too late, dial failed, connection broken, bytes that make no sense, or OK.
+  // Reports the end: too late, dial failed, connection broken, malformed bytes, or OK.
   void Finish(Instant now, const StreamExchange& exchange, const absl::Status& status);
 
-  // False if the stream holds more than it may, and was closed. Others may go for it.
+  // False if the stream held more than it may, and was closed. Closes other streams to make room.
   bool MayHold(Instant now, StreamId id, StreamExchange& exchange, Outbox& out);
-  // There is no room for it.
+  // Closes a stream for lack of room.
   void Evict(Instant now, StreamId id, absl::string_view why, Outbox& out) {
     ++context_.counters.streams_refused;
     Finish(now, *table_.Find(id), absl::ResourceExhaustedError(why));
@@ -148,8 +150,8 @@ class Streams {
   Prober& prober_;
 
   ExchangeTable table_;
-  std::deque<StreamId> work_;  // in turn; some may be gone
-  StreamId merging_{};         // whose state the delegate is at; zero: nobody's
+  std::deque<StreamId> work_;  // in turn; some may be closed
+  StreamId merging_{};         // the stream whose state the delegate merges; zero: none
   OwnState own_state_{context_, membership_};
   AnswerRate answer_rate_;
   std::vector<JoinAttempt> join_attempts_;
@@ -264,14 +266,14 @@ inline void Streams::OnConnected(Instant now, StreamId id, Outbox& out) {
 
 inline void Streams::OnBytes(Instant now, StreamId id, ByteView bytes, Outbox& out) {
   StreamExchange* exchange = table_.Find(id);
-  if (exchange == nullptr) return;  // closed by this node; the driver had these on the way
+  if (exchange == nullptr) return;  // this node closed it while these bytes were on their way
   context_.counters.stream_bytes_received += bytes.size();
-  // Nothing is expected behind the unit. What comes while the own state is sent waits.
+  // Nothing may follow the unit. Bytes that come while this node sends its state wait.
   const bool waits = !exchange->accepted() && exchange->stage == Stage::kSending;
   if (exchange->stage != Stage::kReading && !waits) return;
   if (!exchange->accepted() && exchange->received == 0 &&
       exchange->purpose() != Purpose::kFallbackPing) {
-    // The request is through and the answer begins: now it has its own time.
+    // The request is sent and the answer begins: it gets a time of its own.
     table_.SetDeadline(id, *exchange, now + context_.config.tcp_timeout);
   }
   exchange->received += bytes.size();
@@ -297,7 +299,7 @@ inline void Streams::OnClosed(Instant now, StreamId id, const absl::Status& reas
     case Stage::kDelayed:
     case Stage::kSending:
       if (!exchange->accepted() && !reason.ok()) break;
-      // Nobody wants the own state any more, but what the peer told is heard.
+      // The peer does not want this node's state any more, but its own state still counts.
       exchange->stage = exchange->accepted() ? Stage::kMerging : Stage::kReading;
       exchange->reader().FeedEnd(portion);
       return Advance(now, id, portion, out);
@@ -401,7 +403,7 @@ inline bool Streams::Send(Instant now, StreamId id, StreamExchange& exchange, Po
     const Instant allowed =
         exchange.accepted() ? answer_rate_.Take(now, exchange.peer().address, size) : now;
     if (allowed > now) {
-      if (allowed > now + context_.config.tcp_timeout) {  // the peer won't wait so long
+      if (allowed > now + context_.config.tcp_timeout) {  // the peer does not wait so long
         Evict(now, id, "too many push/pull requests from one address", out);
         return false;
       }
@@ -454,7 +456,7 @@ inline void Streams::Merge(Instant now, StreamId id, StreamExchange& exchange, P
   if (!status) {
     if (exchange.merge->is_at_state() && !state_waits) {
       merging_ = id;
-      portion.Spend(portion.left());  // the delegate had its own
+      portion.Spend(portion.left());  // the delegate has a portion of its own
     }
     return Queue(id, exchange);
   }
@@ -506,12 +508,12 @@ inline bool Streams::OnRequest(Instant now, StreamId id, StreamExchange& exchang
       return false;
     case wire::MessageType::kPushPull:
       if (!CountPushPull(now, id, exchange, out)) return false;
-      // The answer shows the table as it was before this merge, as the original's does. A peer that
-      // hung up gets none.
+      // The answer shows the table as it was before this merge, as in Go Serf. A peer that has
+      // closed gets none.
       exchange.stage = exchange.closed ? Stage::kMerging : Stage::kSending;
       return true;
     default:
-      // The reader lets no other type through on this side.
+      // The reader accepts no other type on this side.
       assert(false);
       return false;
   }
@@ -598,7 +600,7 @@ inline void Streams::Finish(Instant now, const StreamExchange& exchange,
       if (!status.ok()) complain("Push/Pull with ", exchange.peer_name, " failed: ");
       return;
     case Purpose::kFallbackPing:
-      // That nobody listens is what the ping was to find out.
+      // A refused connection is an answer to the ping, too.
       if (!status.ok() && exchange.connected) complain("Failed fallback TCP ping: ");
       return;
     case Purpose::kUserMessage:
@@ -637,7 +639,8 @@ inline bool Streams::CountPushPull(Instant now, StreamId id, StreamExchange& exc
     ++context_.counters.push_pulls_refused;
     context_.limiter.Log(now, LogReason::kPendingPushPulls, LogLevel::kError,
                          [] { return "memberlist: Too many pending push/pull requests"; });
-    // Only whoever has more than this one: else those who come at once would drive each other out.
+    // Only an address that has more than this one gives way: otherwise peers that come at the same
+    // time would drive each other out.
     const std::optional<StreamId> victim = table_.unmerged().Victim();
     const IpAddress& from = exchange.peer().address;
     if (!victim || table_.unmerged().CountOf(table_.Find(*victim)->peer().address) <=

@@ -1,4 +1,4 @@
-// Benchmarks of the engine's structures at 10,000 members.
+// Benchmarks of the SWIM layer's structures at 10,000 members.
 
 #include <string>
 #include <vector>
@@ -89,7 +89,7 @@ void BM_MergeUnknown(benchmark::State& state) {
 }
 BENCHMARK(BM_MergeUnknown);
 
-// One packet out of a queue that stays at `range` messages of 100 bytes.
+// Draws a packet from a queue that stays at `range` messages of 100 bytes.
 void BM_BroadcastQueueDraw(benchmark::State& state) {
   const auto depth = static_cast<std::size_t>(state.range(0));
   BroadcastQueue queue(kMembers);

@@ -2,9 +2,9 @@
 #ifndef SERF_SWIM_SUSPICION_H_
 #define SERF_SWIM_SUSPICION_H_
 
-// Suspicions that run: a slot table, and the time a suspicion has left as a pure function of its
+// Running suspicions: a slot table, and the remaining time of a suspicion as a pure function of its
 // confirmations (Lifeguard, 2018, section IV-B; docs/protocol/membership.md 5.4). It keeps no
-// timers: the engine arms one for deadline().
+// timers: Membership sets one for deadline().
 //
 //   SuspicionSlot s = suspicions.Start(now, member, from, SuspicionTimes::For(...));
 //   if (suspicions[s].Confirm(other)) { re-gossip; re-arm for suspicions[s].deadline(); }
@@ -33,8 +33,9 @@ struct SuspicionTimes {
   Duration max{};
   int k = 0;
 
-  // `min` is SuspicionTimeout(n) (scaling.h). In a cluster too small to give k confirmations
-  // (n - 2 < k) none is awaited. `known_nodes` counts every known node, itself included.
+  // `min` is SuspicionTimeout(n) (scaling.h). In a cluster that is too small to give k
+  // confirmations (n - 2 < k), none is expected. `known_nodes` counts every known node, this one
+  // included.
   static SuspicionTimes For(int suspicion_mult, int max_timeout_mult, Duration min,
                             std::size_t known_nodes) {
     int k = suspicion_mult - 2;
@@ -44,7 +45,7 @@ struct SuspicionTimes {
 };
 
 // The whole time of a suspicion, from its start, after `confirmations` of `times.k`. Truncated to
-// milliseconds as the protocol does, never below min. `confirmations` is at most k.
+// milliseconds as in the protocol, but never below min. `confirmations` is at most k.
 inline Duration SuspicionDuration(const SuspicionTimes& times, int confirmations) {
   if (times.k < 1) return times.min;
   if (confirmations == 0) return times.max;
@@ -62,11 +63,11 @@ class Suspicion {
   Instant started() const { return started_; }
   Instant deadline() const { return started_ + SuspicionDuration(times_, confirmations()); }
   int confirmations() const { return static_cast<int>(seen_.size()) - 1; }
-  // Confirmations that shorten it; fewer at the end mean a degraded detector
+  // How many confirmations shorten it; fewer at the end mean a degraded detector
   // (docs/protocol/membership.md 8.1).
   int k() const { return times_.k; }
 
-  // True if `from` is new and counts: the caller re-gossips and re-arms; the deadline may have
+  // True if `from` is new and counts: the caller then re-gossips and re-arms; the deadline may have
   // passed already. The originator never counts.
   bool Confirm(absl::string_view from) {
     if (confirmations() >= times_.k) return false;
@@ -78,7 +79,7 @@ class Suspicion {
     return true;
   }
 
-  // For the engine: its timer of this suspicion, and whether it ends in a departure.
+  // For Membership: its timer of this suspicion, and whether the suspicion ends in a departure.
   TimerHandle timer;
   bool farewell = false;
 
@@ -88,9 +89,9 @@ class Suspicion {
   MemberIndex member_;
   Instant started_{};
   SuspicionTimes times_;
-  // Hashes of the originator and of who confirmed. A name may be of any length and belong to
-  // nobody, so the hash is kept; two names with one hash merely count once. Five places suffice
-  // for the profiles (k is at most 4).
+  // Hashes of the originator and of the nodes that confirmed. A name may be of any length and need
+  // not belong to a node, so only the hash is kept; two names with one hash merely count once. Five
+  // places suffice for the profiles (k is at most 4).
   absl::InlinedVector<std::uint64_t, 5> seen_;
 };
 
@@ -125,7 +126,7 @@ class SuspicionTable {
   Suspicion& operator[](SuspicionSlot slot) { return slots_[slot.value()]; }
   const Suspicion& operator[](SuspicionSlot slot) const { return slots_[slot.value()]; }
 
-  // Suspicions that run.
+  // How many suspicions run.
   std::size_t size() const { return slots_.size() - free_.size(); }
 
  private:

@@ -2,8 +2,9 @@
 #ifndef SERF_SWIM_TEST_NET_H_
 #define SERF_SWIM_TEST_NET_H_
 
-// TestNet: a handful of swim::Nodes on a virtual network, for the engine's own tests: exact virtual
-// time, one latency, links that can be cut. testing::World is the simulator for everything else.
+// TestNet: a handful of swim::Nodes on a virtual network, for the tests of the SWIM layer: exact
+// virtual time, one latency, links that can be cut. testing/sim/world.h is the simulator for
+// everything else.
 
 #include <algorithm>
 #include <cassert>
@@ -39,7 +40,7 @@
 
 namespace serf::swim {
 
-// Nonces that count: where runs must be repeated.
+// Nonces that count, for runs that must be repeatable.
 class CountingNonces final : public wire::NonceSource {
  public:
   void Fill(wire::Nonce& nonce) override {
@@ -82,7 +83,7 @@ class LinesLogger final : public Logger {
   std::vector<std::string> lines;
 };
 
-// Writes down what it is told, in order.
+// Writes down each call, in order.
 class RecordingDelegate : public Delegate {
  public:
   void OnNodeJoin(Instant, MemberIndex m) override { Note("join", m); }
@@ -140,10 +141,10 @@ class RecordingDelegate : public Delegate {
   const Node* node = nullptr;
   int transmit_limit = 4;
   BroadcastQueue queue{1024};
-  bool regossip = false;        // passes on each user message that is new
-  std::set<std::string> heard;  // then
+  bool regossip = false;        // gossips each new user message
+  std::set<std::string> heard;  // with `regossip`
   std::string state;
-  int state_portions = 0;  // calls that a state of others takes, but for the last one
+  int state_portions = 0;  // how many calls a state of others takes, besides the last one
   int state_calls = 0;
   std::string ack_payload;
   std::vector<std::string> events;
@@ -183,8 +184,8 @@ class TestNet {
     return {IpAddress::V4(10, 0, 0, static_cast<std::uint8_t>(i)), 7946};
   }
 
-  // A node "n<i>" at 10.0.0.<i>, started at once. Compression and gossip's promptness stay as the
-  // profile has them.
+  // A node "n<i>" at 10.0.0.<i>, started at once. Compression and the promptness of gossip are
+  // those of the profile.
   Host& Add(int i, Config config = Config::Lan()) {
     auto host = std::make_unique<Host>();
     host->name = absl::StrCat("n", i);
@@ -209,7 +210,7 @@ class TestNet {
     return it == hosts_.end() ? nullptr : it->second.get();
   }
 
-  // `host` push/pulls with `other`; returns when that is done.
+  // `host` makes a push/pull with `other`; returns when that is done.
   Node::JoinDone Join(Host& host, const Endpoint& other) {
     const JoinId id = host.node->Join(now, {{other.ToString(), other}}, out_);
     Flush(host);
@@ -228,7 +229,7 @@ class TestNet {
     input(*host.node, now, out_);
     Flush(host);
   }
-  // A datagram from anywhere, at once.
+  // Delivers a datagram from any address, at once.
   void Inject(Host& host, const Endpoint& from, ByteView datagram) {
     host.node->OnDatagram(now, from, datagram, out_);
     Flush(host);
@@ -256,13 +257,13 @@ class TestNet {
   std::uint64_t seed = 1;
   Instant now{std::chrono::hours(1)};
   Duration latency = std::chrono::milliseconds(1);
-  // Datagrams and streams for which these return true are lost, or refused.
+  // Datagrams are lost, and streams refused, if these return true.
   std::function<bool(const Host& from, const Endpoint& to)> drop;
   std::function<bool(const Host& from, const Endpoint& to)> refuse;
   // All datagrams that were sent. Encrypted ones are "sealed".
   std::vector<Sent> sent;
 
-  // Those to `to` whose text contains `part`.
+  // The datagrams to `to` whose text contains `part`.
   std::vector<Sent> SentTo(const Endpoint& to, absl::string_view part) const {
     std::vector<Sent> found;
     for (const Sent& s : sent) {

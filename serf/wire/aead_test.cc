@@ -230,7 +230,7 @@ TEST(OpensslAeadTest, ManyKeysComeAndGo) {
   }
 }
 
-// Opens nothing, and counts the bytes that it is to try.
+// Opens nothing, and counts the bytes that it tries.
 class TryingAead final : public Aead {
  public:
   bool Seal(ByteView, ByteView, ByteView, ByteView, std::uint8_t*) override { return false; }
@@ -249,7 +249,7 @@ class TryingAead final : public Aead {
   std::size_t bytes = 0;
 };
 
-// What a foreign packet costs is bounded, however many keys there are.
+// The cost of a foreign packet is bounded, however many keys there are.
 TEST(SealTest, FewKeysAreTriedOnWhatIsLarge) {
   Keyring ring;
   for (int i = 0; i < 256; ++i) ASSERT_TRUE(ring.Add(KeyOf(static_cast<std::uint8_t>(i))).ok());

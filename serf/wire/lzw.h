@@ -300,7 +300,7 @@ LzwResult LzwDecoder::Expand(ByteView input, std::size_t max, std::size_t base, 
     if (s.width < kLzwWidthMax) {
       ++s.width;
     } else {
-      // The table is full until a clear.
+      // The table stays full until a clear.
       --s.hi;
       s.last = kNone;
     }

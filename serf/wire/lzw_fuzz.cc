@@ -25,7 +25,7 @@ void Fuzz(ByteView bytes) {
   if (decoder.Decode(compressed, bytes.size(), again) != LzwResult::kOk) std::abort();
   if (again != ByteVector(bytes.begin(), bytes.end())) std::abort();
   if (result != LzwResult::kOk) return;
-  // What another encoder made of it, ours makes again.
+  // This encoder reproduces what another encoder made.
   compressed.clear();
   again.clear();
   if (!encoder.Encode(expanded, 2 * expanded.size() + 16, compressed)) std::abort();
@@ -33,7 +33,8 @@ void Fuzz(ByteView bytes) {
   if (again != expanded) std::abort();
 }
 
-// Expanded up to kExpandedMax, and that compressed and expanded again, into vectors that double.
+// Expanded up to kExpandedMax; the result is compressed and expanded again, into vectors that
+// double.
 constexpr testing::FuzzBounds kBounds = {
     .total = {16, 16 * kExpandedMax},
     .peak = {8, 8 * kExpandedMax},

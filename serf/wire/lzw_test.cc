@@ -144,7 +144,7 @@ TEST(LzwTest, PortionsGiveTheSameBytes) {
       Portion portion = small();
       const std::size_t before = out.size();
       result = decoder.Continue(compressed, kPlenty, portion, out);
-      // A last expansion may go beyond, by less than the table is long.
+      // The last expansion may go beyond, by less than the length of the table.
       ASSERT_LE(out.size() - before, 1000u + kLzwCodes);
       if (result != LzwResult::kUnfinished) break;
     }
@@ -228,7 +228,7 @@ TEST(LzwTest, AClearForgetsTheTable) {
   EXPECT_EQ(Expand(Pack9({256, 'a', 'b', 256, 258, 257}), out), LzwResult::kBadCode);
 }
 
-// A full table goes on without new entries until a clear; the encoder never gets there, since it
+// A full table stays without new entries until a clear. The encoder never gets there, since it
 // clears one entry earlier.
 TEST(LzwTest, AFullTableStays) {
   ByteVector bytes;

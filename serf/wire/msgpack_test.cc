@@ -47,7 +47,7 @@ TEST(MsgpackWriterTest, IntegersAreShortest) {
   EXPECT_EQ(Written(std::uint64_t{0xffffffff}), "ceffffffff");
   EXPECT_EQ(Written(std::uint64_t{0x100000000}), "cf0000000100000000");
   EXPECT_EQ(Written(~std::uint64_t{0}), "cfffffffffffffffff");
-  // Signed ones too, as the original's releases up to 0.10.1 have it.
+  // Signed ones too, as in Go Serf up to 0.10.1.
   EXPECT_EQ(Written(std::int64_t{200}), "ccc8");
   EXPECT_EQ(Written(std::int64_t{3200000000}), "cebebc2000");
   EXPECT_EQ(Written(std::int64_t{-1}), "ff");
@@ -244,8 +244,8 @@ TEST(MsgpackReaderTest, SkippingIsBounded) {
   }
 }
 
-// Where msgpack-c's parser finds the end of the first value, the reader does too; where that finds
-// none, the reader fails.
+// Where msgpack-c's parser finds the end of the first value, the reader does too; where the parser
+// finds none, the reader fails.
 TEST(MsgpackReaderTest, SkipAgreesWithMsgpackC) {
   Rng rng(21);
   int accepted = 0;
@@ -302,7 +302,7 @@ TEST(MsgpackReaderTest, NestedRecords) {
   EXPECT_EQ(Result<Outer>("05"), DecodeResult::kBadType);
   EXPECT_EQ(Result<Outer>("c3"), DecodeResult::kBadType);
   EXPECT_EQ(Result<Outer>("a0"), DecodeResult::kBadType);
-  EXPECT_EQ(Result<Outer>("81c0c0"), DecodeResult::kBadType);  // nil is no key
+  EXPECT_EQ(Result<Outer>("81c0c0"), DecodeResult::kBadType);  // nil is not a key
   EXPECT_EQ(Result<Outer>(""), DecodeResult::kTruncated);
 }
 

@@ -51,7 +51,7 @@ void Fuzz(ByteView datagram) {
   }
 }
 
-// Five times inflated as far as a packet may be, into vectors that double.
+// Inflates five times as much as a packet may hold, into vectors that double.
 constexpr testing::FuzzBounds kBounds = {
     .total = {15 * kInflationMax, 15 * kPacketInflationFree + (128 << 10)},
     .peak = {3 * kInflationMax, 3 * kPacketInflationFree + (128 << 10)},

@@ -179,7 +179,7 @@ TEST_F(PacketTest, CompoundAndCompressVectors) {
       {"compound-trunc-body", PacketError::kTruncatedPart},
       {"crc-bad", PacketError::kBadCrc},
       {"crc-short", PacketError::kUnsupportedType},
-      // Well compressed, but what comes out is no message of packets.
+      // It compresses well, but its content is not a message of packets.
       {"compress-tablefull", PacketError::kUnsupportedType},
       {"compress-pushpull", PacketError::kUnsupportedType},
       {"decode-compress-algo-1", PacketError::kUnknownAlgorithm},
@@ -254,7 +254,7 @@ TEST_F(PacketTest, HostileVectors) {
       EXPECT_TRUE(opened.leaves.empty());
       continue;
     }
-    // Well-formed packets: the rest is a matter of the message, or of the state machine.
+    // Well-formed packets: the fault is in the message, or shows only to the state machine.
     EXPECT_EQ(opened.error, PacketError::kOk) << PacketErrorText(opened.error);
     ASSERT_EQ(opened.leaves.size(), 1u);
     const std::map<MessageType, std::string> types = {
@@ -268,7 +268,7 @@ TEST_F(PacketTest, HostileVectors) {
   }
 }
 
-// The other parts of a compound are taken.
+// The visitor gets the other parts of the compound.
 TEST_F(PacketTest, AnEmptyPartIsSkipped) {
   const ByteView parts[] = {kHello, ByteView(), kHello};
   ByteVector compound;
@@ -306,7 +306,7 @@ TEST_F(PacketTest, AllLayersRoundTrip) {
 TEST_F(PacketTest, SpecifiedExamples) {
   EXPECT_EQ(Hex(Seal(kHello, {.label = "blue"})), "f404626c75650868656c6c6f");
   EXPECT_EQ(Hex(Seal(kHello, {.crc = true})), "0cada372550868656c6c6f");
-  // Not compressed, since that would not make it shorter.
+  // The packet stays uncompressed, since compression would not make it shorter.
   EXPECT_EQ(Hex(Seal(kHello, {.compress = true})), "0868656c6c6f");
   ByteVector many = {8};
   many.resize(89, 'a');
@@ -358,7 +358,7 @@ TEST_F(PacketTest, VerifyIncomingDecidesAboutPlaintext) {
   ASSERT_TRUE(ring.Add(ByteVector(16, 1)).ok());
   EXPECT_EQ(Open(kHello, {.keyring = &ring}).error, PacketError::kNotEncrypted);
   EXPECT_EQ(Open(kHello, {.keyring = &ring, .verify_incoming = false}).error, PacketError::kOk);
-  // Without keys an encrypted packet is a message of a strange type, or a ping that is none.
+  // Without keys an encrypted packet is a message of an unknown type, or a malformed ping.
   const ByteVector sealed = Seal(kHello, {.keyring = &ring});
   const Opened opened = Open(sealed);
   ASSERT_EQ(opened.leaves.size(), 1u);
@@ -441,7 +441,7 @@ TEST_F(PacketTest, DecompressionIsLimitedInTotal) {
   EXPECT_EQ(opened.leaves.size(), 1u);
 }
 
-// What says nothing over and over is no message of anybody.
+// No member sends endless repetition.
 TEST_F(PacketTest, DecompressionIsLimitedByTheBytesThatAreThere) {
   Rng rng(4);
   LzwEncoder encoder;

@@ -1,4 +1,4 @@
-// Any push/pull body is read record by record, or refused where it ends to make sense.
+// Any push/pull body is read record by record, or refused at its first fault.
 
 #include <cstddef>
 #include <cstdint>

@@ -3,7 +3,7 @@
 #define SERF_WIRE_RECORD_H_
 
 // The table of a record: the one place that names its keys. Readers and writers of both dialects of
-// MessagePack work by it: msgpack.h (gossip), and encode.h and decode.h of rpc/.
+// MessagePack use it: msgpack.h (gossip), and encode.h and decode.h of rpc/.
 //
 //   struct JoinMessage {
 //     LamportTime ltime = {};
@@ -35,7 +35,7 @@
 
 namespace serf::wire {
 
-// What a writer makes of an empty value: text, bytes or a list of length 0, the number 0, false.
+// How a writer treats an empty value: text, bytes or a list of length 0, the number 0, false.
 enum class IfEmpty : std::uint8_t {
   kWrite,     // writes it like any other
   kLeaveOut,  // writes neither key nor value, and counts one pair less
@@ -90,7 +90,7 @@ bool ReadPairs(Reader& reader, std::uint64_t pairs, Record& record) {
     if (!reader.ReadKey(key)) return false;
     bool ok = true;
     const bool known = AnyField<Record>([&](auto index) {
-      // A constant, so that the comparison is no call and its text needs no relocation.
+      // A constant, so that the comparison needs no call and its text no relocation.
       constexpr absl::string_view kName = kField<Record, index>.name;
       if (key.size() != kName.size()) return false;
       if (std::memcmp(key.data(), kName.data(), kName.size()) != 0) return false;
@@ -102,8 +102,8 @@ bool ReadPairs(Reader& reader, std::uint64_t pairs, Record& record) {
   return true;
 }
 
-// Reads the elements of a list into the fields, in declaration order. Skips surplus elements, and
-// leaves the fields alone that have none.
+// Reads the elements of a list into the fields, in declaration order. Skips surplus elements;
+// fields without an element keep their value.
 template <typename Reader, HasFields Record>
 bool ReadElements(Reader& reader, std::uint64_t elements, Record& record) {
   const bool failed = AnyField<Record>([&](auto index) {

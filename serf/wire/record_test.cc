@@ -125,7 +125,7 @@ void Fill(Rng& rng, absl::string_view& out) {
   static constexpr absl::string_view kText = "a name of a node, and more than 31 bytes of it";
   out = kText.substr(0, rng.Next() % 2 * (rng.Next() % kText.size()));
 }
-// Absent or not empty: the decoder makes no difference between absent and empty bytes.
+// Absent or not empty: the decoder does not distinguish absent from empty bytes.
 void Fill(Rng& rng, ByteView& out) {
   absl::string_view text;
   Fill(rng, text);

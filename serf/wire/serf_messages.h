@@ -322,7 +322,7 @@ inline void EncodeUnknownConflict(ByteVector& out) {
   MsgpackWriter(out).Nil();
 }
 
-// Unlike other bytes, an absent key travels as an empty one: Go Serf writes list-keys so.
+// Unlike other bytes, an absent key travels as an empty one, as in the list-keys of Go Serf.
 inline void Encode(const KeyRequest& m, ByteVector& out) {
   AppendType(SerfMessageType::kKeyRequest, out);
   MsgpackWriter(out).Value(KeyRequest{.key = m.key.empty() ? AsBytes("") : m.key});

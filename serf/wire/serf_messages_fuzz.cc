@@ -62,7 +62,7 @@ void Fuzz(ByteView bytes) {
   Try<CoordinateMessage>(body);
 }
 
-// Decoded as each of thirteen messages, and encoded twice as each that it is.
+// Decodes each input as each of thirteen messages, and encodes twice what decodes.
 constexpr testing::FuzzBounds kBounds = {
     .total = {512, 32 << 10},
     .peak = {128, 32 << 10},

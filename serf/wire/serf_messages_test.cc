@@ -240,7 +240,7 @@ TEST(SerfMessagesTest, RejectVectors) {
   EXPECT_EQ(checked, 11);
 }
 
-// What is hostile by its format is refused here; what is hostile by its meaning is well-formed.
+// Messages with a hostile form are refused here; those with a hostile meaning are well-formed.
 TEST(SerfMessagesTest, HostileVectors) {
   Rng rng(8);
   std::vector<HostileInput> inputs = HostileSerfMessages(rng, "a");
@@ -257,7 +257,7 @@ TEST(SerfMessagesTest, HostileVectors) {
     if (name.find("nest") != std::string::npos) {
       EXPECT_EQ(got.result, DecodeResult::kTooDeep);
     } else if (name.starts_with("announced-")) {
-      // Something of another kind than the field's is refused before its length counts.
+      // A value of another kind than the field's is refused before its length counts.
       EXPECT_TRUE(got.result == DecodeResult::kTruncated || got.result == DecodeResult::kBadType)
           << DecodeResultName(got.result);
     } else {
@@ -325,7 +325,8 @@ TEST(SerfMessagesTest, TagVectors) {
                                        : vector["decoded"]["tags"]);
     EXPECT_EQ(tags.size(), vector["decoded"]["tags"].size());
     if (vector["kind"] == "decode-only" || name.starts_with("tags-v2")) continue;
-    // Encoded again in sorted order; `golden` has at most one tag, so the bytes are the same.
+    // The test encodes the tags again, sorted; `golden` has at most one tag, so the bytes are the
+    // same.
     std::vector<TagEntry> sorted;
     for (const auto& [tag, value] : tags) sorted.push_back({tag, value});
     ByteVector again;

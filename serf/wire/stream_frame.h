@@ -289,7 +289,7 @@ class StreamReader {
   MessageType type_ = MessageType::kPing;
   int attempts_ = 0;
   std::size_t at_ = 0;      // passed bytes of the innermost layer
-  std::size_t wanted_ = 0;  // bytes that the buffer must have to go on
+  std::size_t wanted_ = 0;  // bytes that the buffer must have to continue
   std::size_t body_ = 0;    // where a push/pull body begins
   std::int64_t records_left_ = 0;
   std::size_t state_size_ = 0;

@@ -1,5 +1,5 @@
-// Any stream gives the same whatever its pieces, on both sides, with and without label and keys;
-// the push/pulls among them can be read to their end.
+// Any stream gives the same result whatever its pieces, on both sides, with and without label and
+// keys; the push/pulls among them can be read to their end.
 
 #include <algorithm>
 #include <cstddef>
@@ -67,7 +67,8 @@ void Fuzz(ByteView bytes) {
   }
 }
 
-// Read twelve times, two readers at a time; each inflates it as far as a stream may be.
+// The stream is read twelve times, by two readers at a time; each inflates as much as a stream may
+// hold.
 constexpr testing::FuzzBounds kBounds = {
     .total = {12 * (kInflationMax + 8), 12 * kInflationFree + (256 << 10)},
     .peak = {2 * (kInflationMax + 8), 2 * kInflationFree + (256 << 10)},

@@ -237,7 +237,7 @@ TEST_F(StreamTest, HostileVectors) {
        {StreamError::kNotAuthentic, StreamEnd::kAnswer,
         "invalid padding of the decrypted message"}},
   };
-  // Well-formed; what is wrong with a record is for its Check() and the merge.
+  // Well-formed streams: Check() and the merge find the faults of records.
   const std::map<std::string, FormatFault> judged = {
       {"hostile-tcp-merge-novsn-join", FormatFault::kVersionVector},
       {"node-of-few-versions", FormatFault::kVersionVector},
@@ -270,7 +270,7 @@ TEST_F(StreamTest, HostileVectors) {
     const Expected& expected = refused.at(name);
     EXPECT_EQ(reader->failure().error, expected.error);
     EXPECT_EQ(reader->failure().end, expected.end);
-    // "#" is the number that was drawn.
+    // "#" stands for the random number.
     std::string text = reader->failure().text;
     if (expected.error == StreamError::kBadCount) {
       const std::size_t open = text.find('(');
@@ -297,7 +297,7 @@ TEST_F(StreamTest, CountsAreRefusedBeforeTheRecordsCome) {
   EXPECT_EQ(Read(header, {}, 3, /*end=*/false)->status(), StreamStatus::kFailed);
 }
 
-// A length in the bytes is refused at once too, not waited for.
+// A length in the bytes is refused at once too, without waiting for so many bytes.
 TEST_F(StreamTest, AnnouncedLengthsAreBounded) {
   Rng rng(7);
   // {Buf: gigabytes}, a ping with such a name, a record with such metadata, an unknown key.
@@ -365,7 +365,7 @@ TEST_F(StreamTest, EndsWhereTheNextByteWasDueAreSilent) {
     EXPECT_EQ(failure.error, StreamError::kClosed) << size;
     EXPECT_EQ(failure.end, StreamEnd::kSilent);
   }
-  // Within a message it is an error, and within the compress layer it is even answered.
+  // Within a message it is an error; within the compress layer the node even answers with an error.
   EXPECT_EQ(FailureOf(ByteView(kPing).first(5)).end, StreamEnd::kClose);
   const ByteVector compressed = Seal(kPing, {.compress = true});
   EXPECT_EQ(FailureOf(ByteView(compressed).first(5)).end, StreamEnd::kAnswer);
@@ -454,7 +454,8 @@ TEST_F(StreamTest, DecompressionIsBounded) {
             "Cannot decompress unknown algorithm 1");
 }
 
-// What it inflates to is bounded by the bytes that are there, and refused before it takes memory.
+// The bytes that are there bound what a message inflates to; more is refused before it takes
+// memory.
 TEST_F(StreamTest, ABombIsRefusedBeforeItGoesOff) {
   Rng rng(5);
   LzwEncoder encoder;
@@ -470,7 +471,7 @@ TEST_F(StreamTest, ABombIsRefusedBeforeItGoesOff) {
     EXPECT_EQ(reader->failure().error, StreamError::kTooLarge);
     EXPECT_LE(reader->held(), message.size());
   }
-  // What says the same often, as tables do, is not meant.
+  // Ordinary repetition, as in tables, is accepted.
   ByteVector plain = {static_cast<std::uint8_t>(MessageType::kUser)};
   MsgpackWriter(plain).Map(0);
   ByteVector deflated;
@@ -480,7 +481,7 @@ TEST_F(StreamTest, ABombIsRefusedBeforeItGoesOff) {
   EXPECT_EQ(Read(message)->status(), StreamStatus::kUnit);
 }
 
-// Sealed, compressed, thousands of records: whatever there is to do is done in portions.
+// Sealed, compressed, thousands of records: the reader does all the work in portions.
 TEST_F(StreamTest, ALargeUnitIsReadInPortions) {
   Keyring ring;
   ASSERT_TRUE(ring.Add(ByteVector(16, 1)).ok());
@@ -517,7 +518,7 @@ TEST_F(StreamTest, ALargeUnitIsReadInPortions) {
       ASSERT_EQ(reader.status(), StreamStatus::kUnit) << reader.failure().text;
       EXPECT_TRUE(reader.is_verified());
       EXPECT_TRUE(std::ranges::equal(reader.unit().body, ByteView(message).subspan(1)));
-      // Without a layer the records are read while they come.
+      // Without a layer the reader reads the records as they come.
       EXPECT_GE(turns, compress || seal ? static_cast<int>(message.size() / Portion::kWhole) : 0);
     }
   }

@@ -180,7 +180,7 @@ struct CompressMessage {
 // The only value of CompressMessage::algo.
 inline constexpr std::uint8_t kCompressLzw = 0;
 
-// --- the tables, by which Encode and Decode of msgpack.h work ---
+// --- the tables, which Encode and Decode of msgpack.h use ---
 
 constexpr auto RecordFields(const Ping*) {
   return std::tuple{Field{"SeqNo", &Ping::seq_no}, Field{"Node", &Ping::node},
@@ -253,7 +253,7 @@ constexpr auto RecordFields(const CompressMessage*) {
   return std::tuple{Field{"Algo", &CompressMessage::algo}, Field{"Buf", &CompressMessage::buf}};
 }
 
-// --- what Encode of msgpack.h does not do ---
+// --- encoding that differs from Encode of msgpack.h ---
 
 inline void AppendType(MessageType type, ByteVector& out) {
   out.push_back(static_cast<std::uint8_t>(type));

@@ -1,4 +1,4 @@
-// Any bytes decode as each of the engine's messages or are refused; what decodes can be encoded,
+// Any bytes decode as each message of the SWIM layer or are refused; what decodes can be encoded,
 // and that is a fixed point.
 
 #include <cstddef>
@@ -47,7 +47,7 @@ void TryAll(ByteView body) {
   Try<CompressMessage>(body, 1);
 }
 
-// Decoded as each of twelve messages, and encoded twice as each that it is.
+// Decodes each input as each of twelve messages, and encodes twice what decodes.
 constexpr testing::FuzzBounds kBounds = {
     .total = {256, 32 << 10},
     .peak = {64, 16 << 10},

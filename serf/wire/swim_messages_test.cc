@@ -38,7 +38,7 @@ TEST(SwimMessagesTest, MessageVectorsInBothDirections) {
     for (const char* follows : {"payload", "nodes", "user_state"}) fields.erase(follows);
     EXPECT_TRUE(HasFields(got.fields, fields)) << got.fields << fields;
     const ByteView head = ByteView(bytes).first(got.consumed + (typed ? 1 : 0));
-    // Empty bytes decode as absent ones, as in the original.
+    // Empty bytes decode as absent ones, as in Go Serf.
     if (vector["name"] == "ack-empty") {
       EXPECT_NE(Hex(got.again), Hex(head));
     } else {
@@ -77,7 +77,7 @@ TEST(SwimMessagesTest, ToleranceVectors) {
   EXPECT_EQ(checked, 44);
 }
 
-// Into the field of a header that is an int64.
+// A number for a header field of type int64.
 TEST(SwimMessagesTest, ANumberBeyondItsFieldIsRefused) {
   for (const std::uint64_t beyond : {std::uint64_t{1} << 63, ~std::uint64_t{0}}) {
     ByteVector body;
@@ -161,7 +161,7 @@ TEST(CheckTest, MessagesThatBreakARule) {
         size == 4 || size == 16 ? FormatFault::kNone : FormatFault::kAddressLength;
     EXPECT_EQ(Check(Alive{.node = "n", .addr = first(size), .vsn = first(6)}), of_address);
     EXPECT_EQ(Check(IndirectPing{.target = first(size)}), of_address);
-    // A ping may say nothing about its source.
+    // A ping need not name its source.
     EXPECT_EQ(Check(Ping{.source_addr = first(size)}), size == 0 ? FormatFault::kNone : of_address);
   }
 }
