@@ -61,7 +61,7 @@ def _lint_sources():
         native.filegroup(
             name = "lint_sources",
             srcs = native.glob(
-                ["**/*.h", "**/*.cc", "BUILD.bazel"],
+                ["**/*.h", "**/*.cc", "*.md", "BUILD.bazel"],
                 exclude = ["testdata/**"],
             ),
             visibility = ["//testing/lint:__pkg__"],

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The project's rules for its own sources: tables, and the code that applies them.
 
-    testing/lint/tidy.py [FOLDER]    checks every .h, .cc and BUILD.bazel below FOLDER,
+    testing/lint/tidy.py [FOLDER]    checks every .h, .cc, .md and BUILD.bazel below FOLDER,
                                      by default the work tree this file is in
 
 As //testing/lint:tidy_test it checks the packages of packages.bzl. Where a rule names
 what to use instead, so does its message. To make an exception, name the file in the
 rule's `allowed`, with the reason: there is no comment that silences a rule.
 """
+import bisect
 import collections
 import fnmatch
 import os
@@ -190,6 +191,41 @@ TEXTS = [
     Ban("pragma-once", r"(?m)^\s*#\s*pragma\s+once\b", ["*"], [], "an include guard"),
 ]
 
+# Prose(name, pattern, where, allowed, instead): as Ban, in the comments of .h and .cc files and in
+# the text of .md files, without quoted code. A paragraph is one line there, with single spaces.
+# The house rule behind these: a comment is a sentence with a named subject, an active verb and one
+# idea. Each pattern leaves alone what is good English; narrow one that does not.
+CODE = HEADERS + [p + ".cc" for p in OURS]
+PROSE_FILES = CODE + ["*.md"]
+SENTENCE = r"(?:(?m:^)|[.!?:;] )"  # where one begins
+PROSE = [
+    Ban("prose-of", r"(?m)^Of (?:an?|the|this|that|its|each|every|own|those|some)\b[^,.:\n]*(?:[.:]|$)",
+        PROSE_FILES, [], "the noun: \"The token of this node's leave\""),
+    Ban("prose-is-no", r"(?<!\b[Tt]here )\b(?:is|are|was|were) no "
+        r"(?!if\b|when\b|longer\b|more\b|less\b|better\b|worse\b|[a-z]+er (?:than|and|or)\b)",
+        PROSE_FILES, [], "is not: \"the claimant is not a member\""),
+    Ban("prose-own", r"\b(?:the|an) own\b",
+        PROSE_FILES, [], "whose it is: \"this node's tags\", \"its tags\", \"a key of its own\""),
+    Ban("prose-who", SENTENCE + r"(?:Who|Whom|Whose)\b(?![^.:;\n]*\?)",
+        PROSE_FILES, [], "the noun: \"A node that leaves ...\", \"The member that ...\""),
+    Ban("prose-whoever", r"\b[Ww]ho(?:m|se)?ever\b",
+        PROSE_FILES, [], "the noun: \"any node that ...\", \"a peer that ...\""),
+    Ban("prose-for-ever", r"\bfor ever\b",
+        PROSE_FILES, [], "forever"),
+    Ban("prose-is-to-be", r"\b(?:is|are|was|were) to be\b",
+        PROSE_FILES, [], "must be, will be, or the active verb: \"call it again\""),
+    Ban("prose-told", r"\b(?:tells|told) of\b|\b(?:is|are|was|were|be|been|being) told\b"
+        r"(?! apart|,? (?:and )?then asked)",
+        PROSE_FILES, [], "report, deliver, say, or send: \"the node reports each change\""),
+    Ban("prose-goes-on", r"\b(?:goes|go|going|went) on\b(?! (?:the|an?|its|this|that|each)\b)",
+        PROSE_FILES, [], "continue"),
+    Ban("prose-original", r"\b[Tt]he original(?=[.,;:)'\n]|$| (?!address\b|bytes\b|process\b)"
+        r"(?:and|are|can|do|had|in|may|of|on|or|to|was|[a-z]*s)\b)",
+        PROSE_FILES, [], "Go Serf, or whose original: \"the original message\""),
+    Ban("prose-engine", r"\b[Tt]he engine\b",
+        CODE, [], "the SWIM layer"),
+]
+
 # A lambda that refers to its frame is gone with it: it gets a name of that frame and is called by
 # it, or it is handed to one of these, which call it before they return. All others may keep it.
 CAPTURES = ["transport/*", "rpc/*", "cmd/*"]
@@ -223,6 +259,8 @@ TOKEN = re.compile(r"""
     | (?P<string> "(?:\\.|[^"\\\n])*" )
     | (?P<char> (?<![0-9A-Fa-f])'(?:\\.|[^'\\\n])+' )
 """, re.X | re.S)
+MARKDOWN_CODE = re.compile(r"(?ms)^ *```.*?^ *```|`[^`\n]*`|\]\([^)\n]*\)")
+MARKDOWN_MARK = re.compile(r"\A\s*(?:[-*#>]+|\d+\.)\s+")
 
 
 def matches(path, patterns):
@@ -240,6 +278,57 @@ def blank(text, literals):
             return match.group()
         return " " + "\n" * match.group().count("\n")
     return TOKEN.sub(replace, text)
+
+
+def prose_of(path, text):
+    """The prose of a file, a paragraph a line, and (position, line of the file) of its pieces."""
+    parts, places, size, line = [], [], 0, 1
+
+    def add(piece, begins):
+        nonlocal size
+        for part in ("\n" if begins else " ", piece):
+            parts.append(part)
+            size += len(part)
+        places.append((size - len(piece), line))
+
+    if path.endswith(".md"):
+        begins = True
+        code = MARKDOWN_CODE.sub(lambda match: "\n" * match.group().count("\n") or "x", text)
+        for line, content in enumerate(code.split("\n"), 1):
+            cells = content.strip().strip("|").split("|")
+            for cell in cells:
+                piece = MARKDOWN_MARK.sub("", cell).strip()
+                if piece:
+                    add(piece, begins or len(cells) > 1 or MARKDOWN_MARK.match(cell) is not None)
+                begins = not piece
+    else:
+        begins, trails, end = True, False, 0
+        for match in TOKEN.finditer(text):
+            if match.lastgroup != "comment":
+                continue
+            gap = text[end:match.start()]
+            # A comment behind code, or after other lines than a comment, begins a paragraph.
+            begins = begins or trails or gap.strip() != "" or gap.count("\n") != 1
+            trails = gap.rpartition("\n")[2].strip() != ""
+            line += gap.count("\n")
+            piece = match.group()[2:].strip()
+            if piece:
+                add(piece, begins)
+            begins = not piece
+            line += match.group().count("\n")
+            end = match.end()
+    return "".join(parts), places
+
+
+def check_prose(path, text):
+    rules = [rule for rule in PROSE if applies(rule, path)]
+    if not rules:
+        return
+    prose, places = prose_of(path, text)
+    for rule in rules:
+        for match in re.finditer(rule.pattern, prose):
+            line = places[bisect.bisect_right(places, (match.end() - 1, sys.maxsize)) - 1][1]
+            yield line, rule.name, "%s; use: %s" % (match.group().strip(" .:;\n"), rule.instead)
 
 
 def line_of(text, position):
@@ -362,6 +451,7 @@ def check(path, text):
             for match in re.finditer(rule.pattern, text):
                 yield line_of(text, match.start()), rule.name, "%s; use: %s" % (
                     match.group().strip(), rule.instead)
+    yield from check_prose(path, text)
     if not is_code:
         return
     if matches(path, LIBRARIES) and not text.startswith(LICENSE_LINE):
@@ -393,7 +483,7 @@ def sources(root):
                             not os.path.exists(os.path.join(folder, f, "MODULE.bazel")) and
                             not os.path.islink(os.path.join(folder, f)))
         for name in sorted(files):
-            if name.endswith((".h", ".cc")) or name == "BUILD.bazel":
+            if name.endswith((".h", ".cc", ".md")) or name == "BUILD.bazel":
                 yield os.path.relpath(os.path.join(folder, name), root)
 
 

@@ -89,6 +89,24 @@ PLANTED = [
     ("flaky", "serf/BUILD.bazel", "flaky = True,\n"),
     ("machine-path", "testing/x.cc", 'Open("/%s/x");\n' % "work"),
     ("pragma-once", "serf/x.h", "#pragma once"),
+    ("prose-of", "serf/x.h", "// Of the intent of this node.\nint n;"),
+    ("prose-of", "serf/x.cc", "int n;  // Of a query\nint m;\n"),
+    ("prose-is-no", "serf/x.h", "// A claimant is no member."),
+    ("prose-is-no", "docs/x.md", "The members are\nno seeds.\n"),
+    ("prose-own", "cmd/x.h", "// Replaces the own tags."),
+    ("prose-own", "docs/x.md", "| a | an own key |\n"),
+    ("prose-who", "rpc/x.h", "// Who leaves is dropped."),
+    ("prose-who", "testing/x.cc", "// It ends. Whose name that is waits.\n"),
+    ("prose-who", "docs/x.md", "- Who leaves is dropped.\n"),
+    ("prose-whoever", "serf/x.h", "// It answers whoever asks."),
+    ("prose-for-ever", "docs/x.md", "It waits for ever.\n"),
+    ("prose-is-to-be", "serf/x.h", "// A list that is\n// to be sent."),
+    ("prose-told", "serf/x.h", "// The application is told."),
+    ("prose-told", "transport/x.h", "// It tells of an end."),
+    ("prose-goes-on", "serf/x.h", "// The leave goes on."),
+    ("prose-original", "serf/x.h", "// The original's text."),
+    ("prose-original", "serf/x.h", "// As the original sends it."),
+    ("prose-engine", "serf/x.h", "// The engine forgets it."),
     ("columns", "serf/x.cc", "// " + "x" * 98 + "\n"),
     ("trailing-space", "serf/x.cc", "int n; \n"),
     ("final-newline", "serf/x.cc", "int n;"),
@@ -138,6 +156,16 @@ CLEAN = [
     ("cmd/x.cc", '#include "glog/logging.h"\n'),
     ("testing/x_test.cc", '#include "serf/testing/sim/world.h"\nstd::string_view s;\n'),
     ("serf/BUILD.bazel", "# " + "x" * 200 + "\n"),
+    ("serf/x.h", "// Of two requests the later one counts. Of the hosts that voted, half agree."),
+    ("serf/x.h", "int n;  // of the query"),
+    ("serf/x.h", "// There is no room; it is no longer there, and is no larger than a ping."),
+    ("serf/x.h", "// A key of its own. Parts are told, then asked; the two can be told apart."),
+    ("serf/x.h", "// A relay of the original message to the original address."),
+    ("serf/x.h", 'inline const char* k = "the own key is to be told";  // told apart'),
+    ("serf/x.h", "// Pings go on the wire. The job is done.\nint whoever = 0;"),
+    ("serf/x.h", "// The first ends here\n\nint n;  // is\n// no list"),
+    ("docs/x.md", "## Who is gossiped to?\n\n```\nthe own key goes on for ever\n```\n`is to be`\n"),
+    ("tools/x.md", "| is | no |\n|---|---|\n| the | own |\n"),
 ]
 
 
@@ -181,7 +209,7 @@ def main():
         if room in below:
             errors.append("the rooms below %s lead back to it" % room)
 
-    tables = tidy.INCLUDES + tidy.BANS + tidy.MUSTS + tidy.TEXTS
+    tables = tidy.INCLUDES + tidy.BANS + tidy.MUSTS + tidy.TEXTS + tidy.PROSE
     untried = {rule.name for rule in tables} - {rule for rule, _, _ in PLANTED}
     if untried:
         errors.append("no planted violation shows that these work: %s" % sorted(untried))
