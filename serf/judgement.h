@@ -52,8 +52,8 @@ class Judgement {
   // The processor time of the calling thread after which Run() gives up. What is under way ends
   // first: an expression that is compiled, within its Regex::kMemoryMax, and a match.
   static constexpr Duration kCpuTimeMax = std::chrono::milliseconds(250);
-  // Regex::Steps() of a match, so that it takes no longer than kCpuTimeMax. The largest expressions
-  // may look at values of a hundred bytes.
+  // The most Regex::Steps() of a match, so that it takes no longer than kCpuTimeMax. The largest
+  // expressions may look at values of a hundred bytes.
   static constexpr std::int64_t kStepsMax = 36'000'000;
 
   enum class Purpose : std::uint8_t {
@@ -102,8 +102,8 @@ class Judgement {
   // if `matched` equals the number of filters.
   template <typename F>
   void ForEachNode(F&& f) const;
-  // Why a filter does not compile, and so matches no node; OK if it compiles, or if no node was
-  // left for it.
+  // Why a filter does not compile, and so matches no node; OK if it compiles, or if no node
+  // remained for it to judge.
   const absl::Status& error(std::size_t filter) const { return errors_[filter]; }
 
  private:
@@ -147,7 +147,7 @@ void Judgement::Run(CpuTime&& cpu_time) {
     const absl::StatusOr<Regex> regex = Regex::Compile(filters_[i].expression);
     if (absl::IsResourceExhausted(regex.status())) return GiveUp(i, kTooLarge);
     errors_[i] = regex.status();
-    if (!regex.ok()) break;  // it matches nobody
+    if (!regex.ok()) break;  // it matches no node
     if (!JudgeBy(i, *regex, end, cpu_time)) return GiveUp(i, kTooLong);
     if (std::none_of(nodes_.begin(), nodes_.end(),
                      [i](const Node& node) { return node.matched > i; })) {

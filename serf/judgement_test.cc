@@ -107,7 +107,7 @@ TEST(JudgementTest, WhatIsTooLargeOrTakesTooLongIsNamed) {
   EXPECT_THAT(judged(400), ::testing::EndsWith("needs more than 250 ms of the processor"));
 }
 
-// So nobody can keep the thread busy with what matters to nobody.
+// So nobody can keep the thread busy with filters that decide nothing.
 TEST(JudgementTest, WhereNobodyIsLeftTheRestIsNotLookedAt) {
   Judgement judgement = JudgementOf({{"role", "web"}, {"role", "(\\pL{10}){100}"}});
   judgement.AddNode("a", MetaOf({{"role", "db"}}));

@@ -488,11 +488,11 @@ TEST_F(KnownWeaknessesTest, AnExpressionCannotHoldUpTheNode) {
   for (const std::string& expression : CostlyExpressions()) {
     Duration least = Duration::max();
     for (int run = 0; run < 3; ++run) {
-      // Another one each time, so that no verdict is known.
+      // Another expression each time, so that no verdict is known.
       const std::string another = absl::StrCat("(?:", expression, ")|x", run);
       ByteVector filter;
       wire::EncodeFilter(wire::TagFilter{.tag = "role", .expr = another}, filter);
-      // As many as are looked at, so that whatever each costs counts.
+      // As many filters as this node looks at, so that the cost of each counts.
       const Question asked{.filters = std::vector<ByteVector>(kQueryFiltersMax, filter),
                            .time = ++time};
       const Duration begin = ThreadCpuTime();

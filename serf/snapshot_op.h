@@ -15,10 +15,9 @@ namespace serf {
 
 struct SnapshotOp {
   enum class Kind : std::uint8_t {
-    // Append `text`, which is whole lines, or nothing. ResourceExhausted says that the disk is
-    // full,
-    // and that the driver keeps what it had no room for: it writes that first with the next append,
-    // and drops it with the next success of a kReplace. After any other error it keeps nothing.
+    // Append `text`, which is whole lines, or nothing. ResourceExhausted says that the disk is full
+    // and that the driver keeps the rest of the text: it writes the rest first with the next
+    // append, and drops it when a kReplace succeeds. After any other error it keeps nothing.
     kAppend,
     // Replace the whole file by `text`, at once: a reader finds the old file or the new one.
     kReplace,

@@ -20,8 +20,8 @@
 
 namespace serf {
 
-// The function skips line ends. InvalidArgument for anything else that does not belong: "illegal
-// base64 data at input byte N". Pure; any thread.
+// Skips line ends. Error: InvalidArgument for any other wrong byte, "illegal base64 data at input
+// byte N". Pure; any thread may call it.
 inline absl::StatusOr<ByteVector> DecodeBase64(absl::string_view text) {
   const auto illegal = [](std::size_t at) {
     return absl::InvalidArgumentError(absl::StrCat("illegal base64 data at input byte ", at));

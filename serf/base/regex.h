@@ -30,11 +30,11 @@ namespace serf {
 
 class Regex {
  public:
-  // Budget of a compiled expression and its automaton: enough for a name of 255 letters by classes,
-  // as [\pL\pN_.-]{1,255}, which is a program of 340,000 instructions. To compile takes up to nine
-  // times as much memory for a moment (55 MB), and about 0.13 s.
+  // The budget of a compiled expression and its automaton: enough for a name of 255 letters by
+  // classes, as [\pL\pN_.-]{1,255}, which is a program of 340,000 instructions. Compiling takes up
+  // to nine times as much memory for a moment (55 MB), and about 0.13 s.
   static constexpr std::int64_t kMemoryMax = std::int64_t{6} << 20;
-  // Budget of expressions that are plain, and so judged at once: more than any of them needs.
+  // The budget of plain expressions, which are judged at once: more than any of them needs.
   static constexpr std::int64_t kModestMemoryMax = std::int64_t{2} << 20;
   // How much of a budget an instruction uses. RE2 reserves 48 bytes for each instruction before it
   // joins and repeats some, and reports the number after that, which is up to three times as large.
@@ -61,13 +61,13 @@ class Regex {
     return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *regex_);
   }
 
-  // Instructions that a match may have to look at: all of the program for each byte of the text.
-  // That is rare, but some expressions are written for it; it takes up to 7 ns each.
+  // How many instructions a match may have to look at: the whole program for each byte of the text.
+  // That is rare, but an attacker can write such expressions. Each instruction takes up to 7 ns.
   std::int64_t Steps(std::size_t text_bytes) const {
     return std::int64_t{regex_->ProgramSize()} * static_cast<std::int64_t>(text_bytes + 1);
   }
 
-  // What it takes of a budget, about.
+  // About how much of a budget the expression uses.
   std::int64_t memory() const { return regex_->ProgramSize() * kInstructionMemory; }
 
  private:

@@ -47,8 +47,8 @@ class QueryFilters {
   // What the expressions of one query may cost at once, by Regex::PlainCost: a tenth of the longest
   // time for which an input may hold up the thread.
   static constexpr Duration kCostMax = std::chrono::microseconds(500);
-  // The same of all queries: so much as a burst, and one part in kShare of all time. What is beyond
-  // it is for a Judgement, however plain.
+  // What all queries together may cost: a burst of this much, and one part in kShare of all time.
+  // Beyond it a Judgement decides, however plain the expression is.
   static constexpr Duration kBurst = std::chrono::milliseconds(5);
   static constexpr int kShare = 50;
 

@@ -105,7 +105,7 @@ class QueryIssuer {
   void ForEachAsked(const std::vector<std::string>& names, F&& f) const;
   void JudgeAudience(const QueryParams& params, QueryCollector& collector);
   void End(wire::LamportTime time);
-  // Whether all answers to this query were there, or it was cancelled, before its time was over.
+  // Whether this query ended before its time, by its last answer or by Cancel().
   bool EndedEarly(Instant now, QueryId query) const {
     return std::any_of(ended_.begin(), ended_.end(), [&](const Ended& ended) {
       return ended.query == query && now < ended.deadline;
@@ -116,7 +116,8 @@ class QueryIssuer {
     QueryId query;
     Instant deadline;
   };
-  // Ended queries whose late answers are no surprise: those of some seconds of a busy application.
+  // The most ended queries whose late answers are expected: those of some seconds of a busy
+  // application.
   static constexpr std::size_t kEndedMax = 1024;
 
   SerfContext& context_;
@@ -255,7 +256,7 @@ inline void QueryIssuer::OnResponse(Instant now, const wire::QueryResponseMessag
   const auto found = running_.find(response.ltime);
   if (found == running_.end()) {
     ++context_.counters.dropped_reply;
-    // Copies of answers that were relayed come later than the answers.
+    // Relayed copies of answers come later than the answers.
     if (EndedEarly(now, {response.ltime, response.id})) return;
     context_.limiter.Log(now, swim::LogReason::kUnaskedReply, LogLevel::kWarn, [&] {
       return absl::StrCat("serf: reply for non-running query (LTime: ", response.ltime.value(),

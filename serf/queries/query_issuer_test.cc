@@ -259,8 +259,8 @@ TEST_F(QueryIssuerTest, APingEndsEarlyWithTheAcks) {
   EXPECT_THAT(TakeUpdates(), ElementsAre("ack a", "ack self", "done"));
 }
 
-// With a relay factor each answer comes several times, the copies after the end, too. Go Serf,
-// whose queries last until their time is over, says nothing of them until then.
+// With a relay factor each answer comes several times; copies may come after the end, too. In Go
+// Serf a query lasts until its time is over, so copies do not come after its end.
 TEST_F(QueryIssuerTest, CopiesOfAnswersAfterAnEarlyEndAreNoWarning) {
   AddPeer("a");
   QueryParams params;

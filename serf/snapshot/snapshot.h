@@ -13,14 +13,14 @@
 //   snapshot.OnDone(now, status);               // for each op, in order
 //
 // After a failed write the snapshot writes the whole file anew. Meanwhile it still appends news: a
-// file that lacks some lines is better than one that ends with the first failure. What a full disk
-// has no room for the driver keeps (ResourceExhausted, see SnapshotOp), and the snapshot asks it
-// again and again to append that, so that soon after room is made nothing is lacking. Lines wait at
-// most kFlushInterval, to be written together with one sync of the disk, and of each clock only the
-// last value is written. The snapshot puts the text of the whole file together in portions, each a
-// turn of the loop; what happens meanwhile stands at its end once more. The text is Go Serf's; what
-// Go Serf has no line for (failed nodes) stands in comments. Source: docs/protocol/serf.md 9.3 to
-// 9.5.
+// file that lacks some lines is better than one that ends with the first failure. The driver
+// keeps text for which a full disk has no room (ResourceExhausted, see SnapshotOp), and the
+// snapshot asks the driver again and again to append it, so that the file is complete soon after
+// the disk has room. Lines wait at most kFlushInterval, to be written together with one sync of the
+// disk, and of each clock only the last value is written. The snapshot puts the text of the whole
+// file together in portions, each a turn of the loop; what happens meanwhile stands at its end once
+// more. The text is Go Serf's; what Go Serf has no line for (failed nodes) stands in comments.
+// Source: docs/protocol/serf.md 9.3 to 9.5.
 
 #include <algorithm>
 #include <chrono>
@@ -57,8 +57,8 @@ class Snapshot {
   static constexpr Duration kFlushInterval = std::chrono::milliseconds(500);
   // The pause between attempts to write the whole file anew.
   static constexpr Duration kRecoveryInterval = std::chrono::seconds(30);
-  // The pause between attempts to append what a full disk had no room for: a write that fails costs
-  // some microseconds, and whoever makes room wants to see soon that it helped.
+  // The pause between attempts to append text for which a full disk had no room: a write that fails
+  // costs some microseconds, and an operator that makes room wants to see soon that it helped.
   static constexpr Duration kFullDiskInterval = std::chrono::seconds(1);
   // The snapshot writes the file anew when it is larger than both of these.
   static constexpr std::uint64_t kCompactionSizeMin = 128 << 10;
@@ -430,7 +430,7 @@ inline void Snapshot::OnAppendFailed(Instant now, const UnderWay& op, const absl
   }
 }
 
-// It was asked for later, and has the lines that failed.
+// A recovery was requested later, and the text has the lines that failed.
 inline void Snapshot::MakeRecovery() {
   if (whole_ != nullptr) whole_->recovery = true;
   for (UnderWay& later : under_way_) {
@@ -439,7 +439,7 @@ inline void Snapshot::MakeRecovery() {
 }
 
 inline void Snapshot::OnDiskFull(Instant now, const UnderWay& op) {
-  size_on_disk_ += op.size;  // as good as written, only later
+  size_on_disk_ += op.size;  // the driver writes it later
   append_again_at_ = now + kFullDiskInterval;
   const bool first = !std::exchange(waiting_, true);
   if (op.has_leave) {
@@ -448,7 +448,7 @@ inline void Snapshot::OnDiskFull(Instant now, const UnderWay& op) {
     return;
   }
   if (!first || IsReplacing() || !MayRetry(now)) return;
-  // There may be room for a smaller file. Once, since an attempt takes all the room there is.
+  // There may be room for a smaller file. Only once, since an attempt takes all the room there is.
   Log(options_.logger, LogLevel::kInfo, "serf: Attempting compaction to recover from error...");
   last_attempt_ = now;
   Begin(/*recovery=*/false);

@@ -424,7 +424,7 @@ TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
             "event-clock: 77\n");
 }
 
-// The driver keeps what a full disk did not take. Soon after there is room, nothing is lacking.
+// The driver keeps what a full disk did not take. Soon after there is room, the file is complete.
 TEST(SnapshotTest, WhatAFullDiskDidNotTakeIsTriedEverySecond) {
   const absl::Status full = absl::ResourceExhaustedError("write x: no space left on device");
   testing::LineLogger log;
@@ -450,7 +450,7 @@ TEST(SnapshotTest, WhatAFullDiskDidNotTakeIsTriedEverySecond) {
     EXPECT_TRUE(writer.Flush(now));
     writer.Work(now, full);
   }
-  // News is another occasion.
+  // News causes another attempt.
   writer->OnMemberEvent(Event1(MemberEventKind::kLeave, "a"));
   EXPECT_TRUE(writer.Flush(now));
   writer.Work(now, full);
@@ -467,7 +467,7 @@ TEST(SnapshotTest, WhatAFullDiskDidNotTakeIsTriedEverySecond) {
                                        "that was to be written"));
 }
 
-// More than the driver keeps, or another error: then only the whole file makes it good.
+// More than the driver keeps, or another error: then only writing the whole file helps.
 TEST(SnapshotTest, AfterAFullDiskAnotherError) {
   testing::LineLogger log;
   Writer writer({}, &log);
@@ -506,8 +506,8 @@ TEST(SnapshotTest, ASmallerFileIsWhatThereIsRoomFor) {
                                        "from error state"));
 }
 
-// A file that can't be written anew, in a folder that is closed to the agent, say, is appended to
-// nevertheless; a new attempt comes after a while.
+// A file that cannot be written anew, for example in a folder that the agent may not write, is
+// appended to nevertheless. A new attempt comes after a while.
 TEST(SnapshotTest, ACompactionThatFailsDoesNotFreezeTheFile) {
   testing::LineLogger log;
   Writer writer({}, &log);

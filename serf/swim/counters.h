@@ -36,11 +36,11 @@ struct Counters {
   std::uint64_t dropped_incarnation = 0;  // an impossible one (state_rules.h)
   std::uint64_t dropped_oversize = 0;     // metadata, name or payload beyond its limit
   std::uint64_t dropped_not_for_us = 0;   // a ping for another name
-  std::uint64_t dropped_members = 0;      // a new node, when as many are known as may be
-  // An indirect ping, when as many are under way as may be.
+  std::uint64_t dropped_members = 0;      // a new node, beyond the limit of known nodes
+  // An indirect ping, beyond the limit of those under way.
   std::uint64_t dropped_indirect_pings = 0;
-  std::uint64_t dropped_backlog = 0;    // of more messages than a node keeps for later turns
-  std::uint64_t dropped_strangers = 0;  // an answer to no member, beyond their rate
+  std::uint64_t dropped_backlog = 0;    // beyond the messages that a node keeps for later turns
+  std::uint64_t dropped_strangers = 0;  // an answer to a stranger, beyond the rate
   std::uint64_t dropped_acks = 0;       // an ack or nack from a source that cannot have sent it
   std::uint64_t dropped_sends = 0;      // of this node: the encryption failed, or too many streams
 

@@ -49,7 +49,7 @@ class GossipTargets {
   }
 
   // `member` became alive; it may be closer on a ring than the present target. Call it for each
-  // join; Update notices departures by itself.
+  // join; Update() notices departures by itself.
   void OnJoin(MemberIndex member);
 
   // `member` joined by a push/pull with this node, and knows what this node knew then. News that
@@ -67,10 +67,10 @@ class GossipTargets {
     std::uint8_t place;
   };
 
-  // Brings the targets up to date before Next is called, within a portion: false if it must be
-  // called once more, in another turn. It looks at all members only if too many of those next to
-  // this node are gone. eligible(member) must be false for this node itself, and turn true only at
-  // OnJoin. `transmit_limit` is RetransmitLimit(n), so that each message goes to each target once.
+  // Brings the targets up to date, within a portion; call it before Next(). False: call it again in
+  // another turn. It looks at all members only if too many of those next to this node are gone.
+  // eligible(member) must be false for this node itself, and may turn true only at OnJoin().
+  // `transmit_limit` is RetransmitLimit(n), so that each message goes to each target once.
   template <typename Eligible>
   bool Update(int transmit_limit, Portion& portion, Eligible&& eligible);
 
@@ -102,13 +102,13 @@ class GossipTargets {
     Instant until;
   };
   static constexpr std::uint64_t kEverybody = UINT64_MAX;
-  // Candidates of a ring beyond those that other rings may take. So many of them must go before the
-  // node looks at all members again.
+  // How many candidates a ring has beyond those that other rings may take. So many of them must
+  // leave before the node looks at all members again.
   static constexpr std::size_t kSpareCandidates = 8;
-  // What it costs to look at a member, and at its place on a ring.
+  // The cost of looking at a member, and at its place on a ring.
   static constexpr std::size_t kLookCost = 12;
   static constexpr std::size_t kRingCost = 1;
-  // Below this a random transmission would cost too much of the certainty.
+  // In a shorter cycle a random transmission would cost too much of the certainty.
   static constexpr std::size_t kRandomFrom = 4;
   // The most nodes to remember that joined by way of this node lately; more are a storm of joins.
   static constexpr std::size_t kNewcomersMax = 8;
@@ -132,7 +132,7 @@ class GossipTargets {
   }
   void Insert(Ring& ring, Candidate candidate);
   void BeginScan();
-  // Looks at all members. False if the portion is spent.
+  // Looks at all members. False if the portion is used up.
   template <typename Eligible>
   bool Scan(Portion& portion, Eligible& eligible);
   // Finds the successors among the candidates. False if there are too few of them left.
@@ -149,7 +149,7 @@ class GossipTargets {
   std::size_t places_ = 0;
   std::vector<Ring> rings_;               // at least `wanted_`
   std::optional<std::uint32_t> scanned_;  // while a scan is under way: rows that it looked at
-  bool stale_ = true;                     // Select is to be called
+  bool stale_ = true;                     // Select() must run
   std::vector<Successor> successors_;     // distinct, by ring
   std::vector<Successor> nearest_;        // scratch of Select
   std::vector<Newcomer> newcomers_;
@@ -162,7 +162,7 @@ inline void GossipTargets::OnJoin(MemberIndex member) {
   for (std::size_t ring = 0; ring < rings_.size(); ++ring) {
     Insert(rings_[ring], {Distance(ring, hash), member});
   }
-  // The row of a successor that was purged meanwhile may be another node's now.
+  // Another node may have the row of a successor that was purged meanwhile.
   stale_ = stale_ || successors_.size() < wanted_ || IsSuccessor(member) ||
            std::any_of(successors_.begin(), successors_.end(),
                        [&](const Successor& s) { return Distance(s.ring, hash) < s.distance; });
@@ -243,8 +243,8 @@ bool GossipTargets::Select(Eligible& eligible) {
              Distance(ring, HashOf(c.member)) != c.distance;
     });
   }
-  // Each pass finds the nearest on each open ring of those not taken yet. Where two rings want
-  // the same, the later one takes its next nearest in a further pass.
+  // Each pass finds the nearest member on each open ring that is not taken yet. Where two rings
+  // want the same member, the later ring takes its next nearest in a further pass.
   while (successors_.size() < wanted_) {
     nearest_.clear();
     for (std::size_t ring = 0; ring < wanted_; ++ring) {
@@ -261,7 +261,7 @@ bool GossipTargets::Select(Eligible& eligible) {
         return false;
       }
     }
-    if (nearest_.empty()) break;  // nobody is left
+    if (nearest_.empty()) break;  // no further member
     for (const Successor& s : nearest_) {
       if (!IsSuccessor(s.member)) successors_.push_back(s);
     }
@@ -285,7 +285,7 @@ void GossipTargets::Next(Instant now, std::size_t count, Rng& rng, std::vector<T
   // A place for a random target only if there are further members.
   places_ = successors_.size() +
             (with_random_ && table_.live() > successors_.size() + 1 ? std::size_t{1} : 0);
-  // The last places of the cycle are the latest newcomers', at most a quarter of it.
+  // The last places of the cycle, at most a quarter of it, are for the latest newcomers.
   const std::size_t first_newcomer =
       places_ - std::min(newcomers_.size(), std::max<std::size_t>(places_ / 4, 1));
   const auto is_target = [&targets](MemberIndex m) {

@@ -59,7 +59,7 @@ struct View {
     return members;
   }
 
-  // The members that come in turn, without the random ones.
+  // The targets in turn: the successors, without the random ones.
   std::map<int, MemberIndex> InTurn(GossipTargets& of) {
     Portion portion = Portion::Unlimited();
     EXPECT_TRUE(Update(portion, of));
@@ -70,7 +70,7 @@ struct View {
       of.Next(now, 1, rng, list, Eligible());
       for (const auto& target : list) members[target.place] = target.member;
     }
-    // The random one has the last place, if there is somebody else.
+    // The random target has the last place, if there is a further member.
     if (table.live() > of.places()) members.erase(of.places() - 1);
     return members;
   }
@@ -181,7 +181,7 @@ TEST(GossipTargets, ATargetThatWasReplacedIsNoticed) {
   }
 }
 
-// What is kept up to date leads to the same targets as a look at all members.
+// Targets that are kept up to date equal those that a look at all members finds.
 TEST(GossipTargets, AfterAnyHistoryTheyAreThoseOfANewOne) {
   for (const std::uint32_t nodes : {3u, 12u, 60u, 400u}) {
     NodeInfoPool pool;
@@ -189,7 +189,7 @@ TEST(GossipTargets, AfterAnyHistoryTheyAreThoseOfANewOne) {
     std::uint32_t names = nodes;
     int departed = 0;
     for (int step = 0; step < 2000; ++step) {
-      // Half of the changes are about members that come in turn: they matter.
+      // Half of the changes concern targets, where they matter.
       const auto in_turn = view.InTurn(view.targets);
       MemberIndex member(static_cast<std::uint32_t>(view.rng.Below(view.table.index_limit())));
       if (!in_turn.empty() && view.rng.Below(2) == 0) {
@@ -229,7 +229,7 @@ TEST(GossipTargets, AllMembersAreLookedAtInPortionsAndSeldom) {
   for (bool done = false; !done; ++portions) {
     Portion portion;
     done = view.Update(portion, view.targets);
-    // What comes and goes meanwhile counts, on either side of where the look has come to.
+    // Members that come and go meanwhile count, in front of the look and behind it.
     for (const std::uint32_t row : {100u, 29'000u}) {
       view.Depart(MemberIndex(row + static_cast<std::uint32_t>(portions)));
     }
@@ -265,7 +265,7 @@ TEST(GossipTargets, WhereNobodyIsLeftNobodyIsLookedFor) {
   EXPECT_EQ(view.InTurn(view.targets), view.InTurnAnew());
 }
 
-// News that was on its way when it joined must reach a newcomer, too.
+// News that was on its way during a join must reach the newcomer, too.
 TEST(GossipTargets, NewcomersAreAmongTheTargetsForAWhile) {
   NodeInfoPool pool;
   View view(pool, 300, 0, 1);

@@ -1,5 +1,5 @@
-// What streams and packets cost a Node: who may hold how much and goes first, and that whatever
-// they bring is done in portions, each a turn.
+// What streams and packets cost a Node: how much each peer may hold, which stream is closed first,
+// and that all work is done in portions, one a turn.
 
 #include <algorithm>
 #include <chrono>
@@ -284,7 +284,8 @@ TEST_F(NodeLoadTest, APacketOfManyMessagesIsHandledInPortions) {
   EXPECT_LE(in_turn, 200u);
   EXPECT_TRUE(IsDue());
 
-  // Others don't wait for them; the sender itself does, so that its messages keep their order.
+  // Other senders do not wait for them; the same sender does, so that its messages keep their
+  // order.
   net_.Inject(host_, other, TestNet::Encoded(wire::Ping{.seq_no = wire::SequenceNumber(5000)}));
   ASSERT_EQ(net_.sent.size(), in_turn + 1);
   EXPECT_EQ(net_.sent.back().to, other);
@@ -304,12 +305,12 @@ TEST_F(NodeLoadTest, APacketOfManyMessagesIsHandledInPortions) {
   }
   EXPECT_EQ(counters().dropped_backlog, 0u);
 
-  // A sender that does not stop has a share.
+  // A sender that does not stop has a limited share.
   while (counters().dropped_backlog == 0) net_.Inject(host_, sender, packet);
   while (IsDue()) Tick();
 }
 
-// The peer may go as soon as it has said all.
+// The peer may close as soon as it has sent everything.
 TEST_F(NodeLoadTest, WhoHangsUpIsHeardNevertheless) {
   const StreamId id = Accept();
   Feed(id, PushPull(ManyRecords(3000), false));

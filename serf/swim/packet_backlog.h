@@ -2,13 +2,14 @@
 #ifndef SERF_SWIM_PACKET_BACKLOG_H_
 #define SERF_SWIM_PACKET_BACKLOG_H_
 
-// PacketBacklog: messages of packets that hold more than one turn may take. A sender's messages
-// keep their order, and nobody else's wait for them. Packets of ordinary nodes never come here.
+// PacketBacklog: waiting messages of packets that hold more than one turn may take. A sender's
+// messages keep their order, and those of other senders do not wait for them. Packets of ordinary
+// nodes never come here.
 //
 //   if (backlog.Waits(from) || portion.empty()) backlog.Add(from, type, body);   // else: handle it
 //   backlog.Run(portion, [&](const Endpoint& from, MessageType type, ByteView body) { ... });
 //
-// It copies what waits, and holds no memory while nothing does.
+// It copies the messages, and holds no memory while none waits.
 
 #include <algorithm>
 #include <cassert>
@@ -30,33 +31,34 @@ namespace serf::swim {
 
 class PacketBacklog {
  public:
-  // What a message costs besides its bytes: to be handled, answered, or reported takes up to 10 us.
+  // The cost of a message besides its bytes: handling, answering or reporting it takes up to 10 us.
   static constexpr std::size_t kMessageCost = 2048;
-  // Bytes of an address that wait: of one packet, the largest that there is.
+  // The most waiting bytes of an address: those of the largest packet.
   static constexpr std::size_t kShareMax = wire::kPacketInflatedMax + wire::kDatagramMax;
-  // Bytes that wait, of all: flooders have forged addresses, so that a share is no limit.
+  // The most waiting bytes of all addresses: a flood has forged addresses, so that a share does not
+  // limit it.
   static constexpr std::size_t kBytesMax = 4 * kShareMax;
-  // Addresses of which messages wait. Each had a packet that one turn could not take.
+  // The most addresses with waiting messages. Each sent a packet that one turn could not take.
   static constexpr std::size_t kSendersMax = 64;
 
   static constexpr std::size_t CostOf(ByteView body) { return kMessageCost + body.size(); }
 
   bool empty() const { return queues_.empty(); }
 
-  // True if messages from this address wait: its further ones must wait, too.
+  // True if messages from this address wait: further ones must wait, too.
   bool Waits(const IpAddress& from) const { return Find(from) != queues_.end(); }
 
   // Takes a copy to the end of its sender's messages; false if there is no room.
   bool Add(const Endpoint& from, wire::MessageType type, ByteView body);
 
-  // Calls handle(from, type, body) for messages of one sender until the portion is spent, or it has
-  // no more; the next call goes on with the next sender. `handle` must not call back.
+  // Calls handle(from, type, body) for messages of one sender until the portion is used up or none
+  // is left; the next call continues with the next sender. `handle` must not call the backlog.
   template <typename Handle>
   void Run(Portion& portion, Handle&& handle);
 
-  // Bytes that wait, with what it takes to keep them.
+  // The waiting bytes, with the overhead of keeping them.
   std::size_t bytes() const { return bytes_; }
-  // Memory that is held for them.
+  // The memory that they occupy.
   std::size_t memory_bytes() const {
     std::size_t total = 0;
     for (const Queue& queue : queues_) total += queue.messages.capacity();
@@ -70,7 +72,7 @@ class PacketBacklog {
     wire::MessageType type;
   };
   static_assert(std::is_trivially_copyable_v<Head>);
-  // What waits of one address.
+  // The waiting messages of one address.
   struct Queue {
     IpAddress from;
     ByteVector messages;  // each behind its Head

@@ -89,7 +89,7 @@ TEST(PacketBacklogTest, AnAddressHasAShare) {
   EXPECT_LE(backlog.bytes(), PacketBacklog::kShareMax);
   EXPECT_GT(backlog.bytes(), PacketBacklog::kShareMax - 70'000);
   EXPECT_TRUE(backlog.Add(From(2), MessageType::kUser, large));
-  // What was handled makes room; the memory of what waits stays bounded by that.
+  // Handled messages make room, so that the memory of the waiting ones stays bounded.
   for (int i = 0; i < 100; ++i) {
     RunOnce(backlog);
     while (backlog.Add(From(1), MessageType::kUser, large)) {

@@ -3,8 +3,8 @@
 #define SERF_SWIM_PACKET_RECEIVER_H_
 
 // PacketReceiver: takes datagrams apart, hands their messages to the parts of the node, and counts
-// and logs what must be dropped. A packet with more messages than a turn may take is handled in
-// several. Source: docs/protocol/membership.md 1.1, 8.2, 10.
+// and logs those it must drop. It handles a packet with more messages than a turn may take in
+// several turns. Source: docs/protocol/membership.md 1.1, 8.2, 10.
 
 #include <cstdint>
 #include <optional>
