@@ -49,8 +49,8 @@ inline absl::string_view TagValue(const Tags& tags, absl::string_view tag) {
 
 class Judgement {
  public:
-  // The processor time of the calling thread after which Run() gives up. What is under way ends
-  // first: an expression that is compiled, within its Regex::kMemoryMax, and a match.
+  // The processor time of the calling thread after which Run() gives up. The step under
+  // way ends first: compiling an expression, within its Regex::kMemoryMax, or a match.
   static constexpr Duration kCpuTimeMax = std::chrono::milliseconds(250);
   // The most Regex::Steps() of a match, so that it takes no longer than kCpuTimeMax. The largest
   // expressions may look at values of a hundred bytes.
