@@ -117,8 +117,8 @@ class OwnState {
 
   const NodeContext& context_;
   const Membership& membership_;
-  std::vector<Kept> kept_;                                          // by age
-  std::array<std::unique_ptr<Build>, 2> builds_;                    // by `join`
+  std::vector<Kept> kept_;                        // by age
+  std::array<std::unique_ptr<Build>, 2> builds_;  // by `join`
   // The limit that a bad compression has taught; until then SizeMax().
   std::size_t size_max_ = std::numeric_limits<std::size_t>::max();
 };
