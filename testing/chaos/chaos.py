@@ -13,7 +13,7 @@ told to deceive). Meanwhile users send events, ask queries and change tags. In e
 - what each then sends must reach all, and a query of each must be answered by all;
 - a rotation of keys must succeed on all.
 
-And at all times nothing may be told twice, nobody may be told to have failed or left while no
+And at all times no event may be delivered twice, no member may be reported failed or left while no
 fault was at work, no process may end by itself, and memory of ours is bounded. A fault that never
 happened in a long run is a violation too: the run would prove nothing. The schedule is by seed; the
 processes are not, so that a seed names the faults and not the outcome. Linux; needs /dev/net/tun,
