@@ -121,7 +121,7 @@ class ElfFile {
 };
 
 const ElfFile& Program() {
-  static const auto* const program = new ElfFile(testing::OurSerf());
+  static const auto* const program = new ElfFile(testkit::OurSerf());
   return *program;
 }
 

@@ -73,9 +73,8 @@ std::string Outcome(ByteView input, std::size_t piece) {
     note(8, found.status(), found.ok() && *found ? (*found)->dimensions : 0);
   });
   session.Respond(later, 1, "1.02", status_of(9));
-  session.ManageKeys(later, serf::KeyOperation::kList, "", [&](serf::KeyOutcome result) {
-    note(10, result.status, result.keys.size());
-  });
+  session.ManageKeys(later, serf::KeyOperation::kList, "",
+                     [&](serf::KeyOutcome result) { note(10, result.status, result.keys.size()); });
   for (ByteView rest = input; !rest.empty(); rest = rest.subspan(std::min(piece, rest.size()))) {
     session.OnBytes(rest.first(std::min(piece, rest.size())));
   }
@@ -86,7 +85,7 @@ std::string Outcome(ByteView input, std::size_t piece) {
 }
 
 // Two sessions with ten requests; one of them takes single bytes.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {512, 128 << 10},
     .peak = {128, 64 << 10},
     .work = {60, 10000},
@@ -99,5 +98,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -43,7 +43,7 @@ class ClientSessionTest : public ::testing::Test {
   // the recorded answer, `piece` bytes at a time.
   void Play(const std::string& name, std::function<void()> request, std::size_t piece = 1 << 20) {
     json recorded;
-    for (const json& session : testing::LoadVectors("rpc.json")) {
+    for (const json& session : testkit::LoadVectors("rpc.json")) {
       if (session["name"] == name) recorded = session;
     }
     ASSERT_FALSE(recorded.is_null()) << name;
@@ -51,9 +51,9 @@ class ClientSessionTest : public ::testing::Test {
     session_->Handshake(kLater, [this](absl::Status status) { handshake_ = std::move(status); });
     request();
     const ByteView out = session_->Output();
-    EXPECT_EQ(testing::Hex(out), recorded["client_hex"].get<std::string>());
+    EXPECT_EQ(testkit::Hex(out), recorded["client_hex"].get<std::string>());
     session_->OnWritten(out.size());
-    const ByteVector server = testing::Unhex(recorded["server_hex"].get<std::string>());
+    const ByteVector server = testkit::Unhex(recorded["server_hex"].get<std::string>());
     for (ByteView rest = server; !rest.empty(); rest = rest.subspan(std::min(piece, rest.size()))) {
       session_->OnBytes(rest.first(std::min(piece, rest.size())));
     }
@@ -334,7 +334,7 @@ TEST_F(ClientSessionTest, Streams) {
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);
     json recorded;
-    for (const json& session : testing::LoadVectors("rpc.json")) {
+    for (const json& session : testkit::LoadVectors("rpc.json")) {
       if (session["name"] == c.name) recorded = session;
     }
     ASSERT_FALSE(recorded.is_null());
@@ -351,7 +351,7 @@ TEST_F(ClientSessionTest, Streams) {
     std::vector<json> expected;
     for (const json& frame : recorded["decoded"]["frames"]) {
       if (frame["dir"] != "S") continue;
-      const ByteVector bytes = testing::Unhex(frame["hex"].get<std::string>());
+      const ByteVector bytes = testkit::Unhex(frame["hex"].get<std::string>());
       session_->OnBytes(bytes);
       const json value = json::from_msgpack(bytes);
       if (value.contains("Event")) expected.push_back(value);
@@ -492,10 +492,10 @@ TEST_F(ClientSessionTest, HandlerMayStopItsStream) {
 TEST_F(ClientSessionTest, GarbageEndsTheSession) {
   Rng rng(1);
   const ByteVector garbage[] = {{0xc1},
-                                testing::Announcing(rng, {}, testing::kMap32),
-                                testing::Announcing(rng, {}, testing::kText32)};
+                                testkit::Announcing(rng, {}, testkit::kMap32),
+                                testkit::Announcing(rng, {}, testkit::kText32)};
   for (const ByteVector& bytes : garbage) {
-    SCOPED_TRACE(testing::Hex(bytes));
+    SCOPED_TRACE(testkit::Hex(bytes));
     Start();
     status_.reset();
     session_->Leave(kLater, Store());

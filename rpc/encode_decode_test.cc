@@ -23,7 +23,7 @@ namespace {
 
 template <typename Record>
 bool DecodeHex(absl::string_view hex, Record& record) {
-  const ByteVector bytes = testing::Unhex(hex);
+  const ByteVector bytes = testkit::Unhex(hex);
   Decoder decoder(bytes);
   return decoder.Read(record);
 }
@@ -33,14 +33,14 @@ std::string EncodeHex(const Record& record) {
   msgpack::sbuffer buffer;
   Writer writer(buffer);
   Encode(writer, record);
-  return testing::Hex(ViewOf(buffer));
+  return testkit::Hex(ViewOf(buffer));
 }
 
 // Decodes the recorded body of a request and encodes it again.
 template <typename Record>
 void ExpectRoundTrip(const std::string& session, std::size_t frame) {
   SCOPED_TRACE(session);
-  for (const auto& recorded : testing::LoadVectors("rpc.json")) {
+  for (const auto& recorded : testkit::LoadVectors("rpc.json")) {
     if (recorded["name"] != session) continue;
     const std::string hex = recorded["decoded"]["frames"][frame]["hex"].get<std::string>();
     Record record;
@@ -221,8 +221,8 @@ TEST(EncodeDecodeTest, LengthsOfText) {
 
 TEST(EncodeDecodeTest, AddressesOfMembers) {
   const auto address = [](absl::string_view value) {
-    const ByteVector head = testing::Unhex("81a441646472");
-    return testing::Hex(head) + std::string(value);
+    const ByteVector head = testkit::Unhex("81a441646472");
+    return testkit::Hex(head) + std::string(value);
   };
   Member member;
   ASSERT_TRUE(DecodeHex(address("c4047f000001"), member));
@@ -240,7 +240,7 @@ TEST(EncodeDecodeTest, AddressesOfMembers) {
 
 TEST(EncodeDecodeTest, ResponseHeaders) {
   const auto is_header = [](absl::string_view hex) {
-    const ByteVector bytes = testing::Unhex(hex);
+    const ByteVector bytes = testkit::Unhex(hex);
     ResponseHeader header;
     return Decoder(bytes).ReadResponseHeader(header);
   };

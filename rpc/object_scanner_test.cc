@@ -21,7 +21,7 @@ constexpr std::size_t kMax = 1000;
 
 Result ScanHex(absl::string_view hex) {
   ObjectScanner scanner;
-  return scanner.Scan(testing::Unhex(hex), kMax);
+  return scanner.Scan(testkit::Unhex(hex), kMax);
 }
 
 TEST(ObjectScannerTest, FindsTheEndOfEveryForm) {
@@ -74,7 +74,7 @@ TEST(ObjectScannerTest, FindsTheEndOfEveryForm) {
   };
   for (const char* const hex : objects) {
     SCOPED_TRACE(hex);
-    const ByteVector object = testing::Unhex(hex);
+    const ByteVector object = testkit::Unhex(hex);
     ByteVector bytes = object;
     bytes.push_back(0x91);  // the next object
     ObjectScanner scanner;
@@ -101,9 +101,9 @@ TEST(ObjectScannerTest, RefusesWhatCannotFit) {
     EXPECT_EQ(ScanHex(hex), Result::kInvalid) << hex;
   }
   Rng rng(1);
-  for (const ByteVector& start : {ByteVector(), testing::UnknownKey()}) {
-    for (const std::uint8_t head : testing::kHeads32) {
-      const std::string hex = testing::Hex(testing::Announcing(rng, start, head));
+  for (const ByteVector& start : {ByteVector(), testkit::UnknownKey()}) {
+    for (const std::uint8_t head : testkit::kHeads32) {
+      const std::string hex = testkit::Hex(testkit::Announcing(rng, start, head));
       EXPECT_EQ(ScanHex(hex), Result::kInvalid) << hex;
     }
   }
@@ -129,7 +129,7 @@ TEST(ObjectScannerTest, BoundsTheNesting) {
 
 // The scanner looks at a megabyte that comes in single bytes once, not half a million times.
 TEST(ObjectScannerTest, PiecesCostNoMoreThanTheWhole) {
-  ByteVector list = testing::Unhex("dd000ffff0");
+  ByteVector list = testkit::Unhex("dd000ffff0");
   list.resize(list.size() + 0x0ffff0, 0xc0);
   ObjectScanner scanner;
   const auto start = std::chrono::steady_clock::now();

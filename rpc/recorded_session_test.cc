@@ -47,7 +47,7 @@ std::vector<json> Sessions() {
   std::vector<json> sessions;
   // The second file has clients in other languages, and goiardi.
   for (const char* const file : {"rpc.json", "rpc_clients.json"}) {
-    const json all = testing::LoadVectors(file);
+    const json all = testkit::LoadVectors(file);
     sessions.insert(sessions.end(), all.begin(), all.end());
   }
   return sessions;
@@ -80,7 +80,7 @@ bool IsResponseHeader(const json& frame) {
 // The parts that must be equal. Bytes need not be: Go Serf has a random order of maps and of
 // members.
 json Canonical(const std::string& hex) {
-  json value = json::from_msgpack(testing::Unhex(hex));
+  json value = json::from_msgpack(testkit::Unhex(hex));
   if (value.is_object() && value.contains("Members")) {
     std::sort(value["Members"].begin(), value["Members"].end(),
               [](const json& a, const json& b) { return a["Name"] < b["Name"]; });
@@ -90,7 +90,7 @@ json Canonical(const std::string& hex) {
 
 template <typename Record>
 Record DecodeHex(const std::string& hex) {
-  const ByteVector bytes = testing::Unhex(hex);
+  const ByteVector bytes = testkit::Unhex(hex);
   Record record;
   Decoder decoder(bytes);
   EXPECT_TRUE(decoder.Read(record)) << hex << ": " << decoder.error();
@@ -148,7 +148,7 @@ class Replay {
       const ObjectScanner::Result result = scanner.Scan(rest, kReplySizeMax);
       EXPECT_EQ(result, ObjectScanner::Result::kComplete);
       if (result != ObjectScanner::Result::kComplete) break;
-      objects.push_back(testing::Hex(rest.first(scanner.size())));
+      objects.push_back(testkit::Hex(rest.first(scanner.size())));
       rest = rest.subspan(scanner.size());
     }
     return objects;
@@ -173,7 +173,7 @@ class Replay {
   void Feed(std::size_t i) {
     const json& frame = frames_[i];
     if (IsRequestHeader(frame)) Prepare(i);
-    server_->OnBytes(now_, testing::Unhex(HexOf(frame)));
+    server_->OnBytes(now_, testkit::Unhex(HexOf(frame)));
     // The answer to a wrong key comes after a while.
     if (server_->NextDeadline() <= now_ + kAuthDelay) {
       now_ = server_->NextDeadline();
@@ -399,7 +399,7 @@ TEST(RecordedSessionTest, PipelinedRequestsAtOnceAndByteByByte) {
     const json session = Session(name);
     Replay whole(session);
     Replay pieces(session);
-    const ByteVector bytes = testing::Unhex(session["client_hex"].get<std::string>());
+    const ByteVector bytes = testkit::Unhex(session["client_hex"].get<std::string>());
     whole.server().OnBytes(whole.now(), bytes);
     whole.Take();
     for (const std::uint8_t byte : bytes) {
@@ -418,7 +418,7 @@ TEST(RecordedSessionTest, ScannerFindsTheObjects) {
   for (const json& session : Sessions()) {
     SCOPED_TRACE(NameOf(session));
     for (const json& frame : session["decoded"]["frames"]) {
-      const ByteVector bytes = testing::Unhex(HexOf(frame));
+      const ByteVector bytes = testkit::Unhex(HexOf(frame));
       ObjectScanner whole;
       ObjectScanner pieces;
       const ObjectScanner::Result result = whole.Scan(bytes, kReplySizeMax);

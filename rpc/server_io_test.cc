@@ -74,7 +74,7 @@ class ServerTest : public ::testing::Test {
 
   // Runs the server until the condition holds.
   void RunUntil(const std::function<bool()>& condition) {
-    ASSERT_TRUE(testing::RunUntil(io_, condition));
+    ASSERT_TRUE(testkit::RunUntil(io_, condition));
   }
 
   // Runs the server while a client does its work on another thread.
@@ -92,7 +92,7 @@ class ServerTest : public ::testing::Test {
   // A client of bare bytes that has shaken hands.
   std::unique_ptr<tcp::socket> Raw(absl::string_view hex = "") {
     auto socket = Stranger();
-    const ByteVector bytes = testing::Unhex(absl::StrCat(kHandshakeHex, hex));
+    const ByteVector bytes = testkit::Unhex(absl::StrCat(kHandshakeHex, hex));
     boost::system::error_code error;
     socket->write_some(boost::asio::buffer(bytes), error);
     return socket;

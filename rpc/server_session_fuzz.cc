@@ -96,7 +96,7 @@ ByteVector Answer(ByteView input, std::size_t piece, absl::string_view auth_key,
 
 // Four sessions, two of which take single bytes and answer between them. A request of 20 bytes has
 // an answer of several hundred bytes.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {2048, 512 << 10},
     .peak = {512, 256 << 10},
     .work = {200, 40000},
@@ -119,5 +119,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

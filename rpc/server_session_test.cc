@@ -431,10 +431,10 @@ TEST_F(ServerSessionTest, AnnouncedLengthsAreNotBelieved) {
   Rng rng(1);
   constexpr std::uint8_t kExtension32 = 0xc9;
   for (const std::uint8_t head :
-       {testing::kText32, testing::kBytes32, testing::kList32, testing::kMap32, kExtension32}) {
+       {testkit::kText32, testkit::kBytes32, testkit::kList32, testkit::kMap32, kExtension32}) {
     SCOPED_TRACE(head);
     Connect();
-    SendHex(testing::Hex(testing::Announcing(rng, testing::UnknownKey(), head)));
+    SendHex(testkit::Hex(testkit::Announcing(rng, testkit::UnknownKey(), head)));
     EXPECT_TRUE(session_->finished());
     EXPECT_EQ(Take(), Objects({}));
     EXPECT_EQ(logger_.lines.back(),
@@ -443,8 +443,8 @@ TEST_F(ServerSessionTest, AnnouncedLengthsAreNotBelieved) {
   Connect();
   Handshake();
   Request("join", 2);
-  SendHex(testing::Hex(
-      testing::Announcing(rng, testing::Unhex("81a84578697374696e67"), testing::kList32)));
+  SendHex(testkit::Hex(
+      testkit::Announcing(rng, testkit::Unhex("81a84578697374696e67"), testkit::kList32)));
   EXPECT_TRUE(session_->finished());
   EXPECT_EQ(logger_.lines.back(),
             "[ERR] agent.ipc: Failed to evaluate request: decode failed: object too large");

@@ -62,7 +62,7 @@ class UnixSocketTest : public ::testing::Test {
   template <typename Work>
   auto Serve(Work work) {
     auto result = std::async(std::launch::async, std::move(work));
-    EXPECT_TRUE(testing::RunUntil(
+    EXPECT_TRUE(testkit::RunUntil(
         io_, [&] { return result.wait_for(seconds(0)) == std::future_status::ready; }));
     return result.get();
   }

@@ -30,9 +30,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::IsEmpty;
-using testing::NodeId;
 using ::testing::SizeIs;
-using testing::World;
+using testkit::NodeId;
+using testkit::World;
 
 // Nodes "n0", "n1", ... that answer each query with their names. The test counts what they report.
 class ClusterQueryTest : public ::testing::Test, private World::Observer {
@@ -144,7 +144,7 @@ TEST_F(ClusterQueryTest, RelaysBridgeABrokenLink) {
 // A key operation uses queries of its own.
 TEST_F(ClusterQueryTest, OfAKeyOperationCutShortTheApplicationIsToldNothingElse) {
   Config config = Config::Lan();
-  testing::Encrypt(config.swim, ByteVector(16, 1));
+  testkit::Encrypt(config.swim, ByteVector(16, 1));
   Build(2, config);
   world_.links().Partition({{nodes_[0]}, {nodes_[1]}});
   const RequestId request = world_.ManageKeys(nodes_[0], KeyOperation::kList, {}, 0);
@@ -156,10 +156,10 @@ TEST_F(ClusterQueryTest, OfAKeyOperationCutShortTheApplicationIsToldNothingElse)
 
 TEST_F(ClusterQueryTest, KeysRotateWithoutALoss) {
   Config config = Config::Lan();
-  testing::Encrypt(config.swim, ByteVector(16, 1));
+  testkit::Encrypt(config.swim, ByteVector(16, 1));
   std::vector<std::shared_ptr<wire::Keyring>> rings;
   for (int i = 0; i < 5; ++i) {
-    testing::Encrypt(config.swim, ByteVector(16, 1));
+    testkit::Encrypt(config.swim, ByteVector(16, 1));
     rings.push_back(config.swim.keyring);
     config.swim.name = absl::StrCat("n", i);
     nodes_.push_back(world_.Add(config));

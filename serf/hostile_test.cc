@@ -18,7 +18,7 @@
 namespace serf {
 namespace {
 
-using testing::LoneSerf;
+using testkit::LoneSerf;
 
 // All that an application or a peer can see of the machine's state.
 std::string StateOf(LoneSerf& self) {
@@ -49,7 +49,7 @@ class HostileTest : public ::testing::Test {
 
 TEST_F(HostileTest, RejectedMessagesChangeNothing) {
   int count = 0;
-  for (const auto& vector : testing::LoadVectors("serf.json")) {
+  for (const auto& vector : testkit::LoadVectors("serf.json")) {
     const std::string name = vector["name"];
     // The coordinates of probes are not messages. A decoder may accept text as "bin"
     // (docs/protocol/serf.md 1.2).
@@ -59,7 +59,7 @@ TEST_F(HostileTest, RejectedMessagesChangeNothing) {
     ++count;
     const std::string before = StateOf(self_);
     const std::uint64_t malformed = self_.serf().counters().dropped_malformed;
-    ReceiveEverywhere(self_, testing::Unhex(vector["hex"].get<std::string>()));
+    ReceiveEverywhere(self_, testkit::Unhex(vector["hex"].get<std::string>()));
     EXPECT_EQ(StateOf(self_), before) << name;
     EXPECT_EQ(self_.serf().counters().dropped_malformed, malformed + 1) << name;
   }
@@ -68,10 +68,10 @@ TEST_F(HostileTest, RejectedMessagesChangeNothing) {
 
 TEST_F(HostileTest, HostileMessagesAreSurvived) {
   Rng rng(9);
-  std::vector<testing::HostileInput> inputs = testing::HostileSerfMessages(rng, "a");
-  for (const auto& vector : testing::LoadVectors("serf.json")) {
+  std::vector<testkit::HostileInput> inputs = testkit::HostileSerfMessages(rng, "a");
+  for (const auto& vector : testkit::LoadVectors("serf.json")) {
     if (vector["kind"] != "hostile") continue;
-    inputs.push_back({vector["name"], testing::Unhex(vector["hex"].get<std::string>())});
+    inputs.push_back({vector["name"], testkit::Unhex(vector["hex"].get<std::string>())});
   }
   for (const auto& [name, bytes] : inputs) {
     self_.TakePackets();
@@ -92,8 +92,8 @@ TEST_F(HostileTest, HostileMessagesAreSurvived) {
 
 // Each message, cut at each length, and with each byte changed.
 TEST_F(HostileTest, DamagedMessagesAreSurvived) {
-  for (const auto& vector : testing::LoadVectors("serf.json")) {
-    const ByteVector whole = testing::Unhex(vector["hex"].get<std::string>());
+  for (const auto& vector : testkit::LoadVectors("serf.json")) {
+    const ByteVector whole = testkit::Unhex(vector["hex"].get<std::string>());
     if (whole.size() > 256) continue;
     LoneSerf self;  // a fresh node each time: some messages leave much behind
     self.PeerAlive("a");
@@ -115,7 +115,7 @@ TEST_F(HostileTest, AStateThatPromisesMuchIsSmall) {
   Rng rng(9);
   const ByteVector start = {0x02, 0x81, 0xac, 'S', 't', 'a', 't', 'u',
                             's',  'L',  'T',  'i', 'm', 'e', 's'};
-  self_.ReceiveState(testing::Announcing(rng, start, testing::kMap32));
+  self_.ReceiveState(testkit::Announcing(rng, start, testkit::kMap32));
   EXPECT_EQ(self_.serf().counters().states_malformed, 1u);
 }
 

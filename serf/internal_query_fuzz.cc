@@ -22,11 +22,11 @@
 
 namespace {
 
-using serf::testing::LoneSerf;
+using serf::testkit::LoneSerf;
 
 serf::Config Encrypted() {
   serf::Config config = LoneSerf::DefaultConfig();
-  serf::testing::Encrypt(config.swim, serf::ByteVector(16, 1));
+  serf::testkit::Encrypt(config.swim, serf::ByteVector(16, 1));
   // Packets are in the clear, so that the fuzzer can read them.
   config.swim.verify_incoming = false;
   config.swim.verify_outgoing = false;
@@ -126,7 +126,7 @@ void FuzzBallot(serf::ByteView payload) {
 }
 
 // A whole machine with a peer, for eleven seconds of its time, with all its output.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {512, 1 << 20},
     .peak = {128, 512 << 10},
     .work = {100, 30000},
@@ -160,5 +160,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

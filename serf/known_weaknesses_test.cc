@@ -43,10 +43,10 @@ namespace {
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using testing::LoneSerf;
 using ::testing::Not;
 using ::testing::SizeIs;
-using testing::ThreadCpuTime;
+using testkit::LoneSerf;
+using testkit::ThreadCpuTime;
 using wire::LamportTime;
 
 // A node with one peer, "a"; packets can be read.
@@ -116,7 +116,7 @@ class KnownWeaknessesTest : public ::testing::Test {
 
 Config Encrypted() {
   Config config = LoneSerf::DefaultConfig();
-  testing::Encrypt(config.swim, ByteVector(32, 1));
+  testkit::Encrypt(config.swim, ByteVector(32, 1));
   config.swim.verify_incoming = false;
   config.swim.verify_outgoing = false;
   config.swim.enable_compression = false;
@@ -166,28 +166,28 @@ TEST_F(KnownKeyWeaknessesTest, AListOfAnyNumberOfKeysIsAnswered) {
 
 TEST_F(KnownWeaknessesTest, ADeclaredLengthSizesNoAllocation) {
   constexpr std::size_t kMuch = 1 << 20;
-  testing::allocations().largest = 0;
+  testkit::allocations().largest = 0;
   Rng rng(1);
   self_.ReceiveBytes(
-      testing::Announcing(rng, testing::Unhex("0481a746696c74657273"), testing::kList32));
-  self_.ReceiveBytes(testing::Announcing(rng, testing::Unhex("0181a44e6f6465"), testing::kText32));
+      testkit::Announcing(rng, testkit::Unhex("0481a746696c74657273"), testkit::kList32));
+  self_.ReceiveBytes(testkit::Announcing(rng, testkit::Unhex("0181a44e6f6465"), testkit::kText32));
   EXPECT_EQ(self_.serf().counters().dropped_malformed, 2u);
   // The same in a push/pull state, for each of its lists.
   for (const char* key : {"Events", "LeftMembers", "StatusLTimes"}) {
-    for (const std::uint8_t head : {testing::kList32, testing::kMap32, testing::kText32}) {
+    for (const std::uint8_t head : {testkit::kList32, testkit::kMap32, testkit::kText32}) {
       ByteVector state = {0x02, 0x81, static_cast<std::uint8_t>(0xa0 + std::string(key).size())};
       Append(state, AsBytes(key));
-      self_.ReceiveState(testing::Announcing(rng, state, head));
+      self_.ReceiveState(testkit::Announcing(rng, state, head));
     }
   }
   EXPECT_EQ(self_.serf().counters().states_malformed, 9u);
-  EXPECT_LT(testing::allocations().largest, kMuch);
+  EXPECT_LT(testkit::allocations().largest, kMuch);
   EXPECT_EQ(self_.serf().member_count(), 2u);
 }
 
 TEST_F(KnownWeaknessesTest, NestingIsBounded) {
   Rng rng(2);
-  self_.ReceiveState(testing::Nested(0x02, 500'000 + rng.Below(500'000)));
+  self_.ReceiveState(testkit::Nested(0x02, 500'000 + rng.Below(500'000)));
   EXPECT_EQ(self_.serf().counters().states_malformed, 1u);
   // In a message too, and for maps.
   ByteVector message = {0x01, 0x81, 0xa1, 'x'};

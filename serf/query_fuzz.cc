@@ -49,7 +49,7 @@ void FuzzTags(serf::ByteView bytes) {
 
 // A message of this type about the node's only query.
 void FuzzMessage(serf::wire::SerfMessageType type, serf::ByteView bytes) {
-  serf::testing::LoneSerf self;
+  serf::testkit::LoneSerf self;
   self.PeerAlive("a");
   static_cast<void>(self.SendQuery("q", "", {.request_ack = true, .finish_early = true}));
   serf::ByteVector message = {static_cast<std::uint8_t>(type)};
@@ -60,7 +60,7 @@ void FuzzMessage(serf::wire::SerfMessageType type, serf::ByteView bytes) {
 
 // A machine with a peer. An expression takes as much memory as a compiled one may have, and RE2
 // three times that while it compiles.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {512, 8 << 20},
     .peak = {128, 4 << 20},
     .work = {100, 150000},
@@ -88,5 +88,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

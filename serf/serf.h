@@ -44,10 +44,10 @@
 #include "serf/judgement.h"
 #include "serf/keys.h"
 #include "serf/lamport/lamport_clock.h"
-#include "serf/machine/engine_config.h"
 #include "serf/machine/local_state_writer.h"
 #include "serf/machine/serf_message_receiver.h"
 #include "serf/machine/stat_map.h"
+#include "serf/machine/swim_config.h"
 #include "serf/member.h"
 #include "serf/member_listing.h"
 #include "serf/members/intent_issuer.h"
@@ -297,7 +297,7 @@ class Serf final : private swim::Delegate {
 
 inline absl::StatusOr<std::unique_ptr<Serf>> Serf::Create(Config config) {
   if (absl::Status status = config.Validate(); !status.ok()) return status;
-  if (absl::Status status = CompleteEngineConfig(config); !status.ok()) return status;
+  if (absl::Status status = CompleteSwimConfig(config); !status.ok()) return status;
   return std::unique_ptr<Serf>(new Serf(std::move(config)));
 }
 
@@ -397,7 +397,7 @@ inline bool Serf::TakeFinished(Instant now, Outbox& out) {
     any = true;
   }
   if (std::exchange(departure_is_out_, false)) {
-    Advance(now, leave_.OnEngineLeft(now), out);
+    Advance(now, leave_.OnSwimLeft(now), out);
     any = true;
   }
   EndTagUpdates(out);
@@ -561,7 +561,7 @@ inline void Serf::Advance(Instant now, LeaveSequence::Next next, Outbox& out) {
             "serf: timeout waiting for leave broadcast: timeout waiting for leave broadcast");
       }
       return;
-    case LeaveSequence::Step::kLeaveEngine:
+    case LeaveSequence::Step::kLeaveSwim:
       if (next.timed_out) {
         Log(config_.swim.logger, LogLevel::kWarn, "serf: timeout while waiting for graceful leave");
       }

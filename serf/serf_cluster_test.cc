@@ -25,8 +25,8 @@ using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::NodeId;
-using testing::World;
+using testkit::NodeId;
+using testkit::World;
 using enum MemberStatus;
 
 // Keeps the events of all nodes as "a: member-join b alive".
@@ -110,7 +110,7 @@ class ClusterTest : public ::testing::Test {
   }
 
   Config config_;
-  testing::LineLogger log_;
+  testkit::LineLogger log_;
   World world_{7};
   EventLog events_{world_};
   std::vector<NodeId> nodes_;

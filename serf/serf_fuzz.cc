@@ -16,7 +16,7 @@
 
 namespace {
 
-void Feed(serf::testing::LoneSerf& self, std::uint8_t kind, serf::ByteView bytes) {
+void Feed(serf::testkit::LoneSerf& self, std::uint8_t kind, serf::ByteView bytes) {
   switch (kind % 5) {
     case 0:
       return self.ReceiveBytes(bytes);
@@ -34,14 +34,14 @@ void Feed(serf::testing::LoneSerf& self, std::uint8_t kind, serf::ByteView bytes
 
 // A machine with two peers. A byte may be an event, for which the test keeps a line, or a second of
 // the machine's time.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {1024, 1 << 20},
     .peak = {512, 512 << 10},
     .work = {200, 60000},
 };
 
 void Fuzz(serf::ByteView input) {
-  serf::testing::LoneSerf self;
+  serf::testkit::LoneSerf self;
   self.PeerAlive("a");
   self.PeerAlive("b");
   self.PeerGone("b");
@@ -61,5 +61,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -25,9 +25,9 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using testing::JoinOf;
-using testing::LeaveOf;
-using testing::LoneSerf;
+using testkit::JoinOf;
+using testkit::LeaveOf;
+using testkit::LoneSerf;
 using enum MemberStatus;
 
 // --- intents and the SWIM layer's reports ---

@@ -27,8 +27,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::LineLogger;
 using ::testing::Pair;
+using testkit::LineLogger;
 using wire::LamportTime;
 
 constexpr char kOwnLine[] = "alive: self 10.0.0.1:7946\n";
@@ -37,7 +37,7 @@ constexpr char kOwnLine[] = "alive: self 10.0.0.1:7946\n";
 class Life {
  public:
   explicit Life(std::string file, bool rejoin_after_leave = false) : file_(std::move(file)) {
-    Config config = testing::LoneSerf::DefaultConfig();
+    Config config = testkit::LoneSerf::DefaultConfig();
     config.swim.name = "self";
     config.swim.advertise = Endpoint::Parse("10.0.0.1:7946").value();
     config.swim.logger = &log;
@@ -227,17 +227,17 @@ TEST(SerfSnapshotTest, WhoIsBackSaysSo) {
 }
 
 TEST(SerfSnapshotTest, WithoutOneNothingIsWritten) {
-  testing::LoneSerf self;
+  testkit::LoneSerf self;
   EXPECT_EQ(self.serf().Stats().at("member_time"), "1");
 }
 
 TEST(SerfCoordinatesTest, Disabled) {
-  Config config = testing::LoneSerf::DefaultConfig();
+  Config config = testkit::LoneSerf::DefaultConfig();
   config.disable_coordinates = true;
-  testing::LoneSerf self(config);
+  testkit::LoneSerf self(config);
   EXPECT_EQ(self.serf().coordinates(), nullptr);
   EXPECT_FALSE(self.serf().Stats().contains("coordinate_resets"));
-  testing::LoneSerf other;
+  testkit::LoneSerf other;
   ASSERT_NE(other.serf().coordinates(), nullptr);
   EXPECT_EQ(other.serf().coordinates()->own(), Coordinate::Start());
   EXPECT_EQ(other.serf().coordinates()->Find("nobody"), nullptr);

@@ -19,10 +19,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using testing::JoinOf;
-using testing::LeaveOf;
-using testing::LoneSerf;
 using ::testing::SizeIs;
+using testkit::JoinOf;
+using testkit::LeaveOf;
+using testkit::LoneSerf;
 using wire::LamportTime;
 using enum MemberStatus;
 

@@ -15,21 +15,21 @@
 #endif
 #endif
 
-namespace serf::testing {
+namespace serf::testkit {
 
 Allocations& allocations() {
   static constinit Allocations all;
   return all;
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 namespace {
 
-using serf::testing::allocations;
+using serf::testkit::allocations;
 
 void Took(std::size_t requested, std::size_t held) {
-  serf::testing::Allocations& all = allocations();
+  serf::testkit::Allocations& all = allocations();
   ++all.count;
   all.largest = std::max(all.largest, requested);
   all.total += held;
@@ -39,7 +39,7 @@ void Took(std::size_t requested, std::size_t held) {
 
 // Memory that was taken before the reset of the counters does not count when it is returned.
 void GaveBack(std::size_t held) {
-  serf::testing::Allocations& all = allocations();
+  serf::testkit::Allocations& all = allocations();
   all.live -= std::min(all.live, held);
 }
 

@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-namespace serf::testing {
+namespace serf::testkit {
 
 struct Allocations {
   std::size_t count = 0;
@@ -19,6 +19,6 @@ struct Allocations {
 // The counts of the process so far. A test may reset them.
 Allocations& allocations();
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_ALLOCATIONS_H_

@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "serf/base/time.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // A sanitizer makes everything slower. Tests multiply bounds on processor time by this factor.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -49,6 +49,6 @@ inline Duration FirstThreadCpuTime(pid_t pid) {
   return Duration(nanoseconds);
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_CPU_TIME_H_

@@ -11,7 +11,7 @@
 
 #include "serf/testing/allocations.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // The slowdown by AddressSanitizer, UBSan and libFuzzer's counters together; measured: 3 to 12.
@@ -92,4 +92,4 @@ int FuzzWithin(const FuzzBounds& bounds, const std::uint8_t* data, std::size_t s
   return 0;
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -9,7 +9,7 @@
 //   constexpr FuzzBounds kBounds = {.total = {256, 8 << 10}, .peak = {...}, .work = {...}};
 //
 //   extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-//     return serf::testing::FuzzWithin(kBounds, data, size, Try);
+//     return serf::testkit::FuzzWithin(kBounds, data, size, Try);
 //   }
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 #include "serf/base/bytes.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 struct FuzzBound {
   std::uint64_t per_byte = 0;
@@ -53,6 +53,6 @@ using FuzzFunction = void (*)(ByteView input);
 int FuzzWithin(const FuzzBounds& bounds, const std::uint8_t* data, std::size_t size,
                FuzzFunction function);
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_FUZZ_BOUNDS_H_

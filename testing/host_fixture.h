@@ -28,7 +28,7 @@
 #include "serf/testing/run_until.h"
 #include "serf/transport/host.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // Returns options of a node that binds to a free port of 127.0.0.1, unless the test names another
 // endpoint.
@@ -65,7 +65,7 @@ class HostFixture : public ::testing::Test {
 
   template <typename Condition>
   [[nodiscard]] bool RunUntil(Condition condition) {
-    return testing::RunUntil(io_, std::move(condition));
+    return testkit::RunUntil(io_, std::move(condition));
   }
   // Calls start(handler) and waits for the status that the handler gets.
   template <typename Function>
@@ -89,6 +89,6 @@ class HostFixture : public ::testing::Test {
   boost::asio::io_context io_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_HOST_FIXTURE_H_

@@ -29,7 +29,7 @@
 #include "serf/wire/stream_frame.h"
 #include "serf/wire/swim_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 struct HostileInput {
   std::string name;
@@ -289,6 +289,6 @@ inline std::vector<HostileInput> HostileSerfMessages(Rng& rng, absl::string_view
   return inputs;
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_HOSTILE_INPUT_H_

@@ -10,7 +10,7 @@
 
 #include "serf/base/time.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // Nothing takes so long, even on a busy machine, so only a condition that never holds reaches it.
 inline constexpr std::chrono::seconds kPatience{30};
@@ -30,6 +30,6 @@ template <typename Condition>
   return true;
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_RUN_UNTIL_H_

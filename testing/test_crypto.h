@@ -11,7 +11,7 @@
 #include "serf/wire/aead.h"
 #include "serf/wire/openssl_aead.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // Nonces 1, 2, 3, ... Only for runs that must be repeatable: a real node draws them at random.
 class CountingNonces : public wire::NonceSource {
@@ -35,6 +35,6 @@ inline void Encrypt(swim::Config& config, ByteView key) {
   config.nonces = std::make_shared<CountingNonces>();
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_TEST_CRYPTO_H_

@@ -40,7 +40,7 @@ constexpr serf::names::Book kBook = {
     }};
 
 // Limits for texts as long as the input, and for errors that quote them.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {64, 8 << 10},
     .peak = {32, 8 << 10},
     .work = {4, 2500},
@@ -68,5 +68,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -90,7 +90,7 @@ class Mute {
 // A port of 127.0.0.1 where nobody listens.
 std::string NobodyThere() { return Mute().address(); }
 
-class AgentTest : public testing::HostFixture {
+class AgentTest : public testkit::HostFixture {
  protected:
   std::unique_ptr<Agent> StartAgent(AgentOptions options) {
     auto agent = Agent::Start(io_, std::move(options));
@@ -296,7 +296,7 @@ TEST_F(AgentTest, AnswersComeOneAfterTheOther) {
   Await([&]() -> asio::awaitable<void> {
     QueryParams params;
     params.request_ack = true;
-    params.timeout = testing::kPatience;
+    params.timeout = testkit::kPatience;
     params.finish_early = true;
     auto query = co_await a->SendQuery("uptime", "", params);
     EXPECT_TRUE(query.ok()) << query.status();
@@ -360,7 +360,7 @@ TEST_F(AgentTest, AQueueOfAnswersIsBounded) {
 }
 
 TEST_F(AgentTest, TheEndOfAQueryObjectEndsTheQuery) {
-  const std::shared_ptr<transport::Host> host = Start(testing::LocalOptions("a"));
+  const std::shared_ptr<transport::Host> host = Start(testkit::LocalOptions("a"));
   const auto queue = std::make_shared<agent_internal::AnswerQueue>(io_);
   QueryParams params;
   params.timeout = hours(1);
@@ -413,7 +413,7 @@ TEST_F(AgentTest, AWaitCanBeOneOfTwo) {
     a->OnQuery([](const QueryEvent&) { return "here"; });
     QueryParams again = params;
     auto other = co_await a->SendQuery("y", "", again);
-    timer.expires_after(testing::kPatience);
+    timer.expires_after(testkit::kPatience);
     const auto first = co_await (other->Next() || timer.async_wait(asio::use_awaitable));
     EXPECT_EQ(first.index(), 0u);
   });
@@ -545,7 +545,7 @@ TEST_F(AgentTest, HandlersRunWhereTheyBelong) {
   a->Members(asio::bind_executor(
       other.get_executor(),
       [&](const absl::StatusOr<std::vector<Member>>& members) { ok = members.ok(); }));
-  const auto deadline = std::chrono::steady_clock::now() + testing::kPatience;
+  const auto deadline = std::chrono::steady_clock::now() + testkit::kPatience;
   while (!ok && std::chrono::steady_clock::now() < deadline) {
     io_.run_one_for(milliseconds(1));
     EXPECT_FALSE(ok.has_value());
@@ -654,7 +654,7 @@ TEST(AgentEndTest, TheEndOfTheContextEndsWhatWaits) {
             ended = true;
           },
           asio::detached);
-      ASSERT_TRUE(testing::RunUntil(io, [&] { return waits; }));
+      ASSERT_TRUE(testkit::RunUntil(io, [&] { return waits; }));
     }
     EXPECT_FALSE(ended) << static_cast<int>(wait);
     EXPECT_EQ(frame.use_count(), 1) << static_cast<int>(wait);

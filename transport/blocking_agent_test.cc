@@ -75,7 +75,7 @@ class Seen {
   }
   [[nodiscard]] bool WaitFor(const std::string& text) {
     std::unique_lock<std::mutex> lock(mutex_);
-    return changed_.wait_for(lock, testing::kPatience, [&] {
+    return changed_.wait_for(lock, testkit::kPatience, [&] {
       return std::find(texts_.begin(), texts_.end(), text) != texts_.end();
     });
   }
@@ -170,7 +170,7 @@ TEST(BlockingAgentTest, QueriesAreAnswered) {
   });
   QueryParams params;
   params.finish_early = true;
-  params.timeout = testing::kPatience;
+  params.timeout = testkit::kPatience;
   auto query = a->SendQuery("echo", "hello", params);
   ASSERT_TRUE(query.ok()) << query.status();
   EXPECT_EQ(query->Next()->payload, "hello!");

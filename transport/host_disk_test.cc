@@ -126,7 +126,7 @@ class HostDiskTest : public ::testing::Test {
   }
 
   HostOptions Options() {
-    HostOptions options = testing::LocalOptions("a");
+    HostOptions options = testkit::LocalOptions("a");
     options.config.leave_propagate_delay = milliseconds(10);
     options.save_tags = [disk = disk_](const Tags& tags) {
       std::string text;

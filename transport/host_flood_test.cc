@@ -23,7 +23,7 @@ namespace {
 
 using Tcp = asio::ip::tcp;
 
-class HostFloodTest : public testing::HostFixture {
+class HostFloodTest : public testkit::HostFixture {
  protected:
   static void SetUpTestSuite() {
     // Both ends of all connections are in this process.
@@ -35,7 +35,7 @@ class HostFloodTest : public testing::HostFixture {
   }
 
   std::unique_ptr<Host> StartWith(const std::string& name, std::size_t connections_max) {
-    HostOptions options = testing::LocalOptions(name);
+    HostOptions options = testkit::LocalOptions(name);
     options.connections_max = connections_max;
     return Start(std::move(options));
   }

@@ -31,9 +31,9 @@ using ::testing::ElementsAre;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
-using testing::kPatience;
+using testkit::kPatience;
 
-class HostQueryTest : public testing::HostFixture {
+class HostQueryTest : public testkit::HostFixture {
  protected:
   struct Node {
     std::unique_ptr<Host> host;
@@ -46,7 +46,7 @@ class HostQueryTest : public testing::HostFixture {
   Node& Add(const std::string& name, bool encrypted = false) {
     nodes_.push_back(std::make_unique<Node>());
     Node& node = *nodes_.back();
-    HostOptions options = testing::LocalOptions(name);
+    HostOptions options = testkit::LocalOptions(name);
     if (encrypted) {
       options.config.swim.keyring = std::make_shared<wire::Keyring>();
       EXPECT_TRUE(options.config.swim.keyring->Add(ByteVector(16, 1)).ok());

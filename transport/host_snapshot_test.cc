@@ -22,13 +22,13 @@ namespace {
 
 using std::chrono::seconds;
 
-class HostSnapshotTest : public testing::HostFixture {
+class HostSnapshotTest : public testkit::HostFixture {
  protected:
   HostSnapshotTest() : path_(absl::StrCat(::testing::TempDir(), "/host-", ::getpid(), ".snap")) {}
   ~HostSnapshotTest() override { ::unlink(path_.c_str()); }
 
   std::unique_ptr<Host> Open(const std::string& name, std::uint16_t port, bool with_snapshot) {
-    HostOptions options = testing::QuickOptions(name, {IpAddress::V4(127, 0, 0, 1), port});
+    HostOptions options = testkit::QuickOptions(name, {IpAddress::V4(127, 0, 0, 1), port});
     if (with_snapshot) options.snapshot_path = path_;
     return Start(std::move(options));
   }
@@ -86,7 +86,7 @@ TEST_F(HostSnapshotTest, WhoLeftStaysAway) {
 }
 
 TEST_F(HostSnapshotTest, AFileThatCannotBeOpened) {
-  HostOptions options = testing::LocalOptions("a");
+  HostOptions options = testkit::LocalOptions("a");
   options.snapshot_path = "no/such/dir/snap";
   EXPECT_EQ(Host::Create(io_, std::move(options)).status().message(),
             "Failed to setup snapshot: failed to open snapshot: open no/such/dir/snap: no such "

@@ -53,8 +53,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-using testing::kPatience;
-using testing::QuickOptions;
+using testkit::kPatience;
+using testkit::QuickOptions;
 
 Endpoint At(absl::string_view address, std::uint16_t port = 0) {
   return {*IpAddress::Parse(address), port};
@@ -97,7 +97,7 @@ struct Agent {
   std::vector<std::string> events;
 };
 
-class HostTest : public testing::HostFixture {
+class HostTest : public testkit::HostFixture {
  protected:
   using HostFixture::Join;
   JoinResult Join(Agent& agent, std::vector<std::string> addresses) {
@@ -166,10 +166,10 @@ TEST_P(HostOn, ABatchOfDearDatagramsTakesSeveralTurns) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (a.host->serf().node().counters().datagrams_received < kDatagrams) {
     ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-    const Duration begin = testing::ThreadCpuTime();
+    const Duration begin = testkit::ThreadCpuTime();
     io_.restart();
     io_.poll_one();
-    const Duration used = testing::ThreadCpuTime() - begin;
+    const Duration used = testkit::ThreadCpuTime() - begin;
     longest = std::max(longest, used);
     total += used;
   }

@@ -178,7 +178,7 @@ TEST(InterfacesTest, ListsTheSystemsAddresses) {
 
 // The label of "ip addr add ... label lo:vip".
 TEST(InterfacesTest, ALabelIsNotTheInterface) {
-  const testing::LabelledAddress address("lo:vip", "10.9.0.2");
+  const testkit::LabelledAddress address("lo:vip", "10.9.0.2");
   ASSERT_TRUE(address.ok());
   const std::optional<InterfaceAddress> labelled = Listed("10.9.0.2");
   ASSERT_TRUE(labelled.has_value());
@@ -193,7 +193,7 @@ TEST(InterfacesTest, ALabelIsNotTheInterface) {
 }  // namespace serf::transport
 
 int main(int argc, char** argv) {
-  if (!serf::testing::MoveToOwnNetwork()) {
+  if (!serf::testkit::MoveToOwnNetwork()) {
     std::perror("this test needs a network of its own");
     return 1;
   }

@@ -15,7 +15,7 @@ namespace serf::transport {
 namespace {
 
 std::string Read(const char* path) {
-  std::ifstream file(testing::DataPath(path));
+  std::ifstream file(testkit::DataPath(path));
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 

@@ -72,7 +72,7 @@ class TcpStreamOn : public ::testing::TestWithParam<const char*> {
 
   template <typename Condition>
   bool RunUntil(Condition condition) {
-    return testing::RunUntil(io_, std::move(condition));
+    return testkit::RunUntil(io_, std::move(condition));
   }
 
   asio::io_context io_;
@@ -237,7 +237,7 @@ TEST(TcpListenerTest, PausesWhileAcceptingFailsThenGoesOn) {
   // The listener no longer listens, so accept() fails as without descriptors.
   ASSERT_EQ(::shutdown(listener.NativeHandleForTest(), SHUT_RD), 0);
   const auto begin = std::chrono::steady_clock::now();
-  ASSERT_TRUE(testing::RunUntil(io, [&] { return lines.lines.size() >= 2; }));
+  ASSERT_TRUE(testkit::RunUntil(io, [&] { return lines.lines.size() >= 2; }));
   EXPECT_GE(std::chrono::steady_clock::now() - begin, kAcceptErrorInterval);
   ASSERT_EQ(lines.lines.size(), 2u);
   EXPECT_EQ(lines.lines[0],
@@ -251,7 +251,7 @@ TEST(TcpListenerTest, PausesWhileAcceptingFailsThenGoesOn) {
   ASSERT_EQ(::getsockname(listener.NativeHandleForTest(), &local.any, &size), 0);
   tcp::socket client(io);
   client.connect(ToAsio(*FromSocketAddress(local)));
-  EXPECT_TRUE(testing::RunUntil(io, [&] { return accepted == 1; }));
+  EXPECT_TRUE(testkit::RunUntil(io, [&] { return accepted == 1; }));
 }
 
 TEST(TcpListenerTest, NamesTheSystemCallThatFailed) {

@@ -54,7 +54,7 @@ struct Peer {
 
   template <typename Condition>
   bool RunUntil(Condition condition) {
-    return testing::RunUntil(io, std::move(condition));
+    return testkit::RunUntil(io, std::move(condition));
   }
 
   asio::io_context& io;

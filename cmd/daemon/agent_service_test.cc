@@ -18,7 +18,7 @@ namespace {
 using ::testing::Each;
 using ::testing::Pair;
 
-class AgentServiceTest : public testing::HostFixture {
+class AgentServiceTest : public testkit::HostFixture {
  protected:
   // Calls every method that has a completion, and counts their calls by name in `calls_`.
   void CallAll(AgentService& service, const std::string& when) {
@@ -50,12 +50,12 @@ class AgentServiceTest : public testing::HostFixture {
 };
 
 TEST_F(AgentServiceTest, EachCompletionIsCalledOnceWhateverEnds) {
-  const auto host = Start(testing::QuickOptions("a"));
+  const auto host = Start(testkit::QuickOptions("a"));
   AgentService service(*host, logger_, [] {});
   CallAll(service, ", answered");
   ASSERT_TRUE(RunUntil([&] { return AllCalled(); }));
 
-  const auto other = Start(testing::QuickOptions("b"));
+  const auto other = Start(testkit::QuickOptions("b"));
   AgentService ending(*other, logger_, [] {});
   CallAll(ending, ", interrupted");
   other->Shutdown();

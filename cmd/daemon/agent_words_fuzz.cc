@@ -104,7 +104,7 @@ void ReadEventSpec(absl::string_view text) {
 }
 
 // A word may have one byte, and becomes a string in two lists.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {512, 16 << 10},
     .peak = {256, 16 << 10},
     .work = {4, 3000},
@@ -143,5 +143,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

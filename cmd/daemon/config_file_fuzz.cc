@@ -17,7 +17,7 @@
 namespace {
 
 // An element of JSON may have two bytes, and becomes a node of a map with its value.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {512, 32 << 10},
     .peak = {256, 32 << 10},
     .work = {10, 5000},
@@ -41,5 +41,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

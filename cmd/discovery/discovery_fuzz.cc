@@ -41,7 +41,7 @@ void Rewrite(const serf::cmd::DnsMessage& message) {
 }
 
 // A name may be a pointer of two bytes to a name of 255, and each question has an answer.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {2048, 64 << 10},
     .peak = {1024, 64 << 10},
     .work = {50, 5000},
@@ -69,5 +69,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -109,7 +109,7 @@ class MdnsTest : public ::testing::Test {
     return mdns.ok() ? *std::move(mdns) : nullptr;
   }
   void RunUntil(const std::function<bool()>& condition) {
-    EXPECT_TRUE(testing::RunUntil(io_, condition)) << ::testing::PrintToString(log_);
+    EXPECT_TRUE(testkit::RunUntil(io_, condition)) << ::testing::PrintToString(log_);
   }
 
   boost::asio::io_context io_;

@@ -137,7 +137,7 @@ class EventHandlersTest : public ::testing::Test {
 
   // Runs the loop until the condition holds; fails at the deadline.
   void RunUntil(const std::function<bool()>& condition) {
-    EXPECT_TRUE(testing::RunUntil(io_, condition, std::chrono::seconds(60)))
+    EXPECT_TRUE(testkit::RunUntil(io_, condition, std::chrono::seconds(60)))
         << ::testing::PrintToString(log_);
   }
   std::size_t Count(absl::string_view text) const {

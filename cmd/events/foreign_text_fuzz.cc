@@ -71,7 +71,7 @@ void TellScripts(const std::string& one, const std::string& other) {
 }
 
 // A byte may become an escape of ten bytes, in several texts, and the environment is copied.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {512, 256 << 10},
     .peak = {256, 256 << 10},
     .work = {20, 10000},
@@ -90,5 +90,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

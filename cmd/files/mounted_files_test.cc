@@ -17,7 +17,7 @@
 namespace serf::cmd {
 namespace {
 
-using serf::testing::MakeReadOnly;
+using serf::testkit::MakeReadOnly;
 
 class MountedFilesTest : public ::testing::Test {
  protected:
@@ -28,7 +28,7 @@ class MountedFilesTest : public ::testing::Test {
 
   MountedFilesTest() { folder_.Write("file", "covered"); }
 
-  testing::ContainerFolder folder_{MakeRoot()};
+  testkit::ContainerFolder folder_{MakeRoot()};
   const std::string path_ = folder_.PathOf("file");
 };
 
@@ -92,4 +92,4 @@ TEST_F(MountedFilesTest, AFullDiskKeepsTheOldText) {
 }  // namespace
 }  // namespace serf::cmd
 
-int main(int argc, char** argv) { return serf::testing::RunTestsWithOwnFiles(argc, argv); }
+int main(int argc, char** argv) { return serf::testkit::RunTestsWithOwnFiles(argc, argv); }

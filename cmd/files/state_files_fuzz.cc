@@ -12,7 +12,7 @@
 namespace {
 
 // An element of JSON may have two bytes. The fuzzer reads, writes and reads everything.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {1024, 16 << 10},
     .peak = {256, 16 << 10},
     .work = {20, 4000},
@@ -34,5 +34,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

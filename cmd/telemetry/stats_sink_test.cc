@@ -25,7 +25,7 @@ using boost::asio::ip::udp;
 class StatsSinkTest : public ::testing::Test {
  protected:
   void RunUntil(const std::function<bool()>& condition) {
-    EXPECT_TRUE(testing::RunUntil(io_, condition));
+    EXPECT_TRUE(testkit::RunUntil(io_, condition));
   }
 
   boost::asio::io_context io_;

@@ -153,7 +153,7 @@ TEST_F(SyslogSinkTest, EntriesAsRecorded) {
   for (const auto& [name, facility] :
        {std::pair{"agent-syslog", "daemon"}, std::pair{"agent-syslog-warn", "LOCAL0"}}) {
     const nlohmann::json recorded =
-        serf::testing::LoadVectors(absl::StrCat("cli/", std::string(name), ".json"));
+        serf::testkit::LoadVectors(absl::StrCat("cli/", std::string(name), ".json"));
     const std::vector<std::string> entries = Entries(recorded["stdout"].get<std::string>());
     Listen(SOCK_DGRAM);
     auto sink = SyslogSink::Create(facility, {path_});

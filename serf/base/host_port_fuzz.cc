@@ -17,7 +17,7 @@ void Check(bool holds) {
 }
 
 // Texts as long as the input.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {64, 4 << 10},
     .peak = {32, 4 << 10},
     .work = {2, 1500},
@@ -51,5 +51,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -102,10 +102,10 @@ TEST(RegexTest, PlainCostIsTheMost) {
           // The shortest of a few runs: other work of the machine does not count.
           Duration least = Duration::max();
           for (int run = 0; run < 5 && least > *limit; ++run) {
-            const Duration begin = testing::ThreadCpuTime();
+            const Duration begin = testkit::ThreadCpuTime();
             const absl::StatusOr<Regex> regex = Regex::Compile(expression, Regex::kModestMemoryMax);
             if (regex.ok()) static_cast<void>(regex->Matches(text));
-            least = std::min(least, testing::ThreadCpuTime() - begin);
+            least = std::min(least, testkit::ThreadCpuTime() - begin);
           }
 #ifdef NDEBUG
           EXPECT_LE(least, *limit) << expression << " with " << text.size();

@@ -19,7 +19,7 @@ namespace serf {
 // Nanoseconds, as in the protocol's own durations (docs/protocol/membership.md 0).
 using Duration = std::chrono::nanoseconds;
 
-// A monotonic clock without now(). Only drivers (transport::Host, testing::World) read a clock.
+// A monotonic clock without now(). Only drivers (transport::Host, testkit::World) read a clock.
 struct MonotonicClock {
   using duration = Duration;
   using rep = duration::rep;

@@ -67,7 +67,7 @@ void ExpectSameBits(const Coordinate& got, const Coordinate& want) {
 }
 
 const json& Cases() {
-  static const json& cases = *new json(testing::LoadVectors("coordinates.json")["cases"]);
+  static const json& cases = *new json(testkit::LoadVectors("coordinates.json")["cases"]);
   return cases;
 }
 

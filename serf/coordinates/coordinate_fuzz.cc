@@ -22,7 +22,7 @@
 namespace {
 
 // A record of four bytes may come from a new peer.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {256, 16 << 10},
     .peak = {128, 16 << 10},
     .work = {20, 4000},
@@ -53,5 +53,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

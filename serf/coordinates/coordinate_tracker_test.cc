@@ -13,8 +13,8 @@ namespace serf {
 namespace {
 
 using std::chrono::milliseconds;
-using testing::Hex;
-using testing::Unhex;
+using testkit::Hex;
+using testkit::Unhex;
 
 class Lines : public Logger {
  public:
@@ -41,7 +41,7 @@ TEST(CoordinateTrackerTest, PayloadOfAStartingNodeIsTheRecordedOne) {
   ByteVector payload;
   tracker.AppendPayload(payload);
   int checked = 0;
-  for (const auto& vector : testing::LoadVectors("serf.json")) {
+  for (const auto& vector : testkit::LoadVectors("serf.json")) {
     if (vector["name"] != "ping-payload-fresh") continue;
     EXPECT_EQ(Hex(payload), vector["hex"]);
     ++checked;

@@ -28,8 +28,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using testing::LoneSerf;
 using ::testing::SizeIs;
+using testkit::LoneSerf;
 using wire::LamportTime;
 
 wire::UserEventMessage EventOf(absl::string_view name, std::uint64_t time,

@@ -48,7 +48,7 @@ struct Counter {
 
 // A name of one byte is in two sets, one of which belongs to the test; the visit keeps the latest
 // slots.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {512, 256 << 10},
     .peak = {256, 256 << 10},
     .work = {60, 20000},
@@ -100,5 +100,5 @@ void Fuzz(serf::ByteView body) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

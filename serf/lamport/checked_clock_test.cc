@@ -21,7 +21,7 @@ constexpr std::uint64_t kFar = LamportClock::kCeiling + (std::uint64_t{1} << 40)
 
 class CheckedClockTest : public ::testing::Test {
  protected:
-  testing::LineLogger log_;
+  testkit::LineLogger log_;
   Counters counters_;
   CheckedClock clock_{"queries", &log_, counters_};
   Instant now_ = Instant() + std::chrono::hours(1);

@@ -25,7 +25,7 @@ namespace {
 using wire::LamportTime;
 
 // A node and the members that it knows.
-class LocalStateWriterTest : public testing::SerfPart, public ::testing::Test {
+class LocalStateWriterTest : public testkit::SerfPart, public ::testing::Test {
  protected:
   void Gone(absl::string_view name, bool left) {
     if (left) return PeerLeaves(name);

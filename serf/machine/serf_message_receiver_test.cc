@@ -26,12 +26,12 @@ namespace {
 
 using std::chrono::seconds;
 using ::testing::ElementsAre;
-using testing::Encoded;
 using ::testing::IsEmpty;
-using testing::JoinOf;
-using testing::LeaveOf;
-using testing::Peers;
 using ::testing::SizeIs;
+using testkit::Encoded;
+using testkit::JoinOf;
+using testkit::LeaveOf;
+using testkit::Peers;
 using wire::LamportTime;
 
 wire::UserEventMessage EventOf(absl::string_view name, std::uint64_t time, ByteView payload = {}) {
@@ -62,7 +62,7 @@ ByteVector RelayOf(absl::string_view name, const Endpoint& to, const ByteVector&
   return relay;
 }
 
-class SerfMessageReceiverTest : public ::testing::Test, protected testing::SerfPart {
+class SerfMessageReceiverTest : public ::testing::Test, protected testkit::SerfPart {
  protected:
   void Hear(ByteView message, const Endpoint& from = Peers::EndpointOf("a")) {
     receiver_.OnMessage(now_, from, message);
@@ -84,7 +84,7 @@ class SerfMessageReceiverTest : public ::testing::Test, protected testing::SerfP
     queries_.asked().Drain(
         [&](const QueryEvent& query) { lines.push_back(absl::StrCat("query ", query.name)); });
     queries_.updates().Drain(
-        [&](const QueryUpdate& update) { lines.push_back(testing::TextOf(update)); });
+        [&](const QueryUpdate& update) { lines.push_back(testkit::TextOf(update)); });
     return lines;
   }
   // The number of calls that it takes to merge the state.

@@ -14,13 +14,13 @@ namespace serf {
 namespace {
 
 using ::testing::ElementsAre;
-using testing::Encoded;
 using ::testing::IsEmpty;
-using testing::JoinOf;
-using testing::LeaveOf;
+using testkit::Encoded;
+using testkit::JoinOf;
+using testkit::LeaveOf;
 using wire::LamportTime;
 
-class IntentIssuerTest : public ::testing::Test, protected testing::SerfPart {
+class IntentIssuerTest : public ::testing::Test, protected testkit::SerfPart {
  protected:
   static constexpr Broadcasts::Token kToken = 7;
 

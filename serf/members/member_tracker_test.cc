@@ -25,7 +25,7 @@ using ::testing::UnorderedElementsAre;
 using wire::LamportTime;
 using enum MemberStatus;
 
-class MemberTrackerTest : public ::testing::Test, protected testing::SerfPart {
+class MemberTrackerTest : public ::testing::Test, protected testkit::SerfPart {
  protected:
   MemberTracker::LeaveOutcome Leave(absl::string_view name, std::uint64_t time,
                                     bool prune = false) {
@@ -386,7 +386,7 @@ TEST_F(MemberTrackerTest, MembersInEveryStateAreFoundAndSorted) {
   EXPECT_THAT(lines, ElementsAre("a leaving", "b failed", "c left", "d alive", "self alive"));
   EXPECT_EQ(members[3].tags, (Tags{{"role", "db"}}));
   EXPECT_FALSE(members_.Contains("e"));
-  EXPECT_THAT(members_.WithoutMember({testing::Peers::EndpointOf("e")}), SizeIs(1));
+  EXPECT_THAT(members_.WithoutMember({testkit::Peers::EndpointOf("e")}), SizeIs(1));
 }
 
 // Peers would take the time of an unfinished leave for that of a join, and ignore the leave.

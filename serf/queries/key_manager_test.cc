@@ -25,7 +25,7 @@ using ::testing::UnorderedElementsAre;
 using enum KeyOperation;
 
 // A cluster of "self" and "a".
-class KeyManagerTest : public ::testing::Test, protected testing::SerfPart {
+class KeyManagerTest : public ::testing::Test, protected testkit::SerfPart {
  protected:
   struct Asked {
     QueryId id;
@@ -72,12 +72,12 @@ class KeyManagerTest : public ::testing::Test, protected testing::SerfPart {
     HandUpdates();
   }
   void Answer(QueryId query, absl::string_view from, const wire::KeyResponse& response = Yes()) {
-    Answer(query, from, testing::Encoded(response));
+    Answer(query, from, testkit::Encoded(response));
   }
   static wire::KeyResponse Yes() { return {.result = true}; }
   void HandUpdates() {
     issuer_.updates().Drain([&](const QueryUpdate& update) {
-      if (!keys_.OnUpdate(now_, update)) others_.push_back(testing::TextOf(update));
+      if (!keys_.OnUpdate(now_, update)) others_.push_back(testkit::TextOf(update));
     });
   }
   void PassTo(Instant time) {
@@ -168,7 +168,7 @@ TEST_F(KeyManagerTest, ErrorsAreCountedByNodeAndSayMoreThanSilence) {
 }
 
 TEST_F(KeyManagerTest, AnswersThatMakeNoSenseAreErrors) {
-  ByteVector cut = testing::Encoded(Yes());
+  ByteVector cut = testkit::Encoded(Yes());
   cut.pop_back();
   const ByteVector long_one(300, 1);
   const struct {

@@ -47,7 +47,7 @@ class ForgettingAead final : public wire::Aead {
 };
 
 // A node whose keyring has these keys; queries come from "a".
-class KeyringEditorTest : public ::testing::Test, protected testing::SerfPart {
+class KeyringEditorTest : public ::testing::Test, protected testkit::SerfPart {
  protected:
   static Config WithKeys(const std::vector<ByteVector>& keys, bool saved) {
     Config config = Quiet();
@@ -66,10 +66,10 @@ class KeyringEditorTest : public ::testing::Test, protected testing::SerfPart {
   }
 
   void Ask(KeyOperation operation, const ByteVector& key) {
-    AskAt(++time_, operation, testing::Encoded(wire::KeyRequest{.key = key}));
+    AskAt(++time_, operation, testkit::Encoded(wire::KeyRequest{.key = key}));
   }
   void AskAt(std::uint64_t time, KeyOperation operation, ByteView payload) {
-    const Endpoint endpoint = testing::Peers::EndpointOf("a");
+    const Endpoint endpoint = testkit::Peers::EndpointOf("a");
     wire::QueryMessage query;
     query.ltime = LamportTime(time);
     query.id = 77;
@@ -161,14 +161,14 @@ TEST_F(KeyringEditorTest, ARemovedKeyIsForgottenByTheCipher) {
 TEST_F(KeyringEditorTest, OfTwoPrimaryKeysTheLaterRequestWinsInWhateverOrderTheyCome) {
   Ask(kInstall, Key(3));
   TakeAnswers();
-  AskAt(20, kUse, testing::Encoded(wire::KeyRequest{.key = Key(3)}));
-  AskAt(19, kUse, testing::Encoded(wire::KeyRequest{.key = Key(2)}));
-  AskAt(18, kUse, testing::Encoded(wire::KeyRequest{.key = Key(3)}));  // already so
+  AskAt(20, kUse, testkit::Encoded(wire::KeyRequest{.key = Key(3)}));
+  AskAt(19, kUse, testkit::Encoded(wire::KeyRequest{.key = Key(2)}));
+  AskAt(18, kUse, testkit::Encoded(wire::KeyRequest{.key = Key(3)}));  // already so
   EXPECT_THAT(Ring(), ElementsAre(3, 1, 2));
   EXPECT_THAT(TakeAnswers(),
               ElementsAre("20: yes", "19: no, A later request has made another key the primary one",
                           "18: yes"));
-  AskAt(21, kUse, testing::Encoded(wire::KeyRequest{.key = Key(2)}));
+  AskAt(21, kUse, testkit::Encoded(wire::KeyRequest{.key = Key(2)}));
   EXPECT_THAT(Ring(), ElementsAre(2, 3, 1));
 }
 
@@ -279,7 +279,7 @@ TEST_F(SavedKeyringEditorTest, AFailedSaveIsUndoneInRingCipherAndOrder) {
   EXPECT_EQ(config_.swim.keyring->primary().front(), 1);
   // The request that made it the primary key does not count either.
   TakeAnswers();
-  AskAt(4, kUse, testing::Encoded(wire::KeyRequest{.key = Key(2)}));
+  AskAt(4, kUse, testkit::Encoded(wire::KeyRequest{.key = Key(2)}));
   EXPECT_EQ(editor_.TakeSave(), 3u);
   Saved(3);
   EXPECT_THAT(TakeAnswers(), ElementsAre("4: yes"));

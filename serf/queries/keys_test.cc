@@ -28,10 +28,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using testing::LoneSerf;
 using ::testing::Pair;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
+using testkit::LoneSerf;
 using wire::LamportTime;
 using enum KeyOperation;
 
@@ -41,7 +41,7 @@ std::string Base64(const ByteVector& key) { return absl::Base64Escape(AsText(key
 // Encrypted, but packets are in the clear, so that the test can read them.
 Config Encrypted() {
   Config config = LoneSerf::DefaultConfig();
-  testing::Encrypt(config.swim, Key(1));
+  testkit::Encrypt(config.swim, Key(1));
   config.swim.verify_incoming = false;
   config.swim.verify_outgoing = false;
   config.swim.enable_compression = false;

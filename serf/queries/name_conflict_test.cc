@@ -20,8 +20,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::IsEmpty;
-using testing::LoneSerf;
 using ::testing::SizeIs;
+using testkit::LoneSerf;
 using wire::LamportTime;
 using enum NameVerdict;
 

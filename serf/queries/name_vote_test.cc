@@ -21,13 +21,13 @@ namespace {
 using std::chrono::microseconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using testing::Peers;
+using testkit::Peers;
 
 // Addresses beside that of "self", 10.0.0.1.
 constexpr Endpoint kGreater{IpAddress::V4(10, 0, 0, 2), 7946};
 constexpr Endpoint kLess{IpAddress::V4(9, 0, 0, 1), 7946};
 
-class NameVoteTest : public ::testing::Test, protected testing::SerfPart {
+class NameVoteTest : public ::testing::Test, protected testkit::SerfPart {
  protected:
   // Members that have answered a probe.
   void AddVoters(const std::vector<std::string>& names) {
@@ -214,7 +214,7 @@ TEST_F(NameVoteTest, BallotsThatMakeNoSenseDoNotCountAndOneOfNobodyIsAgainst) {
   cut.pop_back();
   VoteBytes(*vote, "a", cut);
   VoteBytes(*vote, "b", {});
-  VoteBytes(*vote, "c", testing::Encoded(wire::KeyRequest{}));
+  VoteBytes(*vote, "c", testkit::Encoded(wire::KeyRequest{}));
   VoteBytes(*vote, "d", EncodeBallot(std::nullopt));
   EXPECT_EQ(End(*vote), "[0 / 1]");
   EXPECT_FALSE(lost());  // three of four did not vote

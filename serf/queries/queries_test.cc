@@ -22,8 +22,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using testing::LoneSerf;
 using ::testing::SizeIs;
+using testkit::LoneSerf;
 using wire::LamportTime;
 
 wire::QueryResponseMessage ResponseOf(QueryId query, absl::string_view from,

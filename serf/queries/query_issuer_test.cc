@@ -22,7 +22,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using wire::LamportTime;
 
-class QueryIssuerTest : public ::testing::Test, protected testing::SerfPart {
+class QueryIssuerTest : public ::testing::Test, protected testkit::SerfPart {
  protected:
   explicit QueryIssuerTest(Config config = Quiet()) : SerfPart(std::move(config)) {}
 
@@ -57,7 +57,7 @@ class QueryIssuerTest : public ::testing::Test, protected testing::SerfPart {
   std::vector<std::string> TakeUpdates() {
     std::vector<std::string> updates;
     issuer_.updates().Drain(
-        [&](const QueryUpdate& update) { updates.push_back(testing::TextOf(update)); });
+        [&](const QueryUpdate& update) { updates.push_back(testkit::TextOf(update)); });
     return updates;
   }
 

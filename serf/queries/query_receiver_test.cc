@@ -41,7 +41,7 @@ struct Question {
   QueryParams filters = {};
 };
 
-class QueryReceiverTest : public ::testing::Test, protected testing::SerfPart {
+class QueryReceiverTest : public ::testing::Test, protected testkit::SerfPart {
  protected:
   static Config WithRole() {
     Config config = Quiet();
@@ -52,7 +52,7 @@ class QueryReceiverTest : public ::testing::Test, protected testing::SerfPart {
 
   bool Ask(const Question& q) {
     const Endpoint endpoint =
-        q.at == "self" ? context_.own_endpoint() : testing::Peers::EndpointOf(q.at);
+        q.at == "self" ? context_.own_endpoint() : testkit::Peers::EndpointOf(q.at);
     const std::vector<ByteVector> filters = EncodeQueryFilters(q.filters);
     const std::vector<ByteView> views(filters.begin(), filters.end());
     wire::QueryMessage query;
@@ -323,7 +323,7 @@ TEST_F(QueryReceiverTest, OpenOnesAreBoundedAndTheOldestGoesUnlessOneIsOver) {
 
 TEST_F(QueryReceiverTest, AnAnswerIsRelayedByOthersThatCan) {
   AddPeers({"a", "b", "c", "dead"});
-  AddPeerAt("old", testing::Peers::EndpointOf("old"), /*protocol_max=*/4);
+  AddPeerAt("old", testkit::Peers::EndpointOf("old"), /*protocol_max=*/4);
   KillPeer("dead");
   Question question{.relay_factor = 9};
   Ask(question);

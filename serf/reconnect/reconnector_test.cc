@@ -24,9 +24,9 @@ using ::testing::Lt;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
-Endpoint At(absl::string_view name) { return testing::Peers::EndpointOf(name); }
+Endpoint At(absl::string_view name) { return testkit::Peers::EndpointOf(name); }
 
-class ReconnectorTest : public ::testing::Test, protected testing::SerfPart {
+class ReconnectorTest : public ::testing::Test, protected testkit::SerfPart {
  protected:
   // Reports the changes to the reconnector, as the machine does.
   void HandEvents() {

@@ -73,7 +73,7 @@ class RejoinTest : public ::testing::Test {
 
   Instant now_{};
   Rng rng_{5};
-  testing::LineLogger log_;
+  testkit::LineLogger log_;
   FakeCluster cluster_;
   SnapshotRejoin rejoin_;
 };

@@ -19,8 +19,8 @@ class LeaveSequence {
  public:
   enum class Step : std::uint8_t {
     kNone,
-    kLeaveEngine,  // let the SWIM layer leave, then call OnEngineLeft when its news is out
-    kLeft,         // done
+    kLeaveSwim,  // let the SWIM layer leave, then call OnSwimLeft when its news is out
+    kLeft,       // done
   };
   struct Next {
     Step step = Step::kNone;
@@ -56,7 +56,7 @@ class LeaveSequence {
     return {};
   }
 
-  Next OnEngineLeft(Instant now) {
+  Next OnSwimLeft(Instant now) {
     if (phase_ == Phase::kEngine) EnterPropagate(now);
     return {};
   }
@@ -90,7 +90,7 @@ class LeaveSequence {
   Next EnterEngine(Instant now, bool timed_out) {
     phase_ = Phase::kEngine;
     deadline_ = now + broadcast_timeout_;
-    return {Step::kLeaveEngine, timed_out};
+    return {Step::kLeaveSwim, timed_out};
   }
   void EnterPropagate(Instant now) {
     phase_ = Phase::kPropagate;

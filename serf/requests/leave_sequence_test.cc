@@ -19,10 +19,10 @@ TEST(LeaveSequenceTest, EachStepFollowsTheNewsOfTheOneBefore) {
   EXPECT_EQ(leave.NextDeadline(), kStart + seconds(5));
   EXPECT_EQ(leave.OnTimer(kStart + seconds(1)).step, Step::kNone);
   const LeaveSequence::Next next = leave.OnIntentSent(kStart + seconds(1));
-  EXPECT_EQ(next.step, Step::kLeaveEngine);
+  EXPECT_EQ(next.step, Step::kLeaveSwim);
   EXPECT_FALSE(next.timed_out);
   EXPECT_EQ(leave.NextDeadline(), kStart + seconds(6));
-  EXPECT_EQ(leave.OnEngineLeft(kStart + seconds(2)).step, Step::kNone);
+  EXPECT_EQ(leave.OnSwimLeft(kStart + seconds(2)).step, Step::kNone);
   EXPECT_EQ(leave.NextDeadline(), kStart + seconds(3));
   EXPECT_EQ(leave.OnTimer(kStart + seconds(3)).step, Step::kLeft);
   EXPECT_EQ(leave.NextDeadline(), kNever);
@@ -35,14 +35,14 @@ TEST(LeaveSequenceTest, TheIntentTravelsAloneForAWhile) {
   EXPECT_EQ(leave.NextDeadline(), kStart + seconds(3));
   EXPECT_EQ(leave.OnTimer(kStart + seconds(2)).step, Step::kNone);
   const LeaveSequence::Next next = leave.OnTimer(kStart + seconds(3));
-  EXPECT_EQ(next.step, Step::kLeaveEngine);
+  EXPECT_EQ(next.step, Step::kLeaveSwim);
   EXPECT_FALSE(next.timed_out);
 }
 
 TEST(LeaveSequenceTest, NobodyToTell) {
   LeaveSequence leave(seconds(5), seconds(1));
-  EXPECT_EQ(leave.Begin(kStart, false).step, Step::kLeaveEngine);
-  leave.OnEngineLeft(kStart);
+  EXPECT_EQ(leave.Begin(kStart, false).step, Step::kLeaveSwim);
+  leave.OnSwimLeft(kStart);
   EXPECT_EQ(leave.NextDeadline(), kStart + seconds(1));
 }
 
@@ -50,7 +50,7 @@ TEST(LeaveSequenceTest, GoesOnWhenNothingCanBeSentAndEndsAfterElevenSeconds) {
   LeaveSequence leave(seconds(5), seconds(1));
   leave.Begin(kStart, true);
   LeaveSequence::Next next = leave.OnTimer(kStart + seconds(5));
-  EXPECT_EQ(next.step, Step::kLeaveEngine);
+  EXPECT_EQ(next.step, Step::kLeaveSwim);
   EXPECT_TRUE(next.timed_out);
   next = leave.OnTimer(kStart + seconds(10));
   EXPECT_EQ(next.step, Step::kNone);
@@ -65,7 +65,7 @@ TEST(LeaveSequenceTest, LateNewsChangesNothing) {
   leave.OnTimer(kStart + seconds(5));
   EXPECT_EQ(leave.OnIntentSent(kStart + seconds(6)).step, Step::kNone);
   leave.OnTimer(kStart + seconds(10));
-  EXPECT_EQ(leave.OnEngineLeft(kStart + seconds(10)).step, Step::kNone);
+  EXPECT_EQ(leave.OnSwimLeft(kStart + seconds(10)).step, Step::kNone);
   EXPECT_EQ(leave.NextDeadline(), kStart + seconds(11));
 }
 

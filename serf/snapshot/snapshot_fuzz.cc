@@ -31,7 +31,7 @@ bool Same(const serf::SnapshotState& a, const serf::SnapshotState& b) {
 }
 
 // A line of 15 bytes is a node in three maps; a malformed line is logged.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {512, 32 << 10},
     .peak = {256, 32 << 10},
     .work = {30, 5000},
@@ -73,5 +73,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

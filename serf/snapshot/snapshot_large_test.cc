@@ -17,12 +17,12 @@
 namespace serf {
 namespace {
 
-using testing::Event1;
-using testing::ExpectSameNodesAndClocks;
 using ::testing::IsEmpty;
-using testing::kStart;
-using testing::ReadAll;
-using testing::Writer;
+using testkit::Event1;
+using testkit::ExpectSameNodesAndClocks;
+using testkit::kStart;
+using testkit::ReadAll;
+using testkit::Writer;
 using wire::LamportTime;
 
 // A file that is due to be written anew, with this many nodes of each kind.

@@ -36,19 +36,19 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
-using testing::Event1;
-using testing::ExpectSameNodesAndClocks;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::kStart;
-using testing::MakeMember;
 using ::testing::Pair;
-using testing::ReadAll;
-using testing::Writer;
+using testkit::Event1;
+using testkit::ExpectSameNodesAndClocks;
+using testkit::kStart;
+using testkit::MakeMember;
+using testkit::ReadAll;
+using testkit::Writer;
 using wire::LamportTime;
 
 std::string LoadSnapshot(absl::string_view name) {
-  std::ifstream in(serf::testing::DataPath(absl::StrCat("testing/vectors/snapshots/", name)));
+  std::ifstream in(serf::testkit::DataPath(absl::StrCat("testing/vectors/snapshots/", name)));
   EXPECT_TRUE(in) << name;
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
@@ -56,7 +56,7 @@ std::string LoadSnapshot(absl::string_view name) {
 // --- reading ---
 
 TEST(SnapshotReaderTest, VectorsAreRecoveredAsByTheOriginal) {
-  const json expected = serf::testing::LoadVectors("snapshots/expected.json");
+  const json expected = serf::testkit::LoadVectors("snapshots/expected.json");
   int files = 0;
   for (const auto& [file, want] : expected.items()) {
     if (file == "_about") continue;
@@ -67,7 +67,7 @@ TEST(SnapshotReaderTest, VectorsAreRecoveredAsByTheOriginal) {
       for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{1 << 20}}) {
         SCOPED_TRACE(absl::StrCat(file, " ", rejoin, " ", piece));
         const json& state = want[rejoin ? "rejoin_after_leave_true" : "rejoin_after_leave_false"];
-        testing::LineLogger log;
+        testkit::LineLogger log;
         const SnapshotState got = ReadAll(text, rejoin, &log, piece);
         std::map<std::string, std::string> alive(got.alive.begin(), got.alive.end());
         EXPECT_EQ(alive, (state["alive_nodes"].get<std::map<std::string, std::string>>()));
@@ -105,7 +105,7 @@ TEST(SnapshotReaderTest, LongLinesAreSkipped) {
   ASSERT_EQ(fits.size() - 1, kSnapshotLineMax);
   const std::string beyond = absl::StrCat("alive: xx", longest.substr(7));
   for (const std::size_t piece : {std::size_t{1}, std::size_t{1000}, std::size_t{1 << 20}}) {
-    testing::LineLogger log;
+    testkit::LineLogger log;
     const std::string text =
         absl::StrCat(fits, beyond, "#", std::string(100'000, 'c'), "\nclock: 4\n");
     const SnapshotState state = ReadAll(text, false, &log, piece);
@@ -120,7 +120,7 @@ TEST(SnapshotReaderTest, LongLinesAreSkipped) {
 TEST(SnapshotReaderTest, AFileOfGarbageDoesNotFillTheLog) {
   std::string text;
   for (int i = 0; i < 10'000; ++i) absl::StrAppend(&text, "garbage ", i, "\n");
-  testing::LineLogger log;
+  testkit::LineLogger log;
   ReadAll(text, false, &log);
   ASSERT_EQ(log.lines().size(), kSnapshotWarningsMax + 1u);
   EXPECT_EQ(log.lines().back(), "[WARN] serf: 9900 further snapshot lines were not understood");
@@ -128,7 +128,7 @@ TEST(SnapshotReaderTest, AFileOfGarbageDoesNotFillTheLog) {
 
 // The reader takes a million nodes, but not of any length.
 TEST(SnapshotReaderTest, LongNamesDoNotFillTheMemory) {
-  testing::LineLogger log;
+  testkit::LineLogger log;
   SnapshotReader reader(false, &log);
   const std::size_t most = kSnapshotTextMax / 4000;
   for (std::size_t i = 0; i < most + 100; ++i) {
@@ -253,7 +253,7 @@ TEST(SnapshotTest, AnUpdateCountsOnlyWithAnotherAddress) {
 }
 
 TEST(SnapshotTest, NamesWithLineFeedsForgeNothing) {
-  testing::LineLogger log;
+  testkit::LineLogger log;
   Writer writer({}, &log);
   for (const MemberEventKind kind : {MemberEventKind::kJoin, MemberEventKind::kFailed,
                                      MemberEventKind::kLeave, MemberEventKind::kReap}) {
@@ -315,7 +315,7 @@ TEST(SnapshotTest, LinesWaitNoLongerThanTheInterval) {
 // --- writing the file anew ---
 
 TEST(SnapshotTest, CompactionKeepsTheState) {
-  testing::LineLogger log;
+  testkit::LineLogger log;
   Writer writer({}, &log);
   for (int i = 0; i < 20; ++i) {
     writer->OnMemberEvent(Event1(MemberEventKind::kJoin, absl::StrCat("node ", i)));
@@ -377,7 +377,7 @@ TEST(SnapshotTest, LongNamesAreNotWrittenAnewAllTheTime) {
 // --- a disk that fails ---
 
 TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
-  testing::LineLogger log;
+  testkit::LineLogger log;
   Writer writer({}, &log);
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
   writer.Flush(kStart);
@@ -427,7 +427,7 @@ TEST(SnapshotTest, FailureIsMadeGoodByTheWholeFile) {
 // The driver keeps what a full disk did not take. Soon after there is room, the file is complete.
 TEST(SnapshotTest, WhatAFullDiskDidNotTakeIsTriedEverySecond) {
   const absl::Status full = absl::ResourceExhaustedError("write x: no space left on device");
-  testing::LineLogger log;
+  testkit::LineLogger log;
   Writer writer({}, &log);
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
   writer.Flush(kStart);
@@ -469,7 +469,7 @@ TEST(SnapshotTest, WhatAFullDiskDidNotTakeIsTriedEverySecond) {
 
 // More than the driver keeps, or another error: then only writing the whole file helps.
 TEST(SnapshotTest, AfterAFullDiskAnotherError) {
-  testing::LineLogger log;
+  testkit::LineLogger log;
   Writer writer({}, &log);
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
   writer.Flush(kStart);
@@ -491,7 +491,7 @@ TEST(SnapshotTest, AfterAFullDiskAnotherError) {
 
 // A file at its limit of size (ulimit -f): a smaller one is possible.
 TEST(SnapshotTest, ASmallerFileIsWhatThereIsRoomFor) {
-  testing::LineLogger log;
+  testkit::LineLogger log;
   Writer writer({}, &log);
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
   writer.Flush(kStart);
@@ -509,7 +509,7 @@ TEST(SnapshotTest, ASmallerFileIsWhatThereIsRoomFor) {
 // A file that cannot be written anew, for example in a folder that the agent may not write, is
 // appended to nevertheless. A new attempt comes after a while.
 TEST(SnapshotTest, ACompactionThatFailsDoesNotFreezeTheFile) {
-  testing::LineLogger log;
+  testkit::LineLogger log;
   Writer writer({}, &log);
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
   Instant now = kStart;
@@ -558,7 +558,7 @@ TEST(SnapshotTest, ALeaveIsRecordedAlthoughTheFileLacksLines) {
 }
 
 TEST(SnapshotTest, ALeaveThatCannotBeRecordedIsAnError) {
-  testing::LineLogger log;
+  testkit::LineLogger log;
   Writer writer({}, &log);
   writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
   writer.FlushAndWork(kStart);
@@ -635,7 +635,7 @@ TEST(SnapshotTest, ManyAreForgottenInTurns) {
 
 // At the last time nothing is news; a hostile peer may have moved a clock in a file there.
 TEST(SnapshotReaderTest, NoClockIsAtTheEndOfTheNumbers) {
-  testing::LineLogger lines;
+  testkit::LineLogger lines;
   const SnapshotState state = ReadAll(
       "clock: 7\nclock: 18446744073709551615\nevent-clock: 18446744073709551614\n"
       "query-clock: 9223372036854775808\n",

@@ -116,10 +116,10 @@ class NodeAllocationTest : public ::testing::Test {
 
 TEST_F(NodeAllocationTest, ACalmClusterAllocatesNothing) {
   RunFor(seconds(30));
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   const std::uint64_t datagrams = nodes_[0]->counters().datagrams_received;
   RunFor(seconds(60));
-  EXPECT_EQ(testing::allocations().count - before, 0u);
+  EXPECT_EQ(testkit::allocations().count - before, 0u);
   EXPECT_GE(nodes_[0]->counters().datagrams_received - datagrams, 90u);
   EXPECT_GE(delegates_[0].round_trips, 60u);
 }
@@ -136,9 +136,9 @@ TEST_F(NodeAllocationTest, NewsOfKnownStateAllocateNothing) {
   const ByteView parts[] = {alive, suspect, dead, user};
   wire::AppendCompound(parts, packet);
   Deliver(2, packet);
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   for (int i = 0; i < 1000; ++i) Deliver(2, packet);
-  EXPECT_EQ(testing::allocations().count - before, 0u);
+  EXPECT_EQ(testkit::allocations().count - before, 0u);
   EXPECT_EQ(delegates_[2].user_messages, 1001u);
 }
 
@@ -150,20 +150,20 @@ TEST_F(NodeAllocationTest, ASteadyStreamOfBroadcastsAllocatesNothing) {
     RunFor(std::chrono::milliseconds(50));
   };
   for (int i = 0; i < 200; ++i) broadcast();
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   for (int i = 0; i < 200; ++i) broadcast();
-  EXPECT_EQ(testing::allocations().count - before, 0u);
+  EXPECT_EQ(testkit::allocations().count - before, 0u);
   EXPECT_GE(delegates_[1].user_messages, 200u);
 }
 
 TEST_F(NodeAllocationTest, RefusedDatagramsAllocateNothing) {
   const ByteVector bad[] = {{}, {99}, {7, 5}, {0, 0xc1}, {9, 0x80}, {12, 1, 2, 3, 4, 5}, {244, 1}};
   for (const ByteVector& b : bad) Deliver(0, b);
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   for (int i = 0; i < 1000; ++i) {
     for (const ByteVector& b : bad) Deliver(0, b);
   }
-  EXPECT_EQ(testing::allocations().count - before, 0u);
+  EXPECT_EQ(testkit::allocations().count - before, 0u);
 }
 
 }  // namespace

@@ -91,7 +91,7 @@ class Subject {
 
 void CountAllocations(benchmark::State& state, std::size_t before) {
   state.counters["allocations"] =
-      benchmark::Counter(static_cast<double>(testing::allocations().count - before),
+      benchmark::Counter(static_cast<double>(testkit::allocations().count - before),
                          benchmark::Counter::kAvgIterations);
 }
 
@@ -109,7 +109,7 @@ void BM_AnswerPing(benchmark::State& state) {
   }
   subject.Drain();
   std::size_t i = 0;
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   for (auto _ : state) {
     subject.node().OnDatagram(subject.now, EndpointOfMember(static_cast<int>(i)), pings[i],
                               subject.out);
@@ -127,7 +127,7 @@ void BM_OldNews(benchmark::State& state) {
   const std::vector<ByteView> views(parts.begin(), parts.end());
   ByteVector packet;
   wire::AppendCompound(views, packet);
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   for (auto _ : state) {
     subject.node().OnDatagram(subject.now, EndpointOfMember(0), packet, subject.out);
     subject.out.Clear();
@@ -160,7 +160,7 @@ void BM_PushPullKnown(benchmark::State& state) {
   Subject subject(kMembers);
   const ByteVector request = PushPullOf(kMembers);
   subject.Drain();
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   int from = 0;
   for (auto _ : state) subject.PushPull(EndpointOfMember(from++ % kMembers), request);
   CountAllocations(state, before);
@@ -189,7 +189,7 @@ void BM_Probe(benchmark::State& state) {
   Subject subject(100);
   subject.Drain();
   const Counters& counters = subject.node().counters();
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   ByteVector ack;
   for (auto _ : state) {
     subject.now = subject.node().NextDeadline();

@@ -151,7 +151,7 @@ namespace {
 
 // Two nodes get the input twice as a datagram, inflated into a vector that doubles, and three times
 // as a stream, each inflated as far as allowed.
-constexpr serf::testing::FuzzBounds kBounds = {
+constexpr serf::testkit::FuzzBounds kBounds = {
     .total = {9 * serf::wire::kInflationMax,
               3 * serf::wire::kInflationFree + 6 * serf::wire::kPacketInflationFree + (2 << 20)},
     .peak = {4 * serf::wire::kInflationMax,
@@ -182,5 +182,5 @@ void Fuzz(serf::ByteView input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(kBounds, data, size, Fuzz);
+  return serf::testkit::FuzzWithin(kBounds, data, size, Fuzz);
 }

@@ -31,9 +31,9 @@ struct Input {
 
 std::vector<Input> Vectors(absl::string_view outcome) {
   std::vector<Input> list;
-  for (const auto& v : testing::LoadVectors("memberlist.json")) {
+  for (const auto& v : testkit::LoadVectors("memberlist.json")) {
     if (v["decoded"]["outcome"] != std::string(outcome)) continue;
-    list.push_back({v["name"], v["layer"], testing::Unhex(v["hex"].get<std::string>())});
+    list.push_back({v["name"], v["layer"], testkit::Unhex(v["hex"].get<std::string>())});
   }
   return list;
 }
@@ -42,10 +42,10 @@ std::vector<Input> Vectors(absl::string_view outcome) {
 std::vector<Input> HostileInputs() {
   std::vector<Input> list = Vectors("hostile");
   Rng rng(4);
-  for (const auto& [name, bytes] : testing::HostileDatagrams(rng, "agent-a")) {
+  for (const auto& [name, bytes] : testkit::HostileDatagrams(rng, "agent-a")) {
     list.push_back({name, "packet", bytes});
   }
-  for (const auto& [name, bytes] : testing::HostileStreams(rng)) {
+  for (const auto& [name, bytes] : testkit::HostileStreams(rng)) {
     list.push_back({name, "stream", bytes});
   }
   return list;

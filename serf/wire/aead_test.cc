@@ -14,9 +14,9 @@
 namespace serf::wire {
 namespace {
 
-using ::serf::testing::Hex;
-using ::serf::testing::LoadVectors;
-using ::serf::testing::Unhex;
+using ::serf::testkit::Hex;
+using ::serf::testkit::LoadVectors;
+using ::serf::testkit::Unhex;
 
 Keyring::Key KeyOf(std::uint8_t byte, std::size_t size = 16) { return Keyring::Key(size, byte); }
 

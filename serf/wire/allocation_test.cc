@@ -24,11 +24,11 @@
 namespace {
 
 void* CountOpenssl(std::size_t size, const char*, int) {
-  ++serf::testing::allocations().count;
+  ++serf::testkit::allocations().count;
   return std::malloc(size);
 }
 void* RecountOpenssl(void* memory, std::size_t size, const char*, int) {
-  ++serf::testing::allocations().count;
+  ++serf::testkit::allocations().count;
   return std::realloc(memory, size);
 }
 void FreeOpenssl(void* memory, const char*, int) { std::free(memory); }
@@ -160,10 +160,10 @@ class Traffic {
 TEST(AllocationTest, DatagramsMakeNoneInTheSteadyState) {
   Traffic traffic;
   ASSERT_EQ(traffic.Run(), 16 * 12);  // grows the buffers and makes the cipher contexts
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   int arrived = 0;
   for (int i = 0; i < 100; ++i) arrived += traffic.Run();
-  EXPECT_EQ(testing::allocations().count - before, 0u);
+  EXPECT_EQ(testkit::allocations().count - before, 0u);
   EXPECT_EQ(arrived, 100 * 16 * 12);
 }
 
@@ -174,14 +174,14 @@ TEST(AllocationTest, VisitingAPushPullStateMakesNone) {
   Encode(PushPullState{.status_ltimes = ListView<StatusLTime>(status),
                        .events = ListView<EventSlot>(events)},
          state);
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   PushPullState decoded;
   DecodeScratch scratch;
   ASSERT_EQ(Decode(ByteView(state).subspan(1), decoded, scratch), DecodeResult::kOk);
   std::size_t visited = 0;
   decoded.status_ltimes.ForEach([&](const StatusLTime&) { ++visited; });
   decoded.events.ForEach([&](const EventSlot&) { ++visited; });
-  EXPECT_EQ(testing::allocations().count - before, 0u);
+  EXPECT_EQ(testkit::allocations().count - before, 0u);
   EXPECT_EQ(visited, 1512u);
 }
 
@@ -191,12 +191,12 @@ std::size_t AllocationsOf(const Message& message) {
   ByteVector bytes;
   Encode(message, bytes);  // grows the buffer
   bytes.clear();
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   Encode(message, bytes);
   Message decoded;
   DecodeScratch scratch;
   EXPECT_EQ(Decode(ByteView(bytes).subspan(1), decoded, scratch), DecodeResult::kOk);
-  return testing::allocations().count - before;
+  return testkit::allocations().count - before;
 }
 
 TEST(AllocationTest, MessagesOfTheSerfLayerMakeNone) {
@@ -220,11 +220,11 @@ TEST(AllocationTest, MessagesOfTheSerfLayerMakeNone) {
 TEST(AllocationTest, AnnouncedLengthsMakeNone) {
   const ByteVector body = {0x81, 0xa7, 'F',  'i',  'l',  't',  'e',
                            'r',  's',  0xdd, 0xff, 0xff, 0xff, 0xff};
-  const std::size_t before = testing::allocations().count;
+  const std::size_t before = testkit::allocations().count;
   QueryMessage query;
   DecodeScratch scratch;
   EXPECT_EQ(Decode(body, query, scratch), DecodeResult::kTruncated);
-  EXPECT_EQ(testing::allocations().count - before, 0u);
+  EXPECT_EQ(testkit::allocations().count - before, 0u);
 }
 
 }  // namespace

@@ -11,9 +11,9 @@
 namespace serf::wire {
 namespace {
 
-using ::serf::testing::Hex;
-using ::serf::testing::LoadVectors;
-using ::serf::testing::Unhex;
+using ::serf::testkit::Hex;
+using ::serf::testkit::LoadVectors;
+using ::serf::testkit::Unhex;
 
 TEST(CompoundTest, VectorsInBothDirections) {
   int checked = 0;

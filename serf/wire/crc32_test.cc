@@ -12,9 +12,9 @@
 namespace serf::wire {
 namespace {
 
-using ::serf::testing::Hex;
-using ::serf::testing::LoadVectors;
-using ::serf::testing::Unhex;
+using ::serf::testkit::Hex;
+using ::serf::testkit::LoadVectors;
+using ::serf::testkit::Unhex;
 
 std::uint32_t BitByBit(ByteView bytes) {
   std::uint32_t crc = 0xffffffffu;

@@ -9,9 +9,9 @@
 namespace serf::wire {
 namespace {
 
-using ::serf::testing::Hex;
-using ::serf::testing::LoadVectors;
-using ::serf::testing::Unhex;
+using ::serf::testkit::Hex;
+using ::serf::testkit::LoadVectors;
+using ::serf::testkit::Unhex;
 
 TEST(LabelTest, VectorsInBothDirections) {
   int checked = 0;

@@ -35,7 +35,7 @@ void Fuzz(ByteView bytes) {
 
 // Expanded up to kExpandedMax; the result is compressed and expanded again, into vectors that
 // double.
-constexpr testing::FuzzBounds kBounds = {
+constexpr testkit::FuzzBounds kBounds = {
     .total = {16, 16 * kExpandedMax},
     .peak = {8, 8 * kExpandedMax},
     .work = {4, 30000},
@@ -45,5 +45,5 @@ constexpr testing::FuzzBounds kBounds = {
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
+  return serf::testkit::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

@@ -17,8 +17,8 @@
 namespace serf::wire {
 namespace {
 
-using ::serf::testing::Hex;
-using ::serf::testing::Unhex;
+using ::serf::testkit::Hex;
+using ::serf::testkit::Unhex;
 
 template <typename T>
 std::string Written(const T& value) {
@@ -214,7 +214,7 @@ TEST(MsgpackReaderTest, TellsHowMuchIsMissing) {
   }
   // Beyond 32 bits, too.
   Rng rng(1);
-  const ByteVector map = testing::Announcing(rng, {}, testing::kMap32);
+  const ByteVector map = testkit::Announcing(rng, {}, testkit::kMap32);
   DecodeScratch scratch;
   MsgpackReader reader(map, scratch);
   EXPECT_FALSE(reader.Skip());

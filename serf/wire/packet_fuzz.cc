@@ -52,7 +52,7 @@ void Fuzz(ByteView datagram) {
 }
 
 // Inflates five times as much as a packet may hold, into vectors that double.
-constexpr testing::FuzzBounds kBounds = {
+constexpr testkit::FuzzBounds kBounds = {
     .total = {15 * kInflationMax, 15 * kPacketInflationFree + (128 << 10)},
     .peak = {3 * kInflationMax, 3 * kPacketInflationFree + (128 << 10)},
     .work = {40, 40000},
@@ -62,5 +62,5 @@ constexpr testing::FuzzBounds kBounds = {
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
+  return serf::testkit::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

@@ -18,15 +18,15 @@
 namespace serf::wire {
 namespace {
 
-using ::serf::testing::Decoded;
-using ::serf::testing::DecodeSwim;
-using ::serf::testing::HasFields;
-using ::serf::testing::Hex;
-using ::serf::testing::HostileDatagrams;
-using ::serf::testing::HostileInput;
-using ::serf::testing::LoadVectors;
-using ::serf::testing::RecordedKey;
-using ::serf::testing::Unhex;
+using ::serf::testkit::Decoded;
+using ::serf::testkit::DecodeSwim;
+using ::serf::testkit::HasFields;
+using ::serf::testkit::Hex;
+using ::serf::testkit::HostileDatagrams;
+using ::serf::testkit::HostileInput;
+using ::serf::testkit::LoadVectors;
+using ::serf::testkit::RecordedKey;
+using ::serf::testkit::Unhex;
 
 struct Leaf {
   MessageType type;

@@ -33,7 +33,7 @@ void Try(ByteView body) {
 }
 
 // A record of one byte is encoded with all its fields.
-constexpr testing::FuzzBounds kBounds = {
+constexpr testkit::FuzzBounds kBounds = {
     .total = {512, 8 << 10},
     .peak = {64, 8 << 10},
     .work = {30, 4000},
@@ -47,5 +47,5 @@ void Fuzz(ByteView input) {
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
+  return serf::testkit::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

@@ -24,8 +24,8 @@
 namespace serf::wire {
 namespace {
 
-using ::serf::testing::Hex;
-using ::serf::testing::Unhex;
+using ::serf::testkit::Hex;
+using ::serf::testkit::Unhex;
 
 template <typename Message>
 std::string EncodedHex(const Message& message) {

@@ -63,7 +63,7 @@ void Fuzz(ByteView bytes) {
 }
 
 // Decodes each input as each of thirteen messages, and encodes twice what decodes.
-constexpr testing::FuzzBounds kBounds = {
+constexpr testkit::FuzzBounds kBounds = {
     .total = {512, 32 << 10},
     .peak = {128, 32 << 10},
     .work = {60, 8000},
@@ -73,5 +73,5 @@ constexpr testing::FuzzBounds kBounds = {
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
+  return serf::testkit::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

@@ -18,11 +18,11 @@ namespace serf::wire {
 namespace {
 
 using nlohmann::json;
-using ::serf::testing::Hex;
-using ::serf::testing::HostileInput;
-using ::serf::testing::HostileSerfMessages;
-using ::serf::testing::LoadVectors;
-using ::serf::testing::Unhex;
+using ::serf::testkit::Hex;
+using ::serf::testkit::HostileInput;
+using ::serf::testkit::HostileSerfMessages;
+using ::serf::testkit::LoadVectors;
+using ::serf::testkit::Unhex;
 
 // The vectors' form: absent and empty bytes are null.
 json ToJson(ByteView bytes) { return bytes.empty() ? json() : json{{"bytes", Hex(bytes)}}; }

@@ -69,7 +69,7 @@ void Fuzz(ByteView bytes) {
 
 // The stream is read twelve times, by two readers at a time; each inflates as much as a stream may
 // hold.
-constexpr testing::FuzzBounds kBounds = {
+constexpr testkit::FuzzBounds kBounds = {
     .total = {12 * (kInflationMax + 8), 12 * kInflationFree + (256 << 10)},
     .peak = {2 * (kInflationMax + 8), 2 * kInflationFree + (256 << 10)},
     .work = {600, 100000},
@@ -79,5 +79,5 @@ constexpr testing::FuzzBounds kBounds = {
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
+  return serf::testkit::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

@@ -24,16 +24,16 @@
 namespace serf::wire {
 namespace {
 
-using ::serf::testing::Decoded;
-using ::serf::testing::DecodeSwim;
-using ::serf::testing::HasFields;
-using ::serf::testing::Hex;
-using ::serf::testing::HostileInput;
-using ::serf::testing::HostileStreams;
-using ::serf::testing::LoadVectors;
-using ::serf::testing::RecordedKey;
-using ::serf::testing::ToFields;
-using ::serf::testing::Unhex;
+using ::serf::testkit::Decoded;
+using ::serf::testkit::DecodeSwim;
+using ::serf::testkit::HasFields;
+using ::serf::testkit::Hex;
+using ::serf::testkit::HostileInput;
+using ::serf::testkit::HostileStreams;
+using ::serf::testkit::LoadVectors;
+using ::serf::testkit::RecordedKey;
+using ::serf::testkit::ToFields;
+using ::serf::testkit::Unhex;
 
 class FixedNonce : public NonceSource {
  public:
@@ -302,13 +302,13 @@ TEST_F(StreamTest, AnnouncedLengthsAreBounded) {
   Rng rng(7);
   // {Buf: gigabytes}, a ping with such a name, a record with such metadata, an unknown key.
   const std::pair<const char*, std::uint8_t> cases[] = {
-      {"0981a3427566", testing::kText32},
-      {"0081a44e6f6465", testing::kText32},
-      {"0681a54e6f6465730181a44d657461", testing::kText32},
-      {"0081a15a", testing::kList32},
+      {"0981a3427566", testkit::kText32},
+      {"0081a44e6f6465", testkit::kText32},
+      {"0681a54e6f6465730181a44d657461", testkit::kText32},
+      {"0081a15a", testkit::kList32},
   };
   for (const auto& [start, head] : cases) {
-    const ByteVector bytes = testing::Announcing(rng, Unhex(start), head);
+    const ByteVector bytes = testkit::Announcing(rng, Unhex(start), head);
     const auto reader = Read(bytes, {}, 1, /*end=*/false);
     ASSERT_EQ(reader->status(), StreamStatus::kFailed) << start;
     EXPECT_EQ(reader->failure().error, StreamError::kTooLarge) << start;

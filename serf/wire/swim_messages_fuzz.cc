@@ -48,7 +48,7 @@ void TryAll(ByteView body) {
 }
 
 // Decodes each input as each of twelve messages, and encodes twice what decodes.
-constexpr testing::FuzzBounds kBounds = {
+constexpr testkit::FuzzBounds kBounds = {
     .total = {256, 32 << 10},
     .peak = {64, 16 << 10},
     .work = {30, 5000},
@@ -62,5 +62,5 @@ void Fuzz(ByteView input) {
 }  // namespace serf::wire
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return serf::testing::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
+  return serf::testkit::FuzzWithin(serf::wire::kBounds, data, size, serf::wire::Fuzz);
 }

@@ -12,12 +12,12 @@
 namespace serf::wire {
 namespace {
 
-using ::serf::testing::Decoded;
-using ::serf::testing::DecodeSwim;
-using ::serf::testing::HasFields;
-using ::serf::testing::Hex;
-using ::serf::testing::LoadVectors;
-using ::serf::testing::Unhex;
+using ::serf::testkit::Decoded;
+using ::serf::testkit::DecodeSwim;
+using ::serf::testkit::HasFields;
+using ::serf::testkit::Hex;
+using ::serf::testkit::LoadVectors;
+using ::serf::testkit::Unhex;
 
 ByteView BodyOf(const ByteVector& message) { return ByteView(message).subspan(1); }
 

@@ -29,7 +29,7 @@
 #include "serf/rpc/client.h"
 #include "serf/testing/agents/process.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // An address in 127.0.0.0/8 that no other agent of this process has, and that agents of other
 // processes hardly have. So tests that share a host do not meet, and can use the default ports.
@@ -140,6 +140,6 @@ inline bool AgentProcess::WaitUntil(
   return process_->WaitUntil([&] { return condition(Members()); });
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_AGENTS_AGENT_PROCESS_H_

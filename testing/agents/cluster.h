@@ -16,7 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "serf/testing/agents/agent_process.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class Cluster {
  public:
@@ -64,6 +64,6 @@ class Cluster {
   std::string problem_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_AGENTS_CLUSTER_H_

@@ -17,7 +17,7 @@
 
 #include "serf/testing/agents/own_files.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class ContainerFolder {
  public:
@@ -79,6 +79,6 @@ class ContainerFolder {
   const std::string host_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_AGENTS_CONTAINER_FOLDER_H_

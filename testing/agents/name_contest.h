@@ -23,7 +23,7 @@
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class NameContest {
  public:
@@ -96,6 +96,6 @@ class NameContest {
   std::vector<std::unique_ptr<AgentProcess>> contestants_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_AGENTS_NAME_CONTEST_H_

@@ -4,8 +4,8 @@
 // Replaces files of the system for one test program and its children.
 //
 //   int main(int argc, char** argv) {
-//     serf::testing::MoveToOwnNetwork();
-//     if (!serf::testing::MoveToOwnFiles()) return 1;
+//     serf::testkit::MoveToOwnNetwork();
+//     if (!serf::testkit::MoveToOwnFiles()) return 1;
 //     ...
 //   }
 //   EXPECT_TRUE(CoverFile("/etc/resolv.conf", workshop.folder() / "resolv.conf"));
@@ -16,7 +16,7 @@
 
 #include <string>
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // Call it before the first thread starts, and after MoveToOwnNetwork(), which gives the necessary
 // right. False if the system does not allow it.
@@ -51,6 +51,6 @@ inline bool MakeReadOnly(const std::string& path) {
                  nullptr) == 0;
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_AGENTS_OWN_FILES_H_

@@ -5,7 +5,7 @@
 // (own_network.h, own_files.h).
 //
 //   int main(int argc, char** argv) {
-//     return serf::testing::RunTestsWithOwnFiles(argc, argv);
+//     return serf::testkit::RunTestsWithOwnFiles(argc, argv);
 //   }
 
 #include <cstdio>
@@ -14,7 +14,7 @@
 #include "serf/testing/agents/own_files.h"
 #include "serf/testing/agents/own_network.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // Whether RunTestsWithOwnFiles() got a network of its own.
 inline bool has_own_network = false;
@@ -31,6 +31,6 @@ inline int RunTestsWithOwnFiles(
   return RUN_ALL_TESTS();
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_AGENTS_OWN_FILES_MAIN_H_

@@ -5,7 +5,7 @@
 // as a link does.
 //
 //   int main(int argc, char** argv) {
-//     serf::testing::MoveToOwnNetwork();
+//     serf::testkit::MoveToOwnNetwork();
 //     ::testing::InitGoogleTest(&argc, argv);
 //     return RUN_ALL_TESTS();
 //   }
@@ -32,7 +32,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 namespace own_network_internal {
 
@@ -208,6 +208,6 @@ inline bool AddLoopbackAddress(const char* address) {
          own_network_internal::Change(request.header);
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_AGENTS_OWN_NETWORK_H_

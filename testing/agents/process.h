@@ -34,7 +34,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // How long a test waits for something that must happen: longer than the protocol takes with unlucky
 // gossip on a busy machine, and shorter than the limit of a medium test.
@@ -198,6 +198,6 @@ inline std::optional<int> Process::Wait(std::chrono::seconds deadline) {
   return exit_code_;
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_AGENTS_PROCESS_H_

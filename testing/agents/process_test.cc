@@ -5,7 +5,7 @@
 
 #include "gtest/gtest.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 TEST(ProcessTest, ReadsOutputAndExitCode) {
@@ -44,4 +44,4 @@ TEST(ProcessTest, NeverBlocksTheChild) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <string>
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // The path in an environment variable. Ends the test program if the variable is missing.
 inline std::string ProgramFromEnvironment(const char* variable) {
@@ -28,6 +28,6 @@ inline std::string OurSerf() { return ProgramFromEnvironment("SERF_PROGRAM"); }
 // Go Serf's program, @debian_serf//:serf.
 inline std::string DebianSerf() { return ProgramFromEnvironment("SERF_DEBIAN_PROGRAM"); }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_AGENTS_PROGRAMS_H_

@@ -41,7 +41,7 @@
 #include "serf/wire/serf_messages.h"
 #include "serf/wire/swim_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // The seconds that f takes.
@@ -475,4 +475,4 @@ void BM_Stats(benchmark::State& state) {
 BENCHMARK(BM_Stats)->Arg(10'000)->Arg(50'000)->Unit(benchmark::kMillisecond);
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -22,7 +22,7 @@
 #include "serf/testing/sim/world.h"
 #include "serf/wire/ids.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 DetectorBounds DetectorBounds::Of(const World& world) {
   DetectorBounds bounds;
@@ -240,4 +240,4 @@ std::string Disagreement(const World& world) {
   return "";
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit

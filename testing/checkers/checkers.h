@@ -26,7 +26,7 @@
 #include "serf/testing/sim/world.h"
 #include "serf/wire/ids.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // The first violations of a run, each a sentence.
 class Violations {
@@ -174,6 +174,6 @@ class BoundsChecker : public World::Observer {
 std::string Disagreement(const World& world);
 inline bool Agrees(const World& world) { return Disagreement(world).empty(); }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_CHECKERS_CHECKERS_H_

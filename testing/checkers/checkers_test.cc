@@ -20,7 +20,7 @@
 #include "serf/testing/checkers/user_event_checker.h"
 #include "serf/testing/sim/world.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::milliseconds;
@@ -217,4 +217,4 @@ TEST_F(CheckersTest, OfWhatWasUnderWaySomeWholeLinesMayBeThere) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -29,7 +29,7 @@
 #include "serf/testing/sim/world.h"
 #include "serf/testing/sim/world_observer.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class HearingChecker : public WorldObserver {
  public:
@@ -117,6 +117,6 @@ class HearingChecker : public WorldObserver {
   std::string trouble_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_CHECKERS_HEARING_CHECKER_H_

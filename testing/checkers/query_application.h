@@ -20,7 +20,7 @@
 #include "serf/testing/sim/world.h"
 #include "serf/testing/sim/world_observer.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class QueryApplication : public WorldObserver {
  public:
@@ -65,6 +65,6 @@ class QueryApplication : public WorldObserver {
   std::map<std::tuple<NodeId, int, QueryId>, bool> answered_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_CHECKERS_QUERY_APPLICATION_H_

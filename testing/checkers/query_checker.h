@@ -39,7 +39,7 @@
 #include "serf/testing/sim/world_observer.h"
 #include "serf/wire/ids.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // The answer of `node` to a query.
 inline std::string AnswerText(absl::string_view node, QueryId query) {
@@ -241,6 +241,6 @@ inline void QueryChecker::OnDone(NodeId node, Asked& asked, const std::string& w
   }
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_CHECKERS_QUERY_CHECKER_H_

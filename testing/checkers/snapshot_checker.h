@@ -36,7 +36,7 @@
 #include "serf/testing/sim/world_observer.h"
 #include "serf/wire/ids.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class SnapshotChecker : public WorldObserver {
  public:
@@ -246,6 +246,6 @@ inline void SnapshotChecker::OnEvent(NodeId node, const Event& event) {
   }
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_CHECKERS_SNAPSHOT_CHECKER_H_

@@ -39,7 +39,7 @@
 #include "serf/testing/sim/world_observer.h"
 #include "serf/wire/ids.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class UserEventChecker : public WorldObserver {
  public:
@@ -197,6 +197,6 @@ inline std::string UserEventChecker::Missing() const {
   return "";
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_CHECKERS_USER_EVENT_CHECKER_H_

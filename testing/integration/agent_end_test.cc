@@ -34,7 +34,7 @@
 #include "serf/testing/integration/own_names.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // A leave takes up to three seconds, and the last output another one.
@@ -248,8 +248,8 @@ TEST_F(AgentEndTest, AVoteLost) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 int main(int argc, char** argv) {
-  return serf::testing::RunTestsWithOwnFiles(argc, argv, serf::testing::CoverNames);
+  return serf::testkit::RunTestsWithOwnFiles(argc, argv, serf::testkit::CoverNames);
 }

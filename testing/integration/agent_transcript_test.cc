@@ -28,7 +28,7 @@
 #include "serf/testing/integration/workshop.h"
 #include "serf/testing/vectors/vectors.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 class AgentTranscriptTest : public ::testing::Test {
@@ -326,4 +326,4 @@ TEST_F(AgentTranscriptTest, StatsdAndStatsite) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -47,7 +47,7 @@
 #include "serf/wire/stream_writer.h"
 #include "serf/wire/swim_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 inline constexpr std::uint16_t kGossipPort = 7946;
 inline constexpr std::uint16_t kRpcPort = 7373;
@@ -254,6 +254,6 @@ inline bool Attacker::ReceiveAnswer() {
   return false;
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_INTEGRATION_ATTACKER_H_

@@ -25,7 +25,7 @@
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // A file descriptor of the test.
@@ -322,4 +322,4 @@ TEST(ClientLimitsTest, ATerminalIsNotSteeredByAnswers) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -18,7 +18,7 @@
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 constexpr char kKey[] = "-encrypt=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -314,4 +314,4 @@ TEST(ClusterTest, SurvivesAReaderThatStandsStill) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

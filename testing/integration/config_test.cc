@@ -25,7 +25,7 @@
 #include "serf/testing/integration/transcript.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 constexpr char kFirstKey[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -498,4 +498,4 @@ TEST_F(ConfigTest, WrongValuesAreNamed) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -28,7 +28,7 @@
 #include "serf/wire/packet.h"
 #include "serf/wire/serf_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::milliseconds;
@@ -178,4 +178,4 @@ TEST_F(CostlyFiltersTest, OfRequestsHoldUpNobody) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -19,7 +19,7 @@
 #include "serf/testing/integration/attacker.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using ::testing::IsEmpty;
@@ -99,4 +99,4 @@ TEST_F(DescriptorsTest, TheSoftLimitIsRaisedToTheHardOneButForChildren) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -18,7 +18,7 @@
 #include "serf/testing/integration/transcript.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 bool own_network = false;
@@ -167,10 +167,10 @@ TEST(DiscoveryTest, WholeBannerAsRecorded) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 int main(int argc, char** argv) {
-  serf::testing::own_network = serf::testing::MoveToOwnNetwork();
+  serf::testkit::own_network = serf::testkit::MoveToOwnNetwork();
   ::testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

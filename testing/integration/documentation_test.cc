@@ -27,7 +27,7 @@
 #include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 std::string Read(const char* variable) {
@@ -176,4 +176,4 @@ TEST(DocumentationTest, LoadBalancer) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -29,7 +29,7 @@
 #include "serf/testing/integration/workshop.h"
 #include "serf/testing/vectors/vectors.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using ::testing::ElementsAre;
@@ -463,4 +463,4 @@ TEST_F(EventHandlerTest, OwnLeaveIsToldToTheEnd) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -29,7 +29,7 @@
 #include "serf/wire/packet.h"
 #include "serf/wire/swim_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // The most that the agent may grow in a whole test.
@@ -353,4 +353,4 @@ TEST_P(HostileTest, EverythingIsHarmless) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -34,7 +34,7 @@
 #include "serf/wire/ids.h"
 #include "serf/wire/swim_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using rpc::AsyncClient;
@@ -204,4 +204,4 @@ TEST_F(LoadTest, PipelinedRequestsHoldUpNobody) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -9,7 +9,7 @@
 #include "serf/testing/integration/transcript.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 constexpr char kKey[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -60,4 +60,4 @@ TEST(MessageCommandTest, KeyRotation) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

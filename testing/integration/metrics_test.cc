@@ -24,7 +24,7 @@
 #include "serf/testing/integration/ping_watch.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // A server on loopback that does nothing by itself.
@@ -146,4 +146,4 @@ TEST_F(MetricsTest, AStatsiteThatReadsNothing) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

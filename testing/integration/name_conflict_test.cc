@@ -7,7 +7,7 @@
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // Half of the voters know each agent, so the agent with the lower address wins. The other one first
@@ -54,4 +54,4 @@ TEST(NameConflictTest, BothStayWithoutVoters) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -29,7 +29,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class NameServer {
  public:
@@ -142,6 +142,6 @@ inline std::optional<std::string> NameServer::Answer(absl::string_view message) 
   return answer;
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_INTEGRATION_NAME_SERVER_H_

@@ -20,7 +20,7 @@
 #include "serf/testing/integration/own_names.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // The end of the banner.
@@ -264,8 +264,8 @@ TEST(LinkLocalTest, ErrorsNameTheInterface) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 int main(int argc, char** argv) {
-  return serf::testing::RunTestsWithOwnFiles(argc, argv, serf::testing::CoverNames);
+  return serf::testkit::RunTestsWithOwnFiles(argc, argv, serf::testkit::CoverNames);
 }

@@ -5,7 +5,7 @@
 // 127.0.0.1:53 (name_server.h) for all other names.
 //
 //   int main(int argc, char** argv) {
-//     return serf::testing::RunTestsWithOwnFiles(argc, argv, serf::testing::CoverNames);
+//     return serf::testkit::RunTestsWithOwnFiles(argc, argv, serf::testkit::CoverNames);
 //   }
 
 #include <filesystem>
@@ -16,7 +16,7 @@
 #include "gtest/gtest.h"
 #include "serf/testing/agents/own_files.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // Gives the resolver a table with both addresses of localhost ("six" is ::1 alone) and the server,
 // with a timeout longer than any test, and hides the system's cache of names. Call it after
@@ -36,6 +36,6 @@ inline bool CoverNames() {
   return !std::filesystem::exists(cache) || CoverFolder(cache);
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_INTEGRATION_OWN_NAMES_H_

@@ -15,7 +15,7 @@
 #include "serf/base/bytes.h"
 #include "serf/testing/integration/attacker.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class PingWatch {
  public:
@@ -46,6 +46,6 @@ class PingWatch {
   Attacker attacker_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_INTEGRATION_PING_WATCH_H_

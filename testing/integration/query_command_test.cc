@@ -24,7 +24,7 @@
 #include "serf/testing/integration/transcript.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // Longer than any answer takes, and shorter than the deadline of Process::Wait.
@@ -382,4 +382,4 @@ TEST(QueryCommandTest, MonitorShowsEventsOfAllKinds) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

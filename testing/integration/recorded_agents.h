@@ -18,7 +18,7 @@
 #include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/transcript.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 inline void ExpectAsRecorded(const std::vector<const char*>& names) {
   for (const char* name : names) {
@@ -53,6 +53,6 @@ inline std::unique_ptr<Process> StartBeta(const Process& alpha,
   return beta;
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_INTEGRATION_RECORDED_AGENTS_H_

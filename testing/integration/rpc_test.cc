@@ -27,7 +27,7 @@
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 namespace fs = std::filesystem;
@@ -302,4 +302,4 @@ TEST(UnixRpcTest, TheBannerTellsTheChosenPort) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

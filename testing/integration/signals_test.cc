@@ -27,7 +27,7 @@
 #include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 constexpr std::size_t kSystemSignals = 31;
@@ -179,4 +179,4 @@ TEST_F(SignalsTest, AFileSizeLimitEndsNobody) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -30,7 +30,7 @@
 #include "serf/testing/integration/ping_watch.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -235,4 +235,4 @@ TEST_F(StandstillTest, AReloadGivesUpAFifo) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -23,7 +23,7 @@
 #include "serf/testing/agents/programs.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using ::testing::EndsWith;
@@ -178,6 +178,6 @@ TEST_F(StateFilesTest, TheNullDeviceIsASnapshotThatNobodyWants) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
-int main(int argc, char** argv) { return serf::testing::RunTestsWithOwnFiles(argc, argv); }
+int main(int argc, char** argv) { return serf::testkit::RunTestsWithOwnFiles(argc, argv); }

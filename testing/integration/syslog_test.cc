@@ -31,7 +31,7 @@
 #include "serf/testing/integration/transcript.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // One of the sockets that agents try. Nobody listens at the others: see main().
@@ -224,8 +224,8 @@ bool CoverSyslog() {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 int main(int argc, char** argv) {
-  return serf::testing::RunTestsWithOwnFiles(argc, argv, serf::testing::CoverSyslog);
+  return serf::testkit::RunTestsWithOwnFiles(argc, argv, serf::testkit::CoverSyslog);
 }

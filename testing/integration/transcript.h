@@ -31,7 +31,7 @@
 #include "serf/testing/agents/programs.h"
 #include "serf/testing/vectors/vectors.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // An address from 127.1.0.1 to 127.9.9.9, by process.
 inline std::string TranscriptAddress() {
@@ -190,6 +190,6 @@ inline std::string NormalizeSyslog(const std::vector<std::string>& datagrams) {
   return Normalize(result);
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_INTEGRATION_TRANSCRIPT_H_

@@ -21,7 +21,7 @@
 #include "serf/testing/integration/recorded_agents.h"
 #include "serf/testing/integration/workshop.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // Starts beta alone; the test joins it.
@@ -395,4 +395,4 @@ TEST(TranscriptTest, AgentFindsItsAddress) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -14,7 +14,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class Workshop {
  public:
@@ -60,6 +60,6 @@ class Workshop {
   std::filesystem::path folder_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_INTEGRATION_WORKSHOP_H_

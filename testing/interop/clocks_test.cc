@@ -18,7 +18,7 @@
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 constexpr char kKey[] = "AAECAwQFBgcICQoLDA0ODw==";
@@ -137,4 +137,4 @@ INSTANTIATE_TEST_SUITE_P(Jumps, ClocksInteropTest,
                                            LamportClock::kCeiling - 1000));
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -18,7 +18,7 @@
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 constexpr char kKey[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -251,4 +251,4 @@ TEST(CommandsOrderTest, OurMembersAreSorted) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

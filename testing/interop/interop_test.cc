@@ -16,7 +16,7 @@
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // --- commands of one program with agents of the other ---
@@ -157,4 +157,4 @@ TEST(AuthInteropTest, OurCommandsAuthenticate) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

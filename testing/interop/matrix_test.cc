@@ -33,7 +33,7 @@
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using ::testing::ContainsRegex;
@@ -535,4 +535,4 @@ INSTANTIATE_TEST_SUITE_P(Interop, MatrixTest,
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

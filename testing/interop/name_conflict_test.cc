@@ -10,7 +10,7 @@
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 // The parameter: whether our agent has the lower address.
@@ -74,4 +74,4 @@ INSTANTIATE_TEST_SUITE_P(Interop, TieInteropTest, ::testing::Bool(), WhoIsLower)
 INSTANTIATE_TEST_SUITE_P(Interop, NoVoteInteropTest, ::testing::Bool(), WhoIsLower);
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -241,7 +241,7 @@ LAMBDA_NAME = re.compile(r"\bauto&*\s+(\w+)\s*=\s*$")
 
 # Must(name, pattern, where, allowed, instead): the pattern occurs in the code of each of `where`.
 MUSTS = [
-    Ban("fuzz-bounds", r"\breturn serf::testing::FuzzWithin\(", ["*_fuzz.cc"], [],
+    Ban("fuzz-bounds", r"\breturn serf::testkit::FuzzWithin\(", ["*_fuzz.cc"], [],
         "testing/fuzz_bounds.h: every target bounds the memory and the work of an input"),
 ]
 

@@ -12,7 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/logger.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class LineLogger final : public Logger {
  public:
@@ -38,6 +38,6 @@ class LineLogger final : public Logger {
   std::vector<std::string> lines_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_NODE_LINE_LOGGER_H_

@@ -31,7 +31,7 @@
 #include "serf/wire/serf_messages.h"
 #include "serf/wire/swim_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 LoneSerf::LoneSerf(Config config) {
   config.swim.name = "self";
@@ -227,4 +227,4 @@ void LoneSerf::Judged(const Judgement& judgement) {
   Collect();
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -2,7 +2,7 @@
 #define SERF_TESTING_NODE_LONE_SERF_H_
 
 // LoneSerf: a Serf machine without a network, for tests. The test passes the messages of its peers
-// as packets, and LoneSerf keeps its output. testing::World runs several machines that talk to each
+// as packets, and LoneSerf keeps its output. testkit::World runs several machines that talk to each
 // other.
 //
 //   LoneSerf self;
@@ -38,7 +38,7 @@
 #include "serf/testing/node/line_logger.h"
 #include "serf/testing/node/peers.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class LoneSerf {
  public:
@@ -159,6 +159,6 @@ class LoneSerf {
   std::uint64_t next_request_ = 1;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_NODE_LONE_SERF_H_

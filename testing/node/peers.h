@@ -22,7 +22,7 @@
 #include "serf/wire/serf_messages.h"
 #include "serf/wire/swim_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // The bytes of a message.
 template <typename Message>
@@ -80,6 +80,6 @@ class Peers {
   std::map<std::string, std::uint32_t, std::less<>> incarnations_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_NODE_PEERS_H_

@@ -10,7 +10,7 @@
 #include "serf/member.h"
 #include "serf/query.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // "member-join a alive".
 inline std::string TextOf(const MemberEvent& event) {
@@ -34,6 +34,6 @@ inline std::string TextOf(const QueryUpdate& update) {
   return "";
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_NODE_RESULT_TEXT_H_

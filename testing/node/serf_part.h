@@ -5,13 +5,13 @@
 // that receives from peers and never sends, and the member tracker that follows that node. A
 // fixture derives from it, adds the part, and takes its results.
 //
-//   class QueryIssuerTest : public ::testing::Test, protected testing::SerfPart { ... };
+//   class QueryIssuerTest : public ::testing::Test, protected testkit::SerfPart { ... };
 //
 //   AddPeer("a");
 //   issuer_.Send(now_, "uptime", "", {});
 //   EXPECT_THAT(TakeSent(), SizeIs(1));
 //
-// Do not use it to test several parts together: testing::LoneSerf has the whole machine.
+// Do not use it to test several parts together: testkit::LoneSerf has the whole machine.
 
 #include <chrono>
 #include <cstddef>
@@ -29,7 +29,7 @@
 #include "serf/context/context.h"
 #include "serf/event.h"
 #include "serf/judgement.h"
-#include "serf/machine/engine_config.h"
+#include "serf/machine/swim_config.h"
 #include "serf/member.h"
 #include "serf/members/member_tracker.h"
 #include "serf/swim/delegate.h"
@@ -41,7 +41,7 @@
 #include "serf/testing/node/peers.h"
 #include "serf/testing/node/result_text.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class SerfPart : private swim::Delegate {
  protected:
@@ -128,7 +128,7 @@ class SerfPart : private swim::Delegate {
     config.swim.name = "self";
     config.swim.advertise = {IpAddress::V4(10, 0, 0, 1), 7946};
     config.swim.logger = &log;
-    CompleteEngineConfig(config).IgnoreError();
+    CompleteSwimConfig(config).IgnoreError();
     return config;
   }
   void Hear(ByteView packet) {
@@ -161,6 +161,6 @@ class SerfPart : private swim::Delegate {
   swim::Outbox out_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_NODE_SERF_PART_H_

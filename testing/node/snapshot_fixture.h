@@ -27,7 +27,7 @@
 #include "serf/snapshot_op.h"
 #include "serf/snapshot_state.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 inline SnapshotState ReadAll(absl::string_view text, bool rejoin = false, Logger* logger = nullptr,
                              std::size_t piece = 1 << 20) {
@@ -125,6 +125,6 @@ class Writer {
   std::vector<SnapshotOp> ops_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_NODE_SNAPSHOT_FIXTURE_H_

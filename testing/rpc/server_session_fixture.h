@@ -47,7 +47,7 @@ class ServerSessionTest : public ::testing::Test {
     const ByteVector bytes = nlohmann::json::to_msgpack(object);
     session_->OnBytes(now_, bytes);
   }
-  void SendHex(absl::string_view hex) { session_->OnBytes(now_, testing::Unhex(hex)); }
+  void SendHex(absl::string_view hex) { session_->OnBytes(now_, testkit::Unhex(hex)); }
 
   void Request(const std::string& command, std::uint64_t seq) {
     Send({{"Command", command}, {"Seq", seq}});

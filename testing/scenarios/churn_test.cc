@@ -29,7 +29,7 @@
 #include "serf/testing/sim/scale_cluster.h"
 #include "serf/testing/sim/world_observer.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::milliseconds;
@@ -143,7 +143,7 @@ ChurnFigures Churn(std::uint32_t nodes, int per_second, Duration duration) {
   EXPECT_EQ(gone.failures(), 0u);
   EXPECT_GE(gone.leaves(), leaves.count() * nodes * 9 / 10);
   std::printf(
-      "%u nodes, %d leaves and joins a second: engine's queue up to %zu, intents up to %zu, "
+      "%u nodes, %d leaves and joins a second: SWIM layer's queue up to %zu, intents up to %zu, "
       "leaves up to %.2f s, agreed %.1f s after the last; %zu leaves, told %llu times as such, "
       "%llu times as a failure\n",
       nodes, per_second, figures.engine_queue, figures.intent_queue, ToSeconds(figures.leave),
@@ -225,4 +225,4 @@ TEST(Prune, OfManyIsNoStormNorAreLateCopies) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -23,7 +23,7 @@
 #include "serf/testing/sim/world.h"
 #include "serf/testing/test_crypto.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::hours;
@@ -276,4 +276,4 @@ TEST_F(ClocksTest, TheEndOfTheNumbersIsNowhereNear) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -12,7 +12,7 @@
 #include "serf/testing/sim/link_model.h"
 #include "serf/testing/sim/world.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::milliseconds;
@@ -84,4 +84,4 @@ TEST(NameConflict, OneStaysOfTwoThatMeetAgain) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -19,7 +19,7 @@
 #include "serf/testing/sim/link_model.h"
 #include "serf/testing/sim/world.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::hours;
@@ -190,4 +190,4 @@ TEST(Reconnects, AreNoStormAgainstManyDead) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

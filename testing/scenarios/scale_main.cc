@@ -17,8 +17,8 @@
 
 namespace {
 
-using serf::testing::NodeId;
-using serf::testing::ScaleCluster;
+using serf::testkit::NodeId;
+using serf::testkit::ScaleCluster;
 using std::chrono::steady_clock;
 
 // The resident memory of this process, in bytes.

@@ -17,7 +17,7 @@
 #include "serf/testing/sim/link_model.h"
 #include "serf/testing/sim/scale_cluster.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::milliseconds;
@@ -136,4 +136,4 @@ TEST(Scale, PromptGossipIsFasterForNoMoreBytesAndChurnIsNoStorm) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

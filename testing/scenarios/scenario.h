@@ -39,7 +39,7 @@
 #include "serf/tags.h"
 #include "serf/testing/sim/link_model.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // A profile for scenarios, which also run in real time: a node detects a failure within a second,
 // and a push/pull delivers within two seconds what gossip missed.
@@ -161,6 +161,6 @@ inline void ScenarioDriver::Tell(NodeId node, const Event& event) {
   }
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SCENARIOS_SCENARIO_H_

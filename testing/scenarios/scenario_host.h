@@ -41,7 +41,7 @@
 #include "serf/transport/net/asio.h"
 #include "serf/transport/net/socket_address.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class ScenarioHost : public ScenarioDriver {
  public:
@@ -202,9 +202,9 @@ inline void ScenarioHost::SendStream(NodeId to, ByteView bytes) {
 }
 
 inline bool ScenarioHost::RunUntil(const std::function<bool()>& done, Duration limit) {
-  return testing::RunUntil(io_, done, limit);
+  return testkit::RunUntil(io_, done, limit);
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SCENARIOS_SCENARIO_HOST_H_

@@ -27,7 +27,7 @@
 #include "serf/wire/serf_messages.h"
 #include "serf/wire/swim_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using ::testing::ElementsAre;
@@ -534,4 +534,4 @@ TYPED_TEST(Scenario, GarbageMakesNoMembers) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -24,7 +24,7 @@
 #include "serf/testing/sim/link_model.h"
 #include "serf/testing/sim/world.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class ScenarioWorld final : public ScenarioDriver, private World::Observer {
  public:
@@ -94,6 +94,6 @@ class ScenarioWorld final : public ScenarioDriver, private World::Observer {
   World world_{1};
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SCENARIOS_SCENARIO_WORLD_H_

@@ -20,7 +20,7 @@
 #include "serf/wire/message_type.h"
 #include "serf/wire/serf_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // The three clocks of a node.
 struct Clocks {
@@ -74,6 +74,6 @@ inline void SayAll(World& world, NodeId node, std::uint64_t time) {
   SayIntent(world, node, time);
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SIM_CLOCK_JUMP_H_

@@ -21,7 +21,7 @@
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // The number of a node of a World, in the order in which they were added. Keeps through crash and
 // restart.
@@ -157,6 +157,6 @@ inline void LinkModel::Partition(const std::vector<std::vector<NodeId>>& groups)
   }
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SIM_LINK_MODEL_H_

@@ -25,7 +25,7 @@
 #include "serf/testing/sim/virtual_disk.h"
 #include "serf/transport/snapshot_file.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class NodeDisk {
  public:
@@ -79,6 +79,6 @@ class NodeDisk {
   std::deque<SnapshotOp> ops_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SIM_NODE_DISK_H_

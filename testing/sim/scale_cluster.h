@@ -22,7 +22,7 @@
 #include "serf/tags.h"
 #include "serf/testing/sim/world.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class ScaleCluster {
  public:
@@ -141,6 +141,6 @@ class ScaleCluster {
   Config config_;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SIM_SCALE_CLUSTER_H_

@@ -11,7 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class TraceHash {
  public:
@@ -37,6 +37,6 @@ class TraceHash {
   std::uint64_t hash_ = 0x243f6a8885a308d3u;
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SIM_TRACE_HASH_H_

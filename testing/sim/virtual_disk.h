@@ -29,7 +29,7 @@
 #include "serf/base/rng.h"
 #include "serf/transport/snapshot_file_system.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class VirtualDisk final : public transport::SnapshotFileSystem {
  public:
@@ -104,7 +104,7 @@ class VirtualDisk final : public transport::SnapshotFileSystem {
   }
   static absl::Status Stopped() { return absl::AbortedError("the machine has stopped"); }
   static absl::Status NoSpace(absl::string_view call) {
-    return absl::UnavailableError(absl::StrCat(call, " snapshot: no space left on device"));
+    return absl::ResourceExhaustedError(absl::StrCat(call, " snapshot: no space left on device"));
   }
   File Open(std::shared_ptr<Inode> inode) {
     open_[next_file_] = {std::move(inode), 0};
@@ -273,6 +273,6 @@ inline absl::Status VirtualDisk::SyncFolderOf(const std::string&) {
   return absl::OkStatus();
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SIM_VIRTUAL_DISK_H_

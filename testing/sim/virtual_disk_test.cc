@@ -7,7 +7,7 @@
 #include "serf/snapshot_op.h"
 #include "serf/testing/sim/node_disk.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 std::string ContentOf(VirtualDisk& disk, const std::string& path) {
@@ -104,4 +104,4 @@ TEST(NodeDisk, EachLifeReadsWhatTheOneBeforeWrote) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

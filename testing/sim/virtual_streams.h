@@ -26,7 +26,7 @@
 #include "serf/swim/outbox.h"
 #include "serf/testing/sim/link_model.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class VirtualStreams {
  public:
@@ -367,6 +367,6 @@ inline void VirtualStreams::FreeIfDone(std::uint32_t connection) {
   free_.push_back(connection);
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SIM_VIRTUAL_STREAMS_H_

@@ -33,7 +33,7 @@
 #include "serf/testing/sim/world_observer.h"
 #include "serf/testing/sim/world_requests.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 template class WorldRequests<World>;
 
@@ -446,4 +446,4 @@ void World::SetDeadline(NodeId node) {
   slot.timer = events_.Push(at, {EventKind::kDeadline, node, 0});
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -51,7 +51,7 @@
 #include "serf/testing/sim/world_observer.h"
 #include "serf/testing/sim/world_requests.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class World : public WorldRequests<World> {
  public:
@@ -257,6 +257,6 @@ class World : public WorldRequests<World> {
 // Defined in world.cc, so that not every test compiles all of Serf.
 extern template class WorldRequests<World>;
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SIM_WORLD_H_

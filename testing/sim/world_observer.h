@@ -16,7 +16,7 @@
 #include "serf/swim/outbox.h"
 #include "serf/testing/sim/link_model.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class WorldObserver {
  public:
@@ -53,6 +53,6 @@ class WorldObserver {
   virtual void OnTransition(NodeId /*node*/) {}
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SIM_WORLD_OBSERVER_H_

@@ -26,7 +26,7 @@
 #include "serf/testing/sim/link_model.h"
 #include "serf/testing/sim/world_observer.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // All requests need a node that is up and not paused.
 template <typename World>
@@ -109,6 +109,6 @@ class WorldRequests {
   }
 };
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SIM_WORLD_REQUESTS_H_

@@ -11,7 +11,7 @@
 #include "serf/testing/checkers/checkers.h"
 #include "serf/testing/sim/virtual_disk.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::milliseconds;
@@ -183,4 +183,4 @@ TEST(LinkModel, CountsWhatItDoes) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -13,7 +13,7 @@
 #include "gtest/gtest.h"
 #include "serf/testing/swarm/swarm.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 constexpr std::uint64_t kSeeds[] = {11, 12, 13, 14, 15, 16, 17, 18};
@@ -52,11 +52,11 @@ TEST(Replay, TwoProcessesGiveTheSameTrace) {
 TEST(Replay, SeedsDiffer) { EXPECT_NE(RunSwarm(11).trace_hash, RunSwarm(12).trace_hash); }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 int main(int argc, char** argv) {
   if (argc == 2 && std::string(argv[1]) == "--trace") {
-    std::fputs(serf::testing::Trace().c_str(), stdout);
+    std::fputs(serf::testkit::Trace().c_str(), stdout);
     return 0;
   }
   ::testing::InitGoogleTest(&argc, argv);

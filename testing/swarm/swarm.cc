@@ -11,7 +11,7 @@
 #include "serf/testing/swarm/swarm_world.h"
 #include "serf/testing/test_crypto.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::milliseconds;
@@ -165,4 +165,4 @@ SwarmResult RunSwarm(std::uint64_t seed, Logger* logger) {
   return result;
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit

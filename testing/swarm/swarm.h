@@ -17,7 +17,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // Counts of the intended faults of the network and the nodes, of the applications' actions, and of
 // their results.
@@ -76,6 +76,6 @@ struct SwarmResult {
 // `logger` receives the log lines and the swarm's actions, for the study of a seed. It may be null.
 SwarmResult RunSwarm(std::uint64_t seed, Logger* logger = nullptr);
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SWARM_SWARM_H_

@@ -20,7 +20,7 @@
 #include "serf/testing/sim/link_model.h"
 #include "serf/testing/swarm/swarm_world.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::milliseconds;
@@ -53,7 +53,7 @@ class Calm {
   void Fail(const Args&... args) {
     swarm_.violations.Add(args...);
   }
-  bool Agrees() const { return testing::Agrees(world_); }
+  bool Agrees() const { return testkit::Agrees(world_); }
   // With ticked gossip the targets are drawn at random, so that it sometimes misses a node.
   bool IsTicked() const {
     return world_.serf(*swarm_.PickActive()).config().swim.gossip_pacing ==
@@ -284,4 +284,4 @@ void Calm::Leave() {
 
 Duration RunSwarmCalm(SwarmWorld& swarm) { return Calm(swarm).Run(); }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit

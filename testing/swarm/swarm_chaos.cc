@@ -12,7 +12,7 @@
 #include "serf/testing/sim/virtual_disk.h"
 #include "serf/testing/swarm/swarm_world.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::milliseconds;
@@ -201,4 +201,4 @@ void RunSwarmChaos(SwarmWorld& swarm) {
   }
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit

@@ -33,12 +33,12 @@ int main(int argc, char** argv) {
   }
   PrintLogger logger;
   int failed = 0;
-  serf::testing::SwarmFaults faults;
+  serf::testkit::SwarmFaults faults;
   double slowest = 0;
   std::uint64_t slowest_seed = first;
   for (std::uint64_t seed = first; seed <= last; ++seed) {
-    const serf::testing::SwarmResult result =
-        serf::testing::RunSwarm(seed, first == last ? &logger : nullptr);
+    const serf::testkit::SwarmResult result =
+        serf::testkit::RunSwarm(seed, first == last ? &logger : nullptr);
     faults.Add(result.faults);
     if (const double time = serf::ToSeconds(result.agreed_after); time >= slowest) {
       slowest = time;

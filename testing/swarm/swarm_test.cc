@@ -8,7 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 constexpr std::uint64_t kSeedsPerGroup = 50;
@@ -37,4 +37,4 @@ TEST(SwarmFaults, NamesWhatIsMissing) {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit

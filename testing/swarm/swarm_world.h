@@ -34,7 +34,7 @@
 #include "serf/testing/sim/world.h"
 #include "serf/testing/swarm/swarm.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // The statistics of machines that no longer exist.
 class SwarmStats : public WorldObserver {
@@ -217,6 +217,6 @@ void RunSwarmChaos(SwarmWorld& swarm);
 // The calm after it: checks that everything heals and works. Returns when all nodes agreed.
 Duration RunSwarmCalm(SwarmWorld& swarm);
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_SWARM_SWARM_WORLD_H_

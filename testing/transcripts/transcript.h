@@ -50,7 +50,7 @@
 #include "serf/wire/stream_frame.h"
 #include "serf/wire/swim_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 class WorldTranscript final : public World::Observer {
  public:
@@ -307,6 +307,6 @@ inline std::string WorldTranscript::StreamText(ByteView bytes, bool dialled) {
                       absl::StrJoin(parts, ", "));
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_TRANSCRIPTS_TRANSCRIPT_H_

@@ -27,7 +27,7 @@
 #include "serf/testing/sim/link_model.h"
 #include "serf/testing/sim/world.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 namespace {
 
 using std::chrono::milliseconds;
@@ -245,10 +245,10 @@ int Update() {
 }
 
 }  // namespace
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
-  if (argc > 1 && absl::string_view(argv[1]) == "--update") return serf::testing::Update();
+  if (argc > 1 && absl::string_view(argv[1]) == "--update") return serf::testkit::Update();
   return RUN_ALL_TESTS();
 }

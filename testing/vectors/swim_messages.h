@@ -17,7 +17,7 @@
 #include "serf/wire/msgpack.h"
 #include "serf/wire/swim_messages.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // Text and bytes as hex, absent bytes as "": vectors write text in either form, and decoders treat
 // absent and empty alike.
@@ -142,6 +142,6 @@ inline bool HasFields(const nlohmann::json& decoded, const nlohmann::json& expec
   return true;
 }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_VECTORS_SWIM_MESSAGES_H_

@@ -4,8 +4,8 @@
 // The recorded bytes that pin the wire formats: memberlist.json and serf.json beside this file.
 // Source of their formats: docs/protocol/membership.md 11, docs/protocol/serf.md 0.3.
 //
-//   for (const auto& vector : testing::LoadVectors("serf.json")) {
-//     const ByteVector bytes = testing::Unhex(vector["hex"]);
+//   for (const auto& vector : testkit::LoadVectors("serf.json")) {
+//     const ByteVector bytes = testkit::Unhex(vector["hex"]);
 
 #include <cstdint>
 #include <cstdlib>
@@ -19,7 +19,7 @@
 #include "nlohmann/json.hpp"
 #include "serf/base/bytes.h"
 
-namespace serf::testing {
+namespace serf::testkit {
 
 // The path of a data file of the repository: among a test's runfiles, or below the current folder
 // when the program was started by hand in the repository.
@@ -51,6 +51,6 @@ inline ByteVector Unhex(absl::string_view hex) {
 
 inline std::string Hex(ByteView bytes) { return absl::BytesToHexString(AsText(bytes)); }
 
-}  // namespace serf::testing
+}  // namespace serf::testkit
 
 #endif  // SERF_TESTING_VECTORS_VECTORS_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef SERF_MACHINE_ENGINE_CONFIG_H_
-#define SERF_MACHINE_ENGINE_CONFIG_H_
+#ifndef SERF_MACHINE_SWIM_CONFIG_H_
+#define SERF_MACHINE_SWIM_CONFIG_H_
 
 // What Serf sets in the configuration of the SWIM layer. Source: docs/protocol/serf.md 12.7.
 
@@ -18,7 +18,7 @@
 namespace serf {
 
 // Sets meta, versions, name filter and pool of config.swim. Error: the tags are too large.
-inline absl::Status CompleteEngineConfig(Config& config) {
+inline absl::Status CompleteSwimConfig(Config& config) {
   absl::StatusOr<ByteVector> meta = EncodeTags(config.tags, config.protocol_version);
   if (!meta.ok()) return meta.status();
   config.swim.meta = *std::move(meta);
@@ -39,4 +39,4 @@ inline absl::Status CompleteEngineConfig(Config& config) {
 
 }  // namespace serf
 
-#endif  // SERF_MACHINE_ENGINE_CONFIG_H_
+#endif  // SERF_MACHINE_SWIM_CONFIG_H_
