@@ -3,13 +3,12 @@
 #define SERF_RPC_CLIENT_IO_H_
 
 // AsyncClient: an RPC connection to an agent in another process, for a program with an io_context.
-// Its functions take Asio completion tokens: callbacks, futures or coroutines. rpc/client.h is the
-// blocking form.
+// Its functions take an Asio completion token last: a callback or a future. Without one they give
+// an awaitable. rpc/client.h is the blocking form.
 //
-//   AsyncClient client(io, options);
-//   client.AsyncConnect("127.0.0.1:7373", [&](absl::Status status) {
-//     client.AsyncMembers([](absl::StatusOr<std::vector<Member>> members) {...});
-//   });
+//   AsyncClient client(io);
+//   if (absl::Status s = co_await client.AsyncConnect("127.0.0.1:7373"); !s.ok()) co_return s;
+//   absl::StatusOr<std::vector<Member>> members = co_await client.AsyncMembers();
 //
 // Threads: all calls on the io_context's thread. A handler runs through its executor, and never
 // from within the call. Requests may overlap; results come in the order of the agent's replies.
@@ -27,6 +26,7 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -54,8 +54,11 @@ namespace serf::rpc {
 
 class AsyncClient {
  public:
+  // The token of a function that is called without one: the function gives an awaitable.
+  using Awaitable = boost::asio::use_awaitable_t<>;
+
   // Connects only in AsyncConnect().
-  AsyncClient(boost::asio::io_context& io, ClientOptions options)
+  explicit AsyncClient(boost::asio::io_context& io, ClientOptions options = {})
       : core_(std::make_shared<ClientConnection>(io, std::move(options))) {}
   ~AsyncClient() { core_->Close(); }
   AsyncClient(const AsyncClient&) = delete;
@@ -65,8 +68,8 @@ class AsyncClient {
   // error the client cannot be used again. The message of an error reads like "dial tcp
   // 127.0.0.1:7373: connect: connection refused" (docs/protocol/agent.md 4.2). Handler:
   // void(absl::Status).
-  template <typename Token>
-  auto AsyncConnect(std::string address, Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncConnect(std::string address, Token&& token = Token()) {
     return Start<absl::Status>(token, [address = std::move(address)](auto& core, auto done) {
       core->Connect(address, done);
     });
@@ -74,15 +77,15 @@ class AsyncClient {
 
   // All members that the agent knows, in every state. Handler:
   // void(absl::StatusOr<std::vector<Member>>).
-  template <typename Token>
-  auto AsyncMembers(Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncMembers(Token&& token = Token()) {
     return Start<absl::StatusOr<std::vector<Member>>>(
         token, [](auto& core, auto done) { core->session().Members(core->ReplyDeadline(), done); });
   }
 
   // The members that pass the filter. Handler: void(absl::StatusOr<std::vector<Member>>).
-  template <typename Token>
-  auto AsyncMembersFiltered(MembersFilteredRequest filter, Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncMembersFiltered(MembersFilteredRequest filter, Token&& token = Token()) {
     return Start<absl::StatusOr<std::vector<Member>>>(
         token, [filter = std::move(filter)](auto& core, auto done) {
           core->session().MembersFiltered(core->ReplyDeadline(), filter, done);
@@ -91,8 +94,9 @@ class AsyncClient {
 
   // Has the agent join other members. Waits up to ClientOptions::join_timeout for each address. Go
   // Serf sends no JoinResult::errors. Handler: void(JoinResult).
-  template <typename Token>
-  auto AsyncJoin(std::vector<std::string> addresses, JoinOptions options, Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncJoin(std::vector<std::string> addresses, JoinOptions options = {},
+                 Token&& token = Token()) {
     JoinRequest request{std::move(addresses), options.replay, /*failures=*/true};
     return Start<JoinResult>(token, [request = std::move(request)](auto& core, auto done) {
       const Duration limit = core->options().join_timeout;
@@ -102,9 +106,9 @@ class AsyncClient {
   }
 
   // Has the agent send a user event; see Host::AsyncSendUserEvent(). Handler: void(absl::Status).
-  template <typename Token>
-  auto AsyncSendUserEvent(std::string name, std::string payload, UserEventOptions options,
-                          Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncSendUserEvent(std::string name, std::string payload, UserEventOptions options = {},
+                          Token&& token = Token()) {
     return Start<absl::Status>(token, [name = std::move(name), payload = std::move(payload),
                                        options](auto& core, auto done) {
       core->session().SendUserEvent(core->ReplyDeadline(), name, payload, options, done);
@@ -113,24 +117,24 @@ class AsyncClient {
 
   // Installs, uses, removes or lists keys on all members. `key` is base64; kList ignores it. Waits
   // for all members, at most as long as a query takes. Handler: void(KeyOutcome).
-  template <typename Token>
-  auto AsyncManageKeys(KeyOperation operation, std::string key, Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncManageKeys(KeyOperation operation, std::string key, Token&& token = Token()) {
     return Start<KeyOutcome>(token, [operation, key = std::move(key)](auto& core, auto done) {
       core->session().ManageKeys(core->BroadcastDeadline(), operation, key, done);
     });
   }
 
   // Has the agent leave the cluster and shut down. Handler: void(absl::Status).
-  template <typename Token>
-  auto AsyncLeave(Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncLeave(Token&& token = Token()) {
     return Start<absl::Status>(token, [](auto& core, auto done) {
       core->session().Leave(core->BroadcastDeadline(), done);
     });
   }
 
   // Turns a failed member into one that left. Handler: void(absl::Status).
-  template <typename Token>
-  auto AsyncForceLeave(std::string node, ForceLeaveOptions options, Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncForceLeave(std::string node, ForceLeaveOptions options = {}, Token&& token = Token()) {
     return Start<absl::Status>(token, [node = std::move(node), options](auto& core, auto done) {
       core->session().ForceLeave(core->BroadcastDeadline(), node, options, done);
     });
@@ -138,8 +142,8 @@ class AsyncClient {
 
   // Removes the agent's tags that `remove` names, then sets those of `set`. Handler:
   // void(absl::Status).
-  template <typename Token>
-  auto AsyncUpdateTags(Tags set, std::vector<std::string> remove, Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncUpdateTags(Tags set, std::vector<std::string> remove, Token&& token = Token()) {
     return Start<absl::Status>(
         token, [set = std::move(set), remove = std::move(remove)](auto& core, auto done) {
           core->session().UpdateTags(core->BroadcastDeadline(), set, remove, done);
@@ -147,16 +151,16 @@ class AsyncClient {
   }
 
   // The agent's figures, by section and name. Handler: void(absl::StatusOr<StatsSections>).
-  template <typename Token>
-  auto AsyncStats(Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncStats(Token&& token = Token()) {
     return Start<absl::StatusOr<StatsSections>>(
         token, [](auto& core, auto done) { core->session().Stats(core->ReplyDeadline(), done); });
   }
 
   // The network coordinate that a member announced last; none if the agent knows none. Handler:
   // void(absl::StatusOr<std::optional<Coordinate>>).
-  template <typename Token>
-  auto AsyncGetCoordinate(std::string node, Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncGetCoordinate(std::string node, Token&& token = Token()) {
     return Start<absl::StatusOr<std::optional<Coordinate>>>(
         token, [node = std::move(node)](auto& core, auto done) {
           core->session().GetCoordinate(core->ReplyDeadline(), node, done);
@@ -167,9 +171,9 @@ class AsyncClient {
   // receives each acknowledgement and answer, on the io_context's thread, and last kDone; or an
   // error, if the connection ends before. While `on_answer` runs the client reads nothing, and
   // answers wait at the agent. Handler: void(absl::StatusOr<Seq>).
-  template <typename Token>
+  template <typename Token = Awaitable>
   auto AsyncSendQuery(std::string name, std::string payload, QueryParams params,
-                      ClientSession::AnswerHandler on_answer, Token&& token) {
+                      ClientSession::AnswerHandler on_answer, Token&& token = Token()) {
     return Start<absl::StatusOr<ClientSession::Seq>>(
         token, [name = std::move(name), payload = std::move(payload), params = std::move(params),
                 on_answer = std::move(on_answer)](auto& core, auto done) {
@@ -179,8 +183,8 @@ class AsyncClient {
 
   // Answers the query of a QueryRecord that a stream of this connection has delivered. Handler:
   // void(absl::Status).
-  template <typename Token>
-  auto AsyncRespond(std::uint64_t id, std::string payload, Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncRespond(std::uint64_t id, std::string payload, Token&& token = Token()) {
     return Start<absl::Status>(token, [id, payload = std::move(payload)](auto& core, auto done) {
       core->session().Respond(core->ReplyDeadline(), id, payload, done);
     });
@@ -190,8 +194,9 @@ class AsyncClient {
   // the io_context's thread, and an error once when the connection ends. While it runs the client
   // reads nothing: a slow one makes the agent drop records. Handler: void(absl::StatusOr<Seq>); the
   // number is for AsyncStop().
-  template <typename Token>
-  auto AsyncStream(std::string filter, ClientSession::EventHandler on_event, Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncStream(std::string filter, ClientSession::EventHandler on_event,
+                   Token&& token = Token()) {
     return Start<absl::StatusOr<ClientSession::Seq>>(
         token, [filter = std::move(filter), on_event = std::move(on_event)](auto& core, auto done) {
           core->session().Stream(core->ReplyDeadline(), filter, on_event, done);
@@ -199,8 +204,8 @@ class AsyncClient {
   }
 
   // The same for the agent's log, from `level` on ("trace" to "err").
-  template <typename Token>
-  auto AsyncMonitor(std::string level, ClientSession::LogHandler on_log, Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncMonitor(std::string level, ClientSession::LogHandler on_log, Token&& token = Token()) {
     return Start<absl::StatusOr<ClientSession::Seq>>(
         token, [level = std::move(level), on_log = std::move(on_log)](auto& core, auto done) {
           core->session().Monitor(core->ReplyDeadline(), level, on_log, done);
@@ -208,8 +213,8 @@ class AsyncClient {
   }
 
   // Ends a stream; its handler is not called again. Handler: void(absl::Status).
-  template <typename Token>
-  auto AsyncStop(ClientSession::Seq stream, Token&& token) {
+  template <typename Token = Awaitable>
+  auto AsyncStop(ClientSession::Seq stream, Token&& token = Token()) {
     return Start<absl::Status>(token, [stream](auto& core, auto done) {
       core->session().Stop(core->ReplyDeadline(), stream, done);
     });

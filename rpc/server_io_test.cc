@@ -5,7 +5,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -217,6 +220,29 @@ TEST_F(ServerTest, Authentication) {
   Client none;
   EXPECT_TRUE(Connect(none).ok());
   EXPECT_EQ(Serve([&] { return none.MembersFiltered({}); }).status().message(), kAuthRequired);
+}
+
+// Without a token a function gives an awaitable.
+TEST_F(ServerTest, ACoroutineIsAClient) {
+  Start();
+  AsyncClient client(io_);
+  std::optional<absl::StatusOr<std::vector<Member>>> members;
+  std::optional<JoinResult> joined;
+  boost::asio::co_spawn(
+      io_,
+      [&]() -> boost::asio::awaitable<void> {
+        const absl::Status connected = co_await client.AsyncConnect(address_);
+        EXPECT_TRUE(connected.ok()) << connected;
+        members = co_await client.AsyncMembers();
+        std::vector<std::string> addresses(1, "a");
+        joined = co_await client.AsyncJoin(std::move(addresses), {.replay = true});
+      },
+      boost::asio::detached);
+  RunUntil([&] { return joined.has_value(); });
+  ASSERT_TRUE(members->ok()) << members->status();
+  EXPECT_EQ((*members)->size(), 2u);
+  EXPECT_TRUE(joined->status.ok()) << joined->status;
+  EXPECT_TRUE(service_.replayed);
 }
 
 TEST_F(ServerTest, StreamAndMonitor) {
