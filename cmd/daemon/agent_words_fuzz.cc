@@ -133,7 +133,7 @@ void Fuzz(serf::ByteView input) {
       Taken(serf::cmd::ParseAddressBlock(text));
       break;
     case 'k':
-      Taken(serf::cmd::DecodeBase64(text));
+      Taken(serf::DecodeBase64(text));
       break;
     default:
       break;

@@ -89,8 +89,9 @@ class KeyManagerTest : public ::testing::Test, protected testkit::SerfPart {
   std::vector<std::string> TakeDone() {
     std::vector<std::string> lines;
     keys_.done().Drain([&](KeysDone done) {
-      lines.push_back(absl::StrCat(done.request.value(), ": ",
-                                   done.status.ok() ? "ok" : done.status.message()));
+      lines.push_back(
+          absl::StrCat(done.request.value(), ": ",
+                       done.outcome.status.ok() ? "ok" : done.outcome.status.message()));
       outcome_ = std::move(done.outcome);
     });
     return lines;

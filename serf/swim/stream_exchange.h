@@ -22,6 +22,7 @@
 #include "serf/base/time.h"
 #include "serf/base/timer_heap.h"
 #include "serf/swim/node_context.h"
+#include "serf/swim/joins.h"
 #include "serf/swim/outbox.h"
 #include "serf/swim/push_pull.h"
 #include "serf/wire/ids.h"

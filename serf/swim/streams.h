@@ -30,6 +30,7 @@
 #include "serf/base/time.h"
 #include "serf/swim/answer_rate.h"
 #include "serf/swim/exchange_table.h"
+#include "serf/swim/joins.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/member_table.h"
 #include "serf/swim/membership.h"
