@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/config.h"
@@ -213,6 +214,28 @@ TEST_F(CheckersTest, OfWhatWasUnderWaySomeWholeLinesMayBeThere) {
   second.query_clock = LamportTime(6);
   snapshots_.OnSnapshotOp(b_, op);
   snapshots_.OnRecovered(b_, second);
+  EXPECT_THAT(violations_.list(), ElementsAre(HasSubstr("recovered what was never in its file")));
+}
+
+TEST_F(CheckersTest, WhatAFullDiskDidNotTakeComesBeforeWhatFollows) {
+  world_.Crash(b_);
+  world_.Restart(b_);
+  const SnapshotState state = snapshots_.recovered(b_);
+  const auto append = [&](const char* line, const absl::Status& status) {
+    snapshots_.OnSnapshotOp(b_, {SnapshotOp::Kind::kAppend, line});
+    snapshots_.OnSnapshotDone(b_, status);
+  };
+  append("event-clock: 5\n", absl::ResourceExhaustedError("no space left on device"));
+  append("query-clock: 6\n", absl::OkStatus());
+  SnapshotState both = state;
+  both.event_clock = LamportTime(5);
+  both.query_clock = LamportTime(6);
+  snapshots_.OnRecovered(b_, both);
+  EXPECT_THAT(violations_.list(), IsEmpty());
+  append("event-clock: 7\n", absl::ResourceExhaustedError("no space left on device"));
+  append("query-clock: 8\n", absl::OkStatus());
+  both.query_clock = LamportTime(8);
+  snapshots_.OnRecovered(b_, both);
   EXPECT_THAT(violations_.list(), ElementsAre(HasSubstr("recovered what was never in its file")));
 }
 

@@ -2,7 +2,8 @@
 #define SERF_TESTING_CHECKERS_SNAPSHOT_CHECKER_H_
 
 // SnapshotChecker: the rules for snapshot files in a World. A restarted node recovers exactly the
-// confirmed writes, and of the writes under way some whole lines from the start. It recovers
+// confirmed writes, and of the writes under way, and of those that a full disk did not take, some
+// whole lines from the start. It recovers
 // everything that it received longer than kDelayMax before its end. Its clocks continue after those
 // of the file. Source: docs/protocol/serf.md 9.
 
@@ -67,9 +68,16 @@ class SnapshotChecker : public WorldObserver {
     T value{};
     Instant at{};
   };
+  // The text of the file, and the lines that a full disk did not take and that its writer keeps.
+  struct Held {
+    std::string text = {};
+    std::string waiting = {};
+
+    friend auto operator<=>(const Held&, const Held&) = default;
+  };
   struct Node {
-    // The possible contents of the file: one text, or several after an error or a stop.
-    std::set<std::string> texts = {""};
+    // What the file and its writer may hold: one entry, or several after an error or a stop.
+    std::set<Held> held = {Held()};
     std::deque<SnapshotOp> ops;  // not confirmed yet
     SnapshotState recovered;
     // For the current life.
@@ -94,8 +102,8 @@ class SnapshotChecker : public WorldObserver {
     return a.alive == b.alive && a.failed == b.failed && a.clock == b.clock &&
            a.event_clock == b.event_clock && a.query_clock == b.query_clock;
   }
-  // All texts that an operation may leave behind.
-  static std::set<std::string> AfterPart(const std::set<std::string>& texts, const SnapshotOp& op);
+  // All that an appended text may leave behind, if not all of its lines need be in the file.
+  static std::set<Held> AfterPart(const std::set<Held>& held, const std::string& lines);
   void CheckComplete(NodeId node, const SnapshotState& state);
   void CheckMember(NodeId node, const std::string& name, const MemberEvent& last,
                    const SnapshotState& state);
@@ -110,29 +118,33 @@ inline void SnapshotChecker::OnSnapshotDone(NodeId node, const absl::Status& sta
   Node& n = NodeOf(node);
   const SnapshotOp op = std::move(n.ops.front());
   n.ops.pop_front();
-  if (op.kind == SnapshotOp::Kind::kReplace) {
-    // An error of the last step leaves the new file.
-    if (status.ok()) n.texts.clear();
-    n.texts.insert(op.text);
+  if (op.kind == SnapshotOp::Kind::kAppend && absl::IsResourceExhausted(status)) {
+    n.held = AfterPart(n.held, op.text);
     return;
   }
-  if (!status.ok()) return;  // the file holds none of the lines
-  std::set<std::string> texts;
-  for (const std::string& text : n.texts) texts.insert(text + op.text);
-  n.texts = std::move(texts);
+  std::set<Held> after;
+  if (op.kind == SnapshotOp::Kind::kReplace) {
+    after.insert({.text = op.text});
+    if (status.ok()) return n.held.swap(after);
+  }
+  for (const Held& held : n.held) {
+    const bool appended = op.kind == SnapshotOp::Kind::kAppend && status.ok();
+    // After another error than that of a full disk the file has none of the lines. After an error
+    // of the last step of a replacement it has either text.
+    after.insert({.text = appended ? held.text + held.waiting + op.text : held.text});
+  }
+  n.held = std::move(after);
 }
 
-inline std::set<std::string> SnapshotChecker::AfterPart(const std::set<std::string>& texts,
-                                                        const SnapshotOp& op) {
-  std::set<std::string> after = texts;
-  if (op.kind == SnapshotOp::Kind::kReplace) {
-    after.insert(op.text);
-    return after;
-  }
-  for (const std::string& text : texts) {
-    for (std::size_t end = op.text.find('\n'); end != std::string::npos;
-         end = op.text.find('\n', end + 1)) {
-      after.insert(text + op.text.substr(0, end + 1));
+inline std::set<SnapshotChecker::Held> SnapshotChecker::AfterPart(const std::set<Held>& held,
+                                                                  const std::string& lines) {
+  std::set<Held> after;
+  for (const Held& before : held) {
+    const std::string all = before.waiting + lines;
+    after.insert({before.text, all});
+    for (std::size_t end = all.find('\n'); end != std::string::npos;
+         end = all.find('\n', end + 1)) {
+      after.insert({before.text + all.substr(0, end + 1), all.substr(end + 1)});
     }
   }
   return after;
@@ -153,14 +165,24 @@ inline void SnapshotChecker::OnStop(NodeId node) {
 
 inline void SnapshotChecker::OnRecovered(NodeId node, const SnapshotState& state) {
   Node& n = NodeOf(node);
-  for (const SnapshotOp& op : std::exchange(n.ops, {})) n.texts = AfterPart(n.texts, op);
-  std::erase_if(n.texts, [&](const std::string& text) { return !Same(Read(node, text), state); });
-  if (n.texts.empty()) {
+  for (const SnapshotOp& op : std::exchange(n.ops, {})) {
+    if (op.kind == SnapshotOp::Kind::kAppend) {
+      n.held = AfterPart(n.held, op.text);
+    } else {
+      n.held.insert({.text = op.text});
+    }
+  }
+  std::set<Held> read;
+  for (const Held& held : n.held) {
+    if (Same(Read(node, held.text), state)) read.insert({.text = held.text});
+  }
+  n.held = std::move(read);
+  if (n.held.empty()) {
     violations_.Add(world_.name(node),
                     " recovered what was never in its file: ", state.alive.size(), " alive, ",
                     state.failed.size(), " failed, clocks ", state.clock.value(), ", ",
                     state.event_clock.value(), ", ", state.query_clock.value());
-    n.texts.insert("");
+    n.held.insert(Held());
   }
   if (n.complete_until) CheckComplete(node, state);
   if (state.alive.size() + state.failed.size() > 1) ++recoveries_;
