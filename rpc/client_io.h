@@ -70,9 +70,9 @@ class AsyncClient {
   // void(absl::Status).
   template <typename Token = Awaitable>
   auto AsyncConnect(std::string address, Token&& token = Token()) {
-    return Start<absl::Status>(token, [address = std::move(address)](auto& core, auto done) {
-      core->Connect(address, done);
-    });
+    return Start<absl::Status>(
+        std::forward<Token>(token),
+        [address = std::move(address)](auto& core, auto done) { core->Connect(address, done); });
   }
 
   // All members that the agent knows, in every state. Handler:
@@ -80,14 +80,15 @@ class AsyncClient {
   template <typename Token = Awaitable>
   auto AsyncMembers(Token&& token = Token()) {
     return Start<absl::StatusOr<std::vector<Member>>>(
-        token, [](auto& core, auto done) { core->session().Members(core->ReplyDeadline(), done); });
+        std::forward<Token>(token),
+        [](auto& core, auto done) { core->session().Members(core->ReplyDeadline(), done); });
   }
 
   // The members that pass the filter. Handler: void(absl::StatusOr<std::vector<Member>>).
   template <typename Token = Awaitable>
   auto AsyncMembersFiltered(MembersFilteredRequest filter, Token&& token = Token()) {
     return Start<absl::StatusOr<std::vector<Member>>>(
-        token, [filter = std::move(filter)](auto& core, auto done) {
+        std::forward<Token>(token), [filter = std::move(filter)](auto& core, auto done) {
           core->session().MembersFiltered(core->ReplyDeadline(), filter, done);
         });
   }
@@ -98,36 +99,39 @@ class AsyncClient {
   auto AsyncJoin(std::vector<std::string> addresses, JoinOptions options = {},
                  Token&& token = Token()) {
     JoinRequest request{std::move(addresses), options.replay, /*failures=*/true};
-    return Start<JoinResult>(token, [request = std::move(request)](auto& core, auto done) {
-      const Duration limit = core->options().join_timeout;
-      const auto count = static_cast<Duration::rep>(request.existing.size());
-      core->session().Join(transport::Now() + limit * (count + 1), request, done);
-    });
+    return Start<JoinResult>(
+        std::forward<Token>(token), [request = std::move(request)](auto& core, auto done) {
+          const Duration limit = core->options().join_timeout;
+          const auto count = static_cast<Duration::rep>(request.existing.size());
+          core->session().Join(transport::Now() + limit * (count + 1), request, done);
+        });
   }
 
   // Has the agent send a user event; see Host::AsyncSendUserEvent(). Handler: void(absl::Status).
   template <typename Token = Awaitable>
   auto AsyncSendUserEvent(std::string name, std::string payload, UserEventOptions options = {},
                           Token&& token = Token()) {
-    return Start<absl::Status>(token, [name = std::move(name), payload = std::move(payload),
-                                       options](auto& core, auto done) {
-      core->session().SendUserEvent(core->ReplyDeadline(), name, payload, options, done);
-    });
+    return Start<absl::Status>(
+        std::forward<Token>(token),
+        [name = std::move(name), payload = std::move(payload), options](auto& core, auto done) {
+          core->session().SendUserEvent(core->ReplyDeadline(), name, payload, options, done);
+        });
   }
 
   // Installs, uses, removes or lists keys on all members. `key` is base64; kList ignores it. Waits
   // for all members, at most as long as a query takes. Handler: void(KeyOutcome).
   template <typename Token = Awaitable>
   auto AsyncManageKeys(KeyOperation operation, std::string key, Token&& token = Token()) {
-    return Start<KeyOutcome>(token, [operation, key = std::move(key)](auto& core, auto done) {
-      core->session().ManageKeys(core->BroadcastDeadline(), operation, key, done);
-    });
+    return Start<KeyOutcome>(
+        std::forward<Token>(token), [operation, key = std::move(key)](auto& core, auto done) {
+          core->session().ManageKeys(core->BroadcastDeadline(), operation, key, done);
+        });
   }
 
   // Has the agent leave the cluster and shut down. Handler: void(absl::Status).
   template <typename Token = Awaitable>
   auto AsyncLeave(Token&& token = Token()) {
-    return Start<absl::Status>(token, [](auto& core, auto done) {
+    return Start<absl::Status>(std::forward<Token>(token), [](auto& core, auto done) {
       core->session().Leave(core->BroadcastDeadline(), done);
     });
   }
@@ -135,9 +139,10 @@ class AsyncClient {
   // Turns a failed member into one that left. Handler: void(absl::Status).
   template <typename Token = Awaitable>
   auto AsyncForceLeave(std::string node, ForceLeaveOptions options = {}, Token&& token = Token()) {
-    return Start<absl::Status>(token, [node = std::move(node), options](auto& core, auto done) {
-      core->session().ForceLeave(core->BroadcastDeadline(), node, options, done);
-    });
+    return Start<absl::Status>(
+        std::forward<Token>(token), [node = std::move(node), options](auto& core, auto done) {
+          core->session().ForceLeave(core->BroadcastDeadline(), node, options, done);
+        });
   }
 
   // Removes the agent's tags that `remove` names, then sets those of `set`. Handler:
@@ -145,7 +150,8 @@ class AsyncClient {
   template <typename Token = Awaitable>
   auto AsyncUpdateTags(Tags set, std::vector<std::string> remove, Token&& token = Token()) {
     return Start<absl::Status>(
-        token, [set = std::move(set), remove = std::move(remove)](auto& core, auto done) {
+        std::forward<Token>(token),
+        [set = std::move(set), remove = std::move(remove)](auto& core, auto done) {
           core->session().UpdateTags(core->BroadcastDeadline(), set, remove, done);
         });
   }
@@ -154,7 +160,8 @@ class AsyncClient {
   template <typename Token = Awaitable>
   auto AsyncStats(Token&& token = Token()) {
     return Start<absl::StatusOr<StatsSections>>(
-        token, [](auto& core, auto done) { core->session().Stats(core->ReplyDeadline(), done); });
+        std::forward<Token>(token),
+        [](auto& core, auto done) { core->session().Stats(core->ReplyDeadline(), done); });
   }
 
   // The network coordinate that a member announced last; none if the agent knows none. Handler:
@@ -162,7 +169,7 @@ class AsyncClient {
   template <typename Token = Awaitable>
   auto AsyncGetCoordinate(std::string node, Token&& token = Token()) {
     return Start<absl::StatusOr<std::optional<Coordinate>>>(
-        token, [node = std::move(node)](auto& core, auto done) {
+        std::forward<Token>(token), [node = std::move(node)](auto& core, auto done) {
           core->session().GetCoordinate(core->ReplyDeadline(), node, done);
         });
   }
@@ -175,8 +182,9 @@ class AsyncClient {
   auto AsyncSendQuery(std::string name, std::string payload, QueryParams params,
                       ClientSession::AnswerHandler on_answer, Token&& token = Token()) {
     return Start<absl::StatusOr<ClientSession::Seq>>(
-        token, [name = std::move(name), payload = std::move(payload), params = std::move(params),
-                on_answer = std::move(on_answer)](auto& core, auto done) {
+        std::forward<Token>(token),
+        [name = std::move(name), payload = std::move(payload), params = std::move(params),
+         on_answer = std::move(on_answer)](auto& core, auto done) {
           core->session().SendQuery(core->ReplyDeadline(), name, payload, params, on_answer, done);
         });
   }
@@ -185,9 +193,10 @@ class AsyncClient {
   // void(absl::Status).
   template <typename Token = Awaitable>
   auto AsyncRespond(std::uint64_t id, std::string payload, Token&& token = Token()) {
-    return Start<absl::Status>(token, [id, payload = std::move(payload)](auto& core, auto done) {
-      core->session().Respond(core->ReplyDeadline(), id, payload, done);
-    });
+    return Start<absl::Status>(std::forward<Token>(token),
+                               [id, payload = std::move(payload)](auto& core, auto done) {
+                                 core->session().Respond(core->ReplyDeadline(), id, payload, done);
+                               });
   }
 
   // Opens a stream of events; `filter` as in Client::Stream(). `on_event` receives each record, on
@@ -198,7 +207,8 @@ class AsyncClient {
   auto AsyncStream(std::string filter, ClientSession::EventHandler on_event,
                    Token&& token = Token()) {
     return Start<absl::StatusOr<ClientSession::Seq>>(
-        token, [filter = std::move(filter), on_event = std::move(on_event)](auto& core, auto done) {
+        std::forward<Token>(token),
+        [filter = std::move(filter), on_event = std::move(on_event)](auto& core, auto done) {
           core->session().Stream(core->ReplyDeadline(), filter, on_event, done);
         });
   }
@@ -207,7 +217,8 @@ class AsyncClient {
   template <typename Token = Awaitable>
   auto AsyncMonitor(std::string level, ClientSession::LogHandler on_log, Token&& token = Token()) {
     return Start<absl::StatusOr<ClientSession::Seq>>(
-        token, [level = std::move(level), on_log = std::move(on_log)](auto& core, auto done) {
+        std::forward<Token>(token),
+        [level = std::move(level), on_log = std::move(on_log)](auto& core, auto done) {
           core->session().Monitor(core->ReplyDeadline(), level, on_log, done);
         });
   }
@@ -215,7 +226,7 @@ class AsyncClient {
   // Ends a stream; its handler is not called again. Handler: void(absl::Status).
   template <typename Token = Awaitable>
   auto AsyncStop(ClientSession::Seq stream, Token&& token = Token()) {
-    return Start<absl::Status>(token, [stream](auto& core, auto done) {
+    return Start<absl::Status>(std::forward<Token>(token), [stream](auto& core, auto done) {
       core->session().Stop(core->ReplyDeadline(), stream, done);
     });
   }
@@ -241,7 +252,7 @@ class AsyncClient {
 
   // Starts an operation: calls start(core, done) with a copyable done(Result).
   template <typename Result, typename Token, typename Begin>
-  auto Start(Token& token, Begin start) {
+  auto Start(Token&& token, Begin start) {
     return boost::asio::async_initiate<Token, void(Result)>(
         [core = core_, start = std::move(start)](auto handler) mutable {
           auto executor = boost::asio::get_associated_executor(handler, core->io().get_executor());

@@ -245,6 +245,20 @@ TEST_F(ServerTest, ACoroutineIsAClient) {
   EXPECT_TRUE(service_.replayed);
 }
 
+// A handler that is given by name is copied, as Asio does.
+TEST_F(ServerTest, AHandlerMayServeTwice) {
+  Start();
+  AsyncClient client(io_);
+  int answers = 0;
+  std::function<void(absl::StatusOr<std::vector<Member>>)> handler =
+      [&](const absl::StatusOr<std::vector<Member>>& members) { answers += members.ok(); };
+  client.AsyncConnect(address_, [&](const absl::Status&) {
+    client.AsyncMembers(handler);
+    client.AsyncMembers(handler);
+  });
+  RunUntil([&] { return answers == 2; });
+}
+
 TEST_F(ServerTest, StreamAndMonitor) {
   Start();
   service_.history.Append(MakeLogLine(LogLevel::kInfo, "[INFO] old"));

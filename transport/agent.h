@@ -135,7 +135,7 @@ class Agent {
   auto Join(JoinAddresses addresses, JoinOptions options = {}, Token&& token = Token()) {
     return Begin<absl::StatusOr<JoinResult>>(
         host_->AsyncJoin(std::move(addresses).Take(), options, boost::asio::deferred), FromJoin,
-        token);
+        std::forward<Token>(token));
   }
 
   // Leaves the cluster, so that the others list this node as `left`. It takes seconds, and cannot
@@ -195,7 +195,7 @@ class Agent {
   template <typename Token = Awaitable>
   auto Members(Token&& token = Token()) {
     return Begin<absl::StatusOr<std::vector<Member>>>(host_->AsyncMembers(boost::asio::deferred),
-                                                      Same, token);
+                                                      Same, std::forward<Token>(token));
   }
 
   // The network coordinate that the member `name` announced last; nothing if it announced none.
@@ -203,7 +203,8 @@ class Agent {
   template <typename Token = Awaitable>
   auto GetCoordinate(std::string name, Token&& token = Token()) {
     return Begin<absl::StatusOr<std::optional<Coordinate>>>(
-        host_->AsyncCoordinate(std::move(name), boost::asio::deferred), Same, token);
+        host_->AsyncCoordinate(std::move(name), boost::asio::deferred), Same,
+        std::forward<Token>(token));
   }
 
   // The figures of Serf::Stats(), by name. Result:
@@ -211,7 +212,7 @@ class Agent {
   template <typename Token = Awaitable>
   auto Stats(Token&& token = Token()) {
     return Begin<absl::StatusOr<std::map<std::string, std::string>>>(
-        host_->AsyncStats(boost::asio::deferred), Same, token);
+        host_->AsyncStats(boost::asio::deferred), Same, std::forward<Token>(token));
   }
 
   // The address that is bound, with its port, and the address that this node announces.
@@ -267,7 +268,7 @@ class Agent {
   // Begins the Host's `operation`, and ends with map(its result). An error in `refused` ends it
   // instead, and nothing is begun.
   template <typename Result, typename Operation, typename Map, typename Token>
-  auto Begin(Operation operation, Map map, Token& token, absl::Status refused = absl::OkStatus());
+  auto Begin(Operation operation, Map map, Token&& token, absl::Status refused = absl::OkStatus());
 
   boost::asio::io_context& io_;
   const std::shared_ptr<Handlers> handlers_;
@@ -345,7 +346,7 @@ inline absl::StatusOr<KeyOutcome> Agent::FromKeys(KeyOutcome outcome) {
 }
 
 template <typename Result, typename Operation, typename Map, typename Token>
-auto Agent::Begin(Operation operation, Map map, Token& token, absl::Status refused) {
+auto Agent::Begin(Operation operation, Map map, Token&& token, absl::Status refused) {
   return boost::asio::async_initiate<Token, void(Result)>(
       [](auto handler, boost::asio::io_context* io, Operation begin, Map to, absl::Status no) {
         if (!no.ok()) {
@@ -372,7 +373,7 @@ auto Agent::SendQuery(std::string name, std::string payload, QueryParams params,
   return Begin<absl::StatusOr<Query>>(
       host_->AsyncSendQuery(std::move(name), std::move(payload), std::move(params),
                             agent_internal::AnswerQueue::Feed(queue), boost::asio::deferred),
-      std::move(to_query), token);
+      std::move(to_query), std::forward<Token>(token));
 }
 
 template <typename Token>
@@ -387,7 +388,7 @@ auto Agent::ManageKeys(KeyOperation operation, std::string key, Token&& token) {
   return Begin<absl::StatusOr<KeyOutcome>>(
       host_->AsyncManageKeys(operation, *std::move(bytes), /*relay_factor=*/0,
                              boost::asio::deferred),
-      FromKeys, token, std::move(refused));
+      FromKeys, std::forward<Token>(token), std::move(refused));
 }
 
 }  // namespace serf

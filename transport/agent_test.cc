@@ -239,6 +239,19 @@ TEST_F(AgentTest, AHandlerMayReplaceItselfAndDestroyTheAgent) {
   EXPECT_EQ(second, 1);
 }
 
+// A handler that is given by name is copied, as Asio does.
+TEST_F(AgentTest, ATokenMayServeTwice) {
+  auto a = StartAgent(Options("a"));
+  int ended = 0;
+  std::function<void(absl::Status)> handler = [&](const absl::Status&) { ++ended; };
+  a->SendUserEvent("x", "", {}, handler);
+  a->SendUserEvent("y", "", {}, handler);
+  std::function<void(absl::StatusOr<std::vector<Member>>)> members = [&](const auto&) { ++ended; };
+  a->Members(members);
+  a->Members(members);
+  EXPECT_TRUE(RunUntil([&] { return ended == 4; }));
+}
+
 TEST_F(AgentTest, AJoinSaysWhoDidNotAnswer) {
   const auto a = StartAgent(Options("a"));
   const auto b = StartAgent(Options("b"));

@@ -368,10 +368,10 @@ class Host {
   // complete(result) is called. A cancelled request ends at once, and takes the rest of `join` with
   // it if it is one.
   template <typename Result, typename Token, typename Run>
-  auto Initiate(Token& token, Run run, JoinId join = JoinId());
+  auto Initiate(Token&& token, Run run, JoinId join = JoinId());
   // The same for a request that ends with a status only: request(serf, now, id, out).
   template <typename Token, typename Request>
-  auto InitiateRequest(Token& token, Request request);
+  auto InitiateRequest(Token&& token, Request request);
 
   const std::shared_ptr<Driver> driver_;
   const Endpoint local_;
@@ -485,7 +485,7 @@ std::optional<Result> Host::Cancelled() {
 }
 
 template <typename Result, typename Token, typename Run>
-auto Host::Initiate(Token& token, Run run, JoinId join) {
+auto Host::Initiate(Token&& token, Run run, JoinId join) {
   return asio::async_initiate<Token, void(Result)>(
       [](auto handler, std::shared_ptr<Driver> driver, Run what, JoinId id) {
         Completer<decltype(handler), Result> complete(std::move(handler), driver->io());
@@ -504,9 +504,10 @@ auto Host::Initiate(Token& token, Run run, JoinId join) {
 }
 
 template <typename Token, typename Request>
-auto Host::InitiateRequest(Token& token, Request request) {
+auto Host::InitiateRequest(Token&& token, Request request) {
   return Initiate<absl::Status>(
-      token, [request = std::move(request)](Driver& driver, auto complete) mutable {
+      std::forward<Token>(token),
+      [request = std::move(request)](Driver& driver, auto complete) mutable {
         driver.Execute(std::move(request),
                        [complete = std::move(complete)](const Completion& completion) mutable {
                          complete(completion.status);
@@ -518,7 +519,7 @@ template <typename Token>
 auto Host::AsyncJoin(JoinId join, std::vector<std::string> addresses, JoinOptions options,
                      Token&& token) {
   return Initiate<JoinResult>(
-      token,
+      std::forward<Token>(token),
       [join, addresses = std::move(addresses), options](Driver& driver, auto complete) mutable {
         driver.Join(
             join, std::move(addresses), options,
@@ -531,14 +532,15 @@ auto Host::AsyncJoin(JoinId join, std::vector<std::string> addresses, JoinOption
 
 template <typename Token>
 auto Host::AsyncLeave(Token&& token) {
-  return InitiateRequest(
-      token, [](Serf& serf, Instant now, RequestId id, Outbox& out) { serf.Leave(now, id, out); });
+  return InitiateRequest(std::forward<Token>(token), [](Serf& serf, Instant now, RequestId id,
+                                                        Outbox& out) { serf.Leave(now, id, out); });
 }
 
 template <typename Token>
 auto Host::AsyncForceLeave(std::string name, ForceLeaveOptions options, Token&& token) {
   return InitiateRequest(
-      token, [name = std::move(name), options](Serf& serf, Instant now, RequestId id, Outbox& out) {
+      std::forward<Token>(token),
+      [name = std::move(name), options](Serf& serf, Instant now, RequestId id, Outbox& out) {
         serf.ForceLeave(now, id, name, options, out);
       });
 }
@@ -552,7 +554,8 @@ auto Host::AsyncSetTags(Tags tags, Token&& token) {
 template <typename Token>
 auto Host::AsyncUpdateTags(std::function<void(Tags&)> change, Token&& token) {
   return Initiate<absl::Status>(
-      token, [change = std::move(change)](Driver& driver, auto complete) mutable {
+      std::forward<Token>(token),
+      [change = std::move(change)](Driver& driver, auto complete) mutable {
         driver.UpdateTags(std::move(change),
                           [complete = std::move(complete)](const Completion& completion) mutable {
                             complete(completion.status);
@@ -563,28 +566,31 @@ auto Host::AsyncUpdateTags(std::function<void(Tags&)> change, Token&& token) {
 template <typename Token>
 auto Host::AsyncSendUserEvent(std::string name, std::string payload, UserEventOptions options,
                               Token&& token) {
-  return InitiateRequest(token, [name = std::move(name), payload = std::move(payload), options](
-                                    Serf& serf, Instant now, RequestId id, Outbox& out) {
-    absl::Status status = serf.SendUserEvent(now, name, payload, options, out);
-    out.Complete({id, std::move(status)});
-  });
+  return InitiateRequest(
+      std::forward<Token>(token), [name = std::move(name), payload = std::move(payload), options](
+                                      Serf& serf, Instant now, RequestId id, Outbox& out) {
+        absl::Status status = serf.SendUserEvent(now, name, payload, options, out);
+        out.Complete({id, std::move(status)});
+      });
 }
 
 template <typename Token>
 auto Host::AsyncRespond(QueryId query, std::string payload, Token&& token) {
-  return InitiateRequest(token, [query, payload = std::move(payload)](Serf& serf, Instant now,
-                                                                      RequestId id, Outbox& out) {
-    absl::Status status = serf.Respond(now, query, payload, out);
-    out.Complete({id, std::move(status)});
-  });
+  return InitiateRequest(
+      std::forward<Token>(token),
+      [query, payload = std::move(payload)](Serf& serf, Instant now, RequestId id, Outbox& out) {
+        absl::Status status = serf.Respond(now, query, payload, out);
+        out.Complete({id, std::move(status)});
+      });
 }
 
 template <typename Token>
 auto Host::AsyncSendQuery(std::string name, std::string payload, QueryParams params,
                           std::function<void(const QueryUpdate&)> on_update, Token&& token) {
   return Initiate<absl::StatusOr<QueryId>>(
-      token, [name = std::move(name), payload = std::move(payload), params = std::move(params),
-              on_update = std::move(on_update)](Driver& driver, auto complete) mutable {
+      std::forward<Token>(token),
+      [name = std::move(name), payload = std::move(payload), params = std::move(params),
+       on_update = std::move(on_update)](Driver& driver, auto complete) mutable {
         driver.SendQuery(name, payload, params, std::move(on_update),
                          [complete = std::move(complete)](absl::StatusOr<QueryId> query) mutable {
                            complete(std::move(query));
@@ -595,48 +601,52 @@ auto Host::AsyncSendQuery(std::string name, std::string payload, QueryParams par
 template <typename Token>
 auto Host::AsyncManageKeys(KeyOperation operation, ByteVector key, std::uint8_t relay_factor,
                            Token&& token) {
-  return Initiate<KeyOutcome>(token, [operation, key = std::move(key), relay_factor](
-                                         Driver& driver, auto complete) mutable {
-    driver.Execute(
-        [operation, key = std::move(key), relay_factor](Serf& serf, Instant now, RequestId id,
-                                                        Outbox& out) {
-          serf.ManageKeys(now, id, operation, key, relay_factor, out);
-        },
-        [complete = std::move(complete)](const Completion& completion) mutable {
-          complete(completion.keys != nullptr ? *completion.keys
-                                              : KeyOutcome{.status = completion.status});
-        });
-  });
+  return Initiate<KeyOutcome>(
+      std::forward<Token>(token),
+      [operation, key = std::move(key), relay_factor](Driver& driver, auto complete) mutable {
+        driver.Execute(
+            [operation, key = std::move(key), relay_factor](Serf& serf, Instant now, RequestId id,
+                                                            Outbox& out) {
+              serf.ManageKeys(now, id, operation, key, relay_factor, out);
+            },
+            [complete = std::move(complete)](const Completion& completion) mutable {
+              complete(completion.keys != nullptr ? *completion.keys
+                                                  : KeyOutcome{.status = completion.status});
+            });
+      });
 }
 
 template <typename Token>
 auto Host::AsyncAside(std::function<void(const std::function<bool()>&)> work, Token&& token) {
-  return Initiate<bool>(token, [work = std::move(work)](Driver& driver, auto complete) mutable {
-    driver.RunAside(std::move(work),
-                    [complete = std::move(complete)](bool ran) mutable { complete(ran); });
-  });
+  return Initiate<bool>(
+      std::forward<Token>(token), [work = std::move(work)](Driver& driver, auto complete) mutable {
+        driver.RunAside(std::move(work),
+                        [complete = std::move(complete)](bool ran) mutable { complete(ran); });
+      });
 }
 
 template <typename Token>
 auto Host::AsyncMembers(Token&& token) {
-  return Initiate<std::vector<Member>>(token, [](Driver& driver, auto complete) {
-    if (driver.serf().member_count() <= kMembersAtOnceMax) {
-      return complete(driver.serf().Members());
-    }
-    // Sorting and copying takes long, so another thread does it, unless too much work waits there.
-    auto listing = std::make_shared<const MemberListing>(driver.serf().ListMembers());
-    auto members = std::make_shared<std::vector<Member>>();
-    driver.RunAside([listing, members](const auto&) { *members = listing->Sorted(); },
-                    [listing, members, complete = std::move(complete)](bool ran) mutable {
-                      complete(ran ? std::move(*members) : listing->Sorted());
-                    });
-  });
+  return Initiate<std::vector<Member>>(
+      std::forward<Token>(token), [](Driver& driver, auto complete) {
+        if (driver.serf().member_count() <= kMembersAtOnceMax) {
+          return complete(driver.serf().Members());
+        }
+        // Sorting and copying takes long, so another thread does it, unless too much work waits
+        // there.
+        auto listing = std::make_shared<const MemberListing>(driver.serf().ListMembers());
+        auto members = std::make_shared<std::vector<Member>>();
+        driver.RunAside([listing, members](const auto&) { *members = listing->Sorted(); },
+                        [listing, members, complete = std::move(complete)](bool ran) mutable {
+                          complete(ran ? std::move(*members) : listing->Sorted());
+                        });
+      });
 }
 
 template <typename Token>
 auto Host::AsyncCoordinate(std::string name, Token&& token) {
   return Initiate<std::optional<Coordinate>>(
-      token, [name = std::move(name)](Driver& driver, auto complete) {
+      std::forward<Token>(token), [name = std::move(name)](Driver& driver, auto complete) {
         const CoordinateTracker* const tracker = driver.serf().coordinates();
         const Coordinate* const found = tracker != nullptr ? tracker->Find(name) : nullptr;
         complete(found != nullptr ? std::optional<Coordinate>(*found) : std::nullopt);
@@ -646,7 +656,8 @@ auto Host::AsyncCoordinate(std::string name, Token&& token) {
 template <typename Token>
 auto Host::AsyncStats(Token&& token) {
   return Initiate<std::map<std::string, std::string>>(
-      token, [](Driver& driver, auto complete) { complete(driver.serf().Stats()); });
+      std::forward<Token>(token),
+      [](Driver& driver, auto complete) { complete(driver.serf().Stats()); });
 }
 
 }  // namespace serf::transport

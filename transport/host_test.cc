@@ -252,6 +252,20 @@ TEST_F(HostTest, JoinResolvesNames) {
   EXPECT_EQ(b.Members(), "a:alive b:alive");
 }
 
+// A handler that is given by name is copied, as Asio does.
+TEST_F(HostTest, AHandlerMayServeTwice) {
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
+  int stats = 0;
+  std::function<void(std::map<std::string, std::string>)> handler = [&](const auto&) { ++stats; };
+  a.host->AsyncStats(handler);
+  a.host->AsyncStats(handler);
+  int statuses = 0;
+  std::function<void(absl::Status)> done = [&](const absl::Status&) { ++statuses; };
+  a.host->AsyncSetTags({{"a", "b"}}, done);
+  a.host->AsyncSetTags({{"a", "c"}}, done);
+  EXPECT_TRUE(RunUntil([&] { return stats == 2 && statuses == 2; }));
+}
+
 TEST_F(HostTest, RefusesToJoinAfterLeaving) {
   Agent a(io_, QuickOptions("a", At("127.0.0.1")));
   EXPECT_TRUE(Await([&](auto done) { a.host->AsyncLeave(std::move(done)); }).ok());
