@@ -126,7 +126,7 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
   }
   // `id` comes from NewJoin(), which any thread may call.
   void Join(JoinId id, std::vector<std::string> addresses, JoinOptions options, OnCompletion done);
-  // Skips the entries of the join that have not begun.
+  // Ends the lookups of the join, and contacts no further address of it.
   void CancelJoin(JoinId id);
   JoinId NewJoin() { return JoinId(next_join_.fetch_add(1, std::memory_order_relaxed)); }
   // Edits the tags that all earlier changes left.
@@ -169,8 +169,9 @@ class Driver final : public std::enable_shared_from_this<Driver>, private Stream
     names::Lookup lookup;
     const JoinOptions options;
     OnCompletion done;
-    absl::Status refusal;             // the error of a machine that refuses joins
-    std::vector<RequestId> requests;  // the machine's requests that have not ended
+    absl::Status refusal;              // why nothing further was contacted
+    std::vector<std::size_t> lookups;  // the entries that `lookup` looks up
+    std::vector<RequestId> requests;   // the machine's requests that have not ended
     bool continuing = false;
   };
 
@@ -362,8 +363,14 @@ inline void Driver::CancelJoin(JoinId id) {
   if (found == joins_.end()) return;
   const std::shared_ptr<JoinWork> work = found->second;
   work->list.Stop();
+  if (work->refusal.ok()) work->refusal = absl::CancelledError("join cancelled");
+  work->lookup.Cancel();
+  for (const std::size_t entry : std::exchange(work->lookups, {})) {
+    work->list.OnResolved(entry, std::vector<swim::JoinTarget>());
+  }
   for (const RequestId request : std::vector(work->requests)) serf_->CancelJoin(request, out_);
   Flush();
+  if (work->list.ended()) EndJoin(id);
 }
 
 inline void Driver::ContinueJoin(JoinId id) {
@@ -385,7 +392,8 @@ inline void Driver::BeginStep(JoinId id, const std::shared_ptr<JoinWork>& work,
   if (!step.target) {
     return ResolveJoinEntry(
         work->list.text(entry), sockets_.local().port, sockets_.zone,
-        [work](const std::string& host, names::Lookup::Done done) {
+        [work, entry](const std::string& host, names::Lookup::Done done) {
+          work->lookups.push_back(entry);
           work->lookup.Start(host, std::move(done));
         },
         [this, id, entry](JoinTargets targets) { OnStepResolved(id, entry, std::move(targets)); });
@@ -408,6 +416,7 @@ inline void Driver::OnStepResolved(JoinId id, std::size_t entry, JoinTargets tar
     Log(serf_->config().swim.logger, LogLevel::kWarn,
         "memberlist: ", absl::string_view(targets.status().message()));
   }
+  std::erase(found->second->lookups, entry);
   found->second->list.OnResolved(entry, std::move(targets));
   ContinueJoin(id);
 }

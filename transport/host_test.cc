@@ -440,6 +440,36 @@ TEST_F(HostTest, ANameWithoutAnswerHoldsUpNeitherJoinsNorTheEnd) {
   released->set_value();
 }
 
+TEST_F(HostTest, ACancelledJoinContactsNobodyAfterItsLookup) {
+  const auto released = std::make_shared<std::promise<void>>();
+  const auto answer = std::make_shared<std::shared_future<void>>(released->get_future());
+  asio::use_service<names::LookupService>(io_).SetLookUpForTest(
+      [answer](const std::string& host) -> names::Addresses {
+        if (host == "slow") answer->wait();
+        return std::vector<IpAddress>{IpAddress::V4(127, 0, 0, 1)};
+      });
+  Agent a(io_, QuickOptions("a", At("127.0.0.1")));
+  Agent b(io_, QuickOptions("b", At("127.0.0.1")));
+  Agent c(io_, QuickOptions("c", At("127.0.0.1")));
+  const JoinId join = b.host->NewJoin();
+  std::optional<JoinResult> cancelled;
+  b.host->AsyncJoin(join, {absl::StrCat("slow:", a.host->local().port)}, {.replay = true},
+                    [&](const JoinResult& result) { cancelled = result; });
+  io_.poll();
+  EXPECT_FALSE(cancelled.has_value());
+  b.host->CancelJoin(join);
+  // The end does not wait for the name server.
+  ASSERT_TRUE(RunUntil([&] { return cancelled.has_value(); }));
+  EXPECT_EQ(cancelled->status, absl::CancelledError("join cancelled"));
+  EXPECT_EQ(cancelled->contacted, 0);
+  released->set_value();
+  EXPECT_TRUE(Join(b, {absl::StrCat("slow:", c.host->local().port)}).status.ok());
+  EXPECT_TRUE(b.Told("member-join c"));
+  EXPECT_FALSE(b.Told("member-join a"));
+  for (Agent* agent : {&a, &b, &c}) agent->host->Shutdown();
+  EXPECT_TRUE(RunUntil([&] { return io_.stopped(); }));
+}
+
 TEST_F(HostTest, ShutdownCancelsWhatIsUnderWay) {
   // The kernel accepts, but nobody answers.
   asio::ip::tcp::acceptor mute(io_, {asio::ip::make_address("127.0.0.1"), 0});

@@ -47,8 +47,12 @@ class JoinList {
   void OnResolved(std::size_t entry, JoinTargets targets);
   // An empty `error` means that the address was contacted.
   void OnJoined(std::size_t entry, std::size_t address, std::string error);
-  // Begins no further entry.
-  void Stop() { next_ = entries_.size(); }
+  // Begins no further step. What the lookups under way find is dropped.
+  void Stop() {
+    stopped_ = true;
+    next_ = entries_.size();
+    ready_.clear();
+  }
 
   // True when nothing is under way and no step is left.
   bool ended() const { return under_way_ == 0 && next_ == entries_.size() && ready_.empty(); }
@@ -61,6 +65,7 @@ class JoinList {
   std::size_t next_ = 0;    // the next entry to look up
   std::deque<Step> ready_;  // the joins that may begin
   std::size_t under_way_ = 0;
+  bool stopped_ = false;
   int contacted_ = 0;
   std::vector<std::vector<std::string>> errors_;  // by entry and address; empty: no error
 };
@@ -85,6 +90,7 @@ inline void JoinList::OnResolved(std::size_t entry, JoinTargets targets) {
     errors_[entry] = {std::string(targets.status().message())};
     return;
   }
+  if (stopped_) return;
   errors_[entry].resize(targets->size());
   for (std::size_t i = 0; i < targets->size(); ++i) {
     ready_.push_back({entry, i, std::move((*targets)[i])});

@@ -80,17 +80,34 @@ TEST(JoinListTest, StopsWhenItIsToldTo) {
   EXPECT_EQ(Next(list), "look up b");
   list.Stop();
   EXPECT_EQ(Next(list), "");
-  // Steps that have begun come to their end.
+  // Contacts that have begun come to their end, but a lookup leads to none.
   list.OnResolved(1, Targets(1));
-  EXPECT_EQ(Next(list), "join b 10.0.0.1:7946");
+  EXPECT_EQ(Next(list), "");
   list.OnJoined(0, 0, "");
-  list.OnJoined(1, 0, "");
   EXPECT_EQ(Next(list), "");
   EXPECT_FALSE(list.ended());
   list.OnJoined(0, 1, "refused");
   EXPECT_TRUE(list.ended());
-  EXPECT_EQ(list.contacted(), 2);
+  EXPECT_EQ(list.contacted(), 1);
   EXPECT_EQ(list.TakeErrors(), std::vector<std::string>{"refused"});
+}
+
+TEST(JoinListTest, ContactsNobodyAfterAStop) {
+  JoinList looks_up({"a"});
+  EXPECT_EQ(Next(looks_up), "look up a");
+  looks_up.Stop();
+  EXPECT_FALSE(looks_up.ended());
+  looks_up.OnResolved(0, Targets(2));
+  EXPECT_EQ(Next(looks_up), "");
+  EXPECT_TRUE(looks_up.ended());
+
+  JoinList has_addresses({"a"});
+  EXPECT_EQ(Next(has_addresses), "look up a");
+  has_addresses.OnResolved(0, Targets(2));
+  has_addresses.Stop();
+  EXPECT_EQ(Next(has_addresses), "");
+  EXPECT_TRUE(has_addresses.ended());
+  EXPECT_TRUE(has_addresses.TakeErrors().empty());
 }
 
 TEST(JoinListTest, NothingToDo) {
