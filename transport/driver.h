@@ -566,7 +566,7 @@ inline void Driver::UpdateTags(std::function<void(Tags&)> change, OnCompletion d
 }
 
 inline TagChanges::Node Driver::TagsOfNode() {
-  return {[this] { return serf_->config().tags; },
+  return {[this] { return weak_from_this(); }, [this] { return serf_->config().tags; },
           [this](const Tags& tags) {
             return EncodeTags(tags, serf_->config().protocol_version).status();
           },

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -26,8 +27,10 @@ class TagChanges {
   using Save = std::function<absl::Status(const Tags&)>;
   using Done = absl::AnyInvocable<void(const Completion&)>;
 
-  // What of the node they need: its tags, whether it could have others, and to set them.
+  // What of the node they need: its tags, whether it could have others, and to set them. `owner`
+  // owns this object: another thread may destroy it while the disk's answer is on its way.
   struct Node {
+    std::function<std::weak_ptr<void>()> owner;
     std::function<Tags()> tags;
     std::function<absl::Status(const Tags&)> check;
     std::function<void(Tags, Done)> set;
@@ -92,8 +95,9 @@ inline void TagChanges::Begin() {
       continue;
     }
     return disk_.Run([save = save_, tags] { return save(tags); },
-                     [this, tags](const absl::Status& saved) {
-                       if (stopped_) return;
+                     [this, weak = node_.owner(), tags](const absl::Status& saved) {
+                       const std::shared_ptr<void> owner = weak.lock();
+                       if (owner == nullptr || stopped_) return;
                        End(saved, tags);
                        Begin();
                      });
