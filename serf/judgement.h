@@ -89,7 +89,8 @@ class Judgement {
   const std::vector<TagExpression>& filters() const { return filters_; }
 
   // Judges the nodes. Call it at most once, on any thread. `cpu_time()` returns the processor time
-  // that the calling thread has used, as a Duration. Run() gives up after kCpuTimeMax.
+  // that the calling thread has used, as a Duration. Run() counts from its first result, and gives
+  // up after kCpuTimeMax.
   template <typename CpuTime>
   void Run(CpuTime&& cpu_time);
 

@@ -101,8 +101,11 @@ inline void SideWork::Judge(std::unique_ptr<Judgement> judgement) {
     });
   };
   const SideThread::Taken taken = judges_->Submit([side = judges_.get(), shared, back] {
-    // A judgement gives up when its time is over, so an ending thread reports a very long time.
-    const auto cpu_time = [side] { return side->ending() ? kLongTime : ThreadCpuTime(); };
+    // A judgement gives up when its time is over, so an ending thread reports a very long time. But
+    // never first: the judgement counts from there, and would have no limit.
+    auto cpu_time = [side, first = true]() mutable {
+      return std::exchange(first, false) || !side->ending() ? ThreadCpuTime() : kLongTime;
+    };
     if (Now() < shared->deadline()) shared->Run(cpu_time);
     back();
   });
