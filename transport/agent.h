@@ -29,8 +29,9 @@
 //
 // Threads and lifetime: those of Host. Exactly one thread runs the io_context, which must outlive
 // the Agent. Any thread may call a verb, and may destroy the Agent. Verbs under way then end with
-// Cancelled, and no handler is called any more. If the io_context ends first, it destroys what
-// waits.
+// Cancelled. If the io_context's thread destroys the Agent, no handler is called again. If another
+// thread does, one call may still be under way; BlockingAgent waits for it, because it joins its
+// thread. If the io_context ends first, it destroys what waits.
 
 #include <atomic>
 #include <boost/asio/async_result.hpp>
