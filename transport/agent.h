@@ -224,7 +224,7 @@ class Agent {
   transport::Host& host() { return *host_; }
 
  private:
-  friend class BlockingAgent;  // waits for OnJoin()
+  friend class BlockingAgent;  // waits for Handlers::on_joined
 
   // What the Host's callbacks find. On the io_context's thread, but for `silent`. A handler may be
   // replaced while it runs.
@@ -234,6 +234,8 @@ class Agent {
     std::shared_ptr<QueryHandler> on_query;
     std::shared_ptr<JoinHandler> on_join;
     std::shared_ptr<ShutdownHandler> on_shutdown;
+    // Called after `on_join`, whatever the application sets, and even if `silent`.
+    std::function<void(const absl::Status&)> on_joined;
     std::weak_ptr<transport::Host> host;
     Logger* logger = nullptr;
     std::atomic<bool> silent = false;  // the Agent is gone
@@ -334,6 +336,7 @@ inline void Agent::Handlers::ReportJoin(absl::StatusOr<JoinResult> result) {
     }
   }
   Call(on_join, result);
+  if (const auto joined = std::exchange(on_joined, nullptr)) joined(result.status());
 }
 
 inline absl::StatusOr<KeyOutcome> Agent::FromKeys(KeyOutcome outcome) {

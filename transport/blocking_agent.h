@@ -220,10 +220,9 @@ inline absl::StatusOr<std::unique_ptr<BlockingAgent>> BlockingAgent::Start(
   if (set_up != nullptr) set_up(**agent);
   const auto joined = std::make_shared<std::promise<absl::Status>>();
   if (joins) {
-    (*agent)->OnJoin([joined, handler = (*agent)->handlers_->on_join](const auto& result) {
-      if (handler != nullptr) (*handler)(result);
-      joined->set_value(result.status());
-    });
+    (*agent)->handlers_->on_joined = [joined](const absl::Status& status) {
+      joined->set_value(status);
+    };
   }
   std::unique_ptr<BlockingAgent> result(new BlockingAgent(std::move(thread), *std::move(agent)));
   if (absl::Status status = result->thread_->Start(); !status.ok()) return status;

@@ -79,6 +79,10 @@ class Seen {
       return std::find(texts_.begin(), texts_.end(), text) != texts_.end();
     });
   }
+  [[nodiscard]] bool Has(const std::string& text) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return std::find(texts_.begin(), texts_.end(), text) != texts_.end();
+  }
 
  private:
   std::mutex mutex_;
@@ -126,6 +130,22 @@ TEST(BlockingAgentTest, TheStartJoinsAndFailsIfNobodyAnswers) {
   options.bind = "x:y:z";
   EXPECT_THAT(std::string(BlockingAgent::Start(options).status().message()),
               HasSubstr("bind: \"x:y:z\": "));
+}
+
+TEST(BlockingAgentTest, TheStartEndsThoughAHandlerReplacesThatOfTheJoin) {
+  const auto a = Started(Options("a"));
+  AgentOptions options = Options("b");
+  options.join = {a->local().ToString()};
+  Seen seen;
+  const auto b = Started(options, [&](Agent& agent) {
+    agent.OnJoin([&](const auto&) { seen.Add("first"); });
+    agent.OnMember([&](MemberEventKind, const Member&) {
+      agent.OnMember(nullptr);
+      agent.OnJoin([&](const auto& result) { seen.Add(absl::StrCat(result->contacted)); });
+    });
+  });
+  EXPECT_TRUE(seen.WaitFor("1"));
+  EXPECT_FALSE(seen.Has("first"));
 }
 
 TEST(BlockingAgentTest, HandlersMissNothingAndRunOnTheThreadOfTheAgent) {
