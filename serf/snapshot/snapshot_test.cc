@@ -1,5 +1,6 @@
 // Snapshot and SnapshotReader: files of Go Serf in both directions, hostile and torn files, when
-// lines are written, and recovery from a disk that fails.
+// lines are written, and recovery from a disk that fails. snapshot_leave_test.cc has the leave on
+// such a disk.
 
 #include "serf/snapshot/snapshot.h"
 
@@ -14,11 +15,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -533,57 +534,6 @@ TEST(SnapshotTest, ACompactionThatFailsDoesNotFreezeTheFile) {
   EXPECT_EQ(writer.replaced, 1);
   EXPECT_EQ(log.lines().size(), static_cast<std::size_t>(refused));
   EXPECT_EQ(log.lines()[0], "[ERR] serf: Compaction failed, will reattempt after 30s: closed");
-}
-
-// Go Serf's writer stops in that state, and a node that left comes back after a restart.
-TEST(SnapshotTest, ALeaveIsRecordedAlthoughTheFileLacksLines) {
-  Writer writer;
-  writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
-  writer.FlushAndWork(kStart);
-  writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "b"));
-  writer.Flush(kStart + seconds(1));
-  writer.Work(kStart + seconds(1), absl::ResourceExhaustedError("full"));
-  writer.Flush(kStart + seconds(1));
-  writer.WorkWithoutReplacing(kStart + seconds(1), absl::ResourceExhaustedError("full"));
-  ASSERT_TRUE(writer->behind());
-  writer->OnLeave();
-  EXPECT_FALSE(writer->leave_settled());
-  EXPECT_TRUE(absl::IsDeadlineExceeded(writer->LeaveStatus()));
-  EXPECT_TRUE(writer.Flush(kStart + seconds(2)));
-  writer.WorkWithoutReplacing(kStart + seconds(2), absl::ResourceExhaustedError("full"));
-  EXPECT_TRUE(writer->leave_settled());
-  EXPECT_TRUE(writer->LeaveStatus().ok());
-  EXPECT_TRUE(absl::EndsWith(writer.file, "leave\n"));
-  EXPECT_THAT(ReadAll(writer.file).alive, IsEmpty());
-}
-
-TEST(SnapshotTest, ALeaveThatCannotBeRecordedIsAnError) {
-  testkit::LineLogger log;
-  Writer writer({}, &log);
-  writer->OnMemberEvent(Event1(MemberEventKind::kJoin, "a"));
-  writer.FlushAndWork(kStart);
-  writer->OnLeave();
-  const absl::Status full = absl::ResourceExhaustedError("write x: no space left on device");
-  EXPECT_TRUE(writer.Flush(kStart + seconds(1)));
-  writer.Work(kStart + seconds(1), full);
-  EXPECT_FALSE(writer->leave_settled()) << "there is another way";
-  EXPECT_TRUE(writer.Flush(kStart + seconds(1)));
-  writer.Work(kStart + seconds(1), full);
-  EXPECT_TRUE(writer->leave_settled());
-  EXPECT_EQ(writer->LeaveStatus().message(),
-            "left the cluster, but failed to record it in the snapshot: write x: no space left on "
-            "device");
-  EXPECT_THAT(
-      log.lines(),
-      ElementsAre("[ERR] serf: failed to flush leave to snapshot: write x: no space left on device",
-                  "[INFO] serf: Attempting compaction to recover from error...",
-                  "[ERR] serf: Compaction failed, will reattempt after 30s: write x: no space left "
-                  "on device"));
-  // The snapshot tries again until the process ends.
-  EXPECT_TRUE(writer.Flush(kStart + seconds(31)));
-  writer.Work(kStart + seconds(31));
-  EXPECT_TRUE(writer->LeaveStatus().ok());
-  EXPECT_THAT(ReadAll(writer.file).alive, IsEmpty());
 }
 
 TEST(SnapshotTest, ADiskThatStandsStillCostsBoundedMemory) {
