@@ -230,7 +230,10 @@ inline absl::Status SnapshotFile::Append(absl::string_view lines) {
 
 inline absl::Status SnapshotFile::AppendLines(absl::string_view lines) {
   if (absl::Status status = CheckStillThere(); !status.ok()) return status;
-  if (absl::Status status = CutOffTorn(); !status.ok()) return status;
+  if (absl::Status status = CutOffTorn(); !status.ok()) {
+    // Some file systems need room even for a cut.
+    return absl::IsResourceExhausted(status) ? KeepWhatFits(lines, 0, status) : status;
+  }
   torn_ = true;
   std::size_t put = 0;
   absl::Status status = WriteAll(*file_, lines, &put);

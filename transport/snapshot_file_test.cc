@@ -55,6 +55,8 @@ class FakeDisk final : public SnapshotFileSystem {
   // Bytes that one write takes, and bytes that the disk holds.
   std::size_t write_max = 7;
   std::size_t capacity = kUnlimited;
+  // True if even a cut needs room that the disk does not have.
+  bool no_room_to_cut = false;
   // True if the folder takes no new file.
   bool closed = false;
 
@@ -126,6 +128,7 @@ class FakeDisk final : public SnapshotFileSystem {
     return put;
   }
   absl::Status Truncate(File file, std::uint64_t size) override {
+    if (no_room_to_cut) return absl::ResourceExhaustedError("truncate: no space left on device");
     if (!Step() || Fails()) return absl::UnavailableError("truncate");
     open_.at(file).inode->bytes.resize(size);
     return absl::OkStatus();
@@ -450,6 +453,23 @@ TEST(SnapshotFileTest, WhatFitsOnAFullDiskIsWrittenAndTheRestLater) {
     EXPECT_TRUE(opened.file->Append("").ok());
     EXPECT_EQ(disk.Text(), absl::StrCat(kLines, "clock: 2\n"));
   }
+}
+
+TEST(SnapshotFileTest, ATornLineThatAFullDiskCannotCutOffLosesNothing) {
+  FakeDisk disk;
+  const SnapshotFile::Opened opened = OpenOn(disk);
+  ASSERT_TRUE(opened.file->Append("clock: 1\n").ok());
+  disk.capacity = disk.Text().size() + 3;
+  disk.no_room_to_cut = true;
+  EXPECT_TRUE(absl::IsResourceExhausted(opened.file->Append("clock: 2\n")));
+  EXPECT_EQ(disk.Text(), "clock: 1\nclo");
+  EXPECT_TRUE(absl::IsResourceExhausted(opened.file->Append("")));
+  EXPECT_TRUE(absl::IsResourceExhausted(opened.file->Append("clock: 3\n")));
+  EXPECT_EQ(disk.Text(), "clock: 1\nclo");
+  disk.capacity = kUnlimited;
+  disk.no_room_to_cut = false;
+  EXPECT_TRUE(opened.file->Append("").ok());
+  EXPECT_EQ(disk.Text(), "clock: 1\nclock: 2\nclock: 3\n");
 }
 
 TEST(SnapshotFileTest, WhatWaitsForRoomIsBounded) {
