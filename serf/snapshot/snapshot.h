@@ -129,8 +129,8 @@ class Snapshot {
   struct UnderWay {
     SnapshotOp::Kind kind = SnapshotOp::Kind::kAppend;
     std::uint64_t size = 0;
-    bool has_leave = false;
-    bool recovery = false;  // a kReplace that restores what is lacking
+    bool has_leave = false;  // its text has the line for OnLeave()
+    bool recovery = false;   // a kReplace that restores what is lacking
   };
   enum class Leave : std::uint8_t { kNone, kPending, kUnderWay, kRecorded, kFailed };
   // The text of the whole file, while it is put together.
@@ -193,6 +193,7 @@ class Snapshot {
 
   bool behind_ = false;                  // the file lacks lines that the driver does not have
   bool waiting_ = false;                 // the driver has lines that a full disk did not take
+  bool leave_waiting_ = false;           // the line for OnLeave() is one of them
   Instant append_again_at_ = kNever;     // if so
   std::optional<Instant> last_attempt_;  // of a recovery, or of a compaction that failed
   Leave leave_ = Leave::kNone;
@@ -313,6 +314,8 @@ inline void Snapshot::Flush(Instant now, std::vector<SnapshotOp>& ops, bool all)
     if (pending_.size() <= kPendingMax) return;
     behind_ = true;
     pending_.clear();
+    // The whole file will have the leave; a later append does not.
+    if (leave_ == Leave::kPending) leave_ = Leave::kUnderWay;
     return;
   }
   const bool again = waiting_ && under_way_.empty() && (all || now >= append_again_at_);
@@ -378,8 +381,11 @@ inline void Snapshot::Replace(std::vector<SnapshotOp>& ops) {
 }
 
 inline void Snapshot::Push(SnapshotOp op, bool recovery, std::vector<SnapshotOp>& ops) {
-  const bool has_leave = left_ && leave_ != Leave::kRecorded;
-  if (has_leave) leave_ = Leave::kUnderWay;
+  // Of the appends only the first one after OnLeave() has its line, but each whole file has it.
+  const bool first = leave_ == Leave::kPending;
+  const bool has_leave =
+      first || (op.kind == SnapshotOp::Kind::kReplace && left_ && leave_ != Leave::kRecorded);
+  if (first) leave_ = Leave::kUnderWay;
   under_way_.push_back({op.kind, op.text.size(), has_leave, recovery});
   ops.push_back(std::move(op));
 }
@@ -392,7 +398,7 @@ inline void Snapshot::OnDone(Instant now, const absl::Status& status) {
     if (op.kind == SnapshotOp::Kind::kAppend) return OnAppendFailed(now, op, status);
     return OnReplaceFailed(now, op, status);
   }
-  if (op.has_leave) leave_ = Leave::kRecorded;
+  if (std::exchange(leave_waiting_, false) || op.has_leave) leave_ = Leave::kRecorded;
   if (op.kind == SnapshotOp::Kind::kAppend) return OnAppended(op);
   size_on_disk_ = replaced_size_ = op.size;
   const bool waited = std::exchange(waiting_, false);
@@ -420,6 +426,7 @@ inline void Snapshot::OnAppendFailed(Instant now, const UnderWay& op, const absl
   } else if (!behind_ && !(waiting_ && full)) {
     Log(options_.logger, LogLevel::kError, "serf: Failed to update snapshot: ", status.message());
   }
+  leave_waiting_ = full && (leave_waiting_ || op.has_leave);
   if (full) return OnDiskFull(now, op);
   waiting_ = false;
   if (!IsReplacing()) {
