@@ -68,7 +68,7 @@ class SideWork {
  private:
   // Percent of a core for judgements. With a burst and the piece under way they take a twentieth,
   // even soon after a calm.
-  static constexpr int kJudgementShare = 3;
+  static constexpr int kJudgementShare = 2;
   // The most pieces of the application's work that may wait.
   static constexpr std::size_t kWorkMax = 4096;
   // Processor time for one piece of the application's work. A match against 100,000 members takes

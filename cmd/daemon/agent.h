@@ -527,7 +527,8 @@ inline void Agent::OnLoaded(agent_internal::LoadedConfig loaded) {
   if (!config_.tags_file.empty()) return;
   config_.tags = std::move(config.tags);
   service_->UpdateTags(std::move(tags), [this](const absl::Status& status) {
-    if (status.ok() || finishing_) return;
+    // A leave that overtakes the reload has the last word.
+    if (status.ok() || finishing_ || leaving()) return;
     terminal_.Output(absl::StrCat(kTagsFailed, absl::string_view(status.message())));
   });
 }

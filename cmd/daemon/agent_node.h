@@ -23,6 +23,7 @@
 #include "serf/base/base64.h"
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
+#include "serf/base/host_port.h"
 #include "serf/base/logger.h"
 #include "serf/base/time.h"
 #include "serf/cmd/daemon/agent_addresses.h"
@@ -38,6 +39,7 @@
 #include "serf/rpc/address.h"
 #include "serf/tags.h"
 #include "serf/transport/host.h"
+#include "serf/transport/net/system_names.h"
 #include "serf/wire/aead.h"
 
 namespace serf::cmd {
@@ -247,7 +249,9 @@ inline absl::Status CheckAddresses(const AgentConfig& config, const Running& run
 
 inline absl::Status CheckRpcAddress(const AgentConfig& config) {
   if (rpc::UnixPathOf(config.rpc_addr)) return absl::OkStatus();
-  const absl::Status status = rpc::ParseAddress(config.rpc_addr).status();
+  const absl::StatusOr<HostPort> target = rpc::ParseAddress(config.rpc_addr);
+  const absl::Status status =
+      target.ok() ? names::LookUpPort(target->port, "tcp").status() : target.status();
   return status.ok() ? status : Prefixed("Error starting RPC listener: listen tcp", status);
 }
 

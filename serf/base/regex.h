@@ -84,6 +84,8 @@ class Regex {
   static absl::string_view ErrorName(re2::RE2::ErrorCode code);
   static bool IsPlain(absl::string_view expression);
   static std::size_t CountUnicodeClasses(absl::string_view expression);
+  // Whether the expression has a \C, which stands for any byte in RE2 and for nothing in Go.
+  static bool HasByteEscape(absl::string_view expression);
 
   std::unique_ptr<const re2::RE2> regex_;
 };
@@ -164,6 +166,19 @@ inline std::size_t Regex::CountUnicodeClasses(absl::string_view expression) {
   return count;
 }
 
+inline bool Regex::HasByteEscape(absl::string_view expression) {
+  for (std::size_t i = 0; i + 1 < expression.size(); ++i) {
+    if (expression[i] != '\\') continue;
+    ++i;
+    if (expression[i] == 'C') return true;
+    if (expression[i] != 'Q') continue;
+    i = expression.find("\\E", i);  // until there, a backslash is one
+    if (i == absl::string_view::npos) return false;
+    ++i;
+  }
+  return false;
+}
+
 inline absl::StatusOr<Regex> Regex::Compile(absl::string_view expression, std::int64_t memory) {
   const auto fail = [](absl::StatusCode code, absl::string_view what, absl::string_view culprit) {
     return absl::Status(code, absl::StrCat("error parsing regexp: ", what, ": `", culprit, "`"));
@@ -171,6 +186,9 @@ inline absl::StatusOr<Regex> Regex::Compile(absl::string_view expression, std::i
   if (expression.size() > kExpressionMax || CountUnicodeClasses(expression) > kUnicodeClassesMax) {
     return fail(absl::StatusCode::kResourceExhausted, "expression too large",
                 expression.substr(0, 64));
+  }
+  if (HasByteEscape(expression)) {
+    return fail(absl::StatusCode::kInvalidArgument, "invalid escape sequence", "\\C");
   }
   re2::RE2::Options options;
   options.set_log_errors(false);

@@ -65,6 +65,18 @@ TEST(RegexTest, LimitsAreErrorsOfTheirOwn) {
   EXPECT_EQ(code(Repeated("\\\\pL", 4 * Regex::kUnicodeClassesMax + 4)), absl::StatusCode::kOk);
 }
 
+// Go Serf 0.9.4 and 0.10.1 refuse it, so that as a query's filter it would select our members only.
+TEST(RegexTest, AByteEscapeIsRefused) {
+  for (const char* expression : {"\\C", "a\\C+", "\\\\\\C", "\\Qx\\E\\C"}) {
+    EXPECT_EQ(Regex::Compile(expression, Regex::kModestMemoryMax).status().message(),
+              "error parsing regexp: invalid escape sequence: `\\C`")
+        << expression;
+  }
+  for (const char* expression : {"C", "\\\\C", "\\Q\\C\\E", "\\Q\\C"}) {
+    EXPECT_TRUE(Regex::Compile(expression, Regex::kModestMemoryMax).ok()) << expression;
+  }
+}
+
 TEST(RegexTest, MemoryIsThatOfTheProgram) {
   const absl::StatusOr<Regex> small = Regex::Compile("^web$");
   const absl::StatusOr<Regex> large = Regex::Compile("[\\pL]{64}");

@@ -293,6 +293,8 @@ TEST_F(ReloadTest, AMistakeChangesNothing) {
       {R"("advertise": "10.0.0.1", "cidrs_allowed": ["127.0.0.0/8"])",
        "advertised address 10.0.0.1 is not in the allowed address blocks\n"},
       {R"("rpc_addr": "127.0.0.1:99999")", "Error starting RPC listener: listen tcp: "},
+      {R"("rpc_addr": "127.0.0.1:x")",
+       "Error starting RPC listener: listen tcp: address tcp/x: unknown port"},
       {R"("keyring_file": "no.json")", "no.json: no such file or directory\n"},
       {R"("discover": "a", "mdns": {"disable_ipv4": true, "disable_ipv6": true})",
        "Error starting mDNS listener: No multicast listeners could be started\n"},
