@@ -96,6 +96,9 @@ TEST_F(SignalsTest, NothingIsNothing) {
   for (const std::string& program : {OurSerf(), DebianSerf()}) {
     AgentProcess agent({.program = program, .name = "n"});
     ASSERT_TRUE(agent.WaitUntilRunning()) << agent.log();
+    // Go Serf handles signals only after it has begun to stream its log. On a busy host that comes
+    // long after the banner, and after its RPC server answers.
+    ASSERT_TRUE(agent.WaitForLog("serf: EventMemberJoin: n ")) << agent.log();
     for (const int signal : Nothing()) {
       // Go's runtime has no use for this signal, and lets the system end the process.
       if (program == DebianSerf() && signal == SIGRTMIN) continue;
