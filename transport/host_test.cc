@@ -174,7 +174,9 @@ TEST_P(HostOn, ABatchOfDearDatagramsTakesSeveralTurns) {
     total += used;
   }
   // A batch holds 32.
-  if (total > std::chrono::milliseconds(12)) EXPECT_LT(longest, total * 2 / 3);
+  if (total > std::chrono::milliseconds(12)) {
+    EXPECT_LT(longest, total * 2 / 3);
+  }
 }
 
 TEST_P(HostOn, DropsGarbage) {

@@ -443,7 +443,9 @@ TEST(SnapshotFileTest, WhatFitsOnAFullDiskIsWrittenAndTheRestLater) {
     disk.capacity = capacity;
     const absl::Status status = opened.file->Append(kLines);
     EXPECT_EQ(status.ok(), capacity == kLines.size());
-    if (!status.ok()) EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+    if (!status.ok()) {
+      EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+    }
     EXPECT_EQ(disk.Text(), WholeLines(std::string(kLines.substr(0, capacity))));
     // Nothing gets before what waits, however little room there is.
     disk.capacity = std::min(capacity + 9, kLines.size());
