@@ -600,7 +600,7 @@ inline void Driver::CarryOut(const swim::Outbox::StreamOp& op) {
   using Kind = swim::Outbox::StreamOp::Kind;
   if (stopped_) return;
   if (op.kind == Kind::kDial) return Dial(op.stream, op.to);
-  // Removes a stream that ended by itself from the table before the machine hears of the end.
+  // A stream that ended by itself has left the table before the machine hears of its end.
   const auto found = streams_.find(op.stream);
   if (found == streams_.end()) return;
   if (op.kind == Kind::kWrite) {
