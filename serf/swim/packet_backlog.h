@@ -46,7 +46,7 @@ class PacketBacklog {
   bool empty() const { return queues_.empty(); }
 
   // True if messages from this address wait: further ones must wait, too.
-  bool Waits(const IpAddress& from) const { return Find(from) != queues_.end(); }
+  bool Waits(const IpAddress& from) const;
 
   // Takes a copy to the end of its sender's messages; false if there is no room.
   bool Add(const Endpoint& from, wire::MessageType type, ByteView body);
@@ -79,8 +79,9 @@ class PacketBacklog {
     std::size_t next = 0;
   };
 
-  std::vector<Queue>::const_iterator Find(const IpAddress& from) const {
-    return std::find_if(queues_.begin(), queues_.end(),
+  template <typename Queues>
+  static auto Find(Queues& queues, const IpAddress& from) {
+    return std::find_if(queues.begin(), queues.end(),
                         [&](const Queue& queue) { return SameHost(queue.from, from); });
   }
 
@@ -88,11 +89,14 @@ class PacketBacklog {
   std::size_t bytes_ = 0;
 };
 
+inline bool PacketBacklog::Waits(const IpAddress& from) const {
+  return Find(queues_, from) != queues_.end();
+}
+
 inline bool PacketBacklog::Add(const Endpoint& from, wire::MessageType type, ByteView body) {
   const std::size_t size = sizeof(Head) + body.size();
   if (bytes_ + size > kBytesMax) return false;
-  auto queue = std::find_if(queues_.begin(), queues_.end(),
-                            [&](const Queue& each) { return SameHost(each.from, from.address); });
+  auto queue = Find(queues_, from.address);
   if (queue == queues_.end()) {
     if (queues_.size() >= kSendersMax) return false;
     queues_.push_back({.from = from.address, .messages = {}});
