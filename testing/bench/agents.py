@@ -4,8 +4,8 @@
   used = cpu_seconds(agents)
   stop_all(agents)
 
-Everything is on loopback. Figures are the kernel's: the processor's time, resident memory and context
-switches of all threads of a process, from its CPU clock and /proc/PID.
+Everything is on loopback. Figures are the kernel's: the processor's time, resident memory and
+context switches of all threads of a process, from its CPU clock and /proc/PID.
 """
 import os
 import signal
@@ -85,7 +85,8 @@ class Agent:
 
     def _listens(self):
         if self.process.poll() is not None:
-            raise EndedAtOnce("%s agent ended at once with %d" % (self.binary, self.process.returncode))
+            raise EndedAtOnce("%s agent ended at once with %d" %
+                              (self.binary, self.process.returncode))
         try:
             self.rpc = Rpc(self.rpc_port)
             return True

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of what the benchmark computes: statistics, parsing, the report, and what the pictures show."""
+"""Tests of what the benchmark computes: statistics, parsing, the report and the pictures' data."""
 import io
 import json
 import math
@@ -14,10 +14,11 @@ import figures  # noqa: E402
 import listener  # noqa: E402
 import loads  # noqa: E402
 import pictures  # noqa: E402
+import prediction  # noqa: E402
 import report  # noqa: E402
 import sender  # noqa: E402
 from loads_of_queries import QueryLog, figures_of  # noqa: E402
-from loads_of_news import mixture, until_all  # noqa: E402
+from loads_of_news import MEDIAN, mixture, until_all  # noqa: E402
 from rpc_client import event_request, headers_of, marked, pack, unpack  # noqa: E402
 
 
@@ -191,6 +192,24 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(list(found["loads"]["cli"]["ours"][0]), ["failure"])
 
 
+class PredictionTest(unittest.TestCase):
+    def test_a_load_finds_its_row(self):
+        def row(nodes, profile, rate, median, **more):
+            return dict({"nodes": nodes, "profile": profile, "pacing": "prompt", "loss": 0,
+                         "dead": 0, "per_second": rate, "median_ms": median,
+                         "p99_ms": None}, **more)
+
+        rows = [row(20, "lan", 10, 1, loss=0.05), row(20, "lan", 10, 2, pacing="ticked"),
+                row(20, "lan", 10, 3), row(20, "local", 10, 4), row(20, "lan", 100, 5),
+                row(20, "lan", 0.37, 6)]
+        for load, median in (("news-20-lan-plain-10", 3), ("news-20-lan-encrypted-100", 5),
+                             ("news-20-lan-plain-10-from-all", 3), ("news-20-local-plain-10", 4),
+                             ("lone-20", 6)):
+            self.assertEqual(prediction.predicted(rows, load)[MEDIAN], median, load)
+        for load in ("lone-3", "news-20-lan-plain-10-half-go", "news-100-lan-plain-10", "idle"):
+            self.assertIsNone(prediction.predicted(rows, load), load)
+
+
 class PicturesTest(unittest.TestCase):
     def test_bars_come_from_medians(self):
         found = report.empty(["ours", "go"])
@@ -201,6 +220,11 @@ class PicturesTest(unittest.TestCase):
         picture = pictures.Picture("x.svg", "Title", "ms", "news-*", "median", "p99", True)
         self.assertEqual(pictures.bars(found, picture), [
             ("news-a", {"ours": (2, 4), "go": (100, None)})])
+
+    def test_a_logarithmic_axis_begins_below_all_bars(self):
+        for least, decade in ((3, 1), (10, 1), (11, 10), (0.2, 0.1)):
+            rows = [("a", {"ours": (least, None), "go": (500, 900)}), ("b", {"go": (0, None)})]
+            self.assertAlmostEqual(pictures.decade_below(rows), decade)
 
     def test_every_picture_has_loads(self):
         for picture in pictures.PICTURES:

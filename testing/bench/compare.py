@@ -14,11 +14,13 @@ programs, the first of the others is the one among ours.
 import argparse
 import fnmatch
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import loads  # noqa: E402
 import packet_counter  # noqa: E402
+import prediction  # noqa: E402
 import report  # noqa: E402
 from agents import Failure  # noqa: E402
 
@@ -51,15 +53,27 @@ def measure(load, binary, go, tiny):
         return {"failure": str(failure)}
 
 
-def compare(names, programs, rounds, tiny=False, path=None, out=sys.stdout):
-    """Prints the table of these loads and returns the report. `programs`: {name: path}, ours first."""
-    found, missed = report.empty(programs), 0
+def add_prediction(found, load, rows):
+    """Adds what the simulator says about news among agents of ours, as if it were a program."""
+    figures = prediction.predicted(rows, load)
+    if figures is not None:
+        report.add(found, load, prediction.SIMULATED, figures)
+
+
+def compare(names, programs, rounds, tiny=False, predictions=None, path=None, out=sys.stdout):
+    """Prints the table of these loads and returns the report.
+
+    `programs` is {name: path}, ours first. `predictions` are the simulator's rows.
+    """
+    simulated = [] if predictions is None else [prediction.SIMULATED]
+    found, missed = report.empty([*programs, *simulated]), 0
     go = list(programs.values())[min(1, len(programs) - 1)]
     print(report.heading(found["programs"]), file=out)
     for load in names:
         for _ in range(rounds):
             for name, binary in programs.items():
                 report.add(found, load, name, measure(load, binary, go, tiny))
+        add_prediction(found, load, predictions or [])
         text, missed_now = report.lines(found, load, loads.LOADS[load].aims)
         missed += missed_now
         print("\n".join(text), file=out, flush=True)
@@ -77,8 +91,11 @@ def main():
     parser.add_argument("--other", action="append", default=[], metavar="NAME|PATH|NAME=PATH",
                         help="a program to compare with; may occur more than once")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program per load")
-    parser.add_argument("--only", default="*", help="loads, comma-separated; * and ? match as in a shell")
+    parser.add_argument("--only", default="*",
+                        help="loads, comma-separated; * and ? match as in a shell")
     parser.add_argument("--json", metavar="FILE", help="also write the figures of all rounds there")
+    parser.add_argument("--predicted", metavar="FILE",
+                        help="JSON of the simulator's news scenario, for a column of its own")
     options = parser.parse_args()
     try:
         names = chosen(options.only)
@@ -92,8 +109,10 @@ def main():
     for path in programs.values():
         if not os.access(path, os.X_OK):
             parser.error("'%s' is no executable" % path)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # stops the agents
     packet_counter.become_able()
-    compare(names, programs, options.rounds, path=options.json)
+    predictions = None if options.predicted is None else prediction.read(options.predicted)
+    compare(names, programs, options.rounds, predictions=predictions, path=options.json)
 
 
 if __name__ == "__main__":

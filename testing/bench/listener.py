@@ -1,4 +1,4 @@
-"""A process that only listens to what agents report, so that it disturbs neither them nor the sender.
+"""A process that only listens to what agents report, and so disturbs neither them nor the sender.
 
   with Listener(agents, "user") as listener:
       ...                                   # another process, this one, sends events

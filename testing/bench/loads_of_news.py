@@ -16,20 +16,24 @@ from sender import connected, flood, send_at_rate
 # A join has been gossiped to the end, and what gossip saves up is there again.
 CALM_SECONDS = 3
 QUIET_SECONDS = 1.0
+# Longer than any gossip about an event.
+LONE_PAUSE_SECONDS = 2.7
+MEDIAN, NEARLY_ALL = "until all have it, median (ms)", "until all have it, 99 % (ms)"
 SEQ = 1000  # of a client's first request after the handshake's
 
 
 def until_all(sent, deliveries):
     """The figures of single events. What never arrived everywhere counts as not delivered only."""
     times = [1e-6 * delay for delay in delays(sent, deliveries)]
-    return {"until all have it, median (ms)": median(times) if times else None,
-            "until all have it, 99 % (ms)": percentile(times, 0.99) if times else None,
+    return {MEDIAN: median(times) if times else None,
+            NEARLY_ALL: percentile(times, 0.99) if times else None,
             "delivered (%)": share_delivered(sent, deliveries)}
 
 
 
 
-def measure_lone(binary, agents=20, events=8, pause=2.7, calm=CALM_SECONDS, profile="lan"):
+def measure_lone(binary, agents=20, events=8, pause=LONE_PAUSE_SECONDS, calm=CALM_SECONDS,
+                 profile="lan"):
     """One event after a pause in which all gossip about the last one has ended."""
     cluster = start_cluster([binary] * agents, profile)
     try:
@@ -46,7 +50,7 @@ def measure_lone(binary, agents=20, events=8, pause=2.7, calm=CALM_SECONDS, prof
 
 
 def mixture(binary, go, agents, members):
-    """The programs of a cluster: "alike", "one-go" (the last agent), or "half-go" (every second)."""
+    """The programs of a cluster: "alike", "one-go" (the last agent), "half-go" (every second)."""
     if members == "one-go":
         return [binary] * (agents - 1) + [go]
     if members == "half-go":
@@ -82,7 +86,8 @@ def measure_guest(binary, go, agents=20, per_second=10, seconds=10, profile="lan
     guest = cluster[-1]
     try:
         time.sleep(calm)
-        requests = [event_request(SEQ + number, number) for number in range(int(per_second * seconds))]
+        count = int(per_second * seconds)
+        requests = [event_request(SEQ + number, number) for number in range(count)]
         with connected(cluster[:1]) as pipelines, Listener([guest], "user") as listener, \
                 PacketCounter(guest.port) as counter:
             cpu, begin = guest.cpu_seconds(), time.monotonic()

@@ -26,7 +26,7 @@ JUMP_IF_EQUAL, RETURN = 0x15, 0x06
 
 
 def filter_of(port):
-    """A classic BPF program that accepts received UDP packets to this port. No IP options matter."""
+    """A classic BPF program that accepts received UDP packets to this port."""
     return b"".join(struct.pack("HBBI", *instruction) for instruction in (
         (LOAD_HALF, 0, 0, PACKET_TYPE), (JUMP_IF_EQUAL, 0, 6, RECEIVED),
         (LOAD_BYTE, 0, 0, 9), (JUMP_IF_EQUAL, 0, 4, socket.IPPROTO_UDP),

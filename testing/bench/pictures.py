@@ -8,23 +8,26 @@ with the same load, the last one counts. A load in which no program has a figure
 """
 import argparse
 import collections
+import math
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import report  # noqa: E402
 import compare  # noqa: E402
+from loads_of_news import MEDIAN, NEARLY_ALL  # noqa: E402
 
 # `figure` becomes a bar, `up_to` a thin line from its end; `up_to` may be None.
 Picture = collections.namedtuple("Picture", "file title unit loads figure up_to logarithmic")
 
 PICTURES = [
-    Picture("news.svg", "User events: until all agents have one (line: 99 %)", "ms", "lone-*,news-*",
-            "until all have it, median (ms)", "until all have it, 99 % (ms)", True),
+    Picture("news.svg", "User events: until all agents have one (line: 99 %)", "ms",
+            "lone-*,news-*", MEDIAN, NEARLY_ALL, True),
     Picture("news-cpu.svg", "User events: CPU of all agents together", "ms per second", "news-*",
             "CPU of all (ms / s)", None, True),
-    Picture("queries.svg", "Queries: until all agents have responded (line: 99 %)", "ms", "queries-*",
-            "until all have responded, median (ms)", "until all have responded, 99 % (ms)", True),
+    Picture("queries.svg", "Queries: until all agents have responded (line: 99 %)", "ms",
+            "queries-*", "until all have responded, median (ms)",
+            "until all have responded, 99 % (ms)", True),
     Picture("queries-complete.svg", "Queries: answered by all agents", "%", "queries-*",
             "complete (%)", None, False),
     Picture("floods.svg", "Floods: delivered to the others", "%", "flood-*",
@@ -75,20 +78,28 @@ def draw(found, picture, path):
                       label=program if row == first_row(rows, program) else None)
             if up_to is not None and up_to > value:
                 axes.plot([value, up_to], [at, at], color=colour, linewidth=1)
-            axes.annotate(" " + report.text_of(value), (max(value, up_to or 0), at), va="center", fontsize=6.5)
+            axes.annotate(" " + report.text_of(value), (max(value, up_to or 0), at), va="center",
+                          fontsize=6.5)
     axes.set_yticks(range(len(rows)), [load for load, _ in rows])
     axes.invert_yaxis()
     axes.set_title(picture.title, fontsize=9, loc="left")
     axes.set_xlabel(picture.unit)
+    axes.margins(x=0.12)
     if picture.logarithmic:
         axes.set_xscale("log")
-    axes.margins(x=0.12)
+        axes.set_xlim(left=decade_below(rows))
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
     pyplot.close(figure)
     return True
+
+
+def decade_below(rows):
+    """The power of ten below all bars, where a logarithmic axis begins."""
+    least = min(value for _, values in rows for value, _ in values.values() if value > 0)
+    return 10 ** (math.ceil(math.log10(least)) - 1)
 
 
 def first_row(rows, program):
