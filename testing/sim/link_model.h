@@ -44,6 +44,7 @@ class LinkModel {
     std::uint64_t datagrams = 0;
     std::uint64_t bytes = 0;
     std::uint64_t delivered = 0;
+    std::uint64_t bytes_delivered = 0;
     std::uint64_t lost = 0;
     std::uint64_t duplicated = 0;
     std::uint64_t reordered = 0;

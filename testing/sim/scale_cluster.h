@@ -5,6 +5,7 @@
 // large clusters. Its conditions read the SWIM layers' tables, because lists of members would cost
 // more than the simulation itself.
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -51,7 +52,12 @@ class ScaleCluster {
   // they do not agree in the end.
   bool StartJoined(std::uint32_t nodes) {
     const std::size_t mtu = std::exchange(world_.links().settings().mtu, 0);
-    for (std::uint32_t i = 0; i < nodes; ++i) world_.Add(absl::StrCat("node-", i), config_);
+    // Over a gossip interval, so that the nodes' ticks are not in step.
+    const Duration spacing = config_.swim.gossip_interval / std::max(nodes, 1u);
+    for (std::uint32_t i = 0; i < nodes; ++i) {
+      world_.Add(absl::StrCat("node-", i), config_);
+      world_.RunFor(spacing);
+    }
     JoinAll([](std::uint32_t i) { return i % kGroup != 0; },
             [](std::uint32_t i) { return i - i % kGroup; });
     JoinAll([](std::uint32_t i) { return i % kGroup == 0; }, [](std::uint32_t) { return 0u; });

@@ -263,8 +263,9 @@ void World::HandleDatagram(NodeId node, std::uint32_t index) {
   } else if (slot.serf == nullptr) {
     ++links_.counters().undeliverable;
   } else {
-    ++links_.counters().delivered;
     const Packet& packet = packets_[index];
+    ++links_.counters().delivered;
+    links_.counters().bytes_delivered += packet.bytes.size();
     trace_.Mix(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
     trace_.Mix(static_cast<std::uint64_t>(node.value()));
     trace_.Mix(packet.bytes);
