@@ -52,8 +52,9 @@ class ScaleCluster {
   // they do not agree in the end.
   bool StartJoined(std::uint32_t nodes) {
     const std::size_t mtu = std::exchange(world_.links().settings().mtu, 0);
-    // Over a gossip interval, so that the nodes' ticks are not in step.
-    const Duration spacing = config_.swim.gossip_interval / std::max(nodes, 1u);
+    // One after the other, so that the nodes' ticks and probes are not in step.
+    const Duration spacing =
+        std::max(config_.swim.gossip_interval, config_.swim.probe_interval) / std::max(nodes, 1u);
     for (std::uint32_t i = 0; i < nodes; ++i) {
       world_.Add(absl::StrCat("node-", i), config_);
       world_.RunFor(spacing);
