@@ -159,6 +159,12 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(lines[1], "idle: go failed: no convergence")
         self.assertEqual(report.lines(self.report, "idle", {})[1], 0)
 
+    def test_markdown(self):
+        self.assertEqual(report.markdown(self.report), [
+            "|  | ours | go | ratio |", "|---|---|---|---|", "| idle: CPU | 2 | 10 | 0.2 |"])
+        self.assertEqual([report.text_of(value) for value in (None, 0.12345, 99.94, 99.96, 12345)],
+                         ["-", "0.123", "99.9", "100", "12,345"])
+
     def test_files_add_up(self):
         with tempfile.TemporaryDirectory() as folder:
             paths = [os.path.join(folder, name) for name in ("a", "b")]
@@ -225,6 +231,13 @@ class PicturesTest(unittest.TestCase):
         for least, decade in ((3, 1), (10, 1), (11, 10), (0.2, 0.1)):
             rows = [("a", {"ours": (least, None), "go": (500, 900)}), ("b", {"go": (0, None)})]
             self.assertAlmostEqual(pictures.decade_below(rows), decade)
+
+    def test_loads_are_shown_in_their_order(self):
+        found = report.empty(["ours"])
+        for load in ("what", "ping", "lone-3", "idle"):
+            report.add(found, load, "ours", {"x": 1})
+        names = list(pictures.in_order(found)["loads"])
+        self.assertEqual(names, ["idle", "ping", "lone-3", "what"])
 
     def test_every_picture_has_loads(self):
         for picture in pictures.PICTURES:

@@ -3,8 +3,9 @@
 
   testing/bench/pictures.py FILE... --into docs/pictures
 
-Needs Debian's python3-matplotlib to draw; what is drawn is computed without it. Of several files
-with the same load, the last one counts. A load in which no program has a figure is left out.
+With --table it also prints the figures as Markdown. It needs Debian's python3-matplotlib to draw;
+what is drawn is computed without that. Of several files with the same load, the last one counts. A
+load in which no program has a figure is left out.
 """
 import argparse
 import collections
@@ -13,8 +14,9 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import report  # noqa: E402
 import compare  # noqa: E402
+import loads  # noqa: E402
+import report  # noqa: E402
 from loads_of_news import MEDIAN, NEARLY_ALL  # noqa: E402
 
 # `figure` becomes a bar, `up_to` a thin line from its end; `up_to` may be None.
@@ -107,12 +109,22 @@ def first_row(rows, program):
     return next(i for i, (_, values) in enumerate(rows) if program in values)
 
 
+def in_order(found):
+    """The report with its loads in the order of loads.py; others come last."""
+    place = {name: i for i, name in enumerate(loads.LOADS)}
+    by_place = sorted(found["loads"].items(), key=lambda item: place.get(item[0], len(place)))
+    return dict(found, loads=dict(by_place))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("files", nargs="+", metavar="FILE", help="JSON of compare.py --json")
     parser.add_argument("--into", required=True, metavar="FOLDER", help="where the pictures go")
+    parser.add_argument("--table", action="store_true", help="print the figures as Markdown")
     options = parser.parse_args()
-    found = report.read(options.files)
+    found = in_order(report.read(options.files))
+    if options.table:
+        print("\n".join(report.markdown(found)))
     os.makedirs(options.into, exist_ok=True)
     for picture in PICTURES:
         path = os.path.join(options.into, picture.file)

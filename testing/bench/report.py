@@ -58,7 +58,7 @@ def read(paths):
 def text_of(value):
     if value is None:
         return "-"
-    return "%.3g" % value if abs(value) < 100 else "{:,.0f}".format(value)
+    return "%.3g" % value if abs(value) < 99.95 else "{:,.0f}".format(value)
 
 
 def heading(programs):
@@ -94,3 +94,19 @@ def lines(report, load, aims):
         result.append(line.rstrip())
     result += ["%s: %s failed: %s" % (load, *failure) for failure in failures(report, load)]
     return result, missed
+
+
+def markdown(report):
+    """The lines of a table of all figures."""
+    _, *others = report["programs"]
+    head = ["", OURS]
+    for other in others:
+        head += [other, "ratio"]
+    result = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for load in report["loads"]:
+        for name, values, ratios, _ in rows(report, load, {}):
+            cells = [load + ": " + name, text_of(values.get(OURS))]
+            for other in others:
+                cells += [text_of(values.get(other)), text_of(ratios.get(other))]
+            result.append("| " + " | ".join(cells) + " |")
+    return result
