@@ -191,6 +191,19 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(compare.named("go=/bin/true"), ("go", "/bin/true"))
         self.assertEqual(compare.named("/bin/true"), ("/bin/true", "/bin/true"))
 
+    def test_seconds_reach_the_loads_that_have_a_time(self):
+        was = dict(loads.LOADS)
+        try:
+            loads.add("timed", lambda binary, seconds=10: {"s": seconds}, tiny={"seconds": 1})
+            loads.add("counted", lambda binary, calls=3: {"n": calls}, calls=4)
+            self.assertEqual(loads.run("timed", "", ""), {"s": 10})
+            self.assertEqual(loads.run("timed", "", "", tiny=True), {"s": 1})
+            self.assertEqual(loads.run("timed", "", "", seconds=60), {"s": 60})
+            self.assertEqual(loads.run("counted", "", "", seconds=60), {"n": 4})
+        finally:
+            loads.LOADS.clear()
+            loads.LOADS.update(was)
+
     def test_a_program_that_fails_is_reported_and_the_rest_goes_on(self):
         out = io.StringIO()
         found = compare.compare(["cli"], {"ours": "/bin/false"}, 1, tiny=True, out=out)

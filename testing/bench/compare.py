@@ -45,10 +45,10 @@ def chosen(patterns):
     return matching(loads.LOADS, patterns)
 
 
-def measure(load, binary, go, tiny):
+def measure(load, binary, go, **how):
     """The figures, or the failure as one."""
     try:
-        return loads.run(load, binary, go, tiny)
+        return loads.run(load, binary, go, **how)
     except (Failure, OSError) as failure:
         return {"failure": str(failure)}
 
@@ -60,10 +60,11 @@ def add_prediction(found, load, rows):
         report.add(found, load, prediction.SIMULATED, figures)
 
 
-def compare(names, programs, rounds, tiny=False, predictions=None, path=None, out=sys.stdout):
+def compare(names, programs, rounds, predictions=None, path=None, out=sys.stdout, **how):
     """Prints the table of these loads and returns the report.
 
-    `programs` is {name: path}, ours first. `predictions` are the simulator's rows.
+    `programs` is {name: path}, ours first. `predictions` are the simulator's rows. `how` goes to
+    loads.run().
     """
     simulated = [] if predictions is None else [prediction.SIMULATED]
     found, missed = report.empty([*programs, *simulated]), 0
@@ -72,7 +73,7 @@ def compare(names, programs, rounds, tiny=False, predictions=None, path=None, ou
     for load in names:
         for _ in range(rounds):
             for name, binary in programs.items():
-                report.add(found, load, name, measure(load, binary, go, tiny))
+                report.add(found, load, name, measure(load, binary, go, **how))
         add_prediction(found, load, predictions or [])
         text, missed_now = report.lines(found, load, loads.LOADS[load].aims)
         missed += missed_now
@@ -91,6 +92,8 @@ def main():
     parser.add_argument("--other", action="append", default=[], metavar="NAME|PATH|NAME=PATH",
                         help="a program to compare with; may occur more than once")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program per load")
+    parser.add_argument("--seconds", type=float,
+                        help="how long a load lasts that has a time, without start and end")
     parser.add_argument("--only", default="*",
                         help="loads, comma-separated; * and ? match as in a shell")
     parser.add_argument("--json", metavar="FILE", help="also write the figures of all rounds there")
@@ -112,7 +115,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # stops the agents
     packet_counter.become_able()
     predictions = None if options.predicted is None else prediction.read(options.predicted)
-    compare(names, programs, options.rounds, predictions=predictions, path=options.json)
+    compare(names, programs, options.rounds, predictions, options.json, seconds=options.seconds)
 
 
 if __name__ == "__main__":

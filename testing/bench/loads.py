@@ -4,6 +4,7 @@ A name says what is measured: news-20-lan-encrypted-100 is 20 agents with the LA
 encrypted, and 100 events a second.
 """
 import collections
+import inspect
 
 import loads_of_news as news
 import loads_of_one as one
@@ -23,10 +24,15 @@ def add(name, measure, aims=None, tiny=None, mixed=False, **how):
     LOADS[name] = Load(measure, how, aims or {}, tiny or {}, mixed)
 
 
-def run(name, binary, go, tiny=False):
-    """The figures of one run. `go` is the program of the guests in mixed clusters."""
+def run(name, binary, go, tiny=False, seconds=None):
+    """The figures of one run. `go` is the program of the guests in mixed clusters.
+
+    `seconds`: for how long it lasts, without start and end, if the load has such a time.
+    """
     load = LOADS[name]
-    how = dict(load.how, **load.tiny) if tiny else load.how
+    how = dict(load.how, **(load.tiny if tiny else {}))
+    if seconds is not None and "seconds" in inspect.signature(load.measure).parameters:
+        how["seconds"] = seconds
     return load.measure(binary, go, **how) if load.mixed else load.measure(binary, **how)
 
 
