@@ -160,8 +160,9 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(report.lines(self.report, "idle", {})[1], 0)
 
     def test_markdown(self):
-        self.assertEqual(report.markdown(self.report), [
-            "|  | ours | go | ratio |", "|---|---|---|---|", "| idle: CPU | 2 | 10 | 0.2 |"])
+        report.add(self.report, "ping", "ours", {"other": 7})
+        self.assertEqual(report.markdown(self.report, ["idle", "ping"], ["CPU", "RAM"]), [
+            "| load | CPU | RAM |", "|---|---|---|", "| `idle` | 2 / 10 (0.20) | - |"])
         self.assertEqual([report.text_of(value) for value in (None, 0.12345, 99.94, 99.96, 12345)],
                          ["-", "0.123", "99.9", "100", "12,345"])
 
@@ -252,7 +253,9 @@ class PicturesTest(unittest.TestCase):
         names = list(pictures.in_order(found)["loads"])
         self.assertEqual(names, ["idle", "ping", "lone-3", "what"])
 
-    def test_every_picture_has_loads(self):
+    def test_every_table_and_picture_has_loads(self):
+        for names, columns in pictures.TABLES:
+            self.assertTrue(compare.chosen(names), columns)
         for picture in pictures.PICTURES:
             self.assertTrue(compare.chosen(picture.loads), picture)
 

@@ -132,7 +132,7 @@ def measure_flood(binary, agents=3, per_second=10000, seconds=4, size=32, profil
         stop_all(cluster)
 
 
-def measure_departure(binary, how, agents=4, per_second=0, seconds=20, size=32, profile="lan",
+def measure_departure(binary, how, agents=4, per_second=0, at_most=20, size=32, profile="lan",
                       calm=CALM_SECONDS, before=1.5):
     """Until all others report that the last agent "failed" (it was killed) or "left".
 
@@ -144,14 +144,14 @@ def measure_departure(binary, how, agents=4, per_second=0, seconds=20, size=32, 
     try:
         time.sleep(calm)
         requests = [event_request(SEQ + number, number, size)
-                    for number in range(int(per_second * (before + seconds)))]
+                    for number in range(int(per_second * (before + at_most)))]
         with connected(cluster[:1]) as pipelines, \
                 Listener(others, kind, pattern=MEMBER) as listener:
             act = Departure(victim, how, before, listener, len(others))
             flood(pipelines, requests, per_second, on_tick=act)
             begin = time.monotonic()
             while not act(before + time.monotonic() - begin) and \
-                    time.monotonic() - begin < seconds:
+                    time.monotonic() - begin < at_most:
                 time.sleep(0.02)
             reports = listener.end()
         known = [[instant for name, instant in report if name == victim.name] for report in reports]

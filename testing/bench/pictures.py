@@ -3,7 +3,7 @@
 
   testing/bench/pictures.py FILE... --into docs/pictures
 
-With --table it also prints the figures as Markdown. It needs Debian's python3-matplotlib to draw;
+With --table it also prints the tables as Markdown. It needs Debian's python3-matplotlib to draw;
 what is drawn is computed without that. Of several files with the same load, the last one counts. A
 load in which no program has a figure is left out.
 """
@@ -38,6 +38,18 @@ PICTURES = [
             "CPU of all per event delivered (us)", None, True),
     Picture("departures.svg", "Until all others know that an agent failed or left", "ms",
             "failed-*,left-*", "until all others know (ms)", None, True),
+]
+
+# (loads, figures): a table each.
+TABLES = [
+    ("lone-*,news-*", [MEDIAN, NEARLY_ALL, "delivered (%)", "CPU of all (ms / s)"]),
+    ("guest-*", ["packets that it receives / s", "its CPU (ms / s)", "delivered to it (%)"]),
+    ("queries-*", ["until all have acknowledged, median (ms)",
+                   "until all have responded, median (ms)", "until all have responded, 99 % (ms)",
+                   "accepted (%)", "complete (%)", "CPU of all per query (ms)"]),
+    ("flood-*", ["delivered to the others (%)", "delivered to the others / s", "out of order (%)",
+                 "CPU of all per event sent (us)", "CPU of all per event delivered (us)"]),
+    ("failed-*,left-*", ["until all others know (ms)"]),
 ]
 
 # Ours, then the others in their order.
@@ -120,11 +132,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("files", nargs="+", metavar="FILE", help="JSON of compare.py --json")
     parser.add_argument("--into", required=True, metavar="FOLDER", help="where the pictures go")
-    parser.add_argument("--table", action="store_true", help="print the figures as Markdown")
+    parser.add_argument("--table", action="store_true", help="print the tables as Markdown")
     options = parser.parse_args()
     found = in_order(report.read(options.files))
     if options.table:
-        print("\n".join(report.markdown(found)))
+        for names, columns in TABLES:
+            print("\n".join(report.markdown(
+                found, compare.matching(found["loads"], names.split(",")), columns)), end="\n\n")
     os.makedirs(options.into, exist_ok=True)
     for picture in PICTURES:
         path = os.path.join(options.into, picture.file)

@@ -96,17 +96,20 @@ def lines(report, load, aims):
     return result, missed
 
 
-def markdown(report):
-    """The lines of a table of all figures."""
-    _, *others = report["programs"]
-    head = ["", OURS]
-    for other in others:
-        head += [other, "ratio"]
-    result = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for load in report["loads"]:
-        for name, values, ratios, _ in rows(report, load, {}):
-            cells = [load + ": " + name, text_of(values.get(OURS))]
-            for other in others:
-                cells += [text_of(values.get(other)), text_of(ratios.get(other))]
-            result.append("| " + " | ".join(cells) + " |")
+def cell(values, ratios):
+    """Ours, then each other program's figure with the ratio to it: "14 / 364 (0.04)"."""
+    others = ["%s (%s)" % (text_of(values.get(other)), text_of(ratio) if ratio is None else
+                           "%.2f" % ratio) for other, ratio in ratios.items()]
+    return " / ".join([text_of(values.get(OURS)), *others])
+
+
+def markdown(report, names, columns):
+    """The lines of a table with a row for each of these loads and a column for each figure."""
+    result = ["| load | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    for load in names:
+        by_name = {name: cell(values, ratios)
+                   for name, values, ratios, _ in rows(report, load, {}) if name in columns}
+        if by_name:
+            result.append("| `%s` | " % load + " | ".join(
+                by_name.get(name, "-") for name in columns) + " |")
     return result
