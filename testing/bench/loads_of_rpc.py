@@ -71,7 +71,7 @@ def measure_pipelined(binary, members=1000, requests=100):
         reader = threading.Thread(target=lambda: read_members(rpc, members * requests))
         reader.start()
         waits = []
-        while reader.is_alive():
+        while reader.is_alive() or not waits:
             begin = time.monotonic()
             other.call("get-coordinate", {"Node": "nobody"}, 2)
             waits.append(1e3 * (time.monotonic() - begin))
