@@ -1,7 +1,7 @@
 """What the simulator says about a load, from the JSON of its news scenario.
 
-  bazel run -c opt //testing/scenarios:news -- --nodes=20 --rates=0.37,10,100 --loss=0 --dead=0
-      --latency-us=30 --jitter-us=30 --json=FILE
+  bazel run -c opt //testing/scenarios:news_main -- --nodes=3,20,100 --rates=0.37,10,100
+      --loss=0 --dead=0 --pacing=prompt --latency-us=30 --jitter-us=30 --json=FILE
   bazel run -c opt //testing/bench:compare -- --predicted FILE
 """
 import json
