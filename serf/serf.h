@@ -235,7 +235,7 @@ class Serf final : private swim::Delegate {
   inline std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget,
                                     std::vector<ByteView>& parts,
                                     swim::BroadcastQueue::Packet packet) override;
-  std::size_t QueuedBroadcasts() const override { return broadcasts_.size(); }
+  swim::BroadcastsWaiting QueuedBroadcasts() const override { return broadcasts_.waiting(); }
   std::unique_ptr<swim::StateWriter> WriteLocalState(bool) override {
     return std::make_unique<LocalStateWriter>(members_, user_events_.clock(), user_events_.recent(),
                                               queries_.clock());
@@ -305,7 +305,8 @@ inline Serf::Serf(Config config)
     : config_(std::move(config)),
       node_(config_.swim, *this),
       members_(context_),
-      broadcasts_(config_.QueueMax(1)),
+      broadcasts_(config_.QueueMax(1),
+                  swim::BroadcastQueue::OrderFor(config_.swim.gossips_promptly())),
       intents_(context_, members_, broadcasts_),
       user_events_(context_, broadcasts_),
       queries_(context_, members_),
@@ -654,8 +655,9 @@ inline std::size_t Serf::DrawBroadcasts(std::size_t overhead, std::size_t budget
   const int transmit_limit = swim::RetransmitLimit(config_.swim.retransmit_mult, member_count()) *
                              node_.transmit_stretch();
   const std::size_t used = broadcasts_.Draw(transmit_limit, overhead, budget, parts, packet);
-  context_.counters.messages_sent += parts.size() - before;
-  context_.counters.message_bytes_sent += used - overhead * (parts.size() - before);
+  const auto copies = static_cast<std::size_t>(packet.copies());
+  context_.counters.messages_sent += copies * (parts.size() - before);
+  context_.counters.message_bytes_sent += copies * (used - overhead * (parts.size() - before));
   return used;
 }
 

@@ -105,7 +105,7 @@ class Flooder {
   void Send(const Message& message) {
     const std::size_t begin = out_.BeginSlice();
     wire::Encode(message, out_.arena());
-    out_.SendDatagram(to_, begin);
+    out_.SendDatagram(to_, out_.EndSlice(begin));
   }
   void Wait() {
     socket_.AsyncWaitReadable([this](const ErrorCode& error) {

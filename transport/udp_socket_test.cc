@@ -23,7 +23,7 @@ Endpoint At(absl::string_view address, std::uint16_t port = 0) {
 void Put(swim::Outbox& out, const Endpoint& to, const Bytes& bytes) {
   const std::size_t begin = out.BeginSlice();
   Append(out.arena(), bytes);
-  out.SendDatagram(to, begin);
+  out.SendDatagram(to, out.EndSlice(begin));
 }
 
 struct Datagram {

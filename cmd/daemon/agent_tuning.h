@@ -79,6 +79,7 @@ inline const auto& Keys() {
       Key{"gossip_bytes_per_second", &Swim::gossip_bytes_per_second},
       Key{"gossip_interval", &Swim::gossip_interval},
       Key{"gossip_nodes", &Swim::gossip_nodes},
+      Key{"gossip_packets_per_second", &Swim::gossip_packets_per_second},
       Key{"gossip_pacing", &Swim::gossip_pacing},
       Key{"gossip_to_the_dead_time", &Swim::gossip_to_the_dead_time},
       Key{"gossip_verify_incoming", &Swim::verify_incoming},

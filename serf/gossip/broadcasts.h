@@ -3,11 +3,14 @@
 #define SERF_GOSSIP_BROADCASTS_H_
 
 // Broadcasts: the three queues of messages that the SWIM layer gossips for the Serf layer. Intents
-// go before queries, and queries before events. Source: docs/protocol/serf.md 12.2, 12.3.
+// go before queries, and queries before events, but with prompt gossip each kind has its turn
+// (serf/swim/packet_lead.h). Source: docs/protocol/serf.md 12.2, 12.3.
 //
 // Unlike in Go Serf an intent replaces a queued one about the same member, which it makes useless
 // (docs/protocol/serf.md 15.3): when many members leave, the queue holds one message for each.
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -19,6 +22,7 @@
 #include "serf/base/bytes.h"
 #include "serf/base/logger.h"
 #include "serf/swim/broadcast_queue.h"
+#include "serf/swim/packet_lead.h"
 
 namespace serf {
 
@@ -26,9 +30,13 @@ class Broadcasts {
  public:
   using Token = swim::BroadcastQueue::Token;
 
+  using Order = swim::BroadcastQueue::Order;
+
   // `queue_max`: the most messages in each queue.
-  explicit Broadcasts(std::size_t queue_max)
-      : intents_{"Intent", queue_max}, queries_{"Query", queue_max}, events_{"Event", queue_max} {}
+  explicit Broadcasts(std::size_t queue_max, Order order = Order::kTicks)
+      : intents_{"Intent", queue_max, order},
+        queries_{"Query", queue_max, order},
+        events_{"Event", queue_max, order} {}
 
   // A `token` other than zero appears in TakeFinished() when the message was sent for the last
   // time, or was replaced.
@@ -56,7 +64,10 @@ class Broadcasts {
   std::size_t intents() const { return intents_.queue.size(); }
   std::size_t queries() const { return queries_.queue.size(); }
   std::size_t events() const { return events_.queue.size(); }
-  std::size_t size() const { return intents() + queries() + events(); }
+  std::size_t size() const { return waiting().messages; }
+  swim::BroadcastsWaiting waiting() const {
+    return intents_.queue.waiting() + queries_.queue.waiting() + events_.queue.waiting();
+  }
 
   // Logs a warning for full queues, and sets their limit from now on.
   void Check(std::size_t warning, std::size_t queue_max, Logger* logger) {
@@ -69,8 +80,8 @@ class Broadcasts {
 
  private:
   struct Named {
-    Named(absl::string_view queue_name, std::size_t queue_max)
-        : name(queue_name), queue(queue_max), max(queue_max) {}
+    Named(absl::string_view queue_name, std::size_t queue_max, Order order)
+        : name(queue_name), queue(queue_max, order), max(queue_max) {}
 
     absl::string_view name;
     swim::BroadcastQueue queue;
@@ -94,7 +105,10 @@ inline std::size_t Broadcasts::Draw(int transmit_limit, std::size_t overhead, st
                                     std::vector<ByteView>& parts,
                                     swim::BroadcastQueue::Packet packet) {
   std::size_t used = 0;
-  for (Named* named : {&intents_, &queries_, &events_}) {
+  std::array<Named*, swim::kUserKinds> order = {&intents_, &queries_, &events_};
+  const auto lead = order.begin() + static_cast<std::ptrdiff_t>(packet.lead.user);
+  std::rotate(order.begin(), lead, lead + 1);
+  for (Named* named : order) {
     if (named->queue.empty()) continue;
     used += named->queue.Draw(transmit_limit, overhead, budget - used, parts, packet);
   }

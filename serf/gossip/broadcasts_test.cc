@@ -3,9 +3,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serf/base/bytes.h"
+#include "serf/swim/packet_lead.h"
 
 namespace serf {
 namespace {
@@ -31,6 +33,29 @@ TEST(BroadcastsTest, IntentsGoBeforeQueriesBeforeEvents) {
   EXPECT_THAT(Drawn(broadcasts, 15), ElementsAre("intent", "query"));
   EXPECT_THAT(Drawn(broadcasts, 15), ElementsAre("event"));
   EXPECT_EQ(broadcasts.size(), 0u);
+}
+
+// Of packets that cannot hold all, each kind leads some (docs/decisions/0003-prompt-gossip.md).
+TEST(BroadcastsTest, NoKindStarvesTheOthers) {
+  Broadcasts broadcasts(100, Broadcasts::Order::kWaves);
+  for (int i = 0; i < 50; ++i) {
+    broadcasts.AddIntent(absl::StrCat("m", i), false, AsBytes("intent"));
+    broadcasts.AddQuery(AsBytes("query"));
+    broadcasts.AddEvent(AsBytes("event"));
+  }
+  const auto led_by = [&](swim::UserKind kind) {
+    std::vector<ByteView> parts;
+    broadcasts.Draw(4, 2, 20, parts,
+                    {.places = 8, .wave = 0b111, .capacity = 20, .lead = {.user = kind}});
+    std::vector<std::string> texts;
+    for (const ByteView part : parts) texts.emplace_back(AsText(part));
+    return texts;
+  };
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_THAT(led_by(swim::UserKind::kIntents), ElementsAre("intent", "intent"));
+    EXPECT_THAT(led_by(swim::UserKind::kQueries), ElementsAre("query", "query"));
+    EXPECT_THAT(led_by(swim::UserKind::kEvents), ElementsAre("event", "event"));
+  }
 }
 
 TEST(BroadcastsTest, AnIntentReplacesTheOneAboutTheSameMember) {

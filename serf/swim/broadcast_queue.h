@@ -3,34 +3,45 @@
 #define SERF_SWIM_BROADCAST_QUEUE_H_
 
 // BroadcastQueue: messages that wait to be gossiped, each a limited number of times
-// (docs/protocol/membership.md 6.1). The order is fewest transmissions, then longest, then newest.
-// The SWIM layer has one queue for membership messages; the Serf layer has one each for intents,
-// user events and queries.
+// (docs/protocol/membership.md 6.1). The SWIM layer has one queue for membership messages; the Serf
+// layer has one each for intents, user events and queries.
 //
 //   queue.Enqueue("node-7", message);           // replaces what was queued about node-7
 //   queue.Draw(limit, 2, budget, parts);        // fills a packet; counts one transmission of each
 //   for (auto token : queue.finished()) ...;    // messages whose end somebody waits for
 //   queue.ClearFinished();
 //
+// The order is Go Serf's: fewest transmissions, then longest, then newest. With Order::kWaves it is
+// fewest transmissions, then oldest, and fresh messages, which were never sent, leave in waves: a
+// packet of a wave goes to several targets. So a stream of news arrives in order
+// (docs/decisions/0003-prompt-gossip.md).
+//
 // Operations take O(log n). The queue is a treap over slots with reused buffers, so that a steady
 // queue allocates nothing. One thread.
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/bytes.h"
+#include "serf/base/time.h"
+#include "serf/swim/packet_lead.h"
 
 namespace serf::swim {
 
 // What packet a draw from a BroadcastQueue fills.
 struct BroadcastPacket {
+  // How many targets it goes to.
+  int copies() const { return wave == 0 ? 1 : std::popcount(wave); }
+
   // A further packet for the same target: it must not hold the messages of the packets before.
   bool further = false;
   // The target's place among the `places` that the sender walks through, at most
@@ -38,6 +49,27 @@ struct BroadcastPacket {
   // before it goes to any place again, however long the queue is.
   std::uint8_t place = 0;
   std::uint8_t places = 0;
+  // A packet of a wave: a bit for the place of each target. Zero: a packet for one target.
+  std::uint32_t wave = 0;
+  // A wave that goes to every live peer, and they answer: repeats only make up for rare losses.
+  bool everybody = false;
+  // The bytes that an empty packet holds; for waves.
+  std::size_t capacity = 0;
+  // When the wave leaves; a message that left in a later wave is not repeated yet. A repeat takes a
+  // shorter way than the wave, and would overtake the messages before it.
+  Instant wave_at{};
+  // What fills the packet first.
+  PacketLead lead;
+};
+
+// What waits in a queue, or in several.
+struct BroadcastsWaiting {
+  std::size_t messages = 0;
+  std::size_t fresh = 0;  // of these, never sent
+
+  friend BroadcastsWaiting operator+(const BroadcastsWaiting& a, const BroadcastsWaiting& b) {
+    return {a.messages + b.messages, a.fresh + b.fresh};
+  }
 };
 
 class BroadcastQueue {
@@ -49,14 +81,24 @@ class BroadcastQueue {
   using Packet = BroadcastPacket;
   static constexpr std::size_t kPlacesMax = 32;
 
+  enum class Order : std::uint8_t {
+    kTicks,  // Go Serf's, for all messages; no waves
+    kWaves,  // fresh messages leave in waves
+  };
+  static constexpr Order OrderFor(bool waves) { return waves ? Order::kWaves : Order::kTicks; }
+
   // `max_messages`: the most messages in the queue; at least 1.
-  explicit BroadcastQueue(std::size_t max_messages) : max_(max_messages) { assert(max_ > 0); }
+  explicit BroadcastQueue(std::size_t max_messages, Order order = Order::kTicks)
+      : order_(order), max_(max_messages) {
+    assert(max_ > 0);
+  }
   BroadcastQueue(const BroadcastQueue&) = delete;
   BroadcastQueue& operator=(const BroadcastQueue&) = delete;
 
   // Queues a copy of `message`. A non-empty `subject` replaces the message queued about the same
-  // subject; an empty one replaces none. When the queue is full, drops the last message in order
-  // (the most transmitted, of these the shortest, of these the oldest), but never the new one.
+  // subject; an empty one replaces none. When the queue is full, drops one of the most transmitted
+  // messages (of these the shortest, of these the oldest; with kWaves the oldest), but never the
+  // new one.
   void Enqueue(absl::string_view subject, ByteView message, Token token = 0);
 
   // Drops the message about `subject`, if there is one.
@@ -66,6 +108,10 @@ class BroadcastQueue {
   // plus `overhead`, and counts a transmission of each. A message that was transmitted
   // `transmit_limit` times (at least once) is finished and dropped. The views stay valid until the
   // next Enqueue() or Clear(). Returns the bytes used, overheads included.
+  //
+  // With kWaves a packet of a wave holds fresh messages only, and any other packet only repeats.
+  // The packet of a wave counts as a transmission to each of its targets. A caller that waits for a
+  // message waits for its wave: that went to as many members as one round of Go Serf.
   std::size_t Draw(int transmit_limit, std::size_t overhead, std::size_t budget,
                    std::vector<ByteView>& parts, Packet packet = {});
 
@@ -75,16 +121,19 @@ class BroadcastQueue {
   // Drops all messages.
   void Clear();
 
-  // The tokens of messages that were transmitted for the last time, replaced or dropped since
-  // ClearFinished(), in the order of their ends.
+  // The tokens of messages that were transmitted for the last time (with kWaves: that left in a
+  // wave), replaced or dropped since ClearFinished(), in the order of their ends.
   const std::vector<Token>& finished() const { return finished_; }
   void ClearFinished() { finished_.clear(); }
 
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
+  // Messages that were never sent.
+  std::size_t fresh() const { return fresh_; }
+  BroadcastsWaiting waiting() const { return {size_, fresh_}; }
   // The bytes of the messages that wait, without overheads.
   std::size_t message_bytes() const { return bytes_; }
-  // Messages dropped because the queue was full.
+  // Messages dropped because the queue was full, but for those that went to every live peer.
   std::uint64_t dropped() const { return dropped_; }
 
   // Messages in the order of transmission, for tests and checkers.
@@ -113,11 +162,14 @@ class BroadcastQueue {
     std::uint64_t priority = 0;
     std::uint32_t transmits = 0;
     std::uint32_t places = 0;  // a bit for each place it went to in this round
+    bool everybody = false;    // its wave went to every live peer
+    Instant wave_at{};
     Slot left = kNil;
     Slot right = kNil;
   };
 
-  // The order of transmission: fewer transmits, longer, newer.
+  // The order of transmission: fewer transmits, longer, newer. For waves the length is zero, and
+  // the id is inverted.
   struct Key {
     std::uint32_t transmits;
     std::size_t length;
@@ -144,7 +196,14 @@ class BroadcastQueue {
     bool operator()(absl::string_view a, Slot b) const { return (*this)(b, a); }
   };
 
-  Key KeyOf(Slot s) const { return {slots_[s].transmits, slots_[s].message.size(), slots_[s].id}; }
+  static std::uint32_t BitOf(const Packet& packet) {
+    return packet.places > 0 ? std::uint32_t{1} << packet.place : 0;
+  }
+  Key KeyOf(Slot s) const {
+    const Entry& e = slots_[s];
+    if (order_ == Order::kWaves) return {e.transmits, 0, ~e.id};
+    return {e.transmits, e.message.size(), e.id};
+  }
 
   // --- the treap: a search tree by Key, a heap by priority ---
   void TreeInsert(Slot s);
@@ -154,15 +213,31 @@ class BroadcastQueue {
   Slot Join(Slot before, Slot rest);
   // The first message whose key is not before `key`; kNil if there is none.
   Slot LowerBound(const Key& key) const;
+  // The first message with so many transmissions or more.
+  Slot FirstOf(std::uint32_t transmits) const {
+    return LowerBound({transmits, SIZE_MAX, UINT64_MAX});
+  }
   // The first message behind `key`. Ids begin at 1.
   Slot After(const Key& key) const { return LowerBound({key.transmits, key.length, key.id - 1}); }
   Slot Last() const;
 
+  std::size_t DrawInTicks(int transmit_limit, std::size_t overhead, std::size_t budget,
+                          std::vector<ByteView>& parts, const Packet& packet);
+  std::size_t DrawRepeats(int transmit_limit, std::size_t overhead, std::size_t budget,
+                          std::vector<ByteView>& parts, const Packet& packet);
+  std::size_t DrawWave(int transmit_limit, std::size_t overhead, std::size_t budget,
+                       std::vector<ByteView>& parts, const Packet& packet);
+  // Counts transmissions of the message in `s` to the places of `bits`, and sets it aside or ends
+  // it.
+  void CountTransmissions(Slot s, int transmit_limit, const Packet& packet, std::uint32_t bits);
   // Puts back the messages that draws have set aside.
   void Restore();
   // Ends the message in `s`, which is in no tree now; its bytes stay until the slot is used.
   void Finish(Slot s);
-  void DropLast();
+  // Drops the message that counts least; returns its slot.
+  Slot DropLast();
+  // Drops messages because the queue is full.
+  void DropDownTo(std::size_t size);
 
   std::vector<Entry> slots_;
   std::vector<Slot> free_;
@@ -171,9 +246,12 @@ class BroadcastQueue {
                                                                  SubjectEqual{this}};
   std::vector<Token> finished_;
   Slot root_ = kNil;
+  const Order order_;
   std::size_t max_;
   std::size_t size_ = 0;
+  std::size_t fresh_ = 0;
   std::size_t bytes_ = 0;
+  std::size_t fresh_bytes_ = 0;
   std::uint64_t next_id_ = 1;
   std::uint64_t dropped_ = 0;
 };
@@ -181,10 +259,7 @@ class BroadcastQueue {
 inline void BroadcastQueue::Enqueue(absl::string_view subject, ByteView message, Token token) {
   Restore();
   Invalidate(subject);
-  while (size_ >= max_) {
-    ++dropped_;
-    DropLast();
-  }
+  DropDownTo(max_ - 1);
   Slot s = static_cast<Slot>(slots_.size());
   if (free_.empty()) {
     slots_.emplace_back();
@@ -200,6 +275,7 @@ inline void BroadcastQueue::Enqueue(absl::string_view subject, ByteView message,
   e.id = next_id_++;
   e.transmits = 0;
   e.places = 0;
+  e.everybody = false;
   // The finalizer of SplitMix64: the same tree for the same history, balanced on average.
   std::uint64_t z = e.id * 0x9e3779b97f4a7c15u;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -207,7 +283,9 @@ inline void BroadcastQueue::Enqueue(absl::string_view subject, ByteView message,
   e.priority = z ^ (z >> 31);
   if (!subject.empty()) subjects_.insert(s);
   ++size_;
+  ++fresh_;
   bytes_ += message.size();
+  fresh_bytes_ += message.size();
   TreeInsert(s);
 }
 
@@ -226,51 +304,121 @@ inline std::size_t BroadcastQueue::Draw(int transmit_limit, std::size_t overhead
                                         Packet packet) {
   assert(packet.places <= kPlacesMax && (packet.places == 0 || packet.place < packet.places));
   if (!packet.further) Restore();
-  const std::uint32_t bit = packet.places > 0 ? std::uint32_t{1} << packet.place : 0;
-  const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << packet.places) - 1);
+  if (order_ == Order::kTicks) {
+    assert(packet.wave == 0);
+    return DrawInTicks(transmit_limit, overhead, budget, parts, packet);
+  }
+  return packet.wave != 0 ? DrawWave(transmit_limit, overhead, budget, parts, packet)
+                          : DrawRepeats(transmit_limit, overhead, budget, parts, packet);
+}
+
+inline std::size_t BroadcastQueue::DrawInTicks(int transmit_limit, std::size_t overhead,
+                                               std::size_t budget, std::vector<ByteView>& parts,
+                                               const Packet& packet) {
+  const std::uint32_t bit = BitOf(packet);
   int passed_over = 0;
   std::size_t used = 0;
-  Slot at = LowerBound({0, SIZE_MAX, UINT64_MAX});
+  Slot at = FirstOf(0);
   while (at != kNil && used + overhead < budget) {
     // `at` is the first of its transmit count; take the longest of this count that fit.
     const std::uint32_t transmits = slots_[at].transmits;
     Slot s = LowerBound({transmits, budget - used - overhead, UINT64_MAX});
     while (s != kNil && slots_[s].transmits == transmits) {
-      Entry& e = slots_[s];
+      const Entry& e = slots_[s];
       if ((e.places & bit) != 0) {
         if (++passed_over > kPassOverMax) return used;
         s = After(KeyOf(s));
         continue;
       }
       const Key key = KeyOf(s);
-      TreeErase(s);
       used += overhead + e.message.size();
       parts.push_back(e.message);
-      e.places |= bit;
-      if (bit != 0 && (e.places & all) == all) e.places = 0;
-      if (static_cast<int>(++e.transmits) >= transmit_limit) {
-        Finish(s);
-      } else {
-        aside_.push_back(s);
-      }
+      CountTransmissions(s, transmit_limit, packet, bit);
       if (used + overhead >= budget) return used;
       // The next message in order, from the first that still fits.
       const std::size_t room = budget - used - overhead;
       s = room < key.length ? LowerBound({transmits, room, UINT64_MAX}) : After(key);
     }
-    at = LowerBound({transmits + 1, SIZE_MAX, UINT64_MAX});
+    at = FirstOf(transmits + 1);
   }
   return used;
+}
+
+inline std::size_t BroadcastQueue::DrawRepeats(int transmit_limit, std::size_t overhead,
+                                               std::size_t budget, std::vector<ByteView>& parts,
+                                               const Packet& packet) {
+  const std::uint32_t bit = BitOf(packet);
+  int passed_over = 0;
+  std::size_t used = 0;
+  Slot s = FirstOf(1);
+  while (s != kNil && used + overhead < budget) {
+    const Entry& e = slots_[s];
+    const Key key = KeyOf(s);
+    if (e.wave_at > packet.wave_at) {
+      s = FirstOf(e.transmits + 1);  // those behind it are younger
+      continue;
+    }
+    if ((e.places & bit) == 0 && used + overhead + e.message.size() <= budget) {
+      used += overhead + e.message.size();
+      parts.push_back(e.message);
+      CountTransmissions(s, transmit_limit, packet, bit);
+    } else if (++passed_over > kPassOverMax) {
+      break;
+    }
+    s = After(key);
+  }
+  return used;
+}
+
+inline std::size_t BroadcastQueue::DrawWave(int transmit_limit, std::size_t overhead,
+                                            std::size_t budget, std::vector<ByteView>& parts,
+                                            const Packet& packet) {
+  int passed_over = 0;
+  std::size_t used = 0;
+  Slot s = FirstOf(0);
+  while (s != kNil && slots_[s].transmits == 0) {
+    const Entry& e = slots_[s];
+    const Key key = KeyOf(s);
+    if (used + overhead + e.message.size() <= budget) {
+      used += overhead + e.message.size();
+      parts.push_back(e.message);
+      CountTransmissions(s, transmit_limit, packet, packet.wave);
+    } else if (overhead + e.message.size() <= packet.capacity || ++passed_over > kPassOverMax) {
+      // It waits for the next packet, and those behind it as well: they keep their order.
+      break;
+    }
+    s = After(key);
+  }
+  return used;
+}
+
+inline void BroadcastQueue::CountTransmissions(Slot s, int transmit_limit, const Packet& packet,
+                                               std::uint32_t bits) {
+  TreeErase(s);
+  Entry& e = slots_[s];
+  if (e.transmits == 0) {
+    --fresh_;
+    fresh_bytes_ -= e.message.size();
+    e.wave_at = packet.wave_at;
+  }
+  e.transmits += static_cast<std::uint32_t>(packet.copies());
+  e.places |= bits;
+  const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << packet.places) - 1);
+  if (bits != 0 && (e.places & all) == all) e.places = 0;
+  e.everybody = e.everybody || packet.everybody;
+  // More repeats than the next packet holds, of what everybody was sent, would take the room of
+  // news.
+  const bool enough = packet.everybody && bytes_ - fresh_bytes_ > packet.capacity;
+  if (enough || static_cast<std::int64_t>(e.transmits) >= transmit_limit) return Finish(s);
+  if (packet.wave != 0 && e.token != 0) finished_.push_back(std::exchange(e.token, 0));
+  aside_.push_back(s);
 }
 
 inline void BroadcastQueue::SetMax(std::size_t max_messages) {
   assert(max_messages > 0);
   Restore();
   max_ = max_messages;
-  while (size_ > max_) {
-    ++dropped_;
-    DropLast();
-  }
+  DropDownTo(max_);
 }
 
 inline void BroadcastQueue::Clear() {
@@ -281,7 +429,7 @@ inline void BroadcastQueue::Clear() {
 inline std::vector<BroadcastQueue::Peek> BroadcastQueue::PeekForTest() {
   Restore();
   std::vector<Peek> list;
-  Slot s = LowerBound({0, SIZE_MAX, UINT64_MAX});
+  Slot s = FirstOf(0);
   while (s != kNil) {
     const Entry& e = slots_[s];
     list.push_back({e.subject, e.message, static_cast<int>(e.transmits)});
@@ -378,16 +526,30 @@ inline void BroadcastQueue::Finish(Slot s) {
   const Entry& e = slots_[s];
   if (!e.subject.empty()) subjects_.erase(s);
   if (e.token != 0) finished_.push_back(e.token);
+  if (e.transmits == 0) {
+    --fresh_;
+    fresh_bytes_ -= e.message.size();
+  }
   --size_;
   bytes_ -= e.message.size();
   free_.push_back(s);
 }
 
-inline void BroadcastQueue::DropLast() {
-  const Slot s = Last();
+inline void BroadcastQueue::DropDownTo(std::size_t size) {
+  while (size_ > size) {
+    // One that went to everybody has been delivered.
+    const Slot victim = DropLast();
+    if (!slots_[victim].everybody) ++dropped_;
+  }
+}
+
+inline BroadcastQueue::Slot BroadcastQueue::DropLast() {
+  Slot s = Last();
   assert(s != kNil);
+  if (order_ == Order::kWaves) s = FirstOf(slots_[s].transmits);
   TreeErase(s);
   Finish(s);
+  return s;
 }
 
 }  // namespace serf::swim

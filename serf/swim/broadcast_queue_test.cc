@@ -209,6 +209,125 @@ TEST(BroadcastQueue, BoundedOnInsert) {
   EXPECT_EQ(queue.message_bytes(), 0u);
 }
 
+// --- waves ---
+
+class WaveQueueTest : public testing::Test {
+ protected:
+  static constexpr std::uint8_t kPlaces = 8;
+
+  void Put(absl::string_view subject, absl::string_view message, BroadcastQueue::Token token = 0) {
+    queue_.Enqueue(subject, AsBytes(message), token);
+  }
+  // A packet for the places of `wave`.
+  Strings Wave(std::size_t budget, std::uint32_t wave = 0b111, bool everybody = false) {
+    parts_.clear();
+    used_ = queue_.Draw(8, 2, budget, parts_,
+                        {.places = kPlaces, .wave = wave, .everybody = everybody, .capacity = 100});
+    return Texts(parts_);
+  }
+  Strings Repeat(std::uint8_t place, std::size_t budget = 100) {
+    parts_.clear();
+    queue_.Draw(8, 2, budget, parts_, {.place = place, .places = kPlaces});
+    return Texts(parts_);
+  }
+
+  BroadcastQueue queue_{10, BroadcastQueue::Order::kWaves};
+  std::vector<ByteView> parts_;
+  std::size_t used_ = 0;
+};
+
+TEST_F(WaveQueueTest, NewsLeaveInTheOrderOfTheirArrival) {
+  Put("", "1");
+  Put("", "22");
+  Put("", "333");
+  EXPECT_EQ(queue_.fresh(), 3u);
+  EXPECT_EQ(Wave(100), (Strings{"1", "22", "333"}));
+  EXPECT_EQ(used_, 12u);
+  EXPECT_EQ(queue_.fresh(), 0u);
+  EXPECT_EQ(queue_.size(), 3u) << "repeats are left";
+  EXPECT_EQ(Wave(100), Strings{});
+}
+
+// A short message does not overtake a long one. What fits no packet at all holds up nobody.
+TEST_F(WaveQueueTest, WhatDoesNotFitWaitsForTheNextPacket) {
+  Put("", std::string(200, 'x'));
+  Put("", "1");
+  Put("", "22222");
+  Put("", "3");
+  EXPECT_EQ(Wave(9), Strings{"1"});
+  EXPECT_EQ(Wave(9), Strings{"22222"});
+  EXPECT_EQ(Wave(9), Strings{"3"});
+  EXPECT_EQ(queue_.fresh(), 1u);
+  EXPECT_EQ(Wave(9), Strings{});
+}
+
+TEST_F(WaveQueueTest, AWaveIsATransmissionToEachOfItsPlaces) {
+  Put("", "m");
+  EXPECT_EQ(Repeat(3), Strings{}) << "news leave in waves only";
+  EXPECT_EQ(Wave(100), Strings{"m"});
+  EXPECT_EQ(queue_.PeekForTest()[0].transmits, 3);
+  for (std::uint8_t had = 0; had < 3; ++had) EXPECT_EQ(Repeat(had), Strings{}) << int{had};
+  for (std::uint8_t place = 3; place < 7; ++place) EXPECT_EQ(Repeat(place), Strings{"m"});
+  EXPECT_EQ(queue_.size(), 1u);
+  EXPECT_EQ(Repeat(7), Strings{"m"});
+  EXPECT_TRUE(queue_.empty()) << "eight transmissions";
+}
+
+TEST_F(WaveQueueTest, WhoWaitsForAMessageWaitsForItsWave) {
+  Put("a", "m", 7);
+  EXPECT_TRUE(queue_.finished().empty());
+  Wave(100);
+  EXPECT_EQ(queue_.finished(), std::vector<BroadcastQueue::Token>{7});
+  for (std::uint8_t place = 3; place < 8; ++place) Repeat(place);
+  EXPECT_TRUE(queue_.empty());
+  EXPECT_EQ(queue_.finished(), std::vector<BroadcastQueue::Token>{7}) << "once";
+}
+
+TEST_F(WaveQueueTest, ANewerMessageOfTheSubjectIsFreshAgain) {
+  Put("a", "old");
+  Wave(100);
+  Put("a", "new");
+  EXPECT_EQ(queue_.size(), 1u);
+  EXPECT_EQ(queue_.fresh(), 1u);
+  EXPECT_EQ(Wave(100), Strings{"new"});
+  Put("a", "newer");
+  queue_.Invalidate("a");
+  EXPECT_EQ(queue_.fresh(), 0u);
+  EXPECT_TRUE(queue_.empty());
+}
+
+// Repeats make room before news, and of news the oldest.
+TEST_F(WaveQueueTest, AFullQueueDropsRepeatsThenTheOldest) {
+  for (int i = 0; i < 5; ++i) Put("", absl::StrCat("repeat", i));
+  Wave(100);
+  for (int i = 0; i < 12; ++i) Put("", absl::StrCat("news", i));
+  EXPECT_EQ(queue_.size(), 10u);
+  EXPECT_EQ(queue_.fresh(), 10u);
+  EXPECT_EQ(queue_.dropped(), 7u);
+  EXPECT_EQ(Wave(13), (Strings{"news2"}));
+}
+
+// Dropping a repeat that every live peer was sent loses nothing.
+TEST_F(WaveQueueTest, WhatEverybodyWasSentIsNoLoss) {
+  for (int i = 0; i < 10; ++i) Put("", absl::StrCat("repeat", i));
+  Wave(100, 0b111, /*everybody=*/true);
+  EXPECT_EQ(queue_.size(), 10u);
+  for (int i = 0; i < 10; ++i) Put("", "news");
+  EXPECT_EQ(queue_.dropped(), 0u);
+  Put("", "news");
+  EXPECT_EQ(queue_.dropped(), 1u);
+}
+
+// More repeats than a packet holds would take the room of news.
+TEST_F(WaveQueueTest, OfWhatEverybodyWasSentAPacketOfRepeatsIsKept) {
+  for (int i = 0; i < 10; ++i) Put("", std::string(30, static_cast<char>('a' + i)), i + 1u);
+  while (queue_.fresh() > 0) Wave(100, 0b111, /*everybody=*/true);
+  EXPECT_EQ(queue_.finished().size(), 10u);
+  EXPECT_GE(queue_.message_bytes(), 60u);
+  EXPECT_LE(queue_.message_bytes(), 100u);
+  EXPECT_EQ(queue_.dropped(), 0u);
+}
+
 // The rules of the specification, as a list that is sorted whenever it matters.
 class SlowQueue {
  public:

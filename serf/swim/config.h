@@ -85,9 +85,9 @@ struct AddressBlock {
 
 // When gossip leaves the queue (docs/decisions/0003-prompt-gossip.md).
 enum class GossipPacing : std::uint8_t {
-  // At once when the queue turns non-empty. While messages wait, rounds follow each other at
-  // `prompt_interval`, within `gossip_bytes_per_second`. A message reaches all members in tens of
-  // milliseconds.
+  // Fresh messages leave at once, in waves that are `prompt_interval` apart at least, within
+  // `gossip_bytes_per_second` and `gossip_packets_per_second`. Repeats follow at the ticks. A
+  // message reaches all members in some milliseconds per hop, at any rate of news.
   kPrompt,
   // One round of packets per `gossip_interval`, as Go Serf does it.
   kTicked,
@@ -103,6 +103,12 @@ struct Config {
 
   // InvalidArgument for the first value that makes no sense; the text names it.
   absl::Status Validate() const;
+
+  // True if fresh messages leave in waves, and none rides on other packets.
+  bool gossips_promptly() const {
+    return gossip_pacing == GossipPacing::kPrompt && gossip_interval > Duration::zero() &&
+           gossip_nodes > 0;
+  }
 
   // True if a member may have this address: `cidrs_allowed` is empty, or one of its blocks contains
   // the address.
@@ -158,16 +164,20 @@ struct Config {
 
   // How gossip is paced; see GossipPacing. Members with different values understand each other.
   GossipPacing gossip_pacing = GossipPacing::kPrompt;
-  // The tick of kTicked, and the unit of the default query timeout. Zero: never.
+  // The tick: of kTicked for all messages, of kPrompt for repeats; and the unit of the default
+  // query timeout. Zero: never.
   Duration gossip_interval = std::chrono::milliseconds(200);
-  // kPrompt: the pause between rounds, jittered by a third.
-  Duration prompt_interval = std::chrono::milliseconds(15);
-  // kPrompt: the most packets to one target in a round, when many messages wait; 1 to
+  // kPrompt: the least pause between two waves.
+  Duration prompt_interval = std::chrono::milliseconds(5);
+  // kPrompt: the most packets to one target in a wave or round, when many messages wait; 1 to
   // kPromptPacketsMax.
   int prompt_packets_per_target = 4;
-  // kPrompt: the most bytes of gossip per second. Zero: no limit.
+  // kPrompt: the most bytes of gossip per second. Rounds at the ticks are sent all the same, and
+  // count. Zero: no limit.
   std::uint64_t gossip_bytes_per_second = 2'000'000;
-  // The number of targets of a round; 0 to kGossipNodesMax.
+  // kPrompt: the most packets per second of waves whose packets are not full. Zero: no limit.
+  std::uint64_t gossip_packets_per_second = 500;
+  // The number of targets of a wave or a round; 0 to kGossipNodesMax.
   int gossip_nodes = 3;
   // How long a failed member still receives gossip, so that it can refute.
   Duration gossip_to_the_dead_time = std::chrono::seconds(30);

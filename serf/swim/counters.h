@@ -73,7 +73,9 @@ struct Counters {
   std::uint64_t suspicions_degraded = 0;  // expired with fewer confirmations than awaited
 
   // --- gossip ---
-  std::uint64_t gossip_rounds = 0;
+  std::uint64_t gossip_waves = 0;            // of fresh messages
+  std::uint64_t gossip_waves_held_back = 0;  // of these, later than wanted: the budget was used up
+  std::uint64_t gossip_rounds = 0;           // ticked ones, and those of repeats in between
   std::uint64_t gossip_datagrams = 0;
   std::uint64_t broadcasts_sent = 0;     // messages in packets, piggybacked ones included
   std::uint64_t broadcasts_dropped = 0;  // the queue was full

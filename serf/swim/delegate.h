@@ -98,13 +98,14 @@ class Delegate {
 
   // Appends user messages to `parts` while they fit: each costs its size plus `overhead` of
   // `budget`. The SWIM layer calls it when it fills a packet. It counts as one transmission of each
-  // message. A further packet for the same target must not hold the messages of the packets before.
-  // The views must stay valid until the input ends. Returns the bytes used, overheads included.
+  // message, or as one to each target of a wave. A further packet for the same target must not hold
+  // the messages of the packets before. The views must stay valid until the input ends. Returns the
+  // bytes used, overheads included.
   virtual std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget,
                                      std::vector<ByteView>& parts,
                                      BroadcastQueue::Packet packet) = 0;
   // Messages that wait in the queues behind DrawBroadcasts.
-  virtual std::size_t QueuedBroadcasts() const = 0;
+  virtual BroadcastsWaiting QueuedBroadcasts() const = 0;
 
   // --- push/pull ---
 
@@ -131,7 +132,8 @@ class Delegate {
 
   // The SWIM layer may call both within Node::Leave() and Node::UpdateMeta() themselves.
 
-  // The broadcast of this node's departure was sent for the last time, or replaced.
+  // The broadcast of this node's departure was sent for the last time, or replaced. With prompt
+  // gossip: it left in a wave; repeats follow while the node still runs.
   virtual void OnLeaveBroadcast(Instant now) = 0;
   // The same for the announcement of UpdateMeta().
   virtual void OnUpdateBroadcast(Instant now) = 0;

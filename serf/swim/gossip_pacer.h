@@ -2,15 +2,14 @@
 #ifndef SERF_SWIM_GOSSIP_PACER_H_
 #define SERF_SWIM_GOSSIP_PACER_H_
 
-// GossipPacer: when the next round of gossip is due, as a pure machine.
+// GossipPacer: when gossip leaves, as a pure machine.
 //
 // kTicked is what Go Serf does: a round at each multiple of the gossip interval while messages
-// wait. kPrompt sends the first round at once when the queue turns non-empty, and the next ones
-// about `prompt_interval` apart, so that a message spreads in tens of milliseconds. A round of
-// packets that are not full costs a credit; credits come back at Go Serf's rate, one per gossip
-// interval. So a quiet cluster is prompt, and a busy one sends no more packets than Go Serf and
-// fills them as well. Rounds of full packets cost no credits, since waiting would not fill them
-// more; bytes_per_second limits them.
+// wait. kPrompt has two kinds of transmissions (docs/decisions/0003-prompt-gossip.md). Fresh
+// messages, which were never sent, leave in a wave at once, at least `prompt_interval` after the
+// wave before, and within a budget of bytes and packets. Repeats leave in rounds at Go Serf's
+// ticks, whatever the budget says; a round whose packets were full is followed by another one
+// before the next tick, as far as waves leave bytes for it.
 
 #include <algorithm>
 #include <chrono>
@@ -19,6 +18,7 @@
 
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
+#include "serf/swim/broadcast_queue.h"
 #include "serf/swim/config.h"
 
 namespace serf::swim {
@@ -29,83 +29,101 @@ class GossipPacer {
     GossipPacing pacing = GossipPacing::kPrompt;
     Duration gossip_interval{};  // zero: never
     Duration prompt_interval{};
-    std::uint64_t bytes_per_second = 0;  // zero: no limit
+    std::uint64_t bytes_per_second = 0;    // zero: no limit
+    std::uint64_t packets_per_second = 0;  // zero: no limit
   };
 
-  // What a round has sent.
-  struct Round {
+  // What a wave or a round has sent.
+  struct Sent {
     std::size_t bytes = 0;
-    bool full = false;     // its packets could not hold all waiting messages
-    bool backlog = false;  // messages still wait, and there is a node to send them to
+    std::size_t packets = 0;
+    bool full = false;  // its packets could not hold all waiting messages
   };
 
   explicit GossipPacer(const Options& options) : options_(options) {}
 
   // Ticks count from here.
-  void Start(Instant now) { start_ = credits_back_ = bytes_back_ = now; }
+  void Start(Instant now) { start_ = bytes_back_ = packets_back_ = now; }
 
-  // A message waits in a queue. Cheap; call it after each input that may have queued one.
-  void Wake(Instant now, Rng& rng);
+  // Messages wait in a queue. Cheap; call it after each input that may have queued one.
+  void Wake(Instant now, const BroadcastsWaiting& waiting, Rng& rng);
 
-  // When the next round is due; kNever while nothing waits.
-  Instant deadline() const { return deadline_; }
+  // When the next wave and the next round of repeats are due; kNever while nothing waits.
+  Instant wave_at() const { return wave_at_; }
+  Instant round_at() const { return round_at_; }
+  Instant deadline() const { return std::min(wave_at_, round_at_); }
 
-  // The round that was due is done.
-  void OnRound(Instant now, const Round& round, Rng& rng);
+  // The wave that was due is done. Wake() says whether another one follows.
+  void OnWave(Instant now, const Sent& sent);
+  // The round that was due is done. `repeats`: messages still wait for another one.
+  void OnRound(Instant now, const Sent& sent, bool repeats, Rng& rng);
+
+  // Waves that had to wait for the budget.
+  std::uint64_t held_back() const { return held_back_; }
 
  private:
-  // The most prompt rounds in a row: a message takes 7 in a cluster of 10,000 (20 transmissions, 3
-  // a round), and half as many again for messages that arrive meanwhile.
-  static constexpr int kPromptRounds = 11;
-  // How much may be sent at once beyond the rate.
-  static constexpr Duration kByteBurst = std::chrono::milliseconds(100);
+  // How much may be sent at once beyond the budget.
+  static constexpr Duration kBurst = std::chrono::milliseconds(100);
+  // Messages that arrive within this part of `prompt_interval` leave together.
+  static constexpr int kGatherPart = 3;
+  // Full rounds of repeats are so many prompt intervals apart on average.
+  static constexpr int kFullRoundIntervals = 3;
 
-  // Uniform within a third of `prompt_interval` around it.
-  Duration Jittered(Rng& rng) const {
-    const Duration third = options_.prompt_interval / 3;
-    return options_.prompt_interval - third + rng.Below(2 * third);
-  }
   Instant NextTick(Instant now) const {
     return start_ + ((now - start_) / options_.gossip_interval + 1) * options_.gossip_interval;
   }
-  // The wanted instant, or later if credits and bytes do not allow it yet.
-  Instant Allowed(Instant wanted) const {
-    const Instant credits = credits_back_ - (kPromptRounds - 1) * options_.gossip_interval;
-    return std::max({wanted, credits, bytes_back_ - kByteBurst});
+  static void Spend(Instant now, std::size_t amount, std::uint64_t per_second, Instant& back) {
+    if (per_second == 0) return;
+    const auto cost = static_cast<double>(amount) * 1e9 / static_cast<double>(per_second);
+    back = std::max(back, now) + Duration(static_cast<Duration::rep>(cost));
   }
 
   Options options_;
   Instant start_{};
-  Instant deadline_ = kNever;
-  Instant credits_back_{};  // when all credits will be back
-  Instant bytes_back_{};    // when all bytes sent are within the rate
+  Instant wave_at_ = kNever;
+  Instant round_at_ = kNever;
+  Instant next_wave_{};     // not before, because of the last wave
+  Instant bytes_back_{};    // when all bytes sent are within the budget
+  Instant packets_back_{};  // the same of packets that were not full
+  std::uint64_t held_back_ = 0;
 };
 
-inline void GossipPacer::Wake(Instant now, Rng& rng) {
-  if (deadline_ != kNever || options_.gossip_interval <= Duration::zero()) return;
+inline void GossipPacer::Wake(Instant now, const BroadcastsWaiting& waiting, Rng& rng) {
+  if (options_.gossip_interval <= Duration::zero() || waiting.messages == 0) return;
   if (options_.pacing == GossipPacing::kTicked) {
-    deadline_ = NextTick(now);
+    if (round_at_ == kNever) round_at_ = NextTick(now);
     return;
   }
-  // A few milliseconds at most, so that messages which arrive together leave together.
-  deadline_ = Allowed(now + rng.Below(options_.prompt_interval / 8));
+  if (waiting.fresh > 0 && wave_at_ == kNever) {
+    const Instant gathered = now + rng.Below(options_.prompt_interval / kGatherPart);
+    const Instant budget = std::max(bytes_back_, packets_back_) - kBurst;
+    wave_at_ = std::max({gathered, next_wave_, budget});
+    if (budget == wave_at_) ++held_back_;
+  }
+  if (waiting.messages > waiting.fresh && round_at_ == kNever) round_at_ = NextTick(now);
 }
 
-inline void GossipPacer::OnRound(Instant now, const Round& round, Rng& rng) {
-  deadline_ = kNever;
-  if (options_.pacing == GossipPacing::kTicked) {
-    if (round.backlog) deadline_ = NextTick(now);
-    return;
+inline void GossipPacer::OnWave(Instant now, const Sent& sent) {
+  wave_at_ = kNever;
+  next_wave_ = now + options_.prompt_interval;
+  Spend(now, sent.bytes, options_.bytes_per_second, bytes_back_);
+  // Waiting would not fill full packets more, so only the bytes of those count.
+  if (!sent.full) Spend(now, sent.packets, options_.packets_per_second, packets_back_);
+  // A round between two ticks waits on; one that is due does not.
+  if (round_at_ > now && round_at_ != kNever) {
+    round_at_ = std::min(NextTick(now), std::max(round_at_, bytes_back_));
   }
-  if (round.bytes > 0 && !round.full) {
-    credits_back_ = std::max(credits_back_, now) + options_.gossip_interval;
-  }
-  if (options_.bytes_per_second > 0) {
-    const auto cost =
-        static_cast<double>(round.bytes) * 1e9 / static_cast<double>(options_.bytes_per_second);
-    bytes_back_ = std::max(bytes_back_, now) + Duration(static_cast<Duration::rep>(cost));
-  }
-  if (round.backlog) deadline_ = Allowed(now + Jittered(rng));
+}
+
+inline void GossipPacer::OnRound(Instant now, const Sent& sent, bool repeats, Rng& rng) {
+  round_at_ = repeats ? NextTick(now) : kNever;
+  if (options_.pacing == GossipPacing::kTicked) return;
+  Spend(now, sent.bytes, options_.bytes_per_second, bytes_back_);
+  if (!repeats || !sent.full) return;
+  // Repeats have no part in the burst: waves go first.
+  const Duration pause = options_.prompt_interval * kFullRoundIntervals;
+  const Instant next = now + pause - pause / 3 + rng.Below(2 * pause / 3);
+  round_at_ = std::min(round_at_, std::max(next, bytes_back_));
 }
 
 }  // namespace serf::swim

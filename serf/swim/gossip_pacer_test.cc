@@ -1,11 +1,13 @@
 #include "serf/swim/gossip_pacer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
 #include "gtest/gtest.h"
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
+#include "serf/swim/broadcast_queue.h"
 #include "serf/swim/config.h"
 
 namespace serf::swim {
@@ -14,87 +16,195 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr BroadcastsWaiting kFresh{.messages = 1, .fresh = 1};
+constexpr BroadcastsWaiting kRepeats{.messages = 1, .fresh = 0};
+constexpr BroadcastsWaiting kBoth{.messages = 2, .fresh = 1};
+
 GossipPacer::Options Prompt() {
-  return {GossipPacing::kPrompt, milliseconds(200), milliseconds(15), 2'000'000};
+  return {.pacing = GossipPacing::kPrompt,
+          .gossip_interval = milliseconds(200),
+          .prompt_interval = milliseconds(5),
+          .bytes_per_second = 2'000'000,
+          .packets_per_second = 500};
 }
 constexpr Instant kStart{seconds(1000)};
 
 TEST(GossipPacer, TickedFollowsTheOriginal) {
   Rng rng(1);
-  GossipPacer pacer({GossipPacing::kTicked, milliseconds(200), milliseconds(15), 0});
+  GossipPacer pacer({GossipPacing::kTicked, milliseconds(200), milliseconds(5), 0, 0});
   pacer.Start(kStart);
   EXPECT_EQ(pacer.deadline(), kNever);
-  pacer.Wake(kStart + milliseconds(30), rng);
+  pacer.Wake(kStart + milliseconds(30), kFresh, rng);
+  EXPECT_EQ(pacer.round_at(), kStart + milliseconds(200));
+  EXPECT_EQ(pacer.wave_at(), kNever);
+  pacer.Wake(kStart + milliseconds(70), kFresh, rng);
   EXPECT_EQ(pacer.deadline(), kStart + milliseconds(200));
-  pacer.Wake(kStart + milliseconds(70), rng);
-  EXPECT_EQ(pacer.deadline(), kStart + milliseconds(200));
-  pacer.OnRound(kStart + milliseconds(201), {.bytes = 100, .backlog = true}, rng);
+  pacer.OnRound(kStart + milliseconds(201), {.bytes = 1400, .packets = 1, .full = true}, true, rng);
   EXPECT_EQ(pacer.deadline(), kStart + milliseconds(400));
-  pacer.OnRound(kStart + milliseconds(400), {.bytes = 100}, rng);
+  pacer.OnRound(kStart + milliseconds(400), {.bytes = 100, .packets = 1}, false, rng);
   EXPECT_EQ(pacer.deadline(), kNever);
-  pacer.Wake(kStart + milliseconds(1000), rng);
+  pacer.Wake(kStart + milliseconds(1000), kFresh, rng);
   EXPECT_EQ(pacer.deadline(), kStart + milliseconds(1200)) << "a tick that is now is over";
 }
 
 TEST(GossipPacer, ZeroIntervalNeverGossips) {
   Rng rng(1);
-  GossipPacer pacer({GossipPacing::kPrompt, Duration::zero(), milliseconds(15), 0});
+  GossipPacer pacer({GossipPacing::kPrompt, Duration::zero(), milliseconds(5), 0, 0});
   pacer.Start(kStart);
-  pacer.Wake(kStart, rng);
+  pacer.Wake(kStart, kBoth, rng);
   EXPECT_EQ(pacer.deadline(), kNever);
 }
 
-TEST(GossipPacer, PromptIsAtOnceThenPaced) {
+TEST(GossipPacer, FreshMessagesLeaveAtOnceAndRepeatsAtTheTick) {
   Rng rng(1);
   GossipPacer pacer(Prompt());
   pacer.Start(kStart);
-  pacer.Wake(kStart, rng);
-  EXPECT_LT(pacer.deadline(), kStart + milliseconds(2));
-  Instant now = pacer.deadline();
-  for (int i = 0; i < 6; ++i) {
-    pacer.OnRound(now, {.bytes = 300, .backlog = true}, rng);
-    EXPECT_GE(pacer.deadline(), now + milliseconds(10));
-    EXPECT_LE(pacer.deadline(), now + milliseconds(20));
-    now = pacer.deadline();
-  }
-  pacer.OnRound(now, {.bytes = 300}, rng);
+  const Instant now = kStart + milliseconds(30);
+  pacer.Wake(now, {}, rng);
+  EXPECT_EQ(pacer.deadline(), kNever);
+  pacer.Wake(now, kFresh, rng);
+  EXPECT_LT(pacer.wave_at(), now + milliseconds(2));
+  EXPECT_EQ(pacer.round_at(), kNever);
+  pacer.OnWave(now + milliseconds(1), {.bytes = 300, .packets = 3});
+  EXPECT_EQ(pacer.wave_at(), kNever);
+  pacer.Wake(now + milliseconds(1), kRepeats, rng);
+  EXPECT_EQ(pacer.wave_at(), kNever);
+  EXPECT_EQ(pacer.round_at(), kStart + milliseconds(200));
+  pacer.OnRound(kStart + milliseconds(200), {.bytes = 300, .packets = 3}, true, rng);
+  EXPECT_EQ(pacer.round_at(), kStart + milliseconds(400));
+  pacer.OnRound(kStart + milliseconds(400), {.bytes = 300, .packets = 3}, false, rng);
   EXPECT_EQ(pacer.deadline(), kNever);
 }
 
-// However long the churn lasts, there are no more rounds of half-filled packets than in Go Serf.
-TEST(GossipPacer, ChurnIsNoStorm) {
+TEST(GossipPacer, WavesAreAPauseApart) {
   Rng rng(1);
   GossipPacer pacer(Prompt());
   pacer.Start(kStart);
-  pacer.Wake(kStart, rng);
-  int rounds = 0;
   Instant now = kStart;
-  while (pacer.deadline() < kStart + seconds(60)) {
-    now = pacer.deadline();
-    pacer.OnRound(now, {.bytes = 900, .backlog = true}, rng);
+  for (int i = 0; i < 100; ++i) {
+    pacer.Wake(now, kFresh, rng);
+    if (i > 0) {
+      EXPECT_GE(pacer.wave_at(), now + milliseconds(5));
+      EXPECT_LE(pacer.wave_at(), now + milliseconds(5)) << "it waited long enough to gather";
+    }
+    now = pacer.wave_at();
+    pacer.OnWave(now, {.bytes = 300, .packets = 1});
+  }
+  EXPECT_EQ(pacer.held_back(), 0u);
+}
+
+struct Load {
+  const char* name;
+  Duration every;     // news arrive
+  std::size_t bytes;  // that a wave sends
+  std::size_t packets;
+  bool full;
+  std::uint64_t waves_min, waves_max;  // in ten seconds
+};
+
+// How often news leave, by their rate and size. Ticks continue whatever happens.
+TEST(GossipPacer, TheBudgetHoldsAtEveryRate) {
+  constexpr Load kLoads[] = {
+      {"10/s: each by itself", milliseconds(100), 300, 3, false, 99, 100},
+      {"100/s: nearly so", milliseconds(10), 300, 3, false, 980, 1000},
+      {"1,000/s: as many packets as the budget allows", milliseconds(1), 1000, 3, false, 1600,
+       1690},
+      {"full packets: the bytes decide", milliseconds(1), 16'800, 12, true, 1180, 1210},
+  };
+  for (const Load& load : kLoads) {
+    Rng rng(1);
+    GossipPacer pacer(Prompt());
+    pacer.Start(kStart);
+    std::uint64_t waves = 0;
+    std::uint64_t ticks = 0;
+    Duration longest{};
+    Instant last_tick = kStart;
+    Instant news = kStart;
+    const Instant end = kStart + seconds(10);
+    bool fresh = false;
+    for (Instant now = kStart; now < end; now = std::min(news, pacer.deadline())) {
+      if (now >= news) {
+        fresh = true;
+        news += load.every;
+      }
+      if (now >= pacer.wave_at()) {
+        pacer.OnWave(now, {.bytes = load.bytes, .packets = load.packets, .full = load.full});
+        fresh = false;
+        ++waves;
+      }
+      if (now >= pacer.round_at()) {
+        pacer.OnRound(now, {.bytes = 4200, .packets = 3}, true, rng);
+        longest = std::max(longest, Duration(now - last_tick));
+        last_tick = now;
+        ++ticks;
+      }
+      pacer.Wake(now, fresh ? kBoth : kRepeats, rng);
+    }
+    EXPECT_GE(waves, load.waves_min) << load.name;
+    EXPECT_LE(waves, load.waves_max) << load.name;
+    EXPECT_GE(ticks, 49u) << load.name;
+    EXPECT_LE(longest, milliseconds(200)) << load.name;
+  }
+}
+
+// Gossip is prompt again after a flood.
+TEST(GossipPacer, AFloodIsForgottenWithinTheBurst) {
+  Rng rng(1);
+  GossipPacer pacer(Prompt());
+  pacer.Start(kStart);
+  Instant now = kStart;
+  for (int i = 0; i < 1000; ++i) {
+    pacer.Wake(now, kFresh, rng);
+    now = pacer.wave_at();
+    pacer.OnWave(now, {.bytes = 16'800, .packets = 12, .full = true});
+  }
+  EXPECT_GT(pacer.held_back(), 900u);
+  now += milliseconds(10);
+  pacer.Wake(now, kFresh, rng);
+  EXPECT_LT(pacer.wave_at(), now + milliseconds(2));
+}
+
+TEST(GossipPacer, FullRoundsFollowEachOtherWhileBytesAreLeft) {
+  Rng rng(1);
+  GossipPacer pacer(Prompt());
+  pacer.Start(kStart);
+  pacer.Wake(kStart, kRepeats, rng);
+  std::uint64_t bytes = 0;
+  int rounds = 0;
+  while (pacer.deadline() < kStart + seconds(10)) {
+    const Instant now = pacer.deadline();
+    pacer.OnRound(now, {.bytes = 60'000, .packets = 45, .full = true}, true, rng);
+    EXPECT_LE(pacer.deadline(), now + milliseconds(200));
+    bytes += 60'000;
     ++rounds;
   }
-  EXPECT_LE(rounds, 60 * 5 + 12);
-  EXPECT_GE(rounds, 60 * 5);
-  // Gossip is prompt again after a calm.
-  pacer.OnRound(now, {.bytes = 900}, rng);
-  now += seconds(10);
-  pacer.Wake(now, rng);
-  EXPECT_LT(pacer.deadline(), now + milliseconds(2));
+  EXPECT_LE(bytes, 20'800'000u) << "the budget, and ticks that do not ask";
+  EXPECT_GE(bytes, 19'000'000u);
+  EXPECT_GE(rounds, 300);
 }
 
-TEST(GossipPacer, FullPacketsGoAsFastAsTheRateAllows) {
+// Waves leave nothing for repeats but the ticks.
+TEST(GossipPacer, NewsGoBeforeRepeats) {
   Rng rng(1);
   GossipPacer pacer(Prompt());
   pacer.Start(kStart);
-  pacer.Wake(kStart, rng);
-  std::uint64_t bytes = 0;
+  pacer.Wake(kStart, kBoth, rng);
+  std::uint64_t wave_bytes = 0;
+  int rounds = 0;
   while (pacer.deadline() < kStart + seconds(10)) {
-    bytes += 60'000;
-    pacer.OnRound(pacer.deadline(), {.bytes = 60'000, .full = true, .backlog = true}, rng);
+    const Instant now = pacer.deadline();
+    if (now >= pacer.wave_at()) {
+      pacer.OnWave(now, {.bytes = 16'800, .packets = 12, .full = true});
+      wave_bytes += 16'800;
+    } else {
+      pacer.OnRound(now, {.bytes = 4200, .packets = 3, .full = true}, true, rng);
+      ++rounds;
+    }
+    pacer.Wake(now, kBoth, rng);
   }
-  EXPECT_LE(bytes, 20'400'000u);
-  EXPECT_GE(bytes, 19'000'000u);
+  EXPECT_GE(wave_bytes, 19'500'000u);
+  EXPECT_LE(rounds, 55);
+  EXPECT_GE(rounds, 48);
 }
 
 }  // namespace

@@ -14,6 +14,10 @@
 // message that all nodes forward T times reaches all of them unless T - 1 packets are lost,
 // whatever T is. The random target keeps a node reachable if all its predecessors fail. The rings
 // need no agreement: where views differ, the result is still no worse than random.
+//
+// Fresh messages go to the successors on the first rings all at once: a wave. On each ring a wave
+// reaches every node, and on a few of them together it does so in a logarithm of hops. The rest of
+// the transmissions follow the walk.
 
 #include <algorithm>
 #include <cassert>
@@ -78,7 +82,13 @@ class GossipTargets {
   template <typename Eligible>
   void Next(Instant now, std::size_t count, Rng& rng, std::vector<Target>& targets,
             Eligible&& eligible);
-  // The places of the cycle, as of the last Next.
+  // The targets of a wave into `targets` (cleared first): the members at the first places until
+  // `count` of them live. Those for which lives(member) is false go as well, but do not count; if
+  // there are only such members, at most `count` of them. No random ones.
+  template <typename Eligible, typename Lives>
+  void Wave(Instant now, std::size_t count, std::vector<Target>& targets, Eligible&& eligible,
+            Lives&& lives);
+  // The places of the cycle, as of the last Next or Wave.
   std::uint8_t places() const { return static_cast<std::uint8_t>(places_); }
 
  private:
@@ -138,6 +148,19 @@ class GossipTargets {
   // Finds the successors among the candidates. False if there are too few of them left.
   template <typename Eligible>
   bool Select(Eligible& eligible);
+  // Finds the newcomers and the places that are there now.
+  template <typename Eligible>
+  void CountPlaces(Instant now, Eligible& eligible);
+  // The newcomer or successor at a place; nothing at that of the random target.
+  std::optional<MemberIndex> At(std::size_t place) const {
+    if (place >= first_newcomer_) return newcomers_[newcomers_.size() - (places_ - place)].member;
+    if (place < successors_.size()) return successors_[place].member;
+    return std::nullopt;
+  }
+  static bool Has(const std::vector<Target>& targets, MemberIndex member) {
+    return std::any_of(targets.begin(), targets.end(),
+                       [member](const Target& t) { return t.member == member; });
+  }
 
   const MemberTable& table_;
   const ProbeRing& ring_;
@@ -147,6 +170,7 @@ class GossipTargets {
   bool with_random_ = false;
   std::size_t step_ = 0;
   std::size_t places_ = 0;
+  std::size_t first_newcomer_ = 0;        // the place of the oldest newcomer that has one
   std::vector<Ring> rings_;               // at least `wanted_`
   std::optional<std::uint32_t> scanned_;  // while a scan is under way: rows that it looked at
   bool stale_ = true;                     // Select() must run
@@ -273,11 +297,8 @@ bool GossipTargets::Select(Eligible& eligible) {
 }
 
 template <typename Eligible>
-void GossipTargets::Next(Instant now, std::size_t count, Rng& rng, std::vector<Target>& targets,
-                         Eligible&& eligible) {
+void GossipTargets::CountPlaces(Instant now, Eligible& eligible) {
   assert(!stale_);
-  targets.clear();
-  if (successors_.empty()) return;
   std::erase_if(newcomers_, [&](const Newcomer& n) {
     return n.until < now || !table_.Contains(n.member) || !eligible(n.member) ||
            IsSuccessor(n.member);
@@ -286,28 +307,43 @@ void GossipTargets::Next(Instant now, std::size_t count, Rng& rng, std::vector<T
   places_ = successors_.size() +
             (with_random_ && table_.live() > successors_.size() + 1 ? std::size_t{1} : 0);
   // The last places of the cycle, at most a quarter of it, are for the latest newcomers.
-  const std::size_t first_newcomer =
-      places_ - std::min(newcomers_.size(), std::max<std::size_t>(places_ / 4, 1));
-  const auto is_target = [&targets](MemberIndex m) {
-    return std::any_of(targets.begin(), targets.end(),
-                       [m](const Target& t) { return t.member == m; });
-  };
+  first_newcomer_ = places_ - std::min(newcomers_.size(), std::max<std::size_t>(places_ / 4, 1));
+}
+
+template <typename Eligible>
+void GossipTargets::Next(Instant now, std::size_t count, Rng& rng, std::vector<Target>& targets,
+                         Eligible&& eligible) {
+  targets.clear();
+  if (successors_.empty()) return;
+  CountPlaces(now, eligible);
   for (std::size_t i = 0; i < places_ && targets.size() < count; ++i) {
     step_ = (step_ + 1) % places_;
-    std::optional<MemberIndex> member;
-    if (step_ >= first_newcomer) {
-      member = newcomers_[newcomers_.size() - (places_ - step_)].member;
-    } else if (step_ < successors_.size()) {
-      member = successors_[step_].member;
-    } else {
+    std::optional<MemberIndex> member = At(step_);
+    if (!member) {
       ring_.Pick(1, rng, random_,
-                 [&](MemberIndex m) { return eligible(m) && !IsSuccessor(m) && !is_target(m); });
+                 [&](MemberIndex m) { return eligible(m) && !IsSuccessor(m) && !Has(targets, m); });
       if (!random_.empty()) member = random_.front();
     }
-    if (member && !is_target(*member)) {
+    if (member && !Has(targets, *member)) {
       targets.push_back({*member, static_cast<std::uint8_t>(step_)});
     }
   }
+}
+
+template <typename Eligible, typename Lives>
+void GossipTargets::Wave(Instant now, std::size_t count, std::vector<Target>& targets,
+                         Eligible&& eligible, Lives&& lives) {
+  targets.clear();
+  if (successors_.empty()) return;
+  CountPlaces(now, eligible);
+  std::size_t living = 0;
+  for (std::size_t place = 0; place < places_ && living < count; ++place) {
+    const std::optional<MemberIndex> member = At(place);
+    if (!member) continue;
+    targets.push_back({*member, static_cast<std::uint8_t>(place)});
+    living += lives(*member) ? 1 : 0;
+  }
+  if (living == 0 && targets.size() > count) targets.resize(count);
 }
 
 }  // namespace serf::swim

@@ -33,7 +33,8 @@ class Gossiper {
                 .gossip_interval = context.config.gossip_nodes > 0 ? context.config.gossip_interval
                                                                    : Duration::zero(),
                 .prompt_interval = context.config.prompt_interval,
-                .bytes_per_second = context.config.gossip_bytes_per_second}) {}
+                .bytes_per_second = context.config.gossip_bytes_per_second,
+                .packets_per_second = context.config.gossip_packets_per_second}) {}
 
   void Start(Instant now) { pacer_.Start(now); }
 
@@ -43,11 +44,21 @@ class Gossiper {
   Instant NextDeadline() const { return std::min(pacer_.deadline(), retry_at_); }
   void OnTimer(Instant now, Outbox& out);
 
+  // Waves that were later than wanted, because the budget was used up.
+  std::uint64_t held_back() const { return pacer_.held_back(); }
+
  private:
-  std::size_t Waiting() const {
-    return membership_.queue().size() + context_.delegate.QueuedBroadcasts();
+  // A wave has reached everybody after so many prompt intervals: in a cluster of 1,000 it takes
+  // nine hops.
+  static constexpr int kWaveIntervals = 10;
+
+  BroadcastsWaiting Waiting() const {
+    return membership_.queue().waiting() + context_.delegate.QueuedBroadcasts();
   }
 
+  // Sends fresh messages to the members at the first places.
+  void SendWave(Instant now, Outbox& out);
+  // Sends messages to the next targets of the walk.
   void SendRound(Instant now, Outbox& out);
 
   NodeContext& context_;
@@ -55,17 +66,19 @@ class Gossiper {
   PacketSender& sender_;
   GossipPacer pacer_;
   std::vector<GossipTargets::Target> targets_;
-  // How many messages waited when a round could send none, because they fit no packet: until
-  // `retry_at_` only further messages are worth a round.
+  // How many fresh messages waited when a wave could send none, because they fit no packet: until
+  // `retry_at_` only further messages are worth a wave.
   std::size_t stuck_ = 0;
   Instant retry_at_ = kNever;
 };
 
 inline void Gossiper::Wake(Instant now) {
-  if (pacer_.deadline() != kNever) return;
-  const std::size_t waiting = Waiting();
-  if (waiting == 0 || (retry_at_ != kNever && waiting == stuck_)) return;
-  if (membership_.has_gossip_targets(now)) pacer_.Wake(now, context_.rng);
+  BroadcastsWaiting waiting = Waiting();
+  if (waiting.messages == 0) return;
+  if (retry_at_ != kNever && waiting.fresh == stuck_) {
+    waiting = {.messages = waiting.messages - waiting.fresh};
+  }
+  if (membership_.has_gossip_targets(now)) pacer_.Wake(now, waiting, context_.rng);
 }
 
 inline void Gossiper::OnTimer(Instant now, Outbox& out) {
@@ -73,41 +86,70 @@ inline void Gossiper::OnTimer(Instant now, Outbox& out) {
   if (now < pacer_.deadline()) return;
   Portion portion;
   const auto eligible = [&](MemberIndex m) { return membership_.is_gossip_target(now, m); };
-  // Until the targets are known the round stays due.
+  // Until the targets are known the wave or round stays due.
   if (!membership_.targets().Update(membership_.transmit_limit(), portion, eligible)) return;
-  SendRound(now, out);
+  if (now >= pacer_.wave_at()) SendWave(now, out);
+  if (now >= pacer_.round_at()) SendRound(now, out);
+}
+
+inline void Gossiper::SendWave(Instant now, Outbox& out) {
+  const Config& config = context_.config;
+  ++context_.counters.gossip_waves;
+  GossipTargets& targets = membership_.targets();
+  const int count = std::min(WaveTargets(config.gossip_nodes, context_.probe_history.missed()),
+                             std::max(membership_.transmit_limit(), 1));
+  const auto lives = [&](MemberIndex m) {
+    return membership_.table().state(m) == NodeState::kAlive;
+  };
+  targets.Wave(
+      now, static_cast<std::size_t>(count), targets_,
+      [&](MemberIndex m) { return membership_.is_gossip_target(now, m); }, lives);
+  if (targets_.empty()) membership_.OnNoGossipTargets();
+  BroadcastQueue::Packet packet{.places = targets.places(), .wave_at = now};
+  std::size_t living = 0;
+  for (const GossipTargets::Target& target : targets_) {
+    packet.wave |= std::uint32_t{1} << target.place;
+    living += lives(target.member) ? 1 : 0;
+  }
+  packet.everybody =
+      living + 1 >= membership_.table().live() && context_.probe_history.missed() == 0;
+  const GossipPacer::Sent sent = sender_.SendWave(targets_, packet, out);
+  const std::size_t fresh = Waiting().fresh;
+  if (fresh > 0 && sent.bytes == 0) {
+    stuck_ = fresh;
+    retry_at_ = now + config.gossip_interval;
+  }
+  pacer_.OnWave(now, sent);
 }
 
 inline void Gossiper::SendRound(Instant now, Outbox& out) {
   const Config& config = context_.config;
   ++context_.counters.gossip_rounds;
-  const int packets_max =
-      config.gossip_pacing == GossipPacing::kTicked ? 1 : config.prompt_packets_per_target;
-  GossipPacer::Round round;
+  const bool ticked = config.gossip_pacing == GossipPacing::kTicked;
+  const int packets_max = ticked ? 1 : config.prompt_packets_per_target;
+  BroadcastQueue::Packet packet{.wave_at = now - kWaveIntervals * config.prompt_interval};
+  GossipPacer::Sent round;
   GossipTargets& targets = membership_.targets();
-  // The targets in turn may have had all waiting messages: then take the targets after them.
-  std::size_t tried = 0;
-  do {
-    targets.Next(now, static_cast<std::size_t>(config.gossip_nodes), context_.rng, targets_,
+  // A target in turn may have had all waiting messages: then the target after it takes its turn.
+  int served = 0;
+  for (std::size_t tried = 0; served < config.gossip_nodes && tried < BroadcastQueue::kPlacesMax;
+       ++tried) {
+    targets.Next(now, 1, context_.rng, targets_,
                  [&](MemberIndex m) { return membership_.is_gossip_target(now, m); });
-    for (const GossipTargets::Target& target : targets_) {
-      const NodeInfo& info = membership_.table().info(target.member);
-      const PacketSender::Gossip sent =
-          sender_.SendGossip(info.endpoint(), info.versions().protocol_max >= 5,
-                             {.place = target.place, .places = targets.places()}, packets_max, out);
-      round.bytes += sent.bytes;
-      round.full = round.full || sent.full;
-    }
-    tried += targets_.size();
-  } while (round.bytes == 0 && !targets_.empty() && tried < targets.places());
-  if (targets_.empty()) membership_.OnNoGossipTargets();
-  const std::size_t waiting = Waiting();
-  round.backlog = waiting > 0 && round.bytes > 0;
-  if (waiting > 0 && round.bytes == 0) {
-    stuck_ = waiting;
-    retry_at_ = now + config.gossip_interval;
+    if (targets_.empty() || (tried > 0 && tried >= targets.places())) break;
+    packet.place = targets_.front().place;
+    packet.places = targets.places();
+    const GossipPacer::Sent sent =
+        sender_.SendGossip(targets_.front().member, packet, packets_max, out);
+    round.bytes += sent.bytes;
+    round.packets += sent.packets;
+    round.full = round.full || sent.full;
+    served += sent.bytes > 0 ? 1 : 0;
   }
-  pacer_.OnRound(now, round, context_.rng);
+  if (targets_.empty()) membership_.OnNoGossipTargets();
+  const BroadcastsWaiting waiting = Waiting();
+  const bool more = ticked ? waiting.messages > 0 : waiting.messages > waiting.fresh;
+  pacer_.OnRound(now, round, more, context_.rng);
 }
 
 }  // namespace serf::swim

@@ -53,7 +53,10 @@ class Membership {
   static constexpr std::size_t kMembersMax = 1 << 20;
 
   explicit Membership(NodeContext& context)
-      : context_(context), targets_(table_, ring_), queue_(context.config.broadcast_queue_max) {}
+      : context_(context),
+        targets_(table_, ring_),
+        queue_(context.config.broadcast_queue_max,
+               BroadcastQueue::OrderFor(context.config.gossips_promptly())) {}
 
   // Adds this node with incarnation 1 and queues its announcement.
   void Start(Instant now);

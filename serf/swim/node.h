@@ -243,6 +243,7 @@ inline void Node::Settle(Instant now, Outbox& out) {
   }
   membership_.ReportFinished(now);
   context_.counters.broadcasts_dropped = membership_.queue().dropped();
+  context_.counters.gossip_waves_held_back = gossiper_.held_back();
   context_.counters.log_lines_suppressed = context_.limiter.suppressed();
   gossiper_.Wake(now);
 }

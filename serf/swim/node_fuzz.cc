@@ -36,7 +36,7 @@ class QuietDelegate final : public Delegate {
                              BroadcastQueue::Packet) override {
     return 0;
   }
-  std::size_t QueuedBroadcasts() const override { return 0; }
+  BroadcastsWaiting QueuedBroadcasts() const override { return {}; }
   std::unique_ptr<StateWriter> WriteLocalState(bool) override {
     return std::make_unique<ShortState>(ByteVector());
   }

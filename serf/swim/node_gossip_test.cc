@@ -130,6 +130,117 @@ TEST(NodeGossipTest, AMessageThatFitsNoPacketStopsNothing) {
   EXPECT_LE(net.now - start, milliseconds(10));
 }
 
+// The delays of messages of 20 nodes from one, and the most gossip that a node sent per second.
+struct Steady {
+  std::vector<Duration> delays;  // until the last node has it, ascending
+  double packets = 0;            // of the busiest node
+  double bytes = 0;
+  std::uint64_t rounds = 0;  // of the first node
+  std::uint64_t held_back = 0;
+
+  Duration Percentile(std::size_t percent) const {
+    return delays[std::min(delays.size() - 1, delays.size() * percent / 100)];
+  }
+};
+
+Steady MeasureSteady(int per_second, int count, const Config& profile, int nodes = 20) {
+  TestNet net;
+  Config config = WithoutPushPull(profile);
+  config.probe_interval = Duration::zero();
+  const auto hosts = Cluster(net, nodes, config);
+  for (Host* h : hosts) {
+    h->delegate.regossip = true;
+    h->delegate.transmit_limit = RetransmitLimit(config.retransmit_mult, hosts.size());
+    h->delegate.on_heard = [&net](RecordingDelegate& d) { d.heard_at.push_back(net.now); };
+  }
+  const std::vector<Counters> before = [&] {
+    std::vector<Counters> counters;
+    for (const Host* h : hosts) counters.push_back(h->node->counters());
+    return counters;
+  }();
+  std::vector<Instant> told;
+  for (int i = 0; i < count; ++i) {
+    const std::string message = absl::StrCat("event ", i, std::string(30, '.'));
+    hosts[0]->delegate.heard.insert(message);
+    told.push_back(net.now);
+    Queue(net, *hosts[0], message);
+    net.RunFor(Duration(seconds(1)) / per_second);
+  }
+  const double passed = ToSeconds(seconds(count)) / per_second;
+  Steady result;
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    const Counters& now = hosts[i]->node->counters();
+    result.packets =
+        std::max(result.packets,
+                 static_cast<double>(now.gossip_datagrams - before[i].gossip_datagrams) / passed);
+    result.bytes = std::max(
+        result.bytes,
+        static_cast<double>(now.datagram_bytes_sent - before[i].datagram_bytes_sent) / passed);
+  }
+  result.rounds = hosts[0]->node->counters().gossip_rounds - before[0].gossip_rounds;
+  for (const Host* h : hosts) result.held_back += h->node->counters().gossip_waves_held_back;
+  net.RunFor(seconds(5));
+  for (int i = 0; i < count; ++i) {
+    Duration last{};
+    for (std::size_t h = 1; h < hosts.size(); ++h) {
+      const RecordingDelegate& d = hosts[h]->delegate;
+      EXPECT_EQ(d.heard_at.size(), static_cast<std::size_t>(count));
+      if (d.heard_at.size() != static_cast<std::size_t>(count)) return result;
+      last = std::max(last, Duration(d.heard_at[i] - told[i]));
+    }
+    result.delays.push_back(last);
+  }
+  std::sort(result.delays.begin(), result.delays.end());
+  // In the order in which they were sent.
+  for (std::size_t h = 1; h < hosts.size(); ++h) {
+    std::set<std::string> seen;
+    std::size_t next = 0;
+    for (const std::string& message : hosts[h]->delegate.messages) {
+      if (!seen.insert(message).second) continue;
+      EXPECT_EQ(message.substr(0, message.find('.')), absl::StrCat("event ", next));
+      ++next;
+    }
+  }
+  return result;
+}
+
+// News at any rate are as quick as a lone message, and cost what the budget allows
+// (docs/decisions/0003-prompt-gossip.md). A hop of the test's network takes 1 ms.
+TEST(NodeGossipTest, SteadyNewsAreAsQuickAsALoneMessage) {
+  struct Row {
+    const char* name;
+    int per_second;
+    int count;
+    Config profile;
+    milliseconds median;
+    milliseconds worst;
+    double packets;
+  };
+  const Row rows[] = {
+      {"lan, 1/s", 1, 20, Config::Lan(), milliseconds(12), milliseconds(16), 3 * 1 + 15},
+      {"lan, 10/s", 10, 100, Config::Lan(), milliseconds(12), milliseconds(16), 3 * 10 + 15.5},
+      {"lan, 100/s", 100, 500, Config::Lan(), milliseconds(15), milliseconds(25), 300 + 40},
+      {"lan, 1,000/s", 1000, 3000, Config::Lan(), milliseconds(30), milliseconds(45), 500 + 250},
+      {"local, 10/s", 10, 100, Config::Local(), milliseconds(12), milliseconds(16), 30 + 31},
+      {"local, 100/s", 100, 500, Config::Local(), milliseconds(15), milliseconds(25), 300 + 40},
+  };
+  for (const Row& row : rows) {
+    const Steady s = MeasureSteady(row.per_second, row.count, row.profile);
+    ASSERT_FALSE(s.delays.empty()) << row.name;
+    std::printf(
+        "%-12s until 20 have it: median %.1f ms, 99 %% %.1f ms; %.0f packets and %.0f kB "
+        "per node and second, %llu waves held back\n",
+        row.name, 1e3 * ToSeconds(s.Percentile(50)), 1e3 * ToSeconds(s.Percentile(99)), s.packets,
+        s.bytes / 1e3, static_cast<unsigned long long>(s.held_back));
+    EXPECT_LE(s.Percentile(50), row.median) << row.name;
+    EXPECT_LE(s.delays.back(), row.worst) << row.name;
+    EXPECT_LE(s.packets, row.packets) << row.name;
+    const double ticks =
+        row.count / static_cast<double>(row.per_second) / ToSeconds(row.profile.gossip_interval);
+    if (row.per_second > 1) EXPECT_GE(static_cast<double>(s.rounds), 0.9 * ticks) << row.name;
+  }
+}
+
 // --- how often, to whom, how full ---
 
 TEST(NodeGossipTest, InATwoNodeClusterEachMessageIsSentFourTimes) {

@@ -108,10 +108,13 @@ class Outbox {
   ByteVector& arena() { return arena_; }
   std::size_t BeginSlice() const { return arena_.size(); }
 
-  // Sends what was appended since `begin` as one datagram.
-  void SendDatagram(const Endpoint& to, std::size_t begin) {
-    assert(begin < arena_.size());
-    datagrams_.push_back({to, {begin, arena_.size() - begin}});
+  // What was appended since `begin`.
+  Slice EndSlice(std::size_t begin) const { return {begin, arena_.size() - begin}; }
+
+  // Sends a slice as one datagram. The same slice may go to several addresses.
+  void SendDatagram(const Endpoint& to, Slice slice) {
+    assert(slice.size > 0);
+    datagrams_.push_back({to, slice});
   }
 
   void DialStream(StreamId stream, const Endpoint& to) {
@@ -121,7 +124,7 @@ class Outbox {
   // Writes what was appended since `begin`.
   void WriteStream(StreamId stream, std::size_t begin) {
     assert(begin <= arena_.size());
-    stream_ops_.push_back({StreamOp::Kind::kWrite, stream, {}, {begin, arena_.size() - begin}});
+    stream_ops_.push_back({StreamOp::Kind::kWrite, stream, {}, EndSlice(begin)});
   }
 
   void CloseStream(StreamId stream) {

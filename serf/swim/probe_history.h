@@ -32,6 +32,9 @@ class ProbeHistory {
     }
   }
 
+  // How many of the last kProbes members did not answer.
+  int missed() const { return kProbes - std::popcount(answers_); }
+
   // The factor for the transmissions of a message: 1 to kStretchMax.
   int stretch() const {
     const int answered = std::popcount(answers_);

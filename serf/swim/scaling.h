@@ -38,6 +38,14 @@ inline constexpr Duration PushPullScale(Duration interval, std::size_t n) {
   return interval * multiplier;
 }
 
+// How many members a wave of gossip goes to (docs/decisions/0003-prompt-gossip.md): as many as a
+// round of Go Serf, but at least two, since on one ring alone it would take as many hops as there
+// are nodes; and two more for each of the last members that did not answer a probe, so that a wave
+// misses few living members while others are dead or packets get lost.
+inline constexpr int WaveTargets(int gossip_nodes, int missed_answers) {
+  return std::max(gossip_nodes, 2) + 2 * missed_answers;
+}
+
 }  // namespace serf::swim
 
 #endif  // SERF_SWIM_SCALING_H_

@@ -86,6 +86,9 @@ class LinesLogger final : public Logger {
 // Writes down each call, in order.
 class RecordingDelegate : public Delegate {
  public:
+  explicit RecordingDelegate(BroadcastQueue::Order order = BroadcastQueue::Order::kWaves)
+      : queue(1024, order) {}
+
   void OnNodeJoin(Instant, MemberIndex m) override { Note("join", m); }
   void OnNodeLeave(Instant, MemberIndex m) override {
     Note(node->state(m) == NodeState::kLeft ? "left" : "failed", m);
@@ -97,13 +100,15 @@ class RecordingDelegate : public Delegate {
   }
   void OnUserMessage(Instant, const Endpoint&, ByteView message) override {
     messages.emplace_back(AsText(message));
-    if (regossip && heard.insert(messages.back()).second) queue.Enqueue("", message);
+    if (!regossip || !heard.insert(messages.back()).second) return;
+    queue.Enqueue("", message);
+    if (on_heard) on_heard(*this);
   }
   std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget, std::vector<ByteView>& parts,
                              BroadcastQueue::Packet packet) override {
     return queue.Draw(transmit_limit, overhead, budget, parts, packet);
   }
-  std::size_t QueuedBroadcasts() const override { return queue.size(); }
+  BroadcastsWaiting QueuedBroadcasts() const override { return queue.waiting(); }
   std::unique_ptr<StateWriter> WriteLocalState(bool join) override {
     ByteVector bytes;
     if (!state.empty()) Append(bytes, AsBytes(absl::StrCat(state, join ? "+join" : "")));
@@ -140,9 +145,11 @@ class RecordingDelegate : public Delegate {
 
   const Node* node = nullptr;
   int transmit_limit = 4;
-  BroadcastQueue queue{1024};
-  bool regossip = false;        // gossips each new user message
-  std::set<std::string> heard;  // with `regossip`
+  BroadcastQueue queue;
+  bool regossip = false;                             // gossips each new user message
+  std::set<std::string> heard;                       // with `regossip`
+  std::function<void(RecordingDelegate&)> on_heard;  // a new message
+  std::vector<Instant> heard_at;
   std::string state;
   int state_portions = 0;  // how many calls a state of others takes, besides the last one
   int state_calls = 0;
@@ -160,6 +167,9 @@ class RecordingDelegate : public Delegate {
 class TestNet {
  public:
   struct Host {
+    explicit Host(const Config& config)
+        : delegate(BroadcastQueue::OrderFor(config.gossips_promptly())) {}
+
     std::string name;
     Endpoint endpoint;
     LinesLogger logger;
@@ -187,7 +197,7 @@ class TestNet {
   // A node "n<i>" at 10.0.0.<i>, started at once. Compression and the promptness of gossip are
   // those of the profile.
   Host& Add(int i, Config config = Config::Lan()) {
-    auto host = std::make_unique<Host>();
+    auto host = std::make_unique<Host>(config);
     host->name = absl::StrCat("n", i);
     host->endpoint = EndpointOf(i);
     config.name = host->name;

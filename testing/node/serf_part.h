@@ -147,7 +147,7 @@ class SerfPart : private swim::Delegate {
                              swim::BroadcastQueue::Packet) override {
     return 0;
   }
-  std::size_t QueuedBroadcasts() const override { return 0; }
+  swim::BroadcastsWaiting QueuedBroadcasts() const override { return {}; }
   std::unique_ptr<swim::StateWriter> WriteLocalState(bool) override {
     return std::make_unique<swim::ShortState>(ByteVector());
   }
