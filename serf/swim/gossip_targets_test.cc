@@ -59,6 +59,23 @@ struct View {
     return members;
   }
 
+  // The places of a wave to `count` living members; those of `silent` do not count.
+  std::vector<int> Wave(std::size_t count, const std::set<int>& silent = {}) {
+    Portion portion = Portion::Unlimited();
+    EXPECT_TRUE(Update(portion, targets));
+    const std::map<int, MemberIndex> in_turn = InTurn(targets);
+    std::vector<GossipTargets::Target> list;
+    targets.Wave(now, count, list, Eligible(), [&](MemberIndex m) {
+      for (const int place : silent) {
+        if (in_turn.contains(place) && in_turn.at(place) == m) return false;
+      }
+      return true;
+    });
+    std::vector<int> places;
+    for (const GossipTargets::Target& target : list) places.push_back(target.place);
+    return places;
+  }
+
   // The targets in turn: the successors, without the random ones.
   std::map<int, MemberIndex> InTurn(GossipTargets& of) {
     Portion portion = Portion::Unlimited();
@@ -102,6 +119,23 @@ TEST(GossipTargets, AloneThereIsNobody) {
   NodeInfoPool pool;
   View view(pool, 1, 0, 1);
   EXPECT_TRUE(view.Next(3).empty());
+}
+
+// The first places, and further ones for those that may be dead.
+TEST(GossipTargets, AWaveGoesToTheFirstPlaces) {
+  using ::testing::ElementsAre;
+  NodeInfoPool pool;
+  View lan(pool, 20, 1, 1);  // eight transmissions: seven rings and a random target
+  EXPECT_THAT(lan.Wave(3), ElementsAre(0, 1, 2));
+  EXPECT_THAT(lan.Wave(3), ElementsAre(0, 1, 2)) << "each time";
+  EXPECT_THAT(lan.Wave(3, {1}), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(lan.Wave(3, {0, 1, 2}), ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(lan.Wave(30), ElementsAre(0, 1, 2, 3, 4, 5, 6)) << "no random target";
+  EXPECT_THAT(lan.Wave(3, {0, 1, 2, 3, 4, 5, 6}), ElementsAre(0, 1, 2)) << "nobody lives";
+  View three(pool, 3, 1, 1);
+  EXPECT_THAT(three.Wave(3), ElementsAre(0, 1));
+  View alone(pool, 1, 0, 1);
+  EXPECT_THAT(alone.Wave(3), ElementsAre());
 }
 
 TEST(GossipTargets, DistinctAndNeverItself) {

@@ -241,6 +241,45 @@ TEST(NodeGossipTest, SteadyNewsAreAsQuickAsALoneMessage) {
   }
 }
 
+// A flood of user messages delays no news of members, and loses none of its own that a queue holds.
+TEST(NodeGossipTest, AFloodDelaysNoMembershipMessage) {
+  TestNet net;
+  const auto hosts = Cluster(net, 3, WithoutPushPull());
+  for (Host* h : hosts) h->delegate.regossip = true;
+  constexpr int kPerMillisecond = 10;
+  int told = 0;
+  Duration longest{};
+  for (int turn = 1; turn <= 40; ++turn) {
+    const std::string meta = absl::StrCat("meta ", turn);
+    const Instant start = net.now;
+    net.Do(*hosts[0], [&](Node& n, Instant now, Outbox& out) {
+      ASSERT_TRUE(n.UpdateMeta(now, AsBytes(meta), out).ok());
+    });
+    bool all = false;
+    for (int ms = 0; ms < 50; ++ms) {
+      for (int i = 0; i < kPerMillisecond; ++i) {
+        Queue(net, *hosts[0], absl::StrCat("event ", told++, std::string(32, '.')));
+      }
+      net.RunFor(milliseconds(1));
+      if (all) continue;
+      all = true;
+      for (int i = 1; i < 3; ++i) {
+        const Node& node = *hosts[static_cast<std::size_t>(i)]->node;
+        all = all && AsText(node.info(*node.Find("n1")).meta()) == meta;
+      }
+      if (all) longest = std::max(longest, Duration(net.now - start));
+    }
+    EXPECT_TRUE(all) << meta;
+  }
+  EXPECT_LE(longest, milliseconds(10));
+  net.RunFor(seconds(1));
+  for (int i = 1; i < 3; ++i) {
+    EXPECT_EQ(hosts[static_cast<std::size_t>(i)]->delegate.heard.size(),
+              static_cast<std::size_t>(told));
+  }
+  EXPECT_EQ(hosts[0]->delegate.queue.dropped(), 0u);
+}
+
 // --- how often, to whom, how full ---
 
 TEST(NodeGossipTest, InATwoNodeClusterEachMessageIsSentFourTimes) {
