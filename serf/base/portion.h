@@ -28,6 +28,8 @@ class Portion {
   constexpr bool empty() const { return left_ == 0; }
   constexpr std::size_t left() const { return left_; }
   constexpr void Spend(std::size_t cost) { left_ -= std::min(left_, cost); }
+  // A part of at most `cost`, for a piece of the work. Spend here what was spent of it.
+  constexpr Portion Part(std::size_t cost) const { return Portion(std::min(left_, cost)); }
 
  private:
   constexpr explicit Portion(std::size_t left) : left_(left) {}

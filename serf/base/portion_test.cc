@@ -17,6 +17,14 @@ TEST(Portion, IsSpentAndNeverOverdrawn) {
   EXPECT_EQ(portion.left(), 0u);
 }
 
+TEST(Portion, APartIsNoLargerThanTheWhole) {
+  Portion portion;
+  EXPECT_EQ(portion.Part(100).left(), 100u);
+  portion.Spend(Portion::kWhole - 10);
+  EXPECT_EQ(portion.Part(100).left(), 10u);
+  EXPECT_EQ(Portion::Unlimited().Part(100).left(), 100u);
+}
+
 TEST(Portion, TheUnlimitedOneLasts) {
   Portion all = Portion::Unlimited();
   for (int i = 0; i < 1000; ++i) all.Spend(std::size_t{1} << 40);

@@ -26,6 +26,7 @@
 #include "serf/wire/ids.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/packet.h"
+#include "serf/wire/push_pull_reader.h"
 #include "serf/wire/stream_frame.h"
 #include "serf/wire/stream_writer.h"
 #include "serf/wire/swim_messages.h"

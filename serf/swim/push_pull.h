@@ -37,6 +37,7 @@
 #include "serf/swim/node_info.h"
 #include "serf/swim/state_rules.h"
 #include "serf/wire/msgpack.h"
+#include "serf/wire/push_pull_reader.h"
 #include "serf/wire/stream_frame.h"
 #include "serf/wire/swim_messages.h"
 

@@ -28,6 +28,7 @@
 #include "serf/wire/ids.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
+#include "serf/wire/push_pull_reader.h"
 #include "serf/wire/stream_frame.h"
 #include "serf/wire/swim_messages.h"
 

@@ -44,6 +44,7 @@
 #include "serf/swim/stream_exchange.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/packet.h"
+#include "serf/wire/push_pull_reader.h"
 #include "serf/wire/stream_frame.h"
 #include "serf/wire/stream_writer.h"
 #include "serf/wire/swim_messages.h"

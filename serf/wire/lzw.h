@@ -159,6 +159,8 @@ class LzwDecoder {
 
   // Bytes made ahead of the output, at least.
   static constexpr std::size_t kRoom = 1024;
+  // From so many bytes on a call of memcpy() is cheaper than a loop.
+  static constexpr std::uint32_t kLongCopy = 16;
 
   // Writes behind `base`; `out` may be longer, by as much again as was written.
   template <bool kWrite>
@@ -289,10 +291,14 @@ LzwResult LzwDecoder::Expand(ByteView input, std::size_t max, std::size_t base, 
       if (code < kLzwClear) {
         *to = static_cast<std::uint8_t>(code);
       } else {
-        // Entry hi itself may be meant: its last byte is the first one that this very copy writes,
-        // hence byte by byte and forwards.
         const std::uint8_t* const from = out.data() + base + entries_[code].begin;
-        for (std::uint32_t i = 0; i < s.last.size; ++i) to[i] = from[i];
+        if (s.last.size >= kLongCopy && from + s.last.size <= to) {
+          std::memcpy(to, from, s.last.size);
+        } else {
+          // Entry hi itself may be meant: its last byte is the first one that this very copy
+          // writes, hence byte by byte and forwards.
+          for (std::uint32_t i = 0; i < s.last.size; ++i) to[i] = from[i];
+        }
       }
     }
     s.size += s.last.size;

@@ -7,7 +7,7 @@
 #include "serf/base/bytes.h"
 #include "serf/testing/fuzz_bounds.h"
 #include "serf/wire/msgpack.h"
-#include "serf/wire/stream_frame.h"
+#include "serf/wire/push_pull_reader.h"
 #include "serf/wire/swim_messages.h"
 
 namespace serf::wire {

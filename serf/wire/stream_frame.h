@@ -21,8 +21,9 @@
 //   push-pull = header record{nodes} byte{user_state_len}
 //
 // Memory grows as bytes arrive, up to the limits below, and never by an announced length. The
-// reader measures what a compressed message inflates to before it takes memory for it, and bounds
-// that by the bytes that are there. It decrypts, inflates and decodes in portions.
+// reader measures what a compressed message inflates to, and bounds that by the bytes that are
+// there. Then it inflates no further than it decodes: worthless text costs one piece of it. It
+// decrypts, inflates and decodes in portions.
 
 #include <algorithm>
 #include <array>
@@ -36,6 +37,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "serf/base/byte_buffer.h"
 #include "serf/base/bytes.h"
 #include "serf/base/portion.h"
 #include "serf/wire/aead.h"
@@ -62,6 +64,8 @@ inline constexpr std::size_t kStreamBodyMax = kStreamInflatedMax;
 inline constexpr std::size_t kStreamMessageMax = 64 << 10;
 // What a compressed message may inflate to besides kInflationMax times its bytes.
 inline constexpr std::size_t kInflationFree = 1 << 20;
+// How much text is inflated ahead of the decoding.
+inline constexpr std::size_t kInflationPiece = 16 << 10;
 
 inline constexpr std::size_t kFrameHeaderSize = 5;
 
@@ -136,7 +140,7 @@ class StreamReader {
 
   // Takes bytes as they arrive, in pieces of any size. After kUnit or kFailed it ignores them.
   StreamStatus Feed(ByteView bytes, Portion& portion) {
-    if (!is_filled_ && !is_done()) Append(buffer_, bytes);
+    if (!is_filled_ && !is_done()) buffer_.Append(bytes);
     return Continue(portion);
   }
 
@@ -180,7 +184,7 @@ class StreamReader {
     kType,
     kFrame,
     kCompress,
-    kInflate,
+    kMeasure,
     kMessage,
     kUser,
     kHeader,
@@ -200,7 +204,13 @@ class StreamReader {
         status_ = StreamStatus::kBusy;
         break;
       }
-      if (!Step(portion)) break;
+      if (inflating_ && layer_.size() < wanted_) {
+        Inflate(portion);
+        continue;
+      }
+      if (Step(portion)) continue;
+      if (!inflating_ || status_ != StreamStatus::kNeedMore) break;
+      wanted_ = std::max(wanted_, layer_.size() + 1);  // a step waits for more text
     }
     return status_;
   }
@@ -211,7 +221,7 @@ class StreamReader {
   bool StepType();
   bool StepFrame(Portion& portion);
   bool StepCompress();
-  bool StepInflate(Portion& portion);
+  bool StepMeasure(Portion& portion);
   bool StepMessage();
   bool StepUser();
   bool StepHeader();
@@ -220,9 +230,9 @@ class StreamReader {
 
   bool keyed() const { return options_.keyring != nullptr && !options_.keyring->empty(); }
   // Whether no byte can follow those at hand.
-  bool is_complete() const { return ended_ || nested_; }
+  bool is_complete() const { return nested_ ? !inflating_ : ended_; }
   // The bytes of the innermost layer, and those of them that were not passed.
-  ByteView Layer() const { return nested_ ? layer_ : ByteView(buffer_); }
+  ByteView Layer() const { return nested_ ? layer_ : buffer_.view(); }
   ByteView Rest() const { return Layer().subspan(at_); }
 
   // Continues with the content of a layer.
@@ -230,7 +240,18 @@ class StreamReader {
     nested_ = true;
     layer_ = layer;
     at_ = 0;
+    wanted_ = 0;
     return To(Phase::kType);
+  }
+  // Inflates more of the layer.
+  void Inflate(Portion& portion);
+  // No more text is needed, nor what it is inflated from.
+  void EndInflation() {
+    inflating_ = false;
+    decoder_ = nullptr;
+    buffer_.Clear();
+    plain_ = ByteVector();
+    listed_ = ByteVector();
   }
   bool To(Phase phase) {
     phase_ = phase;
@@ -248,6 +269,7 @@ class StreamReader {
     return false;
   }
   bool Deliver(MessageType type, ByteView body) {
+    if (inflating_) EndInflation();
     unit_ = {type, body};
     status_ = StreamStatus::kUnit;
     return false;
@@ -296,11 +318,11 @@ class StreamReader {
   std::uint64_t frame_size_ = 0;
   std::unique_ptr<SealedOpener> opener_;  // of the frame
   std::unique_ptr<LzwDecoder> decoder_;   // of the compress message
-  std::size_t deflated_at_ = 0;           // its bytes within the layer
-  std::size_t deflated_size_ = 0;
-  ByteVector listed_;         // or those that came as a list
-  bool is_measured_ = false;  // it is known what it inflates to
-  ByteVector buffer_;
+  ByteView deflated_;                     // its bytes, in buffer_, plain_ or listed_
+  ByteVector listed_;                     // those that came as a list of integers
+  std::size_t inflated_size_ = 0;         // what they inflate to
+  bool inflating_ = false;                // layer_ is what was inflated so far
+  ByteBuffer buffer_;
   ByteVector plain_;
   ByteVector inflated_;
   ByteView layer_;
@@ -310,70 +332,6 @@ class StreamReader {
 
 // What is wrong with the counts of a push/pull header, in Go Serf's words; empty if nothing.
 std::string PushPullHeaderFault(const PushPullHeader& header);
-
-// The content of a push/pull body, record by record.
-//
-//   PushPullReader reader(unit.body);
-//   for (PushPullNode node; reader.Next(node);) ...
-//   if (reader.result() == DecodeResult::kOk) Merge(reader.user_state());
-class PushPullReader {
- public:
-  // `body` begins after the type byte.
-  explicit PushPullReader(ByteView body) { Restart(body); }
-  PushPullReader(const PushPullReader&) = delete;
-  PushPullReader& operator=(const PushPullReader&) = delete;
-
-  // Once more, from the beginning.
-  void Restart(ByteView body) {
-    result_ = Decode(body, header_, scratch_);
-    if (result_ != DecodeResult::kOk) return;
-    if (header_.nodes < 0 || header_.nodes > kPushPullNodesMax || header_.user_state_len < 0 ||
-        header_.user_state_len > kUserStateMax) {
-      result_ = DecodeResult::kOutOfRange;
-      return;
-    }
-    rest_ = body.subspan(scratch_.consumed());
-    left_ = header_.nodes;
-    CheckState();
-  }
-
-  const PushPullHeader& header() const { return header_; }
-  DecodeResult result() const { return result_; }
-
-  // The next record; its views live until the next call. False at the end and on failure.
-  bool Next(PushPullNode& node) {
-    if (result_ != DecodeResult::kOk || left_ == 0) return false;
-    result_ = Decode(rest_, node, scratch_);
-    if (result_ != DecodeResult::kOk) return false;
-    rest_ = rest_.subspan(scratch_.consumed());
-    --left_;
-    CheckState();
-    return true;
-  }
-
-  // Bytes of the last record.
-  std::size_t consumed() const { return scratch_.consumed(); }
-
-  // After the last record, if result() is kOk.
-  ByteView user_state() const {
-    assert(left_ == 0);
-    const auto size = static_cast<std::size_t>(header_.user_state_len);
-    return rest_.first(std::min(size, rest_.size()));
-  }
-
- private:
-  // After the last record the user state must be there.
-  void CheckState() {
-    const auto size = static_cast<std::size_t>(header_.user_state_len);
-    if (left_ == 0 && rest_.size() < size) result_ = DecodeResult::kTruncated;
-  }
-
-  PushPullHeader header_;
-  ByteView rest_;
-  std::int64_t left_ = 0;
-  DecodeResult result_ = DecodeResult::kOk;
-  DecodeScratch scratch_;
-};
 
 // --- bodies ---
 
@@ -387,8 +345,8 @@ inline bool StreamReader::Step(Portion& portion) {
       return StepFrame(portion);
     case Phase::kCompress:
       return StepCompress();
-    case Phase::kInflate:
-      return StepInflate(portion);
+    case Phase::kMeasure:
+      return StepMeasure(portion);
     case Phase::kMessage:
       return StepMessage();
     case Phase::kUser:
@@ -508,7 +466,7 @@ inline bool StreamReader::StepFrame(Portion& portion) {
     return Refuse(StreamError::kNotAuthentic, OpenErrorText(*error, sealed));
   }
   verified_ = true;
-  buffer_ = ByteVector();
+  buffer_.Clear();
   if (plain.empty()) return Refuse(StreamError::kEmpty, "decrypted message is empty");
   return Enter(plain);
 }
@@ -537,27 +495,23 @@ inline bool StreamReader::StepCompress() {
                   absl::StrCat("Cannot decompress unknown algorithm ", message.algo));
   }
   is_filled_ = true;
-  // Unless they came as a list of integers they are a part of the layer.
+  // Unless they came as a list of integers they are a part of the layer, which stays as it is now.
   const ByteView layer = Layer();
   if (message.buf.data() >= layer.data() && message.buf.data() < layer.data() + layer.size()) {
-    deflated_at_ = static_cast<std::size_t>(message.buf.data() - layer.data());
-    deflated_size_ = message.buf.size();
+    deflated_ = message.buf;
   } else {
     listed_.assign(message.buf.begin(), message.buf.end());
+    deflated_ = listed_;
   }
   decoder_ = std::make_unique<LzwDecoder>();
   decoder_->Start();
-  return To(Phase::kInflate);
+  return To(Phase::kMeasure);
 }
 
-inline bool StreamReader::StepInflate(Portion& portion) {
-  const ByteView deflated =
-      listed_.empty() ? Layer().subspan(deflated_at_, deflated_size_) : ByteView(listed_);
+inline bool StreamReader::StepMeasure(Portion& portion) {
   const std::size_t max =
-      std::min(kStreamInflatedMax, kInflationFree + kInflationMax * deflated.size());
-  const LzwResult result = is_measured_ ? decoder_->Continue(deflated, max, portion, inflated_)
-                                        : decoder_->Measure(deflated, max, portion);
-  switch (result) {
+      std::min(kStreamInflatedMax, kInflationFree + kInflationMax * deflated_.size());
+  switch (decoder_->Measure(deflated_, max, portion)) {
     case LzwResult::kOk:
       break;
     case LzwResult::kUnfinished:
@@ -569,17 +523,28 @@ inline bool StreamReader::StepInflate(Portion& portion) {
     case LzwResult::kTooLarge:
       return Refuse(StreamError::kTooLarge, "decompressed message exceeds limit");
   }
-  if (!std::exchange(is_measured_, true)) {
-    inflated_.reserve(decoder_->size());
-    decoder_->Start();
-    return true;
+  inflated_size_ = decoder_->size();
+  if (inflated_size_ == 0) {
+    return Refuse(StreamError::kEmpty, "decompressed message is empty");
   }
-  decoder_ = nullptr;
-  buffer_ = ByteVector();
-  plain_ = ByteVector();
-  if (inflated_.empty()) return Refuse(StreamError::kEmpty, "decompressed message is empty");
+  // A large reservation takes memory only where something is written.
+  inflated_.reserve(inflated_size_);
+  decoder_->Start();
   compressed_ = true;
-  return Enter(inflated_);
+  inflating_ = true;
+  return Enter({});
+}
+
+inline void StreamReader::Inflate(Portion& portion) {
+  const std::size_t piece = std::max(wanted_ - layer_.size(), kInflationPiece);
+  Portion part = portion.Part(piece);
+  const std::size_t before = part.left();
+  const LzwResult result = decoder_->Continue(deflated_, inflated_size_, part, inflated_);
+  portion.Spend(before - part.left());
+  layer_ = inflated_;
+  // The measuring has shown that nothing else can come.
+  assert(result == LzwResult::kOk || result == LzwResult::kUnfinished);
+  if (result != LzwResult::kUnfinished) EndInflation();
 }
 
 inline bool StreamReader::StepMessage() {

@@ -19,6 +19,7 @@
 #include "serf/testing/vectors/swim_messages.h"
 #include "serf/testing/vectors/vectors.h"
 #include "serf/wire/openssl_aead.h"
+#include "serf/wire/push_pull_reader.h"
 #include "serf/wire/stream_writer.h"
 
 namespace serf::wire {
@@ -479,6 +480,55 @@ TEST_F(StreamTest, ABombIsRefusedBeforeItGoesOff) {
   ByteVector message;
   Encode(CompressMessage{.algo = kCompressLzw, .buf = deflated}, message);
   EXPECT_EQ(Read(message)->status(), StreamStatus::kUnit);
+}
+
+// The reader does not inflate worthless text to its end: the text costs its bytes, and one piece.
+TEST_F(StreamTest, WorthlessTextCostsItsBytesAndAPiece) {
+  Rng rng(6);
+  // Runs of one byte, each longer than its code by less than the bound.
+  const auto append_runs = [&rng](ByteVector& text, std::size_t size) {
+    while (text.size() < size) {
+      text.insert(text.end(), 500 + rng.Below(std::uint64_t{500}),
+                  static_cast<std::uint8_t>(rng.Below(std::uint64_t{0x7f})));
+    }
+  };
+  ByteVector records;
+  Encode(PushPullHeader{.nodes = 1000, .user_state_len = 0}, records);
+  Encode(PushPullNode{.name = "a", .addr = AsBytes("abcd"), .vsn = AsBytes("123456")}, records);
+  const struct {
+    const char* what;
+    ByteVector begin;
+    StreamError error;
+  } kCases[] = {
+      {"no type", {0xff}, StreamError::kUnexpectedType},
+      {"no header", {static_cast<std::uint8_t>(MessageType::kPushPull)}, StreamError::kBadBody},
+      {"no user header", {static_cast<std::uint8_t>(MessageType::kUser)}, StreamError::kBadBody},
+      {"one record, then none", records, StreamError::kBadBody},
+  };
+  LzwEncoder encoder;
+  for (const auto& c : kCases) {
+    SCOPED_TRACE(c.what);
+    ByteVector text = c.begin;
+    append_runs(text, 12 << 20);
+    ByteVector deflated;
+    ASSERT_TRUE(encoder.Encode(text, kNoCompressLimit, deflated));
+    ASSERT_LE(text.size(), kInflationFree + kInflationMax * deflated.size());
+    ByteVector message;
+    Encode(CompressMessage{.algo = kCompressLzw, .buf = deflated}, message);
+    StreamReader reader{StreamOptions()};
+    std::size_t turns = 1;
+    Portion first;
+    reader.Feed(message, first);
+    while (reader.status() == StreamStatus::kBusy) {
+      Portion portion;
+      reader.Continue(portion);
+      EXPECT_LE(reader.held(), message.size() + 2 * kInflationPiece);
+      ++turns;
+    }
+    EXPECT_EQ(reader.status(), StreamStatus::kFailed);
+    EXPECT_EQ(reader.failure().error, c.error) << reader.failure().text;
+    EXPECT_LE(turns, 2 + (message.size() + 2 * kInflationPiece) / Portion::kWhole);
+  }
 }
 
 // Sealed, compressed, thousands of records: the reader does all the work in portions.

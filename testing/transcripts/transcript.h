@@ -46,6 +46,7 @@
 #include "serf/testing/sim/world.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/packet.h"
+#include "serf/wire/push_pull_reader.h"
 #include "serf/wire/serf_messages.h"
 #include "serf/wire/stream_frame.h"
 #include "serf/wire/swim_messages.h"
