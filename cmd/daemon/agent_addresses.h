@@ -7,6 +7,7 @@
 #include <net/if.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -35,15 +36,18 @@ struct AgentAddresses {
   std::string notice;  // for the operator, if -bind did not choose the address; else empty
 };
 
+// Lists the addresses of this host's interfaces.
+using InterfaceLister = std::function<std::vector<transport::InterfaceAddress>()>;
+
 // Looks the addresses up; blocks on name look-ups. An error's message is the text to print before
-// the agent gives up. `interfaces` are those of this host.
+// the agent gives up. Calls `list` only where the configuration leaves something to look for: the
+// kernel writes 1.5 KiB for each interface, which is a tenth of a start.
 //
 // If no other host can reach this one, and the configuration names no other hosts, all addresses
 // become the loopback one. Otherwise the agent would have no address to announce and could not
 // start; Go Serf's cannot.
 absl::StatusOr<AgentAddresses> LookUpAddresses(
-    const AgentConfig& config, const std::vector<transport::InterfaceAddress>& interfaces =
-                                   transport::ListInterfaceAddresses());
+    const AgentConfig& config, const InterfaceLister& list = transport::ListInterfaceAddresses);
 
 // Adds the flags that help if the node found no address to announce. `status` is transport::Host's.
 absl::Status WithAddressFlags(const absl::Status& status);
@@ -52,11 +56,10 @@ namespace agent_addresses_internal {
 
 // Binds to an address of the interface, or checks that the configured address is one of its
 // addresses.
-inline absl::Status UseInterface(const std::string& name,
-                                 const std::vector<transport::InterfaceAddress>& interfaces,
+inline absl::Status UseInterface(const std::string& name, const InterfaceLister& list,
                                  AgentAddresses& addresses) {
   std::vector<IpAddress> owned;
-  for (const transport::InterfaceAddress& entry : interfaces) {
+  for (const transport::InterfaceAddress& entry : list()) {
     if (entry.interface == name) owned.push_back(entry.address);
   }
   if (owned.empty()) {
@@ -84,8 +87,7 @@ inline absl::Status UseInterface(const std::string& name,
 
 // Finds the zone of a link-local IPv6 address without one: the configured interface, or the only
 // interface that has the address.
-inline absl::Status FindZone(const std::string& interface,
-                             const std::vector<transport::InterfaceAddress>& interfaces,
+inline absl::Status FindZone(const std::string& interface, const InterfaceLister& list,
                              AgentAddresses& addresses) {
   const IpAddress& bound = addresses.bind.address;
   if (bound.is_v4() || !transport::IsLinkLocal(bound)) {
@@ -93,7 +95,7 @@ inline absl::Status FindZone(const std::string& interface,
     return absl::OkStatus();
   }
   std::set<std::string> owners;
-  for (const transport::InterfaceAddress& entry : interfaces) {
+  for (const transport::InterfaceAddress& entry : list()) {
     if (SameHost(entry.address, bound)) owners.insert(entry.interface);
   }
   const std::string& owner = interface.empty() && owners.size() == 1 ? *owners.begin() : interface;
@@ -138,8 +140,8 @@ inline void UseLoopback(AgentAddresses& addresses) {
 
 }  // namespace agent_addresses_internal
 
-inline absl::StatusOr<AgentAddresses> LookUpAddresses(
-    const AgentConfig& config, const std::vector<transport::InterfaceAddress>& interfaces) {
+inline absl::StatusOr<AgentAddresses> LookUpAddresses(const AgentConfig& config,
+                                                      const InterfaceLister& list) {
   namespace internal = agent_addresses_internal;
   const auto wrap = [](absl::string_view what, const absl::Status& status) {
     return absl::Status(status.code(),
@@ -156,16 +158,16 @@ inline absl::StatusOr<AgentAddresses> LookUpAddresses(
   if (!zone.ok()) return wrap("Invalid bind address", zone.status());
   addresses.zone = *zone;
   if (!config.interface.empty()) {
-    const absl::Status used = internal::UseInterface(config.interface, interfaces, addresses);
+    const absl::Status used = internal::UseInterface(config.interface, list, addresses);
     if (!used.ok()) return used;
   }
-  if (const absl::Status found = internal::FindZone(config.interface, interfaces, addresses);
+  if (const absl::Status found = internal::FindZone(config.interface, list, addresses);
       !found.ok()) {
     return wrap("Invalid bind address", found);
   }
   if (config.advertise.empty()) {
-    if (addresses.bind.address.is_unspecified() && transport::IsAlone(interfaces) &&
-        !internal::WantsOtherHosts(config)) {
+    if (addresses.bind.address.is_unspecified() && !internal::WantsOtherHosts(config) &&
+        transport::IsAlone(list())) {
       internal::UseLoopback(addresses);
     }
     return addresses;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -25,11 +26,13 @@ transport::InterfaceAddress On(const char* interface, const char* address, int b
   return {interface, *IpAddress::Parse(address), bits, /*up=*/true};
 }
 
-const std::vector<transport::InterfaceAddress> kAlone = {On("lo", "127.0.0.1", 8),
-                                                         On("lo", "::1", 128)};
-const std::vector<transport::InterfaceAddress> kPrivate = {
-    On("lo", "127.0.0.1", 8), On("d0", "169.254.1.1", 16), On("d0", "10.9.0.1", 24),
-    On("d0", "10.9.0.2", 24)};
+InterfaceLister Listing(std::vector<transport::InterfaceAddress> addresses) {
+  return [addresses = std::move(addresses)] { return addresses; };
+}
+
+const InterfaceLister kAlone = Listing({On("lo", "127.0.0.1", 8), On("lo", "::1", 128)});
+const InterfaceLister kPrivate = Listing({On("lo", "127.0.0.1", 8), On("d0", "169.254.1.1", 16),
+                                          On("d0", "10.9.0.1", 24), On("d0", "10.9.0.2", 24)});
 
 TEST(AgentConfigTest, DefaultsKeepRpcOnLoopback) {
   const AgentConfig config;
@@ -165,8 +168,8 @@ TEST(AgentAddressesTest, Binds) {
 TEST(AgentAddressesTest, LinkLocalAddressesHaveAnInterface) {
   const IpAddress one = *IpAddress::Parse("fe80::1");
   const IpAddress two = *IpAddress::Parse("fe80::2");
-  const std::vector<transport::InterfaceAddress> interfaces = {
-      {"lo", one, 64, /*up=*/true}, {"lo", two, 64, /*up=*/true}, {"d0", two, 64, /*up=*/true}};
+  const InterfaceLister interfaces = Listing(
+      {{"lo", one, 64, /*up=*/true}, {"lo", two, 64, /*up=*/true}, {"d0", two, 64, /*up=*/true}});
   const struct {
     const char* bind;
     const char* interface;
@@ -192,6 +195,33 @@ TEST(AgentAddressesTest, LinkLocalAddressesHaveAnInterface) {
     const auto got = LookUpAddresses(config, interfaces);
     EXPECT_EQ(got.ok() ? got->bind_text : Message(got.status()), c.want) << c.bind;
     if (got.ok()) EXPECT_EQ(got->zone != 0, got->bind.address != *IpAddress::Parse("::1"));
+  }
+}
+
+// The kernel's list is long, and an agent whose addresses are given needs none of it.
+TEST(AgentAddressesTest, AsksForTheInterfacesOnlyIfSomethingIsToBeFound) {
+  const struct {
+    const char* bind;
+    const char* interface;
+    const char* advertise;
+    bool asks;
+  } kCases[] = {
+      {"127.0.0.1", "", "", false},       {"10.9.0.1:7000", "", "10.0.0.1", false},
+      {"0.0.0.0", "", "10.0.0.1", false}, {"[::1]", "", "", false},
+      {"0.0.0.0", "", "", true},          {"127.0.0.1", "lo", "", true},
+      {"[fe80::1]", "", "", true},
+  };
+  for (const auto& c : kCases) {
+    AgentConfig config;
+    config.bind = c.bind;
+    config.interface = c.interface;
+    config.advertise = c.advertise;
+    bool asked = false;
+    (void)LookUpAddresses(config, [&asked] {
+      asked = true;
+      return kAlone();
+    });
+    EXPECT_EQ(asked, c.asks) << c.bind << " " << c.interface << " " << c.advertise;
   }
 }
 
