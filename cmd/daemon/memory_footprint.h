@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <utility>
 
 #include "serf/base/time.h"
 
@@ -45,16 +46,53 @@ void ReleaseMemory();
 // The number of page faults of the process so far.
 long PageFaults();
 
+// Decides when a release pays: after the agent has done something new, once it is quiet again. A
+// release in the midst of work would keep what the rest of the work maps: of a start, the end of
+// the thread that wrote the banner.
+class ReleaseRule {
+ public:
+  // One fault maps up to 64 KiB of code.
+  static constexpr long kFaultsMin = 8;
+  // An agent that does something new at each look does not wait for quiet any longer.
+  static constexpr int kWaitsMax = 4;
+
+  // Takes the number of faults so far, once a period. True: release now, then call OnReleased().
+  bool OnLook(long faults) {
+    const long fresh = faults - std::exchange(seen_, faults);
+    if (std::exchange(settling_, false)) {
+      // The agent always needs the pages that it needed again since the release.
+      settled_ = faults;
+      return false;
+    }
+    if (faults - settled_ < kFaultsMin) return false;
+    if (fresh >= kFaultsMin && waits_ < kWaitsMax) {
+      ++waits_;
+      return false;
+    }
+    return true;
+  }
+
+  // Takes the number of faults after the release.
+  void OnReleased(long faults) {
+    seen_ = faults;
+    waits_ = 0;
+    settling_ = true;
+  }
+
+ private:
+  long settled_ = 0;  // the count when the agent had settled
+  long seen_ = 0;     // the count at the last look
+  int waits_ = 0;     // looks that found the agent at work
+  bool settling_ = false;
+};
+
 // Releases pages that the agent no longer needs. Otherwise all code that ever ran (flags, the
 // loader's tables, RPC) would stay resident for the life of the process, while an idle agent runs a
 // small part of it, over and over.
 class MemoryKeeper {
  public:
-  // The time between two checks.
+  // The time between two looks.
   static constexpr Duration kPeriod = std::chrono::seconds(2);
-  // A release pays if the agent has done something new since it last settled. One fault maps up to
-  // 64 KiB of code.
-  static constexpr long kFaultsMin = 8;
 
   explicit MemoryKeeper(boost::asio::io_context& io) : timer_(io) {}
 
@@ -62,28 +100,17 @@ class MemoryKeeper {
     timer_.expires_after(kPeriod);
     timer_.async_wait([this](const auto& error) {
       if (error) return;
-      Look();
+      if (rule_.OnLook(PageFaults())) {
+        ReleaseMemory();
+        rule_.OnReleased(PageFaults());
+      }
       Start();
     });
   }
 
  private:
-  void Look() {
-    if (settling_) {
-      // The agent always needs the pages that it needed again since the release.
-      settling_ = false;
-    } else if (PageFaults() - faults_ >= kFaultsMin) {
-      ReleaseMemory();
-      settling_ = true;
-    } else {
-      return;
-    }
-    faults_ = PageFaults();
-  }
-
   boost::asio::steady_timer timer_;
-  long faults_ = 0;  // the count when the agent had settled
-  bool settling_ = false;
+  ReleaseRule rule_;
 };
 
 // --- bodies ---

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
+#include <vector>
 
 namespace serf::cmd {
 namespace {
@@ -52,6 +53,36 @@ TEST(MemoryFootprint, ReleasesCodeAndConstantsAndGoesOn) {
   EXPECT_LT(after, before - size / 2) << "of " << before << " bytes";
   // The pages that these lines needed were mapped again.
   EXPECT_GT(PageFaults(), faults);
+}
+
+// The faults up to each look, and whether it releases. Two faults follow each release.
+struct Looks {
+  const char* what;
+  std::vector<long> faults;
+  std::vector<bool> releases;
+};
+
+TEST(MemoryFootprint, ReleasesOnceTheAgentIsQuiet) {
+  const Looks cases[] = {
+      {"a start that is over", {300, 301, 310, 310, 310}, {false, true, false, false, false}},
+      {"a start whose last thread ends late", {300, 312, 312, 330}, {false, false, true, false}},
+      {"few faults at a time",
+       {300, 301, 310, 314, 317, 318},
+       {false, true, false, false, false, true}},
+      {"never quiet",
+       {100, 200, 300, 400, 500, 600, 700},
+       {false, false, false, false, true, false, false}},
+      {"nothing new", {7, 7, 7}, {false, false, false}},
+  };
+  for (const Looks& each : cases) {
+    ReleaseRule rule;
+    std::vector<bool> releases;
+    for (const long faults : each.faults) {
+      releases.push_back(rule.OnLook(faults));
+      if (releases.back()) rule.OnReleased(faults + 2);
+    }
+    EXPECT_EQ(releases, each.releases) << each.what;
+  }
 }
 
 // Code on a server that is down could not be loaded again.

@@ -27,7 +27,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "serf/cmd/text/utf8.h"
 
@@ -76,6 +75,9 @@ class Metrics {
   // The sink also receives every measurement, with the whole name.
   void set_sink(Sink sink) { sink_ = std::move(sink); }
 
+  // The whole names begin with "serf-agent."; those of gauges have the host's name after it. They
+  // are put together only for the sink and for Dump(): an idle agent measures, and nobody asks.
+  // The name of a gauge is a literal.
   void Gauge(absl::string_view name, double value, Clock::time_point now = Clock::now());
   void Count(absl::string_view name, double value, Clock::time_point now = Clock::now());
   void Sample(absl::string_view name, double milliseconds, Clock::time_point now = Clock::now());
@@ -101,7 +103,7 @@ class Metrics {
   using Aggregates = std::map<std::string, Aggregate, std::less<>>;
   struct Interval {
     Clock::time_point start;
-    std::map<std::string, double, std::less<>> gauges;
+    std::map<absl::string_view, double> gauges;
     Aggregates counters;
     Aggregates samples;
   };
@@ -109,6 +111,10 @@ class Metrics {
   static Clock::time_point StartOf(Clock::time_point now) {
     const auto since = now.time_since_epoch();
     return Clock::time_point(since - since % kInterval);
+  }
+  static std::string WholeName(absl::string_view name) { return absl::StrCat("serf-agent.", name); }
+  std::string WholeGaugeName(absl::string_view name) const {
+    return absl::StrCat("serf-agent.", gauge_host_, gauge_host_.empty() ? "" : ".", name);
   }
   // The interval of `now`. Forgets those that are too old.
   Interval& Current(Clock::time_point now);
@@ -182,11 +188,8 @@ inline Metrics::Interval& Metrics::Current(Clock::time_point now) {
 }
 
 inline void Metrics::Gauge(absl::string_view name, double value, Clock::time_point now) {
-  const std::string whole =
-      absl::StrCat("serf-agent.", gauge_host_, gauge_host_.empty() ? "" : ".", name);
-  Interval& interval = Current(now);
-  if (interval.gauges.size() < kNamesMax) interval.gauges[whole] = value;
-  if (sink_) sink_(whole, 'g', value);
+  Current(now).gauges[name] = value;
+  if (sink_) sink_(WholeGaugeName(name), 'g', value);
 }
 
 inline void Metrics::Count(absl::string_view name, double value, Clock::time_point now) {
@@ -199,18 +202,19 @@ inline void Metrics::Sample(absl::string_view name, double milliseconds, Clock::
 
 inline void Metrics::Add(Aggregates Interval::*kind, char letter, absl::string_view name,
                          double value, Clock::time_point now) {
-  const std::string whole = absl::StrReplaceAll(absl::StrCat("serf-agent.", name), {{" ", "_"}});
+  std::string word(name);
+  std::replace(word.begin(), word.end(), ' ', '_');
   Aggregates& aggregates = Current(now).*kind;
-  if (aggregates.size() < kNamesMax || aggregates.contains(whole)) {
-    aggregates[whole].Add(value, now);
+  if (aggregates.size() < kNamesMax || aggregates.contains(word)) {
+    aggregates[word].Add(value, now);
   }
-  if (sink_) sink_(whole, letter, value);
+  if (sink_) sink_(WholeName(word), letter, value);
 }
 
 inline void Metrics::AppendAggregates(const std::string& prefix, const Aggregates& aggregates,
                                       std::string* out) {
   for (const auto& [name, a] : aggregates) {
-    absl::StrAppend(out, prefix, " '", name, "': Count: ", a.count);
+    absl::StrAppend(out, prefix, " '", WholeName(name), "': Count: ", a.count);
     const double deviation = a.StandardDeviation();
     if (deviation != 0) {
       absl::StrAppendFormat(out, " Min: %.3f Mean: %.3f Max: %.3f Stddev: %.3f", a.min,
@@ -230,7 +234,7 @@ inline std::string Metrics::Dump(Clock::time_point now) const {
     const std::string time =
         absl::StrCat("[", metrics_internal::FormatTime(interval.start, /*fraction=*/false), "]");
     for (const auto& [name, value] : interval.gauges) {
-      absl::StrAppendFormat(&out, "%s[G] '%s': %.3f\n", time, name, value);
+      absl::StrAppendFormat(&out, "%s[G] '%s': %.3f\n", time, WholeGaugeName(name), value);
     }
     AppendAggregates(absl::StrCat(time, "[C]"), interval.counters, &out);
     AppendAggregates(absl::StrCat(time, "[S]"), interval.samples, &out);

@@ -74,6 +74,7 @@ inline bool IntentLog::Upsert(Instant now, absl::string_view name, IntentKind ki
 }
 
 inline void IntentLog::Expire(Instant now, Duration intent_timeout, Duration pruned_timeout) {
+  if (intents_.empty()) return;
   absl::erase_if(intents_, [&](const auto& entry) {
     const Intent& intent = entry.second;
     const Duration age = now - intent.arrived;
