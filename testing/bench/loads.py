@@ -10,6 +10,7 @@ import loads_of_news as news
 import loads_of_one as one
 import loads_of_queries as queries
 import loads_of_rpc as rpc
+import loads_of_start as start
 
 # measure(binary, **how) or, if `mixed`, measure(binary, go, **how) returns {figure: value}.
 # aims: the highest ratio of ours to the other's; figures without one are only shown.
@@ -36,10 +37,20 @@ def run(name, binary, go, tiny=False, seconds=None):
     return load.measure(binary, go, **how) if load.mixed else load.measure(binary, **how)
 
 
+# --- starts, and what stays of them in memory ---------------------------------------------------
+
+add("start", start.measure_start, tiny={"runs": 2},
+    aims={"CPU until it runs (ms)": 0.15, "until it answers RPC (ms)": 0.3})
+add("version", start.measure_version, tiny={"runs": 2})
+for agents in (20, 100):
+    add("storm-%d" % agents, start.measure_storm, agents=agents, tiny={"agents": 3, "calm": 0},
+        aims={"peak resident memory of one (MiB)": 0.3,
+              "resident memory of one afterwards (MiB)": 0.14 if agents == 20 else 0.2})
+
 # --- a lone agent, an idle cluster --------------------------------------------------------------
 
 add("idle", one.measure_idle, tiny={"calm": 1, "seconds": 1},
-    aims={"resident memory (MiB)": 1 / 4, "context switches / s": 1 / 4})
+    aims={"resident memory (MiB)": 0.17, "context switches / s": 1 / 4})
 add("cluster-30", one.measure_cluster,
     tiny={"size": 3, "calm": 0, "seconds": 1, "killed": 1, "profile": "local"},
     aims={"idle CPU of all (ms / s)": 1 / 5, "context switches of all / s": 1 / 4,
