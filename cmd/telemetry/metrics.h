@@ -22,6 +22,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -103,7 +104,7 @@ class Metrics {
   using Aggregates = std::map<std::string, Aggregate, std::less<>>;
   struct Interval {
     Clock::time_point start;
-    std::map<absl::string_view, double> gauges;
+    std::vector<std::pair<absl::string_view, double>> gauges;  // few
     Aggregates counters;
     Aggregates samples;
   };
@@ -188,7 +189,16 @@ inline Metrics::Interval& Metrics::Current(Clock::time_point now) {
 }
 
 inline void Metrics::Gauge(absl::string_view name, double value, Clock::time_point now) {
-  Current(now).gauges[name] = value;
+  auto& gauges = Current(now).gauges;
+  // Mostly the same literal, whose bytes need not be looked at.
+  const auto known = std::find_if(gauges.begin(), gauges.end(), [name](const auto& gauge) {
+    return gauge.first.data() == name.data() || gauge.first == name;
+  });
+  if (known != gauges.end()) {
+    known->second = value;
+  } else {
+    gauges.emplace_back(name, value);
+  }
   if (sink_) sink_(WholeGaugeName(name), 'g', value);
 }
 
@@ -233,7 +243,9 @@ inline std::string Metrics::Dump(Clock::time_point now) const {
     if (!complete || !recent) continue;
     const std::string time =
         absl::StrCat("[", metrics_internal::FormatTime(interval.start, /*fraction=*/false), "]");
-    for (const auto& [name, value] : interval.gauges) {
+    auto gauges = interval.gauges;
+    std::sort(gauges.begin(), gauges.end());
+    for (const auto& [name, value] : gauges) {
       absl::StrAppendFormat(&out, "%s[G] '%s': %.3f\n", time, WholeGaugeName(name), value);
     }
     AppendAggregates(absl::StrCat(time, "[C]"), interval.counters, &out);
