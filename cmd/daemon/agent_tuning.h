@@ -106,6 +106,7 @@ inline const auto& Keys() {
       Key{"skip_inbound_label_check", &Swim::skip_inbound_label_check},
       Key{"suspicion_max_timeout_mult", &Swim::suspicion_max_timeout_mult},
       Key{"suspicion_mult", &Swim::suspicion_mult},
+      Key{"suspicion_prompt_percent", &Swim::suspicion_prompt_percent},
       Key{"tcp_timeout", &Swim::tcp_timeout},
       Key{"user_coalesce_period", &Config::user_coalesce_period},
       Key{"user_quiescent_period", &Config::user_quiescent_period},

@@ -68,6 +68,10 @@ inline constexpr int kGossipNodesMax = 64;
 inline constexpr int kPromptPacketsMax = 64;
 inline constexpr int kMultiplierMax = 100;
 
+// The least of Config::suspicion_prompt_percent. Below it a suspicion may end before a refutation
+// has had its way through ticked members (testing/scenarios:lifeguard_main).
+inline constexpr int kSuspicionPercentMin = 25;
+
 // The longest interval or timeout, and the longest probe interval. A suspicion lasts up to about
 // 60,000 probe intervals, which must not overflow.
 inline constexpr Duration kIntervalMax = std::chrono::hours(24 * 365);
@@ -148,6 +152,10 @@ struct Config {
   // (docs/protocol/membership.md 5.4, 5.5). Both 1 to kMultiplierMax.
   int suspicion_mult = 4;
   int suspicion_max_timeout_mult = 6;
+  // The shortest time of a suspicion of a member that is known to gossip promptly, in percent of
+  // the time that `suspicion_mult` gives; kSuspicionPercentMin to 100. 100 is Go Serf's time
+  // (docs/decisions/0013-shorter-suspicions.md). Without effect unless this node is prompt, too.
+  int suspicion_prompt_percent = 40;
   // How often this node exchanges its full state with another one; longer in clusters of more than
   // 32 members. Zero: never, and then lost messages are not made good.
   Duration push_pull_interval = std::chrono::seconds(30);
@@ -260,6 +268,7 @@ inline Config Config::Wan() {
   config.push_pull_interval = std::chrono::seconds(60);
   config.probe_timeout = std::chrono::seconds(3);
   config.probe_interval = std::chrono::seconds(5);
+  config.suspicion_prompt_percent = 100;
   config.gossip_pacing = GossipPacing::kTicked;
   config.gossip_nodes = 4;
   config.gossip_interval = std::chrono::milliseconds(500);
@@ -347,6 +356,7 @@ inline absl::Status Config::ValidateCounts() const {
       {"retransmit_mult", retransmit_mult, 0, kMultiplierMax},
       {"suspicion_mult", suspicion_mult, 1, kMultiplierMax},
       {"suspicion_max_timeout_mult", suspicion_max_timeout_mult, 1, kMultiplierMax},
+      {"suspicion_prompt_percent", suspicion_prompt_percent, kSuspicionPercentMin, 100},
       {"awareness_max_multiplier", awareness_max_multiplier, 1, kMultiplierMax},
       {"gossip_nodes", gossip_nodes, 0, kGossipNodesMax},
       {"prompt_packets_per_target", prompt_packets_per_target, 1, kPromptPacketsMax},

@@ -29,6 +29,7 @@ TEST(ConfigTest, Profiles) {
   EXPECT_EQ(lan.retransmit_mult, 4);
   EXPECT_EQ(lan.suspicion_mult, 4);
   EXPECT_EQ(lan.suspicion_max_timeout_mult, 6);
+  EXPECT_EQ(lan.suspicion_prompt_percent, 40);
   EXPECT_EQ(lan.push_pull_interval, seconds(30));
   EXPECT_EQ(lan.probe_interval, seconds(1));
   EXPECT_EQ(lan.probe_timeout, milliseconds(500));
@@ -44,6 +45,7 @@ TEST(ConfigTest, Profiles) {
   const Config wan = Config::Wan();
   EXPECT_EQ(wan.tcp_timeout, seconds(30));
   EXPECT_EQ(wan.suspicion_mult, 6);
+  EXPECT_EQ(wan.suspicion_prompt_percent, 100);
   EXPECT_EQ(wan.push_pull_interval, seconds(60));
   EXPECT_EQ(wan.probe_interval, seconds(5));
   EXPECT_EQ(wan.probe_timeout, seconds(3));
@@ -57,6 +59,7 @@ TEST(ConfigTest, Profiles) {
   EXPECT_EQ(local.indirect_checks, 1);
   EXPECT_EQ(local.retransmit_mult, 2);
   EXPECT_EQ(local.suspicion_mult, 3);
+  EXPECT_EQ(local.suspicion_prompt_percent, 40);
   EXPECT_EQ(local.push_pull_interval, seconds(15));
   EXPECT_EQ(local.probe_interval, seconds(1));
   EXPECT_EQ(local.probe_timeout, milliseconds(200));
@@ -95,6 +98,9 @@ TEST(ConfigTest, ValidateNamesTheFirstWrongValue) {
       {"retransmit_mult is 101", [](Config& c) { c.retransmit_mult = 101; }},
       {"suspicion_mult is 0", [](Config& c) { c.suspicion_mult = 0; }},
       {"suspicion_max_timeout_mult is 0", [](Config& c) { c.suspicion_max_timeout_mult = 0; }},
+      {"suspicion_prompt_percent is 24, must be in range: [25, 100]",
+       [](Config& c) { c.suspicion_prompt_percent = 24; }},
+      {"suspicion_prompt_percent is 101", [](Config& c) { c.suspicion_prompt_percent = 101; }},
       {"awareness_max_multiplier is 0", [](Config& c) { c.awareness_max_multiplier = 0; }},
       {"gossip_nodes is 65", [](Config& c) { c.gossip_nodes = 65; }},
       {"prompt_packets_per_target is 0", [](Config& c) { c.prompt_packets_per_target = 0; }},

@@ -155,12 +155,15 @@ class Membership {
     return (table_.row(member).flags & kSourceStable) != 0;
   }
   void set_source_stable(MemberIndex member, bool stable) {
-    std::uint8_t& flags = table_.row(member).flags;
-    flags = static_cast<std::uint8_t>(stable ? flags | kSourceStable : flags & ~kSourceStable);
+    SetFlag(member, kSourceStable, stable);
   }
+  // Whether the member's latest answer to a ping of this node says that it gossips promptly.
+  void set_prompt(MemberIndex member, bool prompt) { SetFlag(member, kPrompt, prompt); }
 
  private:
+  // Flags of a member's row.
   static constexpr std::uint8_t kSourceStable = 1;
+  static constexpr std::uint8_t kPrompt = 2;
 
   struct Claim {
     NodeInfoView info;
@@ -174,6 +177,10 @@ class Membership {
   static constexpr int kEndedInTurnMax = 256;
   static constexpr std::size_t kPurgedInTurnMax = 4096;
 
+  void SetFlag(MemberIndex member, std::uint8_t flag, bool on) {
+    std::uint8_t& flags = table_.row(member).flags;
+    flags = static_cast<std::uint8_t>(on ? flags | flag : flags & ~flag);
+  }
   SubjectState SubjectOf(std::optional<MemberIndex> member) const;
 
   void ApplyAlive(Instant now, const Claim& claim);
@@ -398,6 +405,7 @@ inline void Membership::StoreAlive(Instant now, MemberIndex member, const Claim&
   QueueAlive(member, claim.bootstrap ? own_announcements_.update() : 0);
   ++context_.counters.alive_applied;
   if (old_state == NodeState::kDead || old_state == NodeState::kLeft) {
+    set_prompt(member, false);  // it may be another program now
     targets_.OnJoin(member);
     context_.delegate.OnNodeJoin(now, member);
   } else if (new_meta) {
@@ -486,9 +494,12 @@ inline void Membership::StartSuspicion(Instant now, MemberIndex member, absl::st
   const Config& config = context_.config;
   const Duration min =
       SuspicionTimeout(config.suspicion_mult, table_.known(), RefutationInterval());
+  // A refutation is as fast as the member that refutes.
+  const bool prompt = config.gossips_promptly() && (table_.row(member).flags & kPrompt) != 0;
+  const int percent = prompt ? config.suspicion_prompt_percent : 100;
   StartSuspicion(now, member, from,
                  SuspicionTimes::For(config.suspicion_mult, config.suspicion_max_timeout_mult, min,
-                                     table_.known()));
+                                     table_.known(), percent));
 }
 
 inline SuspicionSlot Membership::StartSuspicion(Instant now, MemberIndex member,

@@ -268,9 +268,10 @@ inline void Prober::OnPing(Instant now, const Endpoint& from, const wire::Ping& 
   ByteVector& payload = out.workspace().payload;
   payload.clear();
   if (is_member) context_.delegate.AppendAckPayload(payload);
-  sender_.Send(
-      wire::Ack{.seq_no = ping.seq_no, .payload = payload.empty() ? ByteView() : ByteView(payload)},
-      to, is_member ? Riders::kBroadcasts : Riders::kNone, out);
+  sender_.Send(wire::Ack{.seq_no = ping.seq_no,
+                         .payload = payload.empty() ? ByteView() : ByteView(payload),
+                         .prompt = is_member && context_.config.gossips_promptly()},
+               to, is_member ? Riders::kBroadcasts : Riders::kNone, out);
 }
 
 inline void Prober::OnIndirectPing(Instant now, const Endpoint& from,
@@ -326,6 +327,7 @@ inline void Prober::OnAck(Instant now, const Endpoint& from, const wire::Ack& ac
   if (result.round_trip) {
     if (SameHostAndPort(from, membership_.table().info(target_).endpoint())) {
       membership_.set_source_stable(target_, true);
+      membership_.set_prompt(target_, ack.prompt);
     }
     context_.delegate.OnPingComplete(now, target_, *result.round_trip, ack.payload);
   }

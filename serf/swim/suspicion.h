@@ -35,12 +35,15 @@ struct SuspicionTimes {
 
   // `min` is SuspicionTimeout(n) (scaling.h). In a cluster that is too small to give k
   // confirmations (n - 2 < k), none is expected. `known_nodes` counts every known node, this one
-  // included.
+  // included. `min_percent`, at most 100, shortens the least time if confirmations are expected:
+  // without any, a time that is too short would rest on the word of one node.
   static SuspicionTimes For(int suspicion_mult, int max_timeout_mult, Duration min,
-                            std::size_t known_nodes) {
+                            std::size_t known_nodes, int min_percent = 100) {
     int k = suspicion_mult - 2;
     if (static_cast<std::int64_t>(known_nodes) - 2 < k) k = 0;
-    return {min, min * max_timeout_mult, k < 0 ? 0 : k};
+    const Duration longest = min * max_timeout_mult;
+    return k > 0 ? SuspicionTimes{min * min_percent / 100, longest, k}
+                 : SuspicionTimes{min, longest, 0};
   }
 };
 

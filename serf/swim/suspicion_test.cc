@@ -58,6 +58,28 @@ TEST(SuspicionTimes, ConfirmationsAwaited) {
   }
 }
 
+// Only the least time is shortened, and only where other members confirm.
+TEST(SuspicionTimes, ShorterForPromptMembers) {
+  struct Row {
+    int mult;
+    std::size_t known;
+    Duration min;
+  };
+  constexpr Row kRows[] = {{4, 3, seconds(4)},
+                           {4, 4, milliseconds(1600)},
+                           {3, 3, milliseconds(1600)},
+                           {2, 9, seconds(4)}};
+  for (const Row& row : kRows) {
+    const SuspicionTimes times = SuspicionTimes::For(row.mult, 6, seconds(4), row.known, 40);
+    EXPECT_EQ(times.min, row.min) << "mult " << row.mult << ", known " << row.known;
+    EXPECT_EQ(times.max, seconds(24));
+  }
+  const SuspicionTimes times = SuspicionTimes::For(4, 6, seconds(4), 9, 40);
+  EXPECT_EQ(SuspicionDuration(times, 0), seconds(24));
+  EXPECT_EQ(SuspicionDuration(times, 1), milliseconds(9867));
+  EXPECT_EQ(SuspicionDuration(times, 2), milliseconds(1600));
+}
+
 TEST(SuspicionTable, EachAccuserCountsOnceAndTheOriginatorNever) {
   SuspicionTable table;
   const SuspicionSlot slot = table.Start(kStart, MemberIndex(7), "a", {seconds(4), seconds(24), 2});

@@ -104,6 +104,9 @@ struct Ack {
   static constexpr auto kType = MessageType::kAck;
   SequenceNumber seq_no = {};
   ByteView payload = {};
+  // The sender gossips promptly, and so refutes promptly. Go Serf neither sends nor reads it
+  // (docs/decisions/0013-shorter-suspicions.md).
+  bool prompt = false;  // left out if false
 };
 
 // A helper has had no answer in time. It proves that the helper is alive.
@@ -201,7 +204,8 @@ constexpr auto RecordFields(const IndirectPing*) {
 }
 
 constexpr auto RecordFields(const Ack*) {
-  return std::tuple{Field{"SeqNo", &Ack::seq_no}, Field{"Payload", &Ack::payload}};
+  return std::tuple{Field{"SeqNo", &Ack::seq_no}, Field{"Payload", &Ack::payload},
+                    Field{"Prompt", &Ack::prompt, IfEmpty::kLeaveOut}};
 }
 
 constexpr auto RecordFields(const Nack*) { return std::tuple{Field{"SeqNo", &Nack::seq_no}}; }

@@ -55,6 +55,16 @@ TEST(SwimMessagesTest, EmptyBytesCanBeSent) {
   EXPECT_EQ(Hex(out), "0282a75061796c6f6164a0a55365714e6fcd012c");
 }
 
+TEST(SwimMessagesTest, AnAckSaysThatItsSenderIsPromptOrNothing) {
+  ByteVector out;
+  Encode(Ack{.seq_no = SequenceNumber(300), .payload = {}, .prompt = true}, out);
+  EXPECT_EQ(Hex(out), "0283a75061796c6f6164c0a650726f6d7074c3a55365714e6fcd012c");
+  Ack ack;
+  DecodeScratch scratch;
+  EXPECT_EQ(Decode(ByteView(out).subspan(1), ack, scratch), DecodeResult::kOk);
+  EXPECT_TRUE(ack.prompt);
+}
+
 TEST(SwimMessagesTest, ToleranceVectors) {
   int checked = 0;
   for (const auto& vector : LoadVectors("memberlist.json")) {

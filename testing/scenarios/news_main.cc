@@ -15,6 +15,7 @@
 #include "serf/config.h"
 #include "serf/swim/config.h"
 #include "serf/testing/scenarios/flag_reader.h"
+#include "serf/testing/scenarios/json_rows.h"
 #include "serf/testing/scenarios/news.h"
 
 namespace {
@@ -157,20 +158,6 @@ bool MeasureAll(const Options& options, std::uint32_t nodes, const std::string& 
   return true;
 }
 
-bool WriteJson(const std::string& path, const std::vector<std::string>& rows) {
-  std::FILE* file = std::fopen(path.c_str(), "w");
-  if (file == nullptr) {
-    std::perror(path.c_str());
-    return false;
-  }
-  std::fprintf(file, "[\n");
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::fprintf(file, "%s%s\n", rows[i].c_str(), i + 1 < rows.size() ? "," : "");
-  }
-  std::fprintf(file, "]\n");
-  return std::fclose(file) == 0;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -205,5 +192,5 @@ int main(int argc, char** argv) {
       if (!MeasureAll(options, nodes, pacing, json)) return 1;
     }
   }
-  return options.json.empty() || WriteJson(options.json, json) ? 0 : 1;
+  return options.json.empty() || serf::testkit::WriteJsonRows(options.json, json) ? 0 : 1;
 }

@@ -114,6 +114,7 @@ void World::EndProcess(NodeId node) {
   StopMachine(node);
   if (std::exchange(slot.paused, false)) --paused_;
   slot.held_bytes = 0;
+  slot.free_at = now_;
   events_.Remove(slot.disk_timer);
   slot.disk_works = false;
   // Everything that waited in the buffers is lost.
@@ -149,6 +150,7 @@ void World::Resume(NodeId node) {
   --paused_;
   last_fault_ = now_;
   slot.held_bytes = 0;
+  slot.free_at = now_;
   // Overdue timers come first: a process that continues finds its timers expired.
   slot.serf->OnTimer(now_, out_);
   Finish(node);
@@ -241,7 +243,7 @@ void World::Handle(const WorldEvent& event) {
     std::exchange(actions_[event.index], nullptr)();
     return;
   }
-  if (event.kind == EventKind::kDatagram) return HandleDatagram(event.node, event.index);
+  if (event.kind == EventKind::kDatagram) return HandleDatagram(event);
   if (event.kind == EventKind::kDisk) return HandleDisk(event.node);
   Slot& slot = slots_[event.node.value()];
   assert(slot.serf != nullptr && !slot.paused);
@@ -250,8 +252,15 @@ void World::Handle(const WorldEvent& event) {
   Finish(event.node);
 }
 
-void World::HandleDatagram(NodeId node, std::uint32_t index) {
+void World::HandleDatagram(const WorldEvent& event) {
+  const NodeId node = event.node;
+  const std::uint32_t index = event.index;
   Slot& slot = slots_[node.value()];
+  if (!slot.paused && slot.service > Duration::zero() && !event.served) {
+    slot.free_at = std::max(slot.free_at, now_) + slot.service;
+    events_.Push(slot.free_at, {EventKind::kDatagram, node, index, /*served=*/true});
+    return;
+  }
   if (slot.paused) {
     const std::size_t size = packets_[index].bytes.size();
     if (slot.held_bytes + size <= kSocketBufferMax) {

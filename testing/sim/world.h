@@ -84,6 +84,8 @@ class World : public WorldRequests<World> {
   // Stops the process without killing it. Arrivals wait, up to the size of the socket's buffer.
   void Pause(NodeId node);
   void Resume(NodeId node);
+  // From now on the process needs so long for each datagram, one after the other. Zero: no time.
+  void SetServiceTime(NodeId node, Duration time) { slots_[node.value()].service = time; }
 
   // For inputs without a method in WorldRequests: calls input(machine, now, outbox) as one
   // transition of the node.
@@ -162,6 +164,7 @@ class World : public WorldRequests<World> {
     NodeId node;  // the node that it reaches; unused for kStream and kCall
     // For kDatagram: the packet. For kStream: the event of the streams. For kCall: the action.
     std::uint32_t index = 0;
+    bool served = false;  // a datagram after its service time
   };
 
   struct Packet {
@@ -198,6 +201,8 @@ class World : public WorldRequests<World> {
     Instant running_since{};
     bool paused = false;
     std::size_t held_bytes = 0;
+    Duration service{};            // for a datagram
+    Instant free_at{};             // when the process is done with the datagrams so far
     std::vector<WorldEvent> held;  // arrivals while paused
   };
 
@@ -215,7 +220,7 @@ class World : public WorldRequests<World> {
   // Removes the machine, and resets its connections.
   void EndProcess(NodeId node);
   void Handle(const WorldEvent& event);
-  void HandleDatagram(NodeId node, std::uint32_t packet);
+  void HandleDatagram(const WorldEvent& event);
   void HandleStream(const VirtualStreams::Arrival& arrival);
   void HandleDisk(NodeId node);
   void HandleJudgement(NodeId node, std::shared_ptr<Judgement> judgement);
