@@ -21,7 +21,10 @@
 #include "serf/config.h"
 #include "serf/swim/node_info.h"
 #include "serf/tags.h"
+#include "serf/testing/sim/link_model.h"
 #include "serf/testing/sim/world.h"
+#include "serf/wire/ids.h"
+#include "serf/wire/swim_messages.h"
 
 namespace serf::testkit {
 
@@ -45,13 +48,12 @@ class ScaleCluster {
     }
   }
 
-  // Adds `nodes` that all know each other from the start, for measurements of an existing cluster.
-  // Only push/pulls carry the news, and no datagrams pass: ten thousand announcements to each of
-  // ten thousand nodes would take hours. The nodes of a group join the group's first node, the
-  // first nodes join the first of all, and then all nodes join the first of all again. False if
-  // they do not agree in the end.
+  // Adds `nodes` that all know each other from the start, for measurements of an existing cluster:
+  // each learns of all by one push/pull. Then they would announce all of it to each other, which
+  // would take hours with ten thousand nodes; so packets that are full of announcements are lost.
+  // False if the nodes do not agree in the end.
   bool StartJoined(std::uint32_t nodes) {
-    const std::size_t mtu = std::exchange(world_.links().settings().mtu, 0);
+    const std::size_t mtu = std::exchange(world_.links().settings().mtu, kProbeMtu);
     // One after the other, so that the nodes' ticks and probes are not in step.
     const Duration spacing =
         std::max(config_.swim.gossip_interval, config_.swim.probe_interval) / std::max(nodes, 1u);
@@ -59,10 +61,10 @@ class ScaleCluster {
       world_.Add(absl::StrCat("node-", i), config_);
       world_.RunFor(spacing);
     }
-    JoinAll([](std::uint32_t i) { return i % kGroup != 0; },
-            [](std::uint32_t i) { return i - i % kGroup; });
-    JoinAll([](std::uint32_t i) { return i % kGroup == 0; }, [](std::uint32_t) { return 0u; });
-    JoinAll([](std::uint32_t) { return true; }, [](std::uint32_t) { return 0u; });
+    world_.AnswerDialsWith(Introduction());
+    for (std::uint32_t i = 0; i < nodes; ++i) world_.Join(NodeId(i), {NodeId(i == 0 ? 1 : 0)});
+    world_.RunFor(std::chrono::milliseconds(20));
+    world_.AnswerDialsWith({});
     const bool quiet = WaitForQuiet(std::chrono::minutes(5));
     world_.links().settings().mtu = mtu;
     return quiet && Disagreeing() == 0;
@@ -128,19 +130,26 @@ class ScaleCluster {
   Rng& rng() { return rng_; }
 
  private:
-  // Fewer than the push/pulls that a node answers at once.
-  static constexpr std::uint32_t kJoinsAtOnce = 32;
-  static constexpr std::uint32_t kGroup = 100;
+  // Room for a probe and its answer, but not for a packet of announcements.
+  static constexpr std::size_t kProbeMtu = 300;
 
-  // All but the first for which wanted(i) holds join target(i), a few at a time.
-  template <typename Wanted, typename Target>
-  void JoinAll(Wanted&& wanted, Target&& target) {
-    for (std::uint32_t i = 1, joins = 0; i < world_.size(); ++i) {
-      if (!wanted(i)) continue;
-      world_.Join(NodeId(i), {NodeId(target(i))});
-      if (++joins % kJoinsAtOnce == 0) world_.RunFor(std::chrono::milliseconds(4));
+  // The answer to a push/pull of a node that knows all others.
+  ByteVector Introduction() const {
+    ByteVector bytes;
+    wire::Encode(wire::PushPullHeader{.nodes = static_cast<std::int64_t>(size())}, bytes);
+    for (std::uint32_t i = 0; i < size(); ++i) {
+      const swim::Node& node = world_.serf(NodeId(i)).node();
+      const swim::NodeInfo& info = node.info(node.self());
+      const auto versions = info.versions().ToBytes();
+      wire::Encode(wire::PushPullNode{.name = info.name(),
+                                      .addr = info.endpoint().address.bytes(),
+                                      .port = info.endpoint().port,
+                                      .meta = info.meta(),
+                                      .incarnation = wire::Incarnation(1),
+                                      .vsn = versions},
+                   bytes);
     }
-    world_.RunFor(std::chrono::milliseconds(50));
+    return bytes;
   }
 
   Rng rng_;

@@ -417,6 +417,10 @@ void World::Send(NodeId from, const Endpoint& to, ByteView bytes) {
 void World::CarryOut(NodeId node, const swim::Outbox::StreamOp& op) {
   using Kind = swim::Outbox::StreamOp::Kind;
   for (Observer* o : observers_) o->OnStreamOp(node, op, out_.bytes(op));
+  if (!dial_answer_.empty()) {
+    if (op.kind == Kind::kDial) AnswerDial(node, op.stream);
+    return;
+  }
   switch (op.kind) {
     case Kind::kDial: {
       const auto target = by_endpoint_.find(op.to);
@@ -432,6 +436,23 @@ void World::CarryOut(NodeId node, const swim::Outbox::StreamOp& op) {
       Schedule(streams_.Close(now_, node, op.stream));
       return;
   }
+}
+
+void World::AnswerDial(NodeId node, swim::StreamId stream) {
+  const auto call = [this, node](auto&& input) {
+    if (is_up(node)) Call(node, input);
+  };
+  After(links_.Latency(rng_), [call, stream] {
+    call([stream](Serf& serf, Instant now, Outbox& out) {
+      serf.OnStreamConnected(now, stream, out);
+    });
+  });
+  // By then the node has written.
+  After(links_.Latency(rng_) + std::chrono::milliseconds(2), [this, call, stream] {
+    call([this, stream](Serf& serf, Instant now, Outbox& out) {
+      serf.OnStreamBytes(now, stream, dial_answer_, out);
+    });
+  });
 }
 
 void World::Schedule(const VirtualStreams::Dues& dues) {

@@ -87,6 +87,11 @@ class World : public WorldRequests<World> {
   // From now on the process needs so long for each datagram, one after the other. Zero: no time.
   void SetServiceTime(NodeId node, Duration time) { slots_[node.value()].service = time; }
 
+  // From now on every node that dials gets these bytes as the answer to what it writes, and no
+  // other node hears of it. Empty: dials are real again. For a large cluster whose nodes are to
+  // know each other: a push/pull between each two nodes would take ten times as long.
+  void AnswerDialsWith(ByteVector bytes) { dial_answer_ = std::move(bytes); }
+
   // For inputs without a method in WorldRequests: calls input(machine, now, outbox) as one
   // transition of the node.
   template <typename Input>
@@ -230,6 +235,8 @@ class World : public WorldRequests<World> {
   void Tell(NodeId node);
   void Send(NodeId from, const Endpoint& to, ByteView bytes);
   void CarryOut(NodeId node, const swim::Outbox::StreamOp& op);
+  // Answers a dial by `dial_answer_`.
+  void AnswerDial(NodeId node, swim::StreamId stream);
   void Schedule(const VirtualStreams::Dues& dues);
   void SetDeadline(NodeId node);
   void NoteFault() {
@@ -250,6 +257,7 @@ class World : public WorldRequests<World> {
   std::vector<std::function<void()>> actions_;
   std::vector<std::uint32_t> free_actions_;
   Outbox out_;
+  ByteVector dial_answer_;
   std::map<RequestId, Completion> completions_;
   std::vector<Observer*> observers_;
   Logger* logger_ = nullptr;
