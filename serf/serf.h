@@ -61,6 +61,7 @@
 #include "serf/requests/requests.h"
 #include "serf/serf_state.h"
 #include "serf/snapshot/snapshot.h"
+#include "serf/stats.h"
 #include "serf/swim/broadcast_queue.h"
 #include "serf/swim/delegate.h"
 #include "serf/swim/node.h"
@@ -184,6 +185,10 @@ class Serf final : private swim::Delegate {
   std::vector<Member> Members() const { return ListMembers().Sorted(); }
   // The same in one piece of memory, for another thread to sort, or to read without copies.
   MemberListing ListMembers() const { return members_.List(); }
+  // Another number whenever ListMembers() would return something else. It never decreases.
+  std::uint64_t members_version() const {
+    return members_.table().changes() + node_.info_changes();
+  }
   // The addresses of all members that are alive, in no order.
   std::vector<Endpoint> AliveEndpoints() const {
     std::vector<Endpoint> endpoints;
@@ -195,8 +200,10 @@ class Serf final : private swim::Delegate {
   std::size_t member_count() const { return members_.table().size(); }
   // Statistics for operators: "members", "failed", "left", "health_score", "member_time", ...
   // (docs/protocol/serf.md 13.2).
-  std::map<std::string, std::string> Stats() const {
-    return StatMap(
+  std::map<std::string, std::string> Stats() const { return StatMap(stat_values()); }
+  // What Stats() shows, without the texts.
+  StatValues stat_values() const {
+    return ReadStats(
         {config_, node_, members_, user_events_, queries_, broadcasts_, counters(), coordinates()});
   }
   const Counters& counters() const { return context_.counters; }

@@ -18,6 +18,7 @@
 #include "serf/members/member_status_table.h"
 #include "serf/members/member_tracker.h"
 #include "serf/queries/queries.h"
+#include "serf/stats.h"
 #include "serf/swim/node.h"
 
 namespace serf {
@@ -34,28 +35,47 @@ struct StatSources {
   const CoordinateTracker* coordinates;  // null if they are disabled
 };
 
-inline std::map<std::string, std::string> StatMap(const StatSources& from) {
+inline StatValues ReadStats(const StatSources& from) {
   const MemberStatusTable& table = from.members.table();
   const bool encrypted = from.config.swim.keyring != nullptr && !from.config.swim.keyring->empty();
-  std::map<std::string, std::string> stats = {
-      {"members", absl::StrCat(table.size())},
-      {"failed", absl::StrCat(table.failed())},
-      {"left", absl::StrCat(table.left())},
-      {"health_score", absl::StrCat(from.node.health_score())},
-      {"member_time", absl::StrCat(from.members.clock().time().value())},
-      {"event_time", absl::StrCat(from.user_events.clock().time().value())},
-      {"query_time", absl::StrCat(from.queries.clock().time().value())},
-      {"intent_queue", absl::StrCat(from.broadcasts.intents())},
-      {"event_queue", absl::StrCat(from.broadcasts.events())},
-      {"query_queue", absl::StrCat(from.broadcasts.queries())},
-      {"encrypted", encrypted ? "true" : "false"},
+  StatValues values = {
+      .members = table.size(),
+      .failed = table.failed(),
+      .left = table.left(),
+      .health_score = from.node.health_score(),
+      .member_time = from.members.clock().time().value(),
+      .event_time = from.user_events.clock().time().value(),
+      .query_time = from.queries.clock().time().value(),
+      .intent_queue = from.broadcasts.intents(),
+      .event_queue = from.broadcasts.events(),
+      .query_queue = from.broadcasts.queries(),
+      .encrypted = encrypted,
+      .queries_unjudged = from.counters.queries_unjudged,
   };
-  if (from.coordinates != nullptr) {
-    stats["coordinate_resets"] = absl::StrCat(from.coordinates->resets());
+  if (from.coordinates != nullptr) values.coordinate_resets = from.coordinates->resets();
+  return values;
+}
+
+inline std::map<std::string, std::string> StatMap(const StatValues& values) {
+  std::map<std::string, std::string> stats = {
+      {"members", absl::StrCat(values.members)},
+      {"failed", absl::StrCat(values.failed)},
+      {"left", absl::StrCat(values.left)},
+      {"health_score", absl::StrCat(values.health_score)},
+      {"member_time", absl::StrCat(values.member_time)},
+      {"event_time", absl::StrCat(values.event_time)},
+      {"query_time", absl::StrCat(values.query_time)},
+      {"intent_queue", absl::StrCat(values.intent_queue)},
+      {"event_queue", absl::StrCat(values.event_queue)},
+      {"query_queue", absl::StrCat(values.query_queue)},
+      {"encrypted", values.encrypted ? "true" : "false"},
+  };
+  if (values.coordinate_resets) {
+    stats["coordinate_resets"] = absl::StrCat(*values.coordinate_resets);
   }
   // Go Serf does not have this entry, so readers may not expect it: show it only if it matters.
-  if (from.counters.queries_unjudged > 0) {
-    stats["queries_unjudged"] = absl::StrCat(from.counters.queries_unjudged);
+  if (values.queries_unjudged > 0) {
+    stats["queries_unjudged"] = absl::StrCat(values.queries_unjudged);
   }
   return stats;
 }

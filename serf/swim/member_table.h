@@ -89,7 +89,10 @@ class MemberTable {
     Row& r = row(member);
     assert(info && info->name() == r.info->name());
     r.info = std::move(info);
+    ++info_changes_;
   }
+  // How often SetInfo() was called.
+  std::uint64_t info_changes() const { return info_changes_; }
 
   // The number of known nodes, in all states: the N of the scaling formulas
   // (docs/protocol/membership.md 4.1).
@@ -149,6 +152,7 @@ class MemberTable {
   std::vector<MemberIndex> free_;
   absl::flat_hash_set<MemberIndex, NameHash, NameEqual> names_;
   std::array<std::size_t, 4> by_state_ = {};
+  std::uint64_t info_changes_ = 0;
 };
 
 static_assert(sizeof(MemberTable::Row) == 32, "the budget of a member row");

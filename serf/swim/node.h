@@ -114,6 +114,8 @@ class Node {
   }
   // The number of known nodes, this one and dead ones included: the N of the scaling formulas.
   std::size_t known_nodes() const { return membership_.table().known(); }
+  // How often the address, the metadata or the versions of a known node have changed.
+  std::uint64_t info_changes() const { return membership_.table().info_changes(); }
   // The number of alive and suspect nodes, this one included.
   std::size_t live_nodes() const { return membership_.table().live(); }
   // Calls f(MemberIndex) for each known node, in order of index.

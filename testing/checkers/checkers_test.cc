@@ -16,6 +16,7 @@
 #include "serf/snapshot_op.h"
 #include "serf/snapshot_state.h"
 #include "serf/testing/checkers/hearing_checker.h"
+#include "serf/testing/checkers/listing_checker.h"
 #include "serf/testing/checkers/query_checker.h"
 #include "serf/testing/checkers/snapshot_checker.h"
 #include "serf/testing/checkers/user_event_checker.h"
@@ -69,6 +70,7 @@ class CheckersTest : public ::testing::Test {
   UserEventChecker events_{world_, violations_};
   QueryChecker queries_{world_, violations_};
   SnapshotChecker snapshots_{world_, violations_};
+  ListingChecker listings_{world_, violations_};
   NodeId a_;
   NodeId b_;
 };
@@ -87,6 +89,17 @@ TEST_F(CheckersTest, ALivingMemberThatIsSaidToBeGone) {
                                               HasSubstr("a was told that b failed, which lives")));
   EXPECT_EQ(members_.false_leaves(), 2u);
   EXPECT_EQ(members_.false_failures(), 1u);
+}
+
+TEST_F(CheckersTest, AListingThatChangesWithoutItsVersion) {
+  EXPECT_GT(listings_.changes(), 0u);
+  listings_.OnListing(a_, 1'000'000, "a alive\n");
+  listings_.OnListing(b_, 1'000'000, "a leaving\n");
+  listings_.OnListing(a_, 1'000'001, "a leaving\n");
+  EXPECT_THAT(violations_.list(), IsEmpty());
+  listings_.OnListing(a_, 1'000'001, "a left\n");
+  EXPECT_THAT(violations_.list(),
+              ElementsAre(HasSubstr("a lists other members at the same version 1000001")));
 }
 
 TEST_F(CheckersTest, ALeaveThatIsToldAsAFailure) {

@@ -25,6 +25,7 @@
 #include "serf/tags.h"
 #include "serf/testing/checkers/checkers.h"
 #include "serf/testing/checkers/hearing_checker.h"
+#include "serf/testing/checkers/listing_checker.h"
 #include "serf/testing/checkers/query_application.h"
 #include "serf/testing/checkers/query_checker.h"
 #include "serf/testing/checkers/snapshot_checker.h"
@@ -85,6 +86,7 @@ struct SwarmWorld {
         incarnations(world, violations),
         members(world, violations),
         bounds(world, violations),
+        listings(world, violations),
         user_events(world, violations),
         hearing(world),
         queries(world, violations),
@@ -185,6 +187,7 @@ struct SwarmWorld {
   IncarnationChecker incarnations;
   EventChecker members;
   BoundsChecker bounds;
+  ListingChecker listings;
   UserEventChecker user_events;
   HearingChecker hearing;
   QueryChecker queries;
