@@ -9,14 +9,15 @@
 //   socket.Write(out.Unwritten()); out.OnWritten(now, n);
 //   at out.NextDeadline(): out.OnTimer(now);
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <utility>
 
 #include "msgpack/sbuffer.hpp"
 #include "serf/base/bytes.h"
 #include "serf/base/time.h"
 #include "serf/rpc/encode.h"
+#include "serf/rpc/reply_cache.h"
 
 namespace serf::rpc {
 
@@ -24,25 +25,23 @@ class OutputBuffer {
  public:
   msgpack::sbuffer& bytes() { return bytes_; }
 
-  ByteView Unwritten() const { return ViewOf(bytes_).subspan(written_); }
-  // Whether nothing has been written yet.
-  bool fresh() const { return written_ == 0; }
-  bool drained() const { return written_ == bytes_.size(); }
-  std::size_t size() const { return bytes_.size(); }
-
-  // Lends the memory, if it is free, for a reply that another thread writes. Append() returns it.
-  msgpack::sbuffer Lend() {
-    msgpack::sbuffer lent(kInitial);
-    if (bytes_.size() == 0) std::swap(bytes_, lent);
-    return lent;
+  // The next bytes to write; there may be more behind them.
+  ByteView Unwritten() const {
+    if (written_ < bytes_.size() || shared_ == nullptr) return ViewOf(bytes_).subspan(written_);
+    return ViewOf(*shared_).subspan(kCopyMax + written_ - bytes_.size());
   }
-  void Append(msgpack::sbuffer bytes) {
-    if (bytes_.size() > 0) {
-      bytes_.write(bytes.data(), bytes.size());
-      return;
-    }
-    bytes_ = std::move(bytes);
-    lent_ = true;
+  // Whether nothing has been written yet, and bytes() may grow.
+  bool fresh() const { return written_ == 0 && shared_ == nullptr; }
+  bool drained() const { return written_ == size(); }
+  std::size_t size() const {
+    return bytes_.size() + (shared_ == nullptr ? 0 : shared_->size() - kCopyMax);
+  }
+
+  // Appends bytes that other connections write, too. Until all are written, bytes() must not grow
+  // if there are more than kCopyMax of them.
+  void Share(const SharedBody& body) {
+    bytes_.write(body->data(), std::min(body->size(), kCopyMax));
+    if (body->size() > kCopyMax) shared_ = body;
   }
 
   // The socket has taken the first `size` bytes of Unwritten().
@@ -50,13 +49,12 @@ class OutputBuffer {
     written_ += size;
     if (!drained()) return;
     written_ = 0;
+    shared_ = nullptr;
     if (bytes_.size() > kKeepBrieflyMax) {
       bytes_ = msgpack::sbuffer(kInitial);
-      lent_ = false;
       return;
     }
-    // The lent memory may be larger than its content.
-    if (std::exchange(lent_, false) || bytes_.size() > kKeepMax) release_at_ = now + kKeepTime;
+    if (bytes_.size() > kKeepMax) release_at_ = now + kKeepTime;
     bytes_.clear();
   }
 
@@ -68,16 +66,19 @@ class OutputBuffer {
   }
 
  private:
-  // Memory that an idle connection keeps, and memory that it keeps for a while: a client that asks
-  // for thousands of members will ask again, and fresh memory costs more than to fill it.
+  // The bytes of a shared body that travel in one piece with what stands before them. Copying them
+  // costs less than another system call.
+  static constexpr std::size_t kCopyMax = std::size_t{64} << 10;
+  // Memory that an idle connection keeps, and memory that it keeps for a while: a client that hears
+  // of thousands of members will hear of more, and fresh memory costs more than to fill it.
   static constexpr std::size_t kKeepMax = std::size_t{256} << 10;
   static constexpr std::size_t kKeepBrieflyMax = std::size_t{8} << 20;
   static constexpr Duration kKeepTime = std::chrono::seconds(1);
   static constexpr std::size_t kInitial = 512;
 
   msgpack::sbuffer bytes_{kInitial};
+  SharedBody shared_;  // its bytes from kCopyMax on follow bytes_
   std::size_t written_ = 0;
-  bool lent_ = false;  // bytes_ are on loan
   Instant release_at_ = kNever;
 };
 

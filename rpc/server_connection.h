@@ -33,6 +33,7 @@
 #include "serf/base/system_error.h"
 #include "serf/base/time.h"
 #include "serf/rpc/log_history.h"
+#include "serf/rpc/reply_cache.h"
 #include "serf/rpc/server_session.h"
 #include "serf/rpc/service.h"
 #include "serf/rpc/stream_event.h"
@@ -52,6 +53,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
     Logger* logger = nullptr;
     Duration write_timeout = {};
     // See ServerSession.
+    std::shared_ptr<ReplyCache> replies;
     std::function<void()> on_command;
     // Called once, when the client has shaken hands and, with a key, authenticated.
     std::function<void()> on_trusted;
@@ -112,6 +114,7 @@ inline ServerSession::Options ServerConnection::SessionOptions() {
   options.auth_key = options_.auth_key;
   options.peer = options_.peer;
   options.logger = options_.logger;
+  options.replies = options_.replies;
   options.on_command = options_.on_command;
   // Posted, so that no write happens within the completion of the service, which must be free to
   // call the agent.
@@ -125,10 +128,11 @@ inline ServerConnection::ServerConnection(Socket socket, Service& service, Optio
       timer_(socket_.get_executor()),
       session_(transport::Now(), service, SessionOptions()) {}
 
+// The first request has usually come when the server learns of the connection.
 inline void ServerConnection::Start() {
   boost::system::error_code ignored;
   socket_.non_blocking(true, ignored);
-  Update();
+  OnReadable({});
 }
 
 inline void ServerConnection::OnEvent(const StreamEventPtr& event) {

@@ -31,6 +31,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/socket_base.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
 #include <cstddef>
@@ -57,6 +58,7 @@
 #include "serf/event.h"
 #include "serf/rpc/address.h"
 #include "serf/rpc/log_history.h"
+#include "serf/rpc/reply_cache.h"
 #include "serf/rpc/server_connection.h"
 #include "serf/rpc/service.h"
 #include "serf/rpc/stream_event.h"
@@ -124,10 +126,22 @@ class Server {
 
   // How many clients are connected.
   std::size_t connection_count() const { return connections_.size(); }
+  // The memory of the replies that they share.
+  std::size_t shared_bytes() const { return replies_->cache.bytes(); }
 
  private:
   using Executor = boost::asio::io_context::executor_type;
   using ConnectionId = std::uint64_t;
+
+  // What the connections share of their replies, and the timer that gives it up. A connection may
+  // outlive the server for a moment.
+  struct Replies {
+    Replies(boost::asio::io_context& io, std::function<void()> wake)
+        : cache(std::move(wake)), timer(io) {}
+    ReplyCache cache;
+    boost::asio::steady_timer timer;
+    bool armed = false;
+  };
 
   // How long clients have at a shutdown to read what is ready.
   static constexpr Duration kDrainTimeout = std::chrono::seconds(1);
@@ -144,8 +158,12 @@ class Server {
   // Whether there is room for a stranger, if need be by closing another one.
   bool HasRoom();
   static std::size_t DefaultMaxConnections();
-  // Lets the kernel detect peers that are gone, as Go Serf does.
-  static void KeepAlive(ServerConnection::Socket& socket);
+  // Sets what the listener's connections inherit, which saves each the system calls: no delay of
+  // small replies, and a kernel that detects peers that are gone, as Go Serf's.
+  static void SetTcpOptions(Listener<boost::asio::ip::tcp>::Native& acceptor);
+  // Gives up replies in time that nobody asks for any more.
+  static std::shared_ptr<Replies> MakeReplies(boost::asio::io_context& io);
+  static void Watch(const std::shared_ptr<Replies>& replies);
   void LogAcceptError(const boost::system::error_code& error);
   void Forget(ConnectionId id);
   absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Candidates(const HostPort& target);
@@ -153,6 +171,7 @@ class Server {
   boost::asio::io_context& io_;
   Service& service_;
   const ServerOptions options_;
+  const std::shared_ptr<Replies> replies_ = MakeReplies(io_);
   std::vector<std::unique_ptr<Listener<boost::asio::ip::tcp>>> tcp_listeners_;
   std::vector<std::unique_ptr<Listener<boost::asio::local::stream_protocol>>> unix_listeners_;
   std::vector<std::unique_ptr<UnixSocketFile>> files_;  // the sockets of listeners
@@ -180,14 +199,39 @@ inline std::size_t Server::DefaultMaxConnections() {
   return std::clamp<std::size_t>(limit.rlim_cur / 2, 1, kConnectionsMax);
 }
 
-inline void Server::KeepAlive(ServerConnection::Socket& socket) {
+inline std::shared_ptr<Server::Replies> Server::MakeReplies(boost::asio::io_context& io) {
+  const auto self = std::make_shared<std::weak_ptr<Replies>>();
+  const auto replies = std::make_shared<Replies>(io, [self] {
+    if (const std::shared_ptr<Replies> live = self->lock()) Watch(live);
+  });
+  *self = replies;
+  return replies;
+}
+
+inline void Server::Watch(const std::shared_ptr<Replies>& replies) {
+  const Instant deadline = replies->cache.NextDeadline();
+  if (replies->armed || deadline == kNever) return;
+  replies->armed = true;
+  replies->timer.expires_at(transport::ToSteadyTime(deadline));
+  replies->timer.async_wait(
+      [weak = std::weak_ptr<Replies>(replies)](const boost::system::error_code& error) {
+        const std::shared_ptr<Replies> live = weak.lock();
+        if (error || live == nullptr) return;
+        live->armed = false;
+        live->cache.OnTimer(transport::Now());
+        Watch(live);
+      });
+}
+
+inline void Server::SetTcpOptions(Listener<boost::asio::ip::tcp>::Native& acceptor) {
   using Seconds = boost::asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
   using Interval = boost::asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
   constexpr int kSeconds = 15;
   boost::system::error_code ignored;
-  socket.set_option(boost::asio::socket_base::keep_alive(true), ignored);
-  socket.set_option(Seconds(kSeconds), ignored);
-  socket.set_option(Interval(kSeconds), ignored);
+  acceptor.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+  acceptor.set_option(boost::asio::socket_base::keep_alive(true), ignored);
+  acceptor.set_option(Seconds(kSeconds), ignored);
+  acceptor.set_option(Interval(kSeconds), ignored);
 }
 
 inline void Server::CloseListeners() {
@@ -246,6 +290,7 @@ inline absl::Status Server::Listen(const std::string& address) {
     if (!error) {
       boost::system::error_code ignored;
       acceptor.set_option(Tcp::acceptor::reuse_address(true), ignored);
+      SetTcpOptions(acceptor);
       if (target->host.empty() && endpoint.address().is_v6()) {
         acceptor.set_option(boost::asio::ip::v6_only(false), ignored);
       }
@@ -267,9 +312,6 @@ inline absl::Status Server::Listen(const std::string& address) {
     local_ = Endpoint{transport::FromAsio(local.address()), local.port()};
     listener->Start(
         [this](ServerConnection::Socket socket, const Tcp::endpoint& peer) {
-          boost::system::error_code ignored;
-          socket.set_option(Tcp::no_delay(true), ignored);
-          KeepAlive(socket);
           Adopt(std::move(socket), transport::TextOf(peer), transport::FromAsio(peer.address()));
         },
         [this](const boost::system::error_code& why) { LogAcceptError(why); });
@@ -339,6 +381,7 @@ inline void Server::Adopt(ServerConnection::Socket socket, std::string peer,
   options.peer = std::move(peer);
   options.logger = options_.logger;
   options.write_timeout = options_.write_timeout;
+  options.replies = std::shared_ptr<ReplyCache>(replies_, &replies_->cache);
   options.on_command = options_.on_command;
   options.on_trusted = [this, id] { strangers_.Remove(id); };
   options.on_end = [this, id] { Forget(id); };

@@ -59,6 +59,7 @@
 #include "serf/rpc/output_buffer.h"
 #include "serf/rpc/protocol.h"
 #include "serf/rpc/query_streams.h"
+#include "serf/rpc/reply_cache.h"
 #include "serf/rpc/service.h"
 #include "serf/rpc/stream_event.h"
 #include "serf/rpc/subscriptions.h"
@@ -73,6 +74,8 @@ class ServerSession {
     Logger* logger = nullptr;  // null: silent
     // The session calls it when the service has made OnTimer() due, or output ready.
     std::function<void()> wake;
+    // What the sessions of a server share; null: nothing.
+    std::shared_ptr<ReplyCache> replies;
     // The session calls it for the handshake and for every request after it, also for refused ones.
     // Go Serf counts the same as commands.
     std::function<void()> on_command;
@@ -178,11 +181,6 @@ class ServerSession {
   void Respond(Instant now, ByteView body);
   void GetCoordinate(Instant now, ByteView body);
 
-  // Replies at once, or makes another thread write the reply.
-  void Run(MembersCommand command);
-  // The whole reply is in the output.
-  void Finish(const absl::Status& status);
-
   // A query of this connection has an answer.
   void OnAnswer(QueryStreams::Key query, const QueryUpdate& update);
 
@@ -206,14 +204,15 @@ class ServerSession {
     Reply(silent ? absl::string_view("unknown error") : status.message());
   }
 
-  // A completion for the service: calls `then(session, result)` if the session still lives.
-  template <typename Result, typename Then>
-  std::function<void(const Result&)> Later(Then then);
+  // A completion for the service: calls `then(session, result...)` if the session still lives.
+  template <typename... Result, typename Then>
+  std::function<void(const Result&...)> Later(Then then);
   // For requests whose reply is a status alone.
   Service::Done LaterReply() {
     return Later<absl::Status>(
         [](ServerSession& session, const absl::Status& status) { session.ReplyStatus(status); });
   }
+  ReplyCache::Done LaterMembers();
 
   Service& service_;
   const Options options_;
@@ -224,6 +223,7 @@ class ServerSession {
   std::size_t begin_ = 0;  // where the unread part of in_ begins
   ObjectScanner scanner_;
   OutputBuffer out_;
+  const std::shared_ptr<ReplyCache> replies_;
 
   RequestHeader header_;
   bool awaiting_body_ = false;
@@ -247,7 +247,10 @@ class ServerSession {
 };
 
 inline ServerSession::ServerSession(Instant now, Service& service, Options options)
-    : service_(service), options_(std::move(options)), login_(now, options_.auth_key) {}
+    : service_(service),
+      options_(std::move(options)),
+      replies_(options_.replies ? options_.replies : std::make_shared<ReplyCache>()),
+      login_(now, options_.auth_key) {}
 
 template <typename... Args>
 void ServerSession::Warn(Instant now, Instant& next, const Args&... args) {
@@ -427,14 +430,14 @@ inline void ServerSession::Execute(Instant now, ByteView body) {
   closing_ = true;
 }
 
-template <typename Result, typename Then>
-std::function<void(const Result&)> ServerSession::Later(Then then) {
-  return [weak = std::weak_ptr<ServerSession*>(self_), then](const Result& result) {
+template <typename... Result, typename Then>
+std::function<void(const Result&...)> ServerSession::Later(Then then) {
+  return [weak = std::weak_ptr<ServerSession*>(self_), then](const Result&... result) {
     const std::shared_ptr<ServerSession*> self = weak.lock();
     if (self == nullptr) return;
     ServerSession& session = **self;
     if (session.closing_) return;
-    then(session, result);
+    then(session, result...);
     if (session.processing_) return;  // the service has answered within the call
     session.due_ = true;
     if (session.options_.wake) session.options_.wake();
@@ -513,48 +516,42 @@ inline void ServerSession::Tags(Instant, ByteView body) {
   service_.UpdateTags(std::move(request.tags), std::move(request.delete_tags), LaterReply());
 }
 
-inline void ServerSession::Members(Instant, ByteView) {
-  Run({header_.seq, {}, service_.ListMembers()});
+inline void ServerSession::Members(Instant now, ByteView) {
+  AskMembers(now, service_, replies_, {}, {}, LaterMembers());
 }
 
-inline void ServerSession::MembersFiltered(Instant, ByteView body) {
+inline void ServerSession::MembersFiltered(Instant now, ByteView body) {
   MembersFilteredRequest request;
-  if (Read(body, request)) Run({header_.seq, std::move(request), service_.ListMembers()});
-}
-
-inline void ServerSession::Run(MembersCommand command) {
-  if (command.IsCheap()) {
-    return Finish(command.Write([] { return true; }, out_.bytes()));
+  if (Read(body, request)) {
+    AskMembers(now, service_, replies_, body, std::move(request), LaterMembers());
   }
-  struct Reply {
-    MembersCommand command;
-    msgpack::sbuffer bytes;
-    absl::Status status;
-  };
-  auto reply = std::make_shared<Reply>(Reply{std::move(command), out_.Lend(), {}});
-  service_.RunAside(
-      [reply](const Service::MayGoOn& may_go_on) {
-        reply->status = reply->command.Write(may_go_on, reply->bytes);
-      },
-      Later<bool>([reply](ServerSession& session, bool ran) {
-        if (!ran) {
-          reply->status =
-              reply->command.WriteError(absl::ResourceExhaustedError(kTooBusy), reply->bytes);
-        }
-        session.out_.Append(std::move(reply->bytes));
-        session.Finish(reply->status);
-      }));
 }
 
-inline void ServerSession::Finish(const absl::Status& status) {
-  busy_ = false;
-  if (!status.ok()) LogError("Failed to evaluate request: ", status.message());
+inline ReplyCache::Done ServerSession::LaterMembers() {
+  return Later<absl::Status, SharedBody>(
+      [](ServerSession& session, const absl::Status& status, const SharedBody& body) {
+        session.Reply(status.message());
+        if (status.ok()) return session.out_.Share(body);
+        session.LogError("Failed to evaluate request: ", status.message());
+        // Go Serf's client expects a body after any error of its own.
+        Writer writer(session.out_.bytes());
+        BeginMembersReply(writer, 0);
+      });
 }
 
-inline void ServerSession::Stats(Instant, ByteView) {
+inline void ServerSession::Stats(Instant now, ByteView) {
+  const ReplyCache::Request request{Command::kStats, {}};
+  const ReplyCache::Version version = service_.StatsVersion();
+  SharedBody body = replies_->Find(now, request, version);
+  if (body == nullptr) {
+    const std::shared_ptr<msgpack::sbuffer> made = replies_->TakeBuffer(request);
+    Writer writer(*made);
+    Encode(writer, service_.Stats());
+    replies_->Keep(now, request, version, made);
+    body = made;
+  }
   Reply({});
-  Writer writer(out_.bytes());
-  Encode(writer, service_.Stats());
+  out_.Share(body);
 }
 
 inline void ServerSession::StreamEvents(Instant, ByteView body) {

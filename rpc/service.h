@@ -67,12 +67,20 @@ class Service {
   // All members in every state, as Serf::ListMembers() takes them.
   virtual MemberListing ListMembers() = 0;
 
+  // Another number whenever ListMembers() would return something else, so that the server encodes a
+  // listing once for all clients that ask for it. Nothing: the service can't tell, and the server
+  // encodes each reply anew.
+  virtual std::optional<std::uint64_t> MembersVersion() { return std::nullopt; }
+
   // For work that would block this thread. Calls work(may_go_on) on another thread, then done(true)
   // on this one. Calls done(false) instead if too much such work waits, or if the agent shuts down.
   virtual void RunAside(Work work, WorkDone done) = 0;
 
   // The sections of the command `stats`: agent, runtime, serf, tags, event_handlers.
   virtual StatsSections Stats() = 0;
+
+  // The same for Stats() as MembersVersion() for ListMembers().
+  virtual std::optional<std::uint64_t> StatsVersion() { return std::nullopt; }
 
   // The network coordinate that a member announced last; none if it is not known.
   virtual std::optional<Coordinate> FindCoordinate(const std::string& node) = 0;

@@ -5,10 +5,12 @@
 // entries. Threads: all calls on the io_context's thread. Source: docs/protocol/agent.md 1.7 and
 // 2.12.
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -44,6 +46,7 @@
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/service.h"
 #include "serf/serf.h"
+#include "serf/stats.h"
 #include "serf/tags.h"
 #include "serf/transport/host.h"
 
@@ -68,8 +71,10 @@ class AgentService final : public rpc::Service {
       : host_(host), logger_(logger), on_left_(std::move(on_left)) {}
 
   MemberListing ListMembers() override { return host_.serf().ListMembers(); }
+  std::optional<std::uint64_t> MembersVersion() override { return host_.serf().members_version(); }
   inline void RunAside(Work work, WorkDone done) override;
   inline rpc::StatsSections Stats() override;
+  inline std::optional<std::uint64_t> StatsVersion() override;
   inline std::optional<Coordinate> FindCoordinate(const std::string& node) override;
   std::vector<rpc::LogLinePtr> LogHistory() override { return logger_.History(); }
   inline JoinId Join(std::vector<std::string> addresses, JoinOptions options,
@@ -111,7 +116,18 @@ class AgentService final : public rpc::Service {
   void LeaveCluster(Done done);
 
  private:
+  // What Stats() depends on, but for the event handlers.
+  struct StatsSource {
+    StatValues serf;
+    std::uint64_t members = 0;  // one of them has the tags that Stats() shows
+    std::size_t threads = 0;
+
+    friend bool operator==(const StatsSource&, const StatsSource&) = default;
+  };
+
   static std::map<std::string, std::string> RuntimeStats();
+  // How many threads the process has.
+  static std::size_t ThreadCount();
   // Shortens a client's payload. No valid one is longer, and quoting a megabyte would take long.
   static std::string LogText(absl::string_view payload) {
     constexpr std::size_t kMax = 16 << 10;
@@ -122,7 +138,9 @@ class AgentService final : public rpc::Service {
   GlogLogger& logger_;
   const std::function<void()> on_left_;
   std::map<std::string, std::string> event_scripts_;  // "user:deploy" -> command
-  std::set<QueryId> from_handlers_;                   // queries of this agent's scripts that run
+  StatsSource stats_source_;                          // at the last StatsVersion()
+  std::uint64_t stats_version_ = 0;
+  std::set<QueryId> from_handlers_;  // queries of this agent's scripts that run
 };
 
 inline void AgentService::RunAside(Work work, WorkDone done) {
@@ -142,7 +160,17 @@ inline rpc::StatsSections AgentService::Stats() {
   return sections;
 }
 
+inline std::optional<std::uint64_t> AgentService::StatsVersion() {
+  StatsSource source{host_.serf().stat_values(), host_.serf().members_version(), ThreadCount()};
+  if (source != stats_source_) {
+    stats_source_ = std::move(source);
+    ++stats_version_;
+  }
+  return stats_version_;
+}
+
 inline void AgentService::set_event_scripts(const std::vector<EventScript>& scripts) {
+  ++stats_version_;
   event_scripts_.clear();
   for (const EventScript& script : scripts) {
     // TYPE:NAME; the name may be empty.
@@ -166,12 +194,17 @@ inline std::map<std::string, std::string> AgentService::RuntimeStats() {
         {"cpu_count", absl::StrCat(std::thread::hardware_concurrency())}};
   }());
   std::map<std::string, std::string> stats = constant;
-  // Go Serf counts its goroutines. The kernel gives the number of threads as the link count of a
-  // folder; to read the folder would take longer than the rest of the request.
-  struct stat tasks {};
-  const bool found = ::stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 2;
-  stats["goroutines"] = absl::StrCat(found ? tasks.st_nlink - 2 : 1);
+  stats["goroutines"] = absl::StrCat(ThreadCount());  // Go Serf counts its goroutines
   return stats;
+}
+
+// The kernel gives the number as the link count of a folder. To read the folder, or only to look it
+// up by its path, would take longer than the rest of a request.
+inline std::size_t AgentService::ThreadCount() {
+  static const int folder = ::open("/proc/self/task", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  struct stat tasks {};
+  const bool found = folder >= 0 && ::fstat(folder, &tasks) == 0 && tasks.st_nlink > 2;
+  return found ? tasks.st_nlink - 2 : 1;
 }
 
 inline JoinId AgentService::Join(std::vector<std::string> addresses, JoinOptions options,

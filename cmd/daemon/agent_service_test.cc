@@ -3,9 +3,11 @@
 #include <map>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "serf/cmd/events/event_spec.h"
 #include "serf/cmd/telemetry/glog_logger.h"
 #include "serf/keys.h"
 #include "serf/query.h"
@@ -65,6 +67,35 @@ TEST_F(AgentServiceTest, EachCompletionIsCalledOnceWhateverEnds) {
   CallAll(service, ", at last");
   ASSERT_TRUE(RunUntil([&] { return AllCalled(); }));
   EXPECT_THAT(calls_, Each(Pair(::testing::_, 1)));
+}
+
+// The versions by which the server keeps encoded replies.
+TEST_F(AgentServiceTest, VersionsChangeWithWhatTheRepliesShow) {
+  const auto host = Start(testkit::QuickOptions("a"));
+  AgentService service(*host, logger_, [] {});
+  ASSERT_TRUE(RunUntil([&] { return service.ListMembers().size() == 1; }));
+  const auto stats = service.StatsVersion();
+  const auto members = service.MembersVersion();
+  ASSERT_TRUE(stats && members);
+  EXPECT_EQ(service.StatsVersion(), stats);
+  EXPECT_EQ(service.MembersVersion(), members);
+
+  service.set_event_scripts(*ParseEventScripts({"user:deploy=true"}));
+  const auto with_scripts = service.StatsVersion();
+  EXPECT_NE(with_scripts, stats);
+  EXPECT_EQ(service.MembersVersion(), members);
+
+  bool told = false;
+  service.UpdateTags({{"role", "web"}}, {}, [&told](const absl::Status&) { told = true; });
+  ASSERT_TRUE(RunUntil([&] { return told && service.MembersVersion() != members; }));
+  EXPECT_EQ(service.Stats()["tags"]["role"], "web");
+  const auto with_tags = service.StatsVersion();
+  EXPECT_NE(with_tags, with_scripts);
+
+  told = false;
+  service.SendUserEvent("deploy", "", {}, [&told](const absl::Status&) { told = true; });
+  ASSERT_TRUE(RunUntil([&] { return told; }));
+  EXPECT_NE(service.StatsVersion(), with_tags) << "the clock of events has moved";
 }
 
 }  // namespace

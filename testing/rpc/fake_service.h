@@ -57,7 +57,11 @@ inline MemberListing ListingOf(const std::vector<Member>& members) {
 
 class FakeService : public Service {
  public:
-  MemberListing ListMembers() override { return ListingOf(members); }
+  MemberListing ListMembers() override {
+    ++listings;
+    return ListingOf(members);
+  }
+  std::optional<std::uint64_t> MembersVersion() override { return members_version; }
   void RunAside(Work work, WorkDone done) override {
     ++works;
     Answer([this, work, done] {
@@ -67,6 +71,7 @@ class FakeService : public Service {
     });
   }
   StatsSections Stats() override { return stats; }
+  std::optional<std::uint64_t> StatsVersion() override { return stats_version; }
   std::vector<LogLinePtr> LogHistory() override { return history.Lines(); }
   std::optional<Coordinate> FindCoordinate(const std::string& node) override {
     const auto it = coordinates.find(node);
@@ -151,7 +156,10 @@ class FakeService : public Service {
   }
 
   std::vector<Member> members;
+  std::optional<std::uint64_t> members_version;
+  int listings = 0;  // calls of ListMembers
   StatsSections stats;
+  std::optional<std::uint64_t> stats_version;
   rpc::LogHistory history;
   JoinResult join_result;
   JoinId last_join;

@@ -20,6 +20,7 @@
 #include "serf/query.h"
 #include "serf/rpc/object_scanner.h"
 #include "serf/rpc/protocol.h"
+#include "serf/rpc/reply_cache.h"
 #include "serf/rpc/server_session.h"
 #include "serf/rpc/stream_event.h"
 #include "serf/testing/rpc/fake_service.h"
@@ -39,6 +40,7 @@ class ServerSessionTest : public ::testing::Test {
     options.logger = &logger_;
     options.wake = [this] { ++wakes_; };
     options.on_command = [this] { ++commands_; };
+    options.replies = replies_;
     session_.emplace(now_, service_, std::move(options));
     logger_.lines.clear();
   }
@@ -116,6 +118,8 @@ class ServerSessionTest : public ::testing::Test {
   Instant now_ = Instant(std::chrono::seconds(1000));
   FakeService service_;
   FakeLogger logger_;
+  // Connect() makes a session that shares it with the one before.
+  const std::shared_ptr<ReplyCache> replies_ = std::make_shared<ReplyCache>();
   int wakes_ = 0;
   int commands_ = 0;
   std::optional<ServerSession> session_;
