@@ -30,7 +30,7 @@ inline std::string MemberTable(std::span<const Member> members, bool detailed) {
       row.push_back(absl::StrCat("Available Protocol Range: [", versions.delegate_min, ", ",
                                  versions.delegate_max, "]"));
     }
-    table.AddRow(std::move(row));
+    table.AddRow(row);
   }
   return table.ToString();
 }

@@ -61,7 +61,9 @@ int Run(std::span<const std::string> args) {
                        "\n"));
     return kExitFailure;
   }
-  absl::c_sort(*members, [](const Member& a, const Member& b) { return a.name < b.name; });
+  const auto by_name = [](const Member& a, const Member& b) { return a.name < b.name; };
+  // Agents of this project have sorted them already.
+  if (!absl::c_is_sorted(*members, by_name)) absl::c_sort(*members, by_name);
   if (FLAGS_members_format == "text") {
     Print(MemberTable(*members, FLAGS_members_detailed));
   } else if (FLAGS_members_format == "json") {

@@ -105,6 +105,7 @@ inline std::string QuoteBytes(absl::string_view text) {
 }
 
 inline std::string EscapeControls(absl::string_view text) {
+  if (IsPlainAscii(text)) return std::string(text);
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {

@@ -9,12 +9,11 @@
 //   std::fputs(table.ToString().c_str(), stdout);
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "serf/cmd/text/quote.h"
 #include "serf/cmd/text/utf8.h"
@@ -25,34 +24,48 @@ class Table {
  public:
   // Trims blanks around a field and escapes control characters in it, so a row is always one line.
   // Rows may differ in their number of fields.
-  void AddRow(std::vector<std::string> fields) {
-    for (std::string& field : fields) {
-      field = EscapeControls(absl::StripAsciiWhitespace(field));
-    }
+  void AddRow(const std::vector<std::string>& fields) {
     for (std::size_t i = 0; i < fields.size(); ++i) {
+      const std::string field = EscapeControls(absl::StripAsciiWhitespace(fields[i]));
+      const std::size_t width = Utf8Length(field);
       if (i == widths_.size()) widths_.push_back(0);
-      widths_[i] = std::max(widths_[i], Utf8Length(fields[i]));
+      widths_[i] = std::max(widths_[i], width);
+      text_ += field;
+      fields_.push_back({text_.size(), width, i + 1 == fields.size()});
     }
-    rows_.push_back(std::move(fields));
+    if (fields.empty()) fields_.push_back({text_.size(), 0, true});
   }
 
   // Puts two blanks between columns, and pads every field of a row but its last. Trims blanks at
   // both ends of the whole text and ends it with one LF: an empty table is one empty line.
   std::string ToString() const {
     std::string text;
-    for (const std::vector<std::string>& row : rows_) {
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        text += row[i];
-        if (i + 1 == row.size()) continue;
-        text.append(widths_[i] - Utf8Length(row[i]) + 2, ' ');
+    std::size_t begin = 0;
+    std::size_t column = 0;
+    for (const Field& field : fields_) {
+      text.append(text_, begin, field.end - begin);
+      begin = field.end;
+      if (field.is_last) {
+        text += '\n';
+        column = 0;
+      } else {
+        text.append(widths_[column++] - field.width + 2, ' ');
       }
-      text += '\n';
     }
-    return absl::StrCat(absl::StripAsciiWhitespace(text), "\n");
+    absl::StripAsciiWhitespace(&text);
+    text += '\n';
+    return text;
   }
 
  private:
-  std::vector<std::vector<std::string>> rows_;
+  struct Field {
+    std::size_t end;    // in text_
+    std::size_t width;  // in code points
+    bool is_last;       // of its row
+  };
+
+  std::string text_;  // all fields, one behind the other: a table may have 10,000 rows
+  std::vector<Field> fields_;
   std::vector<std::size_t> widths_;  // in code points
 };
 

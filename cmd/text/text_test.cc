@@ -131,6 +131,15 @@ TEST(QuoteTest, ATerminalSeesLinesAndTabsOnly) {
   EXPECT_EQ(EscapeForTerminal(absl::string_view("\0", 1)), R"(\x00)");
 }
 
+TEST(PlainAsciiTest, OnlyWhatPrintsIsPlain) {
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string text = "name-" + std::string(1, static_cast<char>(byte));
+    EXPECT_EQ(IsPlainAscii(text), byte >= 0x20 && byte < 0x7f) << byte;
+    if (IsPlainAscii(text)) EXPECT_EQ(EscapeControls(text), text);
+  }
+  EXPECT_TRUE(IsPlainAscii(""));
+}
+
 TEST(TableTest, Aligns) {
   Table table;
   table.AddRow({"alpha", "127.0.0.1:7946", "alive", "role=web,v=2"});

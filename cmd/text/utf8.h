@@ -5,6 +5,7 @@
 //
 //   while (!text.empty()) { const Utf8Char c = TakeUtf8(text); ... }
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -46,8 +47,15 @@ inline Utf8Char TakeUtf8(absl::string_view& text) {
   return result;
 }
 
+// Whether the text has only blanks and what ASCII prints, as nearly all names do. Then each byte is
+// a character, and none needs an escape.
+inline bool IsPlainAscii(absl::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
 // The number of code points; an invalid byte counts as one.
 inline std::size_t Utf8Length(absl::string_view text) {
+  if (IsPlainAscii(text)) return text.size();
   std::size_t length = 0;
   for (; !text.empty(); ++length) TakeUtf8(text);
   return length;
