@@ -25,7 +25,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
 #include "serf/base/logger.h"
@@ -135,9 +134,11 @@ inline void GlogLogger::send(google::LogSeverity, const char*, const char*, int,
   const std::tm& tm = time.tm();
   const absl::string_view text(message, size);
   const LogLevel level = LevelOf(text);
+  const auto two = [](int number) { return absl::Dec(number, absl::kZeroPad2); };
   const rpc::LogLinePtr line = rpc::MakeLogLine(
-      level, absl::StrFormat("%04d/%02d/%02d %02d:%02d:%02d %s\n", tm.tm_year + 1900, tm.tm_mon + 1,
-                             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, text));
+      level, absl::StrCat(absl::Dec(tm.tm_year + 1900, absl::kZeroPad4), "/", two(tm.tm_mon + 1),
+                          "/", two(tm.tm_mday), " ", two(tm.tm_hour), ":", two(tm.tm_min), ":",
+                          two(tm.tm_sec), " ", text, "\n"));
   const std::lock_guard<std::mutex> lock(mutex_);
   if (level >= level_ && syslog_) syslog_(level, line->text);
   if (level >= level_ && open_) print_(line->text);

@@ -215,7 +215,9 @@ inline void Metrics::Add(Aggregates Interval::*kind, char letter, absl::string_v
   std::string word(name);
   std::replace(word.begin(), word.end(), ' ', '_');
   Aggregates& aggregates = Current(now).*kind;
-  if (aggregates.size() < kNamesMax || aggregates.contains(word)) {
+  if (const auto known = aggregates.find(word); known != aggregates.end()) {
+    known->second.Add(value, now);
+  } else if (aggregates.size() < kNamesMax) {
     aggregates[word].Add(value, now);
   }
   if (sink_) sink_(WholeName(word), letter, value);
