@@ -20,6 +20,7 @@
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/socket_base.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
@@ -66,6 +67,10 @@ class Acceptor {
   void Start(OnAccepted on_accepted, OnError on_error) {
     core_->on_accepted = std::move(on_accepted);
     core_->on_error = std::move(on_error);
+    ErrorCode ignored;
+    core_->native.non_blocking(true, ignored);
+    // Else accept() would wait for the next connection when a peer has gone already.
+    core_->native.set_option(asio::socket_base::enable_connection_aborted(true), ignored);
     core_->Accept();
   }
 
@@ -83,16 +88,21 @@ class Acceptor {
   struct Core : std::enable_shared_from_this<Core> {
     explicit Core(asio::io_context& io) : native(io), pause_timer(io) {}
 
+    // Waits for a connection first. An accept() that finds none costs as much as one that finds
+    // one, because the kernel makes the new socket before it looks; async_accept() tries each time.
     void Accept() {
-      native.async_accept(peer,
-                          [self = this->shared_from_this()](const ErrorCode& error, Socket socket) {
-                            self->Finish(error, std::move(socket));
-                          });
+      native.async_wait(Native::wait_read, [self = this->shared_from_this()](
+                                               const ErrorCode& error) { self->Take(error); });
     }
 
-    void Finish(const ErrorCode& error, Socket socket) {
+    void Take(ErrorCode error) {
       if (!native.is_open() || on_accepted == nullptr) return;
-      if (error == asio::error::connection_aborted) return Accept();  // the peer has gone already
+      Socket socket(native.get_executor());
+      if (!error) native.accept(socket, peer, error);
+      // The peer has gone already, or another process has taken the connection.
+      if (error == asio::error::connection_aborted || error == asio::error::would_block) {
+        return Accept();
+      }
       if (error) return Pause(error);
       pause = Duration::zero();
       // A copy, because the handler may close the acceptor, and so destroy its own object.
