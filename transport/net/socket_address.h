@@ -105,9 +105,9 @@ inline Endpoint FromAsio(const asio::ip::tcp::endpoint& endpoint) {
 
 // The text of an endpoint, with its zone: "127.0.0.1:7373", "[fe80::1%eth0]:7373".
 inline std::string TextOf(const asio::ip::tcp::endpoint& endpoint) {
-  const std::string host = endpoint.address().to_string();
-  return endpoint.address().is_v6() ? absl::StrCat("[", host, "]:", endpoint.port())
-                                    : absl::StrCat(host, ":", endpoint.port());
+  // Asio writes an IPv4 address with sprintf().
+  if (endpoint.address().is_v4()) return FromAsio(endpoint).ToString();
+  return absl::StrCat("[", endpoint.address().to_string(), "]:", endpoint.port());
 }
 
 // The address of a text; nothing for a name. Unlike IpAddress::Parse() it accepts a zone:
