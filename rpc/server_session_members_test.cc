@@ -77,7 +77,7 @@ TEST_F(ServerSessionTest, ManyMembersAreForAnotherThread) {
   EXPECT_EQ(replies[3]["Members"].size(), 1u);
 }
 
-// Another thread writes the reply into the connection's memory, which streams may need meanwhile.
+// The records of streams come before a reply that another thread writes meanwhile, or behind it.
 TEST_F(ServerSessionTest, StreamsGoOnWhileAnotherThreadWritesAReply) {
   for (int i = 0; i < 1025; ++i) service_.members.push_back(TestMember(absl::StrCat("node", i)));
   Handshake();
