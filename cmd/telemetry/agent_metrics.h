@@ -66,6 +66,9 @@ class AgentMetrics {
   struct Growing {
     absl::string_view name;
     std::uint64_t Set::*counter;
+    // Counts how often `counter` grew; by default it grows by one at a time. Null: nobody counts
+    // that, and all growth since the last measurement is one step.
+    std::uint64_t Set::*steps = counter;
   };
   static constexpr std::array kSerf = {
       Growing<Counters>{"serf.member.join", &Counters::member_joins},
@@ -83,9 +86,11 @@ class AgentMetrics {
       Growing<Counters>{"serf.query_duplicate_responses", &Counters::query_duplicate_responses},
   };
   static constexpr std::array kSwim = {
-      Growing<swim::Counters>{"memberlist.udp.sent", &swim::Counters::datagram_bytes_sent},
-      Growing<swim::Counters>{"memberlist.udp.received", &swim::Counters::datagram_bytes_received},
-      Growing<swim::Counters>{"memberlist.tcp.sent", &swim::Counters::stream_bytes_sent},
+      Growing<swim::Counters>{"memberlist.udp.sent", &swim::Counters::datagram_bytes_sent,
+                              &swim::Counters::datagrams_sent},
+      Growing<swim::Counters>{"memberlist.udp.received", &swim::Counters::datagram_bytes_received,
+                              &swim::Counters::datagrams_received},
+      Growing<swim::Counters>{"memberlist.tcp.sent", &swim::Counters::stream_bytes_sent, nullptr},
       Growing<swim::Counters>{"memberlist.tcp.accept", &swim::Counters::streams_accepted},
       Growing<swim::Counters>{"memberlist.tcp.connect", &swim::Counters::streams_dialled},
       Growing<swim::Counters>{"memberlist.msg.alive", &swim::Counters::alive_applied},
@@ -148,9 +153,11 @@ inline void AgentMetrics::OnEvent(const Event& event) {
 template <typename Set, std::size_t kSize>
 void AgentMetrics::CountGrowth(const std::array<Growing<Set>, kSize>& names, const Set& now,
                                Set& last) {
-  for (const auto& [name, counter] : names) {
+  for (const auto& [name, counter, steps] : names) {
     const std::uint64_t growth = now.*counter - last.*counter;
-    if (growth != 0) metrics_.Count(name, static_cast<double>(growth));
+    if (growth == 0) continue;
+    const std::uint64_t times = steps != nullptr ? now.*steps - last.*steps : 1;
+    metrics_.CountSteps(name, static_cast<double>(growth), times);
   }
   last = now;
 }

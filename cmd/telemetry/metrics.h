@@ -80,7 +80,15 @@ class Metrics {
   // are put together only for the sink and for Dump(): an idle agent measures, and nobody asks.
   // The name of a gauge is a literal.
   void Gauge(absl::string_view name, double value, Clock::time_point now = Clock::now());
-  void Count(absl::string_view name, double value, Clock::time_point now = Clock::now());
+  void Count(absl::string_view name, double value, Clock::time_point now = Clock::now()) {
+    CountSteps(name, value, 1, now);
+  }
+  // As that many calls of Count() whose values have this sum, all equal. The sink receives the sum,
+  // once. `steps` is at least 1; zero counts as 1.
+  void CountSteps(absl::string_view name, double sum, std::uint64_t steps,
+                  Clock::time_point now = Clock::now()) {
+    Add(&Interval::counters, 'c', name, sum, std::max<std::uint64_t>(steps, 1), now);
+  }
   void Sample(absl::string_view name, double milliseconds, Clock::time_point now = Clock::now());
 
   // The rest of the interval that `now` lies in; more than zero.
@@ -98,7 +106,8 @@ class Metrics {
     double max = 0;
     Clock::time_point last;
 
-    void Add(double value, Clock::time_point now);
+    // Adds so many equal values with this sum.
+    void Add(double total, std::uint64_t values, Clock::time_point now);
     double StandardDeviation() const;
   };
   using Aggregates = std::map<std::string, Aggregate, std::less<>>;
@@ -119,8 +128,8 @@ class Metrics {
   }
   // The interval of `now`. Forgets those that are too old.
   Interval& Current(Clock::time_point now);
-  void Add(Aggregates Interval::*kind, char letter, absl::string_view name, double value,
-           Clock::time_point now);
+  void Add(Aggregates Interval::*kind, char letter, absl::string_view name, double total,
+           std::uint64_t values, Clock::time_point now);
   static void AppendAggregates(const std::string& prefix, const Aggregates& aggregates,
                                std::string* out);
 
@@ -160,12 +169,13 @@ inline std::string FormatTime(Metrics::Clock::time_point time, bool fraction) {
 
 }  // namespace metrics_internal
 
-inline void Metrics::Aggregate::Add(double value, Clock::time_point now) {
+inline void Metrics::Aggregate::Add(double total, std::uint64_t values, Clock::time_point now) {
+  const double value = total / static_cast<double>(values);
   min = count == 0 ? value : std::min(min, value);
   max = count == 0 ? value : std::max(max, value);
-  ++count;
-  sum += value;
-  squares += value * value;
+  count += values;
+  sum += total;
+  squares += total * value;
   last = now;
 }
 
@@ -202,25 +212,21 @@ inline void Metrics::Gauge(absl::string_view name, double value, Clock::time_poi
   if (sink_) sink_(WholeGaugeName(name), 'g', value);
 }
 
-inline void Metrics::Count(absl::string_view name, double value, Clock::time_point now) {
-  Add(&Interval::counters, 'c', name, value, now);
-}
-
 inline void Metrics::Sample(absl::string_view name, double milliseconds, Clock::time_point now) {
-  Add(&Interval::samples, 's', name, milliseconds, now);
+  Add(&Interval::samples, 's', name, milliseconds, 1, now);
 }
 
 inline void Metrics::Add(Aggregates Interval::*kind, char letter, absl::string_view name,
-                         double value, Clock::time_point now) {
+                         double total, std::uint64_t values, Clock::time_point now) {
   std::string word(name);
   std::replace(word.begin(), word.end(), ' ', '_');
   Aggregates& aggregates = Current(now).*kind;
   if (const auto known = aggregates.find(word); known != aggregates.end()) {
-    known->second.Add(value, now);
+    known->second.Add(total, values, now);
   } else if (aggregates.size() < kNamesMax) {
-    aggregates[word].Add(value, now);
+    aggregates[word].Add(total, values, now);
   }
-  if (sink_) sink_(WholeName(word), letter, value);
+  if (sink_) sink_(WholeName(word), letter, total);
 }
 
 inline void Metrics::AppendAggregates(const std::string& prefix, const Aggregates& aggregates,

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -95,6 +97,28 @@ TEST(MetricsTest, ClockThatIsSetBack) {
   metrics.Count("a", 1, kStart);
   metrics.Count("a", 1, kStart - seconds(100));
   EXPECT_THAT(metrics.Dump(kStart + seconds(10)), ::testing::HasSubstr("Count: 2"));
+}
+
+// Go Serf 0.9.4 counts each event by itself, so that three events are "Count: 3 Sum: 3.000".
+TEST(MetricsTest, StepsThatWereCountedTogether) {
+  struct Row {
+    double sum;
+    std::uint64_t steps;
+    absl::string_view dumped;
+  };
+  constexpr Row kRows[] = {
+      {3, 3, "'serf-agent.c': Count: 3 Sum: 3.000 "},
+      {1200, 4, "'serf-agent.c': Count: 4 Sum: 1200.000 "},
+      {7, 0, "'serf-agent.c': Count: 1 Sum: 7.000 "},
+  };
+  for (const Row& row : kRows) {
+    Metrics metrics;
+    std::vector<double> heard;
+    metrics.set_sink([&](absl::string_view, char, double value) { heard.push_back(value); });
+    metrics.CountSteps("c", row.sum, row.steps, kStart);
+    EXPECT_THAT(metrics.Dump(kStart + seconds(10)), ::testing::HasSubstr(row.dumped));
+    EXPECT_THAT(heard, ::testing::ElementsAre(row.sum));
+  }
 }
 
 TEST(MetricsTest, SinkHearsAll) {
