@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Writes cmd/idle_functions.txt: the functions that an agent runs while nothing happens.
+"""Writes cmd/function_order.txt: the functions that an agent runs while nothing happens, and then
+those of its start.
 
   tools/function_order.py [SERF]     # SERF: a program to look at; default: builds //cmd:serf
 
 The linker puts them side by side (tools/cc.bzl, function_order). The kernel maps code in pieces of
-64 KiB, so that 200 KiB of functions, strewn over 6 MiB, would cost an idle agent 1.9 MiB. A list
-that is out of date costs memory and nothing else: write it anew when the figure "idle: resident
-memory" of //testing/bench:compare has grown.
+64 KiB, so that 200 KiB of functions, strewn over 6 MiB, would cost an idle agent 1.9 MiB, and each
+piece costs a start a page fault. A list that is out of date costs memory and time and nothing else:
+write it anew when the load "idle" of //testing/bench:compare shows more resident memory.
 
 An agent runs in Valgrind's callgrind, alone at first and then with two others, on the loopback
-addresses of a network namespace of its own. Needs valgrind, and root or user namespaces.
+addresses of a network namespace of its own; another one only starts, answers RPC, and ends. Needs
+valgrind, and root or user namespaces.
 """
 import os
 import re
@@ -20,7 +22,7 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LIST = os.path.join(TOP, "cmd", "idle_functions.txt")
+LIST = os.path.join(TOP, "cmd", "function_order.txt")
 # Longer than the longest period of the LAN profile: that of push/pull and of reconnecting.
 OBSERVE_SECONDS = 65
 DEADLINE_SECONDS = 60
@@ -55,11 +57,21 @@ def observe(agent):
             time.sleep(OBSERVE_SECONDS)
 
 
-def record(serf, path):
-    """Has callgrind write to `path` what an idle agent runs. In a namespace of its own."""
+def callgrind(path, from_start):
+    return ["valgrind", "--tool=callgrind", "--instr-atstart=" + ("yes" if from_start else "no"),
+            "--demangle=no", "--callgrind-out-file=" + path]
+
+
+def record(serf, idle, start):
+    """Has callgrind write to these paths what an agent runs. In a namespace of its own."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    agents = [start_agent(serf, 1, ["valgrind", "--tool=callgrind", "--instr-atstart=no",
-                                    "--demangle=no", "--callgrind-out-file=" + path])]
+    agent = start_agent(serf, 1, callgrind(start, from_start=True))
+    try:
+        until_it_answers(serf, 1)
+    finally:
+        agent.send_signal(signal.SIGTERM)
+        agent.wait(DEADLINE_SECONDS)
+    agents = [start_agent(serf, 1, callgrind(idle, from_start=False))]
     try:
         until_it_answers(serf, 1)
         observe(agents[0])
@@ -116,14 +128,17 @@ def main():
         program = os.path.join(TOP, "bazel-bin", "cmd", "serf")
     program = os.path.realpath(program)
     with tempfile.TemporaryDirectory() as folder:
-        counts = os.path.join(folder, "callgrind.out")
+        paths = [os.path.join(folder, name) for name in ("idle", "start")]
         namespace = ["unshare", "--net"] + ([] if os.geteuid() == 0 else ["--map-root-user"])
-        subprocess.run(namespace + [sys.executable, __file__, "--record", program, counts],
+        subprocess.run(namespace + [sys.executable, __file__, "--record", program, *paths],
                        check=True)
-        with open(counts) as lines:
-            functions = with_aliases(functions_of(lines, program), program)
+        functions = []  # first those of an idle agent, so that they are close together
+        for path in paths:
+            with open(path) as lines:
+                found = with_aliases(functions_of(lines, program), program)
+            functions += sorted(found.difference(functions))
     with open(LIST, "w") as out:
-        for name in sorted(functions):
+        for name in functions:
             out.write(".text.%s*\n" % name)  # with or without such a suffix
     print("%s: %d functions" % (os.path.relpath(LIST, TOP), len(functions)))
 
