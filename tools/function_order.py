@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes cmd/function_order.txt: the functions that an agent runs while nothing happens, and then
-those of its start.
+"""Writes cmd/function_order.txt: the functions of an agent's start, and then those that it runs
+while nothing happens.
 
   tools/function_order.py [SERF]     # SERF: a program to look at; default: builds //cmd:serf
 
@@ -132,11 +132,14 @@ def main():
         namespace = ["unshare", "--net"] + ([] if os.geteuid() == 0 else ["--map-root-user"])
         subprocess.run(namespace + [sys.executable, __file__, "--record", program, *paths],
                        check=True)
-        functions = []  # first those of an idle agent, so that they are close together
+        found = []
         for path in paths:
             with open(path) as lines:
-                found = with_aliases(functions_of(lines, program), program)
-            functions += sorted(found.difference(functions))
+                found.append(with_aliases(functions_of(lines, program), program))
+        idle, start = found
+        # What cannot be ordered of an idle agent's code, operator new and the like, comes after the
+        # list: the idle functions stand beside it.
+        functions = sorted(start - idle) + sorted(idle)
     with open(LIST, "w") as out:
         for name in functions:
             out.write(".text.%s*\n" % name)  # with or without such a suffix
