@@ -43,6 +43,22 @@ TEST_F(GlogLoggerTest, FiltersByLevelWhatIsPrintedOnly) {
   EXPECT_EQ(logger_.History()[4]->level, LogLevel::kError);
 }
 
+// Entries that are printed pass through glog, and others do not. They look alike.
+TEST_F(GlogLoggerTest, EntriesLookAlikeWhetherPrintedOrNot) {
+  logger_.OpenGate();
+  logger_.set_level(LogLevel::kWarn);
+  for (const char* text : {"serf: x", "serf: x\n", "serf: x\n\n", ""}) {
+    logger_.WriteLines(LogLevel::kWarn, text);
+    logger_.WriteLines(LogLevel::kInfo, text);
+    const auto history = logger_.History();
+    const std::string printed = history[history.size() - 2]->text;
+    const std::string recorded = history.back()->text;
+    EXPECT_THAT(recorded, MatchesRegex("[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} "
+                                       "\\[INFO\\] (.|\n)*"));
+    EXPECT_EQ(printed.substr(printed.find(']')), recorded.substr(recorded.find(']')));
+  }
+}
+
 TEST_F(GlogLoggerTest, GateHoldsBackUntilOpened) {
   Log(&logger_, LogLevel::kInfo, "agent: one");
   Log(&logger_, LogLevel::kDebug, "agent: hidden");
