@@ -471,6 +471,11 @@ inline void Driver::ReceiveDatagrams() {
     progress = sockets_.udp->ReceiveUntil(end, refused_, [this](Instant now, const auto& datagram) {
       serf_->OnDatagram(now, datagram.from, datagram.bytes, out_);
     });
+    // What these datagrams brought leaves at once, without another turn of the loop.
+    if (const Instant now = Now();
+        progress != UdpSocket::Progress::kMore && serf_->NextDeadline() <= now) {
+      serf_->OnTimer(now, out_);
+    }
     Flush();
   }
   if (progress != UdpSocket::Progress::kTimeIsOver) return WaitForDatagrams();

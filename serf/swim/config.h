@@ -176,10 +176,10 @@ struct Config {
   // query timeout. Zero: never.
   Duration gossip_interval = std::chrono::milliseconds(200);
   // kPrompt: the least pause between two waves.
-  Duration prompt_interval = std::chrono::milliseconds(5);
-  // kPrompt: the most packets to one target in a wave or round, when many messages wait; 1 to
-  // kPromptPacketsMax.
-  int prompt_packets_per_target = 4;
+  Duration prompt_interval = std::chrono::milliseconds(10);
+  // kPrompt: the most packets to one target in a wave, when many messages wait, and four times as
+  // many as in a round; 1 to kPromptPacketsMax.
+  int prompt_packets_per_target = 16;
   // kPrompt: the most bytes of gossip per second. Rounds at the ticks are sent all the same, and
   // count. Zero: no limit.
   std::uint64_t gossip_bytes_per_second = 2'000'000;

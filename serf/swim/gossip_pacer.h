@@ -6,8 +6,8 @@
 //
 // kTicked is what Go Serf does: a round at each multiple of the gossip interval while messages
 // wait. kPrompt has two kinds of transmissions (docs/decisions/0003-prompt-gossip.md). Fresh
-// messages, which were never sent, leave in a wave at once, at least `prompt_interval` after the
-// wave before, and within a budget of bytes and packets. Repeats leave in rounds at Go Serf's
+// messages, which were never sent, leave in a wave at once, or `prompt_interval` after the wave
+// before, and within a budget of bytes and packets. Repeats leave in rounds at Go Serf's
 // ticks, whatever the budget says; a round whose packets were full is followed by another one
 // before the next tick, as far as waves leave bytes for it.
 
@@ -46,7 +46,7 @@ class GossipPacer {
   void Start(Instant now) { start_ = bytes_back_ = packets_back_ = now; }
 
   // Messages wait in a queue. Cheap; call it after each input that may have queued one.
-  void Wake(Instant now, const BroadcastsWaiting& waiting, Rng& rng);
+  void Wake(Instant now, const BroadcastsWaiting& waiting);
 
   // When the next wave and the next round of repeats are due; kNever while nothing waits.
   Instant wave_at() const { return wave_at_; }
@@ -64,10 +64,9 @@ class GossipPacer {
  private:
   // How much may be sent at once beyond the budget.
   static constexpr Duration kBurst = std::chrono::milliseconds(100);
-  // Messages that arrive within this part of `prompt_interval` leave together.
-  static constexpr int kGatherPart = 3;
-  // Full rounds of repeats are so many prompt intervals apart on average.
-  static constexpr int kFullRoundIntervals = 3;
+  // Waiting fills no full packet more. Yet after a wave of full packets the next one waits for this
+  // part of `prompt_interval`, so that receivers can keep up.
+  static constexpr int kFullWavePart = 4;
 
   Instant NextTick(Instant now) const {
     return start_ + ((now - start_) / options_.gossip_interval + 1) * options_.gossip_interval;
@@ -88,16 +87,15 @@ class GossipPacer {
   std::uint64_t held_back_ = 0;
 };
 
-inline void GossipPacer::Wake(Instant now, const BroadcastsWaiting& waiting, Rng& rng) {
+inline void GossipPacer::Wake(Instant now, const BroadcastsWaiting& waiting) {
   if (options_.gossip_interval <= Duration::zero() || waiting.messages == 0) return;
   if (options_.pacing == GossipPacing::kTicked) {
     if (round_at_ == kNever) round_at_ = NextTick(now);
     return;
   }
   if (waiting.fresh > 0 && wave_at_ == kNever) {
-    const Instant gathered = now + rng.Below(options_.prompt_interval / kGatherPart);
     const Instant budget = std::max(bytes_back_, packets_back_) - kBurst;
-    wave_at_ = std::max({gathered, next_wave_, budget});
+    wave_at_ = std::max({now, next_wave_, budget});
     if (budget == wave_at_) ++held_back_;
   }
   if (waiting.messages > waiting.fresh && round_at_ == kNever) round_at_ = NextTick(now);
@@ -105,7 +103,7 @@ inline void GossipPacer::Wake(Instant now, const BroadcastsWaiting& waiting, Rng
 
 inline void GossipPacer::OnWave(Instant now, const Sent& sent) {
   wave_at_ = kNever;
-  next_wave_ = now + options_.prompt_interval;
+  next_wave_ = now + options_.prompt_interval / (sent.full ? kFullWavePart : 1);
   Spend(now, sent.bytes, options_.bytes_per_second, bytes_back_);
   // Waiting would not fill full packets more, so only the bytes of those count.
   if (!sent.full) Spend(now, sent.packets, options_.packets_per_second, packets_back_);
@@ -121,7 +119,7 @@ inline void GossipPacer::OnRound(Instant now, const Sent& sent, bool repeats, Rn
   Spend(now, sent.bytes, options_.bytes_per_second, bytes_back_);
   if (!repeats || !sent.full) return;
   // Repeats have no part in the burst: waves go first.
-  const Duration pause = options_.prompt_interval * kFullRoundIntervals;
+  const Duration pause = options_.prompt_interval;
   const Instant next = now + pause - pause / 3 + rng.Below(2 * pause / 3);
   round_at_ = std::min(round_at_, std::max(next, bytes_back_));
 }

@@ -50,7 +50,7 @@ class Gossiper {
  private:
   // A wave has reached everybody after so many prompt intervals: in a cluster of 1,000 it takes
   // nine hops.
-  static constexpr int kWaveIntervals = 10;
+  static constexpr int kWaveIntervals = 5;
 
   BroadcastsWaiting Waiting() const {
     return membership_.queue().waiting() + context_.delegate.QueuedBroadcasts();
@@ -78,7 +78,7 @@ inline void Gossiper::Wake(Instant now) {
   if (retry_at_ != kNever && waiting.fresh == stuck_) {
     waiting = {.messages = waiting.messages - waiting.fresh};
   }
-  if (membership_.has_gossip_targets(now)) pacer_.Wake(now, waiting, context_.rng);
+  if (membership_.has_gossip_targets(now)) pacer_.Wake(now, waiting);
 }
 
 inline void Gossiper::OnTimer(Instant now, Outbox& out) {
@@ -126,7 +126,7 @@ inline void Gossiper::SendRound(Instant now, Outbox& out) {
   const Config& config = context_.config;
   ++context_.counters.gossip_rounds;
   const bool ticked = config.gossip_pacing == GossipPacing::kTicked;
-  const int packets_max = ticked ? 1 : config.prompt_packets_per_target;
+  const int packets_max = ticked ? 1 : std::max(config.prompt_packets_per_target / 4, 1);
   BroadcastQueue::Packet packet{.wave_at = now - kWaveIntervals * config.prompt_interval};
   GossipPacer::Sent round;
   GossipTargets& targets = membership_.targets();
