@@ -35,6 +35,20 @@
 
 namespace serf::cmd {
 
+namespace agent_metrics_internal {
+
+// A counter of `Set`, and Go Serf's name for the metric that counts its growth.
+template <typename Set>
+struct Growing {
+  absl::string_view name;
+  std::uint64_t Set::*counter;
+  // Counts how often `counter` grew; by default it grows by one at a time. Null: nobody counts
+  // that, and all growth since the last measurement is one step.
+  std::uint64_t Set::*steps = counter;
+};
+
+}  // namespace agent_metrics_internal
+
 // Threads: all calls on the io_context's thread.
 class AgentMetrics {
  public:
@@ -61,15 +75,8 @@ class AgentMetrics {
   }
 
  private:
-  // A counter of `Set`, and Go Serf's name for the metric that counts its growth.
   template <typename Set>
-  struct Growing {
-    absl::string_view name;
-    std::uint64_t Set::*counter;
-    // Counts how often `counter` grew; by default it grows by one at a time. Null: nobody counts
-    // that, and all growth since the last measurement is one step.
-    std::uint64_t Set::*steps = counter;
-  };
+  using Growing = agent_metrics_internal::Growing<Set>;
   static constexpr std::array kSerf = {
       Growing<Counters>{"serf.member.join", &Counters::member_joins},
       Growing<Counters>{"serf.member.left", &Counters::member_leaves},
