@@ -176,7 +176,7 @@ struct Config {
   // query timeout. Zero: never.
   Duration gossip_interval = std::chrono::milliseconds(200);
   // kPrompt: the least pause between two waves.
-  Duration prompt_interval = std::chrono::milliseconds(10);
+  Duration prompt_interval = std::chrono::milliseconds(5);
   // kPrompt: the most packets to one target in a wave, when many messages wait, and four times as
   // many as in a round; 1 to kPromptPacketsMax.
   int prompt_packets_per_target = 16;

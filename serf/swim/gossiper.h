@@ -50,7 +50,7 @@ class Gossiper {
  private:
   // A wave has reached everybody after so many prompt intervals: in a cluster of 1,000 it takes
   // nine hops.
-  static constexpr int kWaveIntervals = 5;
+  static constexpr int kWaveIntervals = 10;
 
   BroadcastsWaiting Waiting() const {
     return membership_.queue().waiting() + context_.delegate.QueuedBroadcasts();
