@@ -47,6 +47,9 @@ class ReplyCache {
   // A larger reply is given up after kKeepTime in which nobody asks for it. Small ones take no more
   // together than the output of one connection.
   static constexpr std::size_t kSmall = std::size_t{16} << 10;
+  // The most large replies: the listing of all members, and that of a filter. A client that asks
+  // with many filters takes no more memory.
+  static constexpr std::ptrdiff_t kLargeMax = 2;
   static constexpr Duration kKeepTime = std::chrono::seconds(1);
 
   // A command and the bytes of its body.
@@ -88,9 +91,10 @@ class ReplyCache {
             std::shared_ptr<msgpack::sbuffer> body) {
     if (const auto found = Find(request); found != kept_.end()) kept_.erase(found);
     kept_.push_back({request.command, std::string(request.body), version, now, std::move(body)});
+    const auto is_large = [](const Kept& kept) { return !kept.is_small(); };
+    while (std::count_if(kept_.begin(), kept_.end(), is_large) > kLargeMax) DropOldest(is_large);
     while (kept_.size() > kRepliesMax || bytes() > kBytesMax) {
-      kept_.erase(std::min_element(kept_.begin(), kept_.end(),
-                                   [](const Kept& a, const Kept& b) { return a.used < b.used; }));
+      DropOldest([](const Kept&) { return true; });
     }
     if (wake_) wake_();
   }
@@ -175,6 +179,16 @@ class ReplyCache {
     return std::find_if(kept_.begin(), kept_.end(), [&request](const Kept& kept) {
       return kept.command == request.command && kept.request == request.body;
     });
+  }
+
+  // Drops that of the chosen replies, of which there is one, for which nobody has asked longest.
+  template <typename IsChosen>
+  void DropOldest(IsChosen is_chosen) {
+    auto oldest = kept_.end();
+    for (auto it = kept_.begin(); it != kept_.end(); ++it) {
+      if (is_chosen(*it) && (oldest == kept_.end() || it->used < oldest->used)) oldest = it;
+    }
+    kept_.erase(oldest);
   }
 
   const std::function<void()> wake_;

@@ -125,6 +125,19 @@ TEST_F(ReplyCacheTest, IsBoundedAndDropsWhatNobodyAskedForLongest) {
   EXPECT_LE(replies_.bytes(), ReplyCache::kBytesMax);
 }
 
+TEST_F(ReplyCacheTest, KeepsFewLargeReplies) {
+  Keep({Command::kStats, {}}, 1, "small");
+  const std::string large(ReplyCache::kSmall + 1, 'x');
+  for (const char* filter : {"a", "b", "c"}) {
+    now_ += std::chrono::milliseconds(1);
+    Keep({Command::kMembersFiltered, filter}, 1, large);
+  }
+  EXPECT_EQ(Find({Command::kMembersFiltered, "a"}, 1), "none");
+  EXPECT_EQ(Find({Command::kMembersFiltered, "b"}, 1), large);
+  EXPECT_EQ(Find({Command::kMembersFiltered, "c"}, 1), large);
+  EXPECT_EQ(Find({Command::kStats, {}}, 1), "small");
+}
+
 TEST_F(ReplyCacheTest, AllWhoWaitGetTheBodyThatAnotherThreadMakes) {
   std::vector<std::string> told;
   const auto tell = [&told](std::string who) {

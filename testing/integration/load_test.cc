@@ -181,13 +181,14 @@ TEST_F(LoadTest, PipelinedRequestsHoldUpNobody) {
   constexpr int kRoundsMax = 5;
   MakeMembers(kMembers);
   const auto client = Connect();
-  rpc::MembersFilteredRequest request;
-  request.name = "made|a";
   Duration longest = Duration::max();
   for (int round = 0; round < kRoundsMax && longest >= kTurnMax; ++round) {
     const std::size_t before = PeakResidentBytes(agent_.process().pid());
     std::vector<int> order;
     for (int i = 0; i < kRequests; ++i) {
+      // Each another one, because the agent keeps the replies to those that it has evaluated.
+      rpc::MembersFilteredRequest request;
+      request.name = absl::StrCat("made|a|", round, "-", i);
       client->AsyncMembersFiltered(request, [&, i](const absl::StatusOr<std::vector<Member>>& all) {
         EXPECT_TRUE(all.ok() && all->size() == kMembers);
         order.push_back(i);
