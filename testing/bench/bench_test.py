@@ -68,12 +68,7 @@ class FiguresTest(unittest.TestCase):
 class ParsingTest(unittest.TestCase):
     def test_an_event_has_the_instant_of_its_last_byte(self):
         chunks = [(10, b"..<1>.<"), (20, b"23"), (30, b">..<4>"), (40, b"")]
-        self.assertEqual(listener.found(chunks, listener.NUMBER), [(1, 10), (23, 30), (4, 30)])
-
-    def test_members_by_name(self):
-        record = pack({"Event": "member-failed", "Members": [{"Addr": b"", "Name": "node12",
-                                                              "Port": 1}]})
-        self.assertEqual(listener.found([(5, record)], listener.MEMBER), [("node12", 5)])
+        self.assertEqual(listener.found(chunks), [(1, 10), (23, 30), (4, 30)])
 
     def test_every_query_is_answered_however_its_bytes_arrive(self):
         ids = [1, 127, 128, 255, 256, 65535, 65536, 1 << 33]
@@ -162,7 +157,7 @@ class ReportTest(unittest.TestCase):
     def test_markdown(self):
         report.add(self.report, "ping", "ours", {"other": 7})
         self.assertEqual(report.markdown(self.report, ["idle", "ping"], ["CPU", "RAM"]), [
-            "| load | CPU | RAM |", "|---|---|---|", "| `idle` | 2 / 10 (0.20) | - |"])
+            "| load | CPU | RAM |", "|---|---|---|", "| `idle` | 2 / 10 (0.2) | - |"])
         self.assertEqual([report.text_of(value) for value in (None, 0.12345, 99.94, 99.96, 12345)],
                          ["-", "0.123", "99.9", "100", "12,345"])
 

@@ -18,8 +18,6 @@ from rpc_client import Rpc
 STREAM_SEQ = 1
 # An event's payload is "<number>"; see marked().
 NUMBER = re.compile(rb"<(\d+)>")
-# The names of the members in a record about members: what follows the key is a short string.
-MEMBER = re.compile(rb"\xa4Name[\xa0-\xbf](node\d+)")
 # A record about a query: the number that the answer must name, still packed.
 QUERY_ID = re.compile(rb"\xa2ID([\x00-\x7f]|\xcc.|\xcd..|\xce....|\xcf.{8})\xa5LTime", re.DOTALL)
 # What stands before the end of that pattern is no longer than this.
@@ -29,7 +27,7 @@ QUERY_ID_LONGEST = 32
 class Listener:
     """Subscribes to a stream of events at each agent. `answers`: also responds to queries."""
 
-    def __init__(self, agents, kinds, pattern=NUMBER, answers=False):
+    def __init__(self, agents, kinds, answers=False):
         ours, theirs = multiprocessing.Pipe()
         self.pipe, self.ended = ours, False
         rpcs = []
@@ -37,7 +35,7 @@ class Listener:
             rpcs.append(Rpc(agent.rpc_port))
             rpcs[-1].call("stream", {"Type": kinds}, 1)
         self.process = multiprocessing.get_context("fork").Process(
-            target=listen, args=(theirs, rpcs, pattern, answers), daemon=True)
+            target=listen, args=(theirs, rpcs, answers), daemon=True)
         self.process.start()
         theirs.close()
         for rpc in rpcs:
@@ -64,10 +62,6 @@ class Listener:
                 return
             time.sleep(seconds - silent)
 
-    def heard(self):
-        """How many agents have reported anything."""
-        return self.ask("heard")
-
     def end(self):
         """What each agent reported, with the instant of arrival, in this order."""
         result = self.ask("end")
@@ -75,7 +69,7 @@ class Listener:
         return result
 
 
-def listen(pipe, rpcs, pattern, answers):
+def listen(pipe, rpcs, answers):
     epoll = select.epoll()
     epoll.register(pipe.fileno(), select.EPOLLIN)
     places = {}
@@ -87,11 +81,10 @@ def listen(pipe, rpcs, pattern, answers):
     while True:
         for fd, _ in epoll.poll():
             if fd == pipe.fileno():
-                question = pipe.recv()
-                if question == "end":
-                    pipe.send([found(chunks, pattern) for chunks in arrivals])
+                if pipe.recv() == "end":
+                    pipe.send([found(chunks) for chunks in arrivals])
                     return
-                pipe.send(last if question == "last" else sum(len(a) > 1 for a in arrivals))
+                pipe.send(last)
                 continue
             place = places[fd]
             data = rpcs[place].sock.recv(1 << 20)
@@ -106,10 +99,10 @@ def listen(pipe, rpcs, pattern, answers):
                     rpcs[place].sock.sendall(responses)
 
 
-def found(chunks, pattern):
-    """[(what, instant)] for each match in the bytes of [(instant, bytes)], in this order.
+def found(chunks):
+    """[(number, instant)] for each event in the bytes of [(instant, bytes)], in this order.
 
-    The instant is that of the chunk with the match's last byte. Digits become a number.
+    The instant is that of the chunk with the event's last byte.
     """
     ends, instants, at = [], [], 0
     for instant, data in chunks:
@@ -117,11 +110,10 @@ def found(chunks, pattern):
         ends.append(at)
         instants.append(instant)
     result, chunk = [], 0
-    for match in pattern.finditer(b"".join(data for _, data in chunks)):
+    for match in NUMBER.finditer(b"".join(data for _, data in chunks)):
         while ends[chunk] < match.end():
             chunk += 1
-        what = match.group(1)
-        result.append((int(what) if what.isdigit() else what.decode(), instants[chunk]))
+        result.append((int(match.group(1)), instants[chunk]))
     return result
 
 

@@ -8,10 +8,11 @@ import time
 
 from agents import cpu_seconds, start_cluster, stop_all
 from figures import delays, median, out_of_order, percentile, share_delivered
-from listener import MEMBER, Listener
+from listener import Listener
 from packet_counter import PacketCounter
 from rpc_client import event_request
 from sender import connected, flood, send_at_rate
+from watcher import Watcher
 
 # A join has been gossiped to the end, and what gossip saves up is there again.
 CALM_SECONDS = 3
@@ -134,55 +135,46 @@ def measure_flood(binary, agents=3, per_second=10000, seconds=4, size=32, profil
 
 def measure_departure(binary, how, agents=4, per_second=0, at_most=20, size=32, profile="lan",
                       calm=CALM_SECONDS, before=1.5):
-    """Until all others report that the last agent "failed" (it was killed) or "left".
+    """Until all others count the last agent as "failed" (it was killed) or "left".
 
     Meanwhile the first agent has `per_second` events to send, for `before` seconds in advance.
     """
-    kind = {"failed": "member-failed", "left": "member-leave"}[how]
     cluster = start_cluster([binary] * agents, profile)
     *others, victim = cluster
     try:
         time.sleep(calm)
         requests = [event_request(SEQ + number, number, size)
                     for number in range(int(per_second * (before + at_most)))]
-        with connected(cluster[:1]) as pipelines, \
-                Listener(others, kind, pattern=MEMBER) as listener:
-            act = Departure(victim, how, before, listener, len(others))
+        with connected(cluster[:1]) as pipelines, Watcher(others, how) as watcher:
+            act = Departure(victim, how, before, watcher)
             flood(pipelines, requests, per_second, on_tick=act)
             begin = time.monotonic()
             while not act(before + time.monotonic() - begin) and \
                     time.monotonic() - begin < at_most:
                 time.sleep(0.02)
-            reports = listener.end()
-        known = [[instant for name, instant in report if name == victim.name] for report in reports]
-        everyone = all(known)
-        last = max(instants[0] for instants in known) if everyone else None
-        return {"until all others know (ms)": 1e-6 * (last - act.done) if everyone else None,
-                "others that know (%)": 100 * sum(map(bool, known)) / len(known)}
+            instants = watcher.end()
+        known = [instant for instant in instants if instant is not None]
+        everyone = len(known) == len(others)
+        return {"until all others know (ms)": 1e-6 * (max(known) - act.done) if everyone else None,
+                "others that know (%)": 100 * len(known) / len(others)}
     finally:
         stop_all(cluster)
 
 
 class Departure:
-    """Ends an agent when it is time. True when all others have reported something."""
+    """Ends an agent when it is time. True when all others know."""
 
-    ASK_SECONDS = 0.1
-
-    def __init__(self, victim, how, when, listener, others):
-        self.victim, self.how, self.when = victim, how, when
-        self.listener, self.others = listener, others
-        self.done, self.asked = None, 0.0
+    def __init__(self, victim, how, when, watcher):
+        self.victim, self.how, self.when, self.watcher = victim, how, when, watcher
+        self.done = None
 
     def __call__(self, now):
-        if self.done is None:
-            if now >= self.when:
-                self.done = time.monotonic_ns()
-                if self.how == "left":
-                    self.victim.rpc.send("leave", None, SEQ)
-                else:
-                    self.victim.process.kill()
-            return False
-        if now < self.asked + self.ASK_SECONDS:
-            return False
-        self.asked = now
-        return self.listener.heard() == self.others
+        if self.done is not None:
+            return self.watcher.done()
+        if now >= self.when:
+            self.done = time.monotonic_ns()
+            if self.how == "left":
+                self.victim.rpc.send("leave", None, SEQ)
+            else:
+                self.victim.process.kill()
+        return False

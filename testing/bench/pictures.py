@@ -30,12 +30,8 @@ PICTURES = [
     Picture("queries.svg", "Queries: until all agents have responded (line: 99 %)", "ms",
             "queries-*", "until all have responded, median (ms)",
             "until all have responded, 99 % (ms)", True),
-    Picture("queries-complete.svg", "Queries: answered by all agents", "%", "queries-*",
-            "complete (%)", None, False),
     Picture("floods.svg", "Floods: delivered to the others", "%", "flood-*",
             "delivered to the others (%)", None, False),
-    Picture("floods-cpu.svg", "Floods: CPU of all agents per event delivered", "µs", "flood-*",
-            "CPU of all per event delivered (us)", None, True),
     Picture("departures.svg", "Until all others know that an agent failed or left", "ms",
             "failed-*,left-*", "until all others know (ms)", None, True),
 ]

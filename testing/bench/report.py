@@ -99,7 +99,7 @@ def lines(report, load, aims):
 def cell(values, ratios):
     """Ours, then each other program's figure with the ratio to it: "14 / 364 (0.04)"."""
     others = ["%s (%s)" % (text_of(values.get(other)), text_of(ratio) if ratio is None else
-                           "%.2f" % ratio) for other, ratio in ratios.items()]
+                           "%.2g" % ratio) for other, ratio in ratios.items()]
     return " / ".join([text_of(values.get(OURS)), *others])
 
 
