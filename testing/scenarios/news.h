@@ -8,7 +8,7 @@
 //
 //   NewsCluster cluster(Config::Lan(), 1000, /*seed=*/1);
 //   if (!cluster.Start()) ...;
-//   cluster.Kill(0.3);
+//   cluster.Kill(/*share=*/0.3);
 //   NewsFigures figures = cluster.Measure({.per_second = 10, .loss = 0.05});
 
 #include <algorithm>
