@@ -38,8 +38,8 @@ class Broadcasts {
         queries_{"Query", queue_max, order},
         events_{"Event", queue_max, order} {}
 
-  // A `token` other than zero appears in TakeFinished() when the message was sent for the last
-  // time, or was replaced.
+  // A `token` other than zero appears in TakeFinished() when the message left in a wave (without
+  // waves: when it was sent for the last time), or was replaced.
   void AddIntent(absl::string_view member, bool prune, ByteView message, Token token = 0) {
     // An intent that prunes says more than a later one that does not, so neither replaces the
     // other.

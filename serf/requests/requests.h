@@ -46,7 +46,7 @@ class Requests {
 
   // --- what ends them ---
   void OnLeft(const absl::Status& status, Outbox& out) { EndLeaves({status, out}); }
-  // An intent has been sent for the last time, or a newer message replaced it.
+  // An intent has been sent (in a wave, or else for the last time), or a newer message replaced it.
   void OnIntentSent(Broadcasts::Token token, Outbox& out) {
     removals_.Finish(token, Completer{absl::OkStatus(), out});
   }

@@ -199,6 +199,15 @@ class BroadcastQueue {
   static std::uint32_t BitOf(const Packet& packet) {
     return packet.places > 0 ? std::uint32_t{1} << packet.place : 0;
   }
+  // Whether the target at the packet's place has had the message in this round. There may be fewer
+  // places now than when it left: what all of those had begins another round.
+  static bool HasHad(const Entry& e, const Packet& packet) {
+    return (e.places & BitOf(packet)) != 0 && !AllHad(e, packet);
+  }
+  static bool AllHad(const Entry& e, const Packet& packet) {
+    const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << packet.places) - 1);
+    return all != 0 && (e.places & all) == all;
+  }
   Key KeyOf(Slot s) const {
     const Entry& e = slots_[s];
     if (order_ == Order::kWaves) return {e.transmits, 0, ~e.id};
@@ -325,7 +334,7 @@ inline std::size_t BroadcastQueue::DrawInTicks(int transmit_limit, std::size_t o
     Slot s = LowerBound({transmits, budget - used - overhead, UINT64_MAX});
     while (s != kNil && slots_[s].transmits == transmits) {
       const Entry& e = slots_[s];
-      if ((e.places & bit) != 0) {
+      if (HasHad(e, packet)) {
         if (++passed_over > kPassOverMax) return used;
         s = After(KeyOf(s));
         continue;
@@ -358,7 +367,7 @@ inline std::size_t BroadcastQueue::DrawRepeats(int transmit_limit, std::size_t o
       s = FirstOf(e.transmits + 1);  // those behind it are younger
       continue;
     }
-    if ((e.places & bit) == 0 && used + overhead + e.message.size() <= budget) {
+    if (!HasHad(e, packet) && used + overhead + e.message.size() <= budget) {
       used += overhead + e.message.size();
       parts.push_back(e.message);
       CountTransmissions(s, transmit_limit, packet, bit);
@@ -373,7 +382,6 @@ inline std::size_t BroadcastQueue::DrawRepeats(int transmit_limit, std::size_t o
 inline std::size_t BroadcastQueue::DrawWave(int transmit_limit, std::size_t overhead,
                                             std::size_t budget, std::vector<ByteView>& parts,
                                             const Packet& packet) {
-  int passed_over = 0;
   std::size_t used = 0;
   Slot s = FirstOf(0);
   while (s != kNil && slots_[s].transmits == 0) {
@@ -383,9 +391,14 @@ inline std::size_t BroadcastQueue::DrawWave(int transmit_limit, std::size_t over
       used += overhead + e.message.size();
       parts.push_back(e.message);
       CountTransmissions(s, transmit_limit, packet, packet.wave);
-    } else if (overhead + e.message.size() <= packet.capacity || ++passed_over > kPassOverMax) {
+    } else if (overhead + e.message.size() <= packet.capacity) {
       // It waits for the next packet, and those behind it as well: they keep their order.
       break;
+    } else {
+      // No packet will ever hold it.
+      ++dropped_;
+      TreeErase(s);
+      Finish(s);
     }
     s = After(key);
   }
@@ -402,9 +415,9 @@ inline void BroadcastQueue::CountTransmissions(Slot s, int transmit_limit, const
     e.wave_at = packet.wave_at;
   }
   e.transmits += static_cast<std::uint32_t>(packet.copies());
+  if (AllHad(e, packet)) e.places = 0;
   e.places |= bits;
-  const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << packet.places) - 1);
-  if (bits != 0 && (e.places & all) == all) e.places = 0;
+  if (AllHad(e, packet)) e.places = 0;
   e.everybody = e.everybody || packet.everybody;
   // More repeats than the next packet holds, of what everybody was sent, would take the room of
   // news.

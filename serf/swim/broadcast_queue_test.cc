@@ -248,17 +248,40 @@ TEST_F(WaveQueueTest, NewsLeaveInTheOrderOfTheirArrival) {
   EXPECT_EQ(Wave(100), Strings{});
 }
 
-// A short message does not overtake a long one. What fits no packet at all holds up nobody.
+// A short message does not overtake a long one.
 TEST_F(WaveQueueTest, WhatDoesNotFitWaitsForTheNextPacket) {
-  Put("", std::string(200, 'x'));
   Put("", "1");
   Put("", "22222");
   Put("", "3");
   EXPECT_EQ(Wave(9), Strings{"1"});
   EXPECT_EQ(Wave(9), Strings{"22222"});
   EXPECT_EQ(Wave(9), Strings{"3"});
-  EXPECT_EQ(queue_.fresh(), 1u);
-  EXPECT_EQ(Wave(9), Strings{});
+  EXPECT_EQ(queue_.fresh(), 0u);
+}
+
+// However many there are of them.
+TEST_F(WaveQueueTest, WhatFitsNoPacketIsDroppedAndHoldsUpNobody) {
+  BroadcastQueue queue(1000, BroadcastQueue::Order::kWaves);
+  const std::string large(200, 'x');
+  for (int i = 0; i < 300; ++i) queue.Enqueue("", AsBytes(large));
+  queue.Enqueue("", AsBytes("1"));
+  std::vector<ByteView> parts;
+  queue.Draw(8, 2, 100, parts, {.places = kPlaces, .wave = 0b111, .capacity = 100});
+  EXPECT_EQ(Texts(parts), Strings{"1"});
+  EXPECT_EQ(queue.fresh(), 0u);
+  EXPECT_EQ(queue.dropped(), 300u);
+}
+
+// A member leaves between the wave and the repeats.
+TEST_F(WaveQueueTest, FewerPlacesThanTheMessageWentTo) {
+  Put("", "m");
+  Wave(100, 0b111);
+  for (int i = 0; i < 5; ++i) {
+    parts_.clear();
+    queue_.Draw(8, 2, 100, parts_, {.place = static_cast<std::uint8_t>(i % 2), .places = 2});
+    EXPECT_EQ(Texts(parts_), Strings{"m"}) << i;
+  }
+  EXPECT_TRUE(queue_.empty()) << "eight transmissions";
 }
 
 TEST_F(WaveQueueTest, AWaveIsATransmissionToEachOfItsPlaces) {

@@ -77,6 +77,11 @@ inline constexpr int kSuspicionPercentMin = 25;
 inline constexpr Duration kIntervalMax = std::chrono::hours(24 * 365);
 inline constexpr Duration kProbeIntervalMax = std::chrono::hours(1);
 
+// The longest Config::prompt_interval, and the least Config::gossip_bytes_per_second besides zero:
+// with less of either, suspicions would end before a refutation has left.
+inline constexpr Duration kPromptIntervalMax = std::chrono::seconds(1);
+inline constexpr std::uint64_t kGossipBytesMin = 10'000;
+
 // A CIDR block, such as "10.0.0.0/8": base 10.0.0.0, prefix_bits 8.
 struct AddressBlock {
   IpAddress base;
@@ -89,7 +94,7 @@ struct AddressBlock {
 
 // When gossip leaves the queue (docs/decisions/0003-prompt-gossip.md).
 enum class GossipPacing : std::uint8_t {
-  // Fresh messages leave at once, in waves that are `prompt_interval` apart at least, within
+  // Fresh messages leave at once, in waves that are `prompt_interval` apart (less if full), within
   // `gossip_bytes_per_second` and `gossip_packets_per_second`. Repeats follow at the ticks. A
   // message reaches all members in some milliseconds per hop, at any rate of news.
   kPrompt,
@@ -175,13 +180,14 @@ struct Config {
   // The tick: of kTicked for all messages, of kPrompt for repeats; and the unit of the default
   // query timeout. Zero: never.
   Duration gossip_interval = std::chrono::milliseconds(200);
-  // kPrompt: the least pause between two waves.
+  // kPrompt: the least pause between two waves; a quarter of it after a wave of full packets. At
+  // most kPromptIntervalMax.
   Duration prompt_interval = std::chrono::milliseconds(5);
   // kPrompt: the most packets to one target in a wave, when many messages wait, and four times as
   // many as in a round; 1 to kPromptPacketsMax.
   int prompt_packets_per_target = 16;
   // kPrompt: the most bytes of gossip per second. Rounds at the ticks are sent all the same, and
-  // count. Zero: no limit.
+  // count. Zero: no limit; else at least kGossipBytesMin.
   std::uint64_t gossip_bytes_per_second = 2'000'000;
   // kPrompt: the most packets per second of waves whose packets are not full. Zero: no limit.
   std::uint64_t gossip_packets_per_second = 500;
@@ -382,6 +388,11 @@ inline absl::Status Config::ValidateCounts() const {
                                                    ", the own announcement needs ", announcement,
                                                    " with this name, metadata and label"));
   }
+  if (gossip_bytes_per_second > 0 && gossip_bytes_per_second < kGossipBytesMin) {
+    return absl::InvalidArgumentError(absl::StrCat("gossip_bytes_per_second is ",
+                                                   gossip_bytes_per_second,
+                                                   ", must be zero or at least ", kGossipBytesMin));
+  }
   if (broadcast_queue_max == 0) {
     return absl::InvalidArgumentError("broadcast_queue_max is 0");
   }
@@ -400,7 +411,7 @@ inline absl::Status Config::ValidateDurations() const {
       {"probe_interval", probe_interval, true, kProbeIntervalMax},
       {"probe_timeout", probe_timeout, false},
       {"gossip_interval", gossip_interval, true},
-      {"prompt_interval", prompt_interval, false},
+      {"prompt_interval", prompt_interval, false, kPromptIntervalMax},
       {"gossip_to_the_dead_time", gossip_to_the_dead_time, true},
       {"dead_node_reclaim_time", dead_node_reclaim_time, true},
   };

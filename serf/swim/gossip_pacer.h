@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
@@ -116,12 +117,15 @@ inline void GossipPacer::OnWave(Instant now, const Sent& sent) {
 inline void GossipPacer::OnRound(Instant now, const Sent& sent, bool repeats, Rng& rng) {
   round_at_ = repeats ? NextTick(now) : kNever;
   if (options_.pacing == GossipPacing::kTicked) return;
+  const Instant news_wait_until = std::max(bytes_back_, now + kBurst);
   Spend(now, sent.bytes, options_.bytes_per_second, bytes_back_);
+  // Repeats never delay news, also if the ticks alone use up more than the budget.
+  const Instant paid = std::exchange(bytes_back_, std::min(bytes_back_, news_wait_until));
   if (!repeats || !sent.full) return;
   // Repeats have no part in the burst: waves go first.
   const Duration pause = options_.prompt_interval;
   const Instant next = now + pause - pause / 3 + rng.Below(2 * pause / 3);
-  round_at_ = std::min(round_at_, std::max(next, bytes_back_));
+  round_at_ = std::min(round_at_, std::max(next, paid));
 }
 
 }  // namespace serf::swim

@@ -180,6 +180,23 @@ TEST(GossipPacer, FullRoundsFollowEachOtherWhileBytesAreLeft) {
   EXPECT_GE(rounds, 300);
 }
 
+// Rounds at the ticks may need more than the budget, but news owe at most a burst for it.
+TEST(GossipPacer, RoundsAboveASmallBudgetDelayNoNews) {
+  Rng rng(1);
+  GossipPacer::Options options = Prompt();
+  options.bytes_per_second = 10'000;
+  GossipPacer pacer(options);
+  pacer.Start(kStart);
+  pacer.Wake(kStart, kRepeats);
+  Instant now = kStart;
+  while (now < kStart + seconds(60)) {
+    now = pacer.round_at();
+    pacer.OnRound(now, {.bytes = 16'800, .packets = 12, .full = true}, true, rng);
+  }
+  pacer.Wake(now, kBoth);
+  EXPECT_EQ(pacer.wave_at(), now);
+}
+
 // Waves leave nothing for repeats but the ticks.
 TEST(GossipPacer, NewsGoBeforeRepeats) {
   Rng rng(1);

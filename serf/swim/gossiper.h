@@ -111,8 +111,10 @@ inline void Gossiper::SendWave(Instant now, Outbox& out) {
     packet.wave |= std::uint32_t{1} << target.place;
     living += lives(target.member) ? 1 : 0;
   }
+  // A node that leaves is not among the living.
+  const std::size_t self = lives(membership_.self()) ? 1 : 0;
   packet.everybody =
-      living + 1 >= membership_.table().live() && context_.probe_history.missed() == 0;
+      living + self >= membership_.table().live() && context_.probe_history.missed() == 0;
   const GossipPacer::Sent sent = sender_.SendWave(targets_, packet, out);
   const std::size_t fresh = Waiting().fresh;
   if (fresh > 0 && sent.bytes == 0) {
@@ -148,7 +150,9 @@ inline void Gossiper::SendRound(Instant now, Outbox& out) {
   }
   if (targets_.empty()) membership_.OnNoGossipTargets();
   const BroadcastsWaiting waiting = Waiting();
-  const bool more = ticked ? waiting.messages > 0 : waiting.messages > waiting.fresh;
+  // Without targets Wake() waits for some.
+  const bool more =
+      !targets_.empty() && (ticked ? waiting.messages > 0 : waiting.messages > waiting.fresh);
   pacer_.OnRound(now, round, more, context_.rng);
 }
 

@@ -112,6 +112,26 @@ TEST(NodeGossipTest, AnIdleClusterSendsProbesOnly) {
   EXPECT_LE(net.sent.size(), 4u * 2 * 61);
 }
 
+// With the repeats of the last message and nobody to send them to.
+TEST(NodeGossipTest, ANodeThatIsLeftAloneSleeps) {
+  for (const GossipPacing pacing : {GossipPacing::kPrompt, GossipPacing::kTicked}) {
+    TestNet net;
+    Config config = WithoutPushPull();
+    config.gossip_pacing = pacing;
+    const auto hosts = Cluster(net, 2, config);
+    hosts[0]->delegate.transmit_limit = 8;
+    Queue(net, *hosts[0], "news");
+    net.RunFor(milliseconds(5));
+    net.Do(*hosts[1], [&](Node& node, Instant now, Outbox& out) { node.Leave(now, out); });
+    net.RunFor(seconds(2));
+    hosts[1]->up = false;
+    net.RunFor(seconds(2));
+    const std::uint64_t rounds = hosts[0]->node->counters().gossip_rounds;
+    net.RunFor(seconds(60));
+    EXPECT_LE(hosts[0]->node->counters().gossip_rounds, rounds + 1);
+  }
+}
+
 TEST(NodeGossipTest, AMessageThatFitsNoPacketStopsNothing) {
   TestNet net;
   Config config = WithoutPushPull();

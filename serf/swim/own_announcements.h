@@ -3,8 +3,9 @@
 #define SERF_SWIM_OWN_ANNOUNCEMENTS_H_
 
 // OwnAnnouncements: queued messages about this node (its departure and its new metadata) whose end
-// a caller waits for, and which of them are out. A message is out when it was sent for the last
-// time, or when a later one replaced it. If no other node is alive, it is out at once.
+// a caller waits for, and which of them are out. A message is out when it left in a wave (without
+// waves: when it was sent for the last time), or when a later one replaced it. If no other node is
+// alive, it is out at once.
 //
 //   queue.Enqueue(name, message, announcements.BeginUpdate(has_company));
 //   for (auto token : queue.finished()) announcements.OnFinished(token);

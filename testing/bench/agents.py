@@ -109,11 +109,16 @@ class Agent:
         return time.clock_gettime(~self.process.pid << 3 | 2)  # clock_getcpuclockid()
 
     def switches(self):
-        total = 0
+        """The context switches of each thread that runs."""
+        counts = {}
         for task in os.listdir("/proc/%d/task" % self.process.pid):
             with open("/proc/%d/task/%s/status" % (self.process.pid, task)) as file:
-                total += sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
-        return total
+                counts[task] = sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
+        return counts
+
+    def switches_since(self, earlier):
+        """The switches since switches() gave `earlier`, without those of threads that ended."""
+        return sum(count - earlier.get(task, 0) for task, count in self.switches().items())
 
     def statuses(self):
         """The states of the members as this agent sees them."""

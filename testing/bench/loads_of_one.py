@@ -22,7 +22,7 @@ def measure_idle(binary, calm=3, seconds=10):
         time.sleep(seconds)
         passed = time.monotonic() - begin
         return {"resident memory (MiB)": agent.resident_mib(),
-                "context switches / s": (agent.switches() - switches) / passed,
+                "context switches / s": agent.switches_since(switches) / passed,
                 "CPU (ms / s)": 1e3 * (agent.cpu_seconds() - cpu) / passed}
     finally:
         agent.stop()
@@ -35,14 +35,15 @@ def measure_cluster(binary, size=30, calm=5, seconds=15, killed=KILLED, profile=
         wait_until(lambda: all_see(agents, size, b"alive"), "%s: no convergence" % binary)
         converged = time.monotonic() - begin
         time.sleep(calm)
-        cpu, switches = cpu_seconds(agents), sum(a.switches() for a in agents)
+        cpu, switches = cpu_seconds(agents), [a.switches() for a in agents]
         begin = time.monotonic()
         time.sleep(seconds)
         passed = time.monotonic() - begin
         result = {
             "convergence (s)": converged,
             "idle CPU of all (ms / s)": 1e3 * (cpu_seconds(agents) - cpu) / passed,
-            "context switches of all / s": (sum(a.switches() for a in agents) - switches) / passed,
+            "context switches of all / s":
+                sum(a.switches_since(s) for a, s in zip(agents, switches)) / passed,
             "resident memory of one (MiB)": statistics.median(a.resident_mib() for a in agents)}
         # The time of the next probe is random, so this takes the mean of several.
         begin = time.monotonic()
