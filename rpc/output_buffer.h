@@ -9,7 +9,6 @@
 //   socket.Write(out.Unwritten()); out.OnWritten(now, n);
 //   at out.NextDeadline(): out.OnTimer(now);
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 
@@ -28,20 +27,21 @@ class OutputBuffer {
   // The next bytes to write; there may be more behind them.
   ByteView Unwritten() const {
     if (written_ < bytes_.size() || shared_ == nullptr) return ViewOf(bytes_).subspan(written_);
-    return ViewOf(*shared_).subspan(kCopyMax + written_ - bytes_.size());
+    return ViewOf(*shared_).subspan(written_ - bytes_.size());
   }
   // Whether nothing has been written yet, and bytes() may grow.
   bool fresh() const { return written_ == 0 && shared_ == nullptr; }
   bool drained() const { return written_ == size(); }
-  std::size_t size() const {
-    return bytes_.size() + (shared_ == nullptr ? 0 : shared_->size() - kCopyMax);
-  }
+  bool sharing() const { return shared_ != nullptr; }
+  std::size_t size() const { return bytes_.size() + (shared_ == nullptr ? 0 : shared_->size()); }
 
-  // Appends bytes that other connections write, too. Until all are written, bytes() must not grow
-  // if there are more than kCopyMax of them.
+  // Appends bytes that other connections write, too. While sharing(), bytes() must not grow.
   void Share(const SharedBody& body) {
-    bytes_.write(body->data(), std::min(body->size(), kCopyMax));
-    if (body->size() > kCopyMax) shared_ = body;
+    if (body->size() > kCopyMax) {
+      shared_ = body;
+    } else {
+      bytes_.write(body->data(), body->size());
+    }
   }
 
   // The socket has taken the first `size` bytes of Unwritten().
@@ -66,8 +66,7 @@ class OutputBuffer {
   }
 
  private:
-  // The bytes of a shared body that travel in one piece with what stands before them. Copying them
-  // costs less than another system call.
+  // Smaller bodies are copied, which costs less than another system call.
   static constexpr std::size_t kCopyMax = std::size_t{64} << 10;
   // Memory that an idle connection keeps, and memory that it keeps for a while: a client that hears
   // of thousands of members will hear of more, and fresh memory costs more than to fill it.
@@ -77,7 +76,7 @@ class OutputBuffer {
   static constexpr std::size_t kInitial = 512;
 
   msgpack::sbuffer bytes_{kInitial};
-  SharedBody shared_;  // its bytes from kCopyMax on follow bytes_
+  SharedBody shared_;  // its bytes follow bytes_
   std::size_t written_ = 0;
   Instant release_at_ = kNever;
 };

@@ -90,6 +90,14 @@ class ReplyCache {
   void Keep(Instant now, const Request& request, Version version,
             std::shared_ptr<msgpack::sbuffer> body) {
     if (const auto found = Find(request); found != kept_.end()) kept_.erase(found);
+    // It would only drive out the others.
+    if (body->size() + request.body.size() > kBytesMax) return;
+    if (body->size() <= kSmall) {
+      // Its memory may be that of a large one, which OnTimer() would not give up.
+      auto fitting = std::make_shared<msgpack::sbuffer>(std::max(body->size(), kInitial));
+      fitting->write(body->data(), body->size());
+      body = std::move(fitting);
+    }
     kept_.push_back({request.command, std::string(request.body), version, now, std::move(body)});
     const auto is_large = [](const Kept& kept) { return !kept.is_small(); };
     while (std::count_if(kept_.begin(), kept_.end(), is_large) > kLargeMax) DropOldest(is_large);

@@ -123,6 +123,17 @@ TEST_F(ReplyCacheTest, IsBoundedAndDropsWhatNobodyAskedForLongest) {
   Keep(kMembers, 1, std::string(ReplyCache::kBytesMax + 1, 'x'));
   EXPECT_EQ(Find(kMembers, 1), "none");
   EXPECT_LE(replies_.bytes(), ReplyCache::kBytesMax);
+  EXPECT_EQ(Find({Command::kMembersFiltered, "b"}, 1), half) << "the others stay";
+}
+
+// As `members -status=failed` when a partition has ended.
+TEST_F(ReplyCacheTest, ASmallReplyDoesNotKeepTheMemoryOfALargeOne) {
+  Keep(kMembers, 1, std::string(1'000'000, 'x'));
+  const std::shared_ptr<msgpack::sbuffer> body = replies_.TakeBuffer(kMembers);
+  body->write("small", 5);
+  replies_.Keep(now_, kMembers, 2, body);
+  EXPECT_EQ(Find(kMembers, 2), "small");
+  EXPECT_NE(replies_.Find(now_, kMembers, 2)->data(), body->data());
 }
 
 TEST_F(ReplyCacheTest, KeepsFewLargeReplies) {

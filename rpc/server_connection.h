@@ -47,7 +47,16 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
                                                   boost::asio::io_context::executor_type>;
 
+  // The most bytes that one turn of the loop writes, for all connections of a server together.
+  // Copying them to the kernel takes a millisecond, and many large replies may be ready at once.
+  static constexpr std::size_t kWriteTurn = std::size_t{1} << 20;
+  // What the connections of a server share: the rest of this turn.
+  struct WriteTurn {
+    std::size_t left = kWriteTurn;
+    bool ends = false;  // the next turn begins anew
+  };
   struct Options {
+    std::shared_ptr<WriteTurn> turn = std::make_shared<WriteTurn>();
     std::string auth_key;
     std::string peer;
     Logger* logger = nullptr;
@@ -74,9 +83,6 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
  private:
   // Requests are small; larger ones come in pieces.
   static constexpr std::size_t kReadSize = std::size_t{4} << 10;
-  // The most bytes to write before other connections get their turn. Copying them to the kernel
-  // takes a millisecond, and a client that reads as fast could have all of a large reply in one go.
-  static constexpr std::size_t kWriteTurn = std::size_t{1} << 20;
 
   void Read();
   void OnReadable(const boost::system::error_code& error);
@@ -204,12 +210,15 @@ inline void ServerConnection::Update() {
 }
 
 inline void ServerConnection::Write() {
-  std::size_t written = 0;
+  const std::shared_ptr<WriteTurn>& turn = options_.turn;
   while (!waiting_writable_) {
     const ByteView all = session_.Output();
     if (all.empty()) return;
-    if (written >= kWriteTurn) return UpdateLater();
-    const ByteView out = all.first(std::min(all.size(), kWriteTurn - written));
+    if (!std::exchange(turn->ends, true)) {
+      boost::asio::post(socket_.get_executor(), [turn] { *turn = WriteTurn(); });
+    }
+    if (turn->left == 0) return UpdateLater();
+    const ByteView out = all.first(std::min(all.size(), turn->left));
     boost::system::error_code error;
     const std::size_t size = socket_.write_some(boost::asio::buffer(out.data(), out.size()), error);
     if (error == boost::asio::error::would_block) {
@@ -219,7 +228,7 @@ inline void ServerConnection::Write() {
       return;
     } else {
       write_deadline_ = kNever;
-      written += size;
+      turn->left -= size;
       session_.OnWritten(transport::Now(), size);
     }
   }

@@ -172,6 +172,8 @@ class Server {
   Service& service_;
   const ServerOptions options_;
   const std::shared_ptr<Replies> replies_ = MakeReplies(io_);
+  const std::shared_ptr<ServerConnection::WriteTurn> turn_ =
+      std::make_shared<ServerConnection::WriteTurn>();
   std::vector<std::unique_ptr<Listener<boost::asio::ip::tcp>>> tcp_listeners_;
   std::vector<std::unique_ptr<Listener<boost::asio::local::stream_protocol>>> unix_listeners_;
   std::vector<std::unique_ptr<UnixSocketFile>> files_;  // the sockets of listeners
@@ -382,6 +384,7 @@ inline void Server::Adopt(ServerConnection::Socket socket, std::string peer,
   options.logger = options_.logger;
   options.write_timeout = options_.write_timeout;
   options.replies = std::shared_ptr<ReplyCache>(replies_, &replies_->cache);
+  options.turn = turn_;
   options.on_command = options_.on_command;
   options.on_trusted = [this, id] { strangers_.Remove(id); };
   options.on_end = [this, id] { Forget(id); };

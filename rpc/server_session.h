@@ -141,7 +141,7 @@ class ServerSession {
   };
 
   std::size_t unread() const { return in_.size() - begin_; }
-  bool stalled() const { return out_.size() >= kOutputHighWater; }
+  bool stalled() const { return out_.size() >= kOutputHighWater || out_.sharing(); }
 
   template <typename... Args>
   void Warn(Instant now, Instant& next, const Args&... args);

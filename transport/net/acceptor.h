@@ -100,7 +100,8 @@ class Acceptor {
       Socket socket(native.get_executor());
       if (!error) native.accept(socket, peer, error);
       // The peer has gone already, or another process has taken the connection.
-      if (error == asio::error::connection_aborted || error == asio::error::would_block) {
+      if (error == asio::error::connection_aborted || error == asio::error::would_block ||
+          error == boost::system::errc::protocol_error) {
         return Accept();
       }
       if (error) return Pause(error);
