@@ -105,10 +105,10 @@ inline void AskMembers(Instant now, Service& service, const std::shared_ptr<Repl
         making->status = making->command.Write(may_go_on, *making->body);
       },
       [now, ticket, making, weak = std::weak_ptr<ReplyCache>(replies)](bool ran) {
-        const std::shared_ptr<ReplyCache> replies = weak.lock();
-        if (replies == nullptr) return;
+        const std::shared_ptr<ReplyCache> cache = weak.lock();
+        if (cache == nullptr) return;
         if (!ran) making->status = absl::ResourceExhaustedError(kTooBusy);
-        replies->End(now, ticket, making->status, making->body);
+        cache->End(now, ticket, making->status, making->body);
       });
 }
 
