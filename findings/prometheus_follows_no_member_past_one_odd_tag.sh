@@ -5,7 +5,7 @@
 # Guess: of a tag whose name is no name of a label (my-role) the label is left out, or the member.
 # Seen: the whole file is refused, and Prometheus goes on with the list from before: nobody who joins
 # is scraped, and who has left still is, as long as the member with the tag is there. Serf takes any name
-# of a tag, so any member can bring this about for all.
+# of a tag; give tags that become labels names of letters, digits and `_`.
 set -euo pipefail
 
 dir=$(mktemp -d)

@@ -78,8 +78,9 @@ void Read(benchmark::State& state, const ByteVector& bytes) {
   state.counters["held_MiB"] = static_cast<double>(held) / (1 << 20);
 }
 
+// Swells beyond the bound, which is enough: no more than any program holds.
 void Swelling(benchmark::State& state) {
-  Read(state, Compressed(ByteVector(std::size_t{64} << 20, 0)));
+  Read(state, Compressed(ByteVector(std::size_t{4} << 20, 0)));
 }
 void NoMessage(benchmark::State& state) { Read(state, Compressed(TextThatIsNoMessage())); }
 void SmallRecords(benchmark::State& state) { Read(state, Records(200'000, 0)); }
