@@ -52,6 +52,9 @@ class PushPullVisit {
   static constexpr std::size_t kEventsMax = 32 * kSlotsMax;
   // The most members that left, and the most other members: as many as the SWIM layer admits.
   static constexpr std::uint64_t kMembersMax = std::uint64_t{1} << 20;
+  // The most slots, and the most events, that the visit looks at: 512 times those of a ring. Empty
+  // ones take a byte, and a state that is compressed could have twenty million of them.
+  static constexpr std::uint64_t kListedMax = std::uint64_t{1} << 18;
   // The most values in fields that this release does not know, in one state.
   static constexpr std::size_t kUnknownValuesMax = 1024;
   // The steps of a turn: about two milliseconds. Reading a value takes 1 (20 ns).
@@ -173,6 +176,10 @@ class PushPullVisit {
   std::size_t unknown_values_ = 0;
   Slot slot_;  // being read
   std::uint64_t slots_seen_ = 0;
+  // All that the state lists, also in fields that come again.
+  std::uint64_t slots_listed_ = 0;
+  std::uint64_t events_listed_ = 0;
+  std::uint64_t members_listed_ = 0;
 
   wire::LamportTime member_time_;
   wire::LamportTime event_time_;
@@ -421,16 +428,23 @@ inline bool PushPullVisit::ScanContainer(Expect what) {
   switch (what) {
     case Expect::kStatusTimes:
     case Expect::kLeft:
-      if (range.left > kMembersMax) return Fail(wire::DecodeResult::kTooLong);
+      members_listed_ += range.left;
+      if (range.left > kMembersMax || members_listed_ > 2 * kMembersMax) {
+        return Fail(wire::DecodeResult::kTooLong);
+      }
       (what == Expect::kLeft ? left_ : status_times_) = range;
       break;
     case Expect::kSlots:
+      slots_listed_ += range.left;
+      if (slots_listed_ > kListedMax) return Fail(wire::DecodeResult::kTooLong);
       slots_.clear();
       break;
     case Expect::kSlot:
       slot_ = Slot{.time = {}, .order = ++slots_seen_, .events = {}};
       break;
     case Expect::kEvents:
+      events_listed_ += range.left;
+      if (events_listed_ > kListedMax) return Fail(wire::DecodeResult::kTooLong);
       slot_.events = range;
       break;
     default:

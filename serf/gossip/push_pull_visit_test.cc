@@ -222,6 +222,36 @@ TEST(PushPullVisitTest, AnEmptySlotIsUnused) {
   EXPECT_GT(outcome.turns, 5u);
 }
 
+// A byte each is enough for slots and events that say nothing.
+TEST(PushPullVisitTest, SlotsAndEventsAreLimitedInAll) {
+  const auto append_list = [](ByteVector& body, std::size_t size) {
+    body.push_back(0xdd);
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      body.push_back(static_cast<std::uint8_t>(size >> shift));
+    }
+    body.insert(body.end(), size, 0xc0);
+  };
+  for (const std::size_t more : {0u, 1u}) {
+    // The field comes twice.
+    ByteVector slots = {0x82};
+    for (const std::size_t size : {std::size_t{5}, PushPullVisit::kListedMax - 5 + more}) {
+      slots.push_back(0xa6);
+      Append(slots, AsBytes("Events"));
+      append_list(slots, size);
+    }
+    ByteVector events = {0x81, 0xa6};
+    Append(events, AsBytes("Events"));
+    events.push_back(0x92);
+    for (const std::size_t size : {std::size_t{5}, PushPullVisit::kListedMax - 5 + more}) {
+      Append(events, ByteVector{0x92, 0x01});
+      append_list(events, size);
+    }
+    const auto expected = more == 0 ? wire::DecodeResult::kOk : wire::DecodeResult::kTooLong;
+    EXPECT_EQ(VisitBody(slots).result, expected);
+    EXPECT_EQ(VisitBody(events).result, expected);
+  }
+}
+
 TEST(PushPullVisitTest, OfManySlotsTheLatestCount) {
   Ring ring(std::vector<std::size_t>(5000, 1));
   const Outcome outcome = Visit(ring.state);

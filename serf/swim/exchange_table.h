@@ -81,7 +81,7 @@ class ExchangeTable {
   std::size_t held() const { return held_; }
   void CountHeld(StreamExchange& exchange) {
     held_ -= exchange.held;
-    exchange.held = exchange.reader().held();
+    exchange.held = exchange.reader().held() + (exchange.merge ? exchange.merge->held() : 0);
     held_ += exchange.held;
   }
 

@@ -6,7 +6,7 @@
 // PushPullMerge merges the state of another node, in portions; own_state.h builds that of this
 // node. Source: docs/protocol/membership.md 3.4, 4.6, 4.7.
 //
-//   PushPullMerge merge(context, membership, role, peer, body);
+//   PushPullMerge merge(context, membership, role, peer, unit);
 //   while (!merge.Continue(now, false, portion)) next turn;
 //
 // A merge leaves out nodes that this node cannot talk to, and continues with the others. In Go Serf
@@ -45,17 +45,17 @@ namespace serf::swim {
 
 class PushPullMerge {
  public:
-  // `body` is that of a complete wire::StreamUnit: a peer's request, or its answer to this node's.
+  // The unit is a peer's request, or its answer to this node's. Its bytes must outlive the merge.
   enum class Role : std::uint8_t { kRequest, kAnswer };
   // `peer` is the stream's other end.
   PushPullMerge(NodeContext& context, Membership& membership, Role role, const Endpoint& peer,
-                ByteView body)
+                const wire::StreamUnit& unit)
       : context_(context),
         membership_(membership),
         role_(role),
         peer_(peer),
-        body_(body),
-        reader_(body),
+        unit_(unit),
+        reader_(unit),
         join_(reader_.header().join),
         newcomer_(role == Role::kRequest && join_) {}
 
@@ -69,6 +69,10 @@ class PushPullMerge {
 
   // True once all records are merged: the delegate's state remains.
   bool is_at_state() const { return stage_ == Stage::kState; }
+
+  // Bytes of memory that are in use. A state that the unit does not hold is inflated as a whole,
+  // but that of one merge at a time.
+  std::size_t held() const { return reader_.held(); }
 
  private:
   enum class Stage : std::uint8_t { kVerify, kApply, kState };
@@ -108,7 +112,7 @@ class PushPullMerge {
   Membership& membership_;
   Role role_;
   Endpoint peer_;
-  ByteView body_;
+  wire::StreamUnit unit_;
   Stage stage_ = Stage::kVerify;
   wire::PushPullReader reader_;
   bool join_;
@@ -130,22 +134,26 @@ inline std::optional<absl::Status> PushPullMerge::Continue(Instant now, bool sta
     if (join_ && context_.config.merge_filter) {
       if (absl::Status status = AskFilter(); !status.ok()) return status;
     }
-    reader_.Restart(body_);
+    reader_.Restart();
     stage_ = Stage::kApply;
   }
   if (stage_ == Stage::kApply) {
     wire::PushPullNode record;
     for (;;) {
       if (portion.empty()) return std::nullopt;
-      if (!reader_.Next(record)) break;
+      if (!reader_.Next(record, portion)) {
+        if (reader_.is_done()) break;
+        continue;
+      }
       Apply(now, record);
       portion.Spend(reader_.consumed() + kApplyCost);
     }
     stage_ = Stage::kState;
   }
+  const bool has_state = reader_.header().user_state_len > 0;
+  if (has_state && (state_waits || !reader_.ReadState(portion))) return std::nullopt;
   const ByteView state = reader_.user_state();
-  if (!state.empty() && state_waits) return std::nullopt;
-  if (!state.empty() &&
+  if (has_state &&
       !context_.delegate.MergeRemoteState(now, {.bytes = state,
                                                 .join = join_,
                                                 .dialled = role_ == Role::kAnswer,
@@ -161,7 +169,10 @@ inline std::optional<absl::Status> PushPullMerge::Verify(Portion& portion) {
   wire::PushPullNode record;
   for (;;) {
     if (portion.empty()) return std::nullopt;
-    if (!reader_.Next(record)) break;
+    if (!reader_.Next(record, portion)) {
+      if (reader_.is_done()) break;
+      continue;
+    }
     if (absl::Status status = VerifyRecord(record); !status.ok()) return status;
     portion.Spend(reader_.consumed() + kVerifyCost);
   }
@@ -229,7 +240,7 @@ inline absl::Status PushPullMerge::AskFilter() const {
     RemoteNode node;
   };
   std::vector<Copy> copies;
-  wire::PushPullReader reader(body_);
+  wire::PushPullReader reader(unit_);
   for (wire::PushPullNode record; reader.Next(record);) {
     const std::optional<IpAddress> address = IpAddress::FromBytes(record.addr);
     if (!address || MergeRule(record.state) == MergeAs::kIgnore) continue;

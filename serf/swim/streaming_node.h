@@ -158,7 +158,7 @@ class StreamingNode {
       return absl::StrCat("err ", error.error);
     }
     if (unit.type == wire::MessageType::kUser) return absl::StrCat("user ", AsText(unit.body));
-    wire::PushPullReader content(unit.body);
+    wire::PushPullReader content(unit);
     std::string text = absl::StrCat("push-pull join=", content.header().join);
     std::set<std::string> nodes;
     for (wire::PushPullNode node; content.Next(node);) {

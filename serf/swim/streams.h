@@ -392,7 +392,7 @@ inline bool Streams::Send(Instant now, StreamId id, StreamExchange& exchange, Po
                           Outbox& out) {
   if (exchange.writer == nullptr) {
     const bool join = exchange.accepted()
-                          ? wire::PushPullReader(exchange.reader().unit().body).header().join
+                          ? wire::PushPullReader(exchange.reader().unit()).header().join
                           : exchange.purpose() == Purpose::kJoin;
     OwnState::Payload payload = own_state_.Get(now, join, portion);
     if (payload == nullptr) {
@@ -451,11 +451,12 @@ inline void Streams::Merge(Instant now, StreamId id, StreamExchange& exchange, P
     exchange.merge = std::make_unique<PushPullMerge>(
         context_, membership_,
         is_request ? PushPullMerge::Role::kRequest : PushPullMerge::Role::kAnswer, exchange.peer(),
-        exchange.reader().unit().body);
+        exchange.reader().unit());
   }
   const bool state_waits = merging_ != StreamId() && merging_ != id;
   const std::optional<absl::Status> status = exchange.merge->Continue(now, state_waits, portion);
   if (!status) {
+    table_.CountHeld(exchange);
     if (exchange.merge->is_at_state() && !state_waits) {
       merging_ = id;
       portion.Spend(portion.left());  // the delegate has a portion of its own

@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -122,52 +123,93 @@ enum class LzwResult : std::uint8_t {
   kTooLarge,    // more output than allowed
 };
 
-// Decompresses. About 32 kB; an object serves any number of inputs, one after the other.
+// Decompresses. About 96 kB; an object serves any number of inputs, one after the other. It does
+// not need what it has written: the caller may take the output away piece by piece.
 class LzwDecoder {
  public:
+  LzwDecoder() {}  // NOLINT(modernize-use-equals-default)
+
+  // Continue() writes less than so many bytes beyond its portion: one expansion, and a block that
+  // it takes back.
+  static constexpr std::size_t kBeyondMax = kLzwCodes + 16;
+
   // Appends the expansion of `input` to `out`, at most `max` bytes. Bytes after the end code are
   // ignored. On failure `out` holds what was expanded so far. The vector at most doubles ahead of
   // the output.
   LzwResult Decode(ByteView input, std::size_t max, ByteVector& out);
 
-  // The same in portions: once Start(), then Continue() with equal arguments until it does not
-  // return kUnfinished. A byte read or written costs one.
+  // The same in portions: once Start(), then Continue() with equal `input` and `max` until it does
+  // not return kUnfinished. A byte read or written costs one.
   void Start() { state_ = State(); }
   LzwResult Continue(ByteView input, std::size_t max, Portion& portion, ByteVector& out);
-  // As Continue(), but writes nothing: size() is what would be written.
+  // As Continue(), but writes nothing. The two may take turns.
   LzwResult Measure(ByteView input, std::size_t max, Portion& portion);
+  // How many bytes were expanded since Start().
   std::size_t size() const { return state_.size; }
 
  private:
-  // An expansion is a range of the output: entry number hi is the previous code's expansion and
-  // the byte after it, which stand side by side there.
+  // An expansion: the one of `prefix`, whose size is a multiple of a block's, and then a part of a
+  // block. So whole blocks are copied, and none of the output is needed.
   struct Entry {
-    std::uint32_t begin = 0;
-    std::uint32_t size = 0;
+    std::uint64_t low;  // the block: the first byte is the lowest
+    std::uint64_t high;
+    std::uint16_t prefix;
+    std::uint16_t size;
+    std::uint8_t first;
   };
-  static constexpr Entry kNone{std::numeric_limits<std::uint32_t>::max(), 0};
+  static constexpr std::uint16_t kBlock = sizeof(Entry::low) + sizeof(Entry::high);
 
   struct State {
     std::uint64_t bits = 0;
     unsigned bit_count = 0;
     unsigned width = kLzwWidthMin;
     std::uint32_t hi = kLzwEnd;
-    Entry last = kNone;    // the expansion of the previous code, if the next one makes an entry
+    std::uint32_t last_code = kLzwEnd;
+    Entry last{};          // of the previous code, if the next one makes an entry; else of size 0
     std::size_t at = 0;    // bytes of the input that were read
     std::size_t size = 0;  // bytes of the output
   };
 
   // Bytes made ahead of the output, at least.
   static constexpr std::size_t kRoom = 1024;
-  // From so many bytes on a call of memcpy() is cheaper than a loop.
-  static constexpr std::uint32_t kLongCopy = 16;
 
-  // Writes behind `base`; `out` may be longer, by as much again as was written.
+  // Writes behind the first `end` bytes of `out`, which may be longer, and moves `end`.
   template <bool kWrite>
-  LzwResult Expand(ByteView input, std::size_t max, std::size_t base, Portion& portion,
-                   ByteVector& out);
+  LzwResult Expand(ByteView input, std::size_t max, Portion& portion, ByteVector& out,
+                   std::size_t& end);
+
+  // The expansion of `entry` and one more byte.
+  static Entry Longer(const Entry& entry, std::uint32_t code, std::uint8_t byte) {
+    const unsigned filled = entry.size % kBlock;
+    const std::uint64_t shifted = static_cast<std::uint64_t>(byte) << (8 * (filled % 8));
+    return {.low = (filled > 0 ? entry.low : 0) | (filled < 8 ? shifted : 0),
+            .high = (filled > 0 ? entry.high : 0) | (filled < 8 ? 0 : shifted),
+            .prefix = filled > 0 ? entry.prefix : static_cast<std::uint16_t>(code),
+            .size = static_cast<std::uint16_t>(entry.size + 1),
+            .first = entry.first};
+  }
+  // Writes an expansion and up to kBlock - 1 bytes behind it.
+  void Write(const Entry& entry, std::uint8_t* to) const {
+    std::size_t at = (entry.size - 1u) / kBlock * kBlock;
+    WriteBlock(entry, to + at);
+    for (std::uint16_t code = entry.prefix; at > 0; code = entries_[code].prefix) {
+      at -= kBlock;
+      WriteBlock(entries_[code], to + at);
+    }
+  }
+  static void WriteBlock(const Entry& entry, std::uint8_t* to) {
+    if constexpr (std::endian::native == std::endian::little) {
+      std::memcpy(to, &entry.low, sizeof(entry.low));
+      std::memcpy(to + sizeof(entry.low), &entry.high, sizeof(entry.high));
+    } else {
+      for (unsigned i = 0; i < kBlock; ++i) {
+        to[i] = static_cast<std::uint8_t>((i < 8 ? entry.low : entry.high) >> (8 * (i % 8)));
+      }
+    }
+  }
 
   State state_;
+  // Deliberately without initialisation: an input reads only what it has written.
   std::array<Entry, kLzwCodes> entries_;
 };
 
@@ -230,27 +272,28 @@ inline LzwResult LzwDecoder::Decode(ByteView input, std::size_t max, ByteVector&
 
 inline LzwResult LzwDecoder::Continue(ByteView input, std::size_t max, Portion& portion,
                                       ByteVector& out) {
-  const std::size_t base = out.size() - state_.size;
-  const LzwResult result = Expand<true>(input, max, base, portion, out);
-  out.resize(base + state_.size);
+  std::size_t end = out.size();
+  const LzwResult result = Expand<true>(input, max, portion, out, end);
+  out.resize(end);
   return result;
 }
 
 inline LzwResult LzwDecoder::Measure(ByteView input, std::size_t max, Portion& portion) {
   ByteVector none;
-  return Expand<false>(input, max, 0, portion, none);
+  std::size_t end = 0;
+  return Expand<false>(input, max, portion, none, end);
 }
 
 template <bool kWrite>
-LzwResult LzwDecoder::Expand(ByteView input, std::size_t max, std::size_t base, Portion& portion,
-                             ByteVector& out) {
+LzwResult LzwDecoder::Expand(ByteView input, std::size_t max, Portion& portion, ByteVector& out,
+                             std::size_t& end) {
   State s = state_;
   const State begin = s;
-  // Beyond these the portion is spent. No expansion is longer than the table.
+  // Beyond these the portion is spent.
   const std::size_t left = portion.left();
   const std::size_t read_max = left < input.size() - s.at ? s.at + left : input.size();
   const std::size_t size_max = left < max - s.size ? s.size + left : max;
-  const auto end = [&](LzwResult result) {
+  const auto stop = [&](LzwResult result) {
     state_ = s;
     portion.Spend(s.at - begin.at + (kWrite ? s.size - begin.size : 0));
     return result;
@@ -258,12 +301,12 @@ LzwResult LzwDecoder::Expand(ByteView input, std::size_t max, std::size_t base, 
   for (;;) {
     while (s.bit_count < s.width) {
       if (s.at == read_max) {
-        return end(s.at == input.size() ? LzwResult::kTruncated : LzwResult::kUnfinished);
+        return stop(s.at == input.size() ? LzwResult::kTruncated : LzwResult::kUnfinished);
       }
       s.bits |= static_cast<std::uint64_t>(input[s.at++]) << s.bit_count;
       s.bit_count += 8;
     }
-    if (kWrite && s.size >= size_max && size_max < max) return end(LzwResult::kUnfinished);
+    if (kWrite && s.size >= size_max && size_max < max) return stop(LzwResult::kUnfinished);
     const auto code = static_cast<std::uint32_t>(s.bits & ((1u << s.width) - 1));
     s.bits >>= s.width;
     s.bit_count -= s.width;
@@ -271,44 +314,42 @@ LzwResult LzwDecoder::Expand(ByteView input, std::size_t max, std::size_t base, 
     if (code == kLzwClear) {
       s.width = kLzwWidthMin;
       s.hi = kLzwEnd;
-      s.last = kNone;
+      s.last.size = 0;
       continue;
     }
-    if (code == kLzwEnd) return end(LzwResult::kOk);
-    if (code > s.hi) return end(LzwResult::kBadCode);
-    if (s.last.size > 0) entries_[s.hi] = {s.last.begin, s.last.size + 1};
-
-    s.last = {static_cast<std::uint32_t>(s.size), code < kLzwClear ? 1 : entries_[code].size};
-    if (s.last.size > max - s.size) return end(LzwResult::kTooLarge);
-    if constexpr (kWrite) {
-      const std::size_t at = base + s.size;
-      if (s.last.size > out.size() - at) {
-        // As much ahead as was written, but no more than the portion allows.
-        const std::size_t ahead = std::min(std::max(s.size, kRoom), left);
-        out.resize(at + s.last.size + std::min(ahead, max - s.size - s.last.size));
-      }
-      std::uint8_t* const to = out.data() + at;
-      if (code < kLzwClear) {
-        *to = static_cast<std::uint8_t>(code);
-      } else {
-        const std::uint8_t* const from = out.data() + base + entries_[code].begin;
-        if (s.last.size >= kLongCopy && from + s.last.size <= to) {
-          std::memcpy(to, from, s.last.size);
-        } else {
-          // Entry hi itself may be meant: its last byte is the first one that this very copy
-          // writes, hence byte by byte and forwards.
-          for (std::uint32_t i = 0; i < s.last.size; ++i) to[i] = from[i];
-        }
-      }
+    if (code == kLzwEnd) return stop(LzwResult::kOk);
+    if (code > s.hi) return stop(LzwResult::kBadCode);
+    const auto literal = static_cast<std::uint8_t>(code);
+    if (s.last.size > 0) {
+      // Entry hi itself may be meant: it begins as the previous expansion does.
+      const std::uint8_t next = code < kLzwClear ? literal
+                                : code == s.hi   ? s.last.first
+                                                 : entries_[code].first;
+      entries_[s.hi] = Longer(s.last, s.last_code, next);
     }
-    s.size += s.last.size;
+    s.last = code < kLzwClear
+                 ? Entry{.low = literal, .high = 0, .prefix = 0, .size = 1, .first = literal}
+                 : entries_[code];
+    s.last_code = code;
+    const std::size_t size = s.last.size;
+    if (size > max - s.size) return stop(LzwResult::kTooLarge);
+    s.size += size;
+    if constexpr (kWrite) {
+      if (out.size() - end < size + kBlock) {
+        // As much ahead as was written, but no more than the portion allows.
+        const std::size_t allowed = size_max > s.size ? size_max - s.size : 0;
+        out.resize(end + size + kBlock + std::min(std::max(s.size, kRoom), allowed));
+      }
+      Write(s.last, out.data() + end);
+      end += size;
+    }
     if (++s.hi < 1u << s.width) continue;
     if (s.width < kLzwWidthMax) {
       ++s.width;
     } else {
       // The table stays full until a clear.
       --s.hi;
-      s.last = kNone;
+      s.last.size = 0;
     }
   }
 }

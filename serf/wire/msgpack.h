@@ -91,6 +91,9 @@ class DecodeScratch {
   // After kTruncated: a lower bound of the input's size with which it may succeed.
   std::size_t needed() const { return needed_; }
 
+  // How many values were looked at: what the decoding costs besides its bytes.
+  std::size_t values() const { return values_; }
+
  private:
   friend class MsgpackReader;
 
@@ -100,6 +103,7 @@ class DecodeScratch {
 
   std::size_t consumed_ = 0;
   std::size_t needed_ = 0;
+  std::size_t values_ = 0;
   std::size_t used_ = 0;
   std::array<std::uint8_t, kBytesMax> bytes_;
 };
@@ -148,9 +152,10 @@ class MsgpackReader {
   std::size_t position() const { return position_; }
   ByteView input() const { return input_; }
 
-  // Ends the decoding: stores consumed() or needed() in the scratch.
+  // Ends the decoding: stores consumed() or needed(), and values() in the scratch.
   DecodeResult Finish() {
     scratch_.consumed_ = position_;
+    scratch_.values_ = values_;
     return result_;
   }
 
@@ -202,6 +207,13 @@ class MsgpackReader {
   }
 
   bool ReadKey(absl::string_view& key);
+  // Passes these bytes if they come next, and else nothing.
+  bool SkipExact(absl::string_view bytes) {
+    if (input_.size() - position_ < bytes.size()) return false;
+    if (std::memcmp(input_.data() + position_, bytes.data(), bytes.size()) != 0) return false;
+    position_ += bytes.size();
+    return true;
+  }
 
   // Reads a record by its table. All fields of `out` are reset first.
   template <HasFields Record>
@@ -253,6 +265,7 @@ class MsgpackReader {
   ByteView input_;
   DecodeScratch& scratch_;
   std::size_t position_ = 0;
+  std::size_t values_ = 0;
   DecodeResult result_ = DecodeResult::kOk;
 };
 
@@ -370,6 +383,7 @@ void Encode(const Message& message, ByteVector& out) {
 
 inline bool MsgpackReader::ReadHead(Head& head) {
   if (!Need(1)) return false;
+  ++values_;
   const std::uint8_t first = input_[position_++];
   if (first <= 0x7f) {
     head = {Kind::kUint, first};

@@ -78,13 +78,51 @@ constexpr bool AnyField(F&& f) {
   (std::make_index_sequence<std::tuple_size_v<decltype(kFieldsOf<Record>)>>());
 }
 
+// --- keys ---
+
+// Which field has the smallest key, the next one, and so on.
+template <HasFields Record>
+inline constexpr auto kKeyOrder = std::apply(
+    [](const auto&... field) {
+      const std::array<absl::string_view, sizeof...(field)> keys = {field.name...};
+      std::array<std::size_t, sizeof...(field)> order = {};
+      std::iota(order.begin(), order.end(), std::size_t{0});
+      std::sort(order.begin(), order.end(),
+                [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
+      return order;
+    },
+    kFieldsOf<Record>);
+
+// The bytes of the key of field number kIndex: a fixstr, which both dialects share.
+template <HasFields Record, std::size_t kIndex>
+inline constexpr auto kKeyBytes = [] {
+  constexpr absl::string_view kName = kField<Record, kIndex>.name;
+  static_assert(!kName.empty() && kName.size() < 32, "a key is a fixstr");
+  std::array<char, 1 + kName.size()> bytes = {static_cast<char>(0xa0 | kName.size())};
+  for (std::size_t i = 0; i < kName.size(); ++i) bytes[1 + i] = kName[i];
+  return bytes;
+}();
+
 // --- reading ---
 
 // Reads the pairs of a map into the fields that they name, and skips the others. The reader of a
 // dialect has ReadKey(text), Skip(), and Read(x) for each type of field. False if one of these
-// fails.
+// fails. Keys in ascending order are found soonest if the reader also has SkipExact(bytes), which
+// passes these bytes if they come next.
 template <typename Reader, HasFields Record>
 bool ReadPairs(Reader& reader, std::uint64_t pairs, Record& record) {
+  if constexpr (requires { reader.SkipExact(absl::string_view()); }) {
+    const bool failed = AnyField<Record>([&](auto place) {
+      constexpr std::size_t kIndex = kKeyOrder<Record>[place];
+      constexpr const auto& kKey = kKeyBytes<Record, kIndex>;
+      if (pairs == 0 || !reader.SkipExact(absl::string_view(kKey.data(), kKey.size())))
+        return false;
+      --pairs;
+      return !reader.Read(record.*kField<Record, kIndex>.member);
+    });
+    if (failed) return false;
+  }
+  // Keys in another order or another form, repeated ones, and unknown ones.
   for (; pairs > 0; --pairs) {
     absl::string_view key;
     if (!reader.ReadKey(key)) return false;
@@ -119,29 +157,6 @@ bool ReadElements(Reader& reader, std::uint64_t elements, Record& record) {
 }
 
 // --- writing ---
-
-// Which field has the smallest key, the next one, and so on.
-template <HasFields Record>
-inline constexpr auto kKeyOrder = std::apply(
-    [](const auto&... field) {
-      const std::array<absl::string_view, sizeof...(field)> keys = {field.name...};
-      std::array<std::size_t, sizeof...(field)> order = {};
-      std::iota(order.begin(), order.end(), std::size_t{0});
-      std::sort(order.begin(), order.end(),
-                [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
-      return order;
-    },
-    kFieldsOf<Record>);
-
-// The bytes of the key of field number kIndex: a fixstr, which both dialects share.
-template <HasFields Record, std::size_t kIndex>
-inline constexpr auto kKeyBytes = [] {
-  constexpr absl::string_view kName = kField<Record, kIndex>.name;
-  static_assert(!kName.empty() && kName.size() < 32, "a key is a fixstr");
-  std::array<char, 1 + kName.size()> bytes = {static_cast<char>(0xa0 | kName.size())};
-  for (std::size_t i = 0; i < kName.size(); ++i) bytes[1 + i] = kName[i];
-  return bytes;
-}();
 
 // True if IfEmpty concerns this value.
 template <typename T>

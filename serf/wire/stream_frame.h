@@ -21,9 +21,10 @@
 //   push-pull = header record{nodes} byte{user_state_len}
 //
 // Memory grows as bytes arrive, up to the limits below, and never by an announced length. The
-// reader measures what a compressed message inflates to, and bounds that by the bytes that are
-// there. Then it inflates no further than it decodes: worthless text costs one piece of it. It
-// decrypts, inflates and decodes in portions.
+// bytes that are there bound what a compressed message may inflate to. The reader inflates it piece
+// by piece, as far as it decodes it, and keeps no more than kInflatedHeldMax of it. A push/pull
+// that is longer is checked and let go: PushPullReader inflates it once more. The reader decrypts,
+// inflates and decodes in portions.
 
 #include <algorithm>
 #include <array>
@@ -43,73 +44,14 @@
 #include "serf/wire/aead.h"
 #include "serf/wire/label.h"
 #include "serf/wire/lzw.h"
+#include "serf/wire/message_text.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
 #include "serf/wire/packet.h"
+#include "serf/wire/stream_unit.h"
 #include "serf/wire/swim_messages.h"
 
 namespace serf::wire {
-
-// Go Serf's limits on receipt.
-inline constexpr std::uint64_t kStreamFrameMax = 20 << 20;
-inline constexpr std::int64_t kUserStateMax = 20 << 20;
-inline constexpr std::int64_t kUserMessageMax = 20 << 20;
-inline constexpr std::int64_t kPushPullNodesMax = 1 << 20;
-inline constexpr std::size_t kStreamInflatedMax = 40 << 20;
-// The compressed bytes of a plaintext stream, and the whole body of one that is not compressed: as
-// much as decompression may yield, so that each way of sending carries the same.
-inline constexpr std::size_t kStreamBodyMax = kStreamInflatedMax;
-// Ping, ack and error on a stream: a name and an error text of any sane length. Also a record of a
-// push/pull, and what surrounds the bytes of a compress message.
-inline constexpr std::size_t kStreamMessageMax = 64 << 10;
-// What a compressed message may inflate to besides kInflationMax times its bytes.
-inline constexpr std::size_t kInflationFree = 1 << 20;
-// How much text is inflated ahead of the decoding.
-inline constexpr std::size_t kInflationPiece = 16 << 10;
-
-inline constexpr std::size_t kFrameHeaderSize = 5;
-
-// What was received: complete, its limits checked.
-struct StreamUnit {
-  MessageType type = MessageType::kPing;
-  // After the type byte: the record of a ping, ack or error; the payload alone of a user message;
-  // header, records and user state of a push/pull, for PushPullReader.
-  ByteView body = {};
-};
-
-enum class StreamError : std::uint8_t {
-  kNone,
-  kClosed,  // the peer closed where the next byte was due
-  kLabelTruncated,
-  kLabelZeroLength,
-  kDoubleLabel,  // a label although a proxy removes labels
-  kLabelMismatch,
-  kNotConfigured,  // encrypted, and we have no keys
-  kNotEncrypted,   // plaintext, and we have keys
-  kFrameTooLarge,
-  kNotAuthentic,  // cannot be decrypted, for whatever reason
-  kEmpty,         // nothing left after decryption or decompression
-  kBadCompress,   // no valid compress record, or no known algorithm
-  kBadLzw,
-  kTooLarge,        // one of the limits above
-  kUnexpectedType,  // no message for this side of a stream
-  kBadBody,         // the message does not decode, or ends early
-  kBadCount,        // a negative or huge count or length
-};
-
-// How to end a stream that failed.
-enum class StreamEnd : std::uint8_t {
-  kSilent,  // close, without a log line
-  kClose,   // log, close
-  kAnswer,  // log, answer with an ErrorMessage of the text (acceptors only), close
-};
-
-struct StreamFailure {
-  StreamError error = StreamError::kNone;
-  StreamEnd end = StreamEnd::kClose;
-  // Go Serf's wording.
-  std::string text;
-};
 
 struct StreamOptions {
   // Which side this is: acceptors read a request, initiators its answer.
@@ -169,12 +111,16 @@ class StreamReader {
   // After kFailed.
   const StreamFailure& failure() const { return failure_; }
   // True once the bytes are known to be a push/pull's; those are limited in number.
-  bool reads_push_pull() const { return phase_ >= Phase::kHeader; }
+  bool reads_push_pull() const {
+    return phase_ >= Phase::kHeader && type_ == MessageType::kPushPull;
+  }
   // True once the peer has shown that it belongs here: with keys, when something was decrypted;
   // without, when a push/pull's header or the head of a compress message was read.
   bool is_verified() const { return verified_; }
   // Bytes of memory that are in use.
-  std::size_t held() const { return buffer_.size() + plain_.size() + inflated_.size(); }
+  std::size_t held() const {
+    return buffer_.size() + plain_.size() + listed_.size() + (text_ ? text_->held() : 0);
+  }
   // Size announced by an encrypted frame, else 0. Near kStreamFrameMax it deserves a warning.
   std::uint64_t frame_size() const { return frame_size_; }
 
@@ -184,12 +130,12 @@ class StreamReader {
     kType,
     kFrame,
     kCompress,
-    kMeasure,
     kMessage,
     kUser,
     kHeader,
     kRecords,
     kState,
+    kDrain,
   };
 
   bool is_done() const {
@@ -204,13 +150,13 @@ class StreamReader {
         status_ = StreamStatus::kBusy;
         break;
       }
-      if (inflating_ && layer_.size() < wanted_) {
-        Inflate(portion);
-        continue;
+      if (inflating() && text_->end() < wanted_) {
+        if (Inflate(portion)) continue;
+        break;
       }
       if (Step(portion)) continue;
-      if (!inflating_ || status_ != StreamStatus::kNeedMore) break;
-      wanted_ = std::max(wanted_, layer_.size() + 1);  // a step waits for more text
+      if (!inflating() || status_ != StreamStatus::kNeedMore) break;
+      wanted_ = std::max(wanted_, text_->end() + 1);  // a step waits for more text
     }
     return status_;
   }
@@ -221,19 +167,24 @@ class StreamReader {
   bool StepType();
   bool StepFrame(Portion& portion);
   bool StepCompress();
-  bool StepMeasure(Portion& portion);
   bool StepMessage();
   bool StepUser();
   bool StepHeader();
   bool StepRecords(Portion& portion);
   bool StepState();
+  bool StepDrain(Portion& portion);
 
   bool keyed() const { return options_.keyring != nullptr && !options_.keyring->empty(); }
+  // Whether the layer is text, of which more may come.
+  bool inflating() const { return text_ != nullptr && !text_->complete(); }
   // Whether no byte can follow those at hand.
-  bool is_complete() const { return nested_ ? !inflating_ : ended_; }
-  // The bytes of the innermost layer, and those of them that were not passed.
-  ByteView Layer() const { return nested_ ? layer_ : buffer_.view(); }
-  ByteView Rest() const { return Layer().subspan(at_); }
+  bool is_complete() const { return nested_ ? !inflating() : ended_; }
+  // The bytes of the innermost layer from `at` on, and those that were not passed.
+  ByteView From(std::size_t at) const {
+    if (text_ != nullptr) return text_->From(at);
+    return (nested_ ? layer_ : buffer_.view()).subspan(at);
+  }
+  ByteView Rest() const { return From(at_); }
 
   // Continues with the content of a layer.
   bool Enter(ByteView layer) {
@@ -243,16 +194,9 @@ class StreamReader {
     wanted_ = 0;
     return To(Phase::kType);
   }
-  // Inflates more of the layer.
-  void Inflate(Portion& portion);
-  // No more text is needed, nor what it is inflated from.
-  void EndInflation() {
-    inflating_ = false;
-    decoder_ = nullptr;
-    buffer_.Clear();
-    plain_ = ByteVector();
-    listed_ = ByteVector();
-  }
+  // Inflates more of the text; false if there cannot be more.
+  bool Inflate(Portion& portion);
+  bool Refuse(LzwResult result);
   bool To(Phase phase) {
     phase_ = phase;
     attempts_ = 0;
@@ -268,11 +212,11 @@ class StreamReader {
     status_ = StreamStatus::kBusy;
     return false;
   }
-  bool Deliver(MessageType type, ByteView body) {
-    if (inflating_) EndInflation();
-    unit_ = {type, body};
-    status_ = StreamStatus::kUnit;
-    return false;
+  // The unit ends before byte `end` of the layer, and its body begins at `begin`.
+  bool Deliver(std::size_t begin, std::size_t end) {
+    body_ = begin;
+    at_ = end;
+    return To(Phase::kDrain);
   }
   bool Fail(StreamError error, StreamEnd end, std::string text) {
     failure_ = {error, end, std::move(text)};
@@ -305,33 +249,27 @@ class StreamReader {
   StreamStatus status_ = StreamStatus::kNeedMore;
   bool ended_ = false;
   bool is_filled_ = false;  // the frame or compress message is all there: what follows is surplus
-  bool nested_ = false;     // reading layer_, not buffer_
+  bool nested_ = false;     // reading layer_ or text_, not buffer_
   bool verified_ = false;
-  bool compressed_ = false;  // a compress layer was opened
   MessageType type_ = MessageType::kPing;
   int attempts_ = 0;
   std::size_t at_ = 0;      // passed bytes of the innermost layer
   std::size_t wanted_ = 0;  // bytes that the buffer must have to continue
-  std::size_t body_ = 0;    // where a push/pull body begins
+  std::size_t body_ = 0;    // where the body begins
   std::int64_t records_left_ = 0;
-  std::size_t state_size_ = 0;
+  std::size_t values_left_ = 0;  // of compressed records
+  std::size_t state_left_ = 0;
   std::uint64_t frame_size_ = 0;
   std::unique_ptr<SealedOpener> opener_;  // of the frame
-  std::unique_ptr<LzwDecoder> decoder_;   // of the compress message
-  ByteView deflated_;                     // its bytes, in buffer_, plain_ or listed_
-  ByteVector listed_;                     // those that came as a list of integers
-  std::size_t inflated_size_ = 0;         // what they inflate to
-  bool inflating_ = false;                // layer_ is what was inflated so far
   ByteBuffer buffer_;
-  ByteVector plain_;
-  ByteVector inflated_;
-  ByteView layer_;
+  ByteVector plain_;                   // of the frame
+  ByteView layer_;                     // its content
+  ByteView deflated_;                  // of the compress message, in buffer_, plain_ or listed_
+  ByteVector listed_;                  // those bytes if they came as a list of integers
+  std::unique_ptr<MessageText> text_;  // what they inflate to
   StreamUnit unit_;
   StreamFailure failure_;
 };
-
-// What is wrong with the counts of a push/pull header, in Go Serf's words; empty if nothing.
-std::string PushPullHeaderFault(const PushPullHeader& header);
 
 // --- bodies ---
 
@@ -345,8 +283,6 @@ inline bool StreamReader::Step(Portion& portion) {
       return StepFrame(portion);
     case Phase::kCompress:
       return StepCompress();
-    case Phase::kMeasure:
-      return StepMeasure(portion);
     case Phase::kMessage:
       return StepMessage();
     case Phase::kUser:
@@ -357,6 +293,8 @@ inline bool StreamReader::Step(Portion& portion) {
       return StepRecords(portion);
     case Phase::kState:
       return StepState();
+    case Phase::kDrain:
+      return StepDrain(portion);
   }
   return false;
 }
@@ -409,7 +347,7 @@ inline bool StreamReader::StepType() {
   ++at_;
   switch (type_) {
     case MessageType::kCompress:
-      if (!compressed_) return To(Phase::kCompress);
+      if (text_ == nullptr) return To(Phase::kCompress);
       break;
     case MessageType::kPushPull:
       return To(Phase::kHeader);
@@ -496,55 +434,38 @@ inline bool StreamReader::StepCompress() {
   }
   is_filled_ = true;
   // Unless they came as a list of integers they are a part of the layer, which stays as it is now.
-  const ByteView layer = Layer();
+  const ByteView layer = From(0);
   if (message.buf.data() >= layer.data() && message.buf.data() < layer.data() + layer.size()) {
     deflated_ = message.buf;
   } else {
     listed_.assign(message.buf.begin(), message.buf.end());
     deflated_ = listed_;
   }
-  decoder_ = std::make_unique<LzwDecoder>();
-  decoder_->Start();
-  return To(Phase::kMeasure);
-}
-
-inline bool StreamReader::StepMeasure(Portion& portion) {
   const std::size_t max =
       std::min(kStreamInflatedMax, kInflationFree + kInflationMax * deflated_.size());
-  switch (decoder_->Measure(deflated_, max, portion)) {
-    case LzwResult::kOk:
-      break;
-    case LzwResult::kUnfinished:
-      return Pause();
-    case LzwResult::kTruncated:
-      return Refuse(StreamError::kBadLzw, "unexpected EOF");
-    case LzwResult::kBadCode:
-      return Refuse(StreamError::kBadLzw, "lzw: invalid code");
-    case LzwResult::kTooLarge:
-      return Refuse(StreamError::kTooLarge, "decompressed message exceeds limit");
-  }
-  inflated_size_ = decoder_->size();
-  if (inflated_size_ == 0) {
-    return Refuse(StreamError::kEmpty, "decompressed message is empty");
-  }
-  // A large reservation takes memory only where something is written.
-  inflated_.reserve(inflated_size_);
-  decoder_->Start();
-  compressed_ = true;
-  inflating_ = true;
+  text_ = std::make_unique<MessageText>(deflated_, max);
   return Enter({});
 }
 
-inline void StreamReader::Inflate(Portion& portion) {
-  const std::size_t piece = std::max(wanted_ - layer_.size(), kInflationPiece);
-  Portion part = portion.Part(piece);
-  const std::size_t before = part.left();
-  const LzwResult result = decoder_->Continue(deflated_, inflated_size_, part, inflated_);
-  portion.Spend(before - part.left());
-  layer_ = inflated_;
-  // The measuring has shown that nothing else can come.
-  assert(result == LzwResult::kOk || result == LzwResult::kUnfinished);
-  if (result != LzwResult::kUnfinished) EndInflation();
+inline bool StreamReader::Inflate(Portion& portion) {
+  // The state of a push/pull is not waited for as a whole, nor are its records.
+  text_->Release(at_);
+  const LzwResult result = text_->Fill(wanted_, portion);
+  if (result == LzwResult::kUnfinished) return true;
+  if (result != LzwResult::kOk) return Refuse(result);
+  if (text_->size() > 0) return true;
+  return Refuse(StreamError::kEmpty, "decompressed message is empty");
+}
+
+inline bool StreamReader::Refuse(LzwResult result) {
+  switch (result) {
+    case LzwResult::kTruncated:
+      return Refuse(StreamError::kBadLzw, "unexpected EOF");
+    case LzwResult::kTooLarge:
+      return Refuse(StreamError::kTooLarge, "decompressed message exceeds limit");
+    default:
+      return Refuse(StreamError::kBadLzw, "lzw: invalid code");
+  }
 }
 
 inline bool StreamReader::StepMessage() {
@@ -555,7 +476,7 @@ inline bool StreamReader::StepMessage() {
   if (result != DecodeResult::kOk) {
     return WaitOrFail(scratch, result, StreamEnd::kClose, "message");
   }
-  return Deliver(type_, Rest().first(scratch.consumed()));
+  return Deliver(at_, at_ + scratch.consumed());
 }
 
 inline bool StreamReader::StepUser() {
@@ -571,11 +492,15 @@ inline bool StreamReader::StepUser() {
                 absl::StrCat("user message length (", header.user_msg_len, ") exceeds limit"));
   }
   const auto size = static_cast<std::size_t>(header.user_msg_len);
+  if (text_ != nullptr && size > deflated_.size() + kInflatedHeldMax) {
+    return FailTooLarge(StreamEnd::kClose, "inflated user message");
+  }
   if (rest.size() - scratch.consumed() < size) {
     if (!is_complete()) return Wait(scratch.consumed() + size);
     return Fail(StreamError::kBadBody, StreamEnd::kClose, "Failed to read full user message");
   }
-  return Deliver(type_, rest.subspan(scratch.consumed(), size));
+  const std::size_t begin = at_ + scratch.consumed();
+  return Deliver(begin, begin + size);
 }
 
 inline bool StreamReader::StepHeader() {
@@ -588,11 +513,20 @@ inline bool StreamReader::StepHeader() {
   // Both counts at once, before a single record is waited for.
   std::string fault = PushPullHeaderFault(header);
   if (!fault.empty()) return Fail(StreamError::kBadCount, StreamEnd::kClose, std::move(fault));
+  if (text_ != nullptr) {
+    const auto nodes = static_cast<std::size_t>(header.nodes);
+    if (nodes > kInflatedRecordsFree + deflated_.size() / kRecordDeflatedMin) {
+      return Fail(StreamError::kTooLarge, StreamEnd::kClose,
+                  absl::StrCat("number of nodes in header (", header.nodes, ") exceeds what ",
+                               deflated_.size(), " compressed bytes may have"));
+    }
+    values_left_ = kRecordValuesFree + kRecordValuesMax * nodes;
+  }
   if (!keyed()) verified_ = true;
   body_ = at_;
   at_ += scratch.consumed();
   records_left_ = header.nodes;
-  state_size_ = static_cast<std::size_t>(header.user_state_len);
+  state_left_ = static_cast<std::size_t>(header.user_state_len);
   return To(Phase::kRecords);
 }
 
@@ -614,16 +548,47 @@ inline bool StreamReader::StepRecords(Portion& portion) {
     at_ += scratch.consumed();
     portion.Spend(scratch.consumed() + kRecordCost);
     attempts_ = 0;
+    if (text_ == nullptr) continue;
+    if (scratch.values() > values_left_) {
+      return FailTooLarge(StreamEnd::kClose, "number of values in node records");
+    }
+    values_left_ -= scratch.values();
   }
   return To(Phase::kState);
 }
 
 inline bool StreamReader::StepState() {
-  if (Rest().size() < state_size_) {
-    if (!is_complete()) return Wait(state_size_);
-    return Fail(StreamError::kBadBody, StreamEnd::kClose, "Failed to read full user state");
+  const std::size_t passed = std::min(Rest().size(), state_left_);
+  at_ += passed;
+  state_left_ -= passed;
+  if (state_left_ == 0) return Deliver(body_, at_);
+  // Text is passed piece by piece.
+  if (!is_complete()) return Wait(text_ != nullptr ? 1 : state_left_);
+  return Fail(StreamError::kBadBody, StreamEnd::kClose, "Failed to read full user state");
+}
+
+// Only text that is valid to its end is believed, as in Go Serf, which inflates all of it first.
+inline bool StreamReader::StepDrain(Portion& portion) {
+  unit_ = {.type = type_};
+  if (text_ != nullptr) {
+    const LzwResult result = text_->Drain(portion);
+    if (result == LzwResult::kUnfinished) return Pause();
+    if (result != LzwResult::kOk) return Refuse(result);
   }
-  return Deliver(type_, Layer().subspan(body_, at_ - body_ + state_size_));
+  if (text_ != nullptr && text_->begin() > body_) {
+    unit_.deflated = deflated_;
+    unit_.inflated_size = text_->size();
+    text_ = nullptr;
+  } else {
+    unit_.body = From(body_).first(at_ - body_);
+    if (text_ != nullptr) {
+      buffer_.Clear();
+      plain_ = ByteVector();
+      listed_ = ByteVector();
+    }
+  }
+  status_ = StreamStatus::kUnit;
+  return false;
 }
 
 inline bool StreamReader::WaitMore(std::size_t needed) {
@@ -644,16 +609,6 @@ inline bool StreamReader::WaitOrFail(const DecodeScratch& scratch, DecodeResult 
   const StreamError error =
       end == StreamEnd::kAnswer ? StreamError::kBadCompress : StreamError::kBadBody;
   return Fail(error, end, absl::StrCat("failed to decode ", what, ": ", DecodeResultName(result)));
-}
-
-inline std::string PushPullHeaderFault(const PushPullHeader& header) {
-  if (header.nodes < 0 || header.nodes > kPushPullNodesMax) {
-    return absl::StrCat("number of nodes in header (", header.nodes, ") exceeds limit");
-  }
-  if (header.user_state_len < 0 || header.user_state_len > kUserStateMax) {
-    return absl::StrCat("user state length (", header.user_state_len, ") exceeds limit");
-  }
-  return std::string();
 }
 
 }  // namespace serf::wire

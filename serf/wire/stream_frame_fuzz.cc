@@ -37,11 +37,11 @@ void Feed(StreamReader& reader, ByteView bytes, std::size_t piece) {
   reader.FeedEnd();
 }
 
-void ReadPushPull(ByteView body) {
-  PushPullReader reader(body);
+void ReadPushPull(const StreamUnit& unit) {
+  PushPullReader reader(unit);
   for (PushPullNode node; reader.Next(node);) Check(node);
-  if (reader.result() != DecodeResult::kOk) std::abort();
-  if (reader.user_state().size() > body.size()) std::abort();
+  if (reader.result() != DecodeResult::kOk || !reader.ReadState()) std::abort();
+  if (unit.deflated.empty() && reader.user_state().size() > unit.body.size()) std::abort();
 }
 
 void Fuzz(ByteView bytes) {
@@ -63,16 +63,17 @@ void Fuzz(ByteView bytes) {
       if (pieces.status() != whole.status()) std::abort();
       if (whole.status() == StreamStatus::kFailed) continue;
       if (!std::ranges::equal(whole.unit().body, pieces.unit().body)) std::abort();
-      if (whole.unit().type == MessageType::kPushPull) ReadPushPull(whole.unit().body);
+      if (!std::ranges::equal(whole.unit().deflated, pieces.unit().deflated)) std::abort();
+      if (whole.unit().type == MessageType::kPushPull) ReadPushPull(whole.unit());
     }
   }
 }
 
-// The stream is read twelve times, by two readers at a time; each inflates as much as a stream may
-// hold.
+// The stream is read twelve times, by two readers at a time, which hold as much as a stream may,
+// and then by a third one, which may hold the state of a push/pull.
 constexpr testkit::FuzzBounds kBounds = {
     .total = {12 * (kInflationMax + 8), 12 * kInflationFree + (256 << 10)},
-    .peak = {2 * (kInflationMax + 8), 2 * kInflationFree + (256 << 10)},
+    .peak = {kInflationMax + 16, 3 * kInflatedHeldMax + (256 << 10)},
     .work = {600, 100000},
 };
 

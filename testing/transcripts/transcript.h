@@ -298,7 +298,7 @@ inline std::string WorldTranscript::StreamText(ByteView bytes, bool dialled) {
   if (reader.Feed(bytes) != wire::StreamStatus::kUnit) return "incomplete message";
   const wire::StreamUnit& unit = reader.unit();
   if (unit.type != wire::MessageType::kPushPull) return LeafText(unit.type, unit.body);
-  wire::PushPullReader records(unit.body);
+  wire::PushPullReader records(unit);
   std::vector<std::string> parts;
   for (wire::PushPullNode record; records.Next(record);) {
     parts.push_back(absl::StrCat(record.name, " ", NodeStateName(record.state), "/",
