@@ -90,6 +90,12 @@ class Serf final : private swim::Delegate {
   // Announces this node; an event for its own join follows. Call it once, before any other input.
   void Start(Instant now, Outbox& out);
 
+  // For a simulation; see swim::Node::KnowMembersOf. No events follow.
+  void KnowMembersOf(Serf& other) {
+    node_.KnowMembersOf(other.node_);
+    members_.KnowMembersOf(other.members_);
+  }
+
   // --- what happened; swim::Node describes the inputs of network and clock ---
   void OnDatagram(Instant now, const Endpoint& from, ByteView datagram, Outbox& out) {
     Run(now, out, [&] { node_.OnDatagram(now, from, datagram, out); });

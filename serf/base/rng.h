@@ -22,16 +22,21 @@
 
 namespace serf {
 
+// A bijection that makes each bit of the result depend on all bits of `z` (the finalizer of
+// SplitMix64).
+constexpr std::uint64_t MixBits(std::uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
 class Rng {
  public:
   // Every seed is good, zero too. Two nodes need different seeds, or they make the same choices.
   explicit constexpr Rng(std::uint64_t seed) {
     for (auto& word : state_) {
       seed += 0x9e3779b97f4a7c15u;
-      std::uint64_t z = seed;
-      z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-      z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-      word = z ^ (z >> 31);
+      word = MixBits(seed);
     }
   }
 

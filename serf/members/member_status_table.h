@@ -39,6 +39,10 @@ class MemberStatusTable {
   MemberStatusTable(const MemberStatusTable&) = delete;
   MemberStatusTable& operator=(const MemberStatusTable&) = delete;
 
+  // Takes over all that `other` knows. The two share the memory of the rows, except where they
+  // differ later. Both belong to one thread.
+  void ShareFrom(const MemberStatusTable& other);
+
   // --- alive and leaving members, by the index of the SWIM layer ---
 
   // Status kNone: the index has no member.
@@ -108,16 +112,25 @@ class MemberStatusTable {
   std::uint64_t changes_ = 0;
 };
 
+inline void MemberStatusTable::ShareFrom(const MemberStatusTable& other) {
+  rows_ = other.rows_;
+  departed_ = other.departed_;
+  alive_ = other.alive_;
+  leaving_ = other.leaving_;
+  failed_ = other.failed_;
+  changes_ += other.changes_ + 1;
+}
+
 inline void MemberStatusTable::SetPresent(Instant now, swim::MemberIndex member,
                                           MemberRecord record) {
   assert(record.status != MemberStatus::kFailed && record.status != MemberStatus::kLeft);
   rows_.GrowTo(member.value() + 1);
-  Row& row = rows_[member.value()];
+  const Row& row = rows_[member.value()];
   const MemberStatus before = row.status();
   if (before == record.status && Present(member) == record) return;
   ++changes_;
   const Instant since = before == record.status ? row.since() : now;
-  row = Row(record, since);
+  rows_.Edit(member.value()) = Row(record, since);
   if (before == MemberStatus::kAlive) --alive_;
   if (before == MemberStatus::kLeaving) --leaving_;
   if (record.status == MemberStatus::kAlive) ++alive_;

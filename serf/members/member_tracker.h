@@ -67,6 +67,9 @@ class MemberTracker {
   MemberTracker(const MemberTracker&) = delete;
   MemberTracker& operator=(const MemberTracker&) = delete;
 
+  // For a simulation; see swim::Node::KnowMembersOf.
+  void KnowMembersOf(const MemberTracker& other) { table_.ShareFrom(other.table_); }
+
   // --- what the SWIM layer reports (docs/protocol/serf.md 3.3) ---
   void OnNodeJoin(Instant now, swim::MemberIndex member);
   void OnNodeLeave(Instant now, swim::MemberIndex member);

@@ -158,7 +158,7 @@ class Cluster {
 
     Rng rng;
     MemberTable table;
-    ProbeRing ring;
+    ProbeRing ring{table};
     GossipTargets targets;
     BroadcastQueue queue;
     MemberIndex self;

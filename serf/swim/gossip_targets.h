@@ -45,8 +45,13 @@ class GossipTargets {
   // `table` and `ring` hold the members to choose from, and must outlive the object.
   GossipTargets(const MemberTable& table, const ProbeRing& ring) : table_(table), ring_(ring) {}
 
-  // Call it once, when this node's row exists. Draws the starting point from `rng`.
+  // Call it when this node's row exists, and again if the table became another one. Draws the
+  // starting point from `rng`.
   void Start(MemberIndex self, Rng& rng) {
+    rings_.clear();
+    successors_.clear();
+    scanned_.reset();
+    stale_ = true;
     self_ = self;
     own_hash_ = HashOf(self);
     step_ = static_cast<std::size_t>(rng.Below(kRingsMax));
@@ -103,9 +108,10 @@ class GossipTargets {
   };
   // The members that follow this node on a ring, by distance.
   struct Ring {
-    std::vector<Candidate> nearest;
+    std::vector<Candidate> nearest = {};
     // `nearest` has all eligible members up to here.
     std::uint64_t reach = kEverybody;
+    std::uint64_t own_place = 0;
   };
   struct Newcomer {
     MemberIndex member;
@@ -127,20 +133,20 @@ class GossipTargets {
 
   // How far a member with this hash is behind this node on a ring; ascending is the ring's order.
   std::uint64_t Distance(std::size_t ring, std::uint64_t hash) const {
-    return PlaceOn(ring, hash) - PlaceOn(ring, own_hash_);
+    return PlaceOn(ring, hash) - rings_[ring].own_place;
   }
   static std::uint64_t PlaceOn(std::size_t ring, std::uint64_t hash) {
-    std::uint64_t z = hash + (ring + 1) * 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return MixBits(hash + (ring + 1) * 0x9e3779b97f4a7c15u);
   }
   std::uint64_t HashOf(MemberIndex member) const { return table_.info(member).stable_hash(); }
   bool IsSuccessor(MemberIndex member) const {
     return std::any_of(successors_.begin(), successors_.end(),
                        [member](const Successor& s) { return s.member == member; });
   }
-  void Insert(Ring& ring, Candidate candidate);
+  void Insert(Ring& ring, Candidate candidate) {
+    if (candidate.distance <= ring.reach) InsertNear(ring, candidate);
+  }
+  void InsertNear(Ring& ring, Candidate candidate);
   void BeginScan();
   // Looks at all members. False if the portion is used up.
   template <typename Eligible>
@@ -192,8 +198,7 @@ inline void GossipTargets::OnJoin(MemberIndex member) {
                        [&](const Successor& s) { return Distance(s.ring, hash) < s.distance; });
 }
 
-inline void GossipTargets::Insert(Ring& ring, Candidate candidate) {
-  if (candidate.distance > ring.reach) return;
+inline void GossipTargets::InsertNear(Ring& ring, Candidate candidate) {
   std::vector<Candidate>& nearest = ring.nearest;
   const auto at = std::lower_bound(
       nearest.begin(), nearest.end(), candidate.distance,
@@ -221,7 +226,9 @@ bool GossipTargets::Update(int transmit_limit, Portion& portion, Eligible&& elig
   wanted_ = wanted;
   if (!stale_) return true;
   if (rings_.size() < wanted_) {
-    rings_.resize(wanted_);
+    for (std::size_t ring = rings_.size(); ring < wanted_; ++ring) {
+      rings_.push_back({.own_place = PlaceOn(ring, own_hash_)});
+    }
     BeginScan();
   }
   for (;;) {

@@ -102,13 +102,13 @@ struct View {
     targets.OnJoin(member);
   }
   void Forget(MemberIndex member) {
-    ring.PurgeAndShuffle([member](MemberIndex m) { return m == member; }, rng);
     table.Purge(member);
+    ring.Shuffle(rng);
   }
 
   Rng rng;
   MemberTable table;
-  ProbeRing ring;
+  ProbeRing ring{table};
   GossipTargets targets;
   MemberIndex self;
   Instant now{};
@@ -196,8 +196,8 @@ TEST(GossipTargets, PurgedMembersAreNoticed) {
   View view(pool, 4, 0, 1);
   view.Next(3);
   const MemberIndex gone = *view.table.Find("node-2");
-  view.ring.PurgeAndShuffle([gone](MemberIndex m) { return m == gone; }, view.rng);
   view.table.Purge(gone);
+  view.ring.Shuffle(view.rng);
   EXPECT_EQ(view.Next(3).size(), 2u);
 }
 

@@ -47,8 +47,8 @@ TEST(MemberTable, PurgedRowsAreReusedAfresh) {
   MemberTable table;
   const MemberIndex a = table.Add(pool.Intern(View("a")), Instant(seconds(1)));
   const MemberIndex b = table.Add(pool.Intern(View("b")), Instant(seconds(1)));
-  table.row(a).incarnation = wire::Incarnation(9);
-  table.row(a).flags = 3;
+  table.EditRow(a).incarnation = wire::Incarnation(9);
+  table.EditRow(a).flags = 3;
   table.SetState(a, NodeState::kLeft, Instant(seconds(2)));
   table.Purge(a);
   EXPECT_FALSE(table.Find("a"));
@@ -100,7 +100,7 @@ TEST(MemberTable, StaysWithinItsBudget) {
   constexpr std::size_t kMembers = 10'000;
   NodeInfoPool pool;
   MemberTable table;
-  ProbeRing ring;
+  ProbeRing ring(table);
   Rng rng(1);
   for (std::size_t i = 0; i < kMembers; ++i) {
     ring.Insert(table.Add(pool.Intern(View(absl::StrCat("node-", i))), Instant{}), rng);
@@ -109,6 +109,67 @@ TEST(MemberTable, StaysWithinItsBudget) {
   parallel.GrowTo(kMembers);
   const std::size_t bytes = table.memory_bytes() + ring.memory_bytes() + parallel.memory_bytes();
   EXPECT_LE(bytes, 64 * kMembers) << static_cast<double>(bytes) / kMembers << " bytes per row";
+}
+
+// What many nodes of a simulation know is one copy; what one of them learns is its own.
+TEST(MemberTable, TablesShareWhatTheyAgreeAbout) {
+  constexpr std::size_t kMembers = 1000;
+  NodeInfoPool pool;
+  MemberTable b;
+  b.Add(pool.Intern(View("lone")), Instant{});
+  std::uint64_t changes = 0;
+  {
+    MemberTable a;
+    for (std::size_t i = 0; i < kMembers; ++i) {
+      a.SetState(a.Add(pool.Intern(View(absl::StrCat("n", i))), Instant{}), NodeState::kAlive,
+                 Instant{});
+    }
+    a.Purge(MemberIndex(999));
+    changes = b.info_changes();
+    b.ShareFrom(a);
+    EXPECT_GT(b.info_changes(), changes);
+    EXPECT_EQ(b.known(), kMembers - 1);
+    EXPECT_EQ(b.live(), kMembers - 1);
+    EXPECT_FALSE(b.Find("lone"));
+    EXPECT_EQ(b.Find("n500"), a.Find("n500"));
+    EXPECT_EQ(&b.row(MemberIndex(500)), &a.row(MemberIndex(500)));
+    EXPECT_LE(b.memory_bytes(), 300u);
+
+    b.SetState(MemberIndex(500), NodeState::kSuspect, Instant(seconds(1)));
+    EXPECT_EQ(a.state(MemberIndex(500)), NodeState::kAlive);
+    EXPECT_EQ(a.count(NodeState::kSuspect), 0u);
+    a.Purge(MemberIndex(7));
+    EXPECT_TRUE(b.Find("n7"));
+    EXPECT_EQ(a.Add(pool.Intern(View("a's")), Instant{}), MemberIndex(7));
+    EXPECT_EQ(b.Add(pool.Intern(View("b's")), Instant{}), MemberIndex(999));
+    EXPECT_FALSE(a.Find("b's"));
+    EXPECT_FALSE(b.Find("a's"));
+  }
+  // The first one is gone, and its index was shared again meanwhile.
+  MemberTable c;
+  c.ShareFrom(b);
+  b.Purge(*b.Find("n8"));
+  for (std::size_t i = 0; i < kMembers; ++i) {
+    c.Add(pool.Intern(View(absl::StrCat("m", i))), Instant{});
+  }
+  EXPECT_TRUE(c.Find("n8"));
+  EXPECT_TRUE(c.Find("m8"));
+  EXPECT_FALSE(b.Find("m8"));
+  EXPECT_EQ(c.known(), 2 * kMembers);
+}
+
+TEST(MemberTable, TheLastOwnerOfAnIndexChangesIt) {
+  NodeInfoPool pool;
+  MemberTable b;
+  {
+    MemberTable a;
+    for (int i = 0; i < 100; ++i) a.Add(pool.Intern(View(absl::StrCat("n", i))), Instant{});
+    b.ShareFrom(a);
+  }
+  for (int i = 0; i < 100; ++i) b.Add(pool.Intern(View(absl::StrCat("m", i))), Instant{});
+  b.Purge(*b.Find("n3"));
+  EXPECT_FALSE(b.Find("n3"));
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(b.Find(absl::StrCat("m", i))) << i;
 }
 
 }  // namespace

@@ -61,6 +61,9 @@ class Membership {
   // Adds this node with incarnation 1 and queues its announcement.
   void Start(Instant now);
 
+  // For a simulation; see Node::KnowMembersOf.
+  void KnowMembersOf(Membership& other);
+
   // --- claims of others: no check is needed before; invalid ones are counted and dropped ---
   // `own_word`: the member itself says so, as far as the wire shows (state_rules.h).
   void OnAlive(Instant now, const wire::Alive& alive, bool own_word = false);
@@ -125,16 +128,10 @@ class Membership {
   void OnNoGossipTargets() { any_failed_ = false; }
   bool is_gossip_target(Instant now, MemberIndex member) const {
     const MemberTable::Row& row = table_.row(member);
-    switch (row.state) {
-      case NodeState::kAlive:
-      case NodeState::kSuspect:
-        return member != self_;
-      case NodeState::kDead:
-        return now - row.changed_at <= context_.config.gossip_to_the_dead_time;
-      case NodeState::kLeft:
-        return false;
+    if (row.state == NodeState::kDead) {
+      return now - row.changed_at <= context_.config.gossip_to_the_dead_time;
     }
-    return false;
+    return member != self_ && row.state != NodeState::kLeft;
   }
 
   // True if a member is dead or left for so long that it is purged when the probe ring wraps
@@ -155,10 +152,10 @@ class Membership {
     return (table_.row(member).flags & kSourceStable) != 0;
   }
   void set_source_stable(MemberIndex member, bool stable) {
-    SetFlag(member, kSourceStable, stable);
+    table_.SetFlag(member, kSourceStable, stable);
   }
   // Whether the member's latest answer to a ping of this node says that it gossips promptly.
-  void set_prompt(MemberIndex member, bool prompt) { SetFlag(member, kPrompt, prompt); }
+  void set_prompt(MemberIndex member, bool prompt) { table_.SetFlag(member, kPrompt, prompt); }
 
  private:
   // Flags of a member's row.
@@ -177,10 +174,6 @@ class Membership {
   static constexpr int kEndedInTurnMax = 256;
   static constexpr std::size_t kPurgedInTurnMax = 4096;
 
-  void SetFlag(MemberIndex member, std::uint8_t flag, bool on) {
-    std::uint8_t& flags = table_.row(member).flags;
-    flags = static_cast<std::uint8_t>(on ? flags | flag : flags & ~flag);
-  }
   SubjectState SubjectOf(std::optional<MemberIndex> member) const;
 
   void ApplyAlive(Instant now, const Claim& claim);
@@ -223,7 +216,7 @@ class Membership {
 
   NodeContext& context_;
   MemberTable table_;
-  ProbeRing ring_;
+  ProbeRing ring_{table_};
   GossipTargets targets_;
   SuspicionTable suspicions_;
   TimerHeap<SuspicionSlot> timers_;
@@ -246,6 +239,23 @@ inline void Membership::Start(Instant now) {
   self_ = Add(now, own);
   targets_.Start(self_, context_.rng);
   StoreAlive(now, self_, {.info = own, .incarnation = incarnation_, .bootstrap = true});
+}
+
+inline void Membership::KnowMembersOf(Membership& other) {
+  assert(known() == 1 && timers_.empty() && other.timers_.empty());
+  other.table_.ForEach([&](MemberIndex m) {
+    other.set_source_stable(m, true);
+    other.set_prompt(m, context_.config.gossips_promptly());
+  });
+  other.queue_.Clear();
+  const NodeInfoRef own = table_.row(self_).info;
+  table_.ShareFrom(other.table_);
+  self_ = *table_.Find(own->name());
+  assert(table_.row(self_).info.get() == own.get());
+  ++version_;
+  ring_.Shuffle(context_.rng);
+  targets_.Start(self_, context_.rng);
+  queue_.Clear();
 }
 
 inline SubjectState Membership::SubjectOf(std::optional<MemberIndex> member) const {
@@ -392,7 +402,7 @@ inline void Membership::StoreAlive(Instant now, MemberIndex member, const Claim&
   DropSuspicion(member);
   const NodeState old_state = table_.state(member);
   const bool new_meta = !NodeInfo::SameBytes(table_.info(member).meta(), claim.info.meta);
-  table_.row(member).incarnation = claim.incarnation;
+  table_.EditRow(member).incarnation = claim.incarnation;
   if (!table_.info(member).SameContent(claim.info)) {
     if (table_.info(member).endpoint() != claim.info.endpoint) set_source_stable(member, false);
     table_.SetInfo(member, context_.node_infos->Intern(claim.info));
@@ -484,7 +494,7 @@ inline void Membership::ApplySuspect(Instant now, const wire::Suspect& suspect) 
       ++version_;
       Queue(suspect.node, suspect);
       ++context_.counters.suspect_applied;
-      table_.row(*known).incarnation = suspect.incarnation;
+      table_.EditRow(*known).incarnation = suspect.incarnation;
       table_.SetState(*known, NodeState::kSuspect, now);
       return StartSuspicion(now, *known, suspect.from);
   }
@@ -506,17 +516,17 @@ inline SuspicionSlot Membership::StartSuspicion(Instant now, MemberIndex member,
                                                 absl::string_view from,
                                                 const SuspicionTimes& times) {
   const SuspicionSlot slot = suspicions_.Start(now, member, from, times);
-  table_.row(member).suspicion = slot;
+  table_.EditRow(member).suspicion = slot;
   suspicions_[slot].timer = timers_.Push(suspicions_[slot].deadline(), slot);
   return slot;
 }
 
 inline void Membership::DropSuspicion(MemberIndex member) {
-  SuspicionSlot& slot = table_.row(member).suspicion;
+  const SuspicionSlot slot = table_.row(member).suspicion;
   if (slot == kNoSuspicion) return;
   timers_.Remove(suspicions_[slot].timer);
   suspicions_.Drop(slot);
-  slot = kNoSuspicion;
+  table_.EditRow(member).suspicion = kNoSuspicion;
 }
 
 inline void Membership::OnTimer(Instant now) {
@@ -590,7 +600,7 @@ inline void Membership::StoreGone(Instant now, MemberIndex member, NodeState sta
   DropSuspicion(member);
   Queue(dead.node, dead, member == self_ ? own_announcements_.leave() : 0);
   ++context_.counters.dead_applied;
-  table_.row(member).incarnation = dead.incarnation;
+  table_.EditRow(member).incarnation = dead.incarnation;
   table_.SetState(member, state, now);
   context_.delegate.OnNodeLeave(now, member);
 }
@@ -601,7 +611,7 @@ inline void Membership::DoubtFarewell(Instant now, MemberIndex member, const wir
   Queue(dead.node, dead);
   ++context_.counters.farewells_doubted;
   DropSuspicion(member);
-  table_.row(member).incarnation = dead.incarnation;
+  table_.EditRow(member).incarnation = dead.incarnation;
   table_.SetState(member, NodeState::kSuspect, now);
   const Duration patience = RefutationInterval();
   const SuspicionSlot slot =
@@ -618,7 +628,7 @@ inline void Membership::Refute(Instant, wire::Incarnation accused) {
     return;
   }
   incarnation_ = *next;
-  table_.row(self_).incarnation = incarnation_;
+  table_.EditRow(self_).incarnation = incarnation_;
   ++version_;
   context_.awareness.Apply(1);
   ++context_.counters.refutations;
@@ -664,13 +674,14 @@ inline std::optional<MemberIndex> Membership::NextToProbe(Instant now) {
     const NodeState state = table_.state(m);
     return m != self_ && (state == NodeState::kAlive || state == NodeState::kSuspect);
   };
-  // Members beyond the limit are purged at the next wrap.
-  const auto purge = [this, now, purged = std::size_t{0}](MemberIndex m) mutable {
-    if (!is_forgotten(now, m) || purged++ >= kPurgedInTurnMax) return false;
-    Purge(now, m);
-    return true;
-  };
-  return ring_.Next(eligible, [&] { ring_.PurgeAndShuffle(purge, context_.rng); });
+  return ring_.Next(eligible, [&] {
+    // Members beyond the limit are purged at the next wrap.
+    std::size_t purged = 0;
+    table_.ForEach([&](MemberIndex m) {
+      if (is_forgotten(now, m) && purged++ < kPurgedInTurnMax) Purge(now, m);
+    });
+    ring_.Shuffle(context_.rng);
+  });
 }
 
 inline void Membership::Purge(Instant now, MemberIndex member) {

@@ -55,6 +55,13 @@ class Node {
   // input.
   void Start(Instant now, Outbox& out);
 
+  // For a simulation that begins with a large cluster: this node, which has just started, knows the
+  // members that `other` knows, itself included, as if both had known them for long: each has
+  // answered a ping, and nothing remains to be announced. The tables share their memory, except
+  // where they differ later, so both nodes belong to one thread, with one NodeInfoPool. Nobody is
+  // suspected.
+  void KnowMembersOf(Node& other) { membership_.KnowMembersOf(other.membership_); }
+
   // --- what happened ---
   void OnDatagram(Instant now, const Endpoint& from, ByteView datagram, Outbox& out);
   // A datagram could not be sent: the network refused it (ICMP, no route).

@@ -23,6 +23,7 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/newtype.h"
+#include "serf/base/rng.h"
 #include "serf/wire/swim_messages.h"
 
 namespace serf::swim {
@@ -55,9 +56,7 @@ inline std::size_t NodeNameHash(absl::string_view name) {
 inline constexpr std::uint64_t StableNameHash(absl::string_view name) {
   std::uint64_t h = 0xcbf29ce484222325u;
   for (const char c : name) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
-  h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
-  return h ^ (h >> 31);
+  return MixBits(h);
 }
 
 // One allocation: this header, then the bytes of the name, then those of the metadata.

@@ -15,7 +15,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -45,7 +44,7 @@ class OwnState {
   // lately, and its memory is free again soon.
   static constexpr Duration kKeepTime = std::chrono::seconds(2);
 
-  OwnState(const NodeContext& context, const Membership& membership)
+  OwnState(NodeContext& context, const Membership& membership)
       : context_(context), membership_(membership) {}
 
   // The payload as of now or, in a large cluster, as of the turns since the first call. Null if the
@@ -93,7 +92,7 @@ class OwnState {
   // Header, type bytes, and the overhead of encryption.
   static constexpr std::size_t kOverhead = 256;
   // With more members the message may exceed what the receiver accepts. Then this node's record
-  // goes first, and as many others as fit; they differ each time because the ring is shuffled.
+  // goes first, and as many others as fit; they differ each time.
   static constexpr std::size_t kSurelyFitting = 16'384;
 
   // The most bytes of header, records and user state that peers accept.
@@ -115,7 +114,7 @@ class OwnState {
   bool Pack(Build& build, Portion& portion) const;
   ByteVector Finish(Build& build) const;
 
-  const NodeContext& context_;
+  NodeContext& context_;
   const Membership& membership_;
   std::vector<Kept> kept_;                        // by age
   std::array<std::unique_ptr<Build>, 2> builds_;  // by `join`
@@ -183,11 +182,12 @@ inline std::unique_ptr<OwnState::Build> OwnState::Start(Instant now, Version ver
     Log(context_.config.logger, LogLevel::kError, "memberlist: Local user state of ",
         user_state.size(), " bytes is larger than the limit (", wire::kUserStateMax, ")");
   }
-  const std::vector<MemberIndex>& ring = membership_.ring().members();
-  build->members.reserve(ring.size());
-  std::copy_if(ring.begin(), ring.end(), std::back_inserter(build->members),
-               [&](MemberIndex m) { return !membership_.is_forgotten(now, m); });
+  build->members.reserve(membership_.known());
+  membership_.table().ForEach([&](MemberIndex m) {
+    if (!membership_.is_forgotten(now, m)) build->members.push_back(m);
+  });
   if (build->members.size() > kSurelyFitting) {
+    context_.rng.Shuffle(build->members);
     const auto self = std::find(build->members.begin(), build->members.end(), membership_.self());
     if (self != build->members.end()) std::iter_swap(build->members.begin(), self);
   }

@@ -49,7 +49,7 @@ void BM_MergeKnown(benchmark::State& state) {
   for (const std::string& name : names) {
     const MemberIndex m = table.Add(pool.Intern(View(name)), Instant{});
     table.SetState(m, NodeState::kAlive, Instant{});
-    table.row(m).incarnation = wire::Incarnation(1);
+    table.EditRow(m).incarnation = wire::Incarnation(1);
   }
   for (auto _ : state) {
     int accepted = 0;
@@ -77,7 +77,7 @@ void BM_MergeUnknown(benchmark::State& state) {
   Rng rng(1);
   for (auto _ : state) {
     MemberTable table;
-    ProbeRing ring;
+    ProbeRing ring(table);
     for (const std::string& name : names) {
       const MemberIndex m = table.Add(pool.Intern(View(name)), Instant{});
       table.SetState(m, NodeState::kAlive, Instant{});
@@ -116,10 +116,26 @@ void BM_BroadcastQueueDisplace(benchmark::State& state) {
 }
 BENCHMARK(BM_BroadcastQueueDisplace);
 
-void BM_ProbeRingPickThree(benchmark::State& state) {
-  ProbeRing ring;
+// What a probe begins with.
+void BM_ProbeRingNext(benchmark::State& state) {
+  NodeInfoPool pool;
+  MemberTable table;
+  ProbeRing ring(table);
   Rng rng(1);
-  for (std::uint32_t i = 0; i < kMembers; ++i) ring.Insert(MemberIndex(i), rng);
+  for (const std::string& name : Names()) ring.Insert(table.Add(pool.Intern(View(name)), {}), rng);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        ring.Next([](MemberIndex m) { return m.value() != 0; }, [&] { ring.Shuffle(rng); }));
+  }
+}
+BENCHMARK(BM_ProbeRingNext);
+
+void BM_ProbeRingPickThree(benchmark::State& state) {
+  NodeInfoPool pool;
+  MemberTable table;
+  ProbeRing ring(table);
+  Rng rng(1);
+  for (const std::string& name : Names()) ring.Insert(table.Add(pool.Intern(View(name)), {}), rng);
   std::vector<MemberIndex> picked;
   for (auto _ : state) {
     ring.Pick(3, rng, picked, [](MemberIndex m) { return m.value() != 0; });

@@ -1,6 +1,6 @@
 // Runs a large cluster by hand: scale NODES [SECONDS]. All nodes know each other from the start.
-// Prints the cost of a row and the speed of virtual time, while the cluster probes and loses ten
-// nodes. Seconds are those of the processor, unless they are virtual.
+// Prints the cost of a row and the speed of virtual time, while the cluster probes, spreads news
+// and loses ten nodes. Seconds are those of the processor, unless they are virtual.
 
 #include <unistd.h>
 
@@ -15,6 +15,7 @@
 #include "serf/config.h"
 #include "serf/testing/sim/link_model.h"
 #include "serf/testing/sim/scale_cluster.h"
+#include "serf/testing/sim/world.h"
 
 namespace {
 
@@ -48,8 +49,6 @@ int main(int argc, char** argv) {
   }
   serf::Config config = serf::Config::Lan();
   config.swim.enable_compression = false;
-  // A node that learns of ten thousand others at once would queue as many announcements.
-  config.swim.broadcast_queue_max = 64;
   const double before = Resident();
   double start = Spent();
   ScaleCluster cluster(1, std::move(config));
@@ -57,24 +56,48 @@ int main(int argc, char** argv) {
   std::printf("%u nodes started in %.1f s: %s\n", nodes, (Spent() - start),
               joined ? "all know all" : "they don't agree");
   const double pairs = static_cast<double>(nodes) * nodes;
-  std::printf("%.2f GiB resident, %.1f bytes per row\n", Resident() / (1 << 30),
-              (Resident() - before) / pairs);
-  std::fflush(stdout);
+  const auto tell_memory = [&] {
+    std::printf("  %.2f GiB resident, %.1f bytes per row\n", Resident() / (1 << 30),
+                (Resident() - before) / pairs);
+    std::fflush(stdout);
+  };
+  tell_memory();
   if (!joined) return 1;
 
-  start = Spent();
-  cluster.world().RunFor(std::chrono::seconds(seconds));
-  std::printf("idle: %.3f virtual seconds per second\n", seconds / (Spent() - start));
-  std::fflush(stdout);
-
-  start = Spent();
-  const serf::Instant crash = cluster.world().now();
-  for (std::uint32_t i = 0; i < 10; ++i) cluster.world().Crash(NodeId(nodes / 10 * i));
-  const bool agreed = cluster.WaitForAgreement(std::chrono::minutes(2));
-  const double virtual_seconds = serf::ToSeconds(cluster.world().now() - crash);
-  std::printf("%s %.1f virtual seconds after a crash of 10; %.3f virtual seconds per second\n",
-              agreed ? "agreed" : "no agreement", virtual_seconds,
-              virtual_seconds / (Spent() - start));
-  std::printf("%.2f GiB resident\n", Resident() / (1 << 30));
+  // Runs, and tells how fast virtual time passed.
+  serf::testkit::World& world = cluster.world();
+  const auto measure = [&](const char* what, auto&& run) {
+    start = Spent();
+    const serf::Instant begin = world.now();
+    const std::uint64_t datagrams = world.links().counters().datagrams;
+    const bool agreed = run();
+    const double spent = Spent() - start;
+    const double passed = serf::ToSeconds(world.now() - begin);
+    const auto sent = static_cast<double>(world.links().counters().datagrams - datagrams);
+    std::printf(
+        "%s: %.1f virtual seconds, %.2f in a second; %.1f datagrams per node and virtual second, "
+        "%.2f us each%s\n",
+        what, passed, passed / spent, sent / nodes / passed, spent / sent * 1e6,
+        agreed ? "" : "; no agreement");
+    tell_memory();
+    return agreed;
+  };
+  measure("idle", [&] {
+    world.RunFor(std::chrono::seconds(seconds));
+    return true;
+  });
+  const auto change = [&](int i) {
+    return measure("one changes its tags, until all know", [&] {
+      const NodeId subject(nodes / 3 * static_cast<std::uint32_t>(i));
+      return cluster.Disseminate(subject, "new", std::chrono::minutes(1)).has_value() &&
+             cluster.WaitForQuiet(std::chrono::minutes(1));
+    });
+  };
+  // With the first news each node finds its place on the rings.
+  if (!change(1) || !change(2)) return 1;
+  const bool agreed = measure("ten crash, until all agree", [&] {
+    for (std::uint32_t i = 0; i < 10; ++i) world.Crash(NodeId(nodes / 10 * i));
+    return cluster.WaitForAgreement(std::chrono::minutes(2));
+  });
   return agreed ? 0 : 1;
 }

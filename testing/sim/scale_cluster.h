@@ -19,6 +19,9 @@
 #include "serf/base/rng.h"
 #include "serf/base/time.h"
 #include "serf/config.h"
+#include "serf/outbox.h"
+#include "serf/serf.h"
+#include "serf/swim/node.h"
 #include "serf/swim/node_info.h"
 #include "serf/tags.h"
 #include "serf/testing/sim/link_model.h"
@@ -49,11 +52,8 @@ class ScaleCluster {
   }
 
   // Adds `nodes` that all know each other from the start, for measurements of an existing cluster:
-  // each learns of all by one push/pull. Then they would announce all of it to each other, which
-  // would take hours with ten thousand nodes; so packets that are full of announcements are lost.
-  // False if the nodes do not agree in the end.
+  // one of them hears of all others, and they share its table. False if they do not agree.
   bool StartJoined(std::uint32_t nodes) {
-    const std::size_t mtu = std::exchange(world_.links().settings().mtu, kProbeMtu);
     // One after the other, so that the nodes' ticks and probes are not in step.
     const Duration spacing =
         std::max(config_.swim.gossip_interval, config_.swim.probe_interval) / std::max(nodes, 1u);
@@ -61,13 +61,13 @@ class ScaleCluster {
       world_.Add(absl::StrCat("node-", i), config_);
       world_.RunFor(spacing);
     }
-    world_.AnswerDialsWith(Introduction());
-    for (std::uint32_t i = 0; i < nodes; ++i) world_.Join(NodeId(i), {NodeId(i == 0 ? 1 : 0)});
-    world_.RunFor(std::chrono::milliseconds(20));
-    world_.AnswerDialsWith({});
-    const bool quiet = WaitForQuiet(std::chrono::minutes(5));
-    world_.links().settings().mtu = mtu;
-    return quiet && Disagreeing() == 0;
+    const NodeId first(0);
+    for (std::uint32_t i = 1; i < nodes; ++i) Introduce(NodeId(i), first);
+    for (std::uint32_t i = 1; i < nodes; ++i) {
+      world_.Call(NodeId(i),
+                  [&](Serf& serf, Instant, Outbox&) { serf.KnowMembersOf(world_.serf(first)); });
+    }
+    return Disagreeing() == 0;
   }
 
   // Runs until no node has anything to gossip.
@@ -130,26 +130,22 @@ class ScaleCluster {
   Rng& rng() { return rng_; }
 
  private:
-  // Room for a probe and its answer, but not for a packet of announcements.
-  static constexpr std::size_t kProbeMtu = 300;
-
-  // The answer to a push/pull of a node that knows all others.
-  ByteVector Introduction() const {
+  // `to` hears the announcement of `subject`.
+  void Introduce(NodeId subject, NodeId to) {
+    const swim::Node& node = world_.serf(subject).node();
+    const swim::NodeInfo& info = node.info(node.self());
+    const auto versions = info.versions().ToBytes();
     ByteVector bytes;
-    wire::Encode(wire::PushPullHeader{.nodes = static_cast<std::int64_t>(size())}, bytes);
-    for (std::uint32_t i = 0; i < size(); ++i) {
-      const swim::Node& node = world_.serf(NodeId(i)).node();
-      const swim::NodeInfo& info = node.info(node.self());
-      const auto versions = info.versions().ToBytes();
-      wire::Encode(wire::PushPullNode{.name = info.name(),
-                                      .addr = info.endpoint().address.bytes(),
-                                      .port = info.endpoint().port,
-                                      .meta = info.meta(),
-                                      .incarnation = wire::Incarnation(1),
-                                      .vsn = versions},
-                   bytes);
-    }
-    return bytes;
+    wire::Encode(wire::Alive{.incarnation = node.incarnation(node.self()),
+                             .node = info.name(),
+                             .addr = info.endpoint().address.bytes(),
+                             .port = info.endpoint().port,
+                             .meta = info.meta(),
+                             .vsn = versions},
+                 bytes);
+    world_.Call(to, [&](Serf& serf, Instant now, Outbox& out) {
+      serf.OnDatagram(now, info.endpoint(), bytes, out);
+    });
   }
 
   Rng rng_;

@@ -49,12 +49,8 @@ World::~World() {
 
 NodeId World::Add(Config config, bool rejoin_after_leave) {
   const NodeId node(static_cast<std::uint32_t>(slots_.size()));
-  const std::uint32_t host = node.value() + 1;
   Slot slot;
-  slot.endpoint = {
-      IpAddress::V4(10, static_cast<std::uint8_t>(host >> 16), static_cast<std::uint8_t>(host >> 8),
-                    static_cast<std::uint8_t>(host)),
-      7946};
+  slot.endpoint = EndpointOf(node);
   config.swim.advertise = slot.endpoint;
   config.swim.node_infos = pool_;
   if (config.snapshot) slot.disk = std::make_unique<NodeDisk>(rng_.Next());
@@ -64,7 +60,6 @@ NodeId World::Add(Config config, bool rejoin_after_leave) {
     slot.logger = std::make_unique<NodeLogger>(*this, slot.config.swim.name, *logger_);
     slot.config.swim.logger = slot.logger.get();
   }
-  by_endpoint_.emplace(slot.endpoint, node);
   slots_.push_back(std::move(slot));
   StartMachine(node);
   return node;
@@ -177,9 +172,19 @@ bool World::Step() {
   now_ = events_.next();
   NoteFault();
   const WorldEvent event = events_.Pop();
+  if (!events_.empty()) Prefetch(events_.Top());
   ++steps_;
   Handle(event);
   return true;
+}
+
+void World::Prefetch(const WorldEvent& event) const {
+  if (event.kind != EventKind::kDatagram && event.kind != EventKind::kDeadline) return;
+  const auto* machine =
+      reinterpret_cast<const std::uint8_t*>(slots_[event.node.value()].serf.get());
+  if (machine == nullptr) return;
+  constexpr std::size_t kCacheLine = 64;
+  for (std::size_t i = 0; i < sizeof(Serf); i += kCacheLine) __builtin_prefetch(machine + i);
 }
 
 void World::RunFor(Duration duration) {
@@ -392,14 +397,31 @@ void World::HandleJudgement(NodeId node, std::shared_ptr<Judgement> judgement) {
        [&](Serf& serf, Instant now, Outbox& out) { serf.OnQueryJudged(now, *judgement, out); });
 }
 
+Endpoint World::EndpointOf(NodeId node) {
+  const std::uint32_t host = node.value() + 1;
+  return {IpAddress::V4(10, static_cast<std::uint8_t>(host >> 16),
+                        static_cast<std::uint8_t>(host >> 8), static_cast<std::uint8_t>(host)),
+          7946};
+}
+
+std::optional<NodeId> World::NodeAt(const Endpoint& endpoint) const {
+  const ByteView ip = endpoint.address.bytes();
+  if (ip.size() != IpAddress::kV4Size) return std::nullopt;
+  const std::uint32_t host =
+      std::uint32_t{ip[1]} << 16 | std::uint32_t{ip[2]} << 8 | std::uint32_t{ip[3]};
+  const NodeId node(host - 1);
+  const bool exists = host > 0 && host <= slots_.size() && endpoint == EndpointOf(node);
+  return exists ? std::optional(node) : std::nullopt;
+}
+
 void World::Send(NodeId from, const Endpoint& to, ByteView bytes) {
   for (Observer* o : observers_) o->OnSend(from, to, bytes);
-  const auto target = by_endpoint_.find(to);
-  if (target == by_endpoint_.end()) {
+  const std::optional<NodeId> target = NodeAt(to);
+  if (!target) {
     ++links_.counters().undeliverable;
     return;
   }
-  const LinkModel::Fate fate = links_.Judge(from, target->second, bytes.size(), rng_);
+  const LinkModel::Fate fate = links_.Judge(from, *target, bytes.size(), rng_);
   for (std::size_t i = 0; i < fate.copies; ++i) {
     std::uint32_t index = static_cast<std::uint32_t>(packets_.size());
     if (free_packets_.empty()) {
@@ -410,25 +432,17 @@ void World::Send(NodeId from, const Endpoint& to, ByteView bytes) {
     }
     packets_[index].from = endpoint(from);
     packets_[index].bytes.assign(bytes.begin(), bytes.end());
-    events_.Push(now_ + fate.delays[i], {EventKind::kDatagram, target->second, index});
+    events_.Push(now_ + fate.delays[i], {EventKind::kDatagram, *target, index});
   }
 }
 
 void World::CarryOut(NodeId node, const swim::Outbox::StreamOp& op) {
   using Kind = swim::Outbox::StreamOp::Kind;
   for (Observer* o : observers_) o->OnStreamOp(node, op, out_.bytes(op));
-  if (!dial_answer_.empty()) {
-    if (op.kind == Kind::kDial) AnswerDial(node, op.stream);
-    return;
-  }
   switch (op.kind) {
-    case Kind::kDial: {
-      const auto target = by_endpoint_.find(op.to);
-      Schedule(streams_.Dial(
-          now_, node, op.stream, endpoint(node), op.to,
-          target == by_endpoint_.end() ? std::nullopt : std::optional(target->second)));
+    case Kind::kDial:
+      Schedule(streams_.Dial(now_, node, op.stream, endpoint(node), op.to, NodeAt(op.to)));
       return;
-    }
     case Kind::kWrite:
       Schedule(streams_.Write(now_, node, op.stream, out_.bytes(op)));
       return;
@@ -436,23 +450,6 @@ void World::CarryOut(NodeId node, const swim::Outbox::StreamOp& op) {
       Schedule(streams_.Close(now_, node, op.stream));
       return;
   }
-}
-
-void World::AnswerDial(NodeId node, swim::StreamId stream) {
-  const auto call = [this, node](auto&& input) {
-    if (is_up(node)) Call(node, input);
-  };
-  After(links_.Latency(rng_), [call, stream] {
-    call([stream](Serf& serf, Instant now, Outbox& out) {
-      serf.OnStreamConnected(now, stream, out);
-    });
-  });
-  // By then the node has written.
-  After(links_.Latency(rng_) + std::chrono::milliseconds(2), [this, call, stream] {
-    call([this, stream](Serf& serf, Instant now, Outbox& out) {
-      serf.OnStreamBytes(now, stream, dial_answer_, out);
-    });
-  });
 }
 
 void World::Schedule(const VirtualStreams::Dues& dues) {
