@@ -159,7 +159,7 @@ TEST_F(ProbeRingTest, InsertionPlacesAreRandom) {
     std::set<MemberIndex> round{next};
     while (round.size() < 9) ASSERT_TRUE(round.insert(*members.Next(All)).second);
   }
-  // Place 8 is no turn in this round: half of the round was over.
+  // Place 8: not in this round, half of which was over.
   EXPECT_EQ(places.size(), 5u);
   for (std::size_t place = 4; place < 8; ++place) EXPECT_NEAR(places[place], 125, 50) << place;
   EXPECT_NEAR(places[8], 500, 75);
