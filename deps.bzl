@@ -72,7 +72,7 @@ _LIBRARIES = {
         probe = "/usr/include/glog/logging.h",
         includes = ["glog"],
         archives = ["libglog.a"],
-        extra_files = {"glog_unwind.cc": "//third_party:glog_unwind.cc"},
+        extra_files = {"glog_substitutes.cc": "//third_party:glog_substitutes.cc"},
         build_file = Label("//third_party:glog.BUILD"),
     ),
     "com_google_googletest": dict(

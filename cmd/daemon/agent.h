@@ -344,26 +344,28 @@ inline void Agent::JoinDiscovered(std::vector<std::string> addresses, Mdns::Join
 inline void Agent::PrintBanner(const AgentNode& node) {
   const auto quoted = [](absl::string_view text) { return absl::StrCat("'", text, "'"); };
   const auto boolean = [](bool value) { return value ? "true" : "false"; };
-  terminal_.Output("Starting Serf agent RPC...");
-  terminal_.Output("Serf agent running!");
-  terminal_.Info(absl::StrCat("                  Node name: ", quoted(config_.node_name)));
-  terminal_.Info(absl::StrCat("                  Bind addr: ", quoted(node.addresses.bind_text)));
+  // One text, because each costs a system call and wakes the reader.
+  std::string banner = absl::StrCat(Terminal::OutputLine("Starting Serf agent RPC..."),
+                                    Terminal::OutputLine("Serf agent running!"));
+  const auto add = [&banner](const auto&... pieces) {
+    absl::StrAppend(&banner, Terminal::InfoLine(absl::StrCat(pieces...)));
+  };
+  add("                  Node name: ", quoted(config_.node_name));
+  add("                  Bind addr: ", quoted(node.addresses.bind_text));
   if (node.addresses.advertise) {
-    terminal_.Info(absl::StrCat("Advertise addr: ", quoted(node.addresses.advertise->ToString())));
+    add("Advertise addr: ", quoted(node.addresses.advertise->ToString()));
   }
   const std::optional<Endpoint> rpc = server_->local_endpoint();
   const bool any_port = rpc && absl::EndsWith(config_.rpc_addr, ":0");
-  terminal_.Info(absl::StrCat("                   RPC addr: ",
-                              quoted(any_port ? rpc->ToString() : config_.rpc_addr)));
-  terminal_.Info(absl::StrCat("                  Encrypted: ", boolean(node.encrypted())));
-  terminal_.Info(
-      absl::StrCat("                   Snapshot: ", boolean(!config_.snapshot_path.empty())));
-  terminal_.Info(absl::StrCat("                    Profile: ", config_.profile));
-  terminal_.Info(absl::StrCat("Message Compression Enabled: ",
-                              boolean(config_.enable_compression.value_or(true))));
+  add("                   RPC addr: ", quoted(any_port ? rpc->ToString() : config_.rpc_addr));
+  add("                  Encrypted: ", boolean(node.encrypted()));
+  add("                   Snapshot: ", boolean(!config_.snapshot_path.empty()));
+  add("                    Profile: ", config_.profile);
+  add("Message Compression Enabled: ", boolean(config_.enable_compression.value_or(true)));
   if (mdns_ != nullptr) {
-    terminal_.Info(absl::StrCat("               mDNS cluster: ", config_.discover));
+    add("               mDNS cluster: ", config_.discover);
   }
+  terminal_.Text(banner);
 }
 
 inline void Agent::JoinAtStart() {

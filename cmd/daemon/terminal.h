@@ -5,11 +5,13 @@
 //
 // A reader that blocks (Ctrl-S, a full pipe, a socket) must not block the node, because other
 // members would report it as failed. No test of a descriptor guarantees that a write will not
-// block, and O_NONBLOCK would affect every process that shares the descriptor. So a thread of its
-// own writes. The Terminal keeps up to kPendingMax bytes that the reader has not taken yet. Any
-// thread. Source: docs/protocol/agent.md 2.11 and 2.12.
+// block, and O_NONBLOCK would affect every process that shares the descriptor. Linux 6.4 can write
+// what a pipe or a socket takes at once, and no more. A thread writes the rest, and all that goes
+// to other descriptors. The Terminal keeps up to kPendingMax bytes that the reader has not taken
+// yet. Any thread. Source: docs/protocol/agent.md 2.11 and 2.12.
 
 #include <poll.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -45,10 +47,14 @@ class Terminal {
   Terminal& operator=(const Terminal&) = delete;
 
   // "==> Starting Serf agent..."
-  void Output(absl::string_view text) { Write(absl::StrCat("==> ", text, "\n")); }
+  static std::string OutputLine(absl::string_view text) { return absl::StrCat("==> ", text, "\n"); }
+  void Output(absl::string_view text) { Write(OutputLine(text)); }
 
-  // Writes text after four blanks; for an empty text only the end of the line.
-  void Info(absl::string_view text) { Write(absl::StrCat(text.empty() ? "" : "    ", text, "\n")); }
+  // Text after four blanks; for an empty text only the end of the line.
+  static std::string InfoLine(absl::string_view text) {
+    return absl::StrCat(text.empty() ? "" : "    ", text, "\n");
+  }
+  void Info(absl::string_view text) { Write(InfoLine(text)); }
 
   // Writes text unchanged.
   void Text(absl::string_view text) { Write(text); }
@@ -64,10 +70,13 @@ class Terminal {
     std::string pending;
     std::size_t in_flight = 0;  // bytes that the thread is writing
     bool writer = false;        // the thread runs
+    bool at_once = true;        // the kernel can write here without waiting
     bool ending = false;
   };
 
   void Write(absl::string_view text);
+  // Writes what the reader takes at once, and returns the rest. Nothing else may be pending.
+  static absl::string_view WriteAtOnce(State& state, absl::string_view text);
   // Writes what arrives, until the end or until nothing has come for kIdleMax.
   static void Work(State& state);
   // Writes what is pending, and releases the lock meanwhile.
@@ -85,6 +94,8 @@ inline Terminal::~Terminal() {
 
 inline void Terminal::Write(absl::string_view text) {
   std::unique_lock<std::mutex> lock(state_->mutex);
+  if (state_->pending.empty() && state_->in_flight == 0) text = WriteAtOnce(*state_, text);
+  if (text.empty()) return;
   if (state_->pending.size() + state_->in_flight + text.size() > kPendingMax) return;
   absl::StrAppend(&state_->pending, text);
   if (!state_->writer) {
@@ -93,6 +104,23 @@ inline void Terminal::Write(absl::string_view text) {
     if (!state_->writer) return Drain(*state_, lock);
   }
   state_->changed.notify_all();
+}
+
+inline absl::string_view Terminal::WriteAtOnce(State& state, absl::string_view text) {
+#if defined(RWF_NOWAIT)
+  while (state.at_once && !text.empty()) {
+    const iovec piece{const_cast<char*>(text.data()), text.size()};
+    const ssize_t written = ::pwritev2(state.fd, &piece, 1, -1, RWF_NOWAIT);
+    if (written > 0) {
+      text.remove_prefix(static_cast<std::size_t>(written));
+    } else if (errno != EINTR) {
+      // EAGAIN comes from a full pipe; any other error is the thread's, too.
+      state.at_once = errno == EAGAIN;
+      break;
+    }
+  }
+#endif
+  return text;
 }
 
 inline void Terminal::Work(State& state) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -178,9 +179,31 @@ TEST_F(TerminalTest, AReaderThatStandsStillHasALastSecond) {
   }
 }
 
+// What a pipe or a socket takes at once needs no thread, if the kernel can write so.
+TEST_F(TerminalTest, WhatFitsNeedsNoThread) {
+  for (const auto open : {OpenPipe, OpenSockets}) {
+    Open(open());
+    const iovec piece{const_cast<char*>("?"), 1};
+    const bool can = ::pwritev2(ends_.writer, &piece, 1, -1, RWF_NOWAIT) == 1;
+    if (can) {
+      EXPECT_EQ(Read(1), "?");
+    }
+    for (int i = 0; i < 3; ++i) {
+      terminal_->Text("text");
+      if (can) {
+        EXPECT_EQ(Threads(), 1);
+      }
+      EXPECT_EQ(Read(4), "text");
+    }
+    CloseReader();
+    terminal_ = nullptr;
+    ::close(ends_.writer);
+  }
+}
+
 // Between two entries the thread ends, and the next entry starts another one.
 TEST_F(TerminalTest, AnIdleThreadEnds) {
-  Open(OpenPipe());
+  Open(OpenTerminal());
   for (const char* text : {"a", "b"}) {
     terminal_->Text(text);
     EXPECT_EQ(Read(1), text);

@@ -1,7 +1,12 @@
 #include "serf/wire/aead.h"
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -114,8 +119,21 @@ Keyring RingOf(const nlohmann::json& decoded) {
   return ring;
 }
 
-TEST(SealTest, VectorsInBothDirections) {
-  OpensslAead aead;
+// Each kind of AES that this processor and this libcrypto have.
+std::vector<internal::AesCode> AesCodes() {
+  std::vector<internal::AesCode> codes;
+  for (const auto kind : {internal::AesKind::kInstructions, internal::AesKind::kVectors,
+                          internal::AesKind::kTables}) {
+    if (const auto code = internal::AesCodeOf(kind)) codes.push_back(*code);
+  }
+  return codes;
+}
+
+class SealVectorsTest : public ::testing::TestWithParam<internal::AesCode> {};
+INSTANTIATE_TEST_SUITE_P(EachAes, SealVectorsTest, ::testing::ValuesIn(AesCodes()));
+
+TEST_P(SealVectorsTest, InBothDirections) {
+  OpensslAead aead(GetParam());
   int opened = 0;
   int sealed = 0;
   for (const auto& vector : LoadVectors("memberlist.json")) {
@@ -197,6 +215,93 @@ TEST(SealTest, NothingIsTooSmallToRefuse) {
                 size < (version == 0 ? 45u : 29u) ? OpenError::kTooSmall : OpenError::kNoKeyFits);
     }
   }
+}
+
+// Test cases 4, 10 and 16 of McGrew and Viega's paper on GCM: keys of 16, 24 and 32 bytes,
+// additional data, and a text that ends within a block.
+TEST_P(SealVectorsTest, OfGcmsAuthors) {
+  const ByteVector secret =
+      Unhex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308");
+  const ByteVector nonce = Unhex("cafebabefacedbaddecaf888");
+  const ByteVector aad = Unhex("feedfacedeadbeeffeedfacedeadbeefabaddad2");
+  const ByteVector text = Unhex(
+      "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+      "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39");
+  const std::array<std::pair<std::size_t, const char*>, 3> cases = {{
+      {16,
+       "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e"
+       "21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091"
+       "5bc94fbc3221a5db94fae95ae7121a47"},
+      {24,
+       "3980ca0b3c00e841eb06fac4872a2757859e1ceaa6efd984628593b40ca1e19c"
+       "7d773d00c144c525ac619d18c84a3f4718e2448b2fe324d9ccda2710"
+       "2519498e80f1478f37ba55bd6d27618c"},
+      {32,
+       "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+       "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+       "76fc6ece0f4e1768cddf8853bb2d551b"},
+  }};
+  OpensslAead aead(GetParam());
+  for (const auto& [size, sealed] : cases) {
+    SCOPED_TRACE(size);
+    const ByteView key = ByteView(secret).first(size);
+    ByteVector out(text.size() + kTagSize);
+    ASSERT_TRUE(aead.Seal(key, nonce, aad, text, out.data()));
+    EXPECT_EQ(Hex(out), sealed);
+    ByteVector plain(text.size());
+    ASSERT_TRUE(aead.Open(key, nonce, aad, out, plain.data()));
+    EXPECT_EQ(plain, text);
+    // A changed bit anywhere, in the tag too, makes it foreign.
+    for (ByteView::size_type i = 0; i < out.size(); ++i) {
+      out[i] ^= 0x80;
+      EXPECT_FALSE(aead.Open(key, nonce, aad, out, plain.data())) << i;
+      out[i] ^= 0x80;
+    }
+    EXPECT_FALSE(aead.Open(key, nonce, text, out, plain.data()));
+  }
+}
+
+// The kinds are written apart from each other, so each checks the others; so do texts in pieces.
+TEST(OpensslAeadTest, EachAesMakesTheSame) {
+  ByteVector text(2100);
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<std::uint8_t>(i * 31);
+  const ByteVector nonce(kNonceSize, 9);
+  OpensslAead usual;
+  for (const internal::AesCode& code : AesCodes()) {
+    OpensslAead aead(code);
+    for (const std::size_t key_size : {16u, 24u, 32u}) {
+      const Keyring::Key key = KeyOf(5, key_size);
+      for (std::size_t size = 0; size < text.size(); size += size < 300 ? 1 : 97) {
+        const ByteView part = ByteView(text).first(size);
+        ByteVector expected(size + kTagSize);
+        ByteVector made(size + kTagSize);
+        ASSERT_TRUE(usual.Seal(key, nonce, part, part, expected.data()));
+        ASSERT_TRUE(aead.Seal(key, nonce, part, part, made.data()));
+        ASSERT_EQ(made, expected) << key_size << " " << size;
+        ByteVector in_pieces(size);
+        const auto stream = aead.BeginOpen(key, nonce, part);
+        const std::size_t first = size / 3;
+        ASSERT_TRUE(stream->Update(ByteView(made).first(first), in_pieces.data()));
+        ASSERT_TRUE(
+            stream->Update(ByteView(made).subspan(first, size - first), in_pieces.data() + first));
+        ASSERT_TRUE(stream->Open(ByteView(made).last(kTagSize)));
+        ASSERT_TRUE(std::equal(part.begin(), part.end(), in_pieces.begin(), in_pieces.end()));
+      }
+    }
+  }
+}
+
+// A processor with AES must use it: the tables are many times slower.
+TEST(OpensslAeadTest, TakesTheBestAes) {
+  const auto usual = internal::BestAesCode();
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("aes")) {
+    EXPECT_EQ(usual.encrypt, &aesni_encrypt);
+  } else if (__builtin_cpu_supports("ssse3")) {
+    EXPECT_EQ(usual.encrypt, &vpaes_encrypt);
+  }
+#endif
+  EXPECT_NE(usual.encrypt, nullptr);
 }
 
 TEST(OpensslAeadTest, RefusesBadKeysNoncesAndBytes) {

@@ -7,207 +7,268 @@
 //   config.swim.aead = std::make_shared<wire::OpensslAead>();
 //
 // Host::Create() makes one where the configuration has a keyring and no `aead`. The object makes a
-// cipher context once per key and direction and keeps it, so a packet costs no allocation and no
-// key schedule. Not thread-safe: use one per thread. Its destructor wipes the keys.
+// key's schedule once and keeps it, so a packet costs no allocation. Not thread-safe: use one per
+// thread. Its destructor wipes the keys.
+//
+// It calls OpenSSL's AES and GCM, and not its EVP interface: EVP leads to all of OpenSSL's
+// algorithms, which would be most of a program and of its start. docs/decisions/0014 has the
+// figures, and what that means for a libcrypto that is linked dynamically.
 
+#include <openssl/aes.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <openssl/modes.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "serf/base/bytes.h"
 #include "serf/wire/aead.h"
 
+// The AES that EVP, too, takes where the processor has instructions for it, or for vectors only.
+// OpenSSL declares these functions in no header. They are null where libcrypto does not show them.
+extern "C" {
+#if defined(__x86_64__)
+[[gnu::weak]] int aesni_set_encrypt_key(const unsigned char* key, int bits, AES_KEY* schedule);
+[[gnu::weak]] void aesni_encrypt(const unsigned char* in, unsigned char* out, const void* schedule);
+[[gnu::weak]] void aesni_ctr32_encrypt_blocks(const unsigned char* in, unsigned char* out,
+                                              std::size_t blocks, const void* schedule,
+                                              const unsigned char* counter);
+#elif defined(__aarch64__)
+[[gnu::weak]] int aes_v8_set_encrypt_key(const unsigned char* key, int bits, AES_KEY* schedule);
+[[gnu::weak]] void aes_v8_encrypt(const unsigned char* in, unsigned char* out,
+                                  const void* schedule);
+[[gnu::weak]] void aes_v8_ctr32_encrypt_blocks(const unsigned char* in, unsigned char* out,
+                                               std::size_t blocks, const void* schedule,
+                                               const unsigned char* counter);
+#endif
+[[gnu::weak]] int vpaes_set_encrypt_key(const unsigned char* key, int bits, AES_KEY* schedule);
+[[gnu::weak]] void vpaes_encrypt(const unsigned char* in, unsigned char* out, const void* schedule);
+}
+
 namespace serf::wire {
+
+namespace internal {
+
+// The kinds of OpenSSL's AES, the best first.
+enum class AesKind : std::uint8_t {
+  kInstructions,  // the processor's own
+  kVectors,       // without tables, so that its time tells nothing about the key
+  kTables,        // runs everywhere; many times slower
+};
+
+struct AesCode {
+  int (*set_key)(const unsigned char* key, int bits, AES_KEY* schedule);
+  block128_f encrypt;
+  ctr128_f encrypt_blocks;  // null: GCM encrypts block by block
+};
+
+// The code of this kind, if this processor and this libcrypto have it.
+inline std::optional<AesCode> AesCodeOf(AesKind kind) {
+#if defined(__x86_64__)
+  // (The compiler's own question would ask the processor at every start, and a virtual machine's
+  // takes 10 µs to answer each.)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  __get_cpuid(1, &a, &b, &c, &d);
+  const bool has_instructions = (c & bit_AES) != 0 && &aesni_set_encrypt_key != nullptr;
+  const AesCode instructions = {&aesni_set_encrypt_key, &aesni_encrypt,
+                                &aesni_ctr32_encrypt_blocks};
+  const bool has_vectors = (c & bit_SSSE3) != 0 && &vpaes_set_encrypt_key != nullptr;
+#elif defined(__aarch64__)
+  const bool has_instructions =
+      (getauxval(AT_HWCAP) & HWCAP_AES) != 0 && &aes_v8_set_encrypt_key != nullptr;
+  const AesCode instructions = {&aes_v8_set_encrypt_key, &aes_v8_encrypt,
+                                &aes_v8_ctr32_encrypt_blocks};
+  const bool has_vectors = &vpaes_set_encrypt_key != nullptr;
+#else
+  const bool has_instructions = false;
+  const AesCode instructions = {};
+  const bool has_vectors = false;
+#endif
+  switch (kind) {
+    case AesKind::kInstructions:
+      if (has_instructions) return instructions;
+      return std::nullopt;
+    case AesKind::kVectors:
+      if (has_vectors) return AesCode{&vpaes_set_encrypt_key, &vpaes_encrypt, nullptr};
+      return std::nullopt;
+    case AesKind::kTables:
+      break;
+  }
+// OpenSSL 3 points to EVP instead.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  return AesCode{&AES_set_encrypt_key,
+                 [](const unsigned char* in, unsigned char* out, const void* schedule) {
+                   AES_encrypt(in, out, static_cast<const AES_KEY*>(schedule));
+                 },
+                 nullptr};
+#pragma GCC diagnostic pop
+}
+
+inline AesCode BestAesCode() {
+  for (const AesKind kind : {AesKind::kInstructions, AesKind::kVectors}) {
+    if (const auto code = AesCodeOf(kind)) return *code;
+  }
+  return *AesCodeOf(AesKind::kTables);
+}
+
+// A key, and the state of one text that is sealed or opened with it. Its address is part of the
+// state.
+class Gcm {
+ public:
+  // Null if the key has no valid length or there is no memory.
+  static std::unique_ptr<Gcm> Create(ByteView key, const AesCode& code) {
+    std::unique_ptr<Gcm> gcm(new Gcm(code));
+    if (!Keyring::IsValidSize(key) ||
+        code.set_key(key.data(), static_cast<int>(8 * key.size()), &gcm->schedule_) != 0) {
+      return nullptr;
+    }
+    gcm->state_ = CRYPTO_gcm128_new(&gcm->schedule_, code.encrypt);
+    if (gcm->state_ == nullptr) return nullptr;
+    gcm->key_.assign(key.begin(), key.end());
+    return gcm;
+  }
+
+  ~Gcm() {
+    if (state_ != nullptr) CRYPTO_gcm128_release(state_);  // which wipes it
+    OPENSSL_cleanse(&schedule_, sizeof(schedule_));
+    OPENSSL_cleanse(key_.data(), key_.size());
+  }
+  Gcm(const Gcm&) = delete;
+  Gcm& operator=(const Gcm&) = delete;
+
+  ByteView key() const { return key_; }
+
+  // Begins a text. False if the nonce or `aad` has no valid length.
+  bool Begin(ByteView nonce, ByteView aad) {
+    if (nonce.size() != kNonceSize) return false;
+    CRYPTO_gcm128_setiv(state_, nonce.data(), nonce.size());
+    return aad.empty() || CRYPTO_gcm128_aad(state_, aad.data(), aad.size()) == 0;
+  }
+
+  // The next piece. False if the text is longer than GCM allows.
+  bool Encrypt(ByteView text, std::uint8_t* out) {
+    if (text.empty()) return true;
+    return (code_.encrypt_blocks != nullptr
+                ? CRYPTO_gcm128_encrypt_ctr32(state_, text.data(), out, text.size(),
+                                              code_.encrypt_blocks)
+                : CRYPTO_gcm128_encrypt(state_, text.data(), out, text.size())) == 0;
+  }
+  bool Decrypt(ByteView text, std::uint8_t* out) {
+    if (text.empty()) return true;
+    return (code_.encrypt_blocks != nullptr
+                ? CRYPTO_gcm128_decrypt_ctr32(state_, text.data(), out, text.size(),
+                                              code_.encrypt_blocks)
+                : CRYPTO_gcm128_decrypt(state_, text.data(), out, text.size())) == 0;
+  }
+
+  // Ends the text.
+  void WriteTag(std::uint8_t* tag) { CRYPTO_gcm128_tag(state_, tag, kTagSize); }
+  // The same; whether this is its tag. The time does not depend on where two tags differ.
+  bool HasTag(ByteView tag) {
+    return tag.size() == kTagSize && CRYPTO_gcm128_finish(state_, tag.data(), kTagSize) == 0;
+  }
+
+ private:
+  explicit Gcm(const AesCode& code) : code_(code) {}
+
+  AesCode code_;
+  alignas(16) AES_KEY schedule_ = {};
+  GCM128_CONTEXT* state_ = nullptr;
+  Keyring::Key key_;
+};
+
+}  // namespace internal
 
 // The methods are those of Aead; a failure of OpenSSL makes them return false or null.
 class OpensslAead : public Aead {
  public:
+  OpensslAead() : OpensslAead(internal::BestAesCode()) {}
+  // With one kind of AES.
+  explicit OpensslAead(const internal::AesCode& code) : code_(code) {}
+
   bool Seal(ByteView key, ByteView nonce, ByteView aad, ByteView plaintext,
             std::uint8_t* out) override {
-    EVP_CIPHER_CTX* const context = Prepare(key, nonce, Direction::kSeal);
-    if (context == nullptr || !FitsInt(aad) || !FitsInt(plaintext)) return false;
-    int size = 0;
-    if (!aad.empty() && EVP_EncryptUpdate(context, nullptr, &size, aad.data(), Int(aad)) != 1) {
-      return false;
-    }
-    if (!plaintext.empty() &&
-        EVP_EncryptUpdate(context, out, &size, plaintext.data(), Int(plaintext)) != 1) {
-      return false;
-    }
-    std::uint8_t* const tag = out + plaintext.size();
-    return EVP_EncryptFinal_ex(context, tag, &size) == 1 &&
-           EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, static_cast<int>(kTagSize), tag) ==
-               1;
-  }
-
-  std::unique_ptr<AeadStream> BeginSeal(ByteView key, ByteView nonce, ByteView aad) override {
-    return Begin(key, nonce, aad, Direction::kSeal);
-  }
-  std::unique_ptr<AeadStream> BeginOpen(ByteView key, ByteView nonce, ByteView aad) override {
-    return Begin(key, nonce, aad, Direction::kOpen);
-  }
-
-  void Forget(ByteView key) override {
-    std::erase_if(contexts_,
-                  [key](const Context& known) { return std::ranges::equal(*known.key, key); });
+    internal::Gcm* const gcm = Find(key);
+    if (gcm == nullptr || !gcm->Begin(nonce, aad) || !gcm->Encrypt(plaintext, out)) return false;
+    gcm->WriteTag(out + plaintext.size());
+    return true;
   }
 
   bool Open(ByteView key, ByteView nonce, ByteView aad, ByteView sealed,
             std::uint8_t* out) override {
     if (sealed.size() < kTagSize) return false;
-    EVP_CIPHER_CTX* const context = Prepare(key, nonce, Direction::kOpen);
-    if (context == nullptr || !FitsInt(aad) || !FitsInt(sealed)) return false;
-    const ByteView text = sealed.first(sealed.size() - kTagSize);
-    std::array<std::uint8_t, kTagSize> tag;
-    std::copy_n(sealed.begin() + static_cast<std::ptrdiff_t>(text.size()), kTagSize, tag.begin());
-    int size = 0;
-    if (!aad.empty() && EVP_DecryptUpdate(context, nullptr, &size, aad.data(), Int(aad)) != 1) {
-      return false;
-    }
-    if (!text.empty() && EVP_DecryptUpdate(context, out, &size, text.data(), Int(text)) != 1) {
-      return false;
-    }
-    std::uint8_t rest[1];  // GCM has no last block; the call only compares the tag
-    return EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, static_cast<int>(kTagSize),
-                               tag.data()) == 1 &&
-           EVP_DecryptFinal_ex(context, rest, &size) == 1;
+    internal::Gcm* const gcm = Find(key);
+    return gcm != nullptr && gcm->Begin(nonce, aad) &&
+           gcm->Decrypt(sealed.first(sealed.size() - kTagSize), out) &&
+           gcm->HasTag(sealed.last(kTagSize));
+  }
+
+  std::unique_ptr<AeadStream> BeginSeal(ByteView key, ByteView nonce, ByteView aad) override {
+    return BeginStream(key, nonce, aad, &internal::Gcm::Encrypt);
+  }
+  std::unique_ptr<AeadStream> BeginOpen(ByteView key, ByteView nonce, ByteView aad) override {
+    return BeginStream(key, nonce, aad, &internal::Gcm::Decrypt);
+  }
+
+  void Forget(ByteView key) override {
+    std::erase_if(keys_,
+                  [key](const auto& known) { return std::ranges::equal(known->key(), key); });
   }
 
  private:
-  enum class Direction : std::uint8_t { kSeal, kOpen };
-
-  struct FreeContext {
-    void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-  };
-
-  using EvpContext = std::unique_ptr<EVP_CIPHER_CTX, FreeContext>;
-
-  // OpenSSL wipes its key schedule; this wipes the key itself.
-  struct WipeKey {
-    void operator()(Keyring::Key* key) const {
-      OPENSSL_cleanse(key->data(), key->size());
-      delete key;
-    }
-  };
-  using OwnKey = std::unique_ptr<Keyring::Key, WipeKey>;
-
-  struct Context {
-    OwnKey key;
-    Direction direction;
-    EvpContext evp;
-  };
+  using Step = bool (internal::Gcm::*)(ByteView text, std::uint8_t* out);
 
   class Stream final : public AeadStream {
    public:
-    Stream(EvpContext evp) : evp_(std::move(evp)) {}
+    Stream(std::unique_ptr<internal::Gcm> gcm, Step step) : gcm_(std::move(gcm)), step_(step) {}
 
-    bool Update(ByteView text, std::uint8_t* out) override {
-      int size = 0;
-      return text.empty() || (FitsInt(text) && EVP_CipherUpdate(evp_.get(), out, &size, text.data(),
-                                                                Int(text)) == 1);
-    }
+    bool Update(ByteView text, std::uint8_t* out) override { return (*gcm_.*step_)(text, out); }
     bool Seal(std::uint8_t* tag) override {
-      int size = 0;
-      std::uint8_t rest[1];
-      return EVP_CipherFinal_ex(evp_.get(), rest, &size) == 1 &&
-             EVP_CIPHER_CTX_ctrl(evp_.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(kTagSize),
-                                 tag) == 1;
+      gcm_->WriteTag(tag);
+      return true;
     }
-    bool Open(ByteView tag) override {
-      if (tag.size() != kTagSize) return false;
-      std::array<std::uint8_t, kTagSize> expected;
-      std::copy(tag.begin(), tag.end(), expected.begin());
-      int size = 0;
-      std::uint8_t rest[1];
-      return EVP_CIPHER_CTX_ctrl(evp_.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(kTagSize),
-                                 expected.data()) == 1 &&
-             EVP_CipherFinal_ex(evp_.get(), rest, &size) == 1;
-    }
+    bool Open(ByteView tag) override { return gcm_->HasTag(tag); }
 
    private:
-    EvpContext evp_;
+    std::unique_ptr<internal::Gcm> gcm_;
+    Step step_;
   };
 
-  // The most contexts: both directions of a full keyring. Beyond it, keys of the past are
-  // forgotten.
-  static constexpr std::size_t kContextsMax = 2 * Keyring::kKeysMax;
+  // The most keys: a full keyring. Beyond it, those of the past are forgotten.
+  static constexpr std::size_t kKnownKeysMax = Keyring::kKeysMax;
 
-  static bool FitsInt(ByteView bytes) {
-    return bytes.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max());
-  }
-  static int Int(ByteView bytes) { return static_cast<int>(bytes.size()); }
-
-  static const EVP_CIPHER* CipherOf(ByteView key) {
-    switch (key.size()) {
-      case 16:
-        return EVP_aes_128_gcm();
-      case 24:
-        return EVP_aes_192_gcm();
-      case 32:
-        return EVP_aes_256_gcm();
-      default:
-        return nullptr;
-    }
+  // A stream has a state of its own, so that packets may come in between.
+  std::unique_ptr<AeadStream> BeginStream(ByteView key, ByteView nonce, ByteView aad, Step step) {
+    auto gcm = internal::Gcm::Create(key, code_);
+    if (gcm == nullptr || !gcm->Begin(nonce, aad)) return nullptr;
+    return std::make_unique<Stream>(std::move(gcm), step);
   }
 
-  // A stream has a context of its own, so that packets may come in between.
-  static std::unique_ptr<AeadStream> Begin(ByteView key, ByteView nonce, ByteView aad,
-                                           Direction direction) {
-    const EVP_CIPHER* const cipher = CipherOf(key);
-    if (cipher == nullptr || nonce.size() != kNonceSize || !FitsInt(aad)) return nullptr;
-    EvpContext evp(EVP_CIPHER_CTX_new());
-    const int encrypt = direction == Direction::kSeal ? 1 : 0;
-    int size = 0;
-    if (evp == nullptr ||
-        EVP_CipherInit_ex(evp.get(), cipher, nullptr, key.data(), nonce.data(), encrypt) != 1) {
-      return nullptr;
+  internal::Gcm* Find(ByteView key) {
+    for (const auto& known : keys_) {
+      if (std::ranges::equal(known->key(), key)) return known.get();
     }
-    if (!aad.empty() && EVP_CipherUpdate(evp.get(), nullptr, &size, aad.data(), Int(aad)) != 1) {
-      return nullptr;
-    }
-    return std::make_unique<Stream>(std::move(evp));
+    auto made = internal::Gcm::Create(key, code_);
+    if (made == nullptr) return nullptr;
+    if (keys_.size() >= kKnownKeysMax) keys_.erase(keys_.begin());
+    keys_.push_back(std::move(made));
+    return keys_.back().get();
   }
 
-  // The key's context, set to the nonce; null on failure.
-  EVP_CIPHER_CTX* Prepare(ByteView key, ByteView nonce, Direction direction) {
-    if (nonce.size() != kNonceSize) return nullptr;
-    EVP_CIPHER_CTX* const context = Find(key, direction);
-    if (context == nullptr) return nullptr;
-    const int encrypt = direction == Direction::kSeal ? 1 : 0;
-    return EVP_CipherInit_ex(context, nullptr, nullptr, nullptr, nonce.data(), encrypt) == 1
-               ? context
-               : nullptr;
-  }
-
-  EVP_CIPHER_CTX* Find(ByteView key, Direction direction) {
-    for (const Context& known : contexts_) {
-      if (known.direction == direction && std::ranges::equal(*known.key, key)) {
-        return known.evp.get();
-      }
-    }
-    const EVP_CIPHER* const cipher = CipherOf(key);
-    if (cipher == nullptr) return nullptr;
-    Context made{OwnKey(new Keyring::Key(key.begin(), key.end())), direction,
-                 EvpContext(EVP_CIPHER_CTX_new())};
-    const int encrypt = direction == Direction::kSeal ? 1 : 0;
-    if (made.evp == nullptr ||
-        EVP_CipherInit_ex(made.evp.get(), cipher, nullptr, key.data(), nullptr, encrypt) != 1) {
-      return nullptr;
-    }
-    if (contexts_.size() >= kContextsMax) contexts_.erase(contexts_.begin());
-    contexts_.push_back(std::move(made));
-    return contexts_.back().evp.get();
-  }
-
-  std::vector<Context> contexts_;
+  internal::AesCode code_;
+  std::vector<std::unique_ptr<internal::Gcm>> keys_;
 };
 
 }  // namespace serf::wire

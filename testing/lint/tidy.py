@@ -39,7 +39,8 @@ INCLUDES = [
             CORE, [], "the core runs on its driver's one thread"),
     Include("core-sockets",
             ["arpa/", "net/", "netdb.h>", "netinet/", "poll.h>", "sys/", "unistd.h>"],
-            CORE, [], "serf/base/endpoint.h; sockets are transport/'s"),
+            # It asks what the processor can do.
+            CORE, ["serf/wire/openssl_aead.h"], "serf/base/endpoint.h; sockets are transport/'s"),
     Include("core-entropy", ["random>", "absl/random/"],
             CORE, [], "serf/base/rng.h"),
     Include("core-clock", ["ctime>", "time.h>", "absl/time/clock.h"],
