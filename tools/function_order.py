@@ -141,6 +141,8 @@ def main():
         # list: the idle functions stand beside it.
         functions = sorted(start - idle) + sorted(idle)
     with open(LIST, "w") as out:
+        # All static initialisers: a start runs each, and the compilers name their sections so.
+        out.write(".text.startup*\n")
         for name in functions:
             out.write(".text.%s*\n" % name)  # with or without such a suffix
     print("%s: %d functions" % (os.path.relpath(LIST, TOP), len(functions)))

@@ -155,8 +155,14 @@ inline absl::Status Convert(const std::string& from, std::string& to) {
 template <typename T>
 requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) absl::Status
     Convert(std::int64_t from, T& to) {
-  if (!std::in_range<T>(from)) {
-    return absl::InvalidArgumentError(absl::StrCat("is ", from, ", which is out of range"));
+  using Limits = std::numeric_limits<T>;
+  if (std::cmp_less(from, Limits::min())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("is ", from, ", must be at least ", Limits::min()));
+  }
+  if (std::cmp_greater(from, Limits::max())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("is ", from, ", must be at most ", Limits::max()));
   }
   to = static_cast<T>(from);
   return absl::OkStatus();

@@ -249,9 +249,9 @@ TEST(AgentTuningTest, NamesWhatIsWrong) {
   EXPECT_EQ(Message(Tuned(R"({"cidrs_allowed": ["10.0.0.0/33"]})").status()),
             "cidrs_allowed has an invalid CIDR address: 10.0.0.0/33");
   EXPECT_EQ(Message(Tuned(R"({"gossip_nodes": 1e10})").status()),
-            "gossip_nodes is 10000000000, which is out of range");
+            "gossip_nodes is 10000000000, must be at most 2147483647");
   EXPECT_EQ(Message(Tuned(R"({"max_queue_depth": -1})").status()),
-            "max_queue_depth is -1, which is out of range");
+            "max_queue_depth is -1, must be at least 0");
   EXPECT_EQ(Message(Tuned(R"({"gossip_pacing": "fast"})").status()),
             "gossip_pacing is 'fast', must be 'prompt' or 'ticked'");
   EXPECT_THAT(Message(Tuned(R"({"gossip_nodes": 65})")->Validate()),
