@@ -94,9 +94,9 @@ inline Terminal::~Terminal() {
 
 inline void Terminal::Write(absl::string_view text) {
   std::unique_lock<std::mutex> lock(state_->mutex);
+  if (state_->pending.size() + state_->in_flight + text.size() > kPendingMax) return;
   if (state_->pending.empty() && state_->in_flight == 0) text = WriteAtOnce(*state_, text);
   if (text.empty()) return;
-  if (state_->pending.size() + state_->in_flight + text.size() > kPendingMax) return;
   absl::StrAppend(&state_->pending, text);
   if (!state_->writer) {
     state_->writer = transport::StartDetached([state = state_] { Work(*state); });
