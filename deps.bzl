@@ -30,15 +30,15 @@ def serf_dependencies():
     for name, kwargs in _LIBRARIES.items():
         if name not in have:
             debian_repository(name = name, **kwargs)
-    go_serf_repositories(have)
+    test_program_repositories(have)
 
-def go_serf_repositories(have = {}):
-    """Declares Go Serf's programs, which our tests talk to.
+def test_program_repositories(have = {}):
+    """Declares the programs that our tests talk to: Go Serf's, and Prometheus.
 
     Args:
       have: names that are declared already
     """
-    for name, kwargs in _GO_SERF.items():
+    for name, kwargs in _TEST_PROGRAMS.items():
         if name not in have:
             debian_repository(name = name, **kwargs)
 
@@ -53,6 +53,14 @@ _LIBRARIES = {
         min_value = 108100,
         includes = ["boost"],
         build_file = Label("//third_party:boost.asio.BUILD"),
+    ),
+    # Another part of the same headers: one version of both. A consumer with an Asio of its own
+    # declares its own Beast, too.
+    "boost.beast": dict(
+        probe = "/usr/include/boost/version.hpp",
+        includes = ["boost"],
+        tree_of = Label("@boost.asio//:BUILD.bazel"),
+        build_file = Label("//third_party:boost.beast.BUILD"),
     ),
     "msgpack": dict(
         packages = ["libmsgpack-cxx-dev"],
@@ -113,7 +121,7 @@ _LIBRARIES = {
     ),
 }
 
-_GO_SERF = {
+_TEST_PROGRAMS = {
     # The reference implementation, as a peer for the tests. The probe is not the
     # program itself, which could be anybody's serf.
     "debian_serf": dict(
@@ -122,7 +130,14 @@ _GO_SERF = {
         programs = ["serf"],
         build_file = Label("//third_party:debian_serf.BUILD"),
     ),
-    # Its 0.10.1, which Debian 12 does not have but can run.
+    # What scrapes the agent's metrics, and what checks their text.
+    "debian_prometheus": dict(
+        packages = ["prometheus"],
+        probe = "/usr/share/doc/prometheus/copyright",
+        programs = ["prometheus", "promtool"],
+        build_file = Label("//third_party:debian_prometheus.BUILD"),
+    ),
+    # Go Serf's 0.10.1, which Debian 12 does not have but can run.
     "debian_serf_0_10": dict(
         packages = ["serf"],
         release = "trixie",

@@ -6,7 +6,7 @@
 //   OpenStandardStreams();                                    // before any other file is opened
 //   const std::optional<rlimit> before = RaiseDescriptorLimit();
 //   handlers.set_descriptor_limit(*before);                   // children get theirs back
-//   const ConnectionLimits limits = ShareDescriptors(DescriptorLimit());
+//   const ConnectionLimits limits = ShareDescriptors(DescriptorLimit(), with_http);
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -59,6 +59,7 @@ inline std::optional<rlimit> RaiseDescriptorLimit() {
 struct ConnectionLimits {
   std::size_t gossip;  // TCP connections of the cluster, in both directions
   std::size_t rpc;     // connections of clients
+  std::size_t http;    // connections of HTTP clients; zero without an HTTP port
 };
 
 // Descriptors that may be open besides connections, at most half of all: the agent's own files and
@@ -71,15 +72,20 @@ inline constexpr std::size_t kGossipConnectionsMax = 512;
 // A smaller limit has no use: the connections then come and go one after the other.
 inline constexpr std::size_t kGossipConnectionsMin = 4;
 inline constexpr std::size_t kRpcConnectionsMin = 4;
+// As many as the HTTP server takes.
+inline constexpr std::size_t kHttpConnectionsMax = 64;
 
 // Gives half of the rest to each side, so that a flood on one side cannot take the other's. Clients
-// also get what gossip does not need.
-constexpr ConnectionLimits ShareDescriptors(std::size_t descriptors) {
+// also get what gossip does not need. An HTTP port has an eighth of that.
+constexpr ConnectionLimits ShareDescriptors(std::size_t descriptors, bool with_http) {
   const std::size_t reserved =
       std::clamp(descriptors / 2, kReservedDescriptorsMin, kReservedDescriptorsMax);
   const std::size_t rest = descriptors - std::min(descriptors, reserved);
   const std::size_t gossip = std::clamp(rest / 2, kGossipConnectionsMin, kGossipConnectionsMax);
-  return {gossip, std::max(rest - std::min(rest, gossip), kRpcConnectionsMin)};
+  const std::size_t clients = std::max(rest - std::min(rest, gossip), kRpcConnectionsMin);
+  const std::size_t of_http =
+      with_http ? std::clamp(clients / 8, std::size_t{1}, kHttpConnectionsMax) : 0;
+  return {gossip, clients - of_http, of_http};
 }
 
 }  // namespace serf::cmd

@@ -69,9 +69,17 @@ TEST(DescriptorsTest, Shares) {
       {1088, 512, 512}, {4096, 512, 3520}, {1 << 20, 512, (1 << 20) - 64 - 512},
   };
   for (const auto& c : kCases) {
-    const ConnectionLimits limits = ShareDescriptors(c.descriptors);
+    const ConnectionLimits limits = ShareDescriptors(c.descriptors, false);
     EXPECT_EQ(limits.gossip, c.gossip) << c.descriptors;
     EXPECT_EQ(limits.rpc, c.rpc) << c.descriptors;
+    EXPECT_EQ(limits.http, 0U);
+    // An HTTP port takes from the other clients, and leaves them most.
+    const ConnectionLimits with_http = ShareDescriptors(c.descriptors, true);
+    EXPECT_EQ(with_http.gossip, c.gossip);
+    EXPECT_EQ(with_http.rpc + with_http.http, c.rpc);
+    EXPECT_GE(with_http.http, 1U);
+    EXPECT_LE(with_http.http, 64U);
+    EXPECT_GE(with_http.rpc, 3 * with_http.http);
   }
 }
 

@@ -19,54 +19,35 @@
 //
 // Source: docs/protocol/agent.md 1.
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ip/v6_only.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/socket_base.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
-#include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
-#include "serf/base/fair_shares.h"
-#include "serf/base/host_port.h"
 #include "serf/base/logger.h"
 #include "serf/base/system_error.h"
 #include "serf/base/time.h"
 #include "serf/event.h"
-#include "serf/rpc/address.h"
+#include "serf/rpc/connection_set.h"
+#include "serf/rpc/listener_io.h"
 #include "serf/rpc/log_history.h"
 #include "serf/rpc/reply_cache.h"
 #include "serf/rpc/server_connection.h"
 #include "serf/rpc/service.h"
 #include "serf/rpc/stream_event.h"
-#include "serf/rpc/unix_socket.h"
-#include "serf/transport/net/acceptor.h"
 #include "serf/transport/net/clock.h"
-#include "serf/transport/net/socket_address.h"
-#include "serf/transport/net/system_names.h"
 
 namespace serf::rpc {
 
@@ -100,7 +81,7 @@ class Server {
   // The io_context, the service and the logger must outlive the server.
   Server(boost::asio::io_context& io, Service& service, ServerOptions options);
   // Closes everything at once. Shutdown() first lets clients read their last replies.
-  ~Server();
+  ~Server() = default;
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
@@ -111,10 +92,10 @@ class Server {
   //
   // The message of an error reads like "listen tcp 127.0.0.1:7373: bind: address already in use".
   // Listeners that are open stay open.
-  absl::Status Listen(const std::string& address);
+  absl::Status Listen(const std::string& address) { return listeners_.Listen(address); }
 
   // Where the last Listen() listens, with its port. Nothing for a Unix domain socket.
-  std::optional<Endpoint> local_endpoint() const { return local_; }
+  std::optional<Endpoint> local_endpoint() const { return listeners_.local_endpoint(); }
 
   // Delivers an event or a log line to the streams that want it. Without streams it costs little.
   void OnEvent(const Event& event);
@@ -125,14 +106,11 @@ class Server {
   void Shutdown(std::function<void()> done);
 
   // How many clients are connected.
-  std::size_t connection_count() const { return connections_.size(); }
+  std::size_t connection_count() const { return connections_.all().size(); }
   // The memory of the replies that they share.
   std::size_t shared_bytes() const { return replies_->cache.bytes(); }
 
  private:
-  using Executor = boost::asio::io_context::executor_type;
-  using ConnectionId = std::uint64_t;
-
   // What the connections share of their replies, and the timer that gives it up. A connection may
   // outlive the server for a moment.
   struct Replies {
@@ -148,43 +126,23 @@ class Server {
   // The least time between two log lines about refused connections.
   static constexpr Duration kRefusalLogInterval = std::chrono::seconds(1);
 
-  template <typename Protocol>
-  using Listener = transport::Acceptor<Protocol, Executor>;
-
-  absl::Status ListenUnix(const std::string& path);
-  // Accepts no new connections.
-  void CloseListeners();
-  void Adopt(ServerConnection::Socket socket, std::string peer, const IpAddress& from);
-  // Whether there is room for a stranger, if need be by closing another one.
-  bool HasRoom();
+  void Adopt(Listeners::Socket socket, std::string peer, const IpAddress& from);
   static std::size_t DefaultMaxConnections();
-  // Sets what the listener's connections inherit, which saves each the system calls: no delay of
-  // small replies, and a kernel that detects peers that are gone, as Go Serf's.
-  static void SetTcpOptions(Listener<boost::asio::ip::tcp>::Native& acceptor);
   // Gives up replies in time that nobody asks for any more.
   static std::shared_ptr<Replies> MakeReplies(boost::asio::io_context& io);
   static void Watch(const std::shared_ptr<Replies>& replies);
   void LogAcceptError(const boost::system::error_code& error);
-  void Forget(ConnectionId id);
-  absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Candidates(const HostPort& target);
-
   boost::asio::io_context& io_;
   Service& service_;
   const ServerOptions options_;
   const std::shared_ptr<Replies> replies_ = MakeReplies(io_);
   const std::shared_ptr<ServerConnection::WriteTurn> turn_ =
       std::make_shared<ServerConnection::WriteTurn>();
-  std::vector<std::unique_ptr<Listener<boost::asio::ip::tcp>>> tcp_listeners_;
-  std::vector<std::unique_ptr<Listener<boost::asio::local::stream_protocol>>> unix_listeners_;
-  std::vector<std::unique_ptr<UnixSocketFile>> files_;  // the sockets of listeners
-  std::optional<Endpoint> local_;
   const std::size_t max_connections_;
-  std::map<ConnectionId, std::shared_ptr<ServerConnection>> connections_;
-  FairShares<ConnectionId> strangers_;  // the strangers among them
-  ConnectionId last_id_ = 0;
+  // Strangers take at most a quarter.
+  ConnectionSet<ServerConnection> connections_{max_connections_, max_connections_ / 4};
+  Listeners listeners_;
   Instant next_refusal_log_ = Instant::min();
-  bool draining_ = false;
-  std::function<void()> shutdown_done_;
 };
 
 inline Server::Server(boost::asio::io_context& io, Service& service, ServerOptions options)
@@ -193,7 +151,11 @@ inline Server::Server(boost::asio::io_context& io, Service& service, ServerOptio
       options_(std::move(options)),
       max_connections_(std::min(
           options_.max_connections > 0 ? options_.max_connections : DefaultMaxConnections(),
-          kConnectionsMax)) {}
+          kConnectionsMax)),
+      listeners_(io, {[this](Listeners::Socket socket, std::string peer, const IpAddress& from) {
+                        Adopt(std::move(socket), std::move(peer), from);
+                      },
+                      [this](const boost::system::error_code& error) { LogAcceptError(error); }}) {}
 
 inline std::size_t Server::DefaultMaxConnections() {
   rlimit limit = {};
@@ -225,149 +187,12 @@ inline void Server::Watch(const std::shared_ptr<Replies>& replies) {
       });
 }
 
-inline void Server::SetTcpOptions(Listener<boost::asio::ip::tcp>::Native& acceptor) {
-  using Seconds = boost::asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
-  using Interval = boost::asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
-  constexpr int kSeconds = 15;
-  boost::system::error_code ignored;
-  acceptor.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
-  acceptor.set_option(boost::asio::socket_base::keep_alive(true), ignored);
-  acceptor.set_option(Seconds(kSeconds), ignored);
-  acceptor.set_option(Interval(kSeconds), ignored);
-}
-
-inline void Server::CloseListeners() {
-  // Removes the files first: once a listener is closed, another agent may take its path.
-  files_.clear();
-  for (const auto& listener : tcp_listeners_) listener->Close();
-  for (const auto& listener : unix_listeners_) listener->Close();
-}
-
 inline void Server::LogAcceptError(const boost::system::error_code& error) {
   Log(options_.logger, LogLevel::kError, "agent.ipc: Failed to accept client: ", ErrorText(error));
 }
 
-inline Server::~Server() {
-  CloseListeners();
-  for (const auto& [id, connection] : connections_) connection->Abandon();
-}
-
-inline absl::StatusOr<std::vector<boost::asio::ip::tcp::endpoint>> Server::Candidates(
-    const HostPort& target) {
-  using Tcp = boost::asio::ip::tcp;
-  const absl::StatusOr<std::uint16_t> port = names::LookUpPort(target.port, "tcp");
-  if (!port.ok()) return port.status();
-  // All addresses: one socket for both families where there is IPv6.
-  if (target.host.empty()) {
-    return std::vector<Tcp::endpoint>{{Tcp::v6(), *port}, {Tcp::v4(), *port}};
-  }
-  if (const auto zone = names::ZoneOf(target.host); !zone.ok()) return zone.status();
-  if (const auto literal = transport::ParseAsioAddress(target.host)) {
-    return std::vector<Tcp::endpoint>{{*literal, *port}};
-  }
-  const names::Addresses found = names::LookUp(target.host);
-  if (!found.ok()) return found.status();
-  return std::vector<Tcp::endpoint>{transport::ToAsio(Endpoint{names::Preferred(*found), *port})};
-}
-
-inline absl::Status Server::Listen(const std::string& address) {
-  using Tcp = boost::asio::ip::tcp;
-  if (const auto path = UnixPathOf(address)) return ListenUnix(std::string(*path));
-  const absl::StatusOr<HostPort> target = ParseAddress(address);
-  if (!target.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("listen tcp: ", target.status().message()));
-  }
-  const absl::StatusOr<std::vector<Tcp::endpoint>> candidates = Candidates(*target);
-  if (!candidates.ok()) {
-    return absl::Status(candidates.status().code(),
-                        absl::StrCat("listen tcp: ", candidates.status().message()));
-  }
-  absl::Status failure;
-  for (const Tcp::endpoint& endpoint : *candidates) {
-    auto listener = std::make_unique<Listener<Tcp>>(io_);
-    auto& acceptor = listener->native();
-    boost::system::error_code error;
-    absl::string_view call = "socket";
-    acceptor.open(endpoint.protocol(), error);
-    if (!error) {
-      boost::system::error_code ignored;
-      acceptor.set_option(Tcp::acceptor::reuse_address(true), ignored);
-      SetTcpOptions(acceptor);
-      if (target->host.empty() && endpoint.address().is_v6()) {
-        acceptor.set_option(boost::asio::ip::v6_only(false), ignored);
-      }
-      call = "bind";
-      acceptor.bind(endpoint, error);
-    }
-    if (!error) {
-      call = "listen";
-      acceptor.listen(Tcp::acceptor::max_listen_connections, error);
-    }
-    if (error) {
-      if (failure.ok()) {
-        failure = absl::UnavailableError(absl::StrCat("listen tcp ", transport::TextOf(endpoint),
-                                                      ": ", call, ": ", ErrorText(error)));
-      }
-      continue;
-    }
-    const Tcp::endpoint local = acceptor.local_endpoint(error);
-    local_ = Endpoint{transport::FromAsio(local.address()), local.port()};
-    listener->Start(
-        [this](ServerConnection::Socket socket, const Tcp::endpoint& peer) {
-          Adopt(std::move(socket), transport::TextOf(peer), transport::FromAsio(peer.address()));
-        },
-        [this](const boost::system::error_code& why) { LogAcceptError(why); });
-    tcp_listeners_.push_back(std::move(listener));
-    return absl::OkStatus();
-  }
-  return failure;
-}
-
-inline absl::Status Server::ListenUnix(const std::string& path) {
-  using Unix = boost::asio::local::stream_protocol;
-  const auto failed = [&](const auto&... why) {
-    return absl::UnavailableError(absl::StrCat("listen unix ", why...));
-  };
-  if (const absl::Status status = CheckUnixPath(path); !status.ok()) {
-    return failed(status.message());
-  }
-  auto listener = std::make_unique<Listener<Unix>>(io_);
-  auto& acceptor = listener->native();
-  boost::system::error_code error;
-  acceptor.open(Unix(), error);
-  if (error) return failed(path, ": socket: ", ErrorText(error));
-  absl::StatusOr<std::unique_ptr<UnixSocketFile>> file =
-      UnixSocketFile::Bind(acceptor.native_handle(), path);
-  if (!file.ok()) return failed(path, ": ", file.status().message());
-  acceptor.listen(Unix::acceptor::max_listen_connections, error);
-  if (error) return failed(path, ": listen: ", ErrorText(error));
-  files_.push_back(*std::move(file));
-  local_.reset();
-  listener->Start(
-      [this, path](ServerConnection::Socket socket, const Unix::endpoint&) {
-        // The client's end has no name.
-        Adopt(std::move(socket), absl::StrCat("unix:", path), IpAddress());
-      },
-      [this](const boost::system::error_code& why) { LogAcceptError(why); });
-  unix_listeners_.push_back(std::move(listener));
-  return absl::OkStatus();
-}
-
-inline bool Server::HasRoom() {
-  const std::size_t strangers_max = std::max<std::size_t>(max_connections_ / 4, 1);
-  if (connections_.size() < max_connections_ && strangers_.size() < strangers_max) return true;
-  const std::optional<ConnectionId> victim = strangers_.Victim();
-  if (!victim) return false;
-  const auto found = connections_.find(*victim);
-  found->second->Abandon();
-  connections_.erase(found);
-  strangers_.Remove(*victim);
-  return true;
-}
-
-inline void Server::Adopt(ServerConnection::Socket socket, std::string peer,
-                          const IpAddress& from) {
-  if (!HasRoom()) {
+inline void Server::Adopt(Listeners::Socket socket, std::string peer, const IpAddress& from) {
+  if (!connections_.HasRoom()) {
     const Instant now = transport::Now();
     if (now >= next_refusal_log_) {
       next_refusal_log_ = now + kRefusalLogInterval;
@@ -377,7 +202,7 @@ inline void Server::Adopt(ServerConnection::Socket socket, std::string peer,
   }
   Log(options_.logger, LogLevel::kInfo, "agent.ipc: Accepted client: ", peer);
   if (options_.on_accepted) options_.on_accepted();
-  const ConnectionId id = ++last_id_;
+  const ConnectionId id = connections_.NextId();
   ServerConnection::Options options;
   options.auth_key = options_.auth_key;
   options.peer = std::move(peer);
@@ -386,45 +211,28 @@ inline void Server::Adopt(ServerConnection::Socket socket, std::string peer,
   options.replies = std::shared_ptr<ReplyCache>(replies_, &replies_->cache);
   options.turn = turn_;
   options.on_command = options_.on_command;
-  options.on_trusted = [this, id] { strangers_.Remove(id); };
-  options.on_end = [this, id] { Forget(id); };
+  options.on_trusted = [this, id] { connections_.Trust(id); };
+  options.on_end = [this, id] { connections_.Remove(id); };
   const auto connection =
       std::make_shared<ServerConnection>(std::move(socket), service_, std::move(options));
-  connections_.emplace(id, connection);
-  strangers_.Add(id, from);
+  connections_.Add(id, connection, from);
   connection->Start();
 }
 
-inline void Server::Forget(ConnectionId id) {
-  strangers_.Remove(id);
-  connections_.erase(id);
-  if (draining_ && connections_.empty() && shutdown_done_) {
-    boost::asio::post(io_, std::exchange(shutdown_done_, nullptr));
-  }
-}
-
 inline void Server::OnEvent(const Event& event) {
-  if (connections_.empty()) return;
+  if (connections_.all().empty()) return;
   const auto shared = std::make_shared<const StreamEvent>(event);
-  for (const auto& [id, connection] : connections_) connection->OnEvent(shared);
+  for (const auto& [id, connection] : connections_.all()) connection->OnEvent(shared);
 }
 
 inline void Server::OnLog(const LogLinePtr& line) {
-  for (const auto& [id, connection] : connections_) connection->OnLog(line);
+  for (const auto& [id, connection] : connections_.all()) connection->OnLog(line);
 }
 
 inline void Server::Shutdown(std::function<void()> done) {
-  draining_ = true;
-  CloseListeners();
-  if (connections_.empty()) {
-    boost::asio::post(io_, std::move(done));
-    return;
-  }
-  shutdown_done_ = std::move(done);
-  // A connection that ends leaves connections_.
-  std::vector<std::shared_ptr<ServerConnection>> connections;
-  for (const auto& [id, connection] : connections_) connections.push_back(connection);
-  for (const auto& connection : connections) connection->Drain(kDrainTimeout);
+  listeners_.Close();
+  connections_.Drain(kDrainTimeout,
+                     [this, done = std::move(done)] { boost::asio::post(io_, done); });
 }
 
 }  // namespace serf::rpc

@@ -37,6 +37,7 @@
 #include "serf/member_listing.h"
 #include "serf/query.h"
 #include "serf/rpc/log_history.h"
+#include "serf/rpc/node_snapshot.h"
 #include "serf/tags.h"
 
 namespace serf::rpc {
@@ -78,6 +79,9 @@ class Service {
 
   // The sections of the command `stats`: agent, runtime, serf, tags, event_handlers.
   virtual StatsSections Stats() = 0;
+
+  // All counters, gauges, clocks and queue lengths, for metrics.
+  virtual NodeSnapshot Snapshot() { return {}; }
 
   // The same for Stats() as MembersVersion() for ListMembers().
   virtual std::optional<std::uint64_t> StatsVersion() { return std::nullopt; }

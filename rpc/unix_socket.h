@@ -2,8 +2,8 @@
 #ifndef SERF_RPC_UNIX_SOCKET_H_
 #define SERF_RPC_UNIX_SOCKET_H_
 
-// UnixSocketFile: the file of a listening Unix domain socket, from the bind to the end. Only its
-// owner may connect, that is, the user that the agent runs as.
+// UnixSocketFile: the file of a listening Unix domain socket, from the bind to the end. By default
+// only its owner may connect, that is, the user that the agent runs as.
 //
 //   absl::StatusOr<std::unique_ptr<UnixSocketFile>> file = UnixSocketFile::Bind(fd, path);
 //
@@ -43,10 +43,11 @@ inline absl::Status CheckUnixPath(absl::string_view path) {
 
 class UnixSocketFile {
  public:
-  // Binds a socket that does not listen yet. Replaces the file of an agent that was killed, that
-  // is, a socket on which nothing listens. Any other file stays. Unavailable, with a message such
-  // as "bind: address already in use"; or that of CheckUnixPath().
-  static absl::StatusOr<std::unique_ptr<UnixSocketFile>> Bind(int socket, const std::string& path);
+  // Binds a socket that does not listen yet, and gives its file `mode`. Replaces the file of an
+  // agent that was killed, that is, a socket on which nothing listens. Any other file stays.
+  // Unavailable, with a message such as "bind: address already in use"; or that of CheckUnixPath().
+  static absl::StatusOr<std::unique_ptr<UnixSocketFile>> Bind(int socket, const std::string& path,
+                                                              mode_t mode = S_IRUSR | S_IWUSR);
 
   // Removes the file, if it is still this one.
   ~UnixSocketFile() {
@@ -94,8 +95,9 @@ inline bool UnixSocketFile::RemoveStale(const std::string& path) {
   return refused && ::unlink(path.c_str()) == 0;
 }
 
-inline absl::StatusOr<std::unique_ptr<UnixSocketFile>> UnixSocketFile::Bind(
-    int socket, const std::string& path) {
+inline absl::StatusOr<std::unique_ptr<UnixSocketFile>> UnixSocketFile::Bind(int socket,
+                                                                            const std::string& path,
+                                                                            mode_t mode) {
   if (absl::Status status = CheckUnixPath(path); !status.ok()) return status;
   const sockaddr_un address = AddressOf(path);
   const auto bind = [&] {
@@ -108,7 +110,7 @@ inline absl::StatusOr<std::unique_ptr<UnixSocketFile>> UnixSocketFile::Bind(
   }
   // No client can connect before this, because the socket does not listen yet.
   struct stat status = {};
-  if (::chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || ::lstat(path.c_str(), &status) != 0) {
+  if (::chmod(path.c_str(), mode) != 0 || ::lstat(path.c_str(), &status) != 0) {
     absl::Status failure = Error("chmod");
     ::unlink(path.c_str());
     return failure;

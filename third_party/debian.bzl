@@ -153,7 +153,7 @@ def link_files(rctx, root, includes, archives, triplet):
         rctx.symlink("%s/lib/%s/%s" % (root, triplet, name), "lib/" + name)
 
 def _impl(rctx):
-    root = debian_root(rctx)
+    root = str(rctx.path(rctx.attr.tree_of).dirname) if rctx.attr.tree_of else debian_root(rctx)
     if rctx.attr.tree:
         for path in rctx.path("%s/%s" % (root, rctx.attr.tree)).readdir():
             rctx.symlink(path, path.basename)
@@ -201,6 +201,7 @@ debian_repository = repository_rule(
         extra_files = attr.string_dict(),
         build_file = attr.label(doc = "the BUILD file; :pc.bzl has the pkg-config file's flags as PC_LINKOPTS"),
         tree = attr.string(doc = "the package is a Bazel repository in this folder"),
+        tree_of = attr.label(doc = "the BUILD file of a repository that has unpacked the package"),
     ),
     local = False,
     configure = True,

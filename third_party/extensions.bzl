@@ -1,8 +1,8 @@
-"""Go Serf as a module extension, for the tests of this repository under MODULE.bazel."""
+"""Programs as a module extension, for the tests of this repository under MODULE.bazel."""
 
-load("//:deps.bzl", "go_serf_repositories")
+load("//:deps.bzl", "test_program_repositories")
 
 def _impl(_module_ctx):
-    go_serf_repositories()
+    test_program_repositories()
 
-go_serf_extension = module_extension(implementation = _impl)
+test_programs_extension = module_extension(implementation = _impl)

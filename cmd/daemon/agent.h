@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -48,6 +49,9 @@
 #include "serf/cmd/events/event_spec.h"
 #include "serf/cmd/events/script_event.h"
 #include "serf/cmd/files/file_text.h"
+#include "serf/cmd/http/agent_http.h"
+#include "serf/cmd/http/health.h"
+#include "serf/cmd/http/settings.h"
 #include "serf/cmd/signals.h"
 #include "serf/cmd/telemetry/agent_metrics.h"
 #include "serf/cmd/telemetry/glog_logger.h"
@@ -57,6 +61,7 @@
 #include "serf/event.h"
 #include "serf/member.h"
 #include "serf/query.h"
+#include "serf/rpc/exposition.h"
 #include "serf/rpc/server_io.h"
 #include "serf/rpc/service.h"
 #include "serf/tags.h"
@@ -80,16 +85,35 @@ namespace agent_internal {
 struct LoadedConfig {
   absl::StatusOr<AgentConfig> config;  // an error's message is the text to print
   std::vector<std::string> warnings;
+  HttpSettings http;
 };
+
+// For a listener at `addr` whose file, if it has one, has `socket_mode`.
+inline absl::Status ReadHttp(const AgentConfig& config, std::string addr, std::string socket_mode,
+                             Duration wait_max, LoadedConfig& loaded) {
+  const HttpOptions options = {
+      .addr = std::move(addr),
+      .tokens = config.http_tokens,
+      .anonymous = config.http_anonymous,
+      .allowed_hosts = config.http_allowed_hosts.value_or(std::vector<std::string>()),
+      .socket_mode = std::move(socket_mode)};
+  absl::StatusOr<HttpSettings> settings = ReadHttpSettings(options, wait_max, loaded.warnings);
+  if (settings.ok()) loaded.http = *std::move(settings);
+  return settings.status();
+}
 
 // A start waits for a FIFO without limit, as in Go Serf. A reload gives up: a path that was a FIFO
 // by mistake is a file at the next SIGHUP, which must not wait behind it.
 inline constexpr Duration kReloadWaitMax = std::chrono::seconds(10);
 
 inline LoadedConfig LoadAndComplete(const ConfigLoader& load, Duration wait_max) {
-  LoadedConfig loaded{load(wait_max), {}};
+  LoadedConfig loaded{load(wait_max), {}, {}};
   if (!loaded.config.ok()) return loaded;
+  const AgentConfig& config = *loaded.config;
   absl::Status complete = CompleteConfig(*loaded.config, loaded.warnings);
+  if (complete.ok()) {
+    complete = ReadHttp(config, config.http_addr, config.http_socket_mode, wait_max, loaded);
+  }
   if (!complete.ok()) loaded.config = std::move(complete);
   return loaded;
 }
@@ -97,7 +121,14 @@ inline LoadedConfig LoadAndComplete(const ConfigLoader& load, Duration wait_max)
 inline LoadedConfig LoadForReload(const ConfigLoader& load, const Running& running) {
   LoadedConfig loaded = LoadAndComplete(load, kReloadWaitMax);
   if (!loaded.config.ok()) return loaded;
-  absl::Status checked = CheckConfig(*loaded.config, running);
+  const AgentConfig& config = *loaded.config;
+  absl::Status checked = CheckConfig(config, running);
+  // The listener stays where it is, so its rights are those of a listener there.
+  const std::string& addr = running.config.http_addr;
+  const std::string& mode = running.config.http_socket_mode;
+  if (checked.ok() && (addr != config.http_addr || mode != config.http_socket_mode)) {
+    checked = ReadHttp(config, addr, mode, kReloadWaitMax, loaded);
+  }
   if (!checked.ok()) loaded.config = std::move(checked);
   return loaded;
 }
@@ -106,8 +137,10 @@ inline LoadedConfig LoadForReload(const ConfigLoader& load, const Running& runni
 
 class Agent {
  public:
-  Agent(AgentConfig config, ConfigLoader load, Terminal& terminal, GlogLogger& logger)
+  Agent(AgentConfig config, HttpSettings http, ConfigLoader load, Terminal& terminal,
+        GlogLogger& logger)
       : config_(std::move(config)),
+        http_settings_(std::move(http)),
         load_(std::move(load)),
         terminal_(terminal),
         logger_(logger),
@@ -132,6 +165,9 @@ class Agent {
   // Starts discovery if -discover was given.
   absl::Status StartDiscovery();
   void JoinDiscovered(std::vector<std::string> addresses, Mdns::JoinDone done);
+  absl::Status StartHttp(std::size_t connections_max);
+  void AppendMetrics(rpc::Exposition& text);
+  ReadinessFacts Readiness() const;
   void PrintBanner(const AgentNode& node);
   // Joins the addresses of -join, if it was given. The agent is ready when one of them has
   // answered, and ends if none does.
@@ -163,6 +199,7 @@ class Agent {
   void Finish(int exit_code);
 
   AgentConfig config_;
+  HttpSettings http_settings_;
   const ConfigLoader load_;
   Terminal& terminal_;
   GlogLogger& logger_;
@@ -180,6 +217,8 @@ class Agent {
   std::unique_ptr<transport::Host> host_;
   std::unique_ptr<AgentService> service_;
   std::unique_ptr<rpc::Server> server_;
+  // Null without -http-addr.
+  std::unique_ptr<AgentHttp> http_;
   std::unique_ptr<Mdns> mdns_;
   Duration leave_limit_ = Duration::zero();
   transport::Background background_{io_};
@@ -187,7 +226,9 @@ class Agent {
   bool load_again_ = false;  // the configuration may have changed meanwhile
   Rng rng_{transport::RandomSeed()};
   std::int64_t failed_joins_ = 0;  // failed attempts of -retry-join
-  bool leaving_ = false;           // a signal made the agent leave
+  std::uint64_t rpc_accepted_ = 0;
+  std::uint64_t rpc_commands_ = 0;
+  bool leaving_ = false;  // a signal made the agent leave
   bool finishing_ = false;
   int exit_code_ = kExitSuccess;
 };
@@ -239,7 +280,8 @@ inline int RunAgent(ConfigLoader load, Terminal& terminal) {
   absl::StatusOr<AgentNode> node = PrepareNode(config, &logger);
   if (!node.ok()) return fail(node.status());
   if (!node->addresses.notice.empty()) terminal.Output(node->addresses.notice);
-  return Agent(std::move(config), std::move(load), terminal, logger).Run(*std::move(node));
+  return Agent(std::move(config), std::move(loaded.http), std::move(load), terminal, logger)
+      .Run(*std::move(node));
 }
 
 inline int Agent::Run(AgentNode node) {
@@ -276,7 +318,9 @@ inline bool Agent::Start(AgentNode node) {
   if (const std::optional<rlimit> before = RaiseDescriptorLimit()) {
     handlers_.set_descriptor_limit(*before);
   }
-  options.connections_max = ShareDescriptors(DescriptorLimit()).gossip;
+  const ConnectionLimits limits =
+      ShareDescriptors(DescriptorLimit(), /*with_http=*/!config_.http_addr.empty());
+  options.connections_max = limits.gossip;
   options.on_event = [this](const Event& event) { OnEvent(event); };
   options.on_shutdown = [this] { OnSerfShutdown(); };
   absl::StatusOr<std::unique_ptr<transport::Host>> host =
@@ -296,12 +340,21 @@ inline bool Agent::Start(AgentNode node) {
   rpc::ServerOptions rpc;
   rpc.auth_key = config_.rpc_auth;
   rpc.logger = &logger_;
-  rpc.max_connections = ShareDescriptors(DescriptorLimit()).rpc;
-  rpc.on_accepted = [this] { metrics_.OnRpcAccepted(); };
-  rpc.on_command = [this] { metrics_.OnRpcCommand(); };
+  rpc.max_connections = limits.rpc;
+  rpc.on_accepted = [this] {
+    ++rpc_accepted_;
+    metrics_.OnRpcAccepted();
+  };
+  rpc.on_command = [this] {
+    ++rpc_commands_;
+    metrics_.OnRpcCommand();
+  };
   server_ = std::make_unique<rpc::Server>(io_, *service_, std::move(rpc));
   if (const absl::Status status = server_->Listen(config_.rpc_addr); !status.ok()) {
     return fail("Error starting RPC listener", status);
+  }
+  if (const absl::Status status = StartHttp(limits.http); !status.ok()) {
+    return fail("Error starting HTTP listener", status);
   }
   metrics_.Start(*host_);
   CatchSignals();
@@ -358,6 +411,7 @@ inline void Agent::PrintBanner(const AgentNode& node) {
   const std::optional<Endpoint> rpc = server_->local_endpoint();
   const bool any_port = rpc && absl::EndsWith(config_.rpc_addr, ":0");
   add("                   RPC addr: ", quoted(any_port ? rpc->ToString() : config_.rpc_addr));
+  if (http_ != nullptr) add("                  HTTP addr: ", quoted(http_->address()));
   add("                  Encrypted: ", boolean(node.encrypted()));
   add("                   Snapshot: ", boolean(!config_.snapshot_path.empty()));
   add("                    Profile: ", config_.profile);
@@ -366,6 +420,45 @@ inline void Agent::PrintBanner(const AgentNode& node) {
     add("               mDNS cluster: ", config_.discover);
   }
   terminal_.Text(banner);
+}
+
+inline absl::Status Agent::StartHttp(std::size_t connections_max) {
+  if (config_.http_addr.empty()) return absl::OkStatus();
+  http_ = std::make_unique<AgentHttp>(
+      io_, *service_, logger_, http_settings_.policy, connections_max,
+      AgentHttp::Hooks{
+          .readiness = [this] { return Readiness(); },
+          .append_metrics = [this](rpc::Exposition& text) { AppendMetrics(text); },
+      });
+  return http_->Listen(config_.http_addr, http_settings_.socket_mode);
+}
+
+inline ReadinessFacts Agent::Readiness() const {
+  const Serf& serf = host_->serf();
+  // This node's own join counts, too.
+  const bool met_another = serf.counters().member_joins > 1 || serf.node().live_nodes() > 1;
+  return {.started = true,
+          .join_wanted = !config_.start_join.empty() || !config_.retry_join.empty() ||
+                         !config_.discover.empty(),
+          .met_another = met_another,
+          .leaving = leaving() || finishing_};
+}
+
+// The metrics of this program; those of the node and of HTTP are elsewhere.
+inline void Agent::AppendMetrics(rpc::Exposition& text) {
+  const std::string address = host_->advertise().ToString();
+  text.Info("serf_agent_info", "What this agent is.",
+            {{"node", config_.node_name},
+             {"address", address},
+             {"profile", config_.profile},
+             {"encrypted", service_->Snapshot().stats.encrypted ? "true" : "false"}});
+  const auto count = [&](absl::string_view name, absl::string_view help, std::uint64_t value) {
+    text.Counter(name, help, static_cast<double>(value));
+  };
+  text.Gauge("serf_rpc_connections", "RPC clients.",
+             static_cast<double>(server_->connection_count()));
+  count("serf_rpc_connections_accepted_total", "RPC clients accepted.", rpc_accepted_);
+  count("serf_rpc_commands_total", "RPC requests, with the handshakes.", rpc_commands_);
 }
 
 inline void Agent::JoinAtStart() {
@@ -523,6 +616,7 @@ inline void Agent::OnLoaded(agent_internal::LoadedConfig loaded) {
   }
 
   logger_.set_level(*level);
+  if (http_ != nullptr) http_->set_policy(std::move(loaded.http.policy));
   SetEventHandlers(*std::move(scripts));
   config_.leave_on_terminate = config.leave_on_terminate;
   config_.skip_leave_on_interrupt = config.skip_leave_on_interrupt;
@@ -589,8 +683,12 @@ inline void Agent::Finish(int exit_code) {
   };
   // Posted, because the end of a leave may have to answer other clients as well.
   boost::asio::post(io_, [this, end_node] {
-    if (server_ == nullptr) return end_node();
-    server_->Shutdown(end_node);
+    const auto end_rpc = [this, end_node] {
+      if (server_ == nullptr) return end_node();
+      server_->Shutdown(end_node);
+    };
+    if (http_ == nullptr) return end_rpc();
+    http_->Shutdown(end_rpc);
   });
 }
 

@@ -27,6 +27,7 @@
 #include "serf/cmd/daemon/config_file.h"
 #include "serf/cmd/daemon/terminal.h"
 #include "serf/cmd/flags.h"
+#include "serf/cmd/http/settings.h"
 #include "serf/cmd/tag_flag.h"
 #include "serf/cmd/text/duration.h"
 #include "serf/tags.h"
@@ -86,11 +87,18 @@ struct AgentFlags::ToValue {
   Value operator()(Lines AgentConfig::*) const { return Lines(); }
   Value operator()(Tags AgentConfig::*) const { return Lines(); }
   Value operator()(std::monostate) const { return Lines(); }
+  // These are for files only.
+  Value operator()(std::optional<Lines> AgentConfig::*) const { return Lines(); }
+  Value operator()(std::vector<HttpTokenOption> AgentConfig::*) const { return Lines(); }
 };
 
 // Makes the change of the configuration, in the same way.
 struct AgentFlags::ToChange {
   absl::Status operator()(std::monostate) const { return absl::OkStatus(); }
+  absl::Status operator()(std::optional<Lines> AgentConfig::*) const { return absl::OkStatus(); }
+  absl::Status operator()(std::vector<HttpTokenOption> AgentConfig::*) const {
+    return absl::OkStatus();
+  }
   absl::Status operator()(bool AgentConfig::*field) const { return Take(Get<bool>(), field); }
   absl::Status operator()(std::string AgentConfig::*field) const {
     return Take(Get<std::string>(), field);

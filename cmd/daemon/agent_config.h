@@ -21,6 +21,7 @@
 #include "serf/base/time.h"
 #include "serf/cmd/daemon/agent_tuning.h"
 #include "serf/cmd/events/event_spec.h"
+#include "serf/cmd/http/settings.h"
 #include "serf/tags.h"
 #include "serf/transport/interfaces.h"
 #include "serf/transport/net/system_names.h"
@@ -38,6 +39,11 @@ struct AgentConfig {
   std::string interface;         // "eth0"; empty: none
   std::string rpc_addr = "127.0.0.1:7373";
   std::string rpc_auth;     // empty: clients need no key
+  std::string http_addr;    // empty: no HTTP; this and the next four: see HttpOptions
+  std::vector<HttpTokenOption> http_tokens;
+  std::optional<std::vector<std::string>> http_anonymous;
+  std::optional<std::vector<std::string>> http_allowed_hosts;
+  std::string http_socket_mode = "0600";
   std::string encrypt_key;  // base64; empty: no encryption
   std::string log_level = "INFO";
   std::string profile = "lan";

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "serf/base/time.h"
 #include "serf/cmd/daemon/agent_config.h"
+#include "serf/cmd/http/settings.h"
 #include "serf/tags.h"
 
 namespace serf::cmd {
@@ -24,10 +25,12 @@ struct AgentOption {
   // The destination of the value. The flag takes a text for a duration, and is repeatable for a
   // list and for tags ("KEY=VALUE"). None: a list of files to read, in the order of the command
   // line.
-  using Field = std::variant<std::monostate, std::string AgentConfig::*, bool AgentConfig::*,
-                             std::int64_t AgentConfig::*, Duration AgentConfig::*,
-                             std::vector<std::string> AgentConfig::*, Tags AgentConfig::*,
-                             std::optional<bool> AgentConfig::*>;
+  using Field = std::variant<
+      std::monostate, std::string AgentConfig::*, bool AgentConfig::*, std::int64_t AgentConfig::*,
+      Duration AgentConfig::*, std::vector<std::string> AgentConfig::*, Tags AgentConfig::*,
+      std::optional<bool> AgentConfig::*, std::optional<std::vector<std::string>> AgentConfig::*,
+      std::vector<HttpTokenOption> AgentConfig::*>;
+  // The last two have no flags, and a later value replaces an earlier one.
   // A paragraph of the help.
   enum class Section : std::uint8_t { kNone, kNetwork, kNode, kJoining, kEvents, kOther };
 
@@ -77,6 +80,18 @@ inline constexpr auto kAgentOptions = std::to_array<AgentOption>({
      .help = "Address on which the other commands reach the agent.\n"
              "unix:/path is a Unix domain socket."},
     {.field = &AgentConfig::rpc_auth, .key = "rpc_auth"},
+    // Additions of this project, up to http_tokens.
+    {.field = &AgentConfig::http_addr,
+     .key = "http_addr",
+     .flag = "http-addr",
+     .section = AgentOption::Section::kNetwork,
+     .argument = "=127.0.0.1:7380",
+     .help = "Answer HTTP here: metrics for Prometheus, and probes.\n"
+             "unix:/path is a Unix domain socket. Default: no HTTP."},
+    {.field = &AgentConfig::http_allowed_hosts, .key = "http_allowed_hosts"},
+    {.field = &AgentConfig::http_anonymous, .key = "http_anonymous"},
+    {.field = &AgentConfig::http_socket_mode, .key = "http_socket_mode"},
+    {.field = &AgentConfig::http_tokens, .key = "http_tokens"},
     {.field = &AgentConfig::encrypt_key,
      .key = "encrypt_key",
      .flag = "encrypt",

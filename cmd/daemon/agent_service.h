@@ -44,6 +44,7 @@
 #include "serf/member_listing.h"
 #include "serf/query.h"
 #include "serf/rpc/log_history.h"
+#include "serf/rpc/node_snapshot.h"
 #include "serf/rpc/service.h"
 #include "serf/serf.h"
 #include "serf/stats.h"
@@ -74,6 +75,7 @@ class AgentService final : public rpc::Service {
   std::optional<std::uint64_t> MembersVersion() override { return host_.serf().members_version(); }
   inline void RunAside(Work work, WorkDone done) override;
   inline rpc::StatsSections Stats() override;
+  inline rpc::NodeSnapshot Snapshot() override;
   inline std::optional<std::uint64_t> StatsVersion() override;
   inline std::optional<Coordinate> FindCoordinate(const std::string& node) override;
   std::vector<rpc::LogLinePtr> LogHistory() override { return logger_.History(); }
@@ -158,6 +160,37 @@ inline rpc::StatsSections AgentService::Stats() {
   sections["serf"].try_emplace("coordinate_resets", "0");
   sections["tags"].insert(local.tags.begin(), local.tags.end());
   return sections;
+}
+
+inline rpc::NodeSnapshot AgentService::Snapshot() {
+  const Serf& serf = host_.serf();
+  const swim::Node& node = serf.node();
+  rpc::NodeSnapshot now = {
+      .stats = serf.stat_values(), .serf = serf.counters(), .swim = node.counters()};
+  for (std::size_t i = 0; i < node.index_limit(); ++i) {
+    const auto member = swim::MemberIndex(static_cast<std::uint32_t>(i));
+    if (!node.IsKnown(member)) continue;
+    const swim::NodeState state = node.state(member);
+    ++(state == swim::NodeState::kAlive     ? now.alive
+       : state == swim::NodeState::kSuspect ? now.suspect
+       : state == swim::NodeState::kDead    ? now.dead
+                                            : now.left);
+  }
+  now.membership_queue = node.queue().size();
+  if (const CoordinateTracker* const tracker = serf.coordinates()) {
+    const CoordinateTracker::Counters& counters = tracker->counters();
+    now.coordinates = rpc::NodeSnapshot::Coordinates{
+        .updates = counters.updates,
+        .rejected = counters.rejected,
+        .zero_round_trips = counters.zero_round_trips,
+        .unreadable = counters.unreadable,
+        .resets = tracker->resets(),
+        .error = tracker->own().error,
+        .height = tracker->own().height,
+        .adjustment = tracker->own().adjustment,
+    };
+  }
+  return now;
 }
 
 inline std::optional<std::uint64_t> AgentService::StatsVersion() {

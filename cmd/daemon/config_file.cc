@@ -33,6 +33,7 @@
 #include "serf/cmd/daemon/agent_tuning.h"
 #include "serf/cmd/files/file_text.h"
 #include "serf/cmd/files/json_document.h"
+#include "serf/cmd/http/settings.h"
 #include "serf/cmd/text/duration.h"
 #include "serf/tags.h"
 
@@ -115,6 +116,9 @@ class Decoder {
   void Set(const std::string& path, const json& value, std::int64_t& into, bool positive);
   void Set(const std::string& path, const json& value, Duration& into);
   void Set(const std::string& path, const json& value, std::vector<std::string>& into);
+  void Set(const std::string& path, const json& value,
+           std::optional<std::vector<std::string>>& into);
+  void Set(const std::string& path, const json& value, std::vector<HttpTokenOption>& into);
   void Set(const std::string& path, const json& value, Tags& into);
   void SetMdns(const json& value);
   void SetTuning(const std::string& name, const json& value);
@@ -271,6 +275,40 @@ void Decoder::Set(const std::string& path, const json& value, Duration& into) {
 void Decoder::Set(const std::string& path, const json& value, std::vector<std::string>& into) {
   std::optional<std::vector<std::string>> list = List(path, value);
   if (list) into.insert(into.end(), list->begin(), list->end());
+}
+
+void Decoder::Set(const std::string& path, const json& value,
+                  std::optional<std::vector<std::string>>& into) {
+  if (std::optional<std::vector<std::string>> list = List(path, value)) into = *std::move(list);
+}
+
+void Decoder::Set(const std::string& path, const json& value, std::vector<HttpTokenOption>& into) {
+  if (!value.is_array()) {
+    errors_.push_back(
+        absl::StrCat("'", path, "': source data must be an array or slice, got ", GoKind(value)));
+    return;
+  }
+  into.clear();
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const std::string at = absl::StrCat(path, "[", i, "]");
+    if (!value[i].is_object()) {
+      errors_.push_back(absl::StrCat("'", at, "' expected a map, got '", GoKind(value[i]), "'"));
+      continue;
+    }
+    Entries entries(value[i]);
+    HttpTokenOption& token = into.emplace_back();
+    const auto text = [&](absl::string_view name, std::string& member) {
+      const json* const entry = entries.Take(name);
+      if (entry != nullptr) member = Text(absl::StrCat(at, ".", name), *entry).value_or("");
+    };
+    text("name", token.name);
+    text("token", token.token);
+    text("token_file", token.token_file);
+    if (const json* const scopes = entries.Take("scopes"); scopes != nullptr) {
+      token.scopes = List(absl::StrCat(at, ".scopes"), *scopes).value_or(token.scopes);
+    }
+    ReportUnknown(at, entries);
+  }
 }
 
 void Decoder::Set(const std::string& path, const json& value, Tags& into) {

@@ -8,9 +8,11 @@ PACKAGES = [
     "//cmd/discovery",
     "//cmd/events",
     "//cmd/files",
+    "//cmd/http",
     "//cmd/telemetry",
     "//cmd/text",
     "//rpc",
+    "//rpc/http",
     "//serf",
     "//serf/base",
     "//serf/context",
@@ -49,6 +51,7 @@ PACKAGES = [
 # Libraries which lead to every header that a consumer may include.
 PUBLISHED = [
     "//rpc:client",
+    "//rpc:node_metrics",
     "//rpc:server_io",
     "//serf",
     "//serf/base:timer_heap",

@@ -20,6 +20,8 @@ PLANTED = [
     ("iostream", "rpc/x.h", "#include <iostream>"),
     ("asio", "serf/x.h", "#include <boost/asio/ip/udp.hpp>"),
     ("asio", "rpc/session.h", "#include <boost/asio/ip/udp.hpp>"),
+    ("beast", "transport/x.h", "#include <boost/beast/http/basic_parser.hpp>"),
+    ("beast-streams", "rpc/http/request_parser.h", "#include <boost/beast/http/parser.hpp>"),
     ("whole-asio", "transport/x.h", "#include <boost/asio.hpp>"),
     ("openssl", "serf/wire/aead.h", "#include <openssl/evp.h>"),
     ("openssl", "transport/x.h", "#include <openssl/evp.h>"),
