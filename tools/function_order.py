@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes cmd/function_order.txt: the functions of an agent's start, and then those that it runs
-while nothing happens.
+"""Writes cmd/function_order.txt: the functions of an agent's start and of joins, and then those that
+it runs while nothing happens.
 
   tools/function_order.py [SERF]     # SERF: a program to look at; default: builds //cmd:serf
 
@@ -10,8 +10,8 @@ piece costs a start a page fault. A list that is out of date costs memory and ti
 write it anew when the load "idle" of //testing/bench:compare shows more resident memory.
 
 An agent runs in Valgrind's callgrind, alone at first and then with two others, on the loopback
-addresses of a network namespace of its own; another one only starts, answers RPC, and ends. Needs
-valgrind, and root or user namespaces.
+addresses of a network namespace of its own; another one only starts, answers RPC, joins, is joined,
+and ends. Needs valgrind, and root or user namespaces.
 """
 import os
 import re
@@ -25,6 +25,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIST = os.path.join(TOP, "cmd", "function_order.txt")
 # Longer than the longest period of the LAN profile: that of push/pull and of reconnecting.
 OBSERVE_SECONDS = 65
+# Until the news of a join are with all.
+GOSSIP_SECONDS = 3
 DEADLINE_SECONDS = 60
 # Suffixes that callgrind adds for recursion, and g++ for variants that may appear and disappear.
 SUFFIX = r"('\d+)?((\.(isra|part|constprop|cold|lto_priv))+(\.\d+)?)*('\d+)?$"
@@ -62,15 +64,28 @@ def callgrind(path, from_start):
             "--demangle=no", "--callgrind-out-file=" + path]
 
 
+def stop(agents):
+    for agent in reversed(agents):
+        agent.send_signal(signal.SIGTERM)
+    for agent in agents:
+        agent.wait(DEADLINE_SECONDS)
+
+
 def record(serf, idle, start):
     """Has callgrind write to these paths what an agent runs. In a namespace of its own."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    agent = start_agent(serf, 1, callgrind(start, from_start=True))
+    agents = [start_agent(serf, 1, callgrind(start, from_start=True))]
     try:
         until_it_answers(serf, 1)
+        for number in (2, 3):  # one that it joins, one that joins it
+            agents.append(start_agent(serf, number))
+            until_it_answers(serf, number)
+            first, other = (1, number) if number == 2 else (number, 1)
+            subprocess.run([serf, "join", "-rpc-addr=127.0.0.%d:7373" % first,
+                            "127.0.0.%d" % other], check=True, stdout=subprocess.DEVNULL)
+        time.sleep(GOSSIP_SECONDS)
     finally:
-        agent.send_signal(signal.SIGTERM)
-        agent.wait(DEADLINE_SECONDS)
+        stop(agents)
     agents = [start_agent(serf, 1, callgrind(idle, from_start=False))]
     try:
         until_it_answers(serf, 1)
@@ -82,10 +97,7 @@ def record(serf, idle, start):
                        check=True, stdout=subprocess.DEVNULL)
         observe(agents[0])
     finally:
-        for agent in reversed(agents):
-            agent.send_signal(signal.SIGTERM)
-        for agent in agents:
-            agent.wait(DEADLINE_SECONDS)
+        stop(agents)
 
 
 def functions_of(lines, program):
