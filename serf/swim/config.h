@@ -171,6 +171,9 @@ struct Config {
   Duration probe_timeout = std::chrono::milliseconds(500);
   // Whether to omit the ping by TCP, which a node sends together with its requests for help.
   bool disable_tcp_pings = false;
+  // Whether a node whose timers were late waits longer for refutations and answers, by as long as
+  // it heard nobody (serf/swim/standstill.h). False: it judges at once, as Go Serf does.
+  bool postpone_after_standstill = true;
   // A node that finds itself slow, because it misses answers or must refute suspicions, probes less
   // often, by up to this factor; 1 to kMultiplierMax.
   int awareness_max_multiplier = 8;

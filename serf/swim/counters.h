@@ -69,6 +69,7 @@ struct Counters {
   std::uint64_t fallback_pings = 0;
   std::uint64_t acks_received = 0;
   std::uint64_t nacks_received = 0;
+  std::uint64_t standstills = 0;  // of this node: its timers were late
   std::uint64_t suspicions_expired = 0;
   std::uint64_t suspicions_degraded = 0;  // expired with fewer confirmations than awaited
 

@@ -40,6 +40,7 @@
 #include "serf/swim/packet_sender.h"
 #include "serf/swim/prober.h"
 #include "serf/swim/scaling.h"
+#include "serf/swim/standstill.h"
 #include "serf/swim/streams.h"
 
 namespace serf::swim {
@@ -145,6 +146,16 @@ class Node {
   // Ends every input: carries out what one part wants of another, and reports to the delegate which
   // announcements are out.
   void Settle(Instant now, Outbox& out);
+  // Begins every input that may come late: what others could not tell this node while it stood
+  // still does not count against them.
+  void NoteStandstill(Instant now) {
+    const Instant due = std::min(membership_.NextDeadline(), prober_.NextDeadline());
+    const Duration deaf = standstill_.OnTurn(now, due);
+    if (deaf == Duration::zero() || !context_.config.postpone_after_standstill) return;
+    ++context_.counters.standstills;
+    membership_.Postpone(now, deaf);
+    prober_.Postpone(deaf);
+  }
   void OnPushPullTimer(Instant now, Outbox& out);
 
   NodeContext context_;
@@ -155,6 +166,7 @@ class Node {
   Streams streams_{context_, membership_, prober_};
   PacketReceiver receiver_{context_, membership_, prober_};
   Joins joins_;
+  Standstill standstill_;
   // The first one waits a random part of the interval longer, so that nodes which start together do
   // not exchange states at the same moment (docs/protocol/membership.md 6.5).
   Instant next_push_pull_ = kNever;
@@ -165,6 +177,7 @@ class Node {
 inline Node::Node(Config config, Delegate& delegate) : context_(std::move(config), delegate) {}
 
 inline void Node::Start(Instant now, Outbox& out) {
+  standstill_.OnTurn(now, now);
   membership_.Start(now);
   prober_.Start(now);
   gossiper_.Start(now);
@@ -176,6 +189,7 @@ inline void Node::Start(Instant now, Outbox& out) {
 // --- what happened ---
 
 inline void Node::OnDatagram(Instant now, const Endpoint& from, ByteView datagram, Outbox& out) {
+  NoteStandstill(now);
   receiver_.OnDatagram(now, from, datagram, out);
   Settle(now, out);
 }
@@ -186,6 +200,7 @@ inline void Node::OnDatagramFailed(Instant now, const Endpoint& to, Outbox& out)
 }
 
 inline void Node::OnTimer(Instant now, Outbox& out) {
+  NoteStandstill(now);
   membership_.OnTimer(now);
   receiver_.OnTimer(now, out);
   prober_.OnTimer(now, out);
@@ -206,6 +221,7 @@ inline void Node::OnStreamConnected(Instant now, StreamId stream, Outbox& out) {
 }
 
 inline void Node::OnStreamBytes(Instant now, StreamId stream, ByteView bytes, Outbox& out) {
+  NoteStandstill(now);
   streams_.OnBytes(now, stream, bytes, out);
   Settle(now, out);
 }

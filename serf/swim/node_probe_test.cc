@@ -89,6 +89,40 @@ TEST_F(NodeProbeTest, TheFirstProbeIsOneIntervalAfterTheStart) {
   EXPECT_FALSE(net_.sent[0].crc);
 }
 
+// While the node is stopped, the answer waits in the socket: the node reads it before it judges.
+TEST_F(NodeProbeTest, AStoppedNodeReadsTheAnswerFirst) {
+  Know(2);
+  const Sent ping = NextPing(2);
+  net_.RunFor(milliseconds(100));
+  net_.now += seconds(10);
+  net_.RunFor(Duration::zero());
+  EXPECT_EQ(StateOf(2), NodeState::kAlive);
+  EXPECT_EQ(counters().probes_failed, 0u);
+  net_.Inject(host_, ping.to, TestNet::Encoded(wire::Ack{.seq_no = ping.sequences[0]}));
+  net_.RunFor(milliseconds(899));
+  EXPECT_EQ(counters().probes_failed, 0u);
+  EXPECT_EQ(StateOf(2), NodeState::kAlive);
+}
+
+class HastyNodeProbeTest : public NodeProbeTest {
+ protected:
+  HastyNodeProbeTest() : NodeProbeTest(Hasty()) {}
+  static Config Hasty() {
+    Config config = Calm();
+    config.postpone_after_standstill = false;
+    return config;
+  }
+};
+
+TEST_F(HastyNodeProbeTest, AStoppedNodeJudgesAtOnceAsGoSerfDoes) {
+  Know(2);
+  NextPing(2);
+  net_.now += seconds(10);
+  net_.RunFor(Duration::zero());
+  EXPECT_EQ(StateOf(2), NodeState::kSuspect);
+  EXPECT_EQ(counters().standstills, 0u);
+}
+
 TEST_F(NodeProbeTest, EveryMemberIsProbedInTurn) {
   for (int i = 2; i <= 6; ++i) Know(i);
   net_.drop = [](const TestNet::Host&, const Endpoint&) { return true; };

@@ -449,6 +449,25 @@ TEST_F(NodeStateTest, TheLastConfirmationMayEndASuspicionAtOnce) {
   EXPECT_EQ(counters().suspicions_degraded, 0u);
 }
 
+// The node is stopped for ten seconds in the midst of a suspicion, and hears the refutation first.
+TEST_F(NodeStateTest, AStoppedNodeHearsBeforeItJudges) {
+  for (int i = 2; i <= 3; ++i) Alive(i, 1);  // k = 0: 4 s
+  Suspect("n2", 1, "n3");
+  Suspect("n3", 1, "n2");
+  net_.RunFor(seconds(2));
+  Alive(3, 1);  // the last thing that it hears
+  net_.now += seconds(10);
+  net_.RunFor(Duration::zero());
+  EXPECT_EQ(StateOf("n2"), "suspect 1");
+  EXPECT_EQ(counters().standstills, 1u);
+  Alive(2, 2);
+  net_.RunFor(seconds(2) - milliseconds(1));
+  EXPECT_EQ(StateOf("n2"), "alive 2");
+  EXPECT_EQ(StateOf("n3"), "suspect 1");
+  net_.RunFor(milliseconds(1));
+  EXPECT_EQ(StateOf("n3"), "dead 1");
+}
+
 TEST_F(NodeStateTest, InASmallClusterNobodyCanConfirm) {
   Alive(2, 1);
   Alive(3, 1);

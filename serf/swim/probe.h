@@ -16,6 +16,7 @@
 #include <cassert>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "serf/base/time.h"
 #include "serf/wire/ids.h"
@@ -33,6 +34,10 @@ class Probe {
 
   // Begins a probe. The direct ping has `timeout` to be answered, and the whole probe `interval`.
   void Start(Instant now, wire::SequenceNumber sequence, Duration timeout, Duration interval);
+
+  // The prober stood still, and heard nobody for so long: the answers get the time again. Only once
+  // for a probe, so that a prober that is late all the time comes to verdicts.
+  void Postpone(Duration deaf);
 
   // Forgets a probe under way.
   void Stop() { phase_ = Phase::kIdle; }
@@ -87,6 +92,7 @@ class Probe {
   Verdict verdict_ = Verdict::kNoContact;
   bool send_failed_ = false;
   bool tcp_contact_ = false;
+  bool postponed_ = false;
   int nacks_wanted_ = 0;
   int nacks_ = 0;
   wire::SequenceNumber sequence_;
@@ -102,12 +108,19 @@ inline void Probe::Start(Instant now, wire::SequenceNumber sequence, Duration ti
   verdict_ = Verdict::kNoContact;
   send_failed_ = false;
   tcp_contact_ = false;
+  postponed_ = false;
   nacks_wanted_ = 0;
   nacks_ = 0;
   sequence_ = sequence;
   sent_ = now;
   direct_end_ = now + std::min(timeout, interval);
   end_ = now + interval;
+}
+
+inline void Probe::Postpone(Duration deaf) {
+  if (!running() || std::exchange(postponed_, true)) return;
+  direct_end_ += deaf;
+  end_ += deaf;
 }
 
 inline Instant Probe::deadline() const {

@@ -128,6 +128,25 @@ TEST(ProbeTest, RefusedPingAsksHelpersAtOnceAndEarnsNothing) {
   EXPECT_EQ(probe.health_delta(), 1);
 }
 
+// The prober stood still for ten seconds: the answers get the rest of their time.
+TEST(ProbeTest, WhoHeardNobodyWaitsLonger) {
+  for (const bool direct : {true, false}) {
+    Probe probe;
+    probe.Start(kStart, kSeq, milliseconds(500), milliseconds(1000));
+    if (!direct) EXPECT_EQ(probe.OnTimer(kStart + milliseconds(500)), Probe::Step::kAskHelpers);
+    constexpr Duration kDeaf = std::chrono::seconds(10);
+    probe.Postpone(kDeaf);
+    EXPECT_EQ(probe.deadline(), kStart + kDeaf + milliseconds(direct ? 500 : 1000));
+    EXPECT_EQ(probe.end(), kStart + kDeaf + milliseconds(1000));
+    // Once only.
+    probe.Postpone(kDeaf);
+    EXPECT_EQ(probe.end(), kStart + kDeaf + milliseconds(1000));
+    EXPECT_TRUE(probe.OnAck(probe.end(), kSeq).ended);
+    probe.Postpone(kDeaf);
+    EXPECT_EQ(probe.deadline(), kNever);
+  }
+}
+
 TEST(ProbeTest, StartForgetsTheLastProbe) {
   Probe probe = AskingHelpers(3);
   EXPECT_TRUE(probe.OnNack(kSeq));

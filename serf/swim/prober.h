@@ -60,6 +60,8 @@ class Prober {
 
   // The first probe is one interval from here.
   void Start(Instant now);
+  // This node stood still, and heard nobody for so long (standstill.h). Call it before OnTimer().
+  void Postpone(Duration deaf) { probe_.Postpone(deaf); }
   void OnTimer(Instant now, Outbox& out);
   Instant NextDeadline() const;
 

@@ -10,8 +10,11 @@
 //   if (suspicions[s].Confirm(other)) { re-gossip; re-arm for suspicions[s].deadline(); }
 //   suspicions.Drop(s);
 
+#include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -64,7 +67,9 @@ class Suspicion {
  public:
   MemberIndex member() const { return member_; }
   Instant started() const { return started_; }
-  Instant deadline() const { return started_ + SuspicionDuration(times_, confirmations()); }
+  Instant deadline() const {
+    return started_ + postponed_ + SuspicionDuration(times_, confirmations());
+  }
   int confirmations() const { return static_cast<int>(seen_.size()) - 1; }
   // How many confirmations shorten it; fewer at the end mean a degraded detector
   // (docs/protocol/membership.md 8.1).
@@ -82,6 +87,17 @@ class Suspicion {
     return true;
   }
 
+  // How long a node needs to read what has come while it stood still: some hundreds of datagrams.
+  static constexpr Duration kHearing = std::chrono::milliseconds(500);
+
+  // This node heard nobody for so long: the suspect gets the time again, and at least kHearing from
+  // now on, so that what has come meanwhile is read first. All postponements together are at most
+  // as long as the longest suspicion: a node that is late all the time still detects failures.
+  void Postpone(Instant now, Duration deaf) {
+    const Duration rest = now + kHearing - deadline();
+    postponed_ = std::min(postponed_ + std::max(deaf, rest), times_.max);
+  }
+
   // For Membership: its timer of this suspicion, and whether the suspicion ends in a departure.
   TimerHandle timer;
   bool farewell = false;
@@ -91,6 +107,7 @@ class Suspicion {
 
   MemberIndex member_;
   Instant started_{};
+  Duration postponed_{};
   SuspicionTimes times_;
   // Hashes of the originator and of the nodes that confirmed. A name may be of any length and need
   // not belong to a node, so only the hash is kept; two names with one hash merely count once. Five
@@ -114,6 +131,7 @@ class SuspicionTable {
     s.farewell = false;
     s.member_ = member;
     s.started_ = now;
+    s.postponed_ = Duration::zero();
     s.times_ = times;
     s.seen_.clear();
     s.seen_.push_back(StableNameHash(from));
@@ -128,6 +146,12 @@ class SuspicionTable {
   // Valid until the next Start.
   Suspicion& operator[](SuspicionSlot slot) { return slots_[slot.value()]; }
   const Suspicion& operator[](SuspicionSlot slot) const { return slots_[slot.value()]; }
+
+  // Calls f(Suspicion&) for each place, also for those that are free: their timers are stale.
+  template <typename F>
+  void ForEach(F&& f) {
+    for (Suspicion& suspicion : slots_) f(suspicion);
+  }
 
   // How many suspicions run.
   std::size_t size() const { return slots_.size() - free_.size(); }

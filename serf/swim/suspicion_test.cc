@@ -40,6 +40,35 @@ TEST(Suspicion, NeverShorterThanTheMinimum) {
   EXPECT_EQ(SuspicionDuration({min, min * 6, 2}, 2), min);
 }
 
+TEST(Suspicion, WhoHeardNobodyWaitsLonger) {
+  // 2 s of the shortest 4 s are over, and then the node stands still.
+  constexpr struct {
+    const char* what;
+    Duration deaf;
+    Duration rest;  // of the suspicion, when the node runs again
+  } kRows[] = {
+      {"the rest is as before", seconds(3), seconds(2)},
+      {"as long as two suspicions", seconds(8), seconds(2)},
+      {"no longer than the longest suspicion", seconds(24), seconds(2)},
+      {"beyond it the suspicion is over", seconds(30), seconds(-4)},
+  };
+  for (const auto& row : kRows) {
+    SuspicionTable table;
+    Suspicion& s = table[table.Start(kStart, MemberIndex(1), "a", {seconds(4), seconds(24), 2})];
+    s.Confirm("b");
+    s.Confirm("c");
+    const Instant now = kStart + seconds(2) + row.deaf;
+    s.Postpone(now, row.deaf);
+    EXPECT_EQ(s.deadline() - now, row.rest) << row.what;
+  }
+  // What has come meanwhile is read before a suspicion ends.
+  SuspicionTable table;
+  Suspicion& s = table[table.Start(kStart, MemberIndex(1), "a", {seconds(4), seconds(24), 0})];
+  const Instant now = kStart + seconds(4) + seconds(2);
+  s.Postpone(now, seconds(2) + milliseconds(1));
+  EXPECT_EQ(s.deadline() - now, Suspicion::kHearing);
+}
+
 TEST(SuspicionTimes, ConfirmationsAwaited) {
   struct Row {
     int mult;

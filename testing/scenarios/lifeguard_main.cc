@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/time.h"
 #include "serf/config.h"
@@ -29,10 +30,12 @@ using std::chrono::milliseconds;
 
 constexpr absl::string_view kUsage =
     "usage: lifeguard [--pacing=prompt,ticked] [--min-percent=100,50] [--alpha=4] [--beta=6]\n"
-    "  [--awareness=8] [--profile=lan|local] [--agents=128] [--anomalous=1,4,8,...]\n"
+    "  [--awareness=8] [--standstill=on,off] [--profile=lan|local] [--agents=128] "
+    "[--anomalous=1,4,8,...]\n"
     "  [--stand-ms=128,512,...] [--run-ms=1,4,...] [--experiments=threshold,interval]\n"
     "  [--repeats=10] [--service-us=200] [--seed=1] [--json=FILE]\n"
-    "--min-percent is suspicion_prompt_percent, --service-us what an anomalous agent needs for a\n"
+    "--min-percent is suspicion_prompt_percent, --standstill postpone_after_standstill (ticked\n"
+    "agents: off, as in Go Serf), --service-us what an anomalous agent needs for a\n"
     "packet. --anomalous is the paper's C, --stand-ms its D, --run-ms its I. The defaults are the "
     "paper's\n"
     "grid; a part of it takes minutes instead of hours.";
@@ -43,6 +46,7 @@ struct Options {
   std::vector<int> alpha = {4};
   std::vector<int> beta = {6};
   std::vector<int> awareness = {8};
+  std::vector<std::string> standstill = {"on"};
   std::string profile = "lan";
   std::uint32_t agents = 128;
   std::vector<std::uint32_t> anomalous = {1, 4, 8, 12, 16, 20, 24, 28, 32};
@@ -70,21 +74,24 @@ struct Variant {
 
 std::vector<Variant> Variants(const Options& options) {
   std::vector<Variant> variants;
-  const auto add = [&](const std::string& pacing, int alpha, int beta, int awareness, int percent) {
+  const auto add = [&](const std::string& pacing, const std::string& standstill, int alpha,
+                       int beta, int awareness, int percent) {
     Variant variant;
+    const bool ticked = pacing == "ticked";
     variant.config = options.profile == "local" ? serf::Config::Local() : serf::Config::Lan();
     serf::swim::Config& swim = variant.config.swim;
     swim.gossip_pacing =
-        pacing == "ticked" ? serf::swim::GossipPacing::kTicked : serf::swim::GossipPacing::kPrompt;
+        ticked ? serf::swim::GossipPacing::kTicked : serf::swim::GossipPacing::kPrompt;
     swim.suspicion_mult = alpha;
     swim.suspicion_max_timeout_mult = beta;
     swim.awareness_max_multiplier = awareness;
     swim.suspicion_prompt_percent = percent;
+    swim.postpone_after_standstill = !ticked && standstill == "on";
     // It saves none of what is measured, and takes most of the time.
     swim.enable_compression = false;
-    variant.name =
-        absl::StrCat(pacing, ", a ", alpha, ", b ", beta, ", awareness ", awareness,
-                     pacing == "ticked" ? "" : absl::StrCat(", minimum ", percent, " %"));
+    variant.name = absl::StrCat(pacing, ", a ", alpha, ", b ", beta, ", awareness ", awareness,
+                                ticked ? "" : absl::StrCat(", minimum ", percent, " %"),
+                                ticked ? "" : absl::StrCat(", standstill ", standstill));
     variants.push_back(std::move(variant));
   };
   for (const std::string& pacing : options.pacing) {
@@ -94,7 +101,10 @@ std::vector<Variant> Variants(const Options& options) {
           for (const int percent : options.min_percent) {
             // Only prompt agents have a shorter minimum.
             if (pacing == "ticked" && percent != options.min_percent.front()) continue;
-            add(pacing, alpha, beta, awareness, percent);
+            for (const std::string& standstill : options.standstill) {
+              if (pacing == "ticked" && standstill != options.standstill.front()) continue;
+              add(pacing, standstill, alpha, beta, awareness, percent);
+            }
           }
         }
       }
@@ -139,11 +149,13 @@ std::optional<std::string> RunGrid(const Options& options, const Variant& varian
   LifeguardFigures interval;
   LifeguardFigures threshold;
   std::uint64_t runs = 0;
+  std::vector<std::uint64_t> false_failures_of_runs;
   for (const Trial& trial : Trials(options)) {
     LifeguardRun run(variant.config, trial.setup, options.seed + runs++);
     const std::optional<LifeguardFigures> figures =
         trial.in_turn ? run.Interval() : run.Threshold();
     if (!figures) return std::nullopt;
+    false_failures_of_runs.push_back(figures->false_failures);
     (trial.in_turn ? interval : threshold).Add(*figures);
   }
   LifeguardFigures all = interval;
@@ -160,8 +172,9 @@ std::optional<std::string> RunGrid(const Options& options, const Variant& varian
   std::fflush(stdout);
   return absl::StrCat("{\"configuration\": \"", variant.name, "\", \"seed\": ", options.seed,
                       ", \"runs\": ", runs, ", \"fp\": ", all.false_failures,
-                      ", \"fp_healthy\": ", all.false_failures_at_healthy,
-                      ", \"fp_threshold\": ", threshold.false_failures,
+                      ", \"fp_healthy\": ", all.false_failures_at_healthy, ", \"fp_of_runs\": [",
+                      absl::StrJoin(false_failures_of_runs, ", "),
+                      "], \"fp_threshold\": ", threshold.false_failures,
                       ", \"fp_healthy_threshold\": ", threshold.false_failures_at_healthy,
                       ", \"first_median_s\": ", Quantile(threshold.first, 0.5),
                       ", \"first_p99_s\": ", Quantile(threshold.first, 0.99),
@@ -181,6 +194,7 @@ int main(int argc, char** argv) {
   flags.Read("alpha", options.alpha, 1);
   flags.Read("beta", options.beta, 1);
   flags.Read("awareness", options.awareness, 1);
+  flags.Read("standstill", options.standstill);
   flags.Read("profile", options.profile);
   flags.Read("agents", options.agents, 3);
   flags.Read("anomalous", options.anomalous, 1);

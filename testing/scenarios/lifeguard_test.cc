@@ -81,6 +81,14 @@ TEST(Lifeguard, AgentsThatStandStillInTurnReportNobodyAtHealthyAgents) {
   EXPECT_EQ(InTurn(With(GossipPacing::kPrompt)).false_failures_at_healthy, 0u);
 }
 
+// An agent that stood still hears what others have to say before it reports anybody.
+TEST(Lifeguard, AgentsThatStandStillReportNobodyThemselves) {
+  Config config = With(GossipPacing::kPrompt);
+  EXPECT_EQ(InTurn(config).false_failures, 0u);
+  config.swim.postpone_after_standstill = false;
+  EXPECT_GT(InTurn(config).false_failures, 0u);
+}
+
 // The experiment is not idle: the rules of SWIM alone, with a short suspicion, report failures.
 TEST(Lifeguard, WithoutLifeguardThereAreFalseFailures) {
   Config swim = With(GossipPacing::kTicked);
