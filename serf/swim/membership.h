@@ -70,7 +70,7 @@ class Membership {
   void OnSuspect(Instant now, const wire::Suspect& suspect);
   void OnDead(Instant now, const wire::Dead& dead);
   // This node stood still, and heard nobody for so long (standstill.h). Call it before OnTimer().
-  void Postpone(Instant now, Duration deaf);
+  void Postpone(Instant now, Duration deaf) { suspicions_.Postpone(now, deaf, timers_); }
   // Ends suspicions that are over.
   void OnTimer(Instant now);
   Instant NextDeadline() const { return timers_.next(); }
@@ -529,14 +529,6 @@ inline void Membership::DropSuspicion(MemberIndex member) {
   timers_.Remove(suspicions_[slot].timer);
   suspicions_.Drop(slot);
   table_.EditRow(member).suspicion = kNoSuspicion;
-}
-
-inline void Membership::Postpone(Instant now, Duration deaf) {
-  suspicions_.ForEach([&](Suspicion& suspicion) {
-    if (!timers_.IsLive(suspicion.timer)) return;
-    suspicion.Postpone(now, deaf);
-    timers_.Reschedule(suspicion.timer, suspicion.deadline());
-  });
 }
 
 inline void Membership::OnTimer(Instant now) {

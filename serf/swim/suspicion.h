@@ -147,10 +147,13 @@ class SuspicionTable {
   Suspicion& operator[](SuspicionSlot slot) { return slots_[slot.value()]; }
   const Suspicion& operator[](SuspicionSlot slot) const { return slots_[slot.value()]; }
 
-  // Calls f(Suspicion&) for each place, also for those that are free: their timers are stale.
-  template <typename F>
-  void ForEach(F&& f) {
-    for (Suspicion& suspicion : slots_) f(suspicion);
+  // Suspicion::Postpone() for each that runs, and its timer with it.
+  void Postpone(Instant now, Duration deaf, TimerHeap<SuspicionSlot>& timers) {
+    for (Suspicion& suspicion : slots_) {
+      if (!timers.IsLive(suspicion.timer)) continue;  // a free place
+      suspicion.Postpone(now, deaf);
+      timers.Reschedule(suspicion.timer, suspicion.deadline());
+    }
   }
 
   // How many suspicions run.
