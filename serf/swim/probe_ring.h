@@ -86,11 +86,10 @@ class ProbeRing {
 
 inline void ProbeRing::Insert(MemberIndex member, Rng& rng) {
   if (member.value() < rows_) return;  // the row has a random place already
-  if (late_.size() >= kLateMax + rows_ / 2) return Shuffle(rng);
-  // Before the first round there are no places yet: then the late ones go in any order.
-  const std::uint32_t place =
-      static_cast<std::uint32_t>(rows_ > 0 ? rng.Below(rows_) : rng.Next() >> 32);
-  if (rows_ > 0 && place < cursor_) return;
+  // A round that nobody had a turn in yet begins with one member more.
+  if (cursor_ == 0 || late_.size() >= kLateMax + rows_ / 2) return Shuffle(rng);
+  const auto place = static_cast<std::uint32_t>(rng.Below(rows_));
+  if (place < cursor_) return;
   late_.push_back({place, member});
   std::push_heap(late_.begin(), late_.end());
 }
