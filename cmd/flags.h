@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,12 +29,15 @@
 
 namespace serf::cmd {
 
-// A flag as the user types it, and the destination of its value: `gflag` or `list`.
+// A flag as the user types it, and the destination of its value: `gflag`, `list` or `variable`.
 struct Flag {
   absl::string_view name;       // "log-level"
   const char* gflag = nullptr;  // the name in gflags, "agent_log_level"; the last value wins
   std::vector<std::string>* list = nullptr;  // for a repeatable flag, which gflags does not support
-  bool duration = false;                     // the gflag is a string that must parse as a duration
+  bool duration = false;                     // the text must parse as a duration
+  // For a flag of a command that few processes run: gflags registers a definition before main(), in
+  // every process, an agent too.
+  std::variant<std::monostate, bool*, std::int64_t*, std::string*> variable = {};
 };
 
 // Sets the flags that `args` names and returns the words after them. An error's message is the one
@@ -92,7 +96,16 @@ inline absl::StatusOr<std::int64_t> ParseInteger(absl::string_view text) {
   return static_cast<std::int64_t>(negative ? -value : value);
 }
 
-// Checks `value` against the type of the gflag, and sets it.
+// The type of a flag that has one value: "bool", "int64" or "string". Empty: no such gflag.
+inline std::string TypeOf(const Flag& flag) {
+  constexpr const char* kTypes[] = {"", "bool", "int64", "string"};
+  if (flag.variable.index() != 0) return kTypes[flag.variable.index()];
+  gflags::CommandLineFlagInfo info;
+  if (flag.gflag == nullptr || !gflags::GetCommandLineFlagInfo(flag.gflag, &info)) return "";
+  return info.type;
+}
+
+// Checks `value` against the type of the flag, and sets it.
 inline absl::Status SetFlag(const Flag& flag, const std::string& value) {
   const auto refuse = [&](absl::string_view reason) {
     return absl::InvalidArgumentError(
@@ -102,34 +115,44 @@ inline absl::Status SetFlag(const Flag& flag, const std::string& value) {
     flag.list->push_back(value);
     return absl::OkStatus();
   }
-  gflags::CommandLineFlagInfo info;
-  if (!gflags::GetCommandLineFlagInfo(flag.gflag, &info)) {
-    return absl::InternalError(absl::StrCat("no flag ", flag.gflag, " in this program"));
+  const std::string type = TypeOf(flag);
+  if (type.empty()) {
+    return absl::InternalError(absl::StrCat("no flag ", flag.name, " in this program"));
   }
   std::string text = value;
-  if (info.type == "bool") {
-    bool parsed = false;
-    if (!ParseBool(value, &parsed)) {
+  bool yes = false;
+  std::int64_t number = 0;
+  if (type == "bool") {
+    if (!ParseBool(value, &yes)) {
       return absl::InvalidArgumentError(absl::StrCat("invalid boolean value ", Quote(value),
                                                      " for -", flag.name, ": parse error"));
     }
-    text = parsed ? "true" : "false";
-  } else if (info.type == "int64") {
+    text = yes ? "true" : "false";
+  } else if (type == "int64") {
     const absl::StatusOr<std::int64_t> parsed = ParseInteger(value);
     if (!parsed.ok()) return refuse(parsed.status().message());
-    text = absl::StrCat(*parsed);
+    number = *parsed;
+    text = absl::StrCat(number);
   } else if (flag.duration && !ParseDuration(value).ok()) {
     return refuse("parse error");
+  }
+  if (bool* const* to = std::get_if<bool*>(&flag.variable)) {
+    **to = yes;
+    return absl::OkStatus();
+  }
+  if (std::int64_t* const* to = std::get_if<std::int64_t*>(&flag.variable)) {
+    **to = number;
+    return absl::OkStatus();
+  }
+  if (std::string* const* to = std::get_if<std::string*>(&flag.variable)) {
+    **to = text;
+    return absl::OkStatus();
   }
   if (gflags::SetCommandLineOption(flag.gflag, text.c_str()).empty()) return refuse("parse error");
   return absl::OkStatus();
 }
 
-inline bool IsBoolean(const Flag& flag) {
-  gflags::CommandLineFlagInfo info;
-  return flag.gflag != nullptr && gflags::GetCommandLineFlagInfo(flag.gflag, &info) &&
-         info.type == "bool";
-}
+inline bool IsBoolean(const Flag& flag) { return TypeOf(flag) == "bool"; }
 
 }  // namespace flags_internal
 

@@ -1,6 +1,8 @@
 #include "serf/cmd/flags.h"
 
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gflags/gflags.h"
@@ -156,6 +158,34 @@ TEST_F(FlagsTest, Errors) {
   EXPECT_EQ(Error({"-test_name=x"}), "flag provided but not defined: -test_name");
   EXPECT_EQ(Error({"-relay_factor=1"}), "flag provided but not defined: -relay_factor");
   EXPECT_EQ(Error({"-nodetailed"}), "flag provided but not defined: -nodetailed");
+}
+
+// Has the same grammar and errors, and no entry in gflags.
+TEST(FlagVariableTest, IsSet) {
+  bool watch = false;
+  std::int64_t port = 7;
+  std::string format = "text";
+  std::string interval = "1s";
+  const std::vector<Flag> flags = {{.name = "watch", .variable = &watch},
+                                   {.name = "port", .variable = &port},
+                                   {.name = "format", .variable = &format},
+                                   {.name = "interval", .duration = true, .variable = &interval}};
+  const std::vector<std::string> words = {"-watch", "-port", "0x10", "--format=json", "rest"};
+  const auto rest = ParseFlags(flags, words);
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_EQ(*rest, std::vector<std::string>{"rest"});
+  EXPECT_TRUE(watch);
+  EXPECT_EQ(port, 16);
+  EXPECT_EQ(format, "json");
+  EXPECT_EQ(interval, "1s");
+  const auto error = [&flags](std::string word) {
+    return std::string(
+        ParseFlags(flags, std::vector<std::string>{std::move(word)}).status().message());
+  };
+  EXPECT_EQ(error("-watch=x"), "invalid boolean value \"x\" for -watch: parse error");
+  EXPECT_EQ(error("-port=x"), "invalid value \"x\" for flag -port: parse error");
+  EXPECT_EQ(error("-interval=5"), "invalid value \"5\" for flag -interval: parse error");
+  EXPECT_EQ(error("-format"), "flag needs an argument: -format");
 }
 
 }  // namespace

@@ -40,6 +40,8 @@ std::vector<Flag> WithClientFlags(std::vector<Flag> own) {
 
 rpc::ClientOptions ClientOptionsFromFlags() { return {.auth_key = FLAGS_rpc_auth}; }
 
+std::string AgentAddressFromFlags() { return FLAGS_rpc_addr; }
+
 bool ConnectToAgent(rpc::Client& client) {
   const absl::Status connected = client.Connect(FLAGS_rpc_addr);
   if (connected.ok()) return true;

@@ -7,6 +7,7 @@
 //   rpc::Client client(ClientOptionsFromFlags());
 //   if (!ConnectToAgent(client)) return kExitFailure;
 
+#include <string>
 #include <vector>
 
 #include "serf/cmd/flags.h"
@@ -19,6 +20,9 @@ namespace serf::cmd {
 std::vector<Flag> WithClientFlags(std::vector<Flag> own);
 
 rpc::ClientOptions ClientOptionsFromFlags();
+
+// The address that -rpc-addr names, for a command that connects by itself.
+std::string AgentAddressFromFlags();
 
 // Connects to the agent that -rpc-addr names. After a failure it prints the reason and returns
 // false.

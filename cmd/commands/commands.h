@@ -50,6 +50,10 @@ extern const Command kReachabilityCommand;
 // `serf rtt`. Estimates the round trip time between two nodes. Source: docs/protocol/agent.md 4.14.
 extern const Command kRttCommand;
 
+// `serf sd`. Writes the members for service discovery by other programs. Go Serf has no such
+// command.
+extern const Command kSdCommand;
+
 // `serf tags`. Changes the tags of a running agent. Source: docs/protocol/agent.md 4.15.
 extern const Command kTagsCommand;
 

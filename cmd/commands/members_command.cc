@@ -13,8 +13,11 @@
 #include "serf/cmd/commands/client_flags.h"
 #include "serf/cmd/commands/commands.h"
 #include "serf/cmd/commands/member_list.h"
+#include "serf/cmd/commands/members_watch.h"
+#include "serf/cmd/commands/screen.h"
 #include "serf/cmd/flags.h"
 #include "serf/cmd/tag_flag.h"
+#include "serf/cmd/text/duration.h"
 #include "serf/cmd/text/quote.h"
 #include "serf/member.h"
 #include "serf/rpc/client.h"
@@ -32,13 +35,19 @@ namespace {
 
 int Run(std::span<const std::string> args) {
   std::vector<std::string> tag_words;
+  bool watch = false;
+  std::string interval = "0";
+  std::string color = "auto";
   const std::vector<Flag> flags = WithClientFlags({
+      {.name = "color", .variable = &color},
       {.name = "detailed", .gflag = "members_detailed"},
       {.name = "format", .gflag = "members_format"},
+      {.name = "interval", .duration = true, .variable = &interval},
       {.name = "name", .gflag = "members_name"},
       {.name = "role", .gflag = "members_role"},
       {.name = "status", .gflag = "members_status"},
       {.name = "tag", .list = &tag_words},
+      {.name = "watch", .variable = &watch},
   });
   const absl::StatusOr<std::vector<std::string>> words = ParseFlags(flags, args);
   if (!words.ok()) return FlagError(kMembersCommand, words.status());
@@ -52,10 +61,22 @@ int Run(std::span<const std::string> args) {
     Print(absl::StrCat("Error: ", absl::string_view(tags.status().message()), "\n"));
     return kExitFailure;
   }
+  rpc::MembersFilteredRequest filter = {
+      .tags = *std::move(tags), .status = FLAGS_members_status, .name = FLAGS_members_name};
+  if (!IsColorMode(color)) {
+    Print(absl::StrCat("Error: Invalid color ", Quote(color), ": auto, always or never\n"));
+    return kExitFailure;
+  }
+  if (watch && (FLAGS_members_format == "text" || FLAGS_members_format == "json")) {
+    return WatchMembers({.filter = std::move(filter),
+                         .json = FLAGS_members_format == "json",
+                         .detailed = FLAGS_members_detailed,
+                         .color = WantsColor(color),
+                         .interval = *ParseDuration(interval)});
+  }
   rpc::Client client(ClientOptionsFromFlags());
   if (!ConnectToAgent(client)) return kExitFailure;
-  absl::StatusOr<std::vector<Member>> members = client.MembersFiltered(
-      {.tags = *std::move(tags), .status = FLAGS_members_status, .name = FLAGS_members_name});
+  absl::StatusOr<std::vector<Member>> members = client.MembersFiltered(std::move(filter));
   if (!members.ok()) {
     Print(absl::StrCat("Error retrieving members: ", absl::string_view(members.status().message()),
                        "\n"));
@@ -92,6 +113,12 @@ Options:
   -tag key=EXPRESSION      Only members with such a tag. May be repeated: all
                            must match.
   -role=EXPRESSION         Deprecated: the same as "-tag role=EXPRESSION".
+  -watch                   Stay until interrupted. On a terminal: redraw the
+                           table after each change. Else: print one line a
+                           change, with -format=json one object a line.
+  -interval=0              With -watch: also look after this time, "5s".
+  -color=auto              With -watch: color the table: "auto", "always" or
+                           "never".
   -rpc-addr=127.0.0.1:7373 Address of the agent. Default: SERF_RPC_ADDR.
   -rpc-auth=KEY            Key of the agent. Default: SERF_RPC_AUTH.
 

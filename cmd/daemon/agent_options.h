@@ -44,6 +44,8 @@ struct AgentOption {
   bool positive = false;
   // For a number: a start refuses values below zero.
   bool not_negative = false;
+  // Nobody is shown the value.
+  bool secret = false;
 };
 
 // In the order of the help within a section. If several durations are wrong, the error names the
@@ -79,7 +81,7 @@ inline constexpr auto kAgentOptions = std::to_array<AgentOption>({
      .argument = "=127.0.0.1:7373",
      .help = "Address on which the other commands reach the agent.\n"
              "unix:/path is a Unix domain socket."},
-    {.field = &AgentConfig::rpc_auth, .key = "rpc_auth"},
+    {.field = &AgentConfig::rpc_auth, .key = "rpc_auth", .secret = true},
     // Additions of this project, up to http_tokens.
     {.field = &AgentConfig::http_addr,
      .key = "http_addr",
@@ -98,7 +100,8 @@ inline constexpr auto kAgentOptions = std::to_array<AgentOption>({
      .section = AgentOption::Section::kNetwork,
      .argument = "=KEY",
      .help = "Encrypt all gossip with this key in base64 (see\n"
-             "\"serf keygen\"). All nodes need the same one."},
+             "\"serf keygen\"). All nodes need the same one.",
+     .secret = true},
     {.field = &AgentConfig::keyring_file,
      .key = "keyring_file",
      .flag = "keyring-file",

@@ -49,6 +49,9 @@ std::vector<std::string> TuningKeys();
 // Sets the given values. An error names the key; Config::Validate() checks the ranges.
 absl::Status ApplyTuning(const AgentTuning& tuning, Config& config);
 
+// The value that each key has in `config`.
+AgentTuning TuningValues(const Config& config);
+
 // Parses "10.0.0.0/8".
 absl::StatusOr<swim::AddressBlock> ParseAddressBlock(absl::string_view text);
 
@@ -195,6 +198,25 @@ inline const Key* FindKey(absl::string_view name) {
   return nullptr;
 }
 
+// The value as a file would give it.
+template <typename T>
+TuningValue ValueOf(const T& member) {
+  if constexpr (std::is_same_v<T, swim::GossipPacing>) {
+    return std::string(member == swim::GossipPacing::kPrompt ? "prompt" : "ticked");
+  } else if constexpr (std::is_same_v<T, std::vector<swim::AddressBlock>>) {
+    std::vector<std::string> blocks;
+    for (const swim::AddressBlock& block : member) {
+      blocks.push_back(absl::StrCat(block.base.ToString(), "/", block.prefix_bits));
+    }
+    return blocks;
+  } else if constexpr (KindFor<T>() == TuningKind::kNumber) {
+    return std::in_range<std::int64_t>(member) ? static_cast<std::int64_t>(member)
+                                               : std::numeric_limits<std::int64_t>::max();
+  } else {
+    return member;
+  }
+}
+
 // The member that the value goes to, by the kind that it was decoded as.
 template <typename T>
 absl::Status Assign(const TuningValue& value, T& to) {
@@ -243,6 +265,23 @@ inline absl::Status ApplyTuning(const AgentTuning& tuning, Config& config) {
     }
   }
   return absl::OkStatus();
+}
+
+inline AgentTuning TuningValues(const Config& config) {
+  AgentTuning values;
+  for (const auto& key : agent_tuning_internal::Keys()) {
+    values[std::string(key.name)] = std::visit(
+        [&config](auto member) {
+          using Owner = typename agent_tuning_internal::Pointee<decltype(member)>::OwnerType;
+          if constexpr (std::is_same_v<Owner, Config>) {
+            return agent_tuning_internal::ValueOf(config.*member);
+          } else {
+            return agent_tuning_internal::ValueOf(config.swim.*member);
+          }
+        },
+        key.member);
+  }
+  return values;
 }
 
 inline absl::StatusOr<swim::AddressBlock> ParseAddressBlock(absl::string_view text) {

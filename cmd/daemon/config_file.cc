@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
@@ -89,6 +90,8 @@ class Decoder {
   explicit Decoder(AgentConfig& config) : config_(config) {}
 
   absl::Status Decode(const json& root);
+  // After Decode(), each mistake on its own.
+  std::vector<ConfigMistake> Mistakes() const;
 
  private:
   // The entries of an object that nobody has taken yet.
@@ -138,9 +141,23 @@ class Decoder {
   }
 
   AgentConfig& config_;
-  std::vector<std::string> errors_;
-  absl::Status duration_error_;  // the first one; reported only if there is no other error
+  std::vector<std::string> errors_;       // each begins with a path in single quotes
+  absl::Status duration_error_;           // the first one; reported only if there is no other error
+  std::vector<ConfigMistake> durations_;  // all of them
+  std::vector<std::string> unknown_errors_;  // those of errors_ that list unknown keys
+  std::vector<ConfigMistake> unknown_;       // these keys
 };
+
+std::vector<ConfigMistake> Decoder::Mistakes() const {
+  std::vector<ConfigMistake> mistakes = unknown_;
+  mistakes.insert(mistakes.end(), durations_.begin(), durations_.end());
+  for (const std::string& error : errors_) {
+    if (absl::c_linear_search(unknown_errors_, error)) continue;
+    const std::size_t end = error.find('\'', 1);
+    mistakes.push_back({error.substr(1, end - 1), error});
+  }
+  return mistakes;
+}
 
 const json* Decoder::Entries::Take(absl::string_view name) {
   auto found = left_.find(std::string(name));
@@ -204,6 +221,10 @@ void Decoder::ReportUnknown(const std::string& path, const Entries& entries) {
   if (entries.left().empty()) return;
   errors_.push_back(
       absl::StrCat("'", path, "' has invalid keys: ", absl::StrJoin(entries.left(), ", ")));
+  unknown_errors_.push_back(errors_.back());
+  for (const std::string& key : entries.left()) {
+    unknown_.push_back({path.empty() ? key : absl::StrCat(path, ".", key), "", true});
+  }
 }
 
 std::optional<bool> Decoder::Bool(const std::string& path, const json& value) {
@@ -268,7 +289,10 @@ void Decoder::Set(const std::string& path, const json& value, Duration& into) {
   const std::optional<std::string> text = Text(path, value);
   if (!text || text->empty()) return;
   const absl::StatusOr<Duration> duration = ParseDuration(*text);
-  if (!duration.ok()) return duration_error_.Update(duration.status());
+  if (!duration.ok()) {
+    durations_.push_back({path, std::string(duration.status().message())});
+    return duration_error_.Update(duration.status());
+  }
   if (*duration != Duration::zero()) into = *duration;
 }
 
@@ -392,9 +416,19 @@ absl::Status DecodeConfig(absl::string_view text, AgentConfig& config) {
   return Decoder(config).Decode(*root);
 }
 
-absl::Status ReadConfigPath(const std::string& path, AgentConfig& config, Duration wait_max) {
+std::vector<ConfigMistake> DecodeMistakes(absl::string_view text, AgentConfig& config) {
+  const absl::StatusOr<json> root = ParseJson(text, JsonRest::kAnything);
+  if (!root.ok()) return {{"", std::string(root.status().message())}};
+  Decoder decoder(config);
+  const absl::Status status = decoder.Decode(*root);
+  std::vector<ConfigMistake> mistakes = decoder.Mistakes();
+  if (!status.ok() && mistakes.empty()) mistakes.push_back({"", std::string(status.message())});
+  return mistakes;
+}
+
+absl::StatusOr<std::vector<std::string>> ConfigFilesOf(const std::string& path) {
   std::error_code error;
-  if (!std::filesystem::is_directory(path, error)) return ReadConfigFile(path, config, wait_max);
+  if (!std::filesystem::is_directory(path, error)) return std::vector<std::string>{path};
   std::vector<std::string> names;
   std::filesystem::directory_iterator entry(path, error);
   for (const std::filesystem::directory_iterator end; !error && entry != end;
@@ -410,9 +444,17 @@ absl::Status ReadConfigPath(const std::string& path, AgentConfig& config, Durati
         absl::StrCat("Error reading '", path, "': open ", path, ": ", ErrorText(error)));
   }
   std::sort(names.begin(), names.end());
-  for (const std::string& name : names) {
-    const std::filesystem::path file = std::filesystem::path(path) / name;
-    absl::Status read = ReadConfigFile(file.lexically_normal().string(), config, wait_max);
+  for (std::string& name : names) {
+    name = (std::filesystem::path(path) / name).lexically_normal().string();
+  }
+  return names;
+}
+
+absl::Status ReadConfigPath(const std::string& path, AgentConfig& config, Duration wait_max) {
+  const absl::StatusOr<std::vector<std::string>> files = ConfigFilesOf(path);
+  if (!files.ok()) return files.status();
+  for (const std::string& file : *files) {
+    absl::Status read = ReadConfigFile(file, config, wait_max);
     if (!read.ok()) return read;
   }
   return absl::OkStatus();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "serf/base/time.h"
 #include "serf/cmd/daemon/agent_config.h"
@@ -24,8 +25,22 @@ namespace serf::cmd {
 absl::Status ReadConfigPath(const std::string& path, AgentConfig& config,
                             Duration wait_max = Duration::max());
 
+// The file, or the files of a folder that ReadConfigPath() reads, in its order.
+absl::StatusOr<std::vector<std::string>> ConfigFilesOf(const std::string& path);
+
 // Decodes the text of one file. Only the first JSON value counts.
 absl::Status DecodeConfig(absl::string_view text, AgentConfig& config);
+
+// A mistake that DecodeConfig() reports.
+struct ConfigMistake {
+  std::string path;      // of the value, "mdns.interface"; as JsonPlaces::Find() takes it
+  std::string text;      // what DecodeConfig() says of it
+  bool unknown = false;  // there is no key `path`
+};
+
+// The same as DecodeConfig(), with every mistake on its own, in no order. Decodes what is right.
+// The text must be JSON.
+std::vector<ConfigMistake> DecodeMistakes(absl::string_view text, AgentConfig& config);
 
 // Every key that a file may have: "node_name", "mdns.interface". In any order.
 std::vector<std::string> ConfigKeys();

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -36,15 +37,15 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path,
                                          Duration wait_max = Duration::max());
 
 // Writes the text; it is on the disk when the function returns OK, and after an error the old text
-// is there. The function follows symbolic links and gives a new file mode 0600. Like Go Serf, it
-// does not touch a file that this process may not write to.
+// is there. The function follows symbolic links and gives a new file `mode`, less the umask. Like
+// Go Serf, it does not touch a file that this process may not write to.
 //
 // The function writes the text beside the file, syncs it and renames it. It writes into the file,
 // as Go Serf always does, where a rename is impossible or would change more than the text: the
 // folder is closed to this process or read-only, the file is a mount point, the file has several
 // names, or it has an owner or an access list that this process cannot give to another file. A
 // crash in between may then leave some of each text. Blocks on the disk.
-absl::Status WriteTextFile(const std::string& path, absl::string_view text);
+absl::Status WriteTextFile(const std::string& path, absl::string_view text, mode_t mode = 0600);
 
 // Removes the file that a crash within WriteTextFile may have left beside `path`: a copy of the
 // text.
@@ -162,10 +163,11 @@ inline bool MakeAlike(int file, int old) {
 
 // False: the file at `target` cannot be replaced, and was not. `old` is that file, or no file.
 inline bool Replace(const std::string& path, const std::string& target, const Fd& old,
-                    absl::string_view text, absl::Status& status) {
+                    absl::string_view text, mode_t mode, absl::Status& status) {
   const std::string beside = BesideOf(target);
   ::unlink(beside.c_str());
-  const Fd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  const Fd file(
+      ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, old.valid() ? 0600 : mode));
   if (!file.valid()) return false;
   bool done = !old.valid() || MakeAlike(file.get(), old.get());
   if (done) status = WriteAll(file.get(), text, path);
@@ -194,7 +196,7 @@ inline absl::Status WriteOver(int fd, absl::string_view text, const std::string&
 
 }  // namespace file_text_internal
 
-inline absl::Status WriteTextFile(const std::string& path, absl::string_view text) {
+inline absl::Status WriteTextFile(const std::string& path, absl::string_view text, mode_t mode) {
   namespace internal = file_text_internal;
   // O_NONBLOCK: does not wait for the reader of a FIFO.
   constexpr int kFlags = O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
@@ -204,9 +206,9 @@ inline absl::Status WriteTextFile(const std::string& path, absl::string_view tex
   if (old.valid() && ::fstat(old.get(), &info) != 0) return SystemError(errno, "stat", path);
   if (old.valid() && !S_ISREG(info.st_mode)) return internal::WriteAll(old.get(), text, path);
   absl::Status status;
-  if (internal::Replace(path, internal::FollowLinks(path), old, text, status)) return status;
+  if (internal::Replace(path, internal::FollowLinks(path), old, text, mode, status)) return status;
   if (!old.valid()) {
-    const internal::Fd fresh(::open(path.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
+    const internal::Fd fresh(::open(path.c_str(), kFlags | O_CREAT | O_EXCL, mode));
     if (!fresh.valid()) return SystemError(errno, "open", path);
     status = internal::WriteAll(fresh.get(), text, path);
     if (!status.ok()) ::unlink(path.c_str());

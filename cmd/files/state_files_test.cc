@@ -252,5 +252,16 @@ TEST_F(StateFilesTest, KeyringFileErrors) {
   }
 }
 
+TEST_F(StateFilesTest, ANewFileHasTheModeAnOldOneKeepsItsOwn) {
+  const mode_t umask = ::umask(022);
+  EXPECT_TRUE(WriteTextFile(path_, "one", 0666).ok());
+  EXPECT_EQ(Mode(), 0644U);
+  EXPECT_EQ(::chmod(path_.c_str(), 0640), 0);
+  EXPECT_TRUE(WriteTextFile(path_, "two", 0666).ok());
+  EXPECT_EQ(Mode(), 0640U);
+  EXPECT_EQ(Text(), "two");
+  ::umask(umask);
+}
+
 }  // namespace
 }  // namespace serf::cmd

@@ -25,6 +25,19 @@ std::string ToJsonText(const nlohmann::ordered_json& value);
 // `text` between quotes, escaped.
 std::string JsonQuote(absl::string_view text);
 
+// Pairs of texts as an object on one line: {"role": "web", "zone": "b"}. No two keys may be equal.
+template <typename Pairs>
+std::string JsonObject(const Pairs& pairs) {
+  std::string out = "{";
+  const char* separator = "";
+  for (const auto& [key, value] : pairs) {
+    absl::StrAppend(&out, separator, JsonQuote(key), ": ", JsonQuote(value));
+    separator = ", ";
+  }
+  out += '}';
+  return out;
+}
+
 namespace json_text_internal {
 
 inline void AppendValue(const nlohmann::ordered_json& value, std::size_t indent, std::string* out) {

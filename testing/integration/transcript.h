@@ -132,6 +132,14 @@ inline bool DependsOnTiming(absl::string_view entry) {
   return false;
 }
 
+// True for a line of the general help about a command that Go Serf does not have.
+inline bool IsAddition(absl::string_view line) {
+  for (const absl::string_view start : {"    config  ", "    sd  "}) {
+    if (absl::StartsWith(line, start)) return true;
+  }
+  return false;
+}
+
 }  // namespace transcript_internal
 
 inline std::string Normalize(absl::string_view text) {
@@ -143,7 +151,7 @@ inline std::string Normalize(absl::string_view text) {
       lines.emplace_back("(help)");
       break;  // the help always comes last
     }
-    lines.emplace_back(line);
+    if (!transcript_internal::IsAddition(line)) lines.emplace_back(line);
   }
   // The line before it is the version.
   for (std::size_t i = 1; i < lines.size(); ++i) {

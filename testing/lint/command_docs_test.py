@@ -57,7 +57,9 @@ def read(paths, suffix):
 def main():
     self_test()
     top = sys.argv[1] if len(sys.argv) > 1 else "."
-    sources = read(glob.glob(os.path.join(top, "cmd/commands/*_command.cc")), "_command.cc")
+    sources = read([path for room in ("commands", "daemon")
+                    for path in glob.glob(os.path.join(top, "cmd", room, "*_command.cc"))],
+                   "_command.cc")
     pages = read(glob.glob(os.path.join(top, "docs/commands/*.md")), ".md")
     index = pages.pop("README", "")
     # Its flags have a page of their own, docs/agent-options.md.
