@@ -38,6 +38,7 @@
 #include "serf/cmd/text/near_miss.h"
 #include "serf/cmd/text/quote.h"
 #include "serf/cmd/text/table.h"
+#include "serf/config.h"
 #include "serf/tags.h"
 
 namespace serf::cmd {
@@ -297,6 +298,15 @@ std::vector<Row> Rows(const ConfigReport& report) {
   AgentConfig config = report.config;
   std::vector<std::string> warnings;
   CompleteConfig(config, warnings).IgnoreError();
+  // What a start puts in for values that are not given.
+  AgentNode node;
+  const bool configured = ConfigureNode(config, nullptr, node).ok();
+  const Config& serf = node.options.config;
+  config.enable_compression = config.enable_compression.value_or(true);
+  config.event_handlers_parallel = config.event_handlers_parallel.value_or(false);
+  config.reconnect_interval = serf.reconnect_interval;
+  config.reconnect_timeout = serf.reconnect_timeout;
+  config.tombstone_timeout = serf.tombstone_timeout;
   std::map<std::string, ordered_json> values;
   for (const AgentOption& option : kAgentOptions) {
     if (option.key.empty()) continue;
@@ -304,11 +314,8 @@ std::vector<Row> Rows(const ConfigReport& report) {
     if (option.secret && value != "") value = kMask;
     values[std::string(option.key)] = std::move(value);
   }
-  AgentNode node;
-  if (ConfigureNode(config, nullptr, node).ok()) {
-    for (const auto& [key, value] : TuningValues(node.options.config)) {
-      values[key] = TuningJson(value);
-    }
+  if (configured) {
+    for (const auto& [key, value] : TuningValues(serf)) values[key] = TuningJson(value);
   }
   std::vector<Row> rows;
   for (auto& [key, value] : values) {

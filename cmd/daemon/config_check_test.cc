@@ -133,6 +133,9 @@ TEST_F(ConfigCheckTest, FilesFoldersAndTheirOrder) {
   EXPECT_EQ(json["encrypt_key"]["value"], "***");
   EXPECT_TRUE(json["gossip_interval"]["origins"].empty());
   EXPECT_FALSE(absl::StrContains(ConfigText(report), "MDEy"));
+  // In force without being set.
+  EXPECT_EQ(json["enable_compression"]["value"], true);
+  EXPECT_EQ(json["reconnect_timeout"]["value"], "24h0m0s");
   // Every key of a file is there.
   for (const std::string& key : ConfigKeys()) EXPECT_TRUE(json.contains(key)) << key;
   EXPECT_EQ(json.size(), ConfigKeys().size());
