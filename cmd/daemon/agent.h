@@ -91,12 +91,9 @@ struct LoadedConfig {
 // For a listener at `addr` whose file, if it has one, has `socket_mode`.
 inline absl::Status ReadHttp(const AgentConfig& config, std::string addr, std::string socket_mode,
                              Duration wait_max, LoadedConfig& loaded) {
-  const HttpOptions options = {
-      .addr = std::move(addr),
-      .tokens = config.http_tokens,
-      .anonymous = config.http_anonymous,
-      .allowed_hosts = config.http_allowed_hosts.value_or(std::vector<std::string>()),
-      .socket_mode = std::move(socket_mode)};
+  HttpOptions options = HttpOptionsOf(config);
+  options.addr = std::move(addr);
+  options.socket_mode = std::move(socket_mode);
   absl::StatusOr<HttpSettings> settings = ReadHttpSettings(options, wait_max, loaded.warnings);
   if (settings.ok()) loaded.http = *std::move(settings);
   return settings.status();

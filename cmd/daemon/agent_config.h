@@ -38,8 +38,8 @@ struct AgentConfig {
   std::string advertise;         // host[:port]; empty: the bound address
   std::string interface;         // "eth0"; empty: none
   std::string rpc_addr = "127.0.0.1:7373";
-  std::string rpc_auth;     // empty: clients need no key
-  std::string http_addr;    // empty: no HTTP; this and the next four: see HttpOptions
+  std::string rpc_auth;   // empty: clients need no key
+  std::string http_addr;  // empty: no HTTP; this and the next four: see HttpOptions
   std::vector<HttpTokenOption> http_tokens;
   std::optional<std::vector<std::string>> http_anonymous;
   std::optional<std::vector<std::string>> http_allowed_hosts;
@@ -91,6 +91,15 @@ struct AgentConfig {
 // Fills in missing values and corrects those out of range; each warning is a line for the operator.
 // An error's message is the text to print before the agent gives up.
 absl::Status CompleteConfig(AgentConfig& config, std::vector<std::string>& warnings);
+
+// What it says about HTTP.
+inline HttpOptions HttpOptionsOf(const AgentConfig& config) {
+  return {.addr = config.http_addr,
+          .tokens = config.http_tokens,
+          .anonymous = config.http_anonymous,
+          .allowed_hosts = config.http_allowed_hosts.value_or(std::vector<std::string>()),
+          .socket_mode = config.http_socket_mode};
+}
 
 // Parses "trace" to "ERR", in any case.
 absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view text);

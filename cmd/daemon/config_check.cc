@@ -1,6 +1,7 @@
 #include "serf/cmd/daemon/config_check.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -34,6 +35,7 @@
 #include "serf/cmd/files/file_text.h"
 #include "serf/cmd/files/json_document.h"
 #include "serf/cmd/files/json_places.h"
+#include "serf/cmd/http/settings.h"
 #include "serf/cmd/text/json_text.h"
 #include "serf/cmd/text/near_miss.h"
 #include "serf/cmd/text/quote.h"
@@ -43,6 +45,9 @@
 
 namespace serf::cmd {
 namespace {
+
+// For a file that a key names, such as a FIFO into which nobody writes.
+constexpr Duration kFileWaitMax = std::chrono::seconds(10);
 
 // A key that decodes, and where it stands.
 struct Given {
@@ -176,10 +181,17 @@ void Checker::CheckText(const std::string& path, const std::string& text) {
   }
 }
 
+// What a start does before it looks at addresses and keys.
+absl::Status Complete(AgentConfig& config, std::vector<std::string>& warnings) {
+  absl::Status status = CompleteConfig(config, warnings);
+  if (!status.ok()) return status;
+  return ReadHttpSettings(HttpOptionsOf(config), kFileWaitMax, warnings).status();
+}
+
 Verdict Checker::Judge(const AgentConfig& config) {
   Verdict verdict;
   AgentConfig complete = config;
-  absl::Status status = CompleteConfig(complete, verdict.warnings);
+  absl::Status status = Complete(complete, verdict.warnings);
   if (status.ok()) status = CheckConfig(complete, accepted_);
   if (!status.ok()) verdict.mistake = std::string(status.message());
   return verdict;
@@ -227,7 +239,7 @@ void Checker::CheckTogether() {
       AgentConfig alone;
       DecodeMistakes(given.text, alone);
       std::vector<std::string> warnings;
-      CompleteConfig(alone, warnings).IgnoreError();
+      Complete(alone, warnings).IgnoreError();
       return absl::c_linear_search(warnings, warning);
     };
     const auto source = absl::c_find_if(accepted, [&warns](const Given* g) { return warns(*g); });
@@ -264,11 +276,20 @@ struct ToJson {
   ordered_json operator()(std::optional<bool> AgentConfig::*field) const {
     return config.*field ? ordered_json(*(config.*field)) : ordered_json();
   }
-  // Such a value may hold secrets.
-  template <typename Other>
-  ordered_json operator()(Other) const {
-    return kMask;
+  ordered_json operator()(std::optional<std::vector<std::string>> AgentConfig::*field) const {
+    return config.*field ? ordered_json(*(config.*field)) : ordered_json();
   }
+  ordered_json operator()(std::vector<HttpTokenOption> AgentConfig::*field) const {
+    ordered_json tokens = ordered_json::array();
+    for (const HttpTokenOption& option : config.*field) {
+      ordered_json& token = tokens.emplace_back(ordered_json{{"name", option.name}});
+      if (!option.token.empty()) token["token"] = kMask;
+      if (!option.token_file.empty()) token["token_file"] = option.token_file;
+      token["scopes"] = option.scopes;
+    }
+    return tokens;
+  }
+  ordered_json operator()(std::monostate) const { return nullptr; }  // no key of a file
 };
 
 ordered_json TuningJson(const TuningValue& value) {

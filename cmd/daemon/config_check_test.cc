@@ -95,6 +95,9 @@ TEST_F(ConfigCheckTest, Table) {
        "F:1:24: retry_interval_max is 10s, must not be below retry_interval, 30s\n"},
       {"{\"tags\": {\"a\": \"b\"}, \"tags_file\": \"/nosuch/t\"}",
        "F:1:35: Tags config not allowed while using tag files\n"},
+      {"{\"http_anonymous\": [\"read\", \"wrong\"]}",
+       "F:1:20: Invalid http_anonymous: 'wrong' is no scope, must be 'probe', 'metrics', 'read' or "
+       "'control'\n"},
       // Warnings.
       {"{\"retry_interval\": \"1ms\"}",
        "F:1:20: warning: 'RetryInterval' is too low. Setting to 1s\n"},
@@ -142,6 +145,20 @@ TEST_F(ConfigCheckTest, FilesFoldersAndTheirOrder) {
 
   EXPECT_EQ(FindingsOf({Path("nosuch.json")}),
             absl::StrCat("nosuch.json: open nosuch.json: no such file or directory\n"));
+}
+
+TEST_F(ConfigCheckTest, PrintMasksTokens) {
+  const std::string secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQ";
+  const std::string file =
+      Write("f.json", absl::StrCat("{\"http_tokens\": [{\"name\": \"ops\", \"token\": \"", secret,
+                                   "\", \"scopes\": [\"read\"]}]}"));
+  const ConfigReport report = CheckConfigFiles(std::vector<std::string>{file});
+  ASSERT_TRUE(report.findings.empty()) << FindingText(report.findings[0]);
+  const auto json = nlohmann::json::parse(ConfigJson(report));
+  EXPECT_EQ(json["http_tokens"]["value"][0]["name"], "ops");
+  EXPECT_EQ(json["http_tokens"]["value"][0]["token"], "***");
+  EXPECT_FALSE(absl::StrContains(ConfigJson(report), secret));
+  EXPECT_FALSE(absl::StrContains(ConfigText(report), secret));
 }
 
 // A name in a file may steer the terminal of the one who looks.
