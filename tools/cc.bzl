@@ -5,6 +5,7 @@ with, a compilation of each header alone, and :lint_sources for //testing/lint.
 """
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+load("//tools:precompiled.bzl", "precompiled_copts", "precompiled_deps", "precompiled_for", "precompiled_linkopts")
 
 _COPTS = [
     "-Wall",
@@ -34,6 +35,9 @@ _HARDENING = [
     ],
     "//conditions:default": ["-D_GLIBCXX_ASSERTIONS"],
 })
+
+# What a precompiled header must have in common with the tests that take it in.
+TEST_COPTS = _COPTS + _HARDENING
 
 # The same for the linker: unpredictable addresses, a table of imports that is read-only before
 # main(), no code on the stack, and (by default in the other linkers) constants outside of code
@@ -174,8 +178,11 @@ def serf_cc_binary(name, copts = [], linkopts = [], function_order = None, **kwa
         **kwargs
     )
 
-def serf_cc_test(name, srcs, size = "small", copts = [], features = [], deps = [], **kwargs):
+def serf_cc_test(name, srcs, size = "small", copts = [], features = [], linkopts = [], deps = [], **kwargs):
     """A GoogleTest program: gtest, gmock and a main() are linked in.
+
+    With --config=precompiled, and without options of its own, it takes in the precompiled header of its
+    package: see tools/precompiled.bzl.
 
     Args:
       name: name of the test
@@ -183,18 +190,21 @@ def serf_cc_test(name, srcs, size = "small", copts = [], features = [], deps = [
       size: small (60 s), medium (300 s) or large (900 s)
       copts: further compiler options
       features: further features of the toolchain
+      linkopts: further linker options
       deps: without GoogleTest
       **kwargs: further attributes of cc_test
     """
     _lint_sources()
+    header = None if copts else precompiled_for(native.package_name())
     cc_test(
         name = name,
         size = size,
         srcs = srcs,
-        copts = _COPTS + _HARDENING + copts,
+        copts = TEST_COPTS + copts + precompiled_copts(header),
         features = _FEATURES + features,
+        linkopts = linkopts + precompiled_linkopts(header),
         linkstatic = True,
-        deps = deps + [
+        deps = deps + precompiled_deps(header) + [
             "//tools:tsan_suppressions",
             "@com_google_googletest//:gtest",
             "@com_google_googletest//:gtest_main",
@@ -215,18 +225,19 @@ def serf_fuzz_test(name, srcs, corpus = [], size = "small", copts = [], deps = [
       **kwargs: further attributes of the test
     """
     _lint_sources()
+    header = None if copts else precompiled_for(native.package_name())
 
     # Compiled once for both.
     cc_library(
         name = name + ".target",
         testonly = True,
         srcs = srcs,
-        copts = _COPTS + _HARDENING + copts,
+        copts = TEST_COPTS + copts + precompiled_copts(header),
         features = _FEATURES,
         linkstatic = True,
         visibility = ["//visibility:private"],
         alwayslink = True,
-        deps = deps,
+        deps = deps + precompiled_deps(header),
     )
     cc_test(
         name = name,
@@ -235,6 +246,7 @@ def serf_fuzz_test(name, srcs, corpus = [], size = "small", copts = [], deps = [
         data = corpus,
         linkstatic = True,
         tags = ["fuzz"],
+        linkopts = precompiled_linkopts(header),
         deps = [":%s.target" % name, "//tools:fuzz_main"],
         **kwargs
     )

@@ -37,6 +37,7 @@ PACKAGES = [
     "//testing/interop",
     "//testing/lint",
     "//testing/node",
+    "//testing/precompiled",
     "//testing/rpc",
     "//testing/scenarios",
     "//testing/sim",

@@ -138,6 +138,7 @@ ROOMS = {
     "testing/agents": ["testing"],
     "testing/rpc": ["testing", "testing/vectors"],
     "testing/node": ["testing"],
+    "testing/precompiled": ["testing"],
     "testing/sim": ["testing"],
     "testing/checkers": ["testing", "testing/sim"],
     "testing/swarm": ["testing", "testing/checkers", "testing/sim"],
@@ -145,7 +146,7 @@ ROOMS = {
     "testing/transcripts": ["testing", "testing/sim"],
     "testing/integration": ["testing", "testing/agents", "testing/vectors"],
 }
-TOPS = ["serf/serf.h", "cmd/serf.cc", "cmd/*_main.cc"]
+TOPS = ["serf/serf.h", "cmd/serf.cc", "cmd/*_main.cc", "testing/precompiled/*.h"]
 # Folders with a rule of their own: base-layer, wire-layer, swim-layer.
 LAYER_FOLDERS = ["serf/base", "serf/wire", "serf/swim"]
 
