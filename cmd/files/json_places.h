@@ -7,6 +7,7 @@
 //   const JsonPlaces places(text);  // a text that JsonScanner accepts
 //   if (const JsonPlaces::Place* place = places.Find("mdns.interface")) At(text, place->value);
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -80,7 +81,7 @@ class JsonPlaces {
     for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
       if (text_[at_] == '\\') ++at_;
     }
-    ++at_;
+    at_ = std::min(at_ + 1, text_.size());
   }
   // Without calls within calls, because a text may nest deep.
   void SkipValue();
@@ -143,7 +144,7 @@ inline void JsonPlaces::Items(const std::string& path, std::size_t depth, bool o
     if (object && depth == 0) entries_.push_back({std::move(key), place});
     if (Peek() == ',') ++at_;
   }
-  ++at_;
+  at_ = std::min(at_ + 1, text_.size());
 }
 
 }  // namespace serf::cmd

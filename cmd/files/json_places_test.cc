@@ -60,7 +60,8 @@ TEST(JsonPlacesTest, DeepTexts) {
 TEST(JsonPlacesTest, BrokenTexts) {
   for (const char* text :
        {"", "{", "[", "\"", "{\"a", "{\"a\"", "{\"a\":", "{\"a\": [", "x", "}", "]"}) {
-    for (const auto& entry : JsonPlaces(text).entries()) {
+    const JsonPlaces places(text);
+    for (const auto& entry : places.entries()) {
       EXPECT_LE(entry.place.value, std::string(text).size());
     }
   }
