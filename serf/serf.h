@@ -242,8 +242,9 @@ class Serf final : private swim::Delegate {
   void OnConflict(Instant now, swim::MemberIndex existing, const Endpoint& other) override {
     queries_.OnConflict(now, existing, other);
   }
-  void OnUserMessage(Instant now, const Endpoint& from, ByteView message) override {
-    receiver_.OnMessage(now, from, message);
+  void OnUserMessage(Instant now, const Endpoint& from, ByteView message,
+                     swim::Spread spread) override {
+    receiver_.OnMessage(now, from, message, spread);
   }
   inline std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget,
                                     std::vector<ByteView>& parts,
@@ -421,7 +422,7 @@ inline bool Serf::TakeFinished(Instant now, Outbox& out) {
 inline bool Serf::SendOutgoing(Instant now, Outbox& out) {
   return context_.outgoing.Drain([&](SerfContext::Message message) {
     if (message.to == context_.own_endpoint()) {
-      receiver_.OnMessage(now, message.to, message.bytes);
+      receiver_.OnMessage(now, message.to, message.bytes, swim::Spread::kAll);
     } else if (message.bytes.size() > swim::MaxGossipMessage(config_.swim)) {
       // Such a datagram may be too large for the network, so it goes over a stream.
       node_.SendReliable(now, message.to, message.bytes, out);

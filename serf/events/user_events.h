@@ -113,7 +113,7 @@ inline absl::Status UserEvents::Send(Instant now, absl::string_view name, absl::
   }
   clock_.Take();
   Admit(now, message);
-  broadcasts_.AddEvent(bytes);
+  broadcasts_.AddEvent(bytes, swim::Spread::kAll);
   return absl::OkStatus();
 }
 

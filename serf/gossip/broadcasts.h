@@ -31,6 +31,7 @@ class Broadcasts {
   using Token = swim::BroadcastQueue::Token;
 
   using Order = swim::BroadcastQueue::Order;
+  using Spread = swim::Spread;
 
   // `queue_max`: the most messages in each queue.
   explicit Broadcasts(std::size_t queue_max, Order order = Order::kTicks)
@@ -40,14 +41,15 @@ class Broadcasts {
 
   // A `token` other than zero appears in TakeFinished() when the message left in a wave (without
   // waves: when it was sent for the last time), or was replaced.
-  void AddIntent(absl::string_view member, bool prune, ByteView message, Token token = 0) {
+  void AddIntent(absl::string_view member, bool prune, ByteView message, Spread spread,
+                 Token token = 0) {
     // An intent that prunes says more than a later one that does not, so neither replaces the
     // other.
     Add(intents_, prune ? absl::StrCat("prune ", member) : absl::StrCat("intent ", member), message,
-        token);
+        spread, token);
   }
-  void AddQuery(ByteView message) { Add(queries_, "", message); }
-  void AddEvent(ByteView message) { Add(events_, "", message); }
+  void AddQuery(ByteView message, Spread spread) { Add(queries_, "", message, spread); }
+  void AddEvent(ByteView message, Spread spread) { Add(events_, "", message, spread); }
   // True if a message was added since the last call: gossip has something new to say.
   bool TakeNews() { return std::exchange(any_news_, false); }
 
@@ -89,8 +91,9 @@ class Broadcasts {
     std::uint64_t dropped = 0;  // at the last check
   };
 
-  void Add(Named& named, absl::string_view subject, ByteView message, Token token = 0) {
-    named.queue.Enqueue(subject, message, token);
+  void Add(Named& named, absl::string_view subject, ByteView message, Spread spread,
+           Token token = 0) {
+    named.queue.Enqueue(subject, message, token, spread);
     any_news_ = true;
   }
   static void CheckQueue(Named& named, std::size_t warning, std::size_t queue_max, Logger* logger);

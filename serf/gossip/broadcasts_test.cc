@@ -26,9 +26,9 @@ std::vector<std::string> Drawn(Broadcasts& broadcasts, std::size_t budget, int t
 
 TEST(BroadcastsTest, IntentsGoBeforeQueriesBeforeEvents) {
   Broadcasts broadcasts(10);
-  broadcasts.AddEvent(AsBytes("event"));
-  broadcasts.AddQuery(AsBytes("query"));
-  broadcasts.AddIntent("a", false, AsBytes("intent"));
+  broadcasts.AddEvent(AsBytes("event"), swim::Spread::kRing);
+  broadcasts.AddQuery(AsBytes("query"), swim::Spread::kRing);
+  broadcasts.AddIntent("a", false, AsBytes("intent"), swim::Spread::kRing);
   EXPECT_EQ(broadcasts.size(), 3u);
   EXPECT_THAT(Drawn(broadcasts, 15), ElementsAre("intent", "query"));
   EXPECT_THAT(Drawn(broadcasts, 15), ElementsAre("event"));
@@ -39,9 +39,9 @@ TEST(BroadcastsTest, IntentsGoBeforeQueriesBeforeEvents) {
 TEST(BroadcastsTest, NoKindStarvesTheOthers) {
   Broadcasts broadcasts(100, Broadcasts::Order::kWaves);
   for (int i = 0; i < 50; ++i) {
-    broadcasts.AddIntent(absl::StrCat("m", i), false, AsBytes("intent"));
-    broadcasts.AddQuery(AsBytes("query"));
-    broadcasts.AddEvent(AsBytes("event"));
+    broadcasts.AddIntent(absl::StrCat("m", i), false, AsBytes("intent"), swim::Spread::kRing);
+    broadcasts.AddQuery(AsBytes("query"), swim::Spread::kRing);
+    broadcasts.AddEvent(AsBytes("event"), swim::Spread::kRing);
   }
   const auto led_by = [&](swim::UserKind kind) {
     std::vector<ByteView> parts;
@@ -60,11 +60,11 @@ TEST(BroadcastsTest, NoKindStarvesTheOthers) {
 
 TEST(BroadcastsTest, AnIntentReplacesTheOneAboutTheSameMember) {
   Broadcasts broadcasts(10);
-  broadcasts.AddIntent("a", false, AsBytes("old"), 7);
-  broadcasts.AddIntent("a", true, AsBytes("prune"), 8);
-  broadcasts.AddIntent("b", false, AsBytes("other"), 9);
+  broadcasts.AddIntent("a", false, AsBytes("old"), swim::Spread::kRing, 7);
+  broadcasts.AddIntent("a", true, AsBytes("prune"), swim::Spread::kRing, 8);
+  broadcasts.AddIntent("b", false, AsBytes("other"), swim::Spread::kRing, 9);
   EXPECT_THAT(broadcasts.TakeFinished(), IsEmpty());
-  broadcasts.AddIntent("a", false, AsBytes("new"), 10);
+  broadcasts.AddIntent("a", false, AsBytes("new"), swim::Spread::kRing, 10);
   EXPECT_THAT(broadcasts.TakeFinished(), ElementsAre(7));
   EXPECT_THAT(Drawn(broadcasts, 100), UnorderedElementsAre("new", "prune", "other"));
   EXPECT_THAT(broadcasts.TakeFinished(), UnorderedElementsAre(8, 9, 10));
@@ -73,7 +73,7 @@ TEST(BroadcastsTest, AnIntentReplacesTheOneAboutTheSameMember) {
 
 TEST(BroadcastsTest, FinishesAfterTheLastTransmission) {
   Broadcasts broadcasts(10);
-  broadcasts.AddIntent("a", false, AsBytes("m"), 7);
+  broadcasts.AddIntent("a", false, AsBytes("m"), swim::Spread::kRing, 7);
   for (int i = 0; i < 3; ++i) {
     EXPECT_THAT(broadcasts.TakeFinished(), IsEmpty());
     EXPECT_THAT(Drawn(broadcasts, 100, 3), ElementsAre("m"));

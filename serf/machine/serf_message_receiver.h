@@ -57,7 +57,7 @@ class SerfMessageReceiver {
   SerfMessageReceiver& operator=(const SerfMessageReceiver&) = delete;
 
   // A user message and its sender.
-  void OnMessage(Instant now, const Endpoint& from, ByteView message);
+  void OnMessage(Instant now, const Endpoint& from, ByteView message, swim::Spread spread);
   // Merges the state of a push/pull, one portion a call. True when all of it is merged; until then,
   // call it again with the same state.
   bool OnRemoteState(Instant now, const swim::RemoteState& state);
@@ -87,10 +87,10 @@ class SerfMessageReceiver {
   // ones.
   bool IsPortable(ByteView message);
 
-  void OnLeaveBytes(Instant now, ByteView message);
-  void OnJoinBytes(Instant now, ByteView message);
-  void OnUserEventBytes(Instant now, ByteView message);
-  void OnQueryBytes(Instant now, ByteView message);
+  void OnLeaveBytes(Instant now, ByteView message, swim::Spread spread);
+  void OnJoinBytes(Instant now, ByteView message, swim::Spread spread);
+  void OnUserEventBytes(Instant now, ByteView message, swim::Spread spread);
+  void OnQueryBytes(Instant now, ByteView message, swim::Spread spread);
   void OnResponseBytes(Instant now, const Endpoint& from, ByteView message);
   void OnRelayBytes(Instant now, ByteView message);
 
@@ -107,7 +107,8 @@ class SerfMessageReceiver {
   std::unique_ptr<PushPullVisit> visit_;  // of the state under way
 };
 
-inline void SerfMessageReceiver::OnMessage(Instant now, const Endpoint& from, ByteView message) {
+inline void SerfMessageReceiver::OnMessage(Instant now, const Endpoint& from, ByteView message,
+                                           swim::Spread spread) {
   ++context_.counters.messages_received;
   context_.counters.message_bytes_received += message.size();
   if (message.empty()) return;
@@ -120,13 +121,13 @@ inline void SerfMessageReceiver::OnMessage(Instant now, const Endpoint& from, By
   }
   switch (type) {
     case wire::SerfMessageType::kLeave:
-      return OnLeaveBytes(now, message);
+      return OnLeaveBytes(now, message, spread);
     case wire::SerfMessageType::kJoin:
-      return OnJoinBytes(now, message);
+      return OnJoinBytes(now, message, spread);
     case wire::SerfMessageType::kUserEvent:
-      return OnUserEventBytes(now, message);
+      return OnUserEventBytes(now, message, spread);
     case wire::SerfMessageType::kQuery:
-      return OnQueryBytes(now, message);
+      return OnQueryBytes(now, message, spread);
     case wire::SerfMessageType::kQueryResponse:
       return OnResponseBytes(now, from, message);
     case wire::SerfMessageType::kRelay:
@@ -171,7 +172,7 @@ inline bool SerfMessageReceiver::IsPortable(ByteView message) {
 
 // --- intents ---
 
-inline void SerfMessageReceiver::OnLeaveBytes(Instant now, ByteView message) {
+inline void SerfMessageReceiver::OnLeaveBytes(Instant now, ByteView message, swim::Spread spread) {
   wire::DecodeScratch scratch;
   wire::LeaveMessage leave;
   if (!DecodeBody(now, message, "leave message", leave, scratch)) return;
@@ -181,33 +182,34 @@ inline void SerfMessageReceiver::OnLeaveBytes(Instant now, ByteView message) {
       members_.OnLeaveMessage(now, leave.node, leave.ltime, leave.prune);
   if (outcome.refute) intents_.Refute(now);
   if (!outcome.rebroadcast || !IsPortable(message)) return;
-  broadcasts_.AddIntent(leave.node, leave.prune, message);
+  broadcasts_.AddIntent(leave.node, leave.prune, message, spread);
 }
 
-inline void SerfMessageReceiver::OnJoinBytes(Instant now, ByteView message) {
+inline void SerfMessageReceiver::OnJoinBytes(Instant now, ByteView message, swim::Spread spread) {
   wire::DecodeScratch scratch;
   wire::JoinMessage join;
   if (!DecodeBody(now, message, "join message", join, scratch)) return;
   Log(context_.config.swim.logger, LogLevel::kDebug, "serf: messageJoinType: ", join.node);
   if (!IsMemberName(join.node)) return;
   if (!members_.OnJoinMessage(now, join.node, join.ltime) || !IsPortable(message)) return;
-  broadcasts_.AddIntent(join.node, /*prune=*/false, message);
+  broadcasts_.AddIntent(join.node, /*prune=*/false, message, spread);
 }
 
 // --- user events ---
 
-inline void SerfMessageReceiver::OnUserEventBytes(Instant now, ByteView message) {
+inline void SerfMessageReceiver::OnUserEventBytes(Instant now, ByteView message,
+                                                  swim::Spread spread) {
   wire::DecodeScratch scratch;
   wire::UserEventMessage event;
   if (!DecodeBody(now, message, "user event message", event, scratch)) return;
   Log(context_.config.swim.logger, LogLevel::kDebug, "serf: messageUserEventType: ", event.name);
   if (!user_events_.OnMessage(now, event) || !IsPortable(message)) return;
-  broadcasts_.AddEvent(message);
+  broadcasts_.AddEvent(message, spread);
 }
 
 // --- queries ---
 
-inline void SerfMessageReceiver::OnQueryBytes(Instant now, ByteView message) {
+inline void SerfMessageReceiver::OnQueryBytes(Instant now, ByteView message, swim::Spread spread) {
   wire::DecodeScratch scratch;
   wire::QueryMessage query;
   if (!DecodeBody(now, message, "query message", query, scratch)) return;
@@ -215,7 +217,7 @@ inline void SerfMessageReceiver::OnQueryBytes(Instant now, ByteView message) {
   // Releases before 0.9.0 do not name the asking node.
   if (!query.source_node.empty() && !IsMemberName(query.source_node)) return;
   if (!queries_.OnMessage(now, query) || !IsPortable(message)) return;
-  broadcasts_.AddQuery(message);
+  broadcasts_.AddQuery(message, spread);
 }
 
 inline void SerfMessageReceiver::OnResponseBytes(Instant now, const Endpoint& from,

@@ -65,7 +65,7 @@ ByteVector RelayOf(absl::string_view name, const Endpoint& to, const ByteVector&
 class SerfMessageReceiverTest : public ::testing::Test, protected testkit::SerfPart {
  protected:
   void Hear(ByteView message, const Endpoint& from = Peers::EndpointOf("a")) {
-    receiver_.OnMessage(now_, from, message);
+    receiver_.OnMessage(now_, from, message, swim::Spread::kRing);
   }
   // The messages that were queued for gossip since the last call.
   std::vector<ByteVector> TakeQueued() {

@@ -71,7 +71,7 @@ class IntentIssuer {
   void Queue(absl::string_view name, bool prune, const Message& message, Broadcasts::Token token) {
     ByteVector bytes;
     Encode(message, bytes);
-    broadcasts_.AddIntent(name, prune, bytes, token);
+    broadcasts_.AddIntent(name, prune, bytes, swim::Spread::kAll, token);
   }
 
   SerfContext& context_;

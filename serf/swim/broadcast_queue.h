@@ -12,8 +12,8 @@
 //   queue.ClearFinished();
 //
 // The order is Go Serf's: fewest transmissions, then longest, then newest. With Order::kWaves it is
-// fewest transmissions, then oldest, and fresh messages, which were never sent, leave in waves: a
-// packet of a wave goes to several targets. So a stream of news arrives in order
+// fewest transmissions, then oldest, and fresh messages leave in waves: a packet of a wave goes to
+// several targets. So a stream of news arrives in order
 // (docs/decisions/0003-prompt-gossip.md).
 //
 // Operations take O(log n). The queue is a treap over slots with reused buffers, so that a steady
@@ -37,10 +37,20 @@
 
 namespace serf::swim {
 
+// How far this node spreads a message that it queues (docs/decisions/0003-prompt-gossip.md).
+enum class Spread : std::uint8_t {
+  kRepeats,  // in repeats only: its sender tells everybody itself
+  kRing,     // in a wave to some members, who pass it on
+  kAll,      // in a wave to all members: it is this node's own
+};
+
 // What packet a draw from a BroadcastQueue fills.
 struct BroadcastPacket {
   // How many targets it goes to.
-  int copies() const { return wave == 0 ? 1 : std::popcount(wave); }
+  int copies() const {
+    if (to_all > 0) return static_cast<int>(to_all);
+    return wave == 0 ? 1 : std::popcount(wave);
+  }
 
   // A further packet for the same target: it must not hold the messages of the packets before.
   bool further = false;
@@ -51,8 +61,14 @@ struct BroadcastPacket {
   std::uint8_t places = 0;
   // A packet of a wave: a bit for the place of each target. Zero: a packet for one target.
   std::uint32_t wave = 0;
-  // A wave that goes to every live peer, and they answer: repeats only make up for rare losses.
+  // A packet of a wave to all members: how many there are. Places do not matter then.
+  std::size_t to_all = 0;
+  bool is_wave() const { return wave != 0 || to_all > 0; }
+  // A wave that goes to every live peer: repeats only make up for losses.
   bool everybody = false;
+  // The fresh messages that a wave takes, by how far they spread.
+  Spread most = Spread::kAll;
+  Spread least = Spread::kRing;
   // The bytes that an empty packet holds; for waves.
   std::size_t capacity = 0;
   // When the wave leaves; a message that left in a later wave is not repeated yet. A repeat takes a
@@ -65,10 +81,13 @@ struct BroadcastPacket {
 // What waits in a queue, or in several.
 struct BroadcastsWaiting {
   std::size_t messages = 0;
-  std::size_t fresh = 0;  // of these, never sent
+  std::size_t fresh = 0;         // of these, those that wait for a wave
+  std::size_t to_all = 0;        // of these, those for all members
+  std::size_t to_all_bytes = 0;  // without overheads
 
   friend BroadcastsWaiting operator+(const BroadcastsWaiting& a, const BroadcastsWaiting& b) {
-    return {a.messages + b.messages, a.fresh + b.fresh};
+    return {a.messages + b.messages, a.fresh + b.fresh, a.to_all + b.to_all,
+            a.to_all_bytes + b.to_all_bytes};
   }
 };
 
@@ -80,6 +99,9 @@ class BroadcastQueue {
 
   using Packet = BroadcastPacket;
   static constexpr std::size_t kPlacesMax = 32;
+  // Of what its sender sends to all, no more bytes of repeats than this are kept: three packets
+  // with overheads, less than a round holds. More would take the room of news in a flood.
+  static constexpr std::size_t kToldBytesMax = 3500;
 
   enum class Order : std::uint8_t {
     kTicks,  // Go Serf's, for all messages; no waves
@@ -99,7 +121,12 @@ class BroadcastQueue {
   // subject; an empty one replaces none. When the queue is full, drops one of the most transmitted
   // messages (of these the shortest, of these the oldest; with kWaves the oldest), but never the
   // new one.
-  void Enqueue(absl::string_view subject, ByteView message, Token token = 0);
+  //
+  // With kWaves `spread` says whether the message leaves in a wave. One that its sender sends to
+  // all (kRepeats) takes the place of one that was repeated, if kToldBytesMax of repeats wait; if
+  // none of these was repeated, it is not queued.
+  void Enqueue(absl::string_view subject, ByteView message, Token token = 0,
+               Spread spread = Spread::kRing);
 
   // Drops the message about `subject`, if there is one.
   void Invalidate(absl::string_view subject);
@@ -128,9 +155,11 @@ class BroadcastQueue {
 
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  // Messages that were never sent.
-  std::size_t fresh() const { return fresh_; }
-  BroadcastsWaiting waiting() const { return {size_, fresh_}; }
+  // Messages that were never sent; with kWaves those that wait for a wave.
+  std::size_t fresh() const { return fresh_.messages; }
+  BroadcastsWaiting waiting() const {
+    return {size_, fresh_.messages, to_all_.messages, to_all_.bytes};
+  }
   // The bytes of the messages that wait, without overheads.
   std::size_t message_bytes() const { return bytes_; }
   // Messages dropped because the queue was full, but for those that went to every live peer.
@@ -162,14 +191,16 @@ class BroadcastQueue {
     std::uint64_t priority = 0;
     std::uint32_t transmits = 0;
     std::uint32_t places = 0;  // a bit for each place it went to in this round
-    bool everybody = false;    // its wave went to every live peer
+    bool everybody = false;    // a wave of it went to every live peer
+    // As it was queued until its wave leaves, then kRepeats.
+    Spread spread = Spread::kRing;
     Instant wave_at{};
     Slot left = kNil;
     Slot right = kNil;
   };
 
-  // The order of transmission: fewer transmits, longer, newer. For waves the length is zero, and
-  // the id is inverted.
+  // The order of transmission: fewer transmits, longer, newer. For waves the spread is in place of
+  // the length, and the id is inverted.
   struct Key {
     std::uint32_t transmits;
     std::size_t length;
@@ -210,7 +241,7 @@ class BroadcastQueue {
   }
   Key KeyOf(Slot s) const {
     const Entry& e = slots_[s];
-    if (order_ == Order::kWaves) return {e.transmits, 0, ~e.id};
+    if (order_ == Order::kWaves) return {e.transmits, static_cast<std::size_t>(e.spread), ~e.id};
     return {e.transmits, e.message.size(), e.id};
   }
 
@@ -229,6 +260,10 @@ class BroadcastQueue {
   // The first message behind `key`. Ids begin at 1.
   Slot After(const Key& key) const { return LowerBound({key.transmits, key.length, key.id - 1}); }
   Slot Last() const;
+  // With kWaves: the first message with so many transmissions that spreads so far at most.
+  Slot FirstOf(std::uint32_t transmits, Spread spread) const {
+    return LowerBound({transmits, static_cast<std::size_t>(spread), UINT64_MAX});
+  }
 
   std::size_t DrawInTicks(int transmit_limit, std::size_t overhead, std::size_t budget,
                           std::vector<ByteView>& parts, const Packet& packet);
@@ -236,6 +271,9 @@ class BroadcastQueue {
                           std::vector<ByteView>& parts, const Packet& packet);
   std::size_t DrawWave(int transmit_limit, std::size_t overhead, std::size_t budget,
                        std::vector<ByteView>& parts, const Packet& packet);
+  // The message is fresh no more.
+  void EndWait(Entry& e);
+  std::size_t repeat_bytes() const { return bytes_ - fresh_.bytes; }
   // Counts transmissions of the message in `s` to the places of `bits`, and sets it aside or ends
   // it.
   void CountTransmissions(Slot s, int transmit_limit, const Packet& packet, std::uint32_t bits);
@@ -258,16 +296,28 @@ class BroadcastQueue {
   const Order order_;
   std::size_t max_;
   std::size_t size_ = 0;
-  std::size_t fresh_ = 0;
   std::size_t bytes_ = 0;
-  std::size_t fresh_bytes_ = 0;
+  struct Sum {
+    std::size_t messages = 0;
+    std::size_t bytes = 0;
+  };
+  Sum fresh_;
+  Sum to_all_;  // of these
   std::uint64_t next_id_ = 1;
   std::uint64_t dropped_ = 0;
 };
 
-inline void BroadcastQueue::Enqueue(absl::string_view subject, ByteView message, Token token) {
+inline void BroadcastQueue::Enqueue(absl::string_view subject, ByteView message, Token token,
+                                    Spread spread) {
   Restore();
   Invalidate(subject);
+  if (order_ == Order::kTicks) spread = Spread::kRing;
+  const bool told = spread == Spread::kRepeats;
+  if (told && repeat_bytes() >= kToldBytesMax) {
+    const Entry& last = slots_[Last()];
+    if (last.transmits == 0 || !last.everybody) return;
+    DropLast();
+  }
   DropDownTo(max_ - 1);
   Slot s = static_cast<Slot>(slots_.size());
   if (free_.empty()) {
@@ -284,7 +334,9 @@ inline void BroadcastQueue::Enqueue(absl::string_view subject, ByteView message,
   e.id = next_id_++;
   e.transmits = 0;
   e.places = 0;
-  e.everybody = false;
+  e.everybody = told;
+  e.spread = spread;
+  e.wave_at = {};
   // The finalizer of SplitMix64: the same tree for the same history, balanced on average.
   std::uint64_t z = e.id * 0x9e3779b97f4a7c15u;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -292,10 +344,22 @@ inline void BroadcastQueue::Enqueue(absl::string_view subject, ByteView message,
   e.priority = z ^ (z >> 31);
   if (!subject.empty()) subjects_.insert(s);
   ++size_;
-  ++fresh_;
   bytes_ += message.size();
-  fresh_bytes_ += message.size();
+  for (Sum* sum : {&fresh_, &to_all_}) {
+    if (spread < (sum == &fresh_ ? Spread::kRing : Spread::kAll)) break;
+    ++sum->messages;
+    sum->bytes += message.size();
+  }
   TreeInsert(s);
+}
+
+inline void BroadcastQueue::EndWait(Entry& e) {
+  for (Sum* sum : {&fresh_, &to_all_}) {
+    if (e.spread < (sum == &fresh_ ? Spread::kRing : Spread::kAll)) break;
+    --sum->messages;
+    sum->bytes -= e.message.size();
+  }
+  e.spread = Spread::kRepeats;
 }
 
 inline void BroadcastQueue::Invalidate(absl::string_view subject) {
@@ -314,10 +378,10 @@ inline std::size_t BroadcastQueue::Draw(int transmit_limit, std::size_t overhead
   assert(packet.places <= kPlacesMax && (packet.places == 0 || packet.place < packet.places));
   if (!packet.further) Restore();
   if (order_ == Order::kTicks) {
-    assert(packet.wave == 0);
+    assert(!packet.is_wave());
     return DrawInTicks(transmit_limit, overhead, budget, parts, packet);
   }
-  return packet.wave != 0 ? DrawWave(transmit_limit, overhead, budget, parts, packet)
+  return packet.is_wave() ? DrawWave(transmit_limit, overhead, budget, parts, packet)
                           : DrawRepeats(transmit_limit, overhead, budget, parts, packet);
 }
 
@@ -359,7 +423,7 @@ inline std::size_t BroadcastQueue::DrawRepeats(int transmit_limit, std::size_t o
   const std::uint32_t bit = BitOf(packet);
   int passed_over = 0;
   std::size_t used = 0;
-  Slot s = FirstOf(1);
+  Slot s = FirstOf(0, Spread::kRepeats);
   while (s != kNil && used + overhead < budget) {
     const Entry& e = slots_[s];
     const Key key = KeyOf(s);
@@ -383,8 +447,8 @@ inline std::size_t BroadcastQueue::DrawWave(int transmit_limit, std::size_t over
                                             std::size_t budget, std::vector<ByteView>& parts,
                                             const Packet& packet) {
   std::size_t used = 0;
-  Slot s = FirstOf(0);
-  while (s != kNil && slots_[s].transmits == 0) {
+  Slot s = FirstOf(0, packet.most);
+  while (s != kNil && slots_[s].transmits == 0 && slots_[s].spread >= packet.least) {
     const Entry& e = slots_[s];
     const Key key = KeyOf(s);
     if (used + overhead + e.message.size() <= budget) {
@@ -409,9 +473,8 @@ inline void BroadcastQueue::CountTransmissions(Slot s, int transmit_limit, const
                                                std::uint32_t bits) {
   TreeErase(s);
   Entry& e = slots_[s];
-  if (e.transmits == 0) {
-    --fresh_;
-    fresh_bytes_ -= e.message.size();
+  if (e.spread != Spread::kRepeats) {
+    EndWait(e);
     e.wave_at = packet.wave_at;
   }
   e.transmits += static_cast<std::uint32_t>(packet.copies());
@@ -419,11 +482,9 @@ inline void BroadcastQueue::CountTransmissions(Slot s, int transmit_limit, const
   e.places |= bits;
   if (AllHad(e, packet)) e.places = 0;
   e.everybody = e.everybody || packet.everybody;
-  // More repeats than the next packet holds, of what everybody was sent, would take the room of
-  // news.
-  const bool enough = packet.everybody && bytes_ - fresh_bytes_ > packet.capacity;
+  const bool enough = e.everybody && repeat_bytes() > kToldBytesMax;
   if (enough || static_cast<std::int64_t>(e.transmits) >= transmit_limit) return Finish(s);
-  if (packet.wave != 0 && e.token != 0) finished_.push_back(std::exchange(e.token, 0));
+  if (packet.is_wave() && e.token != 0) finished_.push_back(std::exchange(e.token, 0));
   aside_.push_back(s);
 }
 
@@ -536,13 +597,10 @@ inline void BroadcastQueue::Restore() {
 }
 
 inline void BroadcastQueue::Finish(Slot s) {
-  const Entry& e = slots_[s];
+  Entry& e = slots_[s];
   if (!e.subject.empty()) subjects_.erase(s);
   if (e.token != 0) finished_.push_back(e.token);
-  if (e.transmits == 0) {
-    --fresh_;
-    fresh_bytes_ -= e.message.size();
-  }
+  EndWait(e);
   --size_;
   bytes_ -= e.message.size();
   free_.push_back(s);
@@ -559,7 +617,7 @@ inline void BroadcastQueue::DropDownTo(std::size_t size) {
 inline BroadcastQueue::Slot BroadcastQueue::DropLast() {
   Slot s = Last();
   assert(s != kNil);
-  if (order_ == Order::kWaves) s = FirstOf(slots_[s].transmits);
+  if (order_ == Order::kWaves) s = FirstOf(slots_[s].transmits, slots_[s].spread);
   TreeErase(s);
   Finish(s);
   return s;

@@ -341,14 +341,92 @@ TEST_F(WaveQueueTest, WhatEverybodyWasSentIsNoLoss) {
   EXPECT_EQ(queue_.dropped(), 1u);
 }
 
-// More repeats than a packet holds would take the room of news.
-TEST_F(WaveQueueTest, OfWhatEverybodyWasSentAPacketOfRepeatsIsKept) {
-  for (int i = 0; i < 10; ++i) Put("", std::string(30, static_cast<char>('a' + i)), i + 1u);
-  while (queue_.fresh() > 0) Wave(100, 0b111, /*everybody=*/true);
+// More repeats would take the room of news.
+TEST_F(WaveQueueTest, OfWhatEverybodyWasSentThreePacketsOfRepeatsAreKept) {
+  for (int i = 0; i < 10; ++i) Put("", std::string(700, static_cast<char>('a' + i)), i + 1u);
+  while (queue_.fresh() > 0) {
+    parts_.clear();
+    queue_.Draw(8, 2, 1400, parts_,
+                {.places = kPlaces, .wave = 0b111, .everybody = true, .capacity = 1400});
+  }
   EXPECT_EQ(queue_.finished().size(), 10u);
-  EXPECT_GE(queue_.message_bytes(), 60u);
-  EXPECT_LE(queue_.message_bytes(), 100u);
+  EXPECT_GE(queue_.message_bytes(), BroadcastQueue::kToldBytesMax - 700);
+  EXPECT_LE(queue_.message_bytes(), BroadcastQueue::kToldBytesMax);
   EXPECT_EQ(queue_.dropped(), 0u);
+}
+
+// The own news of a node go to all, what it passes on to some, and what others tell all themselves
+// waits for repeats.
+TEST_F(WaveQueueTest, EachWaveTakesWhatSpreadsSoFar) {
+  queue_.Enqueue("", AsBytes("told"), 0, Spread::kRepeats);
+  queue_.Enqueue("", AsBytes("heard 1"), 0, Spread::kRing);
+  queue_.Enqueue("", AsBytes("own 1"), 7, Spread::kAll);
+  queue_.Enqueue("", AsBytes("heard 2"), 0, Spread::kRing);
+  queue_.Enqueue("", AsBytes("own 2"), 0, Spread::kAll);
+  const BroadcastsWaiting waiting = queue_.waiting();
+  EXPECT_EQ(waiting.messages, 5u);
+  EXPECT_EQ(waiting.fresh, 4u);
+  EXPECT_EQ(waiting.to_all, 2u);
+  EXPECT_EQ(waiting.to_all_bytes, 10u);
+  parts_.clear();
+  const BroadcastPacket to_all{.to_all = 19,
+                               .everybody = true,
+                               .most = Spread::kAll,
+                               .least = Spread::kAll,
+                               .capacity = 100};
+  EXPECT_EQ(to_all.copies(), 19);
+  queue_.Draw(8, 2, 100, parts_, to_all);
+  EXPECT_EQ(Texts(parts_), (Strings{"own 1", "own 2"}));
+  EXPECT_EQ(queue_.finished(), std::vector<BroadcastQueue::Token>{7});
+  EXPECT_EQ(queue_.waiting().to_all, 0u);
+  EXPECT_EQ(queue_.waiting().to_all_bytes, 0u);
+  EXPECT_EQ(Wave(100), (Strings{"heard 1", "heard 2"}));
+  EXPECT_EQ(queue_.fresh(), 0u);
+  EXPECT_EQ(Repeat(3), (Strings{"told", "heard 1", "heard 2"}));
+}
+
+TEST_F(WaveQueueTest, AWaveToSomeTakesTheOwnNewsFirstIfTheyDoNotGoToAll) {
+  queue_.Enqueue("", AsBytes("heard"), 0, Spread::kRing);
+  queue_.Enqueue("", AsBytes("own"), 0, Spread::kAll);
+  EXPECT_EQ(Wave(100), (Strings{"own", "heard"}));
+}
+
+// Each is repeated once before another one is repeated again, or makes room for a new one.
+TEST_F(WaveQueueTest, WhatAllWereToldTakesThePlaceOfWhatWasRepeated) {
+  BroadcastQueue queue(1000, BroadcastQueue::Order::kWaves);
+  for (int i = 0; i < 100; ++i) {
+    queue.Enqueue("", AsBytes(std::string(100, 'x')), 0, Spread::kRepeats);
+  }
+  EXPECT_EQ(queue.size(), BroadcastQueue::kToldBytesMax / 100);
+  queue.Enqueue("", AsBytes("own"), 0, Spread::kAll);
+  EXPECT_EQ(queue.fresh(), 1u);
+  queue.Enqueue("", AsBytes("too much"), 0, Spread::kRepeats);
+  std::vector<ByteView> parts;
+  queue.Draw(8, 2, 1000, parts, {.place = 0, .places = kPlaces});
+  EXPECT_EQ(parts.size(), 9u);
+  for (int i = 0; i < 20; ++i) {
+    queue.Enqueue("", AsBytes(absl::StrCat("new ", i, std::string(94, 'x'))), 0, Spread::kRepeats);
+  }
+  int repeated = 0;
+  for (const BroadcastQueue::Peek& p : queue.PeekForTest()) repeated += p.transmits > 0 ? 1 : 0;
+  EXPECT_EQ(repeated, 0);
+  EXPECT_LE(queue.message_bytes(), BroadcastQueue::kToldBytesMax + 200);
+  EXPECT_EQ(queue.dropped(), 0u);
+}
+
+TEST_F(WaveQueueTest, AFullQueueDropsToldThenHeardThenOwn) {
+  BroadcastQueue queue(3, BroadcastQueue::Order::kWaves);
+  queue.Enqueue("", AsBytes("own 1"), 0, Spread::kAll);
+  queue.Enqueue("", AsBytes("heard"), 0, Spread::kRing);
+  queue.Enqueue("", AsBytes("told"), 0, Spread::kRepeats);
+  queue.Enqueue("", AsBytes("own 2"), 0, Spread::kAll);
+  EXPECT_EQ(queue.dropped(), 0u) << "everybody was told";
+  queue.Enqueue("", AsBytes("own 3"), 0, Spread::kAll);
+  EXPECT_EQ(queue.dropped(), 1u);
+  queue.Enqueue("", AsBytes("own 4"), 0, Spread::kAll);
+  std::vector<ByteView> parts;
+  queue.Draw(8, 2, 100, parts, {.places = kPlaces, .wave = 0b111, .capacity = 100});
+  EXPECT_EQ(Texts(parts), (Strings{"own 2", "own 3", "own 4"}));
 }
 
 // The rules of the specification, as a list that is sorted whenever it matters.

@@ -77,6 +77,10 @@ inline constexpr int kSuspicionPercentMin = 25;
 inline constexpr Duration kIntervalMax = std::chrono::hours(24 * 365);
 inline constexpr Duration kProbeIntervalMax = std::chrono::hours(1);
 
+// kPrompt: up to so many members, a node sends its own news to all of them itself. Beyond, the time
+// for so many packets would be longer than the way from hop to hop.
+inline constexpr std::size_t kTellAllMax = 128;
+
 // The longest Config::prompt_interval, and the least Config::gossip_bytes_per_second besides zero:
 // with less of either, suspicions would end before a refutation has left.
 inline constexpr Duration kPromptIntervalMax = std::chrono::seconds(1);
@@ -94,7 +98,7 @@ struct AddressBlock {
 
 // When gossip leaves the queue (docs/decisions/0003-prompt-gossip.md).
 enum class GossipPacing : std::uint8_t {
-  // Fresh messages leave at once, in waves that are `prompt_interval` apart (less if full), within
+  // Fresh messages leave at once, in waves that are `prompt_interval` apart at most, within
   // `gossip_bytes_per_second` and `gossip_packets_per_second`. Repeats follow at the ticks. A
   // message reaches all members in some milliseconds per hop, at any rate of news.
   kPrompt,
@@ -183,9 +187,9 @@ struct Config {
   // The tick: of kTicked for all messages, of kPrompt for repeats; and the unit of the default
   // query timeout. Zero: never.
   Duration gossip_interval = std::chrono::milliseconds(200);
-  // kPrompt: the least pause between two waves; a quarter of it after a wave of full packets. At
-  // most kPromptIntervalMax.
-  Duration prompt_interval = std::chrono::milliseconds(5);
+  // kPrompt: the least pause between two waves to all members. After a wave to some, who pass it
+  // on, it is a quarter, and after full packets a sixteenth. At most kPromptIntervalMax.
+  Duration prompt_interval = std::chrono::milliseconds(20);
   // kPrompt: the most packets to one target in a wave, when many messages wait, and four times as
   // many as in a round; 1 to kPromptPacketsMax.
   int prompt_packets_per_target = 16;
@@ -193,8 +197,9 @@ struct Config {
   // count. Zero: no limit; else at least kGossipBytesMin.
   std::uint64_t gossip_bytes_per_second = 2'000'000;
   // kPrompt: the most packets per second of waves whose packets are not full. Zero: no limit.
-  std::uint64_t gossip_packets_per_second = 500;
-  // The number of targets of a wave or a round; 0 to kGossipNodesMax.
+  std::uint64_t gossip_packets_per_second = 1000;
+  // The number of targets of a round, and of a wave that is not for all; 0 to kGossipNodesMax. In
+  // clusters of up to kTellAllMax a round of kPrompt has one target while all probes are answered.
   int gossip_nodes = 3;
   // How long a failed member still receives gossip, so that it can refute.
   Duration gossip_to_the_dead_time = std::chrono::seconds(30);

@@ -93,8 +93,10 @@ class Delegate {
 
   // --- messages ---
 
-  // A user message, from a datagram or a stream. The bytes are valid during the call only.
-  virtual void OnUserMessage(Instant now, const Endpoint& from, ByteView message) = 0;
+  // A user message, from a datagram or a stream; never empty in a datagram. The bytes are valid
+  // during the call only. `spread`: how far the message goes if this node passes it on.
+  virtual void OnUserMessage(Instant now, const Endpoint& from, ByteView message,
+                             Spread spread) = 0;
 
   // Appends user messages to `parts` while they fit: each costs its size plus `overhead` of
   // `budget`. The SWIM layer calls it when it fills a packet. It counts as one transmission of each

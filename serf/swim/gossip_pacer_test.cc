@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <tuple>
 
 #include "gtest/gtest.h"
 #include "serf/base/rng.h"
@@ -64,7 +65,7 @@ TEST(GossipPacer, FreshMessagesLeaveAtOnceAndRepeatsAtTheTick) {
   pacer.Wake(now, kFresh);
   EXPECT_EQ(pacer.wave_at(), now);
   EXPECT_EQ(pacer.round_at(), kNever);
-  pacer.OnWave(now + milliseconds(1), {.bytes = 300, .packets = 3});
+  pacer.OnWave(now + milliseconds(1), {.bytes = 300, .packets = 3}, false);
   EXPECT_EQ(pacer.wave_at(), kNever);
   pacer.Wake(now + milliseconds(1), kRepeats);
   EXPECT_EQ(pacer.wave_at(), kNever);
@@ -85,9 +86,53 @@ TEST(GossipPacer, WavesAreAPauseApart) {
       EXPECT_EQ(pacer.wave_at(), now + milliseconds(10));
     }
     now = pacer.wave_at();
-    pacer.OnWave(now, {.bytes = 300, .packets = 1});
+    pacer.OnWave(now, {.bytes = 300, .packets = 1}, false);
   }
   EXPECT_EQ(pacer.held_back(), 0u);
+}
+
+// A wave that its receivers pass on is followed sooner.
+TEST(GossipPacer, ThePauseIsAQuarterAfterAWaveToSomeAndASixteenthAfterFullPackets) {
+  for (const auto& [relayed, full, part] :
+       {std::tuple{false, false, 1}, std::tuple{true, false, 4}, std::tuple{true, true, 16},
+        std::tuple{false, true, 16}}) {
+    GossipPacer pacer(Prompt());
+    pacer.Start(kStart);
+    pacer.OnWave(kStart, {.bytes = 300, .packets = 3, .full = full}, relayed);
+    pacer.Wake(kStart, kFresh);
+    EXPECT_EQ(pacer.wave_at(), kStart + Duration(milliseconds(10)) / part);
+  }
+}
+
+// With 500 packets a second and a burst of 64, a node of a cluster of twenty tells all 26 times a
+// second.
+TEST(GossipPacer, AWaveToAllWaitsUntilItsPacketsAreThere) {
+  GossipPacer pacer(Prompt());
+  pacer.Start(kStart);
+  constexpr BroadcastsWaiting kOwn{.messages = 1, .fresh = 1, .to_all = 1, .to_all_bytes = 40};
+  int waves = 0;
+  for (Instant now = kStart; now < kStart + seconds(10); ++waves) {
+    pacer.OnWave(now, {.bytes = 19 * 60, .packets = 19}, false);
+    pacer.Wake(now, kOwn, 19);
+    now = pacer.wave_at();
+  }
+  EXPECT_GE(waves, 260);
+  EXPECT_LE(waves, 270);
+  // One that costs more than the burst waits for the burst.
+  GossipPacer wide(Prompt());
+  wide.Start(kStart);
+  wide.OnWave(kStart, {.bytes = 9000, .packets = 100}, false);
+  wide.Wake(kStart, kOwn, 100);
+  EXPECT_EQ(wide.wave_at(), kStart + milliseconds(200));
+}
+
+TEST(GossipPacer, WhatTakesLongerThanHalfASecondIsPassedOn) {
+  GossipPacer pacer(Prompt());
+  EXPECT_TRUE(pacer.Affords(1'000'000));
+  EXPECT_FALSE(pacer.Affords(1'000'001));
+  GossipPacer::Options options = Prompt();
+  options.bytes_per_second = 0;
+  EXPECT_TRUE(GossipPacer(options).Affords(1'000'000'000));
 }
 
 struct Load {
@@ -126,7 +171,7 @@ TEST(GossipPacer, TheBudgetHoldsAtEveryRate) {
         news += load.every;
       }
       if (now >= pacer.wave_at()) {
-        pacer.OnWave(now, {.bytes = load.bytes, .packets = load.packets, .full = load.full});
+        pacer.OnWave(now, {.bytes = load.bytes, .packets = load.packets, .full = load.full}, false);
         fresh = false;
         ++waves;
       }
@@ -153,7 +198,7 @@ TEST(GossipPacer, AFloodIsForgottenWithinTheBurst) {
   for (int i = 0; i < 1000; ++i) {
     pacer.Wake(now, kFresh);
     now = pacer.wave_at();
-    pacer.OnWave(now, {.bytes = 16'800, .packets = 12, .full = true});
+    pacer.OnWave(now, {.bytes = 16'800, .packets = 12, .full = true}, false);
   }
   EXPECT_GT(pacer.held_back(), 900u);
   now += milliseconds(10);
@@ -208,7 +253,7 @@ TEST(GossipPacer, NewsGoBeforeRepeats) {
   while (pacer.deadline() < kStart + seconds(10)) {
     const Instant now = pacer.deadline();
     if (now >= pacer.wave_at()) {
-      pacer.OnWave(now, {.bytes = 16'800, .packets = 12, .full = true});
+      pacer.OnWave(now, {.bytes = 16'800, .packets = 12, .full = true}, false);
       wave_bytes += 16'800;
     } else {
       pacer.OnRound(now, {.bytes = 4200, .packets = 3, .full = true}, true, rng);

@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "serf/base/portion.h"
 #include "serf/base/time.h"
+#include "serf/swim/broadcast_queue.h"
 #include "serf/swim/config.h"
 #include "serf/swim/gossip_pacer.h"
 #include "serf/swim/gossip_targets.h"
@@ -48,16 +50,26 @@ class Gossiper {
   std::uint64_t held_back() const { return pacer_.held_back(); }
 
  private:
-  // A wave has reached everybody after so many prompt intervals: in a cluster of 1,000 it takes
+  // A wave has reached everybody after so many pauses between waves: in a cluster of 1,000 it takes
   // nine hops.
-  static constexpr int kWaveIntervals = 10;
+  static constexpr int kWavePauses = 10;
+  // How long news that are more than the budget for all are passed on.
+  static constexpr Duration kFlood = std::chrono::seconds(1);
 
   BroadcastsWaiting Waiting() const {
     return membership_.queue().waiting() + context_.delegate.QueuedBroadcasts();
   }
 
-  // Sends fresh messages to the members at the first places.
-  void SendWave(Instant now, Outbox& out);
+  // Whether a node of so large a cluster tells all others itself.
+  bool IsSmall() const { return membership_.known() <= kTellAllMax; }
+  // Whether the messages for all members go to all. More than the budget allows in time go to some,
+  // who pass them on, and then the next ones, too, so that they do not overtake.
+  bool TellsAll(Instant now, const BroadcastsWaiting& waiting);
+  // Sends fresh messages: those of this node to all, or all of them to the members at the first
+  // places.
+  void SendWaves(Instant now, Outbox& out);
+  GossipPacer::Sent SendToAll(Instant now, BroadcastQueue::Packet packet, Outbox& out);
+  GossipPacer::Sent SendToSome(Instant now, BroadcastQueue::Packet packet, Outbox& out);
   // Sends messages to the next targets of the walk.
   void SendRound(Instant now, Outbox& out);
 
@@ -66,6 +78,7 @@ class Gossiper {
   PacketSender& sender_;
   GossipPacer pacer_;
   std::vector<GossipTargets::Target> targets_;
+  Instant flood_until_{};
   // How many fresh messages waited when a wave could send none, because they fit no packet: until
   // `retry_at_` only further messages are worth a wave.
   std::size_t stuck_ = 0;
@@ -78,7 +91,9 @@ inline void Gossiper::Wake(Instant now) {
   if (retry_at_ != kNever && waiting.fresh == stuck_) {
     waiting = {.messages = waiting.messages - waiting.fresh};
   }
-  if (membership_.has_gossip_targets(now)) pacer_.Wake(now, waiting);
+  if (!membership_.has_gossip_targets(now)) return;
+  const bool to_all = waiting.to_all > 0 && IsSmall() && now >= flood_until_;
+  pacer_.Wake(now, waiting, to_all ? membership_.table().live() : std::size_t{1});
 }
 
 inline void Gossiper::OnTimer(Instant now, Outbox& out) {
@@ -88,24 +103,66 @@ inline void Gossiper::OnTimer(Instant now, Outbox& out) {
   const auto eligible = [&](MemberIndex m) { return membership_.is_gossip_target(now, m); };
   // Until the targets are known the wave or round stays due.
   if (!membership_.targets().Update(membership_.transmit_limit(), portion, eligible)) return;
-  if (now >= pacer_.wave_at()) SendWave(now, out);
+  if (now >= pacer_.wave_at()) SendWaves(now, out);
   if (now >= pacer_.round_at()) SendRound(now, out);
 }
 
-inline void Gossiper::SendWave(Instant now, Outbox& out) {
-  const Config& config = context_.config;
+inline bool Gossiper::TellsAll(Instant now, const BroadcastsWaiting& waiting) {
+  if (waiting.to_all == 0 || !IsSmall()) return false;
+  if (!pacer_.Affords(waiting.to_all_bytes * membership_.table().live())) {
+    flood_until_ = now + kFlood;
+  }
+  return now >= flood_until_;
+}
+
+inline void Gossiper::SendWaves(Instant now, Outbox& out) {
   ++context_.counters.gossip_waves;
+  const BroadcastsWaiting waiting = Waiting();
+  const bool to_all = TellsAll(now, waiting);
+  GossipPacer::Sent sent;
+  if (to_all) sent = SendToAll(now, {.most = Spread::kAll, .least = Spread::kAll}, out);
+  const bool relayed = !to_all || waiting.fresh > waiting.to_all;
+  if (relayed) {
+    // What is for all, but did not fit, must not be overtaken by what comes after it.
+    const Spread most = to_all ? Spread::kRing : Spread::kAll;
+    const GossipPacer::Sent some = SendToSome(now, {.most = most, .least = Spread::kRing}, out);
+    sent = {sent.bytes + some.bytes, sent.packets + some.packets, sent.full || some.full};
+  }
+  if (targets_.empty()) membership_.OnNoGossipTargets();
+  const std::size_t fresh = Waiting().fresh;
+  if (fresh > 0 && sent.bytes == 0) {
+    stuck_ = fresh;
+    retry_at_ = now + context_.config.gossip_interval;
+  }
+  pacer_.OnWave(now, sent, relayed);
+}
+
+inline GossipPacer::Sent Gossiper::SendToAll(Instant now, BroadcastQueue::Packet packet,
+                                             Outbox& out) {
+  targets_.clear();
+  membership_.table().ForEach([&](MemberIndex m) {
+    if (membership_.is_gossip_target(now, m)) targets_.push_back({m, 0});
+  });
+  packet.wave_at = now;
+  packet.to_all = targets_.size();
+  packet.everybody = true;
+  return sender_.SendWave(targets_, packet, out);
+}
+
+inline GossipPacer::Sent Gossiper::SendToSome(Instant now, BroadcastQueue::Packet packet,
+                                              Outbox& out) {
   GossipTargets& targets = membership_.targets();
-  const int count = std::min(WaveTargets(config.gossip_nodes, context_.probe_history.missed()),
-                             std::max(membership_.transmit_limit(), 1));
+  const int count =
+      std::min(WaveTargets(context_.config.gossip_nodes, context_.probe_history.missed()),
+               std::max(membership_.transmit_limit(), 1));
   const auto lives = [&](MemberIndex m) {
     return membership_.table().state(m) == NodeState::kAlive;
   };
   targets.Wave(
       now, static_cast<std::size_t>(count), targets_,
       [&](MemberIndex m) { return membership_.is_gossip_target(now, m); }, lives);
-  if (targets_.empty()) membership_.OnNoGossipTargets();
-  BroadcastQueue::Packet packet{.places = targets.places(), .wave_at = now};
+  packet.places = targets.places();
+  packet.wave_at = now;
   std::size_t living = 0;
   for (const GossipTargets::Target& target : targets_) {
     packet.wave |= std::uint32_t{1} << target.place;
@@ -113,29 +170,27 @@ inline void Gossiper::SendWave(Instant now, Outbox& out) {
   }
   // A node that leaves is not among the living.
   const std::size_t self = lives(membership_.self()) ? 1 : 0;
-  packet.everybody =
-      living + self >= membership_.table().live() && context_.probe_history.missed() == 0;
-  const GossipPacer::Sent sent = sender_.SendWave(targets_, packet, out);
-  const std::size_t fresh = Waiting().fresh;
-  if (fresh > 0 && sent.bytes == 0) {
-    stuck_ = fresh;
-    retry_at_ = now + config.gossip_interval;
-  }
-  pacer_.OnWave(now, sent);
+  packet.everybody = living + self >= membership_.table().live();
+  return sender_.SendWave(targets_, packet, out);
 }
 
 inline void Gossiper::SendRound(Instant now, Outbox& out) {
   const Config& config = context_.config;
   ++context_.counters.gossip_rounds;
   const bool ticked = config.gossip_pacing == GossipPacing::kTicked;
-  const int packets_max = ticked ? 1 : std::max(config.prompt_packets_per_target / 4, 1);
-  BroadcastQueue::Packet packet{.wave_at = now - kWaveIntervals * config.prompt_interval};
+  const std::size_t packets_max =
+      ticked ? 1 : static_cast<std::size_t>(std::max(config.prompt_packets_per_target / 4, 1));
+  const Duration pause = config.prompt_interval / GossipPacer::kRelayedPart;
+  BroadcastQueue::Packet packet{.wave_at = now - kWavePauses * pause};
+  // Members send their own news to all, and few packets get lost.
+  const bool calm = !ticked && IsSmall() && context_.probe_history.flows() &&
+                    context_.probe_history.missed() == 0;
+  const int wanted = calm ? 1 : config.gossip_nodes;
   GossipPacer::Sent round;
   GossipTargets& targets = membership_.targets();
   // A target in turn may have had all waiting messages: then the target after it takes its turn.
   int served = 0;
-  for (std::size_t tried = 0; served < config.gossip_nodes && tried < BroadcastQueue::kPlacesMax;
-       ++tried) {
+  for (std::size_t tried = 0; served < wanted && tried < BroadcastQueue::kPlacesMax; ++tried) {
     targets.Next(now, 1, context_.rng, targets_,
                  [&](MemberIndex m) { return membership_.is_gossip_target(now, m); });
     if (targets_.empty() || (tried > 0 && tried >= targets.places())) break;
@@ -145,7 +200,8 @@ inline void Gossiper::SendRound(Instant now, Outbox& out) {
         sender_.SendGossip(targets_.front().member, packet, packets_max, out);
     round.bytes += sent.bytes;
     round.packets += sent.packets;
-    round.full = round.full || sent.full;
+    // What its sender sends to all can wait for the next tick.
+    round.full = round.full || (calm ? sent.packets >= packets_max : sent.full);
     served += sent.bytes > 0 ? 1 : 0;
   }
   if (targets_.empty()) membership_.OnNoGossipTargets();

@@ -65,10 +65,12 @@ class Membership {
   void KnowMembersOf(Membership& other);
 
   // --- claims of others: no check is needed before; invalid ones are counted and dropped ---
-  // `own_word`: the member itself says so, as far as the wire shows (state_rules.h).
-  void OnAlive(Instant now, const wire::Alive& alive, bool own_word = false);
-  void OnSuspect(Instant now, const wire::Suspect& suspect);
-  void OnDead(Instant now, const wire::Dead& dead);
+  // `own_word`: the member itself says so, as far as the wire shows (state_rules.h). `spread`: how
+  // far this node spreads the claim if it believes it.
+  void OnAlive(Instant now, const wire::Alive& alive, bool own_word = false,
+               Spread spread = Spread::kRing);
+  void OnSuspect(Instant now, const wire::Suspect& suspect, Spread spread = Spread::kRing);
+  void OnDead(Instant now, const wire::Dead& dead, Spread spread = Spread::kRing);
   // This node stood still, and heard nobody for so long (standstill.h). Call it before OnTimer().
   void Postpone(Instant now, Duration deaf) { suspicions_.Postpone(now, deaf, timers_); }
   // Ends suspicions that are over.
@@ -167,8 +169,9 @@ class Membership {
   struct Claim {
     NodeInfoView info;
     wire::Incarnation incarnation;
-    bool bootstrap = false;
+    bool bootstrap = false;  // this node's own
     bool own_word = false;
+    Spread spread = Spread::kAll;
   };
   // The most suspicions that end in a turn: after a pause of the process all of them are due at
   // once, and the application gets an event for each. Also the most members that are purged at
@@ -184,13 +187,14 @@ class Membership {
   MemberIndex Add(Instant now, const NodeInfoView& info);
   void StoreAlive(Instant now, MemberIndex member, const Claim& claim);
   void ReportConflict(Instant now, MemberIndex existing, const Claim& claim);
-  void ApplySuspect(Instant now, const wire::Suspect& suspect);
-  void ApplyDead(Instant now, const wire::Dead& dead);
-  void StoreGone(Instant now, MemberIndex member, NodeState state, const wire::Dead& dead);
+  void ApplySuspect(Instant now, const wire::Suspect& suspect, Spread spread);
+  void ApplyDead(Instant now, const wire::Dead& dead, Spread spread);
+  void StoreGone(Instant now, MemberIndex member, NodeState state, const wire::Dead& dead,
+                 Spread spread);
   void Refute(Instant now, wire::Incarnation accused);
   void StartSuspicion(Instant now, MemberIndex member, absl::string_view from);
   // Marks the member suspect for one probe interval. If it has not refuted by then, it has left.
-  void DoubtFarewell(Instant now, MemberIndex member, const wire::Dead& dead);
+  void DoubtFarewell(Instant now, MemberIndex member, const wire::Dead& dead, Spread spread);
   SuspicionSlot StartSuspicion(Instant now, MemberIndex member, absl::string_view from,
                                const SuspicionTimes& times);
   // Without probes a node still needs a time to wait for a refutation.
@@ -208,12 +212,21 @@ class Membership {
     ++counter;
     context_.limiter.Log(now, reason, LogLevel::kWarn, text);
   }
-  void QueueAlive(MemberIndex member, BroadcastQueue::Token token = 0);
+  // The accuser's name is gossiped, too; the accused must be known anyway. Counts what is dropped.
   template <typename Message>
-  void Queue(absl::string_view subject, const Message& message, BroadcastQueue::Token token = 0) {
+  bool HasNames(const Message& message) {
+    if (!message.node.empty() && message.from.size() <= kNodeNameMax) return true;
+    ++(message.node.empty() ? context_.counters.dropped_malformed
+                            : context_.counters.dropped_oversize);
+    return false;
+  }
+  void QueueAlive(MemberIndex member, Spread spread, BroadcastQueue::Token token = 0);
+  template <typename Message>
+  void Queue(absl::string_view subject, const Message& message, Spread spread,
+             BroadcastQueue::Token token = 0) {
     message_.clear();
     wire::Encode(message, message_);
-    queue_.Enqueue(subject, message_, token);
+    queue_.Enqueue(subject, message_, token, spread);
   }
 
   NodeContext& context_;
@@ -273,7 +286,8 @@ inline SubjectState Membership::SubjectOf(std::optional<MemberIndex> member) con
 
 // --- alive ---
 
-inline void Membership::OnAlive(Instant now, const wire::Alive& alive, bool own_word) {
+inline void Membership::OnAlive(Instant now, const wire::Alive& alive, bool own_word,
+                                Spread spread) {
   Counters& counters = context_.counters;
   const auto ignoring = [&alive](const auto&... why) {
     return absl::StrCat("memberlist: ignoring alive message for '", alive.node, "'", why...);
@@ -302,7 +316,8 @@ inline void Membership::OnAlive(Instant now, const wire::Alive& alive, bool own_
   const wire::VersionVector versions = *wire::VersionVector::FromBytes(alive.vsn);
   ApplyAlive(now, {.info = {alive.node, endpoint, alive.meta, versions},
                    .incarnation = alive.incarnation,
-                   .own_word = own_word});
+                   .own_word = own_word,
+                   .spread = spread});
 }
 
 inline void Membership::ApplyAlive(Instant now, const Claim& claim) {
@@ -414,7 +429,7 @@ inline void Membership::StoreAlive(Instant now, MemberIndex member, const Claim&
     doubted_.Add(member);
   }
   if (old_state != NodeState::kAlive) table_.SetState(member, NodeState::kAlive, now);
-  QueueAlive(member, claim.bootstrap ? own_announcements_.update() : 0);
+  QueueAlive(member, claim.spread, claim.bootstrap ? own_announcements_.update() : 0);
   ++context_.counters.alive_applied;
   if (old_state == NodeState::kDead || old_state == NodeState::kLeft) {
     set_prompt(member, false);  // it may be another program now
@@ -436,7 +451,7 @@ inline void Membership::ReportConflict(Instant now, MemberIndex existing, const 
   context_.delegate.OnConflict(now, existing, claim.info.endpoint);
 }
 
-inline void Membership::QueueAlive(MemberIndex member, BroadcastQueue::Token token) {
+inline void Membership::QueueAlive(MemberIndex member, Spread spread, BroadcastQueue::Token token) {
   const NodeInfo& info = table_.info(member);
   const auto versions = info.versions().ToBytes();
   const ByteView meta = info.meta();
@@ -448,31 +463,22 @@ inline void Membership::QueueAlive(MemberIndex member, BroadcastQueue::Token tok
                     // Nodes without metadata announce nil, as in Go Serf.
                     .meta = meta.empty() ? ByteView() : meta,
                     .vsn = versions},
-        token);
+        spread, token);
 }
 
 // --- suspect ---
 
-inline void Membership::OnSuspect(Instant now, const wire::Suspect& suspect) {
-  if (suspect.node.empty()) {
-    ++context_.counters.dropped_malformed;
-    return;
-  }
-  // The accuser's name is gossiped too; the accused must be known anyway.
-  if (suspect.from.size() > kNodeNameMax) {
-    ++context_.counters.dropped_oversize;
-    return;
-  }
-  ApplySuspect(now, suspect);
+inline void Membership::OnSuspect(Instant now, const wire::Suspect& suspect, Spread spread) {
+  if (HasNames(suspect)) ApplySuspect(now, suspect, spread);
 }
 
 inline void Membership::Accuse(Instant now, MemberIndex member, wire::Incarnation incarnation) {
-  ApplySuspect(now, {.incarnation = incarnation,
-                     .node = table_.info(member).name(),
-                     .from = table_.info(self_).name()});
+  const absl::string_view name = table_.info(member).name();
+  const absl::string_view own = table_.info(self_).name();
+  ApplySuspect(now, {.incarnation = incarnation, .node = name, .from = own}, Spread::kAll);
 }
 
-inline void Membership::ApplySuspect(Instant now, const wire::Suspect& suspect) {
+inline void Membership::ApplySuspect(Instant now, const wire::Suspect& suspect, Spread spread) {
   const std::optional<MemberIndex> known = table_.Find(suspect.node);
   switch (JudgeSuspect(SubjectOf(known), suspect.incarnation)) {
     case SuspectVerdict::kIgnore:
@@ -483,7 +489,7 @@ inline void Membership::ApplySuspect(Instant now, const wire::Suspect& suspect) 
     case SuspectVerdict::kConfirm: {
       Suspicion& suspicion = suspicions_[table_.row(*known).suspicion];
       if (!suspicion.Confirm(suspect.from)) return;
-      Queue(suspect.node, suspect);
+      Queue(suspect.node, suspect, spread);
       timers_.Reschedule(suspicion.timer, suspicion.deadline());
       return;
     }
@@ -494,7 +500,7 @@ inline void Membership::ApplySuspect(Instant now, const wire::Suspect& suspect) 
       return Refute(now, suspect.incarnation);
     case SuspectVerdict::kSuspect:
       ++version_;
-      Queue(suspect.node, suspect);
+      Queue(suspect.node, suspect, spread);
       ++context_.counters.suspect_applied;
       table_.EditRow(*known).incarnation = suspect.incarnation;
       table_.SetState(*known, NodeState::kSuspect, now);
@@ -545,7 +551,7 @@ inline void Membership::ExpireSuspicion(Instant now, SuspicionSlot slot) {
   const wire::Incarnation incarnation = table_.row(member).incarnation;
   if (suspicion.farewell) {
     return StoreGone(now, member, NodeState::kLeft,
-                     {.incarnation = incarnation, .node = name, .from = name});
+                     {.incarnation = incarnation, .node = name, .from = name}, Spread::kRing);
   }
   ++context_.counters.suspicions_expired;
   if (suspicion.k() > 0 && suspicion.confirmations() < suspicion.k()) {
@@ -553,24 +559,18 @@ inline void Membership::ExpireSuspicion(Instant now, SuspicionSlot slot) {
   }
   Log(context_.config.logger, LogLevel::kInfo, "memberlist: Marking ", name,
       " as failed, suspect timeout reached (", suspicion.confirmations(), " peer confirmations)");
-  ApplyDead(now, {.incarnation = incarnation, .node = name, .from = table_.info(self_).name()});
+  // All come to this verdict at nearly the same moment; nobody needs to hear it from everybody.
+  ApplyDead(now, {.incarnation = incarnation, .node = name, .from = table_.info(self_).name()},
+            Spread::kRing);
 }
 
 // --- dead ---
 
-inline void Membership::OnDead(Instant now, const wire::Dead& dead) {
-  if (dead.node.empty()) {
-    ++context_.counters.dropped_malformed;
-    return;
-  }
-  if (dead.from.size() > kNodeNameMax) {
-    ++context_.counters.dropped_oversize;
-    return;
-  }
-  ApplyDead(now, dead);
+inline void Membership::OnDead(Instant now, const wire::Dead& dead, Spread spread) {
+  if (HasNames(dead)) ApplyDead(now, dead, spread);
 }
 
-inline void Membership::ApplyDead(Instant now, const wire::Dead& dead) {
+inline void Membership::ApplyDead(Instant now, const wire::Dead& dead, Spread spread) {
   const std::optional<MemberIndex> known = table_.Find(dead.node);
   SubjectState subject = SubjectOf(known);
   subject.farewell_expected = known && context_.delegate.ExpectsDeparture(*known);
@@ -586,31 +586,32 @@ inline void Membership::ApplyDead(Instant now, const wire::Dead& dead) {
       });
       return Refute(now, dead.incarnation);
     case DeadVerdict::kDoubt:
-      return DoubtFarewell(now, *known, dead);
+      return DoubtFarewell(now, *known, dead, spread);
     case DeadVerdict::kDead:
       any_failed_ = true;
       last_failure_ = now;
-      return StoreGone(now, *known, NodeState::kDead, dead);
+      return StoreGone(now, *known, NodeState::kDead, dead, spread);
     case DeadVerdict::kLeft:
-      return StoreGone(now, *known, NodeState::kLeft, dead);
+      return StoreGone(now, *known, NodeState::kLeft, dead, spread);
   }
 }
 
 inline void Membership::StoreGone(Instant now, MemberIndex member, NodeState state,
-                                  const wire::Dead& dead) {
+                                  const wire::Dead& dead, Spread spread) {
   ++version_;
   DropSuspicion(member);
-  Queue(dead.node, dead, member == self_ ? own_announcements_.leave() : 0);
+  Queue(dead.node, dead, spread, member == self_ ? own_announcements_.leave() : 0);
   ++context_.counters.dead_applied;
   table_.EditRow(member).incarnation = dead.incarnation;
   table_.SetState(member, state, now);
   context_.delegate.OnNodeLeave(now, member);
 }
 
-inline void Membership::DoubtFarewell(Instant now, MemberIndex member, const wire::Dead& dead) {
+inline void Membership::DoubtFarewell(Instant now, MemberIndex member, const wire::Dead& dead,
+                                      Spread spread) {
   ++version_;
   // As a suspect the member receives this gossip, too.
-  Queue(dead.node, dead);
+  Queue(dead.node, dead, spread);
   ++context_.counters.farewells_doubted;
   DropSuspicion(member);
   table_.EditRow(member).incarnation = dead.incarnation;
@@ -634,7 +635,7 @@ inline void Membership::Refute(Instant, wire::Incarnation accused) {
   ++version_;
   context_.awareness.Apply(1);
   ++context_.counters.refutations;
-  QueueAlive(self_, own_announcements_.BeginRefutation());
+  QueueAlive(self_, Spread::kAll, own_announcements_.BeginRefutation());
 }
 
 inline void Membership::Leave(Instant now) {
@@ -642,7 +643,8 @@ inline void Membership::Leave(Instant now) {
   left_ = true;
   own_announcements_.BeginLeave(has_company());
   const absl::string_view own = table_.info(self_).name();
-  ApplyDead(now, {.incarnation = table_.row(self_).incarnation, .node = own, .from = own});
+  ApplyDead(now, {.incarnation = table_.row(self_).incarnation, .node = own, .from = own},
+            Spread::kAll);
 }
 
 inline absl::Status Membership::UpdateMeta(Instant now, ByteView meta) {

@@ -22,7 +22,7 @@ using std::chrono::seconds;
 // Sends nothing and notes nothing.
 class SilentDelegate final : public RecordingDelegate {
  public:
-  void OnUserMessage(Instant, const Endpoint&, ByteView) override { ++user_messages; }
+  void OnUserMessage(Instant, const Endpoint&, ByteView, Spread) override { ++user_messages; }
   void OnPingComplete(Instant, MemberIndex, Duration, ByteView) override { ++round_trips; }
   std::size_t user_messages = 0;
   std::size_t round_trips = 0;

@@ -31,7 +31,7 @@ class QuietDelegate final : public Delegate {
   void OnNodeUpdate(Instant, MemberIndex) override {}
   void OnNodePurged(Instant, MemberIndex) override {}
   void OnConflict(Instant, MemberIndex, const Endpoint&) override {}
-  void OnUserMessage(Instant, const Endpoint&, ByteView) override {}
+  void OnUserMessage(Instant, const Endpoint&, ByteView, Spread) override {}
   std::size_t DrawBroadcasts(std::size_t, std::size_t, std::vector<ByteView>&,
                              BroadcastQueue::Packet) override {
     return 0;

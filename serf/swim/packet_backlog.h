@@ -6,8 +6,8 @@
 // messages keep their order, and those of other senders do not wait for them. Packets of ordinary
 // nodes never come here.
 //
-//   if (backlog.Waits(from) || portion.empty()) backlog.Add(from, type, body);   // else: handle it
-//   backlog.Run(portion, [&](const Endpoint& from, MessageType type, ByteView body) { ... });
+//   if (backlog.Waits(from) || portion.empty()) backlog.Add(from, type, body, spread);  // else:
+//   now backlog.Run(portion, [&](const Endpoint&, MessageType, ByteView body, Spread) { ... });
 //
 // It copies the messages, and holds no memory while none waits.
 
@@ -24,6 +24,7 @@
 #include "serf/base/bytes.h"
 #include "serf/base/endpoint.h"
 #include "serf/base/portion.h"
+#include "serf/swim/broadcast_queue.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/packet.h"
 
@@ -49,10 +50,11 @@ class PacketBacklog {
   bool Waits(const IpAddress& from) const;
 
   // Takes a copy to the end of its sender's messages; false if there is no room.
-  bool Add(const Endpoint& from, wire::MessageType type, ByteView body);
+  bool Add(const Endpoint& from, wire::MessageType type, ByteView body, Spread spread);
 
-  // Calls handle(from, type, body) for messages of one sender until the portion is used up or none
-  // is left; the next call continues with the next sender. `handle` must not call the backlog.
+  // Calls handle(from, type, body, spread) for messages of one sender until the portion is used up
+  // or none is left; the next call continues with the next sender. `handle` must not call the
+  // backlog.
   template <typename Handle>
   void Run(Portion& portion, Handle&& handle);
 
@@ -70,6 +72,7 @@ class PacketBacklog {
     Endpoint from;
     std::uint32_t size;
     wire::MessageType type;
+    Spread spread;
   };
   static_assert(std::is_trivially_copyable_v<Head>);
   // The waiting messages of one address.
@@ -93,7 +96,8 @@ inline bool PacketBacklog::Waits(const IpAddress& from) const {
   return Find(queues_, from) != queues_.end();
 }
 
-inline bool PacketBacklog::Add(const Endpoint& from, wire::MessageType type, ByteView body) {
+inline bool PacketBacklog::Add(const Endpoint& from, wire::MessageType type, ByteView body,
+                               Spread spread) {
   const std::size_t size = sizeof(Head) + body.size();
   if (bytes_ + size > kBytesMax) return false;
   auto queue = Find(queues_, from.address);
@@ -104,7 +108,7 @@ inline bool PacketBacklog::Add(const Endpoint& from, wire::MessageType type, Byt
   } else if (queue->messages.size() - queue->next + size > kShareMax) {
     return false;
   }
-  const Head head{from, static_cast<std::uint32_t>(body.size()), type};
+  const Head head{from, static_cast<std::uint32_t>(body.size()), type, spread};
   const std::size_t at = queue->messages.size();
   queue->messages.resize(at + size);
   std::memcpy(queue->messages.data() + at, &head, sizeof(head));
@@ -122,7 +126,7 @@ void PacketBacklog::Run(Portion& portion, Handle&& handle) {
       std::memcpy(&head, queue.messages.data() + queue.next, sizeof(head));
       const ByteView body = ByteView(queue.messages).subspan(queue.next + sizeof(head), head.size);
       portion.Spend(CostOf(body));
-      handle(std::as_const(head.from), head.type, body);
+      handle(std::as_const(head.from), head.type, body, head.spread);
       queue.next += sizeof(head) + head.size;
       bytes_ -= sizeof(head) + head.size;
     }

@@ -30,7 +30,7 @@ struct Handled {
 // What one call of Run handles.
 std::vector<Handled> RunOnce(PacketBacklog& backlog, Portion portion = {}) {
   std::vector<Handled> handled;
-  backlog.Run(portion, [&](const Endpoint& from, MessageType type, ByteView body) {
+  backlog.Run(portion, [&](const Endpoint& from, MessageType type, ByteView body, Spread) {
     EXPECT_EQ(from.port, 7946);
     handled.push_back({from.address.bytes().back(), type,
                        body.empty() ? std::uint8_t{0} : body.front(), body.size()});
@@ -42,9 +42,9 @@ TEST(PacketBacklogTest, ASendersMessagesKeepTheirOrder) {
   PacketBacklog backlog;
   EXPECT_TRUE(backlog.empty());
   EXPECT_FALSE(backlog.Waits(From(1).address));
-  EXPECT_TRUE(backlog.Add(From(1), MessageType::kPing, ByteVector{1, 2}));
-  EXPECT_TRUE(backlog.Add(From(2), MessageType::kAck, {}));
-  EXPECT_TRUE(backlog.Add(From(1), MessageType::kUser, ByteVector{3}));
+  EXPECT_TRUE(backlog.Add(From(1), MessageType::kPing, ByteVector{1, 2}, Spread::kRing));
+  EXPECT_TRUE(backlog.Add(From(2), MessageType::kAck, {}, Spread::kRing));
+  EXPECT_TRUE(backlog.Add(From(1), MessageType::kUser, ByteVector{3}, Spread::kRing));
   EXPECT_TRUE(backlog.Waits(From(1).address));
   EXPECT_TRUE(backlog.Waits(From(1).address.Mapped()));
   EXPECT_FALSE(backlog.Waits(From(3).address));
@@ -61,7 +61,7 @@ TEST(PacketBacklogTest, SendersTakeTurns) {
   constexpr std::size_t kInTurn = Portion::kWhole / PacketBacklog::kMessageCost;
   for (std::size_t i = 0; i < 2 * kInTurn; ++i) {
     for (const std::uint8_t host : {std::uint8_t{1}, std::uint8_t{2}}) {
-      ASSERT_TRUE(backlog.Add(From(host), MessageType::kNack, ByteVector{7}));
+      ASSERT_TRUE(backlog.Add(From(host), MessageType::kNack, ByteVector{7}, Spread::kRing));
     }
   }
   std::vector<std::uint8_t> hosts;
@@ -77,22 +77,23 @@ TEST(PacketBacklogTest, SendersTakeTurns) {
 TEST(PacketBacklogTest, BytesCostToo) {
   PacketBacklog backlog;
   const ByteVector large(60'000, 1);
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE(backlog.Add(From(1), MessageType::kUser, large));
+  for (int i = 0; i < 10; ++i)
+    ASSERT_TRUE(backlog.Add(From(1), MessageType::kUser, large, Spread::kRing));
   EXPECT_EQ(RunOnce(backlog).size(), Portion::kWhole / (60'000 + PacketBacklog::kMessageCost) + 1);
 }
 
 TEST(PacketBacklogTest, AnAddressHasAShare) {
   PacketBacklog backlog;
   const ByteVector large(60'000, 1);
-  while (backlog.Add(From(1), MessageType::kUser, large)) {
+  while (backlog.Add(From(1), MessageType::kUser, large, Spread::kRing)) {
   }
   EXPECT_LE(backlog.bytes(), PacketBacklog::kShareMax);
   EXPECT_GT(backlog.bytes(), PacketBacklog::kShareMax - 70'000);
-  EXPECT_TRUE(backlog.Add(From(2), MessageType::kUser, large));
+  EXPECT_TRUE(backlog.Add(From(2), MessageType::kUser, large, Spread::kRing));
   // Handled messages make room, so that the memory of the waiting ones stays bounded.
   for (int i = 0; i < 100; ++i) {
     RunOnce(backlog);
-    while (backlog.Add(From(1), MessageType::kUser, large)) {
+    while (backlog.Add(From(1), MessageType::kUser, large, Spread::kRing)) {
     }
     ASSERT_LE(backlog.memory_bytes(), 4 * PacketBacklog::kShareMax);
   }
@@ -102,7 +103,8 @@ TEST(PacketBacklogTest, AllTogetherHaveALimit) {
   PacketBacklog backlog;
   const ByteVector large(60'000, 1);
   for (int host = 1; host < 10; ++host) {
-    while (backlog.Add(From(static_cast<std::uint8_t>(host)), MessageType::kUser, large)) {
+    while (backlog.Add(From(static_cast<std::uint8_t>(host)), MessageType::kUser, large,
+                       Spread::kRing)) {
     }
   }
   EXPECT_LE(backlog.bytes(), PacketBacklog::kBytesMax);
@@ -112,9 +114,11 @@ TEST(PacketBacklogTest, AllTogetherHaveALimit) {
 TEST(PacketBacklogTest, SendersHaveALimit) {
   PacketBacklog backlog;
   std::size_t senders = 0;
-  while (backlog.Add(From(static_cast<std::uint8_t>(senders)), MessageType::kNack, {})) ++senders;
+  while (
+      backlog.Add(From(static_cast<std::uint8_t>(senders)), MessageType::kNack, {}, Spread::kRing))
+    ++senders;
   EXPECT_EQ(senders, PacketBacklog::kSendersMax);
-  EXPECT_TRUE(backlog.Add(From(0), MessageType::kNack, {}));
+  EXPECT_TRUE(backlog.Add(From(0), MessageType::kNack, {}, Spread::kRing));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "serf/base/logger.h"
 #include "serf/base/portion.h"
 #include "serf/base/time.h"
+#include "serf/swim/broadcast_queue.h"
 #include "serf/swim/delegate.h"
 #include "serf/swim/log_limiter.h"
 #include "serf/swim/membership.h"
@@ -24,6 +25,7 @@
 #include "serf/swim/outbox.h"
 #include "serf/swim/packet_backlog.h"
 #include "serf/swim/prober.h"
+#include "serf/swim/told_mark.h"
 #include "serf/wire/label.h"
 #include "serf/wire/message_type.h"
 #include "serf/wire/msgpack.h"
@@ -44,7 +46,7 @@ class PacketReceiver {
 
  private:
   void OnMessage(Instant now, const Endpoint& from, wire::MessageType type, ByteView body,
-                 Outbox& out);
+                 Spread spread, Outbox& out);
 
   // The backlog has no room for a message of this type.
   void OnBacklogFull(Instant now, const Endpoint& from, wire::MessageType type);
@@ -89,23 +91,32 @@ inline void PacketReceiver::OnDatagram(Instant now, const Endpoint& from, ByteVi
   wire::PacketScratch& scratch = out.workspace().packet;
   Portion portion;
   bool waits = backlog_.Waits(from.address);
+  Spread spread = Spread::kRing;
+  bool lone_mark = false;
   const wire::PacketError error =
       wire::OpenPacket(datagram, options, scratch, [&](wire::MessageType type, ByteView body) {
+        lone_mark = IsToldMark(type, body);
+        if (lone_mark) {
+          // Where packets get lost, each member that hears of news passes them on.
+          if (context_.probe_history.flows()) spread = Spread::kRepeats;
+          return;
+        }
         waits = waits || portion.empty();
         if (!waits) {
           portion.Spend(PacketBacklog::CostOf(body));
-          return OnMessage(now, from, type, body, out);
+          return OnMessage(now, from, type, body, spread, out);
         }
-        if (!backlog_.Add(from, type, body)) OnBacklogFull(now, from, type);
+        if (!backlog_.Add(from, type, body, spread)) OnBacklogFull(now, from, type);
       });
+  // An empty message that marks nothing is one as others are.
+  if (lone_mark) OnMessage(now, from, wire::MessageType::kUser, {}, spread, out);
   if (error != wire::PacketError::kOk) OnFault(now, from, datagram, error, scratch);
 }
 
 inline void PacketReceiver::OnTimer(Instant now, Outbox& out) {
   Portion portion;
-  backlog_.Run(portion, [&](const Endpoint& from, wire::MessageType type, ByteView body) {
-    OnMessage(now, from, type, body, out);
-  });
+  backlog_.Run(portion, [&](const Endpoint& from, wire::MessageType type, ByteView body,
+                            Spread spread) { OnMessage(now, from, type, body, spread, out); });
 }
 
 inline void PacketReceiver::OnBacklogFull(Instant now, const Endpoint& from,
@@ -118,7 +129,7 @@ inline void PacketReceiver::OnBacklogFull(Instant now, const Endpoint& from,
 }
 
 inline void PacketReceiver::OnMessage(Instant now, const Endpoint& from, wire::MessageType type,
-                                      ByteView body, Outbox& out) {
+                                      ByteView body, Spread spread, Outbox& out) {
   switch (type) {
     case wire::MessageType::kPing:
       return Decoded<wire::Ping>(now, from, "ping request", body, out,
@@ -135,17 +146,17 @@ inline void PacketReceiver::OnMessage(Instant now, const Endpoint& from, wire::M
                                  [&](const auto& m) { prober_.OnNack(from, m); });
     case wire::MessageType::kSuspect:
       return Decoded<wire::Suspect>(now, from, "suspect message", body, out,
-                                    [&](const auto& m) { membership_.OnSuspect(now, m); });
+                                    [&](const auto& m) { membership_.OnSuspect(now, m, spread); });
     case wire::MessageType::kAlive:
       if (!MayAnnounce(now, from)) return;
       return Decoded<wire::Alive>(now, from, "alive message", body, out, [&](const auto& m) {
-        membership_.OnAlive(now, m, IsOwnWord(from, m));
+        membership_.OnAlive(now, m, IsOwnWord(from, m), spread);
       });
     case wire::MessageType::kDead:
       return Decoded<wire::Dead>(now, from, "dead message", body, out,
-                                 [&](const auto& m) { membership_.OnDead(now, m); });
+                                 [&](const auto& m) { membership_.OnDead(now, m, spread); });
     case wire::MessageType::kUser:
-      return context_.delegate.OnUserMessage(now, from, body);
+      return context_.delegate.OnUserMessage(now, from, body, spread);
     default:
       return;  // OpenPacket delivers no other
   }

@@ -29,6 +29,7 @@
 #include "serf/swim/outbox.h"
 #include "serf/swim/packet_budget.h"
 #include "serf/swim/packet_lead.h"
+#include "serf/swim/told_mark.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/compound.h"
 #include "serf/wire/message_type.h"
@@ -65,9 +66,10 @@ class PacketSender {
 
   // Sends up to `packets_max` packets of broadcasts to one target, whose place `packet` has; none
   // if nothing waits. Full: waiting would not have filled the packets better.
-  GossipPacer::Sent SendGossip(MemberIndex target, BroadcastQueue::Packet packet, int packets_max,
-                               Outbox& out);
-  // Sends fresh broadcasts to all targets; `packet` has their places. As long as packets are full
+  GossipPacer::Sent SendGossip(MemberIndex target, BroadcastQueue::Packet packet,
+                               std::size_t packets_max, Outbox& out);
+  // Sends fresh broadcasts to all targets; `packet` has their places. If these are everybody, the
+  // packets say so (told_mark.h). As long as packets are full
   // there are further ones, up to Config::prompt_packets_per_target for each target.
   GossipPacer::Sent SendWave(std::span<const GossipTargets::Target> targets,
                              BroadcastQueue::Packet packet, Outbox& out);
@@ -151,12 +153,12 @@ inline void PacketSender::SendUser(ByteView message, const Endpoint& to, bool cr
 }
 
 inline GossipPacer::Sent PacketSender::SendGossip(MemberIndex target, BroadcastQueue::Packet packet,
-                                                  int packets_max, Outbox& out) {
+                                                  std::size_t packets_max, Outbox& out) {
   const Receiver receiver = ReceiverOf(target);
   PacketWorkspace& workspace = out.workspace();
   const std::size_t budget = GossipBudget(context_.config);
   GossipPacer::Sent sent;
-  for (int i = 0; i < packets_max; ++i) {
+  for (std::size_t i = 0; i < packets_max; ++i) {
     workspace.parts.clear();
     packet.further = i > 0;
     packet.lead = NextLead();
@@ -178,14 +180,20 @@ inline GossipPacer::Sent PacketSender::SendWave(std::span<const GossipTargets::T
   for (const GossipTargets::Target& target : targets) {
     receivers_.push_back(ReceiverOf(target.member));
   }
-  packet.capacity = budget;
+  packet.capacity = packet.everybody ? budget - kToldMarkCost : budget;
   GossipPacer::Sent sent;
   if (receivers_.empty()) return sent;
   for (int i = 0; i < context_.config.prompt_packets_per_target; ++i) {
     workspace.parts.clear();
+    std::size_t used = 0;
+    if (packet.everybody) {
+      workspace.parts.push_back(kToldMark);
+      used += kToldMarkCost;
+    }
+    const std::size_t marks = workspace.parts.size();
     packet.lead = NextLead();
-    const std::size_t used = DrawBroadcasts(budget, packet, workspace);
-    if (workspace.parts.empty()) break;
+    used += DrawBroadcasts(budget - used, packet, workspace);
+    if (workspace.parts.size() == marks) break;
     sent.full = i > 0 || IsFull(used, budget);
     sent.bytes += SendParts(receivers_, out);
     sent.packets += receivers_.size();

@@ -4,7 +4,7 @@
 
 // ProbeHistory: how many of the members probed lately have answered, and how much more gossip to
 // send if they are few: then many members that are listed as alive are dead, and messages to them
-// are lost.
+// are lost. And whether packets get lost at all.
 //
 // While up to half of the members are dead, the walk over the rings makes up for it
 // (gossip_coverage_test.cc). Beyond that a message reaches as many live members as before only if
@@ -21,6 +21,8 @@ class ProbeHistory {
   // How many members count: those of two or three probes that fail, with their helpers, or of eight
   // that succeed. Few, so that a change is noticed within seconds.
   static constexpr int kProbes = 8;
+  // How many members count for flows().
+  static constexpr int kDirect = 32;
   // A node that is cut off itself must not send ever more; with this factor a message goes to 32
   // members.
   static constexpr int kStretchMax = 4;
@@ -31,6 +33,13 @@ class ProbeHistory {
       answers_ = static_cast<std::uint8_t>(answers_ << 1 | (answered ? 1 : 0));
     }
   }
+
+  // A member that lives answered a ping in time, or only by way of others.
+  void AddDirect(bool answered) { direct_ = direct_ << 1 | (answered ? 1u : 0u); }
+
+  // Answers flow: none of the last kDirect members that live needed the help of others to answer.
+  // Where one packet in twenty is lost, 96 % of the nodes notice it.
+  bool flows() const { return direct_ == UINT32_MAX; }
 
   // How many of the last kProbes members did not answer.
   int missed() const { return kProbes - std::popcount(answers_); }
@@ -43,8 +52,10 @@ class ProbeHistory {
   }
 
  private:
-  static_assert(kProbes == 8);
-  std::uint8_t answers_ = 0xff;  // by age, the latest lowest; starts without failures
+  static_assert(kProbes == 8 && kDirect == 32);
+  // By age, the latest lowest; starts without failures.
+  std::uint8_t answers_ = 0xff;
+  std::uint32_t direct_ = UINT32_MAX;
 };
 
 }  // namespace serf::swim

@@ -25,5 +25,16 @@ TEST(ProbeHistory, ManyFailuresStretchUpToALimit) {
   EXPECT_EQ(history.stretch(), 1);
 }
 
+TEST(ProbeHistory, AnswersFlowWhenThirtyTwoPingsInARowWereAnswered) {
+  ProbeHistory history;
+  EXPECT_TRUE(history.flows());
+  history.AddDirect(false);
+  for (int i = 0; i < ProbeHistory::kDirect; ++i) {
+    EXPECT_FALSE(history.flows()) << i;
+    history.AddDirect(true);
+  }
+  EXPECT_TRUE(history.flows());
+}
+
 }  // namespace
 }  // namespace serf::swim

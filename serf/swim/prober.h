@@ -112,6 +112,7 @@ class Prober {
   MemberIndex target_;  // of the probe
   wire::Incarnation target_incarnation_;
   bool strange_answer_ = false;       // one came from an unexpected source
+  bool asked_helpers_ = false;        // the probe was not answered in time
   std::vector<MemberIndex> helpers_;  // of the probe; empty while it is direct
   std::optional<FallbackPing> fallback_;
   IndirectPings indirect_pings_;
@@ -175,6 +176,7 @@ inline void Prober::StartDueProbe(Instant now, Outbox& out) {
   target_ = *target;
   target_incarnation_ = membership_.table().row(target_).incarnation;
   strange_answer_ = false;
+  asked_helpers_ = false;
   helpers_.clear();
   probe_.Start(now, context_.NextSequence(), context_.config.probe_timeout,
                context_.awareness.Scale(context_.config.probe_interval));
@@ -191,6 +193,7 @@ inline void Prober::StartDueProbe(Instant now, Outbox& out) {
 }
 
 inline void Prober::AskHelpers(Instant, Outbox& out) {
+  asked_helpers_ = true;
   const MemberTable& table = membership_.table();
   const MemberIndex self = membership_.self();
   membership_.ring().Pick(static_cast<std::size_t>(context_.config.indirect_checks), context_.rng,
@@ -225,6 +228,11 @@ inline void Prober::EndProbe(Instant now) {
   context_.awareness.Apply(probe_.health_delta());
   const absl::string_view name = membership_.table().info(target_).name();
   context_.probe_history.Add(1, probe_.verdict() != Probe::Verdict::kNoContact);
+  // A member that lives has answered directly, or a packet was lost. One that does not says nothing
+  // about that.
+  if (probe_.verdict() != Probe::Verdict::kNoContact) {
+    context_.probe_history.AddDirect(!asked_helpers_);
+  }
   if (probe_.verdict() == Probe::Verdict::kAcknowledged) return;
   // The member may have moved behind another address: the next probe learns again where its answers
   // come from. That does not end a running suspicion.

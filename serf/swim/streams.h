@@ -504,7 +504,9 @@ inline bool Streams::OnRequest(Instant now, StreamId id, StreamExchange& exchang
   const wire::StreamUnit& unit = exchange.reader().unit();
   switch (unit.type) {
     case wire::MessageType::kUser:
-      if (!unit.body.empty()) context_.delegate.OnUserMessage(now, exchange.peer(), unit.body);
+      if (!unit.body.empty()) {
+        context_.delegate.OnUserMessage(now, exchange.peer(), unit.body, Spread::kRing);
+      }
       return false;
     case wire::MessageType::kPing:
       OnPingRequest(now, id, exchange, out);

@@ -29,6 +29,7 @@
 #include "serf/swim/delegate.h"
 #include "serf/swim/node.h"
 #include "serf/swim/outbox.h"
+#include "serf/swim/told_mark.h"
 #include "serf/wire/aead.h"
 #include "serf/wire/crc32.h"
 #include "serf/wire/label.h"
@@ -98,10 +99,10 @@ class RecordingDelegate : public Delegate {
   void OnConflict(Instant, MemberIndex m, const Endpoint& other) override {
     events.push_back(absl::StrCat("conflict ", node->info(m).name(), " ", other.ToString()));
   }
-  void OnUserMessage(Instant, const Endpoint&, ByteView message) override {
+  void OnUserMessage(Instant, const Endpoint&, ByteView message, Spread spread) override {
     messages.emplace_back(AsText(message));
     if (!regossip || !heard.insert(messages.back()).second) return;
-    queue.Enqueue("", message);
+    queue.Enqueue("", message, 0, spread);
     if (on_heard) on_heard(*this);
   }
   std::size_t DrawBroadcasts(std::size_t overhead, std::size_t budget, std::vector<ByteView>& parts,
@@ -451,7 +452,7 @@ inline std::string DescribeMessage(wire::MessageType type, ByteView body,
                             AsText(m.meta));
       });
     default:
-      return absl::StrCat("user ", AsText(body));
+      return IsToldMark(type, body) ? "told" : absl::StrCat("user ", AsText(body));
   }
 }
 

@@ -211,14 +211,14 @@ class PredictionTest(unittest.TestCase):
     def test_a_load_finds_its_row(self):
         def row(nodes, profile, rate, median, **more):
             return dict({"nodes": nodes, "profile": profile, "pacing": "prompt", "loss": 0,
-                         "dead": 0, "per_second": rate, "median_ms": median,
+                         "dead": 0, "senders": "one", "per_second": rate, "median_ms": median,
                          "p99_ms": None}, **more)
 
         rows = [row(20, "lan", 10, 1, loss=0.05), row(20, "lan", 10, 2, pacing="ticked"),
                 row(20, "lan", 10, 3), row(20, "local", 10, 4), row(20, "lan", 100, 5),
-                row(20, "lan", 0.37, 6)]
+                row(20, "lan", 0.37, 6), row(20, "lan", 10, 7, senders="all")]
         for load, median in (("news-20-lan-plain-10", 3), ("news-20-lan-encrypted-100", 5),
-                             ("news-20-lan-plain-10-from-all", 3), ("news-20-local-plain-10", 4),
+                             ("news-20-lan-plain-10-from-all", 7), ("news-20-local-plain-10", 4),
                              ("lone-20", 6)):
             self.assertEqual(prediction.predicted(rows, load)[MEDIAN], median, load)
         for load in ("lone-3", "news-20-lan-plain-10-half-go", "news-100-lan-plain-10", "idle"):

@@ -142,7 +142,7 @@ class SerfPart : private swim::Delegate {
   void OnNodeUpdate(Instant, swim::MemberIndex m) override { members_.OnNodeUpdate(m); }
   void OnNodePurged(Instant now, swim::MemberIndex m) override { members_.OnNodePurged(now, m); }
   void OnConflict(Instant, swim::MemberIndex, const Endpoint&) override {}
-  void OnUserMessage(Instant, const Endpoint&, ByteView) override {}
+  void OnUserMessage(Instant, const Endpoint&, ByteView, swim::Spread) override {}
   std::size_t DrawBroadcasts(std::size_t, std::size_t, std::vector<ByteView>&,
                              swim::BroadcastQueue::Packet) override {
     return 0;

@@ -3,10 +3,11 @@
 
 // NewsCluster: a cluster of nodes that know each other, in which random nodes send user events at a
 // steady rate. It measures how long an event needs to reach all living nodes, which nodes it
-// misses, and what gossip costs. The nodes neither probe nor exchange states, so that all traffic
-// is gossip, nothing that gossip missed is made good, and nobody notices a death.
+// misses, and what gossip costs. The nodes do not exchange states, so that nothing that gossip
+// missed is made good. Only if they probe each other do they notice deaths, and that packets get
+// lost.
 //
-//   NewsCluster cluster(Config::Lan(), 1000, /*seed=*/1);
+//   NewsCluster cluster(Config::Lan(), 1000, /*seed=*/1, NewsProbes::kNone);
 //   if (!cluster.Start()) ...;
 //   cluster.Kill(/*share=*/0.3);
 //   NewsFigures figures = cluster.Measure({.per_second = 10, .loss = 0.05});
@@ -37,6 +38,7 @@ namespace serf::testkit {
 struct NewsLoad {
   double per_second = 1;
   double loss = 0;
+  bool from_one = false;  // all events come from the same node
   // The events of the warm-up do not count, since a cluster that was calm may answer faster.
   Duration warm_up = std::chrono::seconds(3);
   // The time that counts, longer if it would have less than `events_min` events.
@@ -64,10 +66,12 @@ struct NewsFigures {
   static constexpr Duration kNever = Duration::max();
 };
 
+enum class NewsProbes : std::uint8_t { kNone, kSteady };
+
 class NewsCluster : private WorldObserver {
  public:
-  NewsCluster(const Config& config, std::uint32_t nodes, std::uint64_t seed)
-      : rng_(seed), nodes_(nodes), cluster_(rng_.Next(), Silent(config)) {
+  NewsCluster(const Config& config, std::uint32_t nodes, std::uint64_t seed, NewsProbes probes)
+      : rng_(seed), nodes_(nodes), probes_(probes), cluster_(rng_.Next(), Silent(config, probes)) {
     cluster_.world().AddObserver(this);
   }
   NewsCluster(const NewsCluster&) = delete;
@@ -96,8 +100,11 @@ class NewsCluster : private WorldObserver {
   static constexpr Duration kSilence = std::chrono::seconds(2);
   static constexpr Duration kDrainMax = std::chrono::minutes(2);
 
-  static Config Silent(Config config) {
-    config.swim.probe_interval = Duration::zero();
+  // So long a node that probes remembers a lost packet, and a little more.
+  static constexpr Duration kProbesRemembered = std::chrono::seconds(40);
+
+  static Config Silent(Config config, NewsProbes probes) {
+    if (probes == NewsProbes::kNone) config.swim.probe_interval = Duration::zero();
     config.swim.push_pull_interval = Duration::zero();
     // What compression saves depends on the events.
     config.swim.enable_compression = false;
@@ -108,11 +115,14 @@ class NewsCluster : private WorldObserver {
 
   void SendEvent(const NewsLoad& load, bool counts);
   void WaitForSilence();
+  // Packets of gossip that the living nodes have sent.
+  std::uint64_t Gossiped();
   NewsFigures Summary() const;
   void OnEvent(NodeId node, const Event& event) override;
 
   Rng rng_;
   std::uint32_t nodes_;
+  NewsProbes probes_;
   ScaleCluster cluster_;
   std::vector<NodeId> living_;
   std::vector<Sent> sent_;
@@ -140,7 +150,10 @@ inline NewsFigures NewsCluster::Measure(const NewsLoad& load) {
   World& world = cluster_.world();
   first_ += sent_.size();
   sent_.clear();
-  world.links().settings().loss = load.loss;
+  if (std::exchange(world.links().settings().loss, load.loss) != load.loss &&
+      probes_ != NewsProbes::kNone) {
+    world.RunFor(kProbesRemembered);
+  }
   const auto between =
       std::chrono::duration_cast<Duration>(std::chrono::duration<double>(1 / load.per_second));
   // The first event comes at once, so that a slow load does not wait in vain.
@@ -183,7 +196,7 @@ inline void NewsCluster::SendEvent(const NewsLoad& load, bool counts) {
   std::string payload(std::max(load.payload_bytes, sizeof(number)), '.');
   std::memcpy(payload.data(), &number, sizeof(number));
   sent_.push_back({.at = world.now(), .counts = counts});
-  const NodeId sender = living_[rng_.Below(living_.size())];
+  const NodeId sender = living_[load.from_one ? 0 : rng_.Below(living_.size())];
   [[maybe_unused]] const absl::Status status = world.SendUserEvent(sender, "news", payload, {});
   assert(status.ok());
 }
@@ -191,10 +204,18 @@ inline void NewsCluster::SendEvent(const NewsLoad& load, bool counts) {
 inline void NewsCluster::WaitForSilence() {
   World& world = cluster_.world();
   for (Duration waited{}; waited < kDrainMax; waited += kSilence) {
-    const std::uint64_t before = world.links().counters().datagrams;
+    const std::uint64_t before = Gossiped();
     world.RunFor(kSilence);
-    if (world.links().counters().datagrams == before) return;
+    if (Gossiped() == before) return;
   }
+}
+
+inline std::uint64_t NewsCluster::Gossiped() {
+  std::uint64_t packets = 0;
+  for (const NodeId node : living_) {
+    packets += cluster_.world().serf(node).node().counters().gossip_datagrams;
+  }
+  return packets;
 }
 
 inline void NewsCluster::OnEvent(NodeId, const Event& event) {

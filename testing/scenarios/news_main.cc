@@ -24,13 +24,17 @@ using serf::Duration;
 using serf::testkit::NewsCluster;
 using serf::testkit::NewsFigures;
 using serf::testkit::NewsLoad;
+using serf::testkit::NewsProbes;
 
 constexpr absl::string_view kUsage =
     "usage: news [--nodes=20,100,1000] [--rates=1,10,100,1000] [--loss=0,0.05]\n"
     "  [--dead=0,0.1,0.3,0.6] [--pacing=prompt,ticked] [--profile=lan|local|wan]\n"
-    "  [--seconds=5] [--warm-up=3] [--events=20] [--payload=32] [--latency-us=500]\n"
+    "  [--senders=all|one] [--probes=0] [--seconds=5] [--warm-up=3] [--events=20] [--payload=32] "
+    "[--latency-us=500]\n"
     "  [--jitter-us=500] [--seed=1] [--json=FILE]\n"
-    "Rates are user events a second of the whole cluster; loss and dead are shares.";
+    "Rates are user events a second of the whole cluster; loss and dead are shares. With "
+    "--probes=1\n"
+    "nodes probe each other, which notices deaths and losses.";
 
 struct Options {
   std::vector<std::uint32_t> nodes = {20, 100, 1000};
@@ -39,6 +43,8 @@ struct Options {
   std::vector<double> dead = {0, 0.1, 0.3, 0.6};
   std::vector<std::string> pacing = {"prompt", "ticked"};
   std::string profile = "lan";
+  std::string senders = "all";
+  std::uint32_t probes = 0;
   double seconds = 5;
   double warm_up = 3;
   std::size_t events = 20;
@@ -119,8 +125,10 @@ struct Row {
     return absl::StrCat(
         "{\"profile\": \"", options.profile, "\", \"seed\": ", options.seed, ", \"nodes\": ", nodes,
         ", \"pacing\": \"", pacing, "\", \"per_second\": ", rate, ", \"loss\": ", loss,
-        ", \"dead\": ", dead, ", \"payload_bytes\": ", options.payload, ", \"events\": ", f.events,
-        ", \"complete\": ", f.complete, ", \"median_ms\": ", Milliseconds(f.median, "null"),
+        ", \"dead\": ", dead, ", \"senders\": \"", options.senders,
+        "\", \"probes\": ", options.probes > 0 ? 1 : 0, ", \"payload_bytes\": ", options.payload,
+        ", \"events\": ", f.events, ", \"complete\": ", f.complete,
+        ", \"median_ms\": ", Milliseconds(f.median, "null"),
         ", \"p99_ms\": ", Milliseconds(f.p99, "null"), ", \"pairs\": ", f.pairs,
         ", \"missed\": ", f.missed, ", \"packets_sent\": ", f.packets_sent,
         ", \"bytes_sent\": ", f.bytes_sent, ", \"packets_received\": ", f.packets_received,
@@ -133,7 +141,8 @@ struct Row {
 bool MeasureAll(const Options& options, std::uint32_t nodes, const std::string& pacing,
                 std::vector<std::string>& json) {
   for (const double dead : options.dead) {
-    NewsCluster cluster(*ConfigOf(options.profile, pacing), nodes, options.seed);
+    NewsCluster cluster(*ConfigOf(options.profile, pacing), nodes, options.seed,
+                        options.probes > 0 ? NewsProbes::kSteady : NewsProbes::kNone);
     cluster.links().settings().latency = std::chrono::microseconds(options.latency_us);
     cluster.links().settings().jitter = std::chrono::microseconds(options.jitter_us);
     if (!cluster.Start()) {
@@ -145,6 +154,7 @@ bool MeasureAll(const Options& options, std::uint32_t nodes, const std::string& 
       for (const double loss : options.loss) {
         const NewsLoad load{.per_second = rate,
                             .loss = loss,
+                            .from_one = options.senders == "one",
                             .warm_up = Seconds(options.warm_up),
                             .measured = Seconds(options.seconds),
                             .events_min = options.events,
@@ -169,6 +179,8 @@ int main(int argc, char** argv) {
   flags.Read("dead", options.dead);
   flags.Read("pacing", options.pacing);
   flags.Read("profile", options.profile);
+  flags.Read("senders", options.senders);
+  flags.Read("probes", options.probes);
   flags.Read("seconds", options.seconds);
   flags.Read("warm-up", options.warm_up);
   flags.Read("events", options.events, 1);
@@ -178,6 +190,10 @@ int main(int argc, char** argv) {
   flags.Read("seed", options.seed);
   flags.Read("json", options.json);
   if (!flags.Done(kUsage)) return 2;
+  if (options.senders != "all" && options.senders != "one") {
+    std::fprintf(stderr, "senders is %s, must be all or one\n", options.senders.c_str());
+    return 2;
+  }
   for (const std::string& pacing : options.pacing) {
     if (!ConfigOf(options.profile, pacing)) {
       std::fprintf(stderr, "unknown profile %s or pacing %s\n", options.profile.c_str(),
