@@ -87,7 +87,7 @@ TEST_F(ConfigCheckTest, Table) {
        "F:1:15: Invalid network interface: route ip+net: no such network interface\n"},
       {"{\"query_size_limit\": -1}", "F:1:22: query_size_limit is -1, must not be negative\n"},
       // Together.
-      {"{\"mdns\": {\"interface\": \"lo\"}, \"discover\": \"c\"}", ""},
+      {"{\"mdns\": {\"interface\": \"lo\"}, \"bind\": \"127.0.0.1\", \"discover\": \"c\"}", ""},
       {"{\"mdns\": {\"interface\": \"lo\"}}",
        "F:1:10: mDNS interface specified without enabling mDNS discovery\n"},
       {"{\"retry_interval_max\": \"10s\", \"retry_interval\": \"5s\"}", ""},
