@@ -208,6 +208,10 @@ inline void AppendSwim(const swim::Counters& now, Exposition& text) {
           "Negative acknowledgements received.",
           "",
           {{"", &C::nacks_received}}});
+  append({"serf_swim_standstills_total",
+          "Times that this node stood still: its timers were late, and it judged nobody at once.",
+          "",
+          {{"", &C::standstills}}});
   append({"serf_swim_suspicions_expired_total",
           "Suspicions that ended in a death.",
           "",

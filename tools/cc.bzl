@@ -181,8 +181,8 @@ def serf_cc_binary(name, copts = [], linkopts = [], function_order = None, **kwa
 def serf_cc_test(name, srcs, size = "small", copts = [], features = [], linkopts = [], deps = [], **kwargs):
     """A GoogleTest program: gtest, gmock and a main() are linked in.
 
-    With --config=precompiled, and without options of its own, it takes in the precompiled header of its
-    package: see tools/precompiled.bzl.
+    With --config=precompiled, and without options or features of its own, it takes in the precompiled
+    header of its package: see tools/precompiled.bzl.
 
     Args:
       name: name of the test
@@ -195,7 +195,7 @@ def serf_cc_test(name, srcs, size = "small", copts = [], features = [], linkopts
       **kwargs: further attributes of cc_test
     """
     _lint_sources()
-    header = None if copts else precompiled_for(native.package_name())
+    header = None if copts or features else precompiled_for(native.package_name())
     cc_test(
         name = name,
         size = size,
