@@ -99,8 +99,10 @@ class BroadcastQueue {
 
   using Packet = BroadcastPacket;
   static constexpr std::size_t kPlacesMax = 32;
-  // Of what its sender sends to all, no more bytes of repeats than this are kept: three packets
-  // with overheads, less than a round holds. More would take the room of news in a flood.
+  // Of messages without a subject that their sender sends to all, no more bytes of repeats than
+  // this are kept: three packets with overheads, less than a round holds. More would take the room
+  // of news in a flood. Of those with a subject there is one for each member at most, and who
+  // misses one has a wrong view of a member, so they are repeated as often as any.
   static constexpr std::size_t kToldBytesMax = 3500;
 
   enum class Order : std::uint8_t {
@@ -122,9 +124,9 @@ class BroadcastQueue {
   // messages (of these the shortest, of these the oldest; with kWaves the oldest), but never the
   // new one.
   //
-  // With kWaves `spread` says whether the message leaves in a wave. One that its sender sends to
-  // all (kRepeats) takes the place of one that was repeated, if kToldBytesMax of repeats wait; if
-  // none of these was repeated, it is not queued.
+  // With kWaves `spread` says whether the message leaves in a wave. One without a subject that its
+  // sender sends to all (kRepeats) takes the place of one that was repeated, if kToldBytesMax of
+  // repeats wait; if none of these was repeated, it is not queued.
   void Enqueue(absl::string_view subject, ByteView message, Token token = 0,
                Spread spread = Spread::kRing);
 
@@ -137,8 +139,10 @@ class BroadcastQueue {
   // next Enqueue() or Clear(). Returns the bytes used, overheads included.
   //
   // With kWaves a packet of a wave holds fresh messages only, and any other packet only repeats.
-  // The packet of a wave counts as a transmission to each of its targets. A caller that waits for a
-  // message waits for its wave: that went to as many members as one round of Go Serf.
+  // The packet of a wave counts as a transmission to each of its targets. A wave to all never
+  // counts as all transmissions: nobody passes it on, and if the packets of that moment are lost
+  // together, one repeat spreads the message. A caller that waits for a message waits for its wave:
+  // that went to as many members as one round of Go Serf.
   std::size_t Draw(int transmit_limit, std::size_t overhead, std::size_t budget,
                    std::vector<ByteView>& parts, Packet packet = {});
 
@@ -260,6 +264,8 @@ class BroadcastQueue {
   // The first message behind `key`. Ids begin at 1.
   Slot After(const Key& key) const { return LowerBound({key.transmits, key.length, key.id - 1}); }
   Slot Last() const;
+  // The message that counts least. The queue is not empty.
+  Slot Least() const;
   // With kWaves: the first message with so many transmissions that spreads so far at most.
   Slot FirstOf(std::uint32_t transmits, Spread spread) const {
     return LowerBound({transmits, static_cast<std::size_t>(spread), UINT64_MAX});
@@ -282,7 +288,7 @@ class BroadcastQueue {
   // Ends the message in `s`, which is in no tree now; its bytes stay until the slot is used.
   void Finish(Slot s);
   // Drops the message that counts least; returns its slot.
-  Slot DropLast();
+  Slot DropLeast();
   // Drops messages because the queue is full.
   void DropDownTo(std::size_t size);
 
@@ -313,10 +319,10 @@ inline void BroadcastQueue::Enqueue(absl::string_view subject, ByteView message,
   Invalidate(subject);
   if (order_ == Order::kTicks) spread = Spread::kRing;
   const bool told = spread == Spread::kRepeats;
-  if (told && repeat_bytes() >= kToldBytesMax) {
-    const Entry& last = slots_[Last()];
-    if (last.transmits == 0 || !last.everybody) return;
-    DropLast();
+  if (told && subject.empty() && repeat_bytes() >= kToldBytesMax) {
+    const Entry& least = slots_[Least()];
+    if (least.transmits == 0 || !least.everybody) return;
+    DropLeast();
   }
   DropDownTo(max_ - 1);
   Slot s = static_cast<Slot>(slots_.size());
@@ -478,11 +484,15 @@ inline void BroadcastQueue::CountTransmissions(Slot s, int transmit_limit, const
     e.wave_at = packet.wave_at;
   }
   e.transmits += static_cast<std::uint32_t>(packet.copies());
+  if (packet.to_all > 0) {
+    const int most = std::max(transmit_limit - 1, 1);
+    e.transmits = std::min(e.transmits, static_cast<std::uint32_t>(most));
+  }
   if (AllHad(e, packet)) e.places = 0;
   e.places |= bits;
   if (AllHad(e, packet)) e.places = 0;
   e.everybody = e.everybody || packet.everybody;
-  const bool enough = e.everybody && repeat_bytes() > kToldBytesMax;
+  const bool enough = e.everybody && e.subject.empty() && repeat_bytes() > kToldBytesMax;
   if (enough || static_cast<std::int64_t>(e.transmits) >= transmit_limit) return Finish(s);
   if (packet.is_wave() && e.token != 0) finished_.push_back(std::exchange(e.token, 0));
   aside_.push_back(s);
@@ -497,7 +507,7 @@ inline void BroadcastQueue::SetMax(std::size_t max_messages) {
 
 inline void BroadcastQueue::Clear() {
   Restore();
-  while (size_ > 0) DropLast();
+  while (size_ > 0) DropLeast();
 }
 
 inline std::vector<BroadcastQueue::Peek> BroadcastQueue::PeekForTest() {
@@ -609,15 +619,19 @@ inline void BroadcastQueue::Finish(Slot s) {
 inline void BroadcastQueue::DropDownTo(std::size_t size) {
   while (size_ > size) {
     // One that went to everybody has been delivered.
-    const Slot victim = DropLast();
+    const Slot victim = DropLeast();
     if (!slots_[victim].everybody) ++dropped_;
   }
 }
 
-inline BroadcastQueue::Slot BroadcastQueue::DropLast() {
-  Slot s = Last();
+inline BroadcastQueue::Slot BroadcastQueue::Least() const {
+  const Slot s = Last();
   assert(s != kNil);
-  if (order_ == Order::kWaves) s = FirstOf(slots_[s].transmits, slots_[s].spread);
+  return order_ == Order::kWaves ? FirstOf(slots_[s].transmits, slots_[s].spread) : s;
+}
+
+inline BroadcastQueue::Slot BroadcastQueue::DropLeast() {
+  const Slot s = Least();
   TreeErase(s);
   Finish(s);
   return s;

@@ -382,7 +382,7 @@ TEST_F(WaveQueueTest, EachWaveTakesWhatSpreadsSoFar) {
   EXPECT_EQ(queue_.waiting().to_all_bytes, 0u);
   EXPECT_EQ(Wave(100), (Strings{"heard 1", "heard 2"}));
   EXPECT_EQ(queue_.fresh(), 0u);
-  EXPECT_EQ(Repeat(3), (Strings{"told", "heard 1", "heard 2"}));
+  EXPECT_EQ(Repeat(3), (Strings{"told", "heard 1", "heard 2", "own 1", "own 2"}));
 }
 
 TEST_F(WaveQueueTest, AWaveToSomeTakesTheOwnNewsFirstIfTheyDoNotGoToAll) {
@@ -412,6 +412,42 @@ TEST_F(WaveQueueTest, WhatAllWereToldTakesThePlaceOfWhatWasRepeated) {
   EXPECT_EQ(repeated, 0);
   EXPECT_LE(queue.message_bytes(), BroadcastQueue::kToldBytesMax + 200);
   EXPECT_EQ(queue.dropped(), 0u);
+}
+
+// What was passed on to some members is not dropped for what goes to all, though it has been sent
+// as often as repeats that may be.
+TEST_F(WaveQueueTest, WhatAllWereToldTakesThePlaceOfNothingElse) {
+  BroadcastQueue queue(1000, BroadcastQueue::Order::kWaves);
+  queue.Enqueue("", AsBytes("heard"), 0, Spread::kRing);
+  std::vector<ByteView> parts;
+  queue.Draw(8, 2, 1000, parts, {.places = kPlaces, .wave = 0b1, .capacity = 1000});
+  const auto fill = [&] {
+    while (queue.message_bytes() < BroadcastQueue::kToldBytesMax) {
+      queue.Enqueue("", AsBytes(std::string(100, 'x')), 0, Spread::kRepeats);
+    }
+  };
+  fill();
+  queue.Draw(8, 2, 8000, parts, {.place = 0, .places = kPlaces});
+  fill();
+  queue.Enqueue("", AsBytes("told"), 0, Spread::kRepeats);
+  const auto queued = queue.PeekForTest();
+  EXPECT_EQ(std::count_if(queued.begin(), queued.end(),
+                          [](const auto& p) { return AsText(p.message) == "heard"; }),
+            1);
+}
+
+// All packets of a moment may be lost together.
+TEST_F(WaveQueueTest, AWaveIsNotAllOfAMessagesTransmissions) {
+  for (const int limit : {2, 4, 8}) {
+    BroadcastQueue queue(10, BroadcastQueue::Order::kWaves);
+    queue.Enqueue("", AsBytes("own"), 0, Spread::kAll);
+    std::vector<ByteView> parts;
+    queue.Draw(limit, 2, 100, parts, {.to_all = 19, .everybody = true, .capacity = 100});
+    parts.clear();
+    queue.Draw(limit, 2, 100, parts, {.place = 0, .places = 1});
+    EXPECT_EQ(Texts(parts), Strings{"own"}) << limit;
+    EXPECT_TRUE(queue.empty()) << limit;
+  }
 }
 
 TEST_F(WaveQueueTest, AFullQueueDropsToldThenHeardThenOwn) {

@@ -93,7 +93,8 @@ class Delegate {
 
   // --- messages ---
 
-  // A user message, from a datagram or a stream; never empty in a datagram. The bytes are valid
+  // A user message, from a datagram or a stream. It may be empty, but an empty one before another
+  // message of a datagram is a mark (told_mark.h), and does not come here. The bytes are valid
   // during the call only. `spread`: how far the message goes if this node passes it on.
   virtual void OnUserMessage(Instant now, const Endpoint& from, ByteView message,
                              Spread spread) = 0;

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "serf/swim/node.h"
+#include "serf/swim/packet_budget.h"
 #include "serf/swim/test_net.h"
 
 namespace serf::swim {
@@ -88,13 +89,13 @@ TEST_F(NodeWaveTest, WhoHasNewsTellsAllAndNobodyElseSendsAWave) {
     told.insert(s.to);
   }
   EXPECT_EQ(told.size(), 19u);
-  // Repeats, to one member at a tick, as often as the protocol says.
+  // Repeats, to one member at a tick, as often as the protocol says; n1 itself repeats it once.
   net_.RunFor(milliseconds(1000));
   const std::size_t in_a_second = TakeSent("user news").size();
   EXPECT_GE(in_a_second, 19u * 4);
   EXPECT_LE(in_a_second, 19u * 6);
   net_.RunFor(seconds(10));
-  EXPECT_EQ(in_a_second + TakeSent("user news").size(), 19u * 8);
+  EXPECT_EQ(in_a_second + TakeSent("user news").size(), 19u * 8 + 1);
 }
 
 TEST_F(NodeWaveTest, NewsOfATickedMemberGoFromHopToHop) {
@@ -169,6 +170,65 @@ TEST_F(NodeWaveTest, WhatIsMoreThanTheBudgetIsPassedOnInItsOrder) {
       }
     }
   }
+}
+
+// The mark takes three bytes of a packet, but no message is lost for that.
+TEST_F(NodeWaveTest, AMessageThatFillsAPacketNeedsNoMark) {
+  Config config = Config::Lan();
+  Start(20, config);
+  for (std::size_t less = 0; less <= kToldMarkCost; ++less) {
+    std::string large = absl::StrCat(less, " ");
+    large.resize(MaxGossipMessage(config) - less, '.');
+    Tell(*hosts_[0], large);
+    net_.RunFor(milliseconds(100));
+    EXPECT_EQ(HaveHeard(large), 20u) << less;
+  }
+  for (const TestNet::Sent& s : net_.sent) {
+    EXPECT_LE(s.size, static_cast<std::size_t>(config.packet_size));
+  }
+}
+
+// All that a node sends within a moment may be lost together. Its news must not be lost with it.
+TEST_F(NodeWaveTest, NewsOutliveALostWave) {
+  Start(20);
+  bool lost = true;
+  net_.drop = [&](const TestNet::Host& from, const Endpoint&) { return lost && from.name == "n1"; };
+  Tell(*hosts_[0], "news");
+  net_.RunFor(milliseconds(20));
+  EXPECT_EQ(HaveHeard("news"), 1u);
+  lost = false;
+  EXPECT_TRUE(net_.RunUntil(seconds(2), [&] { return HaveHeard("news") == 20; }));
+}
+
+// What members say of themselves is repeated, however many of them speak at once. Only of messages
+// without a subject a flood may hold more than repeats have room for.
+TEST_F(NodeWaveTest, WhatAllMembersSayAtOnceIsRepeated) {
+  constexpr int kNodes = 60;
+  Start(kNodes);
+  int packets = 0;
+  bool lossy = true;
+  net_.drop = [&](const TestNet::Host&, const Endpoint&) { return lossy && ++packets % 10 == 0; };
+  const std::string meta(400, 'x');
+  for (TestNet::Host* host : hosts_) {
+    net_.Do(*host, [&](Node& node, Instant now, Outbox& out) {
+      EXPECT_TRUE(node.UpdateMeta(now, AsBytes(meta), out).ok());
+    });
+  }
+  net_.RunFor(milliseconds(20));
+  lossy = false;
+  const auto behind = [&] {
+    int count = 0;
+    for (const TestNet::Host* host : hosts_) {
+      for (const TestNet::Host* other : hosts_) {
+        const auto member = host->node->Find(other->name);
+        count += member && host->node->info(*member).meta().size() == meta.size() ? 0 : 1;
+      }
+    }
+    return count;
+  };
+  EXPECT_GT(behind(), kNodes);
+  net_.RunFor(seconds(8));
+  EXPECT_EQ(behind(), 0);
 }
 
 // A node that finds that packets get lost passes on what is marked.

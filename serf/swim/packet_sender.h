@@ -69,8 +69,9 @@ class PacketSender {
   GossipPacer::Sent SendGossip(MemberIndex target, BroadcastQueue::Packet packet,
                                std::size_t packets_max, Outbox& out);
   // Sends fresh broadcasts to all targets; `packet` has their places. If these are everybody, the
-  // packets say so (told_mark.h). As long as packets are full
-  // there are further ones, up to Config::prompt_packets_per_target for each target.
+  // packets say so (told_mark.h), except one whose message leaves no room for that. As long as
+  // packets are full there are further ones, up to Config::prompt_packets_per_target for each
+  // target.
   GossipPacer::Sent SendWave(std::span<const GossipTargets::Target> targets,
                              BroadcastQueue::Packet packet, Outbox& out);
 
@@ -180,20 +181,23 @@ inline GossipPacer::Sent PacketSender::SendWave(std::span<const GossipTargets::T
   for (const GossipTargets::Target& target : targets) {
     receivers_.push_back(ReceiverOf(target.member));
   }
-  packet.capacity = packet.everybody ? budget - kToldMarkCost : budget;
+  packet.capacity = budget;
   GossipPacer::Sent sent;
   if (receivers_.empty()) return sent;
   for (int i = 0; i < context_.config.prompt_packets_per_target; ++i) {
-    workspace.parts.clear();
+    packet.lead = NextLead();
     std::size_t used = 0;
+    workspace.parts.clear();
     if (packet.everybody) {
       workspace.parts.push_back(kToldMark);
-      used += kToldMarkCost;
+      used = kToldMarkCost + DrawBroadcasts(budget - kToldMarkCost, packet, workspace);
     }
-    const std::size_t marks = workspace.parts.size();
-    packet.lead = NextLead();
-    used += DrawBroadcasts(budget - used, packet, workspace);
-    if (workspace.parts.size() == marks) break;
+    if (workspace.parts.size() <= 1) {
+      // Without the mark there may be room for a message that fills a packet.
+      workspace.parts.clear();
+      used = DrawBroadcasts(budget, packet, workspace);
+      if (workspace.parts.empty()) break;
+    }
     sent.full = i > 0 || IsFull(used, budget);
     sent.bytes += SendParts(receivers_, out);
     sent.packets += receivers_.size();
