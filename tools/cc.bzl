@@ -181,8 +181,8 @@ def serf_cc_binary(name, copts = [], linkopts = [], function_order = None, **kwa
 def serf_cc_test(name, srcs, size = "small", copts = [], features = [], linkopts = [], deps = [], **kwargs):
     """A GoogleTest program: gtest, gmock and a main() are linked in.
 
-    With --config=precompiled, and without options or features of its own, it takes in the precompiled
-    header of its package: see tools/precompiled.bzl.
+    Without options or features of its own it takes in the precompiled header of its package: see
+    tools/precompiled.bzl.
 
     Args:
       name: name of the test
