@@ -77,8 +77,9 @@ inline constexpr int kSuspicionPercentMin = 25;
 inline constexpr Duration kIntervalMax = std::chrono::hours(24 * 365);
 inline constexpr Duration kProbeIntervalMax = std::chrono::hours(1);
 
-// kPrompt: up to so many members, a node sends its own news to all of them itself. Beyond, the time
-// for so many packets would be longer than the way from hop to hop.
+// kPrompt: up to so many members, a node sends its own news to all of them itself, if
+// `gossip_packets_per_second` allows a packet to each in 128 ms. Beyond, the time for so many
+// packets would be longer than the way from hop to hop.
 inline constexpr std::size_t kTellAllMax = 128;
 
 // The longest Config::prompt_interval, and the least Config::gossip_bytes_per_second besides zero:

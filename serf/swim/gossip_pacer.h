@@ -60,6 +60,13 @@ class GossipPacer {
            CostOf(bytes, options_.bytes_per_second) <= kHeldBackMax;
   }
 
+  // Whether the burst holds a wave of so many packets. Beyond it, each wave would make the next one
+  // wait for longer than news take from hop to hop.
+  bool BurstHolds(std::size_t packets) const {
+    return options_.packets_per_second == 0 ||
+           CostOf(packets, options_.packets_per_second) <= kBurst;
+  }
+
   // When the next wave and the next round of repeats are due; kNever while nothing waits.
   Instant wave_at() const { return wave_at_; }
   Instant round_at() const { return round_at_; }

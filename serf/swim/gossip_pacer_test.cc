@@ -126,6 +126,17 @@ TEST(GossipPacer, AWaveToAllWaitsUntilItsPacketsAreThere) {
   EXPECT_EQ(wide.wave_at(), kStart + milliseconds(200));
 }
 
+TEST(GossipPacer, AWaveToAllIsWithinTheBurst) {
+  const GossipPacer pacer(Prompt());
+  EXPECT_TRUE(pacer.BurstHolds(64));
+  EXPECT_FALSE(pacer.BurstHolds(65));
+  GossipPacer::Options options = Prompt();
+  options.packets_per_second = swim::Config::Lan().gossip_packets_per_second;
+  EXPECT_TRUE(GossipPacer(options).BurstHolds(kTellAllMax));
+  options.packets_per_second = 0;
+  EXPECT_TRUE(GossipPacer(options).BurstHolds(1'000'000));
+}
+
 TEST(GossipPacer, WhatTakesLongerThanHalfASecondIsPassedOn) {
   GossipPacer pacer(Prompt());
   EXPECT_TRUE(pacer.Affords(1'000'000));

@@ -61,7 +61,10 @@ class Gossiper {
   }
 
   // Whether a node of so large a cluster tells all others itself.
-  bool IsSmall() const { return membership_.known() <= kTellAllMax; }
+  bool IsSmall() const {
+    const std::size_t known = membership_.known();
+    return known <= kTellAllMax && pacer_.BurstHolds(known);
+  }
   // Whether the messages for all members go to all. More than the budget allows in time go to some,
   // who pass them on, and then the next ones, too, so that they do not overtake.
   bool TellsAll(Instant now, const BroadcastsWaiting& waiting);

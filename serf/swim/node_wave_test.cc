@@ -231,6 +231,20 @@ TEST_F(NodeWaveTest, WhatAllMembersSayAtOnceIsRepeated) {
   EXPECT_EQ(behind(), 0);
 }
 
+// A node that may send few packets has each member pass news on: a wave to all would use up those of
+// seconds, and what comes next would wait for them, a refutation, too.
+TEST_F(NodeWaveTest, ASmallBudgetOfPacketsDelaysNoNews) {
+  Config config = Config::Lan();
+  config.gossip_packets_per_second = 10;
+  Start(20, config);
+  for (int i = 0; i < 5; ++i) {
+    const std::string news = absl::StrCat("news ", i);
+    Tell(*hosts_[0], news);
+    EXPECT_TRUE(net_.RunUntil(milliseconds(200), [&] { return HaveHeard(news) == 20; })) << i;
+    net_.RunFor(milliseconds(500));
+  }
+}
+
 // A node that finds that packets get lost passes on what is marked.
 TEST_F(NodeWaveTest, WherePacketsGetLostNobodyRelysOnMarks) {
   Config config = Config::Lan();
