@@ -231,8 +231,8 @@ TEST_F(NodeWaveTest, WhatAllMembersSayAtOnceIsRepeated) {
   EXPECT_EQ(behind(), 0);
 }
 
-// A node that may send few packets has each member pass news on: a wave to all would use up those of
-// seconds, and what comes next would wait for them, a refutation, too.
+// A wave to all would use up the packets of seconds, and what comes next would wait for them, a
+// refutation, too. So members pass news on.
 TEST_F(NodeWaveTest, ASmallBudgetOfPacketsDelaysNoNews) {
   Config config = Config::Lan();
   config.gossip_packets_per_second = 10;
