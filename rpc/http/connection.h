@@ -273,7 +273,11 @@ inline void Connection::Write() {
     } else if (error) {
       return End();
     } else {
+      const std::uint64_t number = session_.number();
       session_.OnWritten(transport::Now(), size);
+      // The next request stood behind this one. What else waits in the loop comes first, so that a
+      // client that sends many requests at once holds up nobody.
+      if (session_.number() != number) return UpdateLater();
     }
   }
 }

@@ -51,6 +51,7 @@ class EchoHandler : public Handler {
     return Response{.status = 401, .body = absl::StrCat(peer.wrong_tokens)};
   }
   void Serve(Request request, const Peer&, Exchange exchange) override {
+    ++served;
     if (absl::StartsWith(request.target, "/later")) {
       later.push_back(std::move(exchange));
     } else if (absl::StartsWith(request.target, "/large")) {
@@ -65,6 +66,7 @@ class EchoHandler : public Handler {
 
   std::vector<Exchange> later;
   std::string last_peer;
+  int served = 0;
 };
 
 // A client's socket, which never waits.
@@ -182,6 +184,23 @@ TEST_F(HttpServerTest, LargeAnswersWaitForTheClient) {
   client->Say("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   RunUntil([&] { return client->ended(); });
   EXPECT_GT(client->heard().size(), std::size_t{8} << 20);
+}
+
+// The loop has others to serve between two requests of a client that sends many at once.
+TEST_F(HttpServerTest, ManyRequestsAtOnceTakeTurns) {
+  constexpr int kRequests = 50;
+  Start();
+  const auto client = Connect();
+  std::string requests;
+  for (int i = 0; i < kRequests; ++i) absl::StrAppend(&requests, kGet);
+  client->Say(requests);
+  int before = 0;
+  RunUntil([&] {
+    // Two in the turn that reads them: the first, and the next behind its answer.
+    EXPECT_LE(handler_.served - before, 2);
+    before = handler_.served;
+    return before == kRequests;
+  });
 }
 
 TEST_F(HttpServerTest, CountsPerConnection) {
