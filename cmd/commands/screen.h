@@ -4,7 +4,7 @@
 // Screen: a page of lines that is drawn again and again on the terminal of standard output, and the
 // terminal as it was before when the page is gone: at the end of the object, and at the end of the
 // process by any signal but SIGKILL. Ctrl-Z gives the terminal back, too, until the process
-// continues.
+// continues and draws, which the system allows in the foreground only.
 //
 //   Screen screen;  // and draw again at SIGWINCH
 //   screen.Draw({{"members 3", ""}, {"db-2  failed", kRed}});
@@ -75,7 +75,7 @@ inline std::string Render(const ScreenLine& line, std::size_t width) {
 
 class Screen {
  public:
-  // Takes the terminal. Call it on the only thread that takes signals.
+  // The first Draw() takes the terminal. Call it on the only thread that takes signals.
   Screen();
   ~Screen();
   Screen(const Screen&) = delete;
@@ -99,13 +99,14 @@ class Screen {
     termios before;
     bool has_before;
     volatile std::sig_atomic_t taken;
-    volatile std::sig_atomic_t stale;  // the page is not what Draw() has written last
+    volatile std::sig_atomic_t stale;  // Draw() must take the terminal first, again or still
   };
   static Taken& State() {
     static Taken state;
     return state;
   }
   static void Write(absl::string_view text);
+  // Stops the process if it is in the background.
   static void Take();
   static void GiveBack();
   static void OnSignal(int signal);
@@ -121,7 +122,7 @@ inline Screen::Screen() {
   State().has_before = ::tcgetattr(STDOUT_FILENO, &State().before) == 0;
   for (const int signal : kEnds) std::signal(signal, OnSignal);
   for (const int signal : {SIGTSTP, SIGCONT}) std::signal(signal, OnSignal);
-  Take();
+  State().stale = 1;
 }
 
 inline Screen::~Screen() {
@@ -148,16 +149,18 @@ inline void Screen::Take() {
     keys.c_cc[VTIME] = 0;
     ::tcsetattr(STDOUT_FILENO, TCSADRAIN, &keys);
   }
+  State().taken = 1;
   // The alternate page, no cursor, no wrapping of long lines.
   Write("\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J");
-  State().taken = 1;
-  State().stale = 1;
 }
 
 inline void Screen::GiveBack() {
   if (State().taken == 0) return;
   State().taken = 0;
   Write("\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l");
+  // After a SIGSTOP the shell has the terminal, and has set it as it wants.
+  const pid_t foreground = ::tcgetpgrp(STDOUT_FILENO);
+  if (foreground > 0 && foreground != ::getpgrp()) return;
   if (State().has_before) ::tcsetattr(STDOUT_FILENO, TCSAFLUSH, &State().before);
 }
 
@@ -175,8 +178,10 @@ inline void Screen::OnSignal(int signal) {
     // It continues, or had no shell that could continue it, and did not stop.
     std::signal(signal, OnSignal);
   }
-  Take();
-  ::raise(SIGWINCH);  // the owner draws
+  // The owner draws, which takes the terminal. Not here: "kill %1" continues a job in the
+  // background with the signal that ends it, and to take the terminal would stop it first.
+  State().stale = 1;
+  ::raise(SIGWINCH);
   errno = error;
 }
 
@@ -190,9 +195,11 @@ inline Screen::Size Screen::Measure() {
 }
 
 inline void Screen::Draw(const std::vector<ScreenLine>& lines) {
-  const Size size = Measure();
-  const bool all = State().stale != 0 || size != size_;
+  const bool stale = State().stale != 0;
   State().stale = 0;
+  if (stale) Take();
+  const Size size = Measure();
+  const bool all = stale || size != size_;
   std::string out;
   if (all) {
     out += "\x1b[2J";
