@@ -215,38 +215,28 @@ void Checker::CheckTogether() {
     // The host itself is the reason, such as one that has no name.
     return Find(given_.front().file, given_.front().at, bare.mistake);
   }
+  Verdict verdict;
+  std::map<std::string, const Given*> sources;  // of warnings: the key that brings each
+  const auto accept = [&](const Given& given) {
+    if (!Add(given, verdict)) return false;
+    for (const std::string& warning : verdict.warnings) sources.emplace(warning, &given);
+    return true;
+  };
   // A key that needs another one, further down, gets its turn when the others are there.
   std::vector<Given> later;
-  std::vector<const Given*> accepted;
-  Verdict verdict;
   for (const Given& given : given_) {
-    if (Add(given, verdict)) {
-      accepted.push_back(&given);
-    } else {
-      later.push_back(given);
-    }
+    if (!accept(given)) later.push_back(given);
   }
   for (const Given& given : later) {
-    if (Add(given, verdict)) {
-      accepted.push_back(&given);
-    } else {
-      Find(given.file, given.at, verdict.mistake);
-    }
+    if (!accept(given)) Find(given.file, given.at, verdict.mistake);
   }
-  // A warning belongs to the key that brings it, if all others are there.
+  // Those that hold with all keys together.
   for (const std::string& warning : Judge(report_.config).warnings) {
-    const auto warns = [&](const Given& given) {
-      AgentConfig alone;
-      DecodeMistakes(given.text, alone);
-      std::vector<std::string> warnings;
-      Complete(alone, warnings).IgnoreError();
-      return absl::c_linear_search(warnings, warning);
-    };
-    const auto source = absl::c_find_if(accepted, [&warns](const Given* g) { return warns(*g); });
-    if (source == accepted.end()) continue;
+    const auto source = sources.find(warning);
+    if (source == sources.end()) continue;
     absl::string_view text = warning;
     absl::ConsumePrefix(&text, "Warning: ");
-    Find((*source)->file, (*source)->at, std::string(text), /*warning=*/true);
+    Find(source->second->file, source->second->at, std::string(text), /*warning=*/true);
   }
 }
 

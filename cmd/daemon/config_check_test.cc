@@ -103,6 +103,11 @@ TEST_F(ConfigCheckTest, Table) {
        "F:1:20: warning: 'RetryInterval' is too low. Setting to 1s\n"},
       {"{\"rejoin_after_leave\": true}",
        "F:1:24: warning: 'RejoinAfterLeave' enabled without snapshot file\n"},
+      {"{\"rejoin_after_leave\": true, \"snapshot_path\": \"/tmp/s\"}", ""},
+      // Of two keys together.
+      {"{\"http_addr\": \":80\",\n\"http_anonymous\": [\"read\"]}",
+       "F:2:19: warning: http_anonymous lets every host that reaches :80 read what this agent "
+       "knows\n"},
   };
   for (const auto& c : cases) EXPECT_EQ(Findings(c.text), c.findings) << c.text;
 }
