@@ -215,7 +215,11 @@ inline absl::StatusOr<HttpSettings> ReadHttpSettings(const HttpOptions& options,
         absl::StrCat(options.allowed_hosts.size(), " names, must be at most ", kHttpHostsMax));
   }
   for (const std::string& host : options.allowed_hosts) {
-    if (host.empty() || host.find_first_of(":/ ") != std::string::npos) {
+    // Names are compared as they are: no pattern, no port.
+    const bool name = !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
+      return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.';
+    });
+    if (!name) {
       return internal::Mistake("http_allowed_hosts",
                                absl::StrCat("'", host, "', must be a name without a port"));
     }

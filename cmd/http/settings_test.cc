@@ -108,7 +108,7 @@ TEST(HttpSettingsTest, Mistakes) {
   }
   EXPECT_THAT(ReadIt({.addr = "", .tokens = {}, .anonymous = {{"reed"}}}).error,
               HasSubstr("Invalid http_anonymous: 'reed' is no scope"));
-  for (const char* host : {"", "x:80", "http://x", "a b"}) {
+  for (const char* host : {"", "x:80", "http://x", "a b", "*", "*.example"}) {
     EXPECT_THAT(
         ReadIt({.addr = "", .tokens = {}, .anonymous = {}, .allowed_hosts = {"ok", host}}).error,
         HasSubstr(absl::StrCat("Invalid http_allowed_hosts: '", host, "'")));
