@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gflags/gflags.h"
+#include "serf/base/time.h"
 #include "serf/cmd/command.h"
 #include "serf/cmd/commands/client_flags.h"
 #include "serf/cmd/commands/commands.h"
@@ -67,12 +68,17 @@ int Run(std::span<const std::string> args) {
     Print(absl::StrCat("Error: Invalid color ", Quote(color), ": auto, always or never\n"));
     return kExitFailure;
   }
+  const Duration every = *ParseDuration(interval);
+  if (every < Duration::zero()) {
+    Print(absl::StrCat("Error: Invalid interval ", interval, ", must not be negative\n"));
+    return kExitFailure;
+  }
   if (watch && (FLAGS_members_format == "text" || FLAGS_members_format == "json")) {
     return WatchMembers({.filter = std::move(filter),
                          .json = FLAGS_members_format == "json",
                          .detailed = FLAGS_members_detailed,
                          .color = WantsColor(color),
-                         .interval = *ParseDuration(interval)});
+                         .interval = every});
   }
   rpc::Client client(ClientOptionsFromFlags());
   if (!ConnectToAgent(client)) return kExitFailure;

@@ -5,6 +5,7 @@
 #include <boost/system/error_code.hpp>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -62,7 +63,8 @@ absl::StatusOr<Request> ParseRequest(std::span<const std::string> args) {
   Request request;
   std::vector<std::string> statuses;
   std::vector<std::string> tags;
-  std::int64_t port = 0;
+  constexpr std::int64_t kNoPort = std::numeric_limits<std::int64_t>::min();
+  std::int64_t port = kNoPort;
   std::string service;
   const std::vector<Flag> flags =
       WithClientFlags({{.name = "format", .variable = &request.format},
@@ -83,11 +85,11 @@ absl::StatusOr<Request> ParseRequest(std::span<const std::string> args) {
     return absl::InvalidArgumentError(absl::StrCat("Invalid output format ", Quote(request.format),
                                                    ": prometheus, hosts or json"));
   }
-  if (port < 0 || port > 0xffff) {
+  if (port != kNoPort && (port < 1 || port > 0xffff)) {
     return absl::InvalidArgumentError(
         absl::StrCat("Invalid port: ", port, ", must be from 1 to 65535"));
   }
-  if (port != 0) request.targets.port = static_cast<std::uint16_t>(port);
+  if (port != kNoPort) request.targets.port = static_cast<std::uint16_t>(port);
   if (!request.targets.service.empty() && !IsServiceName(request.targets.service)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "Invalid service ", Quote(request.targets.service), ": must be one DNS label"));

@@ -86,8 +86,8 @@ TEST_P(WatchTest, SdOnce) {
                          "{\"port\": \"5432\", \"role\": \"db\"}}\n]\n"));
   EXPECT_EQ(Output({"sd", "-status=failed"}), "[]\n");
   EXPECT_EQ(Output({"sd", "-service=nosuch"}), "[]\n");
-  for (const char* word :
-       {"-port=65536", "-status=dead", "-format=xml", "-service=a.b", "-watch", "-tag=x", "word"}) {
+  for (const char* word : {"-port=65536", "-port=0", "-status=dead", "-format=xml", "-service=a.b",
+                           "-watch", "-tag=x", "word"}) {
     Process process(Command({"sd", word}));
     EXPECT_EQ(process.Wait(), 1) << word;
     EXPECT_TRUE(absl::StrContains(process.out(), "Usage: serf sd")) << process.out();
@@ -160,6 +160,10 @@ TEST_P(WatchTest, MembersWatchPrintsALineForEachChange) {
   EXPECT_EQ(json.Wait(), 1);
   EXPECT_TRUE(absl::StartsWith(json.err(), "The agent ended the connection: ")) << json.err();
   EXPECT_EQ(db.Wait(), 1);
+  for (const char* word : {"-interval=-1s", "-interval=5", "-color=blue"}) {
+    Process wrong(Command({"members", "-watch", word}));
+    EXPECT_EQ(wrong.Wait(), 1) << word;
+  }
 }
 
 TEST_P(WatchTest, MembersWatchDrawsATable) {
