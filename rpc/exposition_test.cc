@@ -105,8 +105,12 @@ std::map<std::string, double> ReadBack(const std::string& text, Format format) {
         EXPECT_EQ(total, words[3] == "counter" && format == Format::kText) << family;
       }
       EXPECT_EQ(words[2], family);
-      if (words[1] == "UNIT") EXPECT_TRUE(absl::EndsWith(family, words[3])) << family;
-      if (words[1] == "HELP") EXPECT_TRUE(absl::EndsWith(words[3], ".")) << words[3];
+      if (words[1] == "UNIT") {
+        EXPECT_TRUE(absl::EndsWith(family, words[3])) << family;
+      }
+      if (words[1] == "HELP") {
+        EXPECT_TRUE(absl::EndsWith(words[3], ".")) << words[3];
+      }
       continue;
     }
     const std::size_t blank = line.rfind(' ');

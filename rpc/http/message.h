@@ -82,7 +82,7 @@ struct Request {
 
 struct Response {
   int status = 200;
-  std::string type;  // of the body; empty: no such field
+  std::string type = {};  // of the body; empty: no such field
   std::vector<Field> fields = {};
   std::string body = {};
   bool close = false;  // end the connection after it

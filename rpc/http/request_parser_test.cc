@@ -47,7 +47,9 @@ Read ReadAll(absl::string_view text) {
     EXPECT_EQ(pieces.message, whole.message) << piece;
     EXPECT_EQ(pieces.request.body, whole.request.body) << piece;
     EXPECT_EQ(pieces.request.fields.size(), whole.request.fields.size()) << piece;
-    if (whole.status == 0) EXPECT_EQ(pieces.taken, whole.taken) << piece;
+    if (whole.status == 0) {
+      EXPECT_EQ(pieces.taken, whole.taken) << piece;
+    }
   }
   return whole;
 }
