@@ -304,6 +304,14 @@ class BroadcastQueue {
   std::size_t size_ = 0;
   std::size_t bytes_ = 0;
   struct Sum {
+    void Add(std::size_t size) {
+      ++messages;
+      bytes += size;
+    }
+    void Remove(std::size_t size) {
+      --messages;
+      bytes -= size;
+    }
     std::size_t messages = 0;
     std::size_t bytes = 0;
   };
@@ -351,20 +359,14 @@ inline void BroadcastQueue::Enqueue(absl::string_view subject, ByteView message,
   if (!subject.empty()) subjects_.insert(s);
   ++size_;
   bytes_ += message.size();
-  for (Sum* sum : {&fresh_, &to_all_}) {
-    if (spread < (sum == &fresh_ ? Spread::kRing : Spread::kAll)) break;
-    ++sum->messages;
-    sum->bytes += message.size();
-  }
+  if (spread >= Spread::kRing) fresh_.Add(message.size());
+  if (spread == Spread::kAll) to_all_.Add(message.size());
   TreeInsert(s);
 }
 
 inline void BroadcastQueue::EndWait(Entry& e) {
-  for (Sum* sum : {&fresh_, &to_all_}) {
-    if (e.spread < (sum == &fresh_ ? Spread::kRing : Spread::kAll)) break;
-    --sum->messages;
-    sum->bytes -= e.message.size();
-  }
+  if (e.spread >= Spread::kRing) fresh_.Remove(e.message.size());
+  if (e.spread == Spread::kAll) to_all_.Remove(e.message.size());
   e.spread = Spread::kRepeats;
 }
 

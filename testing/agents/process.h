@@ -98,7 +98,10 @@ class Process {
   std::optional<int> exit_code_;
 };
 
-inline Process::Process(std::vector<std::string> argv, const Environment& environment) {
+// Starts a program: the child's id. Aborts if it cannot be started.
+inline pid_t Spawn(std::vector<std::string> argv, const Process::Environment& environment,
+                   const posix_spawn_file_actions_t& actions,
+                   const posix_spawnattr_t* attributes = nullptr) {
   std::vector<std::string> variables;
   for (const auto& [name, value] : environment) variables.push_back(absl::StrCat(name, "=", value));
   const auto pointers = [](std::vector<std::string>& words) {
@@ -107,22 +110,30 @@ inline Process::Process(std::vector<std::string> argv, const Environment& enviro
     result.push_back(nullptr);
     return result;
   };
+  pid_t pid = -1;
+  const int error = ::posix_spawn(&pid, argv[0].c_str(), &actions, attributes,
+                                  pointers(argv).data(), pointers(variables).data());
+  if (error != 0) {
+    std::fprintf(stderr, "cannot start %s: error %d\n", argv[0].c_str(), error);
+    std::abort();
+  }
+  return pid;
+}
+
+inline Process::Process(std::vector<std::string> argv, const Environment& environment) {
   int out[2];
   int err[2];
-  const bool piped = ::pipe2(out, O_CLOEXEC) == 0 && ::pipe2(err, O_CLOEXEC) == 0;
+  if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) {
+    std::fprintf(stderr, "no pipes for %s: error %d\n", argv[0].c_str(), errno);
+    std::abort();
+  }
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, err[1], STDERR_FILENO);
-  const int error = !piped ? errno
-                           : ::posix_spawn(&pid_, argv[0].c_str(), &actions, nullptr,
-                                           pointers(argv).data(), pointers(variables).data());
+  pid_ = Spawn(std::move(argv), environment, actions);
   ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) {
-    std::fprintf(stderr, "cannot start %s: error %d\n", argv[0].c_str(), error);
-    std::abort();
-  }
   ::close(out[1]);
   ::close(err[1]);
   reader_ = std::thread([this, out_fd = out[0], err_fd = err[0]] { Read(out_fd, err_fd); });

@@ -238,14 +238,6 @@ inline TerminalProcess::TerminalProcess(std::vector<std::string> argv,
                                         Process::Environment environment, TerminalSize size)
     : page_(size) {
   environment.try_emplace("TERM", "xterm");
-  std::vector<std::string> variables;
-  for (const auto& [name, value] : environment) variables.push_back(absl::StrCat(name, "=", value));
-  const auto pointers = [](std::vector<std::string>& words) {
-    std::vector<char*> result;
-    for (std::string& word : words) result.push_back(word.data());
-    result.push_back(nullptr);
-    return result;
-  };
   master_ = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
   char name[64];
   if (master_ < 0 || ::grantpt(master_) != 0 || ::unlockpt(master_) != 0 ||
@@ -265,14 +257,9 @@ inline TerminalProcess::TerminalProcess(std::vector<std::string> argv,
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-  const int error = ::posix_spawn(&pid_, argv[0].c_str(), &actions, &attributes,
-                                  pointers(argv).data(), pointers(variables).data());
+  pid_ = Spawn(std::move(argv), environment, actions, &attributes);
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) {
-    std::fprintf(stderr, "cannot start %s: error %d\n", argv[0].c_str(), error);
-    std::abort();
-  }
 }
 
 inline bool TerminalProcess::WaitUntil(const std::function<bool()>& condition,
