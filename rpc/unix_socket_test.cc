@@ -28,6 +28,7 @@
 #include "serf/rpc/server_io.h"
 #include "serf/testing/rpc/fake_service.h"
 #include "serf/testing/run_until.h"
+#include "serf/testing/temporary_folder.h"
 #include "serf/wire/ids.h"
 
 namespace serf::rpc {
@@ -39,20 +40,12 @@ using std::chrono::seconds;
 
 class UnixSocketTest : public ::testing::Test {
  protected:
-  // The test's own folder does not serve: its path may be too long for a socket.
   void SetUp() override {
-    char pattern[] = "/tmp/serf-unix-XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern), nullptr);
-    folder_ = pattern;
     path_ = folder_ + "/rpc.sock";
     address_ = "unix:" + path_;
     service_.members = {TestMember("alpha")};
   }
-  ~UnixSocketTest() override {
-    server_.reset();
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
+  ~UnixSocketTest() override { server_.reset(); }
 
   absl::Status Listen() {
     server_.emplace(io_, service_, ServerOptions{.logger = &logger_});
@@ -89,7 +82,8 @@ class UnixSocketTest : public ::testing::Test {
   boost::asio::io_context io_;
   FakeService service_;
   FakeLogger logger_;
-  std::string folder_;
+  const testkit::TemporaryFolder temporary_{testkit::kShortParent};
+  const std::string& folder_ = temporary_.path();
   std::string path_;
   std::string address_;
   std::optional<Server> server_;

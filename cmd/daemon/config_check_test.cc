@@ -14,18 +14,13 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "serf/cmd/daemon/config_file.h"
+#include "serf/testing/temporary_folder.h"
 
 namespace serf::cmd {
 namespace {
 
 class ConfigCheckTest : public ::testing::Test {
  protected:
-  ConfigCheckTest() {
-    std::string pattern = std::filesystem::path(::testing::TempDir()) / "checkXXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~ConfigCheckTest() override { std::filesystem::remove_all(folder_); }
-
   std::string Write(const std::string& name, const std::string& text) const {
     std::ofstream(Path(name)) << text;
     return Path(name);
@@ -44,7 +39,8 @@ class ConfigCheckTest : public ::testing::Test {
     return absl::StrReplaceAll(all, {{Path("f.json"), "F"}, {absl::StrCat(folder_, "/"), ""}});
   }
 
-  std::string folder_;
+  const testkit::TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
 };
 
 TEST_F(ConfigCheckTest, Table) {

@@ -18,6 +18,7 @@
 #include "serf/cmd/daemon/agent_config.h"
 #include "serf/cmd/daemon/agent_tuning.h"
 #include "serf/config.h"
+#include "serf/testing/temporary_folder.h"
 
 namespace serf::cmd {
 namespace {
@@ -262,19 +263,14 @@ TEST(AgentTuningTest, NamesWhatIsWrong) {
 
 class ConfigPathTest : public ::testing::Test {
  protected:
-  ConfigPathTest() {
-    std::string pattern = std::filesystem::path(::testing::TempDir()) / "configXXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~ConfigPathTest() override { std::filesystem::remove_all(folder_); }
-
   std::string Write(const std::string& name, const std::string& text) const {
     const std::string path = absl::StrCat(folder_, "/", name);
     std::ofstream(path) << text;
     return path;
   }
 
-  std::string folder_;
+  const testkit::TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
   AgentConfig config_;
 };
 

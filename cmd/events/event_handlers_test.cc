@@ -38,6 +38,7 @@
 #include "serf/member.h"
 #include "serf/query.h"
 #include "serf/testing/run_until.h"
+#include "serf/testing/temporary_folder.h"
 
 namespace serf::cmd {
 namespace {
@@ -114,12 +115,9 @@ TEST(OutputTailTest, KeepsTheEnd) {
 class EventHandlersTest : public ::testing::Test {
  protected:
   EventHandlersTest() {
-    std::string pattern = std::filesystem::path(::testing::TempDir()) / "handlersXXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
     logger_.set_level(LogLevel::kDebug);
     logger_.OpenGate();
   }
-  ~EventHandlersTest() override { std::filesystem::remove_all(folder_); }
 
   void Handle(const std::vector<std::string>& specs) { handlers_.Set(*ParseEventScripts(specs)); }
 
@@ -149,7 +147,8 @@ class EventHandlersTest : public ::testing::Test {
     RunUntil([this, count] { return Count("script output: ") == count; });
   }
 
-  std::string folder_;
+  const testkit::TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
   boost::asio::io_context io_;
   std::vector<std::string> log_;  // without time stamps
   GlogLogger logger_{[this](absl::string_view line) { log_.emplace_back(line.substr(20)); }};

@@ -17,6 +17,7 @@
 #include "serf/cmd/files/file_text.h"
 #include "serf/cmd/files/keyring_file.h"
 #include "serf/cmd/files/tags_file.h"
+#include "serf/testing/temporary_folder.h"
 
 namespace serf::cmd {
 namespace {
@@ -25,13 +26,6 @@ std::string Message(const absl::Status& status) { return std::string(status.mess
 
 class StateFilesTest : public ::testing::Test {
  protected:
-  StateFilesTest() {
-    std::string pattern = std::filesystem::path(::testing::TempDir()) / "stateXXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-    path_ = folder_ + "/file";
-  }
-  ~StateFilesTest() override { std::filesystem::remove_all(folder_); }
-
   void Write(const std::string& text) const { std::ofstream(path_) << text; }
   std::string Text() const {
     std::ifstream file(path_);
@@ -47,8 +41,9 @@ class StateFilesTest : public ::testing::Test {
         std::distance(std::filesystem::directory_iterator(folder_), {}));
   }
 
-  std::string folder_;
-  std::string path_;
+  const testkit::TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
+  std::string path_ = folder_ + "/file";
 };
 
 // A configuration may be such a file: /dev/stdin, <(program), a FIFO that a secret store writes to.

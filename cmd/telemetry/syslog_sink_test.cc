@@ -22,6 +22,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "serf/base/logger.h"
+#include "serf/testing/temporary_folder.h"
 #include "serf/testing/vectors/vectors.h"
 
 namespace serf::cmd {
@@ -31,15 +32,9 @@ using ::testing::MatchesRegex;
 
 class SyslogSinkTest : public ::testing::Test {
  protected:
-  SyslogSinkTest() {
-    // The test's own folder does not serve: its name may be too long for a socket.
-    std::string pattern = "/tmp/syslogXXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-    path_ = folder_ + "/log";
-  }
+  SyslogSinkTest() { path_ = folder_ + "/log"; }
   ~SyslogSinkTest() override {
     if (fd_ >= 0) ::close(fd_);
-    std::filesystem::remove_all(folder_);
   }
 
   // Starts the test's daemon.
@@ -95,7 +90,8 @@ class SyslogSinkTest : public ::testing::Test {
     return datagram.substr(0, priority_end + 1) + datagram.substr(stamp_end + 3);
   }
 
-  std::string folder_;
+  const testkit::TemporaryFolder temporary_{testkit::kShortParent};
+  const std::string& folder_ = temporary_.path();
   std::string path_;
   int fd_ = -1;
 };

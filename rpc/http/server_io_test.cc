@@ -31,6 +31,7 @@
 #include "serf/rpc/http/connection.h"
 #include "serf/rpc/http/message.h"
 #include "serf/testing/run_until.h"
+#include "serf/testing/temporary_folder.h"
 #include "serf/transport/net/socket_address.h"
 
 namespace serf::http {
@@ -139,10 +140,8 @@ TEST_F(HttpServerTest, Answers) {
 }
 
 TEST_F(HttpServerTest, UnixSocketsHaveTheirMode) {
-  // The test's own folder does not serve: its path may be too long for a socket.
-  char pattern[] = "/tmp/serf-http-XXXXXX";
-  ASSERT_NE(::mkdtemp(pattern), nullptr);
-  const std::string path = absl::StrCat(pattern, "/http.sock");
+  const testkit::TemporaryFolder folder(testkit::kShortParent);
+  const std::string path = absl::StrCat(folder.path(), "/http.sock");
   server_.emplace(io_, handler_, ServerOptions());
   ASSERT_TRUE(server_->Listen(absl::StrCat("unix:", path), 0660).ok());
   struct stat status = {};
@@ -157,7 +156,7 @@ TEST_F(HttpServerTest, UnixSocketsHaveTheirMode) {
   EXPECT_EQ(handler_.last_peer, absl::StrCat("unix:", path));
   server_.reset();
   EXPECT_NE(::stat(path.c_str(), &status), 0);
-  EXPECT_EQ(::rmdir(pattern), 0);
+  EXPECT_EQ(::rmdir(folder.path().c_str()), 0);
 }
 
 TEST_F(HttpServerTest, AnswersInPiecesAndLater) {

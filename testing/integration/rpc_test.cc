@@ -26,6 +26,7 @@
 #include "serf/testing/agents/cluster.h"
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
+#include "serf/testing/temporary_folder.h"
 
 namespace serf::testkit {
 namespace {
@@ -252,10 +253,8 @@ TEST_F(RpcTest, TheOriginalsAgent) {
 }
 
 TEST(UnixRpcTest, AgentAndCommandsOverAUnixSocket) {
-  // The test's own folder does not serve: its path may be too long for a socket.
-  char pattern[] = "/tmp/serf-rpc-XXXXXX";
-  ASSERT_NE(::mkdtemp(pattern), nullptr);
-  const std::string path = absl::StrCat(pattern, "/rpc.sock");
+  const testkit::TemporaryFolder folder(testkit::kShortParent);
+  const std::string path = absl::StrCat(folder.path(), "/rpc.sock");
   const std::string flag = absl::StrCat("-rpc-addr=unix:", path);
   const std::string bind = absl::StrCat("-bind=", NextLoopbackAddress(), ":7946");
   const auto start = [&] {
@@ -284,7 +283,6 @@ TEST(UnixRpcTest, AgentAndCommandsOverAUnixSocket) {
   EXPECT_EQ(leave.Wait(), 0) << leave.out();
   EXPECT_EQ(agent->Wait(), 0);
   EXPECT_FALSE(fs::exists(path));
-  fs::remove_all(pattern);
 }
 
 // With port 0 the banner shows the chosen port.

@@ -20,6 +20,7 @@
 #include "serf/testing/agents/process.h"
 #include "serf/testing/agents/programs.h"
 #include "serf/testing/agents/terminal.h"
+#include "serf/testing/temporary_folder.h"
 
 namespace serf::testkit {
 namespace {
@@ -28,12 +29,9 @@ namespace {
 class WatchTest : public ::testing::TestWithParam<bool> {
  protected:
   WatchTest() {
-    std::string pattern = std::filesystem::path(::testing::TempDir()) / "watchXXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
     EXPECT_TRUE(b_.WaitUntilRunning()) << b_.log();
     EXPECT_TRUE(a_.WaitForMembers({{"a", "alive"}, {"b", "alive"}})) << a_.log();
   }
-  ~WatchTest() override { std::filesystem::remove_all(folder_); }
 
   static std::string Agent() { return GetParam() ? DebianSerf() : OurSerf(); }
 
@@ -57,7 +55,8 @@ class WatchTest : public ::testing::TestWithParam<bool> {
     return a_.gossip();
   }
 
-  std::string folder_;
+  const testkit::TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
   AgentProcess a_{{.program = Agent(), .name = "a"}};
   AgentProcess b_{{.program = Agent(),
                    .name = "b",
