@@ -2,8 +2,6 @@
 
 #include "serf/cmd/daemon/config_check.h"
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
