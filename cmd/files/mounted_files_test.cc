@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 
@@ -13,6 +12,7 @@
 #include "serf/testing/agents/container_folder.h"
 #include "serf/testing/agents/own_files.h"
 #include "serf/testing/agents/own_files_main.h"
+#include "serf/testing/temporary_folder.h"
 
 namespace serf::cmd {
 namespace {
@@ -21,14 +21,10 @@ using serf::testkit::MakeReadOnly;
 
 class MountedFilesTest : public ::testing::Test {
  protected:
-  static std::string MakeRoot() {
-    std::string pattern = std::filesystem::path(::testing::TempDir()) / "mountedXXXXXX";
-    return ::mkdtemp(pattern.data());
-  }
-
   MountedFilesTest() { folder_.Write("file", "covered"); }
 
-  testkit::ContainerFolder folder_{MakeRoot()};
+  const testkit::TemporaryFolder root_;
+  testkit::ContainerFolder folder_{root_.path()};
   const std::string path_ = folder_.PathOf("file");
 };
 
